@@ -1,0 +1,422 @@
+//! Errors, sorted by who must act on them.
+
+use core::fmt;
+
+/// What a fallible call of this crate answers.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Why a call failed; the variant says who must act.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is wrong: whoever configures the node must change it.
+    Config(ConfigError),
+    /// Something a peer sent breaks the protocol, or bytes given as a term are none.
+    Misbehaved(Misbehaved),
+    /// Fixed memory is used up for now, or too small for good.
+    Full(Full),
+    /// The program asked for something that cannot be: its author must act.
+    Misuse(Misuse),
+    /// There is no connection to the node that was addressed: connect first, or wait for it to be up.
+    NotConnected,
+    /// The operating system refused something.
+    #[cfg(feature = "std")]
+    Io(IoError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(e) => e.fmt(f),
+            Self::Misbehaved(e) => e.fmt(f),
+            Self::Full(e) => e.fmt(f),
+            Self::Misuse(e) => e.fmt(f),
+            Self::NotConnected => f.write_str("not connected to that node: connect first, or wait for its node up event"),
+            #[cfg(feature = "std")]
+            Self::Io(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "std")]
+            Self::Io(e) => Some(&e.source),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! into_error {
+    ($($variant:ident($kind:ident)),*) => {$(
+        impl From<$kind> for Error {
+            fn from(e: $kind) -> Self {
+                Self::$variant(e)
+            }
+        }
+        impl core::error::Error for $kind {}
+    )*};
+}
+into_error!(Config(ConfigError), Misbehaved(Misbehaved), Full(Full), Misuse(Misuse));
+
+impl From<TermError> for Error {
+    fn from(e: TermError) -> Self {
+        Self::Misbehaved(Misbehaved::Term(e))
+    }
+}
+
+/// An operating system error, with what the node was doing.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub struct IoError {
+    /// What was being done: `listening on 10.0.0.7:4369`.
+    pub doing: std::boxed::Box<str>,
+    /// What the system answered.
+    pub source: std::io::Error,
+}
+
+#[cfg(feature = "std")]
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.source)
+    }
+}
+
+/// A wrong setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A node name is not `alive@host`, both parts non-empty, one `@`.
+    NameForm,
+    /// The part before the `@` has a character other than letters, digits, `_` and `-`.
+    AliveName,
+    /// The host part has a space or a control character.
+    HostName,
+    /// A name is longer than 255 bytes.
+    NameTooLong,
+    /// A short name's host has a dot.
+    ShortNameHasDot,
+    /// A long name's host has no dot and is no address.
+    LongNameWithoutDot,
+    /// The cookie is empty or longer than 255 bytes.
+    Cookie,
+    /// The tick time is under a second or over a day.
+    TickTime,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameForm => "a node name is ALIVE@HOST with exactly one '@', such as demo@10.0.0.7",
+            Self::AliveName => "the part of a node name before the '@' takes letters, digits, '_' and '-' only",
+            Self::HostName => "the host part of a node name takes no space and no control character",
+            Self::NameTooLong => "a name is longer than 255 bytes",
+            Self::ShortNameHasDot => {
+                "a short name's host has no dot: use a long name (--name) for hosts with a domain or an address"
+            }
+            Self::LongNameWithoutDot => {
+                "a long name's host has a dot or is an address, such as demo@nuc1.example.org or demo@10.0.0.7: \
+                 use a short name (--sname) for a plain host"
+            }
+            Self::Cookie => "a cookie has 1 to 255 bytes",
+            Self::TickTime => "the tick time is from 1 second to 1 day",
+        })
+    }
+}
+
+/// Bytes that are no term, or none we take: where, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TermError {
+    /// Offset in bytes from the start of what was parsed, up to `u32::MAX`.
+    pub at: u32,
+    /// What is wrong there.
+    pub fault: TermFault,
+}
+
+impl fmt::Display for TermError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "term at byte {}: {}", self.at, self.fault)
+    }
+}
+impl core::error::Error for TermError {}
+
+/// What is wrong with a term in the external format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TermFault {
+    /// The bytes end before the term does.
+    Truncated,
+    /// Bytes follow after the term.
+    Trailing,
+    /// The first byte is not 131, the version of the format.
+    Version(u8),
+    /// A tag that is not in the format.
+    Tag(u8),
+    /// A compressed term (tag 80): not valid between nodes; send it uncompressed.
+    Compressed,
+    /// A local term (tag 121), which only the node that made it can read.
+    Local,
+    /// An atom that is not UTF-8 or has more than 255 characters.
+    Atom,
+    /// A float that is infinite, not a number, or not text of one.
+    Float,
+    /// A reference of no words or more than five.
+    Reference,
+    /// A bit string whose last byte uses none or more than eight bits.
+    Bits,
+    /// A fun whose parts have the wrong types.
+    Fun,
+    /// Nested deeper than the limit.
+    TooDeep,
+    /// Longer than the limit.
+    TooLong,
+}
+
+impl fmt::Display for TermFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("ends too early"),
+            Self::Trailing => f.write_str("bytes follow after its end"),
+            Self::Version(v) => write!(f, "version {v}, where 131 is expected"),
+            Self::Tag(t) => write!(f, "unknown tag {t}"),
+            Self::Compressed => f.write_str("compressed terms are not taken: send it uncompressed"),
+            Self::Local => f.write_str("a local term can be read only by the node that made it"),
+            Self::Atom => f.write_str("atom is not UTF-8 or longer than 255 characters"),
+            Self::Float => f.write_str("float is not a finite number"),
+            Self::Reference => f.write_str("reference must have 1 to 5 words"),
+            Self::Bits => f.write_str("bit string must use 1 to 8 bits of its last byte"),
+            Self::Fun => f.write_str("fun is malformed"),
+            Self::TooDeep => f.write_str("nested too deep"),
+            Self::TooLong => f.write_str("longer than the limit"),
+        }
+    }
+}
+
+/// How a peer broke the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misbehaved {
+    /// A term that cannot be read.
+    Term(TermError),
+    /// A frame that does not start with 112 (pass through), though nothing else was offered.
+    FrameType(u8),
+    /// A control message of this operation that has the wrong shape.
+    Control(u8),
+    /// A packet of the handshake, named here, that cannot be read or comes out of order.
+    Handshake(&'static str),
+    /// A packet of EPMD, named here, that cannot be read.
+    Epmd(&'static str),
+}
+
+impl fmt::Display for Misbehaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Term(e) => e.fmt(f),
+            Self::FrameType(t) => write!(f, "frame type {t}, where only 112 (pass through) was offered"),
+            Self::Control(op) => write!(f, "malformed control message {op}"),
+            Self::Handshake(what) => write!(f, "handshake: bad {what}"),
+            Self::Epmd(what) => write!(f, "epmd: bad {what}"),
+        }
+    }
+}
+
+/// Fixed memory that does not suffice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Full {
+    /// The peer's transmit buffer has less room than the message takes: send it again once the peer has read.
+    Transmit {
+        /// Bytes the message takes.
+        needed: usize,
+        /// Bytes there are now.
+        room: usize,
+    },
+    /// The message can never fit the transmit buffer: give the storage more bytes, or send less.
+    Message {
+        /// Bytes the message takes.
+        needed: usize,
+        /// Bytes the buffer has when empty.
+        limit: usize,
+    },
+    /// Every mailbox of the storage is registered.
+    Mailboxes,
+    /// Every peer of the storage is taken, or every place for an unfinished handshake.
+    Peers,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit { needed, room } => {
+                write!(
+                    f,
+                    "transmit buffer has {room} bytes free and the message takes {needed}: send it again once the peer has read"
+                )
+            }
+            Self::Message { needed, limit } => {
+                write!(
+                    f,
+                    "message of {needed} bytes can never fit a transmit buffer of {limit}: enlarge the storage or send less"
+                )
+            }
+            Self::Mailboxes => f.write_str("all mailboxes of the storage are in use: enlarge it"),
+            Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
+        }
+    }
+}
+
+/// A request that cannot be carried out as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The term is not finished: this many elements were announced and not written.
+    TermIncomplete(u32),
+    /// More was written than one term.
+    TermOverfull,
+    /// An atom of more than 255 characters.
+    AtomTooLong,
+    /// A float that is infinite or not a number; Erlang has none.
+    NotFinite,
+    /// A length beyond what the format can say (2^32 - 1).
+    TooLong,
+    /// A bit string whose bits do not match its bytes.
+    Bits,
+    /// A mailbox of that name is registered already.
+    NameTaken,
+    /// The mailbox does not exist (any more).
+    NoMailbox,
+    /// The address is one of this very node: hand the value over inside the program.
+    OwnNode,
+    /// The node has no name yet: a dynamic node gets one from the first peer it connects to.
+    NoName,
+    /// The address is a reference that is not an alias of the node it names.
+    NotAnAlias,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TermIncomplete(n) => {
+                write!(f, "the term is not finished: {n} more element(s) were announced (a list ends with nil)")
+            }
+            Self::TermOverfull => f.write_str("more than one term was written where one goes"),
+            Self::AtomTooLong => f.write_str("an atom has at most 255 characters"),
+            Self::NotFinite => f.write_str("Erlang has no infinite float and no NaN"),
+            Self::TooLong => f.write_str("longer than the format can say"),
+            Self::Bits => f.write_str("a bit string uses 1 to 8 bits of its last byte"),
+            Self::NameTaken => f.write_str("a mailbox of that name is registered already"),
+            Self::NoMailbox => f.write_str("no such mailbox"),
+            Self::OwnNode => f.write_str("that address is on this very node: hand the value over inside the program"),
+            Self::NoName => f.write_str("the node has no name yet: a dynamic node gets it from the first peer it connects to"),
+            Self::NotAnAlias => f.write_str("that reference is not an alias one can send to"),
+        }
+    }
+}
+
+/// Why a connection ended, or an attempt at one came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// This side closed it: shut down, or asked to disconnect.
+    ClosedByUs,
+    /// The peer closed it, or its host did when the peer died.
+    ClosedByPeer,
+    /// The network broke it.
+    Network(NetworkFault),
+    /// Nothing came from the peer for a whole tick time.
+    Silent,
+    /// The same node connected anew; this connection was left over from before.
+    Superseded,
+    /// The peer broke the protocol.
+    Misbehaved(Misbehaved),
+    /// The handshake was not done in time.
+    Timeout,
+    /// The peer closed right after our answer to its challenge: it has another cookie.
+    CookieRefused,
+    /// The peer's answer to our challenge is wrong: it has another cookie.
+    InvalidChallengeReply,
+    /// The peer took our cookie but did not prove that it knows it.
+    InvalidChallengeAck,
+    /// The peer does not allow this node (`net_kernel:allow`), or lacks something it finds mandatory.
+    NotAllowed,
+    /// The peer is not on this node's list of allowed names.
+    NotOnList,
+    /// The peer does not offer these mandatory flags (its release is too old).
+    MissingFlags(u64),
+    /// The peer goes on with its own attempt at connecting to us.
+    Nok,
+    /// The node that answered there has another name than the one asked for.
+    OtherName,
+    /// All peers of the storage are in use.
+    Full,
+    /// Another connection attempt took the place of this unfinished one.
+    Crowded,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedByUs => f.write_str("closed by this node"),
+            Self::ClosedByPeer => f.write_str("connection closed by the peer"),
+            Self::Network(fault) => fault.fmt(f),
+            Self::Silent => f.write_str("net_tick_timeout: the peer was silent for too long"),
+            Self::Superseded => f.write_str("the node connected anew"),
+            Self::Misbehaved(m) => write!(f, "the peer broke the protocol: {m}"),
+            Self::Timeout => f.write_str("the handshake was not finished in time"),
+            Self::CookieRefused => {
+                f.write_str("the peer closed after our challenge reply: the cookies differ; give both nodes the same one")
+            }
+            Self::InvalidChallengeReply => {
+                f.write_str("Invalid challenge reply: the cookies differ; give both nodes the same one")
+            }
+            Self::InvalidChallengeAck => f.write_str("Invalid challenge ack: the peer did not prove that it knows the cookie"),
+            Self::NotAllowed => f.write_str("the peer does not allow this node: see net_kernel:allow there"),
+            Self::NotOnList => f.write_str("not on the list of allowed nodes"),
+            Self::MissingFlags(flags) => {
+                write!(f, "it cannot handle the mandatory flags {flags:#x}: a release before OTP 23 is too old")
+            }
+            Self::Nok => f.write_str("the peer goes on with its own attempt"),
+            Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
+            Self::Full => f.write_str("all peers of the storage are in use: enlarge it"),
+            Self::Crowded => f.write_str("too many unfinished handshakes at once"),
+        }
+    }
+}
+
+/// What the network answered, where it matters which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NetworkFault {
+    /// The host name has no address.
+    UnknownHost,
+    /// No EPMD answers on the host.
+    NoEpmd,
+    /// EPMD is there and knows no node of that name.
+    NoSuchName,
+    /// The node's port refused the connection.
+    Refused,
+    /// No route to the host or its network.
+    Unreachable,
+    /// The connection was reset.
+    Reset,
+    /// No answer in time.
+    TimedOut,
+    /// Anything else; the number is the operating system's.
+    Other(i32),
+}
+
+impl fmt::Display for NetworkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownHost => f.write_str("the host name has no address: check the part after the '@'"),
+            Self::NoEpmd => f.write_str("no epmd answers on the host: is a node running there, is port 4369 open?"),
+            Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
+            Self::Refused => f.write_str("the node's port refused the connection"),
+            Self::Unreachable => f.write_str("no route to the host"),
+            Self::Reset => f.write_str("connection reset"),
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Other(code) => write!(f, "network error {code}"),
+        }
+    }
+}

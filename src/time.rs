@@ -1,0 +1,48 @@
+//! Time as a number: whoever drives the node reads a clock and hands it in.
+
+use core::time::Duration;
+
+/// A point in time, in milliseconds since any fixed start the driver likes.
+///
+/// Below the driver nobody reads a clock: the same calls with the same numbers do the same things,
+/// which is how tests run hours in milliseconds. It must not go backwards; if it does, timers fire late, nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The point `millis` milliseconds after the driver's start.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the driver's start.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This point plus `wait`, in whole milliseconds rounded up; the end of time if it would lie beyond it.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long from `now` until this point; zero if it has passed.
+    pub fn since(self, now: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(now.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_up_and_saturates() {
+        let now = Instant::from_millis(5);
+        assert_eq!(now.after(Duration::from_micros(1)), Instant::from_millis(6));
+        assert_eq!(now.after(Duration::MAX), Instant::from_millis(u64::MAX));
+        assert_eq!(Instant::from_millis(9).since(now), Duration::from_millis(4));
+        assert_eq!(now.since(Instant::from_millis(9)), Duration::ZERO);
+    }
+}

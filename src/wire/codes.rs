@@ -1,0 +1,224 @@
+//! The protocol's numbers and their names, one table each.
+//!
+//! Protocol constants stand as the protocol documents write them: term tags and operations in decimal, flags in hex.
+
+use core::fmt;
+
+/// Tags of the external term format (erl_ext_dist).
+pub(crate) mod tag {
+    pub(crate) const VERSION: u8 = 131;
+    pub(crate) const NEW_FLOAT: u8 = 70;
+    pub(crate) const BIT_BINARY: u8 = 77;
+    pub(crate) const COMPRESSED: u8 = 80;
+    pub(crate) const NEW_PID: u8 = 88;
+    pub(crate) const NEW_PORT: u8 = 89;
+    pub(crate) const NEWER_REFERENCE: u8 = 90;
+    pub(crate) const SMALL_INTEGER: u8 = 97;
+    pub(crate) const INTEGER: u8 = 98;
+    pub(crate) const FLOAT: u8 = 99;
+    pub(crate) const ATOM: u8 = 100;
+    pub(crate) const REFERENCE: u8 = 101;
+    pub(crate) const PORT: u8 = 102;
+    pub(crate) const PID: u8 = 103;
+    pub(crate) const SMALL_TUPLE: u8 = 104;
+    pub(crate) const LARGE_TUPLE: u8 = 105;
+    pub(crate) const NIL: u8 = 106;
+    pub(crate) const STRING: u8 = 107;
+    pub(crate) const LIST: u8 = 108;
+    pub(crate) const BINARY: u8 = 109;
+    pub(crate) const SMALL_BIG: u8 = 110;
+    pub(crate) const LARGE_BIG: u8 = 111;
+    pub(crate) const NEW_FUN: u8 = 112;
+    pub(crate) const EXPORT: u8 = 113;
+    pub(crate) const NEW_REFERENCE: u8 = 114;
+    pub(crate) const SMALL_ATOM: u8 = 115;
+    pub(crate) const MAP: u8 = 116;
+    pub(crate) const ATOM_UTF8: u8 = 118;
+    pub(crate) const SMALL_ATOM_UTF8: u8 = 119;
+    pub(crate) const V4_PORT: u8 = 120;
+    pub(crate) const LOCAL: u8 = 121;
+}
+
+/// Tags of EPMD's requests and answers.
+pub(crate) mod epmd {
+    pub(crate) const DUMP_REQ: u8 = 100;
+    pub(crate) const KILL_REQ: u8 = 107;
+    pub(crate) const NAMES_REQ: u8 = 110;
+    pub(crate) const STOP_REQ: u8 = 115;
+    pub(crate) const ALIVE2_X_RESP: u8 = 118;
+    pub(crate) const PORT2_RESP: u8 = 119;
+    pub(crate) const ALIVE2_REQ: u8 = 120;
+    pub(crate) const ALIVE2_RESP: u8 = 121;
+    pub(crate) const PORT_PLEASE2_REQ: u8 = 122;
+}
+
+/// Operations of the control messages between nodes.
+pub(crate) mod op {
+    pub(crate) const LINK: u8 = 1;
+    pub(crate) const SEND: u8 = 2;
+    pub(crate) const EXIT: u8 = 3;
+    pub(crate) const REG_SEND: u8 = 6;
+    pub(crate) const GROUP_LEADER: u8 = 7;
+    pub(crate) const EXIT2: u8 = 8;
+    pub(crate) const SEND_TT: u8 = 12;
+    pub(crate) const EXIT_TT: u8 = 13;
+    pub(crate) const REG_SEND_TT: u8 = 16;
+    pub(crate) const EXIT2_TT: u8 = 18;
+    pub(crate) const MONITOR_P: u8 = 19;
+    pub(crate) const DEMONITOR_P: u8 = 20;
+    pub(crate) const MONITOR_P_EXIT: u8 = 21;
+    pub(crate) const SEND_SENDER: u8 = 22;
+    pub(crate) const SEND_SENDER_TT: u8 = 23;
+    pub(crate) const PAYLOAD_EXIT: u8 = 24;
+    pub(crate) const PAYLOAD_EXIT_TT: u8 = 25;
+    pub(crate) const PAYLOAD_EXIT2: u8 = 26;
+    pub(crate) const PAYLOAD_EXIT2_TT: u8 = 27;
+    pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
+    pub(crate) const SPAWN_REQUEST: u8 = 29;
+    pub(crate) const SPAWN_REQUEST_TT: u8 = 30;
+    pub(crate) const SPAWN_REPLY: u8 = 31;
+    pub(crate) const SPAWN_REPLY_TT: u8 = 32;
+    pub(crate) const ALIAS_SEND: u8 = 33;
+    pub(crate) const ALIAS_SEND_TT: u8 = 34;
+    pub(crate) const UNLINK_ID: u8 = 35;
+    pub(crate) const UNLINK_ID_ACK: u8 = 36;
+    pub(crate) const ALTACT_SIG_SEND: u8 = 37;
+}
+
+/// A set of distribution flags (erl_dist_protocol, "Distribution Flags"). Unknown bits are kept as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flags(pub(crate) u64);
+
+impl Flags {
+    pub(crate) const PUBLISHED: Self = Self(0x1);
+    pub(crate) const EXTENDED_REFERENCES: Self = Self(0x4);
+    pub(crate) const DIST_MONITOR: Self = Self(0x8);
+    pub(crate) const FUN_TAGS: Self = Self(0x10);
+    pub(crate) const DIST_MONITOR_NAME: Self = Self(0x20);
+    pub(crate) const NEW_FUN_TAGS: Self = Self(0x80);
+    pub(crate) const EXTENDED_PIDS_PORTS: Self = Self(0x100);
+    pub(crate) const EXPORT_PTR_TAG: Self = Self(0x200);
+    pub(crate) const BIT_BINARIES: Self = Self(0x400);
+    pub(crate) const NEW_FLOATS: Self = Self(0x800);
+    pub(crate) const SMALL_ATOM_TAGS: Self = Self(0x4000);
+    pub(crate) const UTF8_ATOMS: Self = Self(0x1_0000);
+    pub(crate) const MAP_TAG: Self = Self(0x2_0000);
+    pub(crate) const BIG_CREATION: Self = Self(0x4_0000);
+    pub(crate) const SEND_SENDER: Self = Self(0x8_0000);
+    pub(crate) const EXIT_PAYLOAD: Self = Self(0x40_0000);
+    pub(crate) const HANDSHAKE_23: Self = Self(0x100_0000);
+    pub(crate) const UNLINK_ID: Self = Self(0x200_0000);
+    /// Stands for the whole set that OTP 25 made mandatory. The documentation says bit 36; the code of every release says bit 26.
+    pub(crate) const MANDATORY_25_DIGEST: Self = Self(0x400_0000);
+    pub(crate) const SPAWN: Self = Self(1 << 32);
+    pub(crate) const NAME_ME: Self = Self(1 << 33);
+    pub(crate) const V4_NC: Self = Self(1 << 34);
+    pub(crate) const ALIAS: Self = Self(1 << 35);
+    /// From OTP 28.
+    pub(crate) const ALTACT_SIG: Self = Self(1 << 37);
+
+    /// What OTP 25 demands of a peer.
+    pub(crate) const MANDATORY_25: Self = Self::EXTENDED_REFERENCES
+        .with(Self::FUN_TAGS)
+        .with(Self::NEW_FUN_TAGS)
+        .with(Self::EXTENDED_PIDS_PORTS)
+        .with(Self::EXPORT_PTR_TAG)
+        .with(Self::BIT_BINARIES)
+        .with(Self::NEW_FLOATS)
+        .with(Self::UTF8_ATOMS)
+        .with(Self::MAP_TAG)
+        .with(Self::BIG_CREATION)
+        .with(Self::HANDSHAKE_23);
+    /// What OTP 26 and later demand of a peer.
+    pub(crate) const MANDATORY_26: Self = Self::MANDATORY_25.with(Self::UNLINK_ID).with(Self::V4_NC);
+    /// What we offer: everything mandatory anywhere, and what we understand besides. Neither the atom cache nor
+    /// fragments, so every frame is pass through and one frame bounds the memory.
+    pub(crate) const OURS: Self = Self::MANDATORY_26
+        .with(Self::MANDATORY_25_DIGEST)
+        .with(Self::DIST_MONITOR)
+        .with(Self::DIST_MONITOR_NAME)
+        .with(Self::SMALL_ATOM_TAGS)
+        .with(Self::SEND_SENDER)
+        .with(Self::EXIT_PAYLOAD)
+        .with(Self::SPAWN)
+        .with(Self::ALIAS)
+        .with(Self::ALTACT_SIG);
+    /// What we demand of a peer: what OTP 23, the oldest release we talk to, has.
+    pub(crate) const DEMANDED: Self = Self::MANDATORY_25;
+
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Those of `wanted` that are not here.
+    pub(crate) const fn missing(self, wanted: Self) -> Self {
+        Self(wanted.0 & !self.0)
+    }
+
+    /// The shorthand of OTP 25's mandatory set written out (`dist_util:expand_mandatory_25_flags/1`).
+    pub(crate) const fn expanded(self) -> Self {
+        if self.has(Self::MANDATORY_25_DIGEST) { self.with(Self::MANDATORY_25) } else { self }
+    }
+}
+
+/// An operation by the name the protocol documents give it, for logs and events.
+pub(crate) struct OpName(pub(crate) u8);
+
+impl fmt::Display for OpName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            op::LINK => "LINK",
+            op::SEND => "SEND",
+            op::EXIT => "EXIT",
+            op::REG_SEND => "REG_SEND",
+            op::GROUP_LEADER => "GROUP_LEADER",
+            op::EXIT2 => "EXIT2",
+            op::SEND_TT => "SEND_TT",
+            op::EXIT_TT => "EXIT_TT",
+            op::REG_SEND_TT => "REG_SEND_TT",
+            op::EXIT2_TT => "EXIT2_TT",
+            op::MONITOR_P => "MONITOR_P",
+            op::DEMONITOR_P => "DEMONITOR_P",
+            op::MONITOR_P_EXIT => "MONITOR_P_EXIT",
+            op::SEND_SENDER => "SEND_SENDER",
+            op::SEND_SENDER_TT => "SEND_SENDER_TT",
+            op::PAYLOAD_EXIT => "PAYLOAD_EXIT",
+            op::PAYLOAD_EXIT_TT => "PAYLOAD_EXIT_TT",
+            op::PAYLOAD_EXIT2 => "PAYLOAD_EXIT2",
+            op::PAYLOAD_EXIT2_TT => "PAYLOAD_EXIT2_TT",
+            op::PAYLOAD_MONITOR_P_EXIT => "PAYLOAD_MONITOR_P_EXIT",
+            op::SPAWN_REQUEST => "SPAWN_REQUEST",
+            op::SPAWN_REQUEST_TT => "SPAWN_REQUEST_TT",
+            op::SPAWN_REPLY => "SPAWN_REPLY",
+            op::SPAWN_REPLY_TT => "SPAWN_REPLY_TT",
+            op::ALIAS_SEND => "ALIAS_SEND",
+            op::ALIAS_SEND_TT => "ALIAS_SEND_TT",
+            op::UNLINK_ID => "UNLINK_ID",
+            op::UNLINK_ID_ACK => "UNLINK_ID_ACK",
+            op::ALTACT_SIG_SEND => "ALTACT_SIG_SEND",
+            other => return write!(f, "operation {other}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sets_have_the_numbers_of_dist_h() {
+        assert_eq!(Flags::MANDATORY_25.0, 0x107_0f94);
+        assert_eq!(Flags::MANDATORY_26.0, 0x4_0307_0f94);
+        assert_eq!(Flags::OURS.0, 0x2d_074f_4fbc);
+        assert_eq!(Flags::MANDATORY_25_DIGEST.expanded().missing(Flags::DEMANDED), Flags(0));
+        assert_eq!(Flags(0).missing(Flags::NEW_FLOATS), Flags::NEW_FLOATS);
+    }
+}

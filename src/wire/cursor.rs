@@ -1,0 +1,236 @@
+//! Reading and writing big-endian bytes: the only file that takes slices apart.
+//!
+//! Everything a peer sends passes through [`Reader`], which answers [`Short`] at the end of the bytes and cannot
+//! panic; everything we send passes through [`Writer`], which counts what it could not hold.
+
+/// The bytes ended before the value did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Short;
+
+/// A position in bytes from outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    #[inline]
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What has not been read yet.
+    #[inline]
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Short)?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    /// The next byte, left where it is.
+    #[inline]
+    pub(crate) fn peek(&self) -> Result<u8, Short> {
+        self.rest.first().copied().ok_or(Short)
+    }
+
+    #[inline]
+    pub(crate) fn u8(&mut self) -> Result<u8, Short> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    #[inline]
+    pub(crate) fn u16(&mut self) -> Result<u16, Short> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    #[inline]
+    pub(crate) fn u32(&mut self) -> Result<u32, Short> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    #[inline]
+    pub(crate) fn u64(&mut self) -> Result<u64, Short> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// The next 16 bytes: a digest.
+    #[inline]
+    pub(crate) fn digest(&mut self) -> Result<[u8; 16], Short> {
+        self.array()
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Short> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(Short)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// A length of 32 bits, then that many bytes.
+    #[inline]
+    pub(crate) fn bytes32(&mut self) -> Result<&'a [u8], Short> {
+        let len = self.len32()?;
+        self.bytes(len)
+    }
+
+    /// A length of 16 bits, then that many bytes.
+    #[inline]
+    pub(crate) fn bytes16(&mut self) -> Result<&'a [u8], Short> {
+        let len = self.u16()?;
+        self.bytes(usize::from(len))
+    }
+
+    /// A length of 8 bits, then that many bytes.
+    #[inline]
+    pub(crate) fn bytes8(&mut self) -> Result<&'a [u8], Short> {
+        let len = self.u8()?;
+        self.bytes(usize::from(len))
+    }
+
+    /// A 32 bit length as a number of things in memory; on a 16 bit machine what cannot be there is short.
+    #[inline]
+    pub(crate) fn len32(&mut self) -> Result<usize, Short> {
+        usize::try_from(self.u32()?).map_err(|_| Short)
+    }
+
+    /// The bytes from here up to where `later`, a reader of the same bytes, stands.
+    #[inline]
+    pub(crate) fn up_to(&self, later: &Self) -> &'a [u8] {
+        let len = self.rest.len().saturating_sub(later.rest.len());
+        self.rest.get(..len).unwrap_or(self.rest)
+    }
+}
+
+/// The room left was too small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overflow {
+    /// Bytes that all of it takes.
+    pub(crate) needed: usize,
+    /// Bytes there were.
+    pub(crate) room: usize,
+}
+
+/// Writes into a slice; past its end it only counts, so that the end tells exactly how much was missing.
+///
+/// All or nothing: what was written counts only once [`Writer::finish`] has said so.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    buf: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    #[inline]
+    pub(crate) fn new(buf: &'a mut [u8]) -> Self {
+        Self { buf, at: 0 }
+    }
+
+    /// Bytes written so far, those that did not fit included.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let end = self.at.saturating_add(bytes.len());
+        if let Some(room) = self.buf.get_mut(self.at..end) {
+            room.copy_from_slice(bytes);
+        }
+        self.at = end;
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(room) = self.buf.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
+            *room = bytes;
+        }
+        self.at = self.at.saturating_add(N);
+    }
+
+    #[inline]
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.array([value]);
+    }
+
+    #[inline]
+    pub(crate) fn u16(&mut self, value: u16) {
+        self.array(value.to_be_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.array(value.to_be_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.array(value.to_be_bytes());
+    }
+
+    /// Writes `value` over the four bytes at `at`, which were left for it.
+    #[inline]
+    pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
+        if let Some(room) = self.buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+            *room = value.to_be_bytes();
+        }
+    }
+
+    /// Writes `value` over the two bytes at `at`, which were left for it.
+    #[inline]
+    pub(crate) fn patch_u16(&mut self, at: usize, value: u16) {
+        if let Some(room) = self.buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) {
+            *room = value.to_be_bytes();
+        }
+    }
+
+    /// How many bytes were written, if all of them fitted.
+    #[inline]
+    pub(crate) fn finish(self) -> Result<usize, Overflow> {
+        if self.at <= self.buf.len() { Ok(self.at) } else { Err(Overflow { needed: self.at, room: self.buf.len() }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_to_the_end_and_not_beyond() {
+        let mut r = Reader::new(&[1, 0, 2, 0, 0, 0, 3, 9]);
+        assert_eq!((r.u8(), r.u16(), r.u32()), (Ok(1), Ok(2), Ok(3)));
+        assert_eq!(r.u16(), Err(Short));
+        assert_eq!(r.peek(), Ok(9));
+        let start = r;
+        assert_eq!(r.bytes(1), Ok(&[9][..]));
+        assert_eq!(start.up_to(&r), [9]);
+        assert!(r.is_empty() && r.u8() == Err(Short));
+        assert_eq!(Reader::new(&[0, 0, 0, 9, 1]).bytes32(), Err(Short));
+    }
+
+    #[test]
+    fn says_how_much_was_missing() {
+        let mut buf = [0; 6];
+        let mut w = Writer::new(&mut buf);
+        w.u16(0);
+        w.u32(7);
+        w.patch_u16(0, 0x0102);
+        assert_eq!(w.finish(), Ok(6));
+        assert_eq!(buf, [1, 2, 0, 0, 0, 7]);
+        let mut w = Writer::new(&mut buf);
+        w.u64(1);
+        w.bytes(b"abc");
+        w.patch_u32(4, 1);
+        assert_eq!(w.finish(), Err(Overflow { needed: 11, room: 6 }));
+    }
+}

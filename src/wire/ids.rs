@@ -1,0 +1,350 @@
+//! Atoms, pids, ports, references and node names: borrowed from received bytes, or owned in fixed memory.
+
+use core::fmt;
+
+use super::codes::tag;
+use super::cursor::{Reader, Short};
+use crate::error::{ConfigError, TermFault};
+
+impl From<Short> for TermFault {
+    fn from(_: Short) -> Self {
+        Self::Truncated
+    }
+}
+
+/// An atom inside received bytes.
+///
+/// Compare it with a `&str`; print it with `{}` for its bare text (a term's own `Display` quotes it as Erlang does).
+#[derive(Clone, Copy)]
+pub struct Atom<'a> {
+    bytes: &'a [u8],
+    latin1: bool,
+}
+
+impl<'a> Atom<'a> {
+    /// The most characters an atom has.
+    pub const MAX_CHARS: usize = 255;
+
+    /// An atom of this text, to address something by.
+    pub(crate) const fn from_str(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), latin1: false }
+    }
+
+    /// Takes an atom in any of its four forms off the reader; `CHECK` is left out for bytes checked before.
+    #[inline]
+    pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        match r.u8()? {
+            tag::SMALL_ATOM_UTF8 => Self::utf8::<CHECK>(r.bytes8()?),
+            tag::ATOM_UTF8 => Self::utf8::<CHECK>(r.bytes16()?),
+            tag::SMALL_ATOM => Ok(Self { bytes: r.bytes8()?, latin1: true }),
+            tag::ATOM => {
+                let bytes = r.bytes16()?;
+                if CHECK && bytes.len() > Self::MAX_CHARS {
+                    return Err(TermFault::Atom);
+                }
+                Ok(Self { bytes, latin1: true })
+            }
+            other => Err(TermFault::Tag(other)),
+        }
+    }
+
+    #[inline]
+    fn utf8<const CHECK: bool>(bytes: &'a [u8]) -> Result<Self, TermFault> {
+        if CHECK && !bytes.is_ascii() {
+            let text = core::str::from_utf8(bytes).map_err(|_| TermFault::Atom)?;
+            if text.chars().count() > Self::MAX_CHARS {
+                return Err(TermFault::Atom);
+            }
+        } else if CHECK && bytes.len() > Self::MAX_CHARS {
+            return Err(TermFault::Atom);
+        }
+        Ok(Self { bytes, latin1: false })
+    }
+
+    /// Whether the first byte of `r` is an atom's tag.
+    #[inline]
+    pub(crate) fn is_next(r: &Reader<'_>) -> bool {
+        matches!(r.peek(), Ok(tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM))
+    }
+
+    /// The text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
+    pub fn as_str(self) -> Option<&'a str> {
+        if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
+    }
+
+    /// The characters of the atom.
+    pub fn chars(self) -> impl Iterator<Item = char> + Clone + 'a {
+        let (latin1, utf8) =
+            if self.latin1 { (self.bytes, "") } else { (&[][..], core::str::from_utf8(self.bytes).unwrap_or("")) };
+        latin1.iter().map(|&b| char::from(b)).chain(utf8.chars())
+    }
+}
+
+impl PartialEq<str> for Atom<'_> {
+    #[inline]
+    fn eq(&self, other: &str) -> bool {
+        if self.latin1 { self.chars().eq(other.chars()) } else { self.bytes == other.as_bytes() }
+    }
+}
+
+impl PartialEq<&str> for Atom<'_> {
+    #[inline]
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq for Atom<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        if self.latin1 == other.latin1 { self.bytes == other.bytes } else { self.chars().eq(other.chars()) }
+    }
+}
+impl Eq for Atom<'_> {}
+
+impl fmt::Display for Atom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chars().try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
+
+impl fmt::Debug for Atom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{self}'")
+    }
+}
+
+/// A process identifier inside received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pid<'a> {
+    /// The node the process is on.
+    pub node: Atom<'a>,
+    /// The first number of `<0.ID.SERIAL>`.
+    pub id: u32,
+    /// The second number.
+    pub serial: u32,
+    /// Which incarnation of the node.
+    pub creation: u32,
+}
+
+impl<'a> Pid<'a> {
+    pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        let tag = r.u8()?;
+        if tag != tag::NEW_PID && tag != tag::PID {
+            return Err(TermFault::Tag(tag));
+        }
+        let node = Atom::read::<CHECK>(r)?;
+        let (id, serial) = (r.u32()?, r.u32()?);
+        let creation = if tag == tag::NEW_PID { r.u32()? } else { u32::from(r.u8()?) };
+        Ok(Self { node, id, serial, creation })
+    }
+}
+
+/// A port identifier inside received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port<'a> {
+    /// The node the port is on.
+    pub node: Atom<'a>,
+    /// The number of `#Port<0.ID>`.
+    pub id: u64,
+    /// Which incarnation of the node.
+    pub creation: u32,
+}
+
+impl<'a> Port<'a> {
+    pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        let tag = r.u8()?;
+        if !matches!(tag, tag::V4_PORT | tag::NEW_PORT | tag::PORT) {
+            return Err(TermFault::Tag(tag));
+        }
+        let node = Atom::read::<CHECK>(r)?;
+        let id = if tag == tag::V4_PORT { r.u64()? } else { u64::from(r.u32()?) };
+        let creation = if tag == tag::PORT { u32::from(r.u8()?) } else { r.u32()? };
+        Ok(Self { node, id, creation })
+    }
+}
+
+/// A reference inside received bytes: a tag of a call, a monitor, an alias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// The node that made it.
+    pub node: Atom<'a>,
+    /// Which incarnation of the node.
+    pub creation: u32,
+    words: &'a [u8],
+}
+
+impl<'a> Reference<'a> {
+    /// The most words of 32 bits a reference has.
+    pub const MAX_WORDS: usize = 5;
+
+    pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        let tag = r.u8()?;
+        let count = match tag {
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE => usize::from(r.u16()?),
+            tag::REFERENCE => 1,
+            other => return Err(TermFault::Tag(other)),
+        };
+        if CHECK && !(1..=Self::MAX_WORDS).contains(&count) {
+            return Err(TermFault::Reference);
+        }
+        let node = Atom::read::<CHECK>(r)?;
+        if tag == tag::REFERENCE {
+            let words = r.bytes(4)?;
+            return Ok(Self { node, creation: u32::from(r.u8()?), words });
+        }
+        let creation = if tag == tag::NEWER_REFERENCE { r.u32()? } else { u32::from(r.u8()?) };
+        Ok(Self { node, creation, words: r.bytes(count.saturating_mul(4))? })
+    }
+
+    /// Its words, as they stand on the wire: the most significant is last.
+    pub fn words(self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + 'a {
+        self.words.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
+    }
+
+    pub(crate) fn word_bytes(self) -> &'a [u8] {
+        self.words
+    }
+}
+
+/// A pid kept in memory of its own: 268 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedPid {
+    node: NodeName,
+    id: u32,
+    serial: u32,
+    creation: u32,
+}
+
+impl OwnedPid {
+    /// Keeps `pid`; `None` if its node has no proper name.
+    pub fn new(pid: Pid<'_>) -> Option<Self> {
+        let node = NodeName::from_atom(pid.node)?;
+        Some(Self { node, id: pid.id, serial: pid.serial, creation: pid.creation })
+    }
+
+    /// The pid, to send to or to write into a term.
+    pub fn as_pid(&self) -> Pid<'_> {
+        Pid { node: self.node.as_atom(), id: self.id, serial: self.serial, creation: self.creation }
+    }
+}
+
+/// A reference kept in memory of its own: 284 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedReference {
+    node: NodeName,
+    creation: u32,
+    words: heapless::Vec<u8, { 4 * Reference::MAX_WORDS }>,
+}
+
+impl OwnedReference {
+    /// Keeps `reference`; `None` if its node has no proper name.
+    pub fn new(reference: Reference<'_>) -> Option<Self> {
+        let words = heapless::Vec::from_slice(reference.words).ok()?;
+        Some(Self { node: NodeName::from_atom(reference.node)?, creation: reference.creation, words })
+    }
+
+    /// One of this node's own.
+    pub(crate) fn own(node: &NodeName, creation: u32, words: [u32; 3]) -> Self {
+        let mut bytes = heapless::Vec::new();
+        for word in words {
+            // three words of the five there is room for
+            let _ = bytes.extend_from_slice(&word.to_be_bytes());
+        }
+        Self { node: node.clone(), creation, words: bytes }
+    }
+
+    /// The reference, to compare or to write into a term.
+    pub fn as_reference(&self) -> Reference<'_> {
+        Reference { node: self.node.as_atom(), creation: self.creation, words: &self.words }
+    }
+}
+
+/// A node's full name, `alive@host`, of at most 255 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NodeName(heapless::String<255>);
+
+impl NodeName {
+    /// Takes `alive@host`: exactly one `@`, something on both sides, no space, no control character.
+    ///
+    /// # Errors
+    /// [`ConfigError::NameForm`], [`ConfigError::HostName`], [`ConfigError::NameTooLong`].
+    pub fn new(name: &str) -> Result<Self, ConfigError> {
+        let (alive, host) = name.split_once('@').ok_or(ConfigError::NameForm)?;
+        if alive.is_empty() || host.is_empty() || host.contains('@') {
+            return Err(ConfigError::NameForm);
+        }
+        if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(ConfigError::HostName);
+        }
+        heapless::String::try_from(name).map(Self).map_err(|_| ConfigError::NameTooLong)
+    }
+
+    /// A name as the handshake carries it, in Latin-1.
+    pub(crate) fn from_latin1(bytes: &[u8]) -> Option<Self> {
+        Self::from_atom(Atom { bytes, latin1: true })
+    }
+
+    pub(crate) fn from_atom(atom: Atom<'_>) -> Option<Self> {
+        let mut text = heapless::String::<255>::new();
+        for c in atom.chars() {
+            text.push(c).ok()?;
+        }
+        Self::new(&text).ok()
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the `@`, which EPMD knows it by.
+    pub fn alive(&self) -> &str {
+        self.0.split_once('@').map_or("", |(alive, _)| alive)
+    }
+
+    /// The part after the `@`.
+    pub fn host(&self) -> &str {
+        self.0.split_once('@').map_or("", |(_, host)| host)
+    }
+
+    pub(crate) fn as_atom(&self) -> Atom<'_> {
+        Atom::from_str(&self.0)
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let name = NodeName::new("demo@10.0.0.7").unwrap();
+        assert_eq!((name.alive(), name.host()), ("demo", "10.0.0.7"));
+        assert_eq!(NodeName::new("demo"), Err(ConfigError::NameForm));
+        assert_eq!(NodeName::new("a@b@c"), Err(ConfigError::NameForm));
+        assert_eq!(NodeName::new("@b"), Err(ConfigError::NameForm));
+        assert_eq!(NodeName::new("a@b\n"), Err(ConfigError::HostName));
+        assert!(NodeName::from_latin1(b"a@h\xe9").is_some_and(|n| n.as_str() == "a@h\u{e9}"));
+    }
+
+    #[test]
+    fn atoms_compare_by_characters() {
+        let old = Atom { bytes: b"caf\xe9", latin1: true };
+        assert!(old == "caf\u{e9}" && old == Atom::from_str("caf\u{e9}") && old != "cafe");
+        assert_eq!(old.as_str(), None);
+        assert!(Atom::from_str("ok") == "ok");
+    }
+}

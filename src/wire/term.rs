@@ -1,0 +1,684 @@
+//! Terms in the external format: checked once, then read through views that cannot fail on bounds.
+//!
+//! The check walks the bytes with a counter of terms still due, so neither depth nor length of what a peer sends
+//! costs stack. Protocol: erl_ext_dist, "External Term Format".
+
+use super::codes::tag;
+use super::cursor::Reader;
+use super::ids::{Atom, Pid, Port, Reference};
+use crate::error::{TermError, TermFault};
+
+/// How much of a term is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of tuples, lists and maps inside each other; at most [`Limits::MAX_DEPTH`], which larger values mean.
+    pub depth: u16,
+    /// Bytes of the whole term.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// The deepest nesting that is ever taken. It bounds the stack that printing a term needs.
+    pub const MAX_DEPTH: u16 = 256;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: Self::MAX_DEPTH, bytes: usize::MAX }
+    }
+}
+
+/// One whole term inside received bytes, checked.
+#[derive(Clone, Copy)]
+pub struct Term<'a> {
+    bytes: &'a [u8],
+}
+
+/// What a term is.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// An integer that fits 64 bits.
+    Integer(i64),
+    /// An integer that does not.
+    Big(Big<'a>),
+    /// A float; always finite.
+    Float(f64),
+    /// An atom; `true` and `false` are atoms too.
+    Atom(Atom<'a>),
+    /// A tuple's elements.
+    Tuple(Elements<'a>),
+    /// The empty list.
+    Nil,
+    /// A list, proper or not, that is not empty. Short lists of bytes, such as most strings, are lists too.
+    List(List<'a>),
+    /// A binary.
+    Binary(&'a [u8]),
+    /// A bit string whose bits do not fill its last byte.
+    Bits(Bits<'a>),
+    /// A map.
+    Map(Pairs<'a>),
+    /// A process identifier.
+    Pid(Pid<'a>),
+    /// A port identifier.
+    Port(Port<'a>),
+    /// A reference.
+    Reference(Reference<'a>),
+    /// A local fun: it can be passed on, not called.
+    Fun(Fun<'a>),
+    /// An external fun, `fun Module:Function/Arity`.
+    Export(Export<'a>),
+}
+
+/// An integer of any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Big<'a> {
+    /// Whether it is below zero.
+    pub negative: bool,
+    /// Its magnitude, least significant byte first, without leading zeros.
+    pub magnitude: &'a [u8],
+}
+
+/// A bit string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bits<'a> {
+    /// The bytes; the unused low bits of the last are not part of the value.
+    pub bytes: &'a [u8],
+    /// How many high bits of the last byte are used: 1 to 8.
+    pub last: u8,
+}
+
+/// A local fun.
+#[derive(Debug, Clone, Copy)]
+pub struct Fun<'a> {
+    /// The module it was made in.
+    pub module: Atom<'a>,
+    /// How many arguments it takes.
+    pub arity: u8,
+    /// The number that `#Fun<module.INDEX.uniq>` shows.
+    pub index: u32,
+    /// The hash that `#Fun<module.index.UNIQ>` shows.
+    pub uniq: u32,
+}
+
+/// An external fun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Export<'a> {
+    /// Its module.
+    pub module: Atom<'a>,
+    /// Its name.
+    pub function: Atom<'a>,
+    /// How many arguments it takes.
+    pub arity: u8,
+}
+
+impl<'a> Term<'a> {
+    /// Takes one whole term as `term_to_binary` makes it (version byte 131 first, nothing behind it), nested no deeper
+    /// than [`Limits::MAX_DEPTH`].
+    ///
+    /// # Errors
+    /// [`TermError`] says at which byte what is wrong. Compressed and local terms are refused.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, TermError> {
+        Self::parse_within(bytes, Limits::default())
+    }
+
+    /// As [`Term::parse`], within limits of your own.
+    ///
+    /// # Errors
+    /// As [`Term::parse`]; [`TermFault::TooDeep`] and [`TermFault::TooLong`] when a limit is passed.
+    pub fn parse_within(bytes: &'a [u8], limits: Limits) -> Result<Self, TermError> {
+        let (term, rest) = Self::parse_prefix(bytes, limits)?;
+        if rest.is_empty() { Ok(term) } else { Err(fault_at(bytes, rest, TermFault::Trailing)) }
+    }
+
+    /// Takes a term with its version byte off the front of `bytes`; what follows is given back.
+    pub(crate) fn parse_prefix(bytes: &'a [u8], limits: Limits) -> Result<(Self, &'a [u8]), TermError> {
+        if bytes.len() > limits.bytes {
+            return Err(TermError { at: 0, fault: TermFault::TooLong });
+        }
+        let mut r = Reader::new(bytes);
+        match r.u8() {
+            Ok(tag::VERSION) => {}
+            Ok(other) => return Err(TermError { at: 0, fault: TermFault::Version(other) }),
+            Err(_) => return Err(TermError { at: 0, fault: TermFault::Truncated }),
+        }
+        let start = r;
+        let depth = limits.depth.min(Limits::MAX_DEPTH);
+        let containers = walk::<true>(&mut r).map_err(|fault| fault_at(bytes, r.rest(), fault))?;
+        if containers > u32::from(depth) {
+            check_depth(start.up_to(&r), depth).map_err(|rest| fault_at(bytes, rest, TermFault::TooDeep))?;
+        }
+        Ok((Self { bytes: start.up_to(&r) }, r.rest()))
+    }
+
+    /// The next term of bytes that were checked before.
+    #[inline]
+    pub(crate) fn next(r: &mut Reader<'a>) -> Option<Self> {
+        let start = *r;
+        walk::<false>(r).ok()?;
+        Some(Self { bytes: start.up_to(r) })
+    }
+
+    /// A term that was checked before and stored.
+    #[inline]
+    pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The bytes of the term, without the version byte: equal bytes are equal terms, though not the other way round.
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// What the term is.
+    pub fn value(self) -> Value<'a> {
+        // A term that was checked has a value; were it not so, it would read as the empty list.
+        self.try_value().unwrap_or(Value::Nil)
+    }
+
+    fn try_value(self) -> Result<Value<'a>, TermFault> {
+        let mut r = Reader::new(self.bytes);
+        let all = r;
+        Ok(match r.u8()? {
+            tag::SMALL_INTEGER => Value::Integer(i64::from(r.u8()?)),
+            tag::INTEGER => Value::Integer(i64::from(r.u32()?.cast_signed())),
+            tag::SMALL_BIG => big(r.u8()?.into(), &mut r)?,
+            tag::LARGE_BIG => big(r.len32()?, &mut r)?,
+            tag::NEW_FLOAT => Value::Float(f64::from_bits(r.u64()?)),
+            tag::FLOAT => Value::Float(old_float(r.bytes(31)?)?),
+            tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+                r = all;
+                Value::Atom(Atom::read::<false>(&mut r)?)
+            }
+            tag::SMALL_TUPLE => Value::Tuple(Elements { left: r.u8()?.into(), r }),
+            tag::LARGE_TUPLE => Value::Tuple(Elements { left: r.u32()?, r }),
+            tag::NIL => Value::Nil,
+            tag::STRING | tag::LIST => {
+                let list = List::new(all);
+                if list.is_nil() { Value::Nil } else { Value::List(list) }
+            }
+            tag::BINARY => Value::Binary(r.bytes32()?),
+            tag::BIT_BINARY => {
+                let len = r.len32()?;
+                let last = r.u8()?;
+                let bytes = r.bytes(len)?;
+                if last == 8 || len == 0 { Value::Binary(bytes) } else { Value::Bits(Bits { bytes, last }) }
+            }
+            tag::MAP => Value::Map(Pairs { left: r.u32()?, r }),
+            tag::NEW_PID | tag::PID => {
+                r = all;
+                Value::Pid(Pid::read::<false>(&mut r)?)
+            }
+            tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
+                r = all;
+                Value::Port(Port::read::<false>(&mut r)?)
+            }
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
+                r = all;
+                Value::Reference(Reference::read::<false>(&mut r)?)
+            }
+            tag::NEW_FUN => Value::Fun(fun::<false>(&mut r)?.0),
+            tag::EXPORT => Value::Export(export::<false>(&mut r)?),
+            other => return Err(TermFault::Tag(other)),
+        })
+    }
+
+    /// The integer, if it is one that fits.
+    pub fn as_i64(self) -> Option<i64> {
+        match self.value() {
+            Value::Integer(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number: a float, or an integer of 64 bits as the nearest float.
+    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
+    pub fn as_f64(self) -> Option<f64> {
+        match self.value() {
+            Value::Float(value) => Some(value),
+            Value::Integer(value) => Some(value as f64),
+            _ => None,
+        }
+    }
+
+    /// The atom, if it is one.
+    #[inline]
+    pub fn as_atom(self) -> Option<Atom<'a>> {
+        Atom::read::<false>(&mut Reader::new(self.bytes)).ok()
+    }
+
+    /// Whether it is this atom.
+    pub fn is_atom(self, text: &str) -> bool {
+        self.as_atom().is_some_and(|atom| atom == text)
+    }
+
+    /// The boolean, if it is the atom `true` or `false`.
+    pub fn as_bool(self) -> Option<bool> {
+        let atom = self.as_atom()?;
+        if atom == "true" {
+            Some(true)
+        } else if atom == "false" {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// The binary, if it is one.
+    pub fn as_binary(self) -> Option<&'a [u8]> {
+        match self.value() {
+            Value::Binary(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The text of a binary that is UTF-8: what Elixir calls a string.
+    pub fn as_str(self) -> Option<&'a str> {
+        core::str::from_utf8(self.as_binary()?).ok()
+    }
+
+    /// The elements of a tuple.
+    #[inline]
+    pub fn as_tuple(self) -> Option<Elements<'a>> {
+        let mut r = Reader::new(self.bytes);
+        match r.u8().ok()? {
+            tag::SMALL_TUPLE => Some(Elements { left: r.u8().ok()?.into(), r }),
+            tag::LARGE_TUPLE => Some(Elements { left: r.u32().ok()?, r }),
+            _ => None,
+        }
+    }
+
+    /// The elements of a tuple of exactly `N`.
+    ///
+    /// ```
+    /// # use beamless::Term;
+    /// let term = Term::parse(&[131, 104, 2, 119, 2, b'o', b'k', 97, 7]).unwrap();
+    /// let Some([tag, value]) = term.tuple() else { panic!() };
+    /// assert!(tag.is_atom("ok") && value.as_i64() == Some(7));
+    /// ```
+    #[inline]
+    pub fn tuple<const N: usize>(self) -> Option<[Term<'a>; N]> {
+        let mut elements = self.as_tuple()?;
+        if elements.len() != N {
+            return None;
+        }
+        let mut all = [Self { bytes: &[] }; N];
+        for slot in &mut all {
+            *slot = elements.next()?;
+        }
+        Some(all)
+    }
+
+    /// The elements of a list, the empty one included.
+    pub fn as_list(self) -> Option<List<'a>> {
+        match self.bytes.first() {
+            Some(&(tag::NIL | tag::LIST | tag::STRING)) => Some(List::new(Reader::new(self.bytes))),
+            _ => None,
+        }
+    }
+
+    /// The pairs of a map.
+    #[inline]
+    pub fn as_map(self) -> Option<Pairs<'a>> {
+        let mut r = Reader::new(self.bytes);
+        if r.u8().ok()? != tag::MAP {
+            return None;
+        }
+        Some(Pairs { left: r.u32().ok()?, r })
+    }
+
+    /// The value a map has under this atom.
+    pub fn get(self, key: &str) -> Option<Term<'a>> {
+        self.as_map()?.find(|(k, _)| k.is_atom(key)).map(|(_, value)| value)
+    }
+
+    /// The pid, if it is one.
+    #[inline]
+    pub fn as_pid(self) -> Option<Pid<'a>> {
+        Pid::read::<false>(&mut Reader::new(self.bytes)).ok()
+    }
+
+    /// The reference, if it is one.
+    pub fn as_reference(self) -> Option<Reference<'a>> {
+        Reference::read::<false>(&mut Reader::new(self.bytes)).ok()
+    }
+}
+
+/// The elements of a tuple, in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Elements<'a> {
+    r: Reader<'a>,
+    left: u32,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Term<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Term<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        Term::next(&mut self.r)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        (left, Some(left))
+    }
+}
+impl ExactSizeIterator for Elements<'_> {}
+
+/// The pairs of a map, in the order the sender wrote them.
+#[derive(Debug, Clone, Copy)]
+pub struct Pairs<'a> {
+    r: Reader<'a>,
+    left: u32,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (Term<'a>, Term<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some((Term::next(&mut self.r)?, Term::next(&mut self.r)?))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        (left, Some(left))
+    }
+}
+impl ExactSizeIterator for Pairs<'_> {}
+
+/// The elements of a list, in order; after the last one, [`List::tail`] tells whether the list was proper.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    /// At the next element, or at the tail when none is `left`.
+    r: Reader<'a>,
+    left: u32,
+    /// The elements still due of a list that was sent as bytes.
+    string: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    fn new(r: Reader<'a>) -> Self {
+        let mut list = Self { r, left: 0, string: &[] };
+        list.open_tail();
+        list
+    }
+
+    /// A tail that is a list again continues this one.
+    fn open_tail(&mut self) {
+        while self.left == 0 && self.string.is_empty() {
+            let mut r = self.r;
+            match r.u8() {
+                Ok(tag::LIST) => self.left = r.u32().unwrap_or(0),
+                Ok(tag::STRING) => {
+                    self.string = r.bytes16().unwrap_or(&[]);
+                    // a string ends its list
+                    self.r = Reader::new(&[tag::NIL]);
+                    return;
+                }
+                _ => return,
+            }
+            self.r = r;
+        }
+    }
+
+    fn is_nil(&self) -> bool {
+        self.left == 0 && self.string.is_empty() && self.r.peek() == Ok(tag::NIL)
+    }
+
+    /// What follows the last element of an improper list, such as `b` of `[a|b]`; `None` for a proper one.
+    pub fn tail(mut self) -> Option<Term<'a>> {
+        while self.next().is_some() {}
+        if self.is_nil() { None } else { Term::next(&mut self.r) }
+    }
+
+    /// The bytes of a list that was sent as such and has not been iterated: most strings.
+    pub(crate) fn bytes(&self) -> Option<&'a [u8]> {
+        if self.string.is_empty() { None } else { Some(self.string) }
+    }
+}
+
+/// The terms of the integers 0 to 255, for lists that were sent as bytes.
+static BYTE_TERMS: [[u8; 2]; 256] = {
+    let mut all = [[tag::SMALL_INTEGER, 0]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            all[byte][1] = byte as u8;
+        }
+        byte = byte.saturating_add(1);
+    }
+    all
+};
+
+impl<'a> Iterator for List<'a> {
+    type Item = Term<'a>;
+
+    fn next(&mut self) -> Option<Term<'a>> {
+        if let Some((byte, rest)) = self.string.split_first() {
+            self.string = rest;
+            return BYTE_TERMS.get(usize::from(*byte)).map(|bytes| Term { bytes });
+        }
+        self.left = self.left.checked_sub(1)?;
+        let term = Term::next(&mut self.r);
+        self.open_tail();
+        term
+    }
+}
+
+fn fault_at(all: &[u8], rest: &[u8], fault: TermFault) -> TermError {
+    let at = all.len().saturating_sub(rest.len());
+    TermError { at: u32::try_from(at).unwrap_or(u32::MAX), fault }
+}
+
+/// Moves over one term and tells how many tuples, lists, maps and funs it met. `CHECK` refuses what is wrong; without
+/// it the bytes were checked before, and only their lengths matter.
+fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
+    let mut due: u64 = 1;
+    let mut containers: u32 = 0;
+    while due > 0 {
+        due = due.wrapping_sub(1);
+        let start = *r;
+        let more: u64 = match r.u8()? {
+            tag::SMALL_ATOM_UTF8 if !CHECK => {
+                r.bytes8()?;
+                continue;
+            }
+            tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+                *r = start;
+                Atom::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::SMALL_INTEGER => {
+                r.u8()?;
+                continue;
+            }
+            tag::INTEGER => {
+                r.u32()?;
+                continue;
+            }
+            tag::NEW_FLOAT => {
+                let bits = r.u64()?;
+                if CHECK && !f64::from_bits(bits).is_finite() {
+                    return Err(TermFault::Float);
+                }
+                continue;
+            }
+            tag::BINARY => {
+                r.bytes32()?;
+                continue;
+            }
+            tag::NIL => continue,
+            tag::STRING => {
+                r.bytes16()?;
+                continue;
+            }
+            tag::SMALL_TUPLE => r.u8()?.into(),
+            tag::LARGE_TUPLE => r.u32()?.into(),
+            tag::LIST => u64::from(r.u32()?).wrapping_add(1),
+            tag::MAP => u64::from(r.u32()?).wrapping_mul(2),
+            tag::NEW_PID | tag::PID => {
+                *r = start;
+                Pid::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
+                *r = start;
+                Reference::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
+                *r = start;
+                Port::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::SMALL_BIG => {
+                let len = r.u8()?;
+                r.u8()?;
+                r.bytes(len.into())?;
+                continue;
+            }
+            tag::LARGE_BIG => {
+                let len = r.len32()?;
+                r.u8()?;
+                r.bytes(len)?;
+                continue;
+            }
+            tag::BIT_BINARY => {
+                let len = r.len32()?;
+                let last = r.u8()?;
+                if CHECK && (last > 8 || (last == 0) != (len == 0)) {
+                    return Err(TermFault::Bits);
+                }
+                r.bytes(len)?;
+                continue;
+            }
+            tag::FLOAT => {
+                let text = r.bytes(31)?;
+                if CHECK {
+                    old_float(text)?;
+                }
+                continue;
+            }
+            tag::NEW_FUN => fun::<CHECK>(r)?.1.into(),
+            tag::EXPORT => {
+                export::<CHECK>(r)?;
+                continue;
+            }
+            tag::COMPRESSED => return Err(refuse(r, start, TermFault::Compressed)),
+            tag::LOCAL => return Err(refuse(r, start, TermFault::Local)),
+            other => return Err(refuse(r, start, TermFault::Tag(other))),
+        };
+        // what is due would outlast the bytes: no need to walk to their end to know
+        due = due.saturating_add(more);
+        if CHECK && due > r.rest().len() as u64 {
+            return Err(TermFault::Truncated);
+        }
+        containers = containers.saturating_add(1);
+    }
+    Ok(containers)
+}
+
+/// The fault stands at the tag, not behind it.
+fn refuse<'a>(r: &mut Reader<'a>, start: Reader<'a>, fault: TermFault) -> TermFault {
+    *r = start;
+    fault
+}
+
+/// Whether checked bytes nest no deeper than `limit`; if not, what is left of them where they do.
+#[cold]
+fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
+    // One count of children still due for every level that is open; the high bit marks a list, whose tail continues it.
+    let mut open: heapless::Vec<u64, { Limits::MAX_DEPTH as usize }> = heapless::Vec::new();
+    const LIST: u64 = 1 << 63;
+    let mut r = Reader::new(bytes);
+    while !r.is_empty() {
+        while open.last().is_some_and(|due| due & !LIST == 0) {
+            open.pop();
+        }
+        if let Some(due) = open.last_mut() {
+            *due = due.wrapping_sub(1);
+            if *due == LIST {
+                open.pop();
+            }
+        }
+        let start = r;
+        let children = match r.u8() {
+            Ok(tag::SMALL_TUPLE) => r.u8().map(u64::from),
+            Ok(tag::LARGE_TUPLE) => r.u32().map(u64::from),
+            Ok(tag::MAP) => r.u32().map(|pairs| u64::from(pairs).wrapping_mul(2)),
+            Ok(tag::LIST) => r.u32().map(|n| u64::from(n).wrapping_add(1) | LIST),
+            Ok(tag::NEW_FUN) => fun::<false>(&mut r).map(|(_, free)| u64::from(free)).map_err(|_| super::cursor::Short),
+            _ => {
+                r = start;
+                if walk::<false>(&mut r).is_err() {
+                    return Err(start.rest());
+                }
+                continue;
+            }
+        };
+        if open.len() >= usize::from(limit) || children.is_ok_and(|due| open.push(due).is_err()) {
+            return Err(start.rest());
+        }
+    }
+    Ok(())
+}
+
+fn big<'a>(len: usize, r: &mut Reader<'a>) -> Result<Value<'a>, TermFault> {
+    let negative = r.u8()? != 0;
+    let mut magnitude = r.bytes(len)?;
+    while let Some((0, head)) = magnitude.split_last() {
+        magnitude = head;
+    }
+    if magnitude.len() <= 8 {
+        let small = magnitude.iter().rev().fold(0_i128, |sum, byte| (sum << 8) | i128::from(*byte));
+        let signed = if negative { small.wrapping_neg() } else { small };
+        if let Ok(value) = i64::try_from(signed) {
+            return Ok(Value::Integer(value));
+        }
+    }
+    Ok(Value::Big(Big { negative, magnitude }))
+}
+
+/// `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send.
+fn old_float(text: &[u8]) -> Result<f64, TermFault> {
+    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+    let number = text.get(..end).and_then(|t| core::str::from_utf8(t).ok()).and_then(|t| t.trim_start().parse::<f64>().ok());
+    number.filter(|value| value.is_finite()).ok_or(TermFault::Float)
+}
+
+/// A fun up to its free variables, and how many of those follow. Its announced size is not used: OTP 23 could announce
+/// too much.
+fn fun<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Fun<'a>, u32), TermFault> {
+    r.u32()?;
+    let arity = r.u8()?;
+    r.digest()?;
+    r.u32()?;
+    let free = r.u32()?;
+    let module = Atom::read::<CHECK>(r)?;
+    let (index, uniq) = (small_integer(r)?, small_integer(r)?);
+    Pid::read::<CHECK>(r)?;
+    Ok((Fun { module, arity, index, uniq }, free))
+}
+
+fn export<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<Export<'a>, TermFault> {
+    let (module, function) = (Atom::read::<CHECK>(r)?, Atom::read::<CHECK>(r)?);
+    if r.u8()? != tag::SMALL_INTEGER {
+        return Err(TermFault::Fun);
+    }
+    Ok(Export { module, function, arity: r.u8()? })
+}
+
+fn small_integer(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    match r.u8()? {
+        tag::SMALL_INTEGER => Ok(r.u8()?.into()),
+        tag::INTEGER => Ok(r.u32()?),
+        _ => Err(TermFault::Fun),
+    }
+}
