@@ -4,9 +4,13 @@
 #[cfg(feature = "std")]
 extern crate std;
 mod error;
+mod node;
+mod proto;
+mod storage;
 mod time;
 mod wire;
 pub use error::*;
+pub use node::*;
 pub use time::Instant;
 pub use wire::{
     build::{TermWriter, encode},

@@ -48,6 +48,11 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         }
     }
 
+    /// For a caller that counts the parts itself.
+    pub(crate) fn uncounted(out: &'w mut Writer<'b>) -> Self {
+        Self { out, due: u64::MAX }
+    }
+
     /// Takes one part off what is due.
     #[inline]
     fn part(&mut self, then_due: u64) -> Result<(), Misuse> {

@@ -194,6 +194,41 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// What was written from `at` on; nothing if not all of it fitted.
+    pub(crate) fn written(&self, at: usize) -> &[u8] {
+        self.buf.get(at..self.at).unwrap_or(&[])
+    }
+
+    /// Moves what was written from `at` on back by `len` bytes, which the caller then patches.
+    pub(crate) fn open_gap(&mut self, at: usize, len: usize) {
+        let count = self.at.saturating_sub(at);
+        self.at = self.at.saturating_add(len);
+        if let Some(room) = self.buf.get_mut(at..self.at) {
+            room.copy_within(..count, len);
+        }
+    }
+
+    /// Writes `lead` in front of each byte that was written from `at` on.
+    pub(crate) fn spread(&mut self, at: usize, lead: u8) {
+        let count = self.at.saturating_sub(at);
+        self.at = self.at.saturating_add(count);
+        let Some(room) = self.buf.get_mut(at..self.at) else { return };
+        // from the last on: no pair covers a byte that is still to be read
+        for i in (0..count).rev() {
+            let byte = room.get(i).copied().unwrap_or(0);
+            if let Some(pair) = room.as_chunks_mut::<2>().0.get_mut(i) {
+                *pair = [lead, byte];
+            }
+        }
+    }
+
+    /// Writes `value` over the byte at `at`.
+    pub(crate) fn patch_u8(&mut self, at: usize, value: u8) {
+        if let Some(room) = self.buf.get_mut(at) {
+            *room = value;
+        }
+    }
+
     /// How many bytes were written, if all of them fitted.
     #[inline]
     pub(crate) fn finish(self) -> Result<usize, Overflow> {
@@ -227,6 +262,15 @@ mod tests {
         w.patch_u16(0, 0x0102);
         assert_eq!(w.finish(), Ok(6));
         assert_eq!(buf, [1, 2, 0, 0, 0, 7]);
+        let mut w = Writer::new(&mut buf);
+        w.bytes(&[1, 2, 3]);
+        w.spread(1, 97);
+        w.open_gap(1, 1);
+        w.patch_u8(1, 9);
+        assert_eq!((w.written(1), w.len()), (&[9, 97, 2, 97, 3][..], 6));
+        w.spread(0, 0);
+        w.open_gap(0, 1);
+        assert_eq!(w.finish(), Err(Overflow { needed: 13, room: 6 }));
         let mut w = Writer::new(&mut buf);
         w.u64(1);
         w.bytes(b"abc");

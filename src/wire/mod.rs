@@ -2,6 +2,12 @@
 
 pub(crate) mod build;
 pub(crate) mod codes;
+pub(crate) mod control;
 pub(crate) mod cursor;
+pub(crate) mod digest;
+pub(crate) mod epmd;
+pub(crate) mod frame;
+pub(crate) mod handshake;
 pub(crate) mod ids;
 pub(crate) mod term;
+pub(crate) mod text;

@@ -151,6 +151,15 @@ impl<'a> Term<'a> {
         Ok((Self { bytes: start.up_to(&r) }, r.rest()))
     }
 
+    /// The next term of bytes that were not checked yet, without a version byte.
+    pub(crate) fn check(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        let start = *r;
+        if walk::<true>(r)? > u32::from(Limits::MAX_DEPTH) && check_depth(start.up_to(r), Limits::MAX_DEPTH).is_err() {
+            return Err(TermFault::TooDeep);
+        }
+        Ok(Self { bytes: start.up_to(r) })
+    }
+
     /// The next term of bytes that were checked before.
     #[inline]
     pub(crate) fn next(r: &mut Reader<'a>) -> Option<Self> {
@@ -228,6 +237,17 @@ impl<'a> Term<'a> {
     pub fn as_i64(self) -> Option<i64> {
         match self.value() {
             Value::Integer(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The integer, if it is one from 0 to 2^64 - 1.
+    pub fn as_u64(self) -> Option<u64> {
+        match self.value() {
+            Value::Integer(value) => u64::try_from(value).ok(),
+            Value::Big(Big { negative: false, magnitude }) if magnitude.len() <= 8 => {
+                Some(magnitude.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
+            }
             _ => None,
         }
     }

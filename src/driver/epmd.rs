@@ -1,0 +1,543 @@
+//! The node's name kept with EPMD: with one that runs on this host, or with one served by this very process.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::epmd_service::EpmdService;
+use crate::error::{ConfigError, Error, IoError, Misbehaved, NetworkFault, Reason, Result};
+use crate::proto::epmd_client::{ANSWER_LIMIT, DEFAULT_PORT, Names, Registration, RegistrationAnswer};
+use crate::time::Instant;
+
+/// How long to wait before EPMD is tried again: as long as BEAM waits.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Events kept for the driver. A turn makes three at most and the driver fetches them every turn.
+const EVENTS: usize = 8;
+
+/// Which EPMD a node registers its name with, so that other nodes of the cluster find its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Epmd {
+    /// One that runs on this host; if none does, this process serves one itself, for every node on the host. When a foreign one
+    /// ends, the name is registered with the next within two seconds, or this process takes over.
+    #[default]
+    Auto,
+    /// One that runs on this host and no other: while there is none, it is tried every two seconds.
+    External,
+    /// Served by this process. While another one has the port, that is an error, tried anew every two seconds.
+    Embedded,
+    /// None: the node is found only by who knows its port.
+    None,
+}
+
+impl FromStr for Epmd {
+    type Err = &'static str;
+
+    /// Takes `auto`, `external`, `embedded` or `none`.
+    fn from_str(text: &str) -> core::result::Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "external" => Self::External,
+            "embedded" => Self::Embedded,
+            "none" => Self::None,
+            _ => return Err("epmd is one of auto, external, embedded, none"),
+        })
+    }
+}
+
+/// Where EPMD is on this host, and on which addresses it is served from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpmdSettings {
+    /// The port of every EPMD, on this host and on others: `ERL_EPMD_PORT`, 4369 without it.
+    pub port: u16,
+    /// The addresses to serve EPMD on, besides loopback; empty for all: `ERL_EPMD_ADDRESS`.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Default for EpmdSettings {
+    fn default() -> Self {
+        Self { port: DEFAULT_PORT, addresses: Vec::new() }
+    }
+}
+
+impl EpmdSettings {
+    /// Reads `ERL_EPMD_PORT` and `ERL_EPMD_ADDRESS` from the environment.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names the variable, if the port is not a number from 1 to 65535 (Erlang would take its leading digits), or
+    /// if the addresses, separated by commas or spaces, are not all addresses.
+    pub fn from_env() -> Result<Self> {
+        let text = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::from_values(text("ERL_EPMD_PORT").as_deref(), text("ERL_EPMD_ADDRESS").as_deref())
+    }
+
+    /// The same from values at hand; `None` for a variable that is not set.
+    ///
+    /// # Errors
+    /// As [`EpmdSettings::from_env`].
+    pub fn from_values(port: Option<&str>, addresses: Option<&str>) -> Result<Self> {
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| wrong("ERL_EPMD_PORT", text, "a port is a number from 1 to 65535"))?,
+        };
+        let words = addresses.unwrap_or_default().split([' ', ',']).filter(|word| !word.is_empty());
+        let parse =
+            |word: &str| word.parse().map_err(|_| wrong("ERL_EPMD_ADDRESS", word, "an address of IPv4 or IPv6 is needed"));
+        Ok(Self { port, addresses: words.map(parse).collect::<Result<_>>()? })
+    }
+}
+
+fn wrong(variable: &str, value: &str, needed: &str) -> Error {
+    io_error(format!("{variable}={value:?}"), io::Error::new(ErrorKind::InvalidInput, needed.to_owned()))
+}
+
+fn io_error(doing: String, source: io::Error) -> Error {
+    Error::Io(IoError { doing: doing.into(), source })
+}
+
+/// What became of the node's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "few and short-lived, and a box would allocate")]
+pub enum EpmdEvent {
+    /// This process serves EPMD now.
+    Serving {
+        /// The port it listens on.
+        port: u16,
+    },
+    /// The name is registered, for the first time or again.
+    Registered {
+        /// Which incarnation of the name EPMD counts. BEAM keeps its first one when it registers again.
+        creation: u32,
+        /// EPMD's port.
+        port: u16,
+        /// With the EPMD that this process serves.
+        embedded: bool,
+    },
+    /// EPMD is gone, and the name with it; it is registered again as soon as possible.
+    Lost,
+    /// EPMD refuses the name, most likely because another node has it. It is tried again every two seconds.
+    Refused {
+        /// The name, without its host.
+        alive: heapless::String<255>,
+    },
+    /// This process was to serve EPMD and cannot listen on its port; [`ErrorKind::AddrInUse`]: another EPMD does. It is tried again
+    /// every two seconds.
+    CannotServe {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        error: ErrorKind,
+    },
+    /// The name cannot be registered. It is tried again every two seconds; this is said once, until the reason changes.
+    Failed(Reason),
+}
+
+impl fmt::Display for EpmdEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serving { port } => write!(f, "serving epmd on port {port}"),
+            Self::Registered { port, embedded: true, .. } => write!(f, "registered with our own epmd on port {port}"),
+            Self::Registered { port, embedded: false, .. } => write!(f, "registered with epmd on port {port}"),
+            Self::Lost => f.write_str("epmd is gone: the name is registered again once one is there"),
+            Self::Refused { alive } => write!(f, "another node {alive} is registered on this host"),
+            Self::CannotServe { port, error: ErrorKind::AddrInUse } => {
+                write!(f, "cannot serve epmd on port {port}: another one does")
+            }
+            Self::CannotServe { port, error } => write!(f, "cannot serve epmd on port {port}: {error}"),
+            Self::Failed(reason) => write!(f, "not registered with epmd: {reason}"),
+        }
+    }
+}
+
+/// Keeps a node's name registered: connects, registers, holds, notices EPMD's end, tries again, serves EPMD itself.
+///
+/// Call [`EpmdClient::start`] once the node listens. Then hand it the events of its tokens and the passing of time; after each of
+/// those, fetch what happened with [`EpmdClient::poll_event`]. Nothing blocks, and a turn's work is bounded; nothing is allocated except
+/// when it begins to serve. Dropping it withdraws the name.
+#[derive(Debug)]
+pub(crate) struct EpmdClient {
+    mode: Epmd,
+    alive: heapless::String<255>,
+    /// The request not yet sent, to be cloned for each attempt.
+    registration: Registration,
+    port: u16,
+    hidden: bool,
+    settings: EpmdSettings,
+    first_token: usize,
+    state: State,
+    events: heapless::Deque<EpmdEvent, EVENTS>,
+    /// What was said last, so that two seconds later it is not said again.
+    said: Option<EpmdEvent>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not started, withdrawn, or not wanted.
+    Off,
+    /// Until the next attempt.
+    Waiting { until: Instant },
+    /// Connecting to EPMD, then waiting for its answer.
+    Trying(Attempt),
+    /// Registered for as long as the connection stands.
+    Held(Attempt),
+    /// Serving EPMD, and registered with it.
+    Serving(Box<EpmdService>),
+}
+
+/// A connection to EPMD.
+#[derive(Debug)]
+struct Attempt {
+    stream: TcpStream,
+    registration: Registration,
+    /// Which of the loopback addresses this is.
+    address: IpAddr,
+    connected: bool,
+    until: Instant,
+    /// We were about to serve EPMD and somebody was faster: do not try that again before the next attempt.
+    raced: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+enum Ended {
+    /// Nobody answers there.
+    Unreachable(io::Error),
+    /// EPMD refused the name.
+    Refused,
+    /// Anything else.
+    Failed(Reason),
+}
+
+impl EpmdClient {
+    /// The tokens from `first_token` on that belong to it.
+    pub(crate) const TOKENS: usize = 1 + EpmdService::TOKENS;
+
+    /// Will register `alive`, the part of the node's name before the `@`, as listening on `port`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if EPMD would not take such a name.
+    pub(crate) fn new(
+        mode: Epmd,
+        alive: &str,
+        port: u16,
+        hidden: bool,
+        settings: EpmdSettings,
+        first_token: usize,
+    ) -> core::result::Result<Self, ConfigError> {
+        Ok(Self {
+            mode,
+            alive: heapless::String::try_from(alive).map_err(|_| ConfigError::NameTooLong)?,
+            registration: Registration::new(alive, port, hidden)?,
+            port,
+            hidden,
+            settings,
+            first_token,
+            state: State::Off,
+            events: heapless::Deque::new(),
+            said: None,
+        })
+    }
+
+    /// Begins.
+    pub(crate) fn start(&mut self, registry: &Registry, now: Instant) {
+        match self.mode {
+            Epmd::None => {}
+            Epmd::Embedded => self.serve(registry, now, false),
+            Epmd::Auto | Epmd::External => self.connect(LOOPBACK_4, registry, now, false),
+        }
+    }
+
+    /// Withdraws the name, and stops serving EPMD.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Off;
+    }
+
+    /// Whether the name is registered now.
+    pub(crate) fn is_registered(&self) -> bool {
+        matches!(self.state, State::Held(_) | State::Serving(_))
+    }
+
+    /// What happened, oldest first.
+    pub(crate) fn poll_event(&mut self) -> Option<EpmdEvent> {
+        self.events.pop_front()
+    }
+
+    /// Deals with an event for one of its tokens; `true` if there is more to do than one turn allows: then call
+    /// [`EpmdClient::handle_pending`] in the next turn, without waiting for an event.
+    pub(crate) fn handle(&mut self, token: Token, registry: &Registry, now: Instant) -> bool {
+        if token == Token(self.first_token) {
+            self.advance(registry, now);
+            return false;
+        }
+        match &mut self.state {
+            State::Serving(service) => service.handle(token, registry, now),
+            _ => false,
+        }
+    }
+
+    /// Goes on with what earlier turns left; `true` if there is still more.
+    pub(crate) fn handle_pending(&mut self, registry: &Registry, now: Instant) -> bool {
+        match &mut self.state {
+            State::Serving(service) => service.handle_pending(registry, now),
+            _ => false,
+        }
+    }
+
+    /// When to call [`EpmdClient::handle_timeout`].
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Off | State::Held(_) => None,
+            State::Waiting { until } => Some(*until),
+            State::Trying(attempt) => Some(attempt.until),
+            State::Serving(service) => service.poll_timeout(),
+        }
+    }
+
+    /// Does what is due; `true` as with [`EpmdClient::handle`].
+    pub(crate) fn handle_timeout(&mut self, registry: &Registry, now: Instant) -> bool {
+        match &mut self.state {
+            State::Waiting { until } if *until <= now => self.start(registry, now),
+            State::Trying(attempt) if attempt.until <= now => {
+                self.fail(EpmdEvent::Failed(Reason::Network(NetworkFault::TimedOut)), now);
+            }
+            State::Serving(service) => return service.handle_timeout(now),
+            _ => {}
+        }
+        false
+    }
+
+    fn connect(&mut self, address: IpAddr, registry: &Registry, now: Instant, raced: bool) {
+        let open = || {
+            let mut stream = TcpStream::connect(SocketAddr::new(address, self.settings.port))?;
+            registry.register(&mut stream, Token(self.first_token), Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        };
+        match open() {
+            Ok(stream) => {
+                let registration = self.registration.clone();
+                let until = now.after(ANSWER_LIMIT);
+                self.state = State::Trying(Attempt { stream, registration, address, connected: false, until, raced });
+            }
+            Err(e) => self.unreachable(address, &e, registry, now, raced),
+        }
+    }
+
+    /// Moves what can be moved on the connection to EPMD.
+    fn advance(&mut self, registry: &Registry, now: Instant) {
+        let mut attempt = match core::mem::replace(&mut self.state, State::Off) {
+            State::Trying(attempt) | State::Held(attempt) => attempt,
+            // an event left over from a connection that is closed
+            other => return self.state = other,
+        };
+        let was_registered = attempt.registration.is_registered();
+        match attempt.advance() {
+            Ok(creation) => {
+                self.state = if attempt.registration.is_registered() { State::Held(attempt) } else { State::Trying(attempt) };
+                if let Some(creation) = creation {
+                    self.registered(creation, self.settings.port, false);
+                }
+            }
+            // whatever it was: EPMD is gone, or takes the node for gone
+            Err(_) if was_registered => {
+                self.say(EpmdEvent::Lost);
+                self.state = State::Waiting { until: now.after(AGAIN) };
+            }
+            Err(Ended::Unreachable(e)) => self.unreachable(attempt.address, &e, registry, now, attempt.raced),
+            Err(Ended::Refused) => {
+                let alive = self.alive.clone();
+                self.fail(EpmdEvent::Refused { alive }, now);
+            }
+            Err(Ended::Failed(reason)) => self.fail(EpmdEvent::Failed(reason), now),
+        }
+    }
+
+    /// No EPMD at this address: the other one is tried, then, if wanted, we are it.
+    fn unreachable(&mut self, address: IpAddr, error: &io::Error, registry: &Registry, now: Instant, raced: bool) {
+        if address == LOOPBACK_4 {
+            self.connect(LOOPBACK_6, registry, now, raced);
+        } else if self.mode == Epmd::Auto && !raced {
+            self.serve(registry, now, true);
+        } else {
+            log::debug!("epmd at {address}: {error}");
+            self.fail(EpmdEvent::Failed(Reason::Network(NetworkFault::NoEpmd)), now);
+        }
+    }
+
+    fn serve(&mut self, registry: &Registry, now: Instant, may_connect: bool) {
+        let first_token = self.first_token.saturating_add(1);
+        let bound = EpmdService::bind(registry, first_token, self.settings.port, &self.settings.addresses);
+        let mut service = match bound {
+            Ok(service) => Box::new(service),
+            // another process began to serve between our question and our answer to it: register there
+            Err(e) if e.kind() == ErrorKind::AddrInUse && may_connect => return self.connect(LOOPBACK_4, registry, now, true),
+            Err(e) => {
+                let port = self.settings.port;
+                log::debug!("epmd: listening on port {port}: {e}");
+                return self.fail(EpmdEvent::CannotServe { port, error: e.kind() }, now);
+            }
+        };
+        let port = service.port();
+        match service.register_own(&self.alive, self.port, self.hidden) {
+            Ok(creation) => {
+                self.state = State::Serving(service);
+                self.say(EpmdEvent::Serving { port });
+                self.registered(creation, port, true);
+            }
+            // cannot be: the table was empty, and the name has been checked
+            Err(_) => self.fail(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd("own name"))), now),
+        }
+    }
+
+    fn registered(&mut self, creation: u32, port: u16, embedded: bool) {
+        self.said = None;
+        self.say(EpmdEvent::Registered { creation, port, embedded });
+    }
+
+    /// An attempt came to nothing; says so unless that is known.
+    fn fail(&mut self, event: EpmdEvent, now: Instant) {
+        self.state = State::Waiting { until: now.after(AGAIN) };
+        if self.said.as_ref() != Some(&event) {
+            self.said = Some(event.clone());
+            self.say(event);
+        }
+    }
+
+    fn say(&mut self, event: EpmdEvent) {
+        if let Err(event) = self.events.push_back(event) {
+            log::warn!("epmd: {event} (nobody fetches these events)");
+        }
+    }
+}
+
+const LOOPBACK_4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK_6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+impl Attempt {
+    /// Connects, writes and reads as far as it goes; the creation, when the answer just came.
+    fn advance(&mut self) -> core::result::Result<Option<u32>, Ended> {
+        if !self.connected {
+            self.connected = is_connected(&self.stream).map_err(Ended::Unreachable)?;
+            if !self.connected {
+                return Ok(None);
+            }
+        }
+        self.write()?;
+        self.read()
+    }
+
+    fn write(&mut self) -> core::result::Result<(), Ended> {
+        while !self.registration.transmit().is_empty() {
+            match self.stream.write(self.registration.transmit()) {
+                Ok(count) => self.registration.sent(count),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e)))),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> core::result::Result<Option<u32>, Ended> {
+        let mut creation = None;
+        // ends: six bytes are the answer, and any further one is an error
+        loop {
+            let mut bytes = [0; 16];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Err(Ended::Failed(Reason::Misbehaved(Misbehaved::Epmd("closed instead of an answer")))),
+                Ok(count) => {
+                    let said = self.registration.handle_bytes(bytes.get(..count).unwrap_or_default());
+                    match said.map_err(|fault| Ended::Failed(Reason::Misbehaved(fault)))? {
+                        Some(RegistrationAnswer::Registered { creation: new }) => creation = Some(new),
+                        Some(RegistrationAnswer::Refused) => return Err(Ended::Refused),
+                        None => {}
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(creation),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e)))),
+            }
+        }
+    }
+}
+
+/// Whether a connect that was begun is done.
+fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(e) = stream.take_error()? {
+        return Err(e);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::NotConnected || e.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// What a failed call means to the node.
+fn fault(error: &io::Error) -> NetworkFault {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => NetworkFault::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => NetworkFault::Reset,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => NetworkFault::Unreachable,
+        ErrorKind::TimedOut => NetworkFault::TimedOut,
+        _ => NetworkFault::Other(error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// The names registered on a host and the ports of their nodes, newest first, as `epmd -names` and `net_adm:names/1` list them.
+///
+/// For tools: it blocks, for `timeout` at most and for as long as the system takes to look the host's name up, and it allocates.
+/// `port` is EPMD's, see [`EpmdSettings`].
+///
+/// # Errors
+/// [`Error::Io`] if the host has no address, no EPMD answers there, or the time is up; [`Error::Misbehaved`] if what answers is none.
+pub fn epmd_names(host: &str, port: u16, timeout: Duration) -> Result<Vec<(String, u16)>> {
+    let deadline = std::time::Instant::now().checked_add(timeout);
+    let left = || match deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now())) {
+        Some(Duration::ZERO) => Err(io::Error::from(ErrorKind::TimedOut)),
+        left => Ok(left),
+    };
+    let failed = |e| io_error(format!("asking epmd on {host}, port {port}"), e);
+    let mut stream = connect_to(host, port, left).map_err(failed)?;
+    let mut names = Names::new();
+    stream.write_all(names.transmit()).map_err(failed)?;
+    let mut list = Vec::new();
+    let mut bytes = [0; 2048];
+    loop {
+        left().and_then(|left| stream.set_read_timeout(left)).map_err(failed)?;
+        let count = match stream.read(&mut bytes) {
+            Ok(count) => count,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(failed(ErrorKind::TimedOut.into())),
+            Err(e) => return Err(failed(e)),
+        };
+        if count == 0 {
+            names.handle_close()?;
+            return Ok(list);
+        }
+        names.handle_bytes(bytes.get(..count).unwrap_or_default(), |name, port| list.push((name.to_owned(), port)))?;
+    }
+}
+
+fn connect_to(host: &str, port: u16, left: impl Fn() -> io::Result<Option<Duration>>) -> io::Result<std::net::TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        let attempt = match left()? {
+            Some(left) => std::net::TcpStream::connect_timeout(&address, left),
+            None => std::net::TcpStream::connect(address),
+        };
+        match attempt {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,324 @@
+//! EPMD served by this very process: the sockets around [`crate::proto::epmd_server`].
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use core::time::Duration;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+
+use crate::proto::epmd_server::{Place, Refusal, Server, Session};
+use crate::time::Instant;
+use crate::wire::epmd::{MAX_REQUEST, NodeInfo};
+
+/// Names the table holds, those included that are only remembered: a host with more Erlang nodes has room for Erlang's own epmd.
+pub(crate) const NAMES: usize = 32;
+/// Connections at once: one for each name that can be registered, and 16 for questions, which are answered within one turn.
+pub(crate) const SESSIONS: usize = NAMES + 16;
+/// Addresses it listens on; epmd has the same limit.
+const LISTENERS: usize = 16;
+/// Connections accepted in one turn; the rest wait for the next one, so that a flood of them does not hold up the node.
+const ACCEPTS: usize = 8;
+/// Reads and writes for one connection in one turn. A request and its answer take three; one that comes in crumbs waits.
+const STEPS: usize = 8;
+/// How long to leave a listener alone that could not accept because descriptors or memory ran out.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
+/// One connection.
+#[derive(Debug)]
+struct Peer {
+    stream: TcpStream,
+    session: Session,
+    /// The socket may have more to read, or room to write: mio says so once.
+    ready: bool,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    /// There may be more connections to accept.
+    ready: bool,
+}
+
+/// An EPMD on this host's sockets, driven by the poll loop it is registered with.
+///
+/// Up to 32 names, up to 48 connections (about 170 KiB, taken as they are needed; no allocation after [`EpmdService::bind`]). A
+/// connection too many takes the place of the one that has been silent longest among those that hold no name; if all hold one, it is
+/// closed. A name too many is refused, with a warning in the log.
+#[derive(Debug)]
+pub(crate) struct EpmdService {
+    first_token: usize,
+    listeners: Vec<Listener>,
+    peers: Vec<Option<Peer>>,
+    server: Box<Server<NAMES>>,
+    port: u16,
+    own: Option<Place>,
+    /// Accepting goes on then.
+    accept_again: Option<Instant>,
+}
+
+impl EpmdService {
+    /// The tokens from `first_token` on that belong to it.
+    pub(crate) const TOKENS: usize = LISTENERS + SESSIONS;
+
+    /// Listens on `port` (0: any free one): on all interfaces if `addresses` is empty, otherwise on those and, as epmd does with
+    /// `ERL_EPMD_ADDRESS`, on the loopback addresses.
+    ///
+    /// # Errors
+    /// What the system says: [`ErrorKind::AddrInUse`] if an EPMD is there already; [`ErrorKind::InvalidInput`] for more addresses
+    /// than 16 with the loopback ones.
+    pub(crate) fn bind(registry: &Registry, first_token: usize, port: u16, addresses: &[IpAddr]) -> io::Result<Self> {
+        let mut listeners = if addresses.is_empty() { listen_everywhere(port)? } else { listen_on(port, addresses)? };
+        for (at, listener) in listeners.iter_mut().enumerate() {
+            registry.register(&mut listener.socket, Token(first_token.saturating_add(at)), Interest::READABLE)?;
+        }
+        let first = listeners.first().ok_or(ErrorKind::AddrNotAvailable)?;
+        let port = first.socket.local_addr()?.port();
+        let seed = getrandom::u32().map_err(io::Error::other)?;
+        Ok(Self {
+            first_token,
+            listeners,
+            peers: Vec::with_capacity(SESSIONS),
+            server: Box::new(Server::new(port, seed)),
+            port,
+            own: None,
+            accept_again: None,
+        })
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The addresses it listens on.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.listeners.iter().filter_map(|listener| listener.socket.local_addr().ok())
+    }
+
+    /// Registers the node in this process, without a connection; in place of its former registration, if there is one.
+    ///
+    /// # Errors
+    /// [`Refusal`], as another process would be refused.
+    pub(crate) fn register_own(&mut self, alive: &str, port: u16, hidden: bool) -> Result<u32, Refusal> {
+        self.withdraw_own();
+        let (place, creation) = self.server.register(&NodeInfo::own(alive, port, hidden))?;
+        self.own = Some(place);
+        Ok(creation)
+    }
+
+    /// Unregisters the node in this process.
+    pub(crate) fn withdraw_own(&mut self) {
+        if let Some(place) = self.own.take() {
+            self.server.unregister(place);
+        }
+    }
+
+    /// Deals with an event for one of its tokens; `true` if it has more to do than one turn allows: then call
+    /// [`EpmdService::handle_pending`] in the next turn, without waiting for an event.
+    pub(crate) fn handle(&mut self, token: Token, registry: &Registry, now: Instant) -> bool {
+        let at = token.0.wrapping_sub(self.first_token);
+        if let Some(listener) = self.listeners.get_mut(at) {
+            listener.ready = true;
+        } else if let Some(Some(peer)) = at.checked_sub(LISTENERS).and_then(|at| self.peers.get_mut(at)) {
+            peer.ready = true;
+        }
+        self.handle_pending(registry, now)
+    }
+
+    /// Goes on with what earlier turns left; `true` if there is still more.
+    pub(crate) fn handle_pending(&mut self, registry: &Registry, now: Instant) -> bool {
+        for at in 0..self.peers.len() {
+            self.serve(at, now);
+        }
+        let mut accepts = ACCEPTS;
+        for at in 0..self.listeners.len() {
+            self.accept(at, &mut accepts, registry, now);
+        }
+        self.is_pending()
+    }
+
+    fn is_pending(&self) -> bool {
+        let accepting = self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready);
+        accepting || self.peers.iter().flatten().any(|peer| peer.ready)
+    }
+
+    fn accept(&mut self, listener: usize, accepts: &mut usize, registry: &Registry, now: Instant) {
+        while *accepts > 0 && self.accept_again.is_none() {
+            let Some(Listener { socket, ready }) = self.listeners.get_mut(listener) else { return };
+            if !*ready {
+                return;
+            }
+            match socket.accept() {
+                Ok((stream, peer)) => {
+                    *accepts = accepts.saturating_sub(1);
+                    self.admit(stream, peer, registry, now);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => *ready = false,
+                // given up by the peer before we came to it
+                Err(e) if matches!(e.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                Err(e) => {
+                    log::warn!("epmd: accepting a connection: {e}");
+                    self.accept_again = Some(now.after(ACCEPT_AGAIN));
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, registry: &Registry, now: Instant) {
+        let Some(place) = self.place() else {
+            log::warn!("epmd: connection from {peer} closed: all {SESSIONS} hold a name");
+            return;
+        };
+        let token = self.first_token.saturating_add(LISTENERS).saturating_add(place);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Err(e) = registry.register(&mut stream, Token(token), both) {
+            log::warn!("epmd: connection from {peer}: {e}");
+            return;
+        }
+        let session = Session::new(is_local(&stream, peer), now);
+        if let Some(free) = self.peers.get_mut(place) {
+            *free = Some(Peer { stream, session, ready: false });
+        }
+    }
+
+    /// A free place, made free if need be.
+    fn place(&mut self) -> Option<usize> {
+        if let Some(free) = self.peers.iter().position(Option::is_none) {
+            return Some(free);
+        }
+        if self.peers.len() < SESSIONS {
+            self.peers.push(None);
+            return Some(self.peers.len().saturating_sub(1));
+        }
+        let nameless = self.peers.iter().enumerate().filter_map(|(at, peer)| Some((at, &peer.as_ref()?.session)));
+        let (oldest, _) = nameless.filter(|(_, s)| !s.is_registered()).min_by_key(|(_, s)| s.heard())?;
+        *self.peers.get_mut(oldest)? = None;
+        Some(oldest)
+    }
+
+    /// Moves what can be moved for one connection.
+    fn serve(&mut self, at: usize, now: Instant) {
+        let Some(place) = self.peers.get_mut(at) else { return };
+        let Some(peer) = place else { return };
+        for _ in 0..STEPS {
+            if !peer.ready || peer.session.is_over() {
+                break;
+            }
+            peer.step(&mut self.server, now);
+        }
+        if peer.session.is_over() {
+            *place = None;
+        }
+    }
+
+    /// When to call [`EpmdService::handle_timeout`].
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
+        sessions.chain(self.accept_again).min()
+    }
+
+    /// Closes connections that have been idle for 60 seconds and have no name; accepts again after it could not. `true` if
+    /// [`EpmdService::handle_pending`] is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
+        for place in &mut self.peers {
+            if let Some(peer) = place {
+                peer.session.handle_timeout(now);
+                if peer.session.is_over() {
+                    *place = None;
+                }
+            }
+        }
+        if self.accept_again.is_some_and(|again| again <= now) {
+            self.accept_again = None;
+        }
+        self.is_pending()
+    }
+}
+
+impl Peer {
+    /// One write, or one read when there is nothing to write.
+    fn step(&mut self, server: &mut Server<NAMES>, now: Instant) {
+        let bytes = self.session.transmit(server);
+        let done = if bytes.is_empty() {
+            let mut bytes = [0; MAX_REQUEST];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => {
+                    self.session.handle_close(server);
+                    Ok(())
+                }
+                Ok(count) => {
+                    self.session.handle_bytes(server, bytes.get(..count).unwrap_or_default(), now);
+                    Ok(())
+                }
+                Err(e) => Err(e),
+            }
+        } else {
+            self.stream.write(bytes).map(|count| self.session.sent(count))
+        };
+        match done {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => self.ready = false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            // a name whose owner cannot be told so is not registered either
+            Err(_) => self.session.handle_close(server),
+        }
+    }
+}
+
+/// "Registration only from a local peer: 127/8, ::1, or src == dst address" (epmd_srv.c, conn_local_peer_check).
+fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
+    let peer = peer.ip().to_canonical();
+    peer.is_loopback() || stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer)
+}
+
+/// All interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
+fn listen_everywhere(port: u16) -> io::Result<Vec<Listener>> {
+    let both = match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Ok(both) => both,
+        Err(e) if e.kind() == ErrorKind::AddrInUse => return Err(e),
+        // no IPv6 here
+        Err(_) => return Ok([listen((Ipv4Addr::UNSPECIFIED, port).into())?].into()),
+    };
+    let port = both.socket.local_addr()?.port();
+    match listen((Ipv4Addr::UNSPECIFIED, port).into()) {
+        // only where sockets of IPv6 are set to take nothing else (net.ipv6.bindv6only)
+        Ok(four) => Ok([both, four].into()),
+        Err(e) if e.kind() == ErrorKind::AddrInUse => Ok([both].into()),
+        Err(e) => Err(e),
+    }
+}
+
+/// These addresses and the loopback ones.
+fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Listener>> {
+    let first = listen((Ipv4Addr::LOCALHOST, port).into())?;
+    let port = first.socket.local_addr()?.port();
+    let mut listeners = Vec::with_capacity(LISTENERS);
+    listeners.push(first);
+    match listen((Ipv6Addr::LOCALHOST, port).into()) {
+        Ok(listener) => listeners.push(listener),
+        Err(e) if e.kind() == ErrorKind::AddrInUse => return Err(e),
+        // no IPv6 here
+        Err(_) => {}
+    }
+    let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    for (at, address) in addresses.iter().enumerate() {
+        let before = addresses.get(..at).unwrap_or_default();
+        if loopbacks.contains(address) || before.contains(address) {
+            continue;
+        }
+        if listeners.len() == LISTENERS {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "epmd listens on 16 addresses at most, the loopback ones included",
+            ));
+        }
+        listeners.push(listen((*address, port).into())?);
+    }
+    Ok(listeners)
+}
+
+fn listen(address: SocketAddr) -> io::Result<Listener> {
+    Ok(Listener { socket: TcpListener::bind(address)?, ready: false })
+}

@@ -1,0 +1,48 @@
+//! What OTP's own processes would answer.
+
+use super::links::{Identity, Links};
+use super::mailbox::Call;
+use crate::error::Error;
+use crate::storage::slots::{Key, Slots};
+use crate::wire::build::TermWriter;
+use crate::wire::codes::Flags;
+use crate::wire::control::{To, put_send};
+use crate::wire::ids::{Atom, Pid};
+use crate::wire::term::Term;
+
+/// Processes of OTP that every BEAM has, which nodes send to unasked. That they are not here is no news to anybody.
+const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
+
+/// Whether `name` is a process of OTP that is missing here without harm.
+pub(super) fn is_otp(name: Atom<'_>) -> bool {
+    OTP_NAMES.iter().any(|otp| name == **otp)
+}
+
+/// Whether there is such a process though it has no mailbox: `net_kernel`, which `net_adm:ping` calls.
+pub(super) fn exists(name: Atom<'_>) -> bool {
+    name == "net_kernel"
+}
+
+/// Answers a message to `net_kernel`: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`. Without the answer
+/// a ping waits for ever.
+pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
+    let Some(call) = Call::of(message) else { return Ok(()) };
+    let is_ping = call.request.tuple().is_some_and(|[what, _]| what.is_atom("is_auth"));
+    let flags = links.table.at(peer).map_or(Flags::default(), |link| link.flags);
+    if !is_ping {
+        return Ok(());
+    }
+    let to = match call.alias() {
+        Some(alias) if flags.has(Flags::ALIAS) => To::Alias(alias),
+        _ => To::Pid(call.from),
+    };
+    let from = Pid { node: identity.config.name.shown().as_atom(), id: 0, serial: 0, creation: identity.creation };
+    links.frame(peer, 0, |out| {
+        put_send(out, Some(from), to, flags.has(Flags::ALTACT_SIG))?;
+        TermWriter::one(out, |t| {
+            t.tuple(2)?;
+            t.term(call.tag)?;
+            t.atom("yes")
+        })
+    })
+}

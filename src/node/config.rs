@@ -1,0 +1,183 @@
+//! What a node is told once: who it is, and whom it takes.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::error::{ConfigError, Misuse};
+use crate::wire::codes::Flags;
+use crate::wire::ids::NodeName;
+
+/// A node's settings.
+///
+/// A node is *hidden* unless made [`visible`](Config::visible): hidden nodes stand in `nodes(hidden)` and
+/// `nodes(connected)` of their peers, and are left out of `nodes()`, `global` and `pg`.
+#[derive(Clone)]
+pub struct Config<'s> {
+    pub(super) name: OwnName,
+    pub(super) cookie: heapless::Vec<u8, 255>,
+    pub(super) visible: bool,
+    pub(super) tick_time: Duration,
+    pub(super) allow: Option<&'s [&'s str]>,
+    pub(super) creation: u32,
+}
+
+impl<'s> Config<'s> {
+    /// A hidden node called `name` (`alive@host`), in the cluster that shares `cookie`.
+    ///
+    /// The alive name takes letters, digits, `_` and `-`. A host with a dot, or an address, makes the name a long one,
+    /// which connects only to nodes with long names; a plain host makes it short, as with Erlang's `-name` and `-sname`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names what is wrong with the name, or says that the cookie does not have 1 to 255 bytes.
+    pub fn hidden(name: &str, cookie: &str) -> Result<Self, ConfigError> {
+        let name = NodeName::new(name)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !name.alive().chars().all(plain) {
+            return Err(ConfigError::AliveName);
+        }
+        Self::named(OwnName::Fixed(name), cookie)
+    }
+
+    /// A visible node: as [`Config::hidden`], but it stands in `nodes()` of its peers.
+    ///
+    /// # Errors
+    /// As [`Config::hidden`].
+    pub fn visible(name: &str, cookie: &str) -> Result<Self, ConfigError> {
+        Ok(Self { visible: true, ..Self::hidden(name, cookie)? })
+    }
+
+    /// A node that asks the first peer it connects to for a name (as `erl -sname undefined` does), and listens nowhere.
+    /// `host` is the host part of the name to be.
+    ///
+    /// # Errors
+    /// As [`Config::hidden`].
+    pub fn dynamic(host: &str, cookie: &str) -> Result<Self, ConfigError> {
+        let mut placeholder = heapless::String::<257>::new();
+        fmt::write(&mut placeholder, format_args!("?@{host}")).map_err(|_| ConfigError::NameTooLong)?;
+        Self::named(OwnName::Asked(NodeName::new(&placeholder)?), cookie)
+    }
+
+    fn named(name: OwnName, cookie: &str) -> Result<Self, ConfigError> {
+        let cookie = heapless::Vec::from_slice(cookie.as_bytes()).map_err(|_| ConfigError::Cookie)?;
+        if cookie.is_empty() {
+            return Err(ConfigError::Cookie);
+        }
+        Ok(Self { name, cookie, visible: false, tick_time: Duration::from_secs(60), allow: None, creation: 0 })
+    }
+
+    /// `net_ticktime`: a peer that was silent this long, or up to a quarter longer, is down. A tick is sent when nothing
+    /// else was for a quarter of it. 60 seconds by default, as in Erlang; all nodes of a cluster should have the same.
+    ///
+    /// # Errors
+    /// [`ConfigError::TickTime`] unless it is from one second to one day.
+    pub fn tick_time(self, tick_time: Duration) -> Result<Self, ConfigError> {
+        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&tick_time) {
+            return Err(ConfigError::TickTime);
+        }
+        Ok(Self { tick_time, ..self })
+    }
+
+    /// The only nodes that may connect here, by their full names or by their host (as with `net_kernel:allow/1`). They
+    /// need the cookie all the same. Everybody with the cookie, by default.
+    #[must_use]
+    pub fn allow(self, nodes: &'s [&'s str]) -> Self {
+        Self { allow: Some(nodes), ..self }
+    }
+
+    /// Which incarnation of the node this is: a number that differs from that of the last start, at least 4. The driver
+    /// draws one at random; whoever drives the node without it must set one.
+    #[must_use]
+    pub fn creation(self, creation: u32) -> Self {
+        Self { creation, ..self }
+    }
+}
+
+impl fmt::Debug for Config<'_> {
+    /// Everything but the cookie.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("name", &self.name.shown()).field("visible", &self.visible).finish_non_exhaustive()
+    }
+}
+
+/// A node's own name.
+#[derive(Clone)]
+pub(super) enum OwnName {
+    Fixed(NodeName),
+    /// `?@host` until the first peer gives one.
+    Asked(NodeName),
+}
+
+impl OwnName {
+    /// The name, once there is one.
+    pub(super) fn known(&self) -> Result<&NodeName, Misuse> {
+        match self {
+            Self::Fixed(name) => Ok(name),
+            Self::Asked(_) => Err(Misuse::NoName),
+        }
+    }
+
+    pub(super) fn shown(&self) -> &NodeName {
+        let (Self::Fixed(name) | Self::Asked(name)) = self;
+        name
+    }
+
+    /// What the first packet of a handshake says.
+    pub(super) fn in_handshake(&self) -> &str {
+        match self {
+            Self::Fixed(name) => name.as_str(),
+            Self::Asked(name) => name.host(),
+        }
+    }
+}
+
+/// Whether a host part makes a long name.
+pub(super) fn is_long(host: &str) -> bool {
+    host.contains(['.', ':'])
+}
+
+impl Config<'_> {
+    /// What this node offers its peers.
+    pub(super) fn flags(&self) -> Flags {
+        let flags = if self.visible { Flags::OURS.with(Flags::PUBLISHED) } else { Flags::OURS };
+        match self.name {
+            OwnName::Fixed(_) => flags,
+            OwnName::Asked(_) => flags.with(Flags::NAME_ME),
+        }
+    }
+
+    /// Whether the node of this name may connect.
+    pub(super) fn allows(&self, node: &NodeName) -> bool {
+        self.allow.is_none_or(|list| list.iter().any(|entry| *entry == node.as_str() || *entry == node.host()))
+    }
+
+    /// Whether names of this host can be connected to, as Erlang decides it.
+    pub(super) fn reaches(&self, peer: &NodeName) -> Result<(), ConfigError> {
+        match (is_long(self.name.shown().host()), is_long(peer.host())) {
+            (true, false) => Err(ConfigError::LongNameWithoutDot),
+            (false, true) => Err(ConfigError::ShortNameHasDot),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_erlang_refuses() {
+        assert!(Config::hidden("edge_1-a@10.0.0.7", "secret").is_ok());
+        assert_eq!(Config::hidden("edge.1@host", "secret").unwrap_err(), ConfigError::AliveName);
+        assert_eq!(Config::hidden("edge", "secret").unwrap_err(), ConfigError::NameForm);
+        assert_eq!(Config::hidden("edge@host", "").unwrap_err(), ConfigError::Cookie);
+        let config = Config::hidden("edge@host", "secret").unwrap();
+        assert_eq!(config.clone().tick_time(Duration::ZERO).unwrap_err(), ConfigError::TickTime);
+        assert_eq!(config.reaches(&NodeName::new("a@b.c").unwrap()), Err(ConfigError::ShortNameHasDot));
+        assert!(!format!("{config:?}").contains("secret"));
+        let list = ["hub@nuc3", "nuc4"];
+        let config = config.allow(&list);
+        for (name, allowed) in [("hub@nuc3", true), ("x@nuc4", true), ("x@nuc3", false)] {
+            assert_eq!(config.allows(&NodeName::new(name).unwrap()), allowed);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The connected peers and what waits to be sent to them.
+
+use super::config::{Config, OwnName};
+use super::memory::{chunk, chunk_mut};
+use crate::error::{Error, Full, Misuse};
+use crate::proto::link;
+use crate::storage::slots::{Key, Slot, Slots};
+use crate::storage::span::Span;
+use crate::wire::codes::Flags;
+use crate::wire::cursor::Writer;
+use crate::wire::frame::{HEADER, TICK};
+use crate::wire::ids::{Atom, NodeName, Pid};
+
+/// Bytes of a transmit buffer that only the core's own answers may use. One frame of a peer asks for one answer at most,
+/// the largest of which (a monitor by a name of 255 characters, on nodes with names as long) has under 2 KiB.
+pub(super) const RESERVED: usize = 2048;
+
+/// Who this node is.
+pub(super) struct Identity<'s> {
+    pub(super) config: Config<'s>,
+    pub(super) creation: u32,
+}
+
+impl Identity<'_> {
+    /// Whether a pid or reference with these is one of this node, as it runs now.
+    #[inline]
+    pub(super) fn is_own(&self, node: Atom<'_>, creation: u32) -> bool {
+        creation == self.creation && matches!(&self.config.name, OwnName::Fixed(name) if node == *name.as_str())
+    }
+
+    /// The pid of the mailbox at `key`.
+    #[inline]
+    pub(super) fn pid(&self, key: Key) -> Pid<'_> {
+        let node = self.config.name.shown().as_atom();
+        Pid { node, id: u32::from(key.index).saturating_add(1), serial: serial(key), creation: self.creation }
+    }
+}
+
+/// Thirteen bits of the place's generation, which is what every release reads of a pid's second number.
+pub(super) fn serial(key: Key) -> u32 {
+    u32::from(key.generation & 0x1fff)
+}
+
+/// Why a peer is not read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stall {
+    /// This mailbox is full.
+    Mailbox(Key),
+    /// The peer does not take what it is owed.
+    Transmit,
+}
+
+/// One connected peer.
+pub(super) struct Link {
+    pub(super) name: NodeName,
+    /// What both sides offered.
+    pub(super) flags: Flags,
+    pub(super) visible: bool,
+    pub(super) state: link::Link,
+    pub(super) received: Span,
+    pub(super) sending: Span,
+    pub(super) stalled: Option<Stall>,
+    /// Nothing is read or written any more but what waits to be sent.
+    pub(super) closing: bool,
+}
+
+/// All connected peers.
+pub(super) struct Links<'s> {
+    pub(super) table: &'s mut [Slot<Link>],
+    pub(super) sending: &'s mut [u8],
+    pub(super) stride: usize,
+}
+
+impl Links<'_> {
+    /// The same links, borrowed for a shorter time.
+    #[inline]
+    pub(super) fn lend(&mut self) -> Links<'_> {
+        Links { table: self.table, sending: self.sending, stride: self.stride }
+    }
+
+    /// The connection to the node of this name.
+    #[inline]
+    pub(super) fn find(&self, node: Atom<'_>) -> Option<Key> {
+        self.table.find(|link| node == *link.name.as_str() && !link.closing)
+    }
+
+    /// Puts one frame into the transmit buffer, whole or not at all. `keep` bytes of the buffer stay free.
+    #[inline]
+    pub(super) fn frame<F>(&mut self, key: Key, keep: usize, put: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
+    {
+        let link = self.table.at_mut(key).filter(|link| !link.closing).ok_or(Error::NotConnected)?;
+        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
+        let usable = room.len().saturating_sub(keep);
+        let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
+        out.u32(0);
+        put(&mut out)?;
+        let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
+        out.patch_u32(0, len);
+        match out.finish() {
+            Ok(written) => {
+                link.sending.fill(written);
+                link.state.sent();
+                Ok(())
+            }
+            Err(over) => {
+                let limit = self.stride.saturating_sub(keep);
+                Err(Error::Full(if over.needed > limit {
+                    Full::Message { needed: over.needed, limit }
+                } else {
+                    Full::Transmit { needed: over.needed, room: over.room }
+                }))
+            }
+        }
+    }
+
+    /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
+    pub(super) fn tick(&mut self, key: Key) {
+        let Some(link) = self.table.at_mut(key) else { return };
+        if !link.sending.is_empty() {
+            return;
+        }
+        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
+        if let Some(room) = room.first_chunk_mut::<HEADER>() {
+            *room = TICK;
+            link.sending.fill(HEADER);
+            link.state.sent();
+        }
+    }
+
+    /// What waits to be sent to a peer.
+    #[inline]
+    pub(super) fn pending(&self, key: Key) -> &[u8] {
+        match self.table.at(key) {
+            Some(link) => link.sending.filled(chunk(self.sending, self.stride, key.index)),
+            None => &[],
+        }
+    }
+
+    /// Puts bytes of the handshake that were not sent yet in front of everything else.
+    pub(super) fn preload(&mut self, key: Key, bytes: &[u8]) {
+        let Some(link) = self.table.at_mut(key) else { return };
+        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
+        if let Some(room) = room.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            link.sending.fill(bytes.len());
+        }
+    }
+}

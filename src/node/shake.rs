@@ -1,0 +1,241 @@
+//! Handshakes inside the node: who is welcome, and what a proven connection takes the place of.
+
+use super::config::OwnName;
+use super::event::Event;
+use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
+use super::links::{Identity, Link};
+use super::memory::chunk_mut;
+use super::{Connection, Node};
+use crate::error::{Misbehaved, Reason};
+use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
+use crate::storage::slots::{Key, Slots};
+use crate::storage::span::Span;
+use crate::time::Instant;
+use crate::wire::cursor::Writer;
+use crate::wire::ids::NodeName;
+
+impl Identity<'_> {
+    fn local(&self) -> Local<'_> {
+        let config = &self.config;
+        // a node without a name has no creation either
+        let creation = config.name.known().map_or(0, |_| self.creation);
+        Local { name: config.name.in_handshake(), creation, flags: config.flags(), cookie: &config.cookie }
+    }
+}
+
+/// What a packet of the handshake led to, as far as the node is concerned.
+enum Next {
+    /// The next packet, if it is here.
+    More,
+    /// Nothing until more bytes come.
+    Wait,
+    Up(Established),
+}
+
+impl Node<'_> {
+    /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
+    pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
+        let Some(half) = self.half_open.at_mut(connection.key).filter(|_| !connection.up) else { return };
+        let Progress::Dial { peer, .. } = &half.progress else { return };
+        let peer = peer.clone();
+        half.seed(random);
+        half.deadline = now.after(SETUP_TIME);
+        let mut out = Writer::new(half.sending.room(&mut half.tx));
+        half.progress = Progress::Shaking(State::connect(peer, &self.core.identity.local(), &mut out));
+        // a name has at most 255 characters: it fits
+        let len = out.finish().unwrap_or(0);
+        half.sending.fill(len);
+    }
+
+    /// Takes handshake packets off what was received, as many as there are.
+    pub(super) fn shake(&mut self, connection: &mut Connection) {
+        let key = connection.key;
+        loop {
+            match self.shake_once(key) {
+                Ok(Next::More) => {}
+                Ok(Next::Wait) => return,
+                Ok(Next::Up(up)) => return self.promote(connection, up),
+                Err(reason) => return self.give_up(key, reason),
+            }
+        }
+    }
+
+    fn shake_once(&mut self, key: Key) -> Result<Next, Reason> {
+        let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
+        if !half.is_shaking() {
+            return Ok(Next::Wait);
+        }
+        let mut copy = [0; BUFFER];
+        let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
+        half.received.consume(taken);
+        let seed = half.seed;
+        let wanted = half.peer().is_none_or(|peer| self.core.links.find(peer.as_atom()).is_none());
+        let identity = &self.core.identity;
+        // a state is consumed by its packet; what follows from it is set below, or the connection is given up
+        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(State::accept()));
+        let Progress::Shaking(state) = taken else { return Ok(Next::Wait) };
+        half.caller = half.caller.take().or_else(|| state.peer().cloned());
+        match half.answering(identity, wanted, |context, out| state.handle(packet, context, out))? {
+            Step::Await(state) => self.shaking(key, state),
+            Step::Named(name, creation, state) => {
+                self.take_name(name, creation)?;
+                self.shaking(key, state)
+            }
+            Step::Caller(caller) => {
+                half.caller = Some(caller.peer.clone());
+                let verdict = self.judge(&caller)?;
+                let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
+                let identity = &self.core.identity;
+                let state = half.answering(identity, true, |context, out| caller.answer(verdict, seed, context, out))?;
+                self.shaking(key, state)
+            }
+            Step::Up(up) => Ok(Next::Up(up)),
+        }
+    }
+
+    fn shaking(&mut self, key: Key, state: State) -> Result<Next, Reason> {
+        if let Some(half) = self.half_open.at_mut(key) {
+            half.progress = Progress::Shaking(state);
+        }
+        Ok(Next::More)
+    }
+
+    /// A dynamic node gets its name from the first peer.
+    fn take_name(&mut self, name: NodeName, creation: u32) -> Result<(), Reason> {
+        let identity = &mut self.core.identity;
+        if identity.config.name.known().is_ok() {
+            return Err(Reason::Misbehaved(Misbehaved::Handshake("status: this node has a name already")));
+        }
+        identity.config.name = OwnName::Fixed(name);
+        identity.creation = creation.max(4);
+        Ok(())
+    }
+
+    /// What to tell a node that connects here.
+    fn judge(&self, caller: &Caller) -> Result<Verdict, Reason> {
+        let config = &self.core.identity.config;
+        let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
+        if caller.lacks().is_some() || !config.allows(&caller.peer) || *own == caller.peer {
+            return Ok(Verdict::NotAllowed);
+        }
+        if caller.asks_name() {
+            return if self.core.links.table.has_room() { Ok(Verdict::Welcome) } else { Err(Reason::Full) };
+        }
+        if self.core.links.find(caller.peer.as_atom()).is_some() {
+            return Ok(Verdict::Alive);
+        }
+        if !self.core.links.table.has_room() {
+            return Err(Reason::Full);
+        }
+        // both at once: the connection of the greater name stays, by the order of its characters
+        match self.outgoing(&caller.peer) {
+            Some(_) if own.as_str() > caller.peer.as_str() => Ok(Verdict::OursStays),
+            Some(_) => Ok(Verdict::Simultaneous),
+            None => Ok(Verdict::Welcome),
+        }
+    }
+
+    /// A handshake is done: the connection gets a link of its own, in place of whatever there was with this peer.
+    fn promote(&mut self, connection: &mut Connection, up: Established) {
+        let peer = up.peer.clone();
+        if let Some(old) = self.core.links.find(peer.as_atom()) {
+            self.down(old, Reason::Superseded);
+        }
+        let visible = up.visible;
+        let link = Link {
+            name: up.peer,
+            flags: up.flags,
+            visible,
+            state: crate::proto::link::Link::default(),
+            received: Span::EMPTY,
+            sending: Span::EMPTY,
+            stalled: None,
+            closing: false,
+        };
+        let Ok(key) = self.core.links.table.insert(link) else { return self.give_up(connection.key, Reason::Full) };
+        if let Some(half) = self.half_open.remove(connection.key) {
+            self.inherit(key, &half);
+        }
+        // our own attempts at the same peer have come to what they were for
+        while let Some(other) = self.outgoing(&peer) {
+            self.half_open.remove(other);
+        }
+        *connection = Connection { key, up: true };
+        self.core.events.push(Event::NodeUp { node: peer, visible });
+        self.pump(key);
+    }
+
+    /// What the handshake did not send yet goes first, and what came behind its last packet is the first frame.
+    fn inherit(&mut self, key: Key, half: &HalfOpen) {
+        self.core.links.preload(key, half.sending.filled(&half.tx));
+        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        link.state.received();
+        link.state.sent();
+        let rest = half.received.filled(&half.rx);
+        let buffer = chunk_mut(self.receiving, self.core.links.stride, key.index);
+        if let Some(room) = link.received.room(buffer).get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+            link.received.fill(rest.len());
+        }
+    }
+
+    /// A handshake took too long.
+    pub(super) fn half_open_late(&mut self, key: Key) {
+        let yielded = self.half_open.at(key).is_some_and(|half| matches!(half.progress, Progress::Yielded { .. }));
+        self.give_up(key, if yielded { Reason::Nok } else { Reason::Timeout });
+        self.half_open.remove(key);
+    }
+
+    /// A handshake came to nothing: says so, and closes once what the peer is told has been sent.
+    pub(super) fn give_up(&mut self, key: Key, reason: Reason) {
+        let Some(half) = self.half_open.at_mut(key) else { return };
+        let node = half.peer().cloned().or_else(|| half.caller.take());
+        let flushed = half.sending.is_empty();
+        if !half.inbound
+            && reason == Reason::Nok
+            && let Some(peer) = &node
+            && !matches!(half.progress, Progress::Yielded { .. })
+        {
+            // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
+            half.progress = Progress::Yielded { peer: peer.clone() };
+            return;
+        }
+        let reported = matches!(half.progress, Progress::Ending);
+        half.progress = Progress::Ending;
+        let inbound = half.inbound;
+        if flushed {
+            self.half_open.remove(key);
+        }
+        let news = match (inbound, node, reason) {
+            _ if reported => None,
+            (false, Some(node), reason) => Some(Event::ConnectFailed { node, reason }),
+            (false, None, _) => None,
+            // ours goes on, or the caller changed its mind
+            (true, _, Reason::Nok | Reason::Superseded) => None,
+            // somebody looked whether the port is open
+            (true, None, Reason::ClosedByPeer | Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
+            (true, node, reason) => Some(Event::Refused { node, reason }),
+        };
+        match news {
+            Some(event) => self.core.events.push(event),
+            None => log::debug!("handshake ended: {reason}"),
+        }
+    }
+}
+
+impl HalfOpen {
+    pub(super) fn is_shaking(&self) -> bool {
+        matches!(self.progress, Progress::Shaking(_))
+    }
+
+    /// Runs one step of the handshake, whose answers go to what waits to be sent.
+    fn answering<R>(&mut self, identity: &Identity<'_>, wanted: bool, step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R) -> R {
+        let context = Context { local: identity.local(), challenge: self.challenge, wanted };
+        let mut out = Writer::new(self.sending.room(&mut self.tx));
+        let result = step(&context, &mut out);
+        // two packets with a name of 255 characters each fit
+        let len = out.finish().unwrap_or(0);
+        self.sending.fill(len);
+        result
+    }
+}

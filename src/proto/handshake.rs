@@ -1,0 +1,347 @@
+//! The handshake in both roles, a state a type: each holds what it needs to judge the packet it awaits.
+//!
+//! Whoever connects proves first that it knows the cookie. Protocol: erl_dist_protocol, "Distribution Handshake".
+
+use core::fmt::Write as _;
+
+use crate::error::{Misbehaved, Reason};
+use crate::wire::codes::Flags;
+use crate::wire::cursor::Writer;
+use crate::wire::digest::{digest, same};
+use crate::wire::handshake::{Ack, Challenge, Complement, Name, Reply, Status, parse_alive_answer, put_alive_answer};
+use crate::wire::ids::NodeName;
+
+/// This side, as it shows itself.
+pub(crate) struct Local<'a> {
+    /// The whole name; the host alone while a dynamic node has none.
+    pub(crate) name: &'a str,
+    pub(crate) creation: u32,
+    pub(crate) flags: Flags,
+    pub(crate) cookie: &'a [u8],
+}
+
+/// The handshake is done: what both sides agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Established {
+    pub(crate) peer: NodeName,
+    /// What both offered.
+    pub(crate) flags: Flags,
+    pub(crate) creation: u32,
+    /// Whether the peer is a visible node.
+    pub(crate) visible: bool,
+}
+
+/// What a packet led to.
+pub(crate) enum Step {
+    /// Go on in this state.
+    Await(State),
+    /// The peer gave this node its name; go on.
+    Named(NodeName, u32, State),
+    /// A caller said who it is; [`Caller::answer`] goes on.
+    Caller(Caller),
+    /// Done.
+    Up(Established),
+}
+
+/// A handshake under way.
+#[derive(Debug)]
+pub(crate) enum State {
+    // whoever connects
+    Status(AwaitStatus),
+    Challenge(AwaitChallenge),
+    Ack(AwaitAck),
+    // whoever is connected to
+    Name(AwaitName),
+    AliveAnswer(AwaitAliveAnswer),
+    Complement(AwaitComplement),
+    Reply(AwaitReply),
+}
+
+/// What both roles need to judge a packet.
+pub(crate) struct Context<'a> {
+    pub(crate) local: Local<'a>,
+    /// The challenge of this side, from the system's generator, used for this handshake alone.
+    pub(crate) challenge: u32,
+    /// Whether a connection that the peer finds alive already should be made anew.
+    pub(crate) wanted: bool,
+}
+
+impl State {
+    /// Begins as the side that connects: says its name.
+    pub(crate) fn connect(peer: NodeName, local: &Local<'_>, out: &mut Writer<'_>) -> Self {
+        Name::put(out, local.flags, local.creation, local.name);
+        Self::Status(AwaitStatus { peer })
+    }
+
+    /// Begins as the side that was connected to.
+    pub(crate) fn accept() -> Self {
+        Self::Name(AwaitName)
+    }
+
+    /// Takes the packet that was awaited; answers go to `out`.
+    pub(crate) fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        match self {
+            Self::Status(state) => state.handle(packet, context, out),
+            Self::Challenge(state) => state.handle(packet, context, out),
+            Self::Ack(state) => state.handle(packet, context),
+            Self::Name(state) => state.handle(packet),
+            Self::AliveAnswer(state) => state.handle(packet, context, out),
+            Self::Complement(state) => state.handle(packet, context),
+            Self::Reply(state) => state.handle(packet, context, out),
+        }
+    }
+
+    /// Why the peer closed, when it does so in this state.
+    pub(crate) fn closed_by_peer(&self) -> Reason {
+        match self {
+            Self::Ack(_) => Reason::CookieRefused,
+            _ => Reason::ClosedByPeer,
+        }
+    }
+
+    /// The peer, as far as it is known.
+    pub(crate) fn peer(&self) -> Option<&NodeName> {
+        match self {
+            Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer }) => Some(peer),
+            Self::Ack(AwaitAck { up }) => Some(&up.peer),
+            Self::AliveAnswer(AwaitAliveAnswer { caller }) | Self::Complement(AwaitComplement { caller }) => Some(&caller.peer),
+            Self::Reply(AwaitReply { up }) => Some(&up.peer),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+/// Awaits the connected side's opinion.
+#[derive(Debug)]
+pub(crate) struct AwaitStatus {
+    peer: NodeName,
+}
+
+impl AwaitStatus {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        let next = State::Challenge(AwaitChallenge { peer: self.peer });
+        match Status::parse(packet).map_err(Reason::Misbehaved)? {
+            Status::Ok | Status::OkSimultaneous if !asks_name(context) => Ok(Step::Await(next)),
+            Status::Nok => Err(Reason::Nok),
+            Status::NotAllowed => Err(Reason::NotAllowed),
+            Status::Alive if !asks_name(context) => {
+                put_alive_answer(out, context.wanted);
+                if context.wanted { Ok(Step::Await(next)) } else { Err(Reason::Superseded) }
+            }
+            Status::Named(name, creation) if asks_name(context) => {
+                let name = NodeName::new(name).ok().filter(|name| name.host() == context.local.name);
+                let name = name.ok_or(Reason::Misbehaved(Misbehaved::Handshake("name given by the peer")))?;
+                Ok(Step::Named(name, creation, next))
+            }
+            _ => Err(Reason::Misbehaved(Misbehaved::Handshake("status for a node of this kind"))),
+        }
+    }
+}
+
+fn asks_name(context: &Context<'_>) -> bool {
+    context.local.flags.has(Flags::NAME_ME)
+}
+
+/// Awaits the connected side's challenge.
+#[derive(Debug)]
+pub(crate) struct AwaitChallenge {
+    peer: NodeName,
+}
+
+impl AwaitChallenge {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        let theirs = Challenge::parse(packet).map_err(Reason::Misbehaved)?;
+        if NodeName::from_latin1(theirs.name).as_ref() != Some(&self.peer) {
+            return Err(Reason::OtherName);
+        }
+        let up = agree(self.peer, theirs.flags, theirs.creation, context)?;
+        let digest = digest(context.local.cookie, theirs.challenge);
+        Reply { challenge: context.challenge, digest }.put(out);
+        Ok(Step::Await(State::Ack(AwaitAck { up })))
+    }
+}
+
+/// Awaits the proof of the connected side.
+#[derive(Debug)]
+pub(crate) struct AwaitAck {
+    up: Established,
+}
+
+impl AwaitAck {
+    fn handle(self, packet: &[u8], context: &Context<'_>) -> Result<Step, Reason> {
+        let ack = Ack::parse(packet).map_err(Reason::Misbehaved)?;
+        if same(&ack.digest, &digest(context.local.cookie, context.challenge)) {
+            Ok(Step::Up(self.up))
+        } else {
+            Err(Reason::InvalidChallengeAck)
+        }
+    }
+}
+
+/// Awaits the first packet of whoever connected.
+#[derive(Debug)]
+pub(crate) struct AwaitName;
+
+impl AwaitName {
+    fn handle(self, packet: &[u8]) -> Result<Step, Reason> {
+        let bad = Reason::Misbehaved(Misbehaved::Handshake("name"));
+        let name = Name::parse(packet).map_err(Reason::Misbehaved)?;
+        let peer = if name.flags.has(Flags::NAME_ME) && !name.old {
+            // the host alone: a name is made from it once it is accepted
+            let mut text = heapless::String::<255>::new();
+            text.write_str("?@").map_err(|_| bad)?;
+            name.name.iter().try_for_each(|b| text.push(char::from(*b))).map_err(|_| bad)?;
+            NodeName::new(&text).map_err(|_| bad)?
+        } else {
+            NodeName::from_latin1(name.name).ok_or(bad)?
+        };
+        Ok(Step::Caller(Caller { peer, flags: name.flags, creation: name.creation, old: name.old }))
+    }
+}
+
+/// Somebody who connected and said a name, not proven yet.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// `?@host` while it has none.
+    pub(crate) peer: NodeName,
+    flags: Flags,
+    creation: u32,
+    old: bool,
+}
+
+/// What this side thinks of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Welcome,
+    /// Both connect to each other at once, and the caller's connection is the one that stays.
+    Simultaneous,
+    /// Both connect to each other at once, and our connection is the one that stays.
+    OursStays,
+    /// There is a connection already.
+    Alive,
+    /// The node is not to connect.
+    NotAllowed,
+}
+
+impl Caller {
+    /// Whether it wants a name from this side.
+    pub(crate) fn asks_name(&self) -> bool {
+        self.flags.has(Flags::NAME_ME)
+    }
+
+    /// The flags this side demands and the caller lacks.
+    pub(crate) fn lacks(&self) -> Option<Flags> {
+        Some(self.flags.missing(Flags::DEMANDED)).filter(|missing| *missing != Flags::default())
+    }
+
+    /// Tells the caller the verdict and goes on accordingly. `seed` is random: a name for a caller without one comes from it.
+    pub(crate) fn answer(mut self, verdict: Verdict, seed: u32, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
+        match verdict {
+            Verdict::NotAllowed => {
+                Status::NotAllowed.put(out);
+                return Err(self.lacks().map_or(Reason::NotOnList, |flags| Reason::MissingFlags(flags.0)));
+            }
+            Verdict::OursStays => {
+                Status::Nok.put(out);
+                return Err(Reason::Nok);
+            }
+            Verdict::Alive => {
+                Status::Alive.put(out);
+                return Ok(State::AliveAnswer(AwaitAliveAnswer { caller: self }));
+            }
+            Verdict::Simultaneous => Status::OkSimultaneous.put(out),
+            Verdict::Welcome if self.asks_name() => {
+                self.peer = name_for(self.peer.host(), seed)?;
+                self.creation = seed.max(4);
+                Status::Named(self.peer.as_str(), self.creation).put(out);
+            }
+            Verdict::Welcome => Status::Ok.put(out),
+        }
+        self.challenge(context, out)
+    }
+
+    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
+        let local = &context.local;
+        Challenge::put(out, local.flags, context.challenge, local.creation, local.name);
+        if self.old {
+            return Ok(State::Complement(AwaitComplement { caller: self }));
+        }
+        let up = agree(self.peer, self.flags, self.creation, context)?;
+        Ok(State::Reply(AwaitReply { up }))
+    }
+}
+
+/// `R` and the seed in base 36, as a BEAM names a node that asks it to.
+fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
+    let mut text = heapless::String::<255>::new();
+    let full = |_| Reason::Misbehaved(Misbehaved::Handshake("name"));
+    text.push('R').map_err(full)?;
+    for _ in 0..7 {
+        let digit = char::from_digit(seed % 36, 36).unwrap_or('0');
+        text.push(digit.to_ascii_uppercase()).map_err(full)?;
+        seed /= 36;
+    }
+    text.push('@').map_err(full)?;
+    text.push_str(host).map_err(full)?;
+    NodeName::new(&text).map_err(|_| Reason::Misbehaved(Misbehaved::Handshake("name")))
+}
+
+/// Awaits whether the caller still wants the connection this side thinks it has.
+///
+/// A BEAM ends the old connection before it sends the challenge. Here the old one stays until the caller has proven the
+/// cookie, so that nobody without it can end connections by claiming names.
+#[derive(Debug)]
+pub(crate) struct AwaitAliveAnswer {
+    caller: Caller,
+}
+
+impl AwaitAliveAnswer {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        if parse_alive_answer(packet).map_err(Reason::Misbehaved)? {
+            self.caller.challenge(context, out).map(Step::Await)
+        } else {
+            Err(Reason::ClosedByPeer)
+        }
+    }
+}
+
+/// Awaits the rest of an old first packet.
+#[derive(Debug)]
+pub(crate) struct AwaitComplement {
+    caller: Caller,
+}
+
+impl AwaitComplement {
+    fn handle(self, packet: &[u8], context: &Context<'_>) -> Result<Step, Reason> {
+        let rest = Complement::parse(packet).map_err(Reason::Misbehaved)?;
+        let flags = self.caller.flags.with(Flags(u64::from(rest.flags_high) << 32));
+        let up = agree(self.caller.peer, flags, rest.creation, context)?;
+        Ok(Step::Await(State::Reply(AwaitReply { up })))
+    }
+}
+
+/// Awaits the caller's proof.
+#[derive(Debug)]
+pub(crate) struct AwaitReply {
+    up: Established,
+}
+
+impl AwaitReply {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        let reply = Reply::parse(packet).map_err(Reason::Misbehaved)?;
+        if !same(&reply.digest, &digest(context.local.cookie, context.challenge)) {
+            return Err(Reason::InvalidChallengeReply);
+        }
+        Ack { digest: digest(context.local.cookie, reply.challenge) }.put(out);
+        Ok(Step::Up(self.up))
+    }
+}
+
+/// What both offer, if the peer offers all that is demanded.
+fn agree(peer: NodeName, theirs: Flags, creation: u32, context: &Context<'_>) -> Result<Established, Reason> {
+    let missing = theirs.missing(Flags::DEMANDED);
+    if missing != Flags::default() {
+        return Err(Reason::MissingFlags(missing.0));
+    }
+    Ok(Established { peer, flags: theirs.and(context.local.flags), creation, visible: theirs.has(Flags::PUBLISHED) })
+}

@@ -1,0 +1,116 @@
+//! A connection after its handshake: ticks both ways, silence, and frames that are skipped.
+//!
+//! Time comes in beats, four to a tick time (`net_ticktime`), as a BEAM does it: a message costs two flags and no clock.
+
+/// Beats without a byte after which the peer is silent: a tick time at least, and a quarter more at most.
+const SILENT_BEATS: u8 = 4;
+/// Beats in a tick time.
+pub(crate) const BEATS: u32 = 4;
+
+/// What one link remembers between beats.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Link {
+    /// Bytes of an oversized frame still to come.
+    skip: u64,
+    /// Beats in a row in which nothing came.
+    quiet: u8,
+    received: bool,
+    sent: bool,
+    /// Something was sent since the peer's last tick.
+    spoke: bool,
+}
+
+/// What a beat calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// Traffic speaks for itself.
+    Fine,
+    /// Nothing was sent: a tick is due.
+    Tick,
+    /// The peer has been silent for a whole tick time.
+    Silent,
+}
+
+impl Link {
+    /// Any bytes, whole frame or not, are a sign of life.
+    #[inline]
+    pub(crate) fn received(&mut self) {
+        self.received = true;
+    }
+
+    #[inline]
+    pub(crate) fn sent(&mut self) {
+        self.sent = true;
+        self.spoke = true;
+    }
+
+    /// Whether the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time
+    /// than ours hears of us in time, and two of us do not tick each other for ever.
+    pub(crate) fn answers_tick(&mut self) -> bool {
+        !core::mem::take(&mut self.spoke)
+    }
+
+    /// A quarter of the tick time has passed. A peer we do not `read` from cannot be silent.
+    pub(crate) fn beat(&mut self, reading: bool) -> Beat {
+        let received = core::mem::take(&mut self.received);
+        let sent = core::mem::take(&mut self.sent);
+        self.quiet = if received || !reading { 0 } else { self.quiet.saturating_add(1) };
+        if self.quiet > SILENT_BEATS {
+            Beat::Silent
+        } else if sent {
+            Beat::Fine
+        } else {
+            Beat::Tick
+        }
+    }
+
+    /// Begins to skip this many bytes.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        self.skip = bytes;
+    }
+
+    /// How many of `available` bytes belong to a frame that is skipped.
+    #[inline]
+    pub(crate) fn skips(&mut self, available: usize) -> usize {
+        if self.skip == 0 {
+            return 0;
+        }
+        let now = usize::try_from(self.skip).unwrap_or(usize::MAX).min(available);
+        self.skip = self.skip.saturating_sub(now as u64);
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silent_after_a_tick_time_and_before_a_quarter_more() {
+        let mut link = Link::default();
+        link.received();
+        // the beat in which the last byte came, then four whole ones
+        assert_eq!([(); 5].map(|()| link.beat(true)), [Beat::Tick; 5]);
+        assert_eq!(link.beat(true), Beat::Silent);
+        let mut held = Link::default();
+        assert!((0..100).all(|_| held.beat(false) == Beat::Tick));
+    }
+
+    #[test]
+    fn a_tick_is_answered_once() {
+        let (mut a, mut b) = (Link::default(), Link::default());
+        a.sent();
+        assert!(b.answers_tick());
+        b.sent();
+        assert!(!a.answers_tick());
+        // what b sent was its answer to a's tick; the next tick of a is answered again
+        assert!(!b.answers_tick() && b.answers_tick());
+    }
+
+    #[test]
+    fn skips_what_it_was_told_to() {
+        let mut link = Link::default();
+        link.skip(10);
+        assert_eq!((link.skips(4), link.skips(100), link.skips(100)), (4, 6, 0));
+    }
+}

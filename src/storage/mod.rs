@@ -1,0 +1,5 @@
+//! Fixed memory: spans of one buffer, a ring of whole records, a table whose places know their generation.
+
+pub(crate) mod ring;
+pub(crate) mod slots;
+pub(crate) mod span;

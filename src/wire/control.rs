@@ -1,0 +1,472 @@
+//! Control messages: what one node tells the other, in front of a message's payload.
+//!
+//! Trace tokens (the `_TT` operations) are read and dropped. Protocol: erl_dist_protocol, "Protocol between Connected Nodes".
+
+use super::build::{put_atom, put_atom_of, put_pid, put_reference};
+use super::codes::{op, tag};
+use super::cursor::{Reader, Short, Writer};
+use super::frame::PASS_THROUGH;
+use super::ids::{Atom, Pid, Reference};
+use super::term::Term;
+use crate::error::{Misbehaved, Misuse, TermFault};
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To<'a> {
+    Pid(Pid<'a>),
+    Name(Atom<'a>),
+    Alias(Reference<'a>),
+}
+
+/// A process as monitors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Process<'a> {
+    Pid(Pid<'a>),
+    Name(Atom<'a>),
+}
+
+/// A control message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Control<'a> {
+    /// The payload is a message; the sender, if told, is a pid.
+    Send { from: Option<Term<'a>>, to: To<'a> },
+    Link { from: Pid<'a>, to: Pid<'a> },
+    Unlink { id: u64, from: Pid<'a>, to: Pid<'a> },
+    UnlinkAck { id: u64, from: Pid<'a>, to: Pid<'a> },
+    /// A link broke; without a reason here it is the payload.
+    Exit { from: Pid<'a>, to: Pid<'a>, reason: Option<Term<'a>> },
+    /// `exit(To, Reason)`.
+    Exit2 { from: Pid<'a>, to: To<'a>, reason: Option<Term<'a>> },
+    Monitor { from: Pid<'a>, to: Process<'a>, reference: Reference<'a> },
+    Demonitor { from: Pid<'a>, to: Process<'a>, reference: Reference<'a> },
+    MonitorExit { from: Process<'a>, to: Pid<'a>, reference: Reference<'a>, reason: Option<Term<'a>> },
+    /// The payload is the argument list.
+    SpawnRequest {
+        id: Reference<'a>,
+        from: Pid<'a>,
+        leader: Pid<'a>,
+        module: Atom<'a>,
+        function: Atom<'a>,
+        arity: u8,
+        options: Term<'a>,
+    },
+    /// The result is the new process's pid, or an atom that says why there is none.
+    SpawnReply { id: Reference<'a>, to: Pid<'a>, flags: u64, result: Term<'a> },
+    /// `group_leader(Leader, To)`.
+    GroupLeader { leader: Pid<'a>, to: Pid<'a> },
+    /// An operation of a later release; its tuple was skipped.
+    Unknown,
+}
+
+/// A frame's body taken apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) op: u8,
+    pub(crate) control: Control<'a>,
+    /// What follows the control tuple: nothing, or one term that has not been looked at.
+    pub(crate) payload: &'a [u8],
+}
+
+/// `ALTACT_SIG_SEND`'s flags, of which those not named are for later releases.
+mod altact {
+    pub(super) const TOKEN: u64 = 2;
+    pub(super) const ALIAS: u64 = 4;
+    pub(super) const NAME: u64 = 8;
+    pub(super) const EXIT: u64 = 16;
+}
+
+impl<'a> Message<'a> {
+    /// Takes a body apart; of a frame that is not all here the front will do, as far as the control tuple goes.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
+        let mut fields = Fields { r: Reader::new(body), body, op: 0 };
+        let kind = fields.r.u8().unwrap_or(0);
+        if kind != PASS_THROUGH {
+            return Err(Misbehaved::FrameType(kind));
+        }
+        let arity = fields.open()?;
+        let control = fields.control(arity)?;
+        Ok(Self { op: fields.op, control, payload: fields.r.rest() })
+    }
+}
+
+/// The elements of a control tuple, one after the other.
+struct Fields<'a> {
+    r: Reader<'a>,
+    body: &'a [u8],
+    op: u8,
+}
+
+impl<'a> Fields<'a> {
+    fn fault(&self, fault: TermFault) -> Misbehaved {
+        let at = self.body.len().saturating_sub(self.r.rest().len());
+        Misbehaved::Term(crate::error::TermError { at: u32::try_from(at).unwrap_or(u32::MAX), fault })
+    }
+
+    fn ok<T>(&self, result: Result<T, TermFault>) -> Result<T, Misbehaved> {
+        result.map_err(|fault| self.fault(fault))
+    }
+
+    /// The version byte, the tuple's arity and the operation.
+    fn open(&mut self) -> Result<u8, Misbehaved> {
+        let head = (|r: &mut Reader<'a>| Ok::<_, Short>((r.u8()?, r.u8()?, r.u8()?, r.u8()?, r.u8()?)))(&mut self.r);
+        match head {
+            Ok((tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op)) if arity > 0 => {
+                self.op = op;
+                Ok(arity)
+            }
+            Ok((tag::VERSION, ..)) => Err(Misbehaved::Control(0)),
+            Ok((other, ..)) => Err(self.fault(TermFault::Version(other))),
+            Err(Short) => Err(self.fault(TermFault::Truncated)),
+        }
+    }
+
+    fn term(&mut self) -> Result<Term<'a>, Misbehaved> {
+        let term = Term::check(&mut self.r);
+        self.ok(term)
+    }
+
+    fn pid(&mut self) -> Result<Pid<'a>, Misbehaved> {
+        let pid = Pid::read::<true>(&mut self.r);
+        self.ok(pid)
+    }
+
+    fn atom(&mut self) -> Result<Atom<'a>, Misbehaved> {
+        let atom = Atom::read::<true>(&mut self.r);
+        self.ok(atom)
+    }
+
+    fn reference(&mut self) -> Result<Reference<'a>, Misbehaved> {
+        let reference = Reference::read::<true>(&mut self.r);
+        self.ok(reference)
+    }
+
+    fn u64(&mut self) -> Result<u64, Misbehaved> {
+        self.term()?.as_u64().ok_or(Misbehaved::Control(self.op))
+    }
+
+    fn process(&mut self) -> Result<Process<'a>, Misbehaved> {
+        if Atom::is_next(&self.r) { self.atom().map(Process::Name) } else { self.pid().map(Process::Pid) }
+    }
+
+    /// A pid kept as it came, since most receivers never look at the sender.
+    #[inline]
+    fn sender(&mut self) -> Result<Option<Term<'a>>, Misbehaved> {
+        let start = self.r;
+        self.pid()?;
+        Ok(Some(Term::trusted(start.up_to(&self.r))))
+    }
+
+    /// The element that once held the cookie.
+    #[inline]
+    fn unused(&mut self) -> Result<(), Misbehaved> {
+        self.atom().map(|_| ())
+    }
+
+    /// The rest of a tuple of which `read` elements, the operation included, were taken; trace tokens go here.
+    fn skip(&mut self, arity: u8, read: u8) -> Result<(), Misbehaved> {
+        (read..arity).try_for_each(|_| self.term().map(|_| ()))
+    }
+
+    fn control(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
+        let (expected, control) = match (self.op, arity) {
+            (op::SEND_SENDER | op::SEND_SENDER_TT, 3..) => {
+                (3, Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) })
+            }
+            (op::REG_SEND | op::REG_SEND_TT, 4..) => {
+                let from = self.sender()?;
+                self.unused()?;
+                (4, Control::Send { from, to: To::Name(self.atom()?) })
+            }
+            (op::ALIAS_SEND | op::ALIAS_SEND_TT, 3..) => {
+                (3, Control::Send { from: self.sender()?, to: To::Alias(self.reference()?) })
+            }
+            (op::SEND | op::SEND_TT, 3..) => {
+                self.unused()?;
+                (3, Control::Send { from: None, to: To::Pid(self.pid()?) })
+            }
+            (op::MONITOR_P, 4) => {
+                (4, Control::Monitor { from: self.pid()?, to: self.process()?, reference: self.reference()? })
+            }
+            (op::DEMONITOR_P, 4) => {
+                (4, Control::Demonitor { from: self.pid()?, to: self.process()?, reference: self.reference()? })
+            }
+            (op::ALTACT_SIG_SEND, 4..) => return self.altact(arity),
+            _ => return self.rare(arity),
+        };
+        // only the operations with a trace token have one element more
+        let traced = matches!(self.op, op::SEND_TT | op::REG_SEND_TT | op::SEND_SENDER_TT | op::ALIAS_SEND_TT);
+        self.end(arity, expected, traced)?;
+        Ok(control)
+    }
+
+    /// Checks the arity, then skips the trace token there may be.
+    fn end(&mut self, arity: u8, expected: u8, traced: bool) -> Result<(), Misbehaved> {
+        if arity != expected.saturating_add(traced.into()) {
+            return Err(Misbehaved::Control(self.op));
+        }
+        self.skip(arity, expected)
+    }
+
+    /// Operations that no stream of messages has many of.
+    fn rare(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
+        match self.op {
+            op::LINK if arity == 3 => Ok(Control::Link { from: self.pid()?, to: self.pid()? }),
+            op::UNLINK_ID if arity == 4 => Ok(Control::Unlink { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
+            op::UNLINK_ID_ACK if arity == 4 => {
+                Ok(Control::UnlinkAck { id: self.link_id()?, from: self.pid()?, to: self.pid()? })
+            }
+            op::EXIT | op::EXIT_TT | op::PAYLOAD_EXIT | op::PAYLOAD_EXIT_TT => {
+                let (from, to, reason) = self.exit(arity)?;
+                Ok(Control::Exit { from, to, reason })
+            }
+            op::EXIT2 | op::EXIT2_TT | op::PAYLOAD_EXIT2 | op::PAYLOAD_EXIT2_TT => {
+                let (from, to, reason) = self.exit(arity)?;
+                Ok(Control::Exit2 { from, to: To::Pid(to), reason })
+            }
+            op::MONITOR_P_EXIT if arity == 5 => Ok(Control::MonitorExit {
+                from: self.process()?,
+                to: self.pid()?,
+                reference: self.reference()?,
+                reason: Some(self.term()?),
+            }),
+            op::PAYLOAD_MONITOR_P_EXIT if arity == 4 => {
+                Ok(Control::MonitorExit { from: self.process()?, to: self.pid()?, reference: self.reference()?, reason: None })
+            }
+            op::SPAWN_REQUEST | op::SPAWN_REQUEST_TT => self.spawn_request(arity),
+            op::SPAWN_REPLY | op::SPAWN_REPLY_TT => self.spawn_reply(arity),
+            op::GROUP_LEADER if arity == 3 => Ok(Control::GroupLeader { leader: self.pid()?, to: self.pid()? }),
+            op::LINK..=op::ALTACT_SIG_SEND => Err(Misbehaved::Control(self.op)),
+            _ => self.skip(arity, 1).map(|()| Control::Unknown),
+        }
+    }
+
+    fn link_id(&mut self) -> Result<u64, Misbehaved> {
+        self.u64().and_then(|id| if id == 0 { Err(Misbehaved::Control(self.op)) } else { Ok(id) })
+    }
+
+    /// From, to, a token for the traced operations, and a reason for those without a payload.
+    fn exit(&mut self, arity: u8) -> Result<(Pid<'a>, Pid<'a>, Option<Term<'a>>), Misbehaved> {
+        let traced = matches!(self.op, op::EXIT_TT | op::EXIT2_TT | op::PAYLOAD_EXIT_TT | op::PAYLOAD_EXIT2_TT);
+        let in_payload = self.op >= op::PAYLOAD_EXIT;
+        let expected = if in_payload { 3 } else { 4_u8 }.saturating_add(traced.into());
+        if arity != expected {
+            return Err(Misbehaved::Control(self.op));
+        }
+        let (from, to) = (self.pid()?, self.pid()?);
+        if traced {
+            self.term()?;
+        }
+        Ok((from, to, if in_payload { None } else { Some(self.term()?) }))
+    }
+
+    fn spawn_request(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
+        if arity < 6 {
+            return Err(Misbehaved::Control(self.op));
+        }
+        let (id, from, leader) = (self.reference()?, self.pid()?, self.pid()?);
+        let Some([module, function, args]) = self.term()?.tuple() else { return Err(Misbehaved::Control(self.op)) };
+        let (Some(module), Some(function), Some(args)) = (module.as_atom(), function.as_atom(), args.as_u64().and_then(|n| u8::try_from(n).ok())) else {
+            return Err(Misbehaved::Control(self.op));
+        };
+        let options = self.term()?;
+        self.end(arity, 6, self.op == op::SPAWN_REQUEST_TT)?;
+        Ok(Control::SpawnRequest { id, from, leader, module, function, arity: args, options })
+    }
+
+    fn spawn_reply(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
+        if arity < 5 {
+            return Err(Misbehaved::Control(self.op));
+        }
+        let control = Control::SpawnReply { id: self.reference()?, to: self.pid()?, flags: self.u64()?, result: self.term()? };
+        self.end(arity, 5, self.op == op::SPAWN_REPLY_TT)?;
+        Ok(control)
+    }
+
+    /// The one operation that says all sends and exits with flags; its tuple may grow.
+    fn altact(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
+        let flags = self.flags()?;
+        let from = self.sender()?;
+        let to = match flags & (altact::ALIAS | altact::NAME) {
+            altact::ALIAS => To::Alias(self.reference()?),
+            altact::NAME => To::Name(self.atom()?),
+            0 => To::Pid(self.pid()?),
+            _ => return Err(Misbehaved::Control(self.op)),
+        };
+        if flags & altact::TOKEN != 0 && arity < 5 {
+            return Err(Misbehaved::Control(self.op));
+        }
+        self.skip(arity, 4)?;
+        if flags & altact::EXIT == 0 {
+            return Ok(Control::Send { from, to });
+        }
+        let from = from.and_then(Term::as_pid).ok_or(Misbehaved::Control(self.op))?;
+        Ok(Control::Exit2 { from, to, reason: None })
+    }
+
+    /// Flags, of which a later release may have more than 64.
+    fn flags(&mut self) -> Result<u64, Misbehaved> {
+        use super::term::Value;
+        match self.term()?.value() {
+            Value::Integer(flags) => u64::try_from(flags).map_err(|_| Misbehaved::Control(self.op)),
+            Value::Big(big) if !big.negative => {
+                Ok(big.magnitude.iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
+            }
+            _ => Err(Misbehaved::Control(self.op)),
+        }
+    }
+}
+
+/// Writes a control tuple's head.
+#[inline]
+fn open(out: &mut Writer<'_>, arity: u8, op: u8) {
+    out.bytes(&[PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
+}
+
+#[inline]
+fn put_u64(out: &mut Writer<'_>, value: u64) {
+    if let Ok(small) = u8::try_from(value) {
+        out.bytes(&[tag::SMALL_INTEGER, small]);
+    } else if let Ok(int) = i32::try_from(value) {
+        out.u8(tag::INTEGER);
+        out.u32(int.cast_unsigned());
+    } else {
+        let bytes = value.to_le_bytes();
+        let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last.saturating_add(1));
+        out.bytes(&[tag::SMALL_BIG, u8::try_from(used).unwrap_or(8), 0]);
+        out.bytes(bytes.get(..used).unwrap_or(&bytes));
+    }
+}
+
+fn put_process(out: &mut Writer<'_>, process: Process<'_>) -> Result<(), Misuse> {
+    match process {
+        Process::Pid(pid) => put_pid(out, pid),
+        Process::Name(name) => put_atom_of(out, name),
+    }
+}
+
+impl Control<'_> {
+    /// Writes the body of a frame up to its payload, which the caller adds where there is one.
+    pub(crate) fn put(&self, out: &mut Writer<'_>) -> Result<(), Misuse> {
+        match *self {
+            Self::Send { from, to } => put_send(out, from.and_then(Term::as_pid), to, false)?,
+            Self::Link { from, to } => put_pids(out, op::LINK, None, from, to)?,
+            Self::Unlink { id, from, to } => put_pids(out, op::UNLINK_ID, Some(id), from, to)?,
+            Self::UnlinkAck { id, from, to } => put_pids(out, op::UNLINK_ID_ACK, Some(id), from, to)?,
+            Self::Exit { from, to, reason } => put_exit(out, (op::EXIT, op::PAYLOAD_EXIT), from, to, reason)?,
+            Self::Exit2 { from, to: To::Pid(to), reason } => put_exit(out, (op::EXIT2, op::PAYLOAD_EXIT2), from, to, reason)?,
+            Self::Monitor { from, to, reference } => put_monitor(out, op::MONITOR_P, from, to, reference)?,
+            Self::Demonitor { from, to, reference } => put_monitor(out, op::DEMONITOR_P, from, to, reference)?,
+            Self::MonitorExit { from, to, reference, reason } => {
+                match reason {
+                    Some(_) => open(out, 5, op::MONITOR_P_EXIT),
+                    None => open(out, 4, op::PAYLOAD_MONITOR_P_EXIT),
+                }
+                put_process(out, from)?;
+                put_pid(out, to)?;
+                put_reference(out, reference)?;
+                out.bytes(reason.map_or(&[], Term::as_bytes));
+            }
+            Self::SpawnReply { id, to, flags, result } => {
+                open(out, 5, op::SPAWN_REPLY);
+                put_reference(out, id)?;
+                put_pid(out, to)?;
+                put_u64(out, flags);
+                out.bytes(result.as_bytes());
+            }
+            Self::Exit2 { from, to, .. } => {
+                // only ALTACT_SIG_SEND can say an exit to these, with the reason as payload
+                let kind = if matches!(to, To::Alias(_)) { altact::ALIAS } else { altact::NAME };
+                open(out, 4, op::ALTACT_SIG_SEND);
+                put_u64(out, altact::EXIT | kind);
+                put_pid(out, from)?;
+                put_to(out, to)?;
+            }
+            Self::SpawnRequest { id, from, leader, module, function, arity, options } => {
+                open(out, 6, op::SPAWN_REQUEST);
+                put_reference(out, id)?;
+                put_pid(out, from)?;
+                put_pid(out, leader)?;
+                out.bytes(&[tag::SMALL_TUPLE, 3]);
+                put_atom_of(out, module)?;
+                put_atom_of(out, function)?;
+                out.bytes(&[tag::SMALL_INTEGER, arity]);
+                out.bytes(options.as_bytes());
+            }
+            Self::GroupLeader { leader, to } => put_pids(out, op::GROUP_LEADER, None, leader, to)?,
+            // what we do not know we do not send
+            Self::Unknown => {}
+        }
+        Ok(())
+    }
+}
+
+/// Writes the control part of a message. `altact`: both sides have `ALTACT_SIG`, which is how an alias is then addressed.
+#[inline]
+pub(crate) fn put_send(out: &mut Writer<'_>, from: Option<Pid<'_>>, to: To<'_>, altact: bool) -> Result<(), Misuse> {
+    let put_from = |out: &mut Writer<'_>| from.map_or(Ok(()), |pid| put_pid(out, pid));
+    match to {
+        To::Pid(to) if from.is_none() => {
+            open(out, 3, op::SEND);
+            put_atom(out, "")?;
+            put_pid(out, to)
+        }
+        To::Pid(to) => {
+            open(out, 3, op::SEND_SENDER);
+            put_from(out)?;
+            put_pid(out, to)
+        }
+        To::Name(name) => {
+            open(out, 4, op::REG_SEND);
+            put_from(out)?;
+            put_atom(out, "")?;
+            put_atom_of(out, name)
+        }
+        To::Alias(alias) if altact => {
+            open(out, 4, op::ALTACT_SIG_SEND);
+            put_u64(out, altact::ALIAS);
+            put_from(out)?;
+            put_reference(out, alias)
+        }
+        To::Alias(alias) => {
+            open(out, 3, op::ALIAS_SEND);
+            put_from(out)?;
+            put_reference(out, alias)
+        }
+    }
+}
+
+fn put_to(out: &mut Writer<'_>, to: To<'_>) -> Result<(), Misuse> {
+    match to {
+        To::Pid(pid) => put_pid(out, pid),
+        To::Name(name) => put_atom_of(out, name),
+        To::Alias(alias) => put_reference(out, alias),
+    }
+}
+
+fn put_pids(out: &mut Writer<'_>, op: u8, id: Option<u64>, from: Pid<'_>, to: Pid<'_>) -> Result<(), Misuse> {
+    open(out, if id.is_some() { 4 } else { 3 }, op);
+    if let Some(id) = id {
+        put_u64(out, id);
+    }
+    put_pid(out, from)?;
+    put_pid(out, to)
+}
+
+/// `ops`: with the reason in the tuple, and with the reason as payload.
+fn put_exit(out: &mut Writer<'_>, ops: (u8, u8), from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Result<(), Misuse> {
+    match reason {
+        Some(_) => open(out, 4, ops.0),
+        None => open(out, 3, ops.1),
+    }
+    put_pid(out, from)?;
+    put_pid(out, to)?;
+    out.bytes(reason.map_or(&[], Term::as_bytes));
+    Ok(())
+}
+
+fn put_monitor(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) -> Result<(), Misuse> {
+    open(out, 4, op);
+    put_pid(out, from)?;
+    put_process(out, to)?;
+    put_reference(out, reference)
+}

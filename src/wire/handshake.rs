@@ -1,0 +1,255 @@
+//! The packets of the handshake, version 6 and the old first packet that OTP 23 and 24 may still send.
+//!
+//! Every packet is a body behind a length of 16 bits. Protocol: erl_dist_protocol, "Distribution Handshake".
+
+use super::codes::Flags;
+use super::cursor::{Reader, Short, Writer};
+use crate::error::Misbehaved;
+
+/// The first packet of whoever connects: its name, or its host alone when it wants a name from the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    pub(crate) flags: Flags,
+    /// 0 while it has no name of its own.
+    pub(crate) creation: u32,
+    /// In Latin-1.
+    pub(crate) name: &'a [u8],
+    /// The old form, which a [`Complement`] completes after the challenge.
+    pub(crate) old: bool,
+}
+
+/// What the connected side thinks of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status<'a> {
+    Ok,
+    OkSimultaneous,
+    Nok,
+    NotAllowed,
+    Alive,
+    /// The name given to a node that asked for one, in UTF-8, and its creation.
+    Named(&'a str, u32),
+}
+
+/// The rest of an old first packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Complement {
+    pub(crate) flags_high: u32,
+    pub(crate) creation: u32,
+}
+
+/// The connected side's name and challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Challenge<'a> {
+    pub(crate) flags: Flags,
+    pub(crate) challenge: u32,
+    pub(crate) creation: u32,
+    /// In Latin-1.
+    pub(crate) name: &'a [u8],
+}
+
+/// The connecting side's proof, and its own challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) challenge: u32,
+    pub(crate) digest: [u8; 16],
+}
+
+/// The connected side's proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ack {
+    pub(crate) digest: [u8; 16],
+}
+
+/// Splits the first packet off received bytes: its body, and how many bytes it takes in all.
+pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let mut r = Reader::new(bytes);
+    let body = r.bytes16().ok()?;
+    Some((body, bytes.len().saturating_sub(r.rest().len())))
+}
+
+/// How many bytes the packet at the front of `bytes` takes, if its length is there.
+pub(crate) fn announced(bytes: &[u8]) -> Option<usize> {
+    Reader::new(bytes).u16().ok().map(|len| usize::from(len).saturating_add(2))
+}
+
+/// Writes a packet: the length before what `body` writes.
+fn packet(out: &mut Writer<'_>, body: impl FnOnce(&mut Writer<'_>)) {
+    let at = out.len();
+    out.u16(0);
+    body(out);
+    let len = out.len().saturating_sub(at).saturating_sub(2);
+    // no packet of ours comes near 64 KiB: names have at most 255 characters
+    out.patch_u16(at, u16::try_from(len).unwrap_or(u16::MAX));
+}
+
+/// A name goes out in Latin-1; no name of ours has other characters but by mistake, and then the peer refuses it.
+fn put_latin1(out: &mut Writer<'_>, name: &str) {
+    name.chars().for_each(|c| out.u8(u8::try_from(u32::from(c)).unwrap_or(b'?')));
+}
+
+fn put_name16(out: &mut Writer<'_>, name: &str) {
+    let len = name.chars().count();
+    out.u16(u16::try_from(len).unwrap_or(u16::MAX));
+    put_latin1(out, name);
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
+        Self::read(&mut Reader::new(body)).ok().flatten().ok_or(Misbehaved::Handshake("send_name"))
+    }
+
+    fn read(r: &mut Reader<'a>) -> Result<Option<Self>, Short> {
+        match r.u8()? {
+            // what may follow the name is for later versions of the protocol
+            b'N' => {
+                let (flags, creation) = (Flags(r.u64()?), r.u32()?);
+                Ok(Some(Self { flags: flags.expanded(), creation, name: r.bytes16()?, old: false }))
+            }
+            b'n' => {
+                let (version, flags) = (r.u16()?, r.u32()?);
+                let flags = Flags(flags.into()).expanded();
+                Ok((version == 5).then_some(Self { flags, creation: 0, name: r.rest(), old: true }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn put(out: &mut Writer<'_>, flags: Flags, creation: u32, name: &str) {
+        packet(out, |out| {
+            out.u8(b'N');
+            out.u64(flags.0);
+            out.u32(creation);
+            put_name16(out, name);
+        });
+    }
+}
+
+impl<'a> Status<'a> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
+        let bad = Misbehaved::Handshake("status");
+        match body.strip_prefix(b"s").ok_or(bad)? {
+            b"ok" => Ok(Self::Ok),
+            b"ok_simultaneous" => Ok(Self::OkSimultaneous),
+            b"nok" => Ok(Self::Nok),
+            b"not_allowed" => Ok(Self::NotAllowed),
+            b"alive" => Ok(Self::Alive),
+            other => {
+                let mut r = Reader::new(other.strip_prefix(b"named:").ok_or(bad)?);
+                let name = r.bytes16().map_err(|Short| bad)?;
+                let creation = r.u32().map_err(|Short| bad)?;
+                Ok(Self::Named(core::str::from_utf8(name).map_err(|_| bad)?, creation))
+            }
+        }
+    }
+
+    pub(crate) fn put(self, out: &mut Writer<'_>) {
+        packet(out, |out| {
+            out.u8(b's');
+            out.bytes(match self {
+                Self::Ok => b"ok",
+                Self::OkSimultaneous => b"ok_simultaneous",
+                Self::Nok => b"nok",
+                Self::NotAllowed => b"not_allowed",
+                Self::Alive => b"alive",
+                Self::Named(..) => b"named:",
+            });
+            if let Self::Named(name, creation) = self {
+                out.u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+                out.bytes(name.as_bytes());
+                out.u32(creation);
+            }
+        });
+    }
+}
+
+/// The answer to the status `alive`: whether the connecting side still wants the new connection.
+pub(crate) fn parse_alive_answer(body: &[u8]) -> Result<bool, Misbehaved> {
+    match body {
+        b"strue" => Ok(true),
+        b"sfalse" => Ok(false),
+        _ => Err(Misbehaved::Handshake("answer to alive")),
+    }
+}
+
+pub(crate) fn put_alive_answer(out: &mut Writer<'_>, wanted: bool) {
+    packet(out, |out| out.bytes(if wanted { b"strue" } else { b"sfalse" }));
+}
+
+impl Complement {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Misbehaved> {
+        Self::read(&mut Reader::new(body)).ok().flatten().ok_or(Misbehaved::Handshake("complement"))
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Option<Self>, Short> {
+        if r.u8()? != b'c' {
+            return Ok(None);
+        }
+        Ok(Some(Self { flags_high: r.u32()?, creation: r.u32()? }))
+    }
+}
+
+impl<'a> Challenge<'a> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
+        Self::read(&mut Reader::new(body)).ok().flatten().ok_or(Misbehaved::Handshake("challenge"))
+    }
+
+    fn read(r: &mut Reader<'a>) -> Result<Option<Self>, Short> {
+        if r.u8()? != b'N' {
+            return Ok(None);
+        }
+        let flags = Flags(r.u64()?).expanded();
+        let (challenge, creation) = (r.u32()?, r.u32()?);
+        Ok(Some(Self { flags, challenge, creation, name: r.bytes16()? }))
+    }
+
+    pub(crate) fn put(out: &mut Writer<'_>, flags: Flags, challenge: u32, creation: u32, name: &str) {
+        packet(out, |out| {
+            out.u8(b'N');
+            out.u64(flags.0);
+            out.u32(challenge);
+            out.u32(creation);
+            put_name16(out, name);
+        });
+    }
+}
+
+impl Reply {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Misbehaved> {
+        Self::read(&mut Reader::new(body)).ok().flatten().ok_or(Misbehaved::Handshake("challenge reply"))
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Option<Self>, Short> {
+        if r.u8()? != b'r' {
+            return Ok(None);
+        }
+        Ok(Some(Self { challenge: r.u32()?, digest: r.digest()? }))
+    }
+
+    pub(crate) fn put(self, out: &mut Writer<'_>) {
+        packet(out, |out| {
+            out.u8(b'r');
+            out.u32(self.challenge);
+            out.bytes(&self.digest);
+        });
+    }
+}
+
+impl Ack {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Misbehaved> {
+        Self::read(&mut Reader::new(body)).ok().flatten().ok_or(Misbehaved::Handshake("challenge ack"))
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Option<Self>, Short> {
+        if r.u8()? != b'a' {
+            return Ok(None);
+        }
+        Ok(Some(Self { digest: r.digest()? }))
+    }
+
+    pub(crate) fn put(self, out: &mut Writer<'_>) {
+        packet(out, |out| {
+            out.u8(b'a');
+            out.bytes(&self.digest);
+        });
+    }
+}

@@ -1,0 +1,505 @@
+//! Parsing: one pass over the text, with a frame for every tuple, list and map that is open.
+//!
+//! What a header says (how many elements, whether all of a list are bytes) is known only behind the last element. So the
+//! smaller form is begun, and what is written behind it is moved when the larger one is due.
+
+use super::scan::{Fault, Number, Scan};
+use super::{TEXT_KEYS, TextError, TextFault, is_lower, is_upper};
+use crate::error::Misuse;
+use crate::wire::build::TermWriter;
+use crate::wire::codes::tag;
+use crate::wire::cursor::{Reader, Writer};
+use crate::wire::term::{Limits, Term};
+
+/// Reads one term as Erlang writes it, into `buf` as `term_to_binary` encodes it (without the version byte); a full stop behind
+/// it may be left out.
+///
+/// Taken are integers (`1_000`, `16#ff`, `$a`), floats, atoms, strings, binaries of integers and strings (`<<"a",0,1:16>>`,
+/// `<<"text"/utf8>>`), tuples, lists, maps and `fun lists:map/2`, with comments and line breaks between. Whatever
+/// [`Term`] prints is read again, except pids, ports, references and local funs. Variables, records, operators and calls
+/// are refused: nothing is evaluated.
+///
+/// A map keeps the order in which its keys are written, may have 4,096 of them, and no two equal ones. Integers in decimal
+/// have at most 2,048 bytes (4,932 digits), and nesting ends at [`Limits::MAX_DEPTH`].
+///
+/// ```
+/// # use beamless::{encode, parse_text};
+/// let mut buf = [0; 64];
+/// let term = parse_text("{set, #{celsius => 21.5}}", &mut buf)?;
+/// assert_eq!(term.to_string(), "{set,#{celsius => 21.5}}");
+/// let error = parse_text("{set,\n Foo}", &mut [0; 64]).unwrap_err();
+/// assert!(error.to_string().starts_with("line 2, column 2: variables have no value here"));
+/// # Ok::<(), beamless::TextError>(())
+/// ```
+///
+/// # Errors
+/// [`TextError`] says where what is wrong. If only the buffer is too small, it says how many bytes the term takes.
+pub fn parse_text<'b>(text: &str, buf: &'b mut [u8]) -> Result<Term<'b>, TextError> {
+    let mut parser = Parser { scan: Scan { text, at: 0 }, out: Writer::new(&mut *buf), open: heapless::Vec::new() };
+    let done = parser.run();
+    match done.and_then(|()| parser.out.finish().map_err(|e| (0, TextFault::Room { needed: e.needed, room: e.room }))) {
+        Ok(len) => Ok(Term::trusted(buf.get(..len).unwrap_or(&[]))),
+        Err((at, fault)) => {
+            let before = text.get(..at).unwrap_or(text);
+            let last_line = before.rsplit('\n').next().unwrap_or("");
+            Err(TextError {
+                at,
+                line: before.matches('\n').count().saturating_add(1),
+                column: last_line.chars().count().saturating_add(1),
+                fault,
+            })
+        }
+    }
+}
+
+/// What is open, and what may come next in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Tuple,
+    List,
+    /// Behind the `|` of a list.
+    Tail,
+    /// Behind the tail of a list: only its end may follow.
+    Ending,
+    Key,
+    Value,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    shape: Shape,
+    /// A list that is not only bytes: the form with a tag for each element and a tail.
+    wide: bool,
+    /// A list whose tail was written.
+    improper: bool,
+    /// Where its header is in the output.
+    at: usize,
+    /// Elements or pairs so far.
+    count: u32,
+    /// Of a list: how many lists that are tails are open in it. Of a map: where its last key is, behind `at`.
+    extra: u32,
+}
+
+/// The length of the header of a list of bytes.
+const STRING_HEADER: usize = 3;
+/// The length of the headers of a map, a large tuple, a list and a binary.
+pub(super) const HEADER: usize = 5;
+
+impl Frame {
+    fn new(shape: Shape, at: usize) -> Self {
+        Self { shape, wide: false, improper: false, at, count: 0, extra: 0 }
+    }
+
+    fn list(out: &mut Writer<'_>) -> Self {
+        let at = out.len();
+        out.u8(tag::STRING);
+        out.u16(0);
+        Self::new(Shape::List, at)
+    }
+
+    /// Gives each element of a list its tag.
+    fn widen(&mut self, out: &mut Writer<'_>) {
+        if !self.wide {
+            self.wide = true;
+            out.spread(self.at.saturating_add(STRING_HEADER), tag::SMALL_INTEGER);
+            out.open_gap(self.at.saturating_add(STRING_HEADER), HEADER.saturating_sub(STRING_HEADER));
+            out.patch_u8(self.at, tag::LIST);
+        }
+    }
+
+    /// Counts one more element of a list. `true` if it is this byte, and is written; otherwise its term is due.
+    fn element(&mut self, byte: Option<u8>, out: &mut Writer<'_>) -> bool {
+        let short = self.count < u32::from(u16::MAX);
+        self.count = self.count.saturating_add(1);
+        match byte {
+            Some(byte) if short && !self.wide => {
+                out.u8(byte);
+                true
+            }
+            _ => {
+                self.widen(out);
+                false
+            }
+        }
+    }
+
+    fn character(&mut self, c: char, out: &mut Writer<'_>) {
+        if !self.element(u8::try_from(c).ok(), out) {
+            // an integer always can be written
+            let _ = TermWriter::uncounted(out).int(u32::from(c).into());
+        }
+    }
+
+    fn end_list(&self, out: &mut Writer<'_>) {
+        let count = self.at.saturating_add(1);
+        if !self.wide {
+            out.patch_u16(count, u16::try_from(self.count).unwrap_or(u16::MAX));
+            return;
+        }
+        out.patch_u32(count, self.count);
+        if !self.improper {
+            out.u8(tag::NIL);
+        }
+    }
+
+    fn end_tuple(&self, out: &mut Writer<'_>) {
+        let count = self.at.saturating_add(1);
+        if let Ok(small) = u8::try_from(self.count) {
+            out.patch_u8(count, small);
+        } else {
+            out.open_gap(count, 3);
+            out.patch_u8(self.at, tag::LARGE_TUPLE);
+            out.patch_u32(count, self.count);
+        }
+    }
+}
+
+pub(super) struct Parser<'t, 'b> {
+    pub(super) scan: Scan<'t>,
+    pub(super) out: Writer<'b>,
+    open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
+}
+
+impl<'t> Parser<'t, '_> {
+    fn run(&mut self) -> Result<(), Fault> {
+        loop {
+            self.scan.blank();
+            let whole = self.term()?;
+            if whole && !self.separate()? {
+                break;
+            }
+        }
+        if self.scan.is_end() { Ok(()) } else { Err((self.scan.at, TextFault::Trailing)) }
+    }
+
+    pub(super) fn fail<T>(&self, fault: TextFault) -> Result<T, Fault> {
+        Err((self.scan.at, fault))
+    }
+
+    /// Reads the next term; `false` when it only begins: a part of it is next.
+    fn term(&mut self) -> Result<bool, Fault> {
+        let Some(first) = self.scan.peek() else { return self.fail(TextFault::Ends) };
+        match first {
+            '{' => self.tuple(),
+            '[' => self.list(),
+            '#' => self.map(),
+            '"' => self.string(),
+            '0'..='9' | '$' | '+' | '-' => self.number(),
+            '<' if self.scan.rest().starts_with("<<") => self.binary(),
+            '<' if self.scan.rest().chars().nth(1).is_some_and(char::is_alphanumeric) => self.fail(TextFault::Identifier),
+            '~' => self.fail(TextFault::Sigil),
+            '(' | '*' | '!' => self.fail(TextFault::Operator),
+            '\'' => self.atom(),
+            c if is_lower(c) => self.atom(),
+            c if is_upper(c) => self.fail(TextFault::Variable),
+            c => self.fail(TextFault::Unexpected(c)),
+        }
+    }
+
+    /// Makes room for the next term: called before each one is written. `true` if it is this byte and was written.
+    pub(super) fn begin(&mut self, byte: Option<u8>) -> bool {
+        let Some(frame) = self.open.last_mut() else { return false };
+        match frame.shape {
+            Shape::List => frame.element(byte, &mut self.out),
+            Shape::Tail => {
+                frame.widen(&mut self.out);
+                frame.shape = Shape::Ending;
+                frame.improper = true;
+                false
+            }
+            Shape::Tuple | Shape::Value => {
+                frame.count = frame.count.saturating_add(1);
+                false
+            }
+            Shape::Key | Shape::Ending => false,
+        }
+    }
+
+    fn push(&mut self, frame: Frame) -> Result<bool, Fault> {
+        self.open.push(frame).map_err(|_| (self.scan.at, TextFault::TooDeep))?;
+        Ok(false)
+    }
+
+    fn tuple(&mut self) -> Result<bool, Fault> {
+        self.scan.eat("{");
+        self.scan.blank();
+        self.begin(None);
+        let at = self.out.len();
+        self.out.u8(tag::SMALL_TUPLE);
+        self.out.u8(0);
+        if self.scan.eat("}") { Ok(true) } else { self.push(Frame::new(Shape::Tuple, at)) }
+    }
+
+    fn list(&mut self) -> Result<bool, Fault> {
+        self.scan.eat("[");
+        self.scan.blank();
+        let empty = self.scan.eat("]");
+        // a list that is a tail goes on with the list it is in
+        if let Some(frame) = self.open.last_mut().filter(|frame| frame.shape == Shape::Tail) {
+            frame.shape = if empty { Shape::Ending } else { Shape::List };
+            if !empty {
+                frame.extra = frame.extra.saturating_add(1);
+            }
+            return Ok(empty);
+        }
+        self.begin(None);
+        if empty {
+            self.out.u8(tag::NIL);
+            return Ok(true);
+        }
+        let frame = Frame::list(&mut self.out);
+        self.push(frame)
+    }
+
+    fn map(&mut self) -> Result<bool, Fault> {
+        let rest = self.scan.rest();
+        if ["#Ref<", "#Port<", "#Fun<"].iter().any(|word| rest.starts_with(word)) {
+            return self.fail(TextFault::Identifier);
+        }
+        let start = self.scan.at;
+        self.scan.eat("#");
+        self.scan.blank();
+        if self.scan.peek().is_some_and(|c| is_lower(c) || c == '\'') {
+            return Err((start, TextFault::Record));
+        }
+        if !self.scan.eat("{") {
+            return Err((start, TextFault::Unexpected('#')));
+        }
+        self.scan.blank();
+        self.begin(None);
+        let at = self.out.len();
+        self.out.u8(tag::MAP);
+        self.out.u32(0);
+        if self.scan.eat("}") {
+            return Ok(true);
+        }
+        let extra = HEADER.try_into().unwrap_or(0);
+        self.push(Frame { extra, ..Frame::new(Shape::Key, at) })
+    }
+
+    /// A string, or several side by side, which are one.
+    fn string(&mut self) -> Result<bool, Fault> {
+        let tail = self.open.last().is_some_and(|frame| frame.shape == Shape::Tail);
+        let mut own = if tail { self.open.pop() } else { None };
+        while let Some(start) = self.quote()? {
+            while let Some(c) = self.scan.quoted('"', start)? {
+                let frame = match &mut own {
+                    Some(frame) => frame,
+                    None => {
+                        self.begin(None);
+                        own.insert(Frame::list(&mut self.out))
+                    }
+                };
+                frame.character(c, &mut self.out);
+            }
+            self.scan.blank();
+        }
+        match own {
+            Some(frame) if tail => {
+                self.push(Frame { shape: Shape::Ending, ..frame })?;
+            }
+            Some(frame) => frame.end_list(&mut self.out),
+            None => {
+                self.begin(None);
+                self.out.u8(tag::NIL);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes into the string that is next, if one is, and says where it begins.
+    pub(super) fn quote(&mut self) -> Result<Option<usize>, Fault> {
+        let start = self.scan.at;
+        if self.scan.rest().starts_with("\"\"\"") {
+            return self.fail(TextFault::Sigil);
+        }
+        Ok(self.scan.eat("\"").then_some(start))
+    }
+
+    /// A number with its sign, or a character.
+    fn number(&mut self) -> Result<bool, Fault> {
+        let (start, negative, number) = self.signed()?;
+        match number {
+            Number::Float(value) => {
+                self.begin(None);
+                self.put(|w| w.float(if negative { -value } else { value }));
+            }
+            Number::Small(value) => {
+                let byte = u8::try_from(value).ok().filter(|_| !negative || value == 0);
+                if !self.begin(byte) {
+                    self.put(|w| w.big(negative, trim(&value.to_le_bytes())));
+                }
+            }
+            Number::Long(digits) => {
+                self.begin(None);
+                if let Some(magnitude) = digits.magnitude() {
+                    self.put(|w| w.big(negative, &magnitude));
+                } else if !digits.write_bits(negative, &mut self.out) {
+                    return Err((start, TextFault::Integer));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where a number begins, whether it is negative, and its magnitude. A character is a number.
+    pub(super) fn signed(&mut self) -> Result<(usize, bool, Number<'t>), Fault> {
+        let start = self.scan.at;
+        let negative = self.scan.eat("-");
+        if negative || self.scan.eat("+") {
+            self.scan.blank();
+        }
+        match self.scan.peek() {
+            Some('$') => {
+                self.scan.bump();
+                Ok((start, negative, Number::Small(u32::from(self.scan.char()?).into())))
+            }
+            Some('0'..='9') => Ok((start, negative, self.scan.number()?)),
+            None => self.fail(TextFault::Ends),
+            Some(_) => Err((start, TextFault::Operator)),
+        }
+    }
+
+    fn atom(&mut self) -> Result<bool, Fault> {
+        let mut after = self.scan;
+        if after.word() == "fun" {
+            self.scan = after;
+            return self.fun();
+        }
+        let mut buf = heapless::String::new();
+        let name = self.scan.atom(&mut buf, false)?;
+        self.begin(None);
+        self.put(|w| w.atom(name));
+        Ok(true)
+    }
+
+    /// What follows the word `fun`. Erlang prints reserved words in it without quotes.
+    fn fun(&mut self) -> Result<bool, Fault> {
+        let (mut module, mut function) = (heapless::String::new(), heapless::String::new());
+        self.scan.blank();
+        if !self.scan.peek().is_none_or(|c| is_lower(c) || c == '\'') {
+            return self.fail(TextFault::Fun);
+        }
+        let module = self.scan.atom(&mut module, true)?;
+        self.sign(":")?;
+        let function = self.scan.atom(&mut function, true)?;
+        self.sign("/")?;
+        let arity = match self.scan.peek() {
+            Some('0'..='9') => self.scan.number()?,
+            None => return self.fail(TextFault::Ends),
+            Some(_) => return self.fail(TextFault::Fun),
+        };
+        let Some(arity) = arity.within(u8::MAX.into()).and_then(|arity| u8::try_from(arity).ok()) else {
+            return self.fail(TextFault::Fun);
+        };
+        self.begin(None);
+        self.put(|w| w.export(module, function, arity));
+        Ok(true)
+    }
+
+    /// A sign in the name of a fun, with the blanks around it.
+    fn sign(&mut self, sign: &str) -> Result<(), Fault> {
+        self.scan.blank();
+        if !self.scan.eat(sign) {
+            return self.fail(self.scan.peek().map_or(TextFault::Ends, |_| TextFault::Fun));
+        }
+        self.scan.blank();
+        Ok(())
+    }
+
+    /// Reads what stands between the term just read and the next; `false` when there is no next.
+    fn separate(&mut self) -> Result<bool, Fault> {
+        loop {
+            self.scan.blank();
+            let Some(frame) = self.open.last_mut() else { return Ok(false) };
+            match frame.shape {
+                Shape::Key => {
+                    if !self.scan.eat("=>") {
+                        return self.due("'=>'");
+                    }
+                    frame.shape = Shape::Value;
+                    let frame = *frame;
+                    return self.check_key(frame).map(|()| true);
+                }
+                Shape::Tuple | Shape::Value => {
+                    if self.scan.eat(",") {
+                        if frame.shape == Shape::Value {
+                            frame.shape = Shape::Key;
+                            frame.extra = u32::try_from(self.out.len().saturating_sub(frame.at)).unwrap_or(u32::MAX);
+                        }
+                        return Ok(true);
+                    }
+                    if !self.scan.eat("}") {
+                        return self.due("',' or '}'");
+                    }
+                    if frame.shape == Shape::Tuple {
+                        frame.end_tuple(&mut self.out);
+                    } else {
+                        self.out.patch_u32(frame.at.saturating_add(1), frame.count);
+                    }
+                    self.open.pop();
+                }
+                Shape::List | Shape::Tail | Shape::Ending => {
+                    let more = frame.shape == Shape::List;
+                    if more && self.scan.eat(",") {
+                        return Ok(true);
+                    }
+                    if more && self.scan.eat("|") {
+                        frame.shape = Shape::Tail;
+                        return Ok(true);
+                    }
+                    if !self.scan.eat("]") {
+                        return self.due(if more { "',', '|' or ']'" } else { "']'" });
+                    }
+                    if let Some(extra) = frame.extra.checked_sub(1) {
+                        frame.extra = extra;
+                        frame.shape = Shape::Ending;
+                    } else {
+                        frame.end_list(&mut self.out);
+                        self.open.pop();
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to say when something else is there than is due.
+    pub(super) fn due<T>(&self, what: &'static str) -> Result<T, Fault> {
+        self.fail(match self.scan.peek() {
+            None => TextFault::Ends,
+            Some('+' | '-' | '*' | '/') => TextFault::Operator,
+            Some(_) => TextFault::Expected(what),
+        })
+    }
+
+    /// Refuses a key that the map has already: Erlang would close the connection over such a map. The key is the last
+    /// that was written, and its arrow has just been read.
+    fn check_key(&self, map: Frame) -> Result<(), Fault> {
+        let at = self.scan.at.saturating_sub(2);
+        if map.count >= TEXT_KEYS {
+            return Err((at, TextFault::TooManyKeys));
+        }
+        let key = self.out.written(map.at.saturating_add(usize::try_from(map.extra).unwrap_or(usize::MAX)));
+        let mut pairs = Reader::new(self.out.written(map.at.saturating_add(HEADER)));
+        for _ in 0..map.count {
+            let (Some(other), Some(_)) = (Term::next(&mut pairs), Term::next(&mut pairs)) else { break };
+            if other.as_bytes() == key {
+                return Err((at, TextFault::DuplicateKey));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a part whose values were checked when they were read.
+    fn put(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
+        let _ = write(&mut TermWriter::uncounted(&mut self.out));
+    }
+}
+
+/// A magnitude without the zeros at its end.
+fn trim(mut magnitude: &[u8]) -> &[u8] {
+    while let Some((0, head)) = magnitude.split_last() {
+        magnitude = head;
+    }
+    magnitude
+}

@@ -1,0 +1,365 @@
+//! Printing: one pass over the bytes, with a frame for every tuple, list and map that is open.
+
+use core::fmt::{self, Write};
+
+use super::{RESERVED, RESERVED_LATER, integer, is_lower, is_name, is_printable};
+use crate::error::TermFault;
+use crate::wire::codes::tag;
+use crate::wire::cursor::{Reader, Short};
+use crate::wire::ids::Atom;
+use crate::wire::term::{Big, Bits, Export, Fun, Limits, List, Term, Value};
+
+/// Why printing stops early.
+enum Halt {
+    /// The formatter takes no more.
+    Write,
+    /// The bytes are no term, which those of a checked one always are.
+    Bytes,
+}
+
+impl From<fmt::Error> for Halt {
+    fn from(_: fmt::Error) -> Self {
+        Self::Write
+    }
+}
+
+impl From<Short> for Halt {
+    fn from(_: Short) -> Self {
+        Self::Bytes
+    }
+}
+
+impl From<TermFault> for Halt {
+    fn from(_: TermFault) -> Self {
+        Self::Bytes
+    }
+}
+
+/// Writes a term on one line.
+pub(super) fn print(term: Term<'_>, home: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut printer = Printer { f, home, open: heapless::Vec::new() };
+    match printer.run(Reader::new(term.as_bytes())) {
+        Err(Halt::Write) => Err(fmt::Error),
+        Ok(()) | Err(Halt::Bytes) => Ok(()),
+    }
+}
+
+/// What is open, and what comes after the term that is being written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Tuple,
+    List,
+    /// The tail of an improper list.
+    Tail,
+    Key,
+    Value,
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    shape: Shape,
+    /// Elements or pairs to come after this one.
+    left: u32,
+}
+
+struct Printer<'p, 'f, 'h> {
+    f: &'p mut fmt::Formatter<'f>,
+    home: Option<&'h str>,
+    open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
+}
+
+impl Printer<'_, '_, '_> {
+    fn run(&mut self, mut r: Reader<'_>) -> Result<(), Halt> {
+        loop {
+            let whole = self.term(&mut r)?;
+            if whole && !self.separate(&mut r)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes the next term; `false` when it only begins: a part of it is next.
+    fn term(&mut self, r: &mut Reader<'_>) -> Result<bool, Halt> {
+        let start = *r;
+        let (shape, opening, count) = match r.u8()? {
+            tag::SMALL_TUPLE => (Shape::Tuple, "{", r.u8()?.into()),
+            tag::LARGE_TUPLE => (Shape::Tuple, "{", r.u32()?),
+            tag::MAP => (Shape::Key, "#{", r.u32()?),
+            tag::LIST if !is_text(start) => match r.u32()? {
+                // a list of no elements is its tail
+                0 => return Ok(false),
+                count => (Shape::List, "[", count),
+            },
+            _ => {
+                *r = start;
+                let term = Term::next(r).ok_or(Halt::Bytes)?;
+                self.leaf(term)?;
+                return Ok(true);
+            }
+        };
+        self.f.write_str(opening)?;
+        let Some(left) = count.checked_sub(1) else {
+            self.f.write_char('}')?;
+            return Ok(true);
+        };
+        self.open.push(Frame { shape, left }).map_err(|_| Halt::Bytes)?;
+        Ok(false)
+    }
+
+    /// Writes what stands between the term just written and the next; `false` when there is none.
+    fn separate(&mut self, r: &mut Reader<'_>) -> Result<bool, Halt> {
+        while let Some(frame) = self.open.last_mut() {
+            if frame.shape == Shape::Key {
+                frame.shape = Shape::Value;
+                self.f.write_str(" => ")?;
+                return Ok(true);
+            }
+            if frame.shape == Shape::List && frame.left == 0 && Self::tail(frame, r, self.f)? {
+                return Ok(true);
+            }
+            if let Some(left) = frame.left.checked_sub(1) {
+                frame.left = left;
+                if frame.shape == Shape::Value {
+                    frame.shape = Shape::Key;
+                }
+                self.f.write_char(',')?;
+                return Ok(true);
+            }
+            self.f.write_char(if matches!(frame.shape, Shape::List | Shape::Tail) { ']' } else { '}' })?;
+            self.open.pop();
+        }
+        Ok(false)
+    }
+
+    /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
+    /// written next, which `true` says.
+    fn tail(frame: &mut Frame, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+        while frame.left == 0 {
+            match r.peek()? {
+                tag::NIL => {
+                    r.u8()?;
+                    return Ok(false);
+                }
+                tag::LIST => {
+                    r.u8()?;
+                    frame.left = r.u32()?;
+                }
+                tag::STRING => {
+                    r.u8()?;
+                    r.bytes16()?.iter().try_for_each(|byte| write!(f, ",{byte}"))?;
+                    return Ok(false);
+                }
+                _ => {
+                    frame.shape = Shape::Tail;
+                    f.write_char('|')?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn leaf(&mut self, term: Term<'_>) -> fmt::Result {
+        let f = &mut *self.f;
+        match term.value() {
+            Value::Integer(value) => write!(f, "{value}"),
+            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, f),
+            Value::Float(value) => float(value, f),
+            Value::Atom(name) => atom(name, f),
+            Value::Nil => f.write_str("[]"),
+            Value::List(list) => string(list, f),
+            Value::Binary(bytes) => binary(bytes, f),
+            Value::Bits(Bits { bytes, last }) => {
+                let (tail, head) = bytes.split_last().ok_or(fmt::Error)?;
+                f.write_str("<<")?;
+                head.iter().try_for_each(|byte| write!(f, "{byte},"))?;
+                write!(f, "{}:{last}>>", tail.checked_shr(8_u32.saturating_sub(last.into())).unwrap_or(0))
+            }
+            Value::Pid(pid) => {
+                f.write_char('<')?;
+                self.node(pid.node)?;
+                write!(self.f, ".{}.{}>", pid.id, pid.serial)
+            }
+            Value::Port(port) => {
+                f.write_str("#Port<")?;
+                self.node(port.node)?;
+                write!(self.f, ".{}>", port.id)
+            }
+            Value::Reference(reference) => {
+                f.write_str("#Ref<")?;
+                self.node(reference.node)?;
+                reference.words().rev().try_for_each(|word| write!(self.f, ".{word}"))?;
+                self.f.write_char('>')
+            }
+            Value::Fun(Fun { module, index, uniq, .. }) => {
+                f.write_str("#Fun<")?;
+                fun_atom(module, f)?;
+                write!(f, ".{index}.{uniq}>")
+            }
+            Value::Export(Export { module, function, arity }) => {
+                f.write_str("fun ")?;
+                fun_atom(module, f)?;
+                f.write_char(':')?;
+                fun_atom(function, f)?;
+                write!(f, "/{arity}")
+            }
+            // these are opened, not written whole
+            Value::Tuple(_) | Value::Map(_) => Ok(()),
+        }
+    }
+
+    /// Which node an identifier is of.
+    fn node(&mut self, node: Atom<'_>) -> fmt::Result {
+        match self.home {
+            // A name from the wire can have any characters; those that would move a terminal's cursor are not written.
+            Some(home) if node != *home => node.chars().try_for_each(|c| escaped(c, '>', self.f)),
+            _ => self.f.write_char('0'),
+        }
+    }
+}
+
+/// Whether the list here is one that is printed as a string: proper, and printable characters all of it.
+fn is_text(mut r: Reader<'_>) -> bool {
+    loop {
+        match r.u8() {
+            Ok(tag::NIL) => return true,
+            Ok(tag::STRING) => return r.bytes16().is_ok_and(|bytes| bytes.iter().all(|b| is_printable(*b))),
+            Ok(tag::LIST) => {}
+            _ => return false,
+        }
+        let Ok(count) = r.u32() else { return false };
+        for _ in 0..count {
+            // Only integers are looked at: a list in the list would be walked over once more at every level.
+            if !matches!(r.peek(), Ok(tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)) {
+                return false;
+            }
+            let value = Term::next(&mut r).and_then(Term::as_i64);
+            if !value.is_some_and(|value| u8::try_from(value).is_ok_and(is_printable)) {
+                return false;
+            }
+        }
+    }
+}
+
+/// A list of integers: as text if it is one, and otherwise the elements of a list that was sent as bytes.
+fn string(list: List<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut bytes = list.filter_map(|term| u8::try_from(term.as_i64()?).ok());
+    if bytes.clone().all(is_printable) {
+        return quoted(bytes.map(char::from), '"', f);
+    }
+    f.write_char('[')?;
+    bytes.next().map_or(Ok(()), |byte| write!(f, "{byte}"))?;
+    bytes.try_for_each(|byte| write!(f, ",{byte}"))?;
+    f.write_char(']')
+}
+
+fn binary(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("<<")?;
+    if bytes.iter().all(|byte| is_printable(*byte)) {
+        if !bytes.is_empty() {
+            quoted(bytes.iter().map(|byte| char::from(*byte)), '"', f)?;
+        }
+    } else if let Some((first, rest)) = bytes.split_first() {
+        write!(f, "{first}")?;
+        rest.iter().try_for_each(|byte| write!(f, ",{byte}"))?;
+    }
+    f.write_str(">>")
+}
+
+fn quoted(mut chars: impl Iterator<Item = char>, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_char(quote)?;
+    chars.try_for_each(|c| escaped(c, quote, f))?;
+    f.write_char(quote)
+}
+
+/// A character of a string or atom as `io_lib:write_string_as_latin1/2` writes it.
+fn escaped(c: char, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let letter = match c {
+        _ if c == quote || c == '\\' => c,
+        ' '..='~' | '\u{a0}'..='\u{ff}' => return f.write_char(c),
+        '\u{100}'.. => return write!(f, "\\x{{{:X}}}", u32::from(c)),
+        '\n' => 'n',
+        '\r' => 'r',
+        '\t' => 't',
+        '\u{b}' => 'v',
+        '\u{8}' => 'b',
+        '\u{c}' => 'f',
+        '\u{1b}' => 'e',
+        '\u{7f}' => 'd',
+        _ => return write!(f, "\\{:03o}", u32::from(c)),
+    };
+    f.write_char('\\')?;
+    f.write_char(letter)
+}
+
+fn atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let plain = name.chars().next().is_some_and(is_lower) && name.chars().all(is_name);
+    let reserved = || RESERVED.iter().chain(&RESERVED_LATER).any(|word| name == **word);
+    if plain && !reserved() {
+        return write!(f, "{name}");
+    }
+    quoted(name.chars(), '\'', f)
+}
+
+/// An atom in the name of a fun. The emulator itself prints those, with rules of its own: `@` needs quotes, and a reserved
+/// word does not.
+fn fun_atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if name.chars().next().is_some_and(is_lower) && name.chars().all(|c| is_name(c) && c != '@') {
+        return write!(f, "{name}");
+    }
+    f.write_char('\'')?;
+    for c in name.chars() {
+        match c {
+            '\u{1b}' => f.write_str("\\033")?,
+            '\u{7f}' | '"' | '\u{100}'.. => f.write_char(c)?,
+            _ => escaped(c, '\'', f)?,
+        }
+    }
+    f.write_char('\'')
+}
+
+/// The shortest digits that read back as the same float, with an exponent where that is shorter, or where the float is
+/// beyond 2^53 and its last digits would be made up (`float_to_list(F, [short])`).
+fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// One digit, a point, sixteen more digits, `e-308`.
+    const LONGEST: usize = 24;
+    let mut text = heapless::String::<LONGEST>::new();
+    write!(text, "{:e}", value.abs())?;
+    let (mantissa, exponent) = text.split_once('e').ok_or(fmt::Error)?;
+    let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
+    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let decimals = i32::try_from(rest.len()).map_err(|_| fmt::Error)?;
+
+    if value.is_sign_negative() {
+        f.write_char('-')?;
+    }
+    // lengths without what both have in common: the digits and the point
+    let exponent_form = match exponent {
+        100.. => 4,
+        10.. => 3,
+        0.. => 2,
+        -9.. => 3,
+        -99.. => 4,
+        _ => 5_i32,
+    }
+    .saturating_add(if decimals == 0 { 1 } else { 0 });
+    let point_form = match exponent.saturating_sub(decimals) {
+        zeros @ 0.. => zeros.saturating_add(1),
+        _ if exponent < 0 => exponent.saturating_neg(),
+        _ => 0,
+    };
+    if value.abs() >= 9_007_199_254_740_992.0 || point_form > exponent_form {
+        let rest = if rest.is_empty() { "0" } else { rest };
+        return write!(f, "{first}.{rest}e{exponent}");
+    }
+    if exponent < 0 {
+        f.write_str("0.")?;
+        (1..exponent.saturating_neg()).try_for_each(|_| f.write_char('0'))?;
+        return write!(f, "{first}{rest}");
+    }
+    f.write_str(first)?;
+    let whole = usize::try_from(exponent).unwrap_or(0);
+    f.write_str(rest.get(..whole).unwrap_or(rest))?;
+    (rest.len()..whole).try_for_each(|_| f.write_char('0'))?;
+    write!(f, ".{}", rest.get(whole..).filter(|rest| !rest.is_empty()).unwrap_or("0"))
+}

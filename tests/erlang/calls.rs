@@ -1,0 +1,171 @@
+//! What the protocol owes to a caller: replies, `noproc`, exits, refusals; each of them at once.
+
+use crate::support::{Erl, demo_and_erl};
+
+/// Evaluates `source`, and checks that it took less than a second: an answer that comes by time-out is none.
+fn at_once(erl: &Erl, source: &str) -> String {
+    let timed = erl.eval(&format!("element(1, timer:tc(fun() -> put(value, catch begin {source} end) end))"));
+    let micros: u64 = timed.parse().unwrap();
+    assert!(micros < 1_000_000, "{source} took {micros} us: {}", erl.eval("get(value)"));
+    erl.eval("get(value)")
+}
+
+#[test]
+fn gen_server_call_returns_the_term() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    for term in ["{a,#{b => <<1>>}}", "[]", "hello", "{}", "\"text\"", "[1|2]", "-1.5", "18446744073709551616", "#{}", "<<1:1>>"]
+    {
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {term})")), term);
+    }
+    assert_eq!(erl.eval("gen_server:call({echo, N}, slow, infinity)"), "slow");
+    assert_eq!(erl.eval("process_info(self(), message_queue_len)"), "{message_queue_len,0}", "a reply came twice");
+}
+
+#[test]
+fn send_request_and_a_plain_from_are_answered() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let request = "Id = gen_server:send_request({echo, N}, request), gen_server:receive_response(Id, 5000)";
+    assert_eq!(erl.eval(request), "{reply,request}");
+    // What older nodes and other languages send: a reference for a tag, no alias.
+    let plain =
+        "Tag = make_ref(), {echo, N} ! {'$gen_call', {self(), Tag}, plain}, receive {Tag, R} -> R after 5000 -> nothing end";
+    assert_eq!(erl.eval(plain), "plain");
+}
+
+#[test]
+fn multi_call_sorts_the_answering_from_the_missing() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let node = erl.eval("N");
+    assert_eq!(at_once(&erl, "gen_server:multi_call([N], echo, hello, 5000)"), format!("{{[{{{node},hello}}],[]}}"));
+    assert_eq!(at_once(&erl, "gen_server:multi_call([N], nosuch, hello, 5000)"), format!("{{[],[{node}]}}"));
+}
+
+#[test]
+fn a_call_to_a_name_that_is_not_there_exits_with_noproc() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let answer = at_once(&erl, "gen_server:call({nosuch, N}, hello, 5000)");
+    let call = format!("[{{nosuch,{}}},hello,5000]", erl.eval("N"));
+    assert_eq!(answer, format!("{{'EXIT',{{noproc,{{gen_server,call,{call}}}}}}}"));
+}
+
+#[test]
+fn a_monitor_of_a_name_that_is_not_there_is_noproc_at_once() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    let source =
+        "R = monitor(process, {nosuch, N}), receive {'DOWN', R, process, Who, Why} -> {Who, Why} after 5000 -> nothing end";
+    assert_eq!(at_once(&erl, source), format!("{{{{nosuch,{}}},noproc}}", erl.eval("N")));
+}
+
+/// A pid of this node that never was: the number is out of reach, the creation another one.
+const DEAD_PID: &str =
+    "P = binary_to_term(<<131, 88, 119, (length(atom_to_list(N))), (atom_to_binary(N))/binary, 9999:32, 1:32, 99:32>>)";
+
+#[test]
+fn a_monitor_of_a_dead_pid_is_noproc_at_once() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    erl.eval(DEAD_PID);
+    let source = "R = monitor(process, P), receive {'DOWN', R, process, P, Why} -> Why after 5000 -> nothing end";
+    assert_eq!(at_once(&erl, source), "noproc");
+}
+
+#[test]
+fn a_link_to_a_dead_pid_is_a_noproc_exit() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    erl.eval(DEAD_PID);
+    erl.eval("process_flag(trap_exit, true)");
+    assert_eq!(at_once(&erl, "link(P), receive {'EXIT', P, Why} -> Why after 5000 -> nothing end"), "noproc");
+}
+
+#[test]
+fn unlink_leaves_nothing_behind() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    erl.eval(DEAD_PID);
+    erl.eval("process_flag(trap_exit, true)");
+    for _ in 0..50 {
+        erl.eval("link(P), unlink(P)");
+    }
+    // The call goes the same way behind them all: what came of them has come by now.
+    assert_eq!(erl.eval("gen_server:call({echo, N}, after_all)"), "after_all");
+    assert_eq!(erl.eval("receive {'EXIT', P, Why} -> Why after 0 -> none end"), "none");
+    assert_eq!(erl.eval("process_info(self(), links)"), "{links,[]}");
+}
+
+#[test]
+fn a_monitor_lives_until_it_is_taken_back_or_the_agent_dies() {
+    let (_world, mut demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    erl.eval("Kept = monitor(process, {echo, N}), Back = monitor(process, {echo, N}), demonitor(Back)");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, in_between)"), "in_between");
+    assert_eq!(erl.eval("receive {'DOWN', _, _, _, Early} -> Early after 0 -> none end"), "none");
+    demo.kill();
+    assert_eq!(erl.eval("receive {'DOWN', Kept, _, _, Why} -> Why after 5000 -> nothing end"), "noconnection");
+    assert_eq!(erl.eval("receive {'DOWN', Back, _, _, Late} -> Late after 100 -> none end"), "none");
+}
+
+#[test]
+fn more_monitors_than_the_agent_can_hold_are_all_answered() {
+    let (_world, mut demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    // Refused or kept: either way each of them ends in one DOWN, and the agent works on.
+    erl.eval("Refs = [monitor(process, {echo, N}) || _ <- lists:seq(1, 5000)], ok");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, in_between)"), "in_between");
+    demo.kill();
+    let source = "length([down || R <- Refs, receive {'DOWN', R, _, _, _} -> true after 5000 -> false end])";
+    assert_eq!(erl.eval(source), "5000");
+}
+
+#[test]
+fn rpc_is_refused_at_once() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let answer = at_once(&erl, "rpc:call(N, erlang, node, [])");
+    assert!(answer.starts_with("{badrpc,"), "{answer}");
+    let answer = at_once(&erl, "erpc:call(N, erlang, node, [])");
+    assert!(answer.starts_with("{'EXIT',{{erpc,") || answer.starts_with("{'EXIT',{{exception,"), "{answer}");
+    let answer = at_once(&erl, "rpc:block_call(N, erlang, node, [])");
+    assert!(answer.starts_with("{badrpc,"), "{answer}");
+    let answer = at_once(&erl, "erpc:multicall([N], erlang, node, [])");
+    assert!(answer.starts_with("[{error,{erpc,") || answer.starts_with("[{error,{exception,"), "{answer}");
+    assert_eq!(erl.eval("rpc:cast(N, erlang, node, [])"), "true");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
+}
+
+#[test]
+fn a_spawn_request_is_refused_with_a_reply() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    for options in ["[]", "[monitor]", "[link, monitor]", "[{reply_tag, spawn_reply}]"] {
+        let source = format!(
+            "R = spawn_request(N, erlang, node, [], {options}), receive {{spawn_reply, R, How, _}} -> How after 5000 -> nothing end"
+        );
+        assert_eq!(at_once(&erl, &source), "error", "{options}");
+    }
+    let answer = at_once(&erl, "erlang:spawn_monitor(N, erlang, node, [])");
+    assert!(answer.starts_with("{'EXIT',{"), "{answer}");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
+    assert_eq!(erl.eval("nodes(hidden) =:= [N]"), "true");
+}
+
+/// Signals and messages to what is not there are dropped without a word, and the link stands.
+#[test]
+fn what_is_sent_to_nobody_is_dropped() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    erl.eval(DEAD_PID);
+    erl.eval("{nosuch, N} ! hello, P ! hello, exit(P, kill), exit(P, {some, reason}), gen_server:cast({nosuch, N}, x)");
+    erl.eval("gen_server:cast({echo, N}, x), {echo, N} ! no_pair, {echo, N} ! {no_pid, x}, {echo, N} ! {self(), x, y}, catch group_leader(self(), P)");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
+    assert_eq!(demo.log.count(&["node up"]), 1);
+    assert_eq!(demo.log.count(&["node down"]), 0);
+}
+
+/// A tracing caller sends every message in its form with a token.
+#[test]
+fn a_caller_that_is_traced_is_answered() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    erl.eval("seq_trace:set_token(label, 17), seq_trace:set_token(send, true)");
+    erl.eval("{echo, N} ! {self(), traced}");
+    assert_eq!(erl.eval("receive Got -> Got after 5000 -> nothing end"), "{echo,traced}");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, traced_too)"), "traced_too");
+    erl.eval("process_flag(trap_exit, true)");
+    erl.eval(DEAD_PID);
+    assert_eq!(erl.eval("exit(P, traced), gen_server:call({echo, N}, afterwards)"), "afterwards");
+}

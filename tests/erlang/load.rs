@@ -1,0 +1,154 @@
+//! Floods, giants, memory and system calls.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{World, demo_and_erl, until};
+
+#[test]
+fn fifty_thousand_questions_are_answered_in_order() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    erl.load_probe(&world);
+    assert_eq!(erl.eval("probe:flood(N, 2000)"), "ok");
+    let before = demo.memory_kib("VmRSS:");
+    assert_eq!(erl.eval("probe:flood(N, 50000)"), "ok");
+    let after = demo.memory_kib("VmRSS:");
+    assert!(after <= before + 200, "{before} KiB before, {after} KiB after");
+}
+
+#[test]
+fn two_floods_do_not_mix() {
+    let (world, demo, first) = demo_and_erl(&[]);
+    let second = world.erl(&["-sname", "b"]);
+    second.eval(&format!("N = {}", demo.atom()));
+    first.load_probe(&world);
+    second.load_probe(&world);
+    let asked = [first.ask("probe:flood(N, 10000)"), second.ask("probe:flood(N, 10000)")];
+    let [one, two] = asked;
+    assert_eq!(first.answer(one), "ok");
+    assert_eq!(second.answer(two), "ok");
+}
+
+/// A flooding neighbour does not keep a caller waiting.
+#[test]
+fn a_flood_starves_nobody() {
+    let (world, demo, flooder) = demo_and_erl(&[]);
+    let caller = world.erl(&["-sname", "b"]);
+    caller.eval(&format!("N = {}, net_adm:ping(N)", demo.atom()));
+    flooder.load_probe(&world);
+    let flood = flooder.ask("probe:flood(N, 50000)");
+    for _ in 0..20 {
+        let micros: u64 = caller.eval("element(1, timer:tc(fun() -> gen_server:call({echo, N}, hello) end))").parse().unwrap();
+        assert!(micros < 1_000_000, "an answer took {micros} us");
+    }
+    assert_eq!(flooder.answer(flood), "ok");
+}
+
+/// Nothing is lost while the agent does not run at all: Erlang waits.
+#[test]
+fn a_stopped_agent_loses_nothing() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    erl.load_probe(&world);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    demo.signal("STOP");
+    let flood = erl.ask("probe:flood(N, 100000)");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    demo.signal("CONT");
+    assert_eq!(erl.answer(flood), "ok");
+    assert_eq!(demo.log.count(&["node down"]), 0);
+}
+
+/// 64 MiB to an agent that has 16 KiB for a message: it is not buffered, it is reported, and the link goes on behind it.
+#[test]
+fn a_giant_message_is_skipped() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("erlang:monitor_node(N, true), net_adm:ping(N)"), "pong");
+    let before = demo.memory_kib("VmHWM:");
+    erl.eval("{echo, N} ! {self(), binary:copy(<<42>>, 64 * 1024 * 1024)}, ok");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, the_next, 60000)"), "the_next");
+    let line = demo.wait(&["too large", "echo"]);
+    let pid = erl.eval("self()");
+    let number = pid.split('.').nth(1).unwrap();
+    assert!(line.contains(&format!(".{number}.")) || line.contains(&erl.node), "the sender is not named: {line}");
+    assert!(line.contains("67108") || line.contains("64"), "the size is not named: {line}");
+    let after = demo.memory_kib("VmHWM:");
+    assert!(after <= before + 200, "{before} KiB before, {after} KiB after");
+    assert_eq!(erl.eval("receive {nodedown, N} -> down after 0 -> up end"), "up");
+
+    // Just above what fits, and requests that somebody waits for: each is over before the next comes, and what follows is in step.
+    for size in [16_000, 16_384, 17_000, 65_536, 300_000] {
+        erl.eval(&format!("{{echo, N}} ! {{self(), binary:copy(<<7>>, {size})}}, ok"));
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {size})")), size.to_string());
+    }
+    assert_eq!(demo.log.count(&["node down"]), 0);
+}
+
+/// A call that is too large is lost; its caller learns of it by its own time-out, and by no wrong answer.
+#[test]
+fn a_giant_call_times_out_and_the_next_is_answered() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    let answer = erl.eval("catch gen_server:call({echo, N}, binary:copy(<<1>>, 1000000), 500)");
+    assert!(answer.starts_with("{'EXIT',{timeout,"), "{answer}");
+    demo.wait(&["too large"]);
+    assert_eq!(erl.eval("gen_server:call({echo, N}, next)"), "next");
+}
+
+/// Exit and down signals are owed even when they are giants: the link is there to carry them.
+#[test]
+fn a_giant_exit_reason_does_not_break_the_link() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    erl.eval("P = binary_to_term(<<131, 88, 119, (length(atom_to_list(N))), (atom_to_binary(N))/binary, 1:32, 0:32, 99:32>>)");
+    erl.eval("exit(P, binary:copy(<<1>>, 1000000))");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, next)"), "next");
+    assert_eq!(demo.log.count(&["node down"]), 0);
+}
+
+#[test]
+fn an_idle_agent_with_one_peer_is_small() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    let resident = demo.memory_kib("VmRSS:");
+    assert!(resident < 3 * 1024, "{resident} KiB resident");
+}
+
+/// Idle is idle: the agent sleeps between ticks.
+#[test]
+fn an_idle_agent_uses_no_processor() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", demo.pid())).unwrap();
+        let fields: Vec<u64> = stat.rsplit(')').next().unwrap().split_whitespace().filter_map(|f| f.parse().ok()).collect();
+        // Behind the state and ppid, pgrp, session, tty, tpgid, flags and four counts of faults come user and system time.
+        fields[10] + fields[11]
+    };
+    let before = ticks();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = ticks() - before;
+    assert!(used <= 2, "{used} hundredths of a second of processor time in two idle seconds");
+}
+
+/// One read takes in as many messages as fit: far fewer system calls than messages.
+#[test]
+fn a_flood_takes_few_system_calls() {
+    let world = World::new();
+    let counts = world.home.join("counts");
+    let mut command = Command::new("strace");
+    // -D: the agent stays our own child, so that a signal reaches it and not strace.
+    command.args(["-D", "-f", "-c", "-o"]).arg(&counts).arg(env!("CARGO_BIN_EXE_beamless")).args(["run", "--sname", "demo"]);
+    let mut demo = world.launch_as(command);
+    demo.wait_until_up();
+    let erl = world.erl(&["-sname", "a"]);
+    erl.load_probe(&world);
+    assert_eq!(erl.eval(&format!("probe:pour({}, echo, 100000)", demo.atom())), "ok");
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    let total: u64 = until("strace's table", || {
+        let table = fs::read_to_string(&counts).ok()?;
+        // "100.00    0.012345           1      4711        12 total"; the number of errors is left out when there is none
+        let line = table.lines().find(|line| line.ends_with("total"))?;
+        line.split_whitespace().nth(3)?.parse().ok()
+    });
+    assert!(total < 10_000, "{total} system calls for 100,000 messages");
+}

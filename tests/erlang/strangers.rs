@@ -1,0 +1,159 @@
+//! What may come to an open port: silence, noise, half a handshake, a crowd. None of it keeps the next real node out.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::{Agent, PATIENCE, demo_and_erl, hex, packet, until};
+
+/// The flags that OTP 26 and later demand.
+const FLAGS: u64 = 0x4_0307_0f94;
+
+fn connect(demo: &Agent) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", demo.port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn send_name(node: &str, flags: u64) -> Vec<u8> {
+    let mut body = vec![b'N'];
+    body.extend(flags.to_be_bytes());
+    body.extend(4711_u32.to_be_bytes());
+    body.extend(u16::try_from(node.len()).unwrap().to_be_bytes());
+    body.extend(node.as_bytes());
+    packet(&body)
+}
+
+fn read_packet(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut body)?;
+    Ok(body)
+}
+
+/// Reads to the end of the connection; a reset is an end too.
+fn read_to_the_end(mut stream: TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    match stream.read_to_end(&mut all) {
+        Err(e) if e.kind() == ErrorKind::WouldBlock => panic!("the connection is still open"),
+        _ => all,
+    }
+}
+
+#[test]
+fn noise_is_shown_the_door() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    let mut noises: Vec<Vec<u8>> = vec![
+        b"GET / HTTP/1.1\r\nHost: demo\r\n\r\n".to_vec(),
+        vec![0, 0],
+        vec![0, 1, 0],
+        vec![0xff; 4096],
+        packet(b"N"),
+        packet(&[b'N'; 14]),
+        packet(b"s"),
+        packet(b"sok"),
+        packet(b"r0123456789012345678"),
+        send_name("", FLAGS),
+        send_name("no_host", FLAGS),
+        send_name("@host", FLAGS),
+        send_name("name@", FLAGS),
+        send_name("a@b@c", FLAGS),
+        send_name(&format!("{}@host", "x".repeat(300)), FLAGS),
+    ];
+    let mut longer_than_the_packet = send_name("a@host", FLAGS);
+    longer_than_the_packet[16] = 200;
+    noises.push(longer_than_the_packet);
+    for noise in noises {
+        let mut stream = connect(&demo);
+        stream.write_all(&noise).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = read_to_the_end(stream);
+        assert!(!answer.windows(3).any(|w| w == b"sok"), "{} was taken for a node", hex(&noise));
+    }
+    until("the connections to be closed", || (demo.connections(world.epmd_port) == 0).then_some(()));
+    assert_eq!(demo.log.count(&["node up"]), 0);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+}
+
+/// A node that lacks what the protocol demands is told so.
+#[test]
+fn a_node_without_the_mandatory_flags_is_not_allowed() {
+    let (_world, demo, _erl) = demo_and_erl(&[]);
+    let mut stream = connect(&demo);
+    stream.write_all(&send_name("old@localhost", 0x4)).unwrap();
+    assert_eq!(read_packet(&mut stream).unwrap(), b"snot_allowed");
+    assert_eq!(read_to_the_end(stream), b"");
+    demo.wait(&["old@localhost"]);
+}
+
+/// A digest that is wrong closes the connection, and a wrong one says nothing of the right one.
+#[test]
+fn a_guessed_digest_is_refused_without_an_answer() {
+    let (_world, demo, _erl) = demo_and_erl(&[]);
+    for _ in 0..20 {
+        let mut stream = connect(&demo);
+        stream.write_all(&send_name("guest@localhost", FLAGS)).unwrap();
+        assert_eq!(read_packet(&mut stream).unwrap(), b"sok");
+        let challenge = read_packet(&mut stream).unwrap();
+        assert_eq!(challenge[0], b'N');
+        assert!(challenge.ends_with(demo.node.as_bytes()));
+        let mut reply = vec![b'r'];
+        reply.extend([7; 20]);
+        stream.write_all(&packet(&reply)).unwrap();
+        assert_eq!(read_to_the_end(stream), b"");
+    }
+    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 20).then_some(()));
+}
+
+/// Every challenge is another one.
+#[test]
+fn challenges_differ() {
+    let (_world, demo, _erl) = demo_and_erl(&[]);
+    let mut seen = std::collections::HashSet::new();
+    for i in 0..20 {
+        let mut stream = connect(&demo);
+        stream.write_all(&send_name(&format!("guest{i}@localhost"), FLAGS)).unwrap();
+        assert_eq!(read_packet(&mut stream).unwrap(), b"sok");
+        seen.insert(read_packet(&mut stream).unwrap()[9..13].to_vec());
+    }
+    assert_eq!(seen.len(), 20);
+}
+
+/// Many that connect and say nothing, or stop in the middle: a node that can prove itself comes in meanwhile.
+#[test]
+fn a_crowd_that_says_nothing_keeps_nobody_out() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    let mut silent = Vec::new();
+    for i in 0..150 {
+        // The agent may turn away whom it has no room for.
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", demo.port)) else { continue };
+        if i % 3 == 1 {
+            let _ = stream.write_all(&send_name(&format!("half{i}@localhost"), FLAGS));
+        } else if i % 3 == 2 {
+            let _ = stream.write_all(&[0]);
+        }
+        silent.push(stream);
+    }
+    erl.eval_until("net_kernel:connect_node(N)", "true");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, through_the_crowd)"), "through_the_crowd");
+    assert!(demo.open_files() < 100, "{} open files: the half-open connections are not bounded", demo.open_files());
+    drop(silent);
+    until("the crowd to be gone", || (demo.connections(world.epmd_port) == 1).then_some(()));
+    assert_eq!(demo.log.count(&["node up"]), 1);
+}
+
+/// Who takes too long for the whole handshake is shut out, even when every single step comes in time.
+#[test]
+fn a_handshake_has_a_time_limit() {
+    let (_world, demo, _erl) = demo_and_erl(&[]);
+    let mut stream = connect(&demo);
+    let name = send_name("slow@localhost", FLAGS);
+    // A byte now and then: seven seconds is what Erlang grants, and more than this takes is granted by nobody.
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let closed = name.iter().any(|byte| {
+        let gone = stream.write_all(&[*byte]).is_err();
+        gone || !matches!(stream.read(&mut [0; 64]), Err(e) if e.kind() == ErrorKind::WouldBlock)
+    });
+    assert!(closed, "half a name was waited for {} s", name.len() / 2);
+}
