@@ -1,2 +1,9 @@
-//! x
-fn main() {}
+//! The `beamless` binary: an Erlang node to run on a box without Erlang.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -261,11 +261,6 @@ impl EpmdClient {
         self.state = State::Off;
     }
 
-    /// Whether the name is registered now.
-    pub(crate) fn is_registered(&self) -> bool {
-        matches!(self.state, State::Held(_) | State::Serving(_))
-    }
-
     /// What happened, oldest first.
     pub(crate) fn poll_event(&mut self) -> Option<EpmdEvent> {
         self.events.pop_front()
@@ -541,3 +536,6 @@ fn connect_to(host: &str, port: u16, left: impl Fn() -> io::Result<Option<Durati
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::proto::epmd_server::{Place, Refusal, Server, Session};
 use crate::time::Instant;
-use crate::wire::epmd::{MAX_REQUEST, NodeInfo};
+use crate::wire::epmd::MAX_REQUEST;
 
 /// Names the table holds, those included that are only remembered: a host with more Erlang nodes has room for Erlang's own epmd.
 pub(crate) const NAMES: usize = 32;
@@ -92,18 +92,13 @@ impl EpmdService {
         self.port
     }
 
-    /// The addresses it listens on.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().filter_map(|listener| listener.socket.local_addr().ok())
-    }
-
     /// Registers the node in this process, without a connection; in place of its former registration, if there is one.
     ///
     /// # Errors
     /// [`Refusal`], as another process would be refused.
     pub(crate) fn register_own(&mut self, alive: &str, port: u16, hidden: bool) -> Result<u32, Refusal> {
         self.withdraw_own();
-        let (place, creation) = self.server.register(&NodeInfo::own(alive, port, hidden))?;
+        let (place, creation) = self.server.register_node(alive, port, hidden)?;
         self.own = Some(place);
         Ok(creation)
     }
@@ -168,7 +163,8 @@ impl EpmdService {
 
     fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, registry: &Registry, now: Instant) {
         let Some(place) = self.place() else {
-            log::warn!("epmd: connection from {peer} closed: all {SESSIONS} hold a name");
+            // cannot be while there are more sessions than names
+            log::debug!("epmd: connection from {peer} closed: all {SESSIONS} hold a name");
             return;
         };
         let token = self.first_token.saturating_add(LISTENERS).saturating_add(place);

@@ -1,4 +1,360 @@
 //! The world: sockets, clock, randomness, host names.
 
+mod dial;
 pub(crate) mod epmd;
 pub(crate) mod epmd_service;
+mod hosts;
+mod sockets;
+
+use core::time::Duration;
+use std::boxed::Box;
+use std::format;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::string::String;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+
+use crate::error::{Error, IoError, Misuse, NetworkFault, Result};
+use crate::node::{Event, Node};
+use crate::time::Instant;
+pub use epmd::{Epmd, EpmdSettings, epmd_names};
+use epmd::{EpmdClient, EpmdEvent};
+use hosts::Resolver;
+use sockets::Sockets;
+
+/// The first token of the driver's own; a program's tokens are below it.
+const OWN: usize = usize::MAX / 2;
+const WAKER: Token = Token(OWN);
+const LISTENERS: usize = OWN + 1;
+/// Addresses a node listens on at once.
+const MAX_LISTENERS: usize = 8;
+const EPMD: usize = LISTENERS + MAX_LISTENERS;
+const SOCKETS: usize = EPMD + EpmdClient::TOKENS;
+
+/// Connections taken in one turn from one listener, so that a flood of them leaves time for those that are up.
+const ACCEPTS: usize = 16;
+/// Events of the system taken in one turn.
+const EVENTS: usize = 256;
+
+/// How a node meets the network.
+#[derive(Debug, Clone, Default)]
+pub struct DriverOptions {
+    /// The addresses and ports to listen on; port 0 is any free one, the same on all. Empty: the addresses that the host part of
+    /// the node's name resolves to. When those are loopback alone though the name does not say so (as with Debian's
+    /// 127.0.1.1), all addresses.
+    pub listen: Vec<SocketAddr>,
+    /// Which EPMD the node's name goes to.
+    pub epmd: Epmd,
+    /// Where EPMD is.
+    pub epmd_settings: EpmdSettings,
+}
+
+/// What a source of the program's own is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ready {
+    /// The token it was registered with.
+    pub token: Token,
+    /// There is something to read, or the other end is closed.
+    pub readable: bool,
+    /// It can be written to.
+    pub writable: bool,
+}
+
+/// Owns every socket of a node, and moves the bytes.
+///
+/// [`Driver::poll`] waits until something happened; then look at what came: [`Node::recv`], [`Node::poll_event`],
+/// [`Driver::poll_ready`]. What the program sends leaves with the next poll, all of it for one peer in one write.
+/// A turn reads at most one buffer from each peer, so that none can keep the others waiting.
+///
+/// Memory is allocated when the driver is made and when it connects or looks up a name, never for a message.
+pub struct Driver {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    start: std::time::Instant,
+    listeners: Vec<Listener>,
+    sockets: Sockets,
+    resolver: Resolver,
+    epmd: Option<EpmdClient>,
+    epmd_pending: bool,
+    ready: Vec<Ready>,
+}
+
+struct Listener {
+    socket: TcpListener,
+    /// There may be more connections to take.
+    ready: bool,
+}
+
+impl Driver {
+    /// Listens on `address`, such as `0.0.0.0:0`, and registers the node with EPMD as [`Epmd::Auto`] does. Where EPMD is comes
+    /// from the environment, as with Erlang.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
+    pub fn listen(address: impl ToSocketAddrs, node: &mut Node<'_>) -> Result<Self> {
+        let listen = address.to_socket_addrs().map_err(|e| failed("the address to listen on", e))?.collect();
+        Self::new(DriverOptions { listen, epmd: Epmd::Auto, epmd_settings: EpmdSettings::from_env()? }, node)
+    }
+
+    /// Listens, and begins to register the node with EPMD; [`Event::Registered`] says when that is done. A dynamic node does
+    /// neither.
+    ///
+    /// The host part of the node's name is looked up here, which may take as long as the system's resolver takes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with what could not be done: an address that cannot be listened on, a host name that has none.
+    pub fn new(options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
+        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
+        let waker = Arc::new(waker);
+        let [a, b, c, d, ..] = random()?.to_le_bytes();
+        node.set_creation(u32::from_le_bytes([a, b, c, d]));
+        let mut driver = Self {
+            events: Events::with_capacity(EVENTS),
+            start: std::time::Instant::now(),
+            listeners: Vec::new(),
+            sockets: Sockets::new(node.capacity(), options.epmd_settings.port),
+            resolver: Resolver::new(Arc::clone(&waker)),
+            epmd: None,
+            epmd_pending: false,
+            ready: Vec::with_capacity(EVENTS),
+            waker,
+            poll,
+        };
+        if let Some(name) = node.name().cloned() {
+            driver.bind(&options.listen, name.host())?;
+            let port = driver.local_addr().map_or(0, |address| address.port());
+            let mut epmd = EpmdClient::new(options.epmd, name.alive(), port, !node.is_visible(), options.epmd_settings, EPMD)?;
+            epmd.start(driver.poll.registry(), driver.now());
+            driver.epmd = Some(epmd);
+            driver.epmd_news(node);
+        } else if !options.listen.is_empty() {
+            return Err(Misuse::NoName.into());
+        }
+        Ok(driver)
+    }
+
+    fn bind(&mut self, listen: &[SocketAddr], host: &str) -> Result<()> {
+        let mut addresses = Vec::from(listen);
+        if addresses.is_empty() {
+            let found = hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
+            addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
+        }
+        let mut port = 0;
+        for mut address in addresses.into_iter().take(MAX_LISTENERS) {
+            if address.port() == 0 {
+                address.set_port(port);
+            }
+            let listening = |e| failed(&format!("listening on {address}"), e);
+            let mut socket = TcpListener::bind(address).map_err(listening)?;
+            port = socket.local_addr().map_err(listening)?.port();
+            let token = Token(LISTENERS.saturating_add(self.listeners.len()));
+            self.poll.registry().register(&mut socket, token, Interest::READABLE).map_err(listening)?;
+            self.listeners.push(Listener { socket, ready: true });
+        }
+        Ok(())
+    }
+
+    /// The first address this node listens on.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listeners.first().and_then(|listener| listener.socket.local_addr().ok())
+    }
+
+    /// Interrupts [`Driver::poll`] from another thread, with [`Waker::wake`].
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Where a program registers sources of its own (a serial port, a GPIO line, a timer, signals), with tokens below
+    /// `usize::MAX / 2`. [`Driver::poll`] waits for them too, and [`Driver::poll_ready`] gives them back.
+    pub fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// The next of the program's own sources that became ready. Those not fetched before the next poll are forgotten: mio
+    /// tells of a change once.
+    pub fn poll_ready(&mut self) -> Option<Ready> {
+        self.ready.pop()
+    }
+
+    /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever.
+    ///
+    /// What wakes it: bytes, connections, EPMD, the program's own sources, the [`Driver::waker`], and time the protocol
+    /// needs. It may return with nothing for the program.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
+    pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
+        self.ready.clear();
+        let now = self.now();
+        let busy = self.before(node, now);
+        let wait = if busy { Some(Duration::ZERO) } else { self.wait(node, now, timeout) };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result.map_err(|e| failed("polling", e))?,
+        }
+        let now = self.now();
+        self.dispatch(node, now);
+        self.accept(node, now)?;
+        self.sockets.read(node);
+        self.before(node, now);
+        Ok(())
+    }
+
+    /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most.
+    ///
+    /// # Errors
+    /// As [`Driver::poll`].
+    pub fn close(&mut self, node: &mut Node<'_>, timeout: Duration) -> Result<()> {
+        if let Some(epmd) = &mut self.epmd {
+            epmd.stop();
+        }
+        self.listeners.clear();
+        node.close();
+        let end = self.now().after(timeout);
+        loop {
+            self.sockets.write(node, self.poll.registry());
+            let left = end.since(self.now());
+            if self.sockets.is_empty() || left.is_zero() {
+                return Ok(());
+            }
+            self.poll(node, Some(left))?;
+        }
+    }
+
+    /// Milliseconds since this driver was made.
+    fn now(&self) -> Instant {
+        Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Everything that needs no waiting: what time calls for, new dials, and writing. Whether there is more to do at once.
+    fn before(&mut self, node: &mut Node<'_>, now: Instant) -> bool {
+        let registry = self.poll.registry();
+        let due = node.poll_timeout().is_some_and(|at| at <= now);
+        if due {
+            node.handle_timeout(now);
+        }
+        let mut news = false;
+        if let Some(epmd) = &mut self.epmd {
+            if core::mem::take(&mut self.epmd_pending) {
+                self.epmd_pending = epmd.handle_pending(registry, now);
+            }
+            if epmd.poll_timeout().is_some_and(|at| at <= now) {
+                self.epmd_pending |= epmd.handle_timeout(registry, now);
+            }
+            news = self.epmd_news(node);
+        }
+        while let Some((connection, peer)) = node.poll_dial(now) {
+            self.sockets.dial(connection, peer, &mut self.resolver, node);
+        }
+        self.sockets.write(node, self.poll.registry());
+        due || news || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
+    }
+
+    fn wait(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+        let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
+        let due = [node.poll_timeout(), epmd].into_iter().flatten().min().map(|at| at.since(now));
+        [due, timeout].into_iter().flatten().min()
+    }
+
+    /// Hands what the system told to whom it concerns.
+    fn dispatch(&mut self, node: &mut Node<'_>, now: Instant) {
+        let registry = self.poll.registry();
+        for event in &self.events {
+            let Token(token) = event.token();
+            match token {
+                SOCKETS.. => self.sockets.handle(token.saturating_sub(SOCKETS), event, node, registry, now),
+                EPMD.. => {
+                    if let Some(epmd) = &mut self.epmd {
+                        self.epmd_pending |= epmd.handle(event.token(), registry, now);
+                    }
+                }
+                LISTENERS.. => {
+                    if let Some(listener) = self.listeners.get_mut(token.saturating_sub(LISTENERS)) {
+                        listener.ready = true;
+                    }
+                }
+                OWN => {}
+                _ => self.ready.push(Ready {
+                    token: event.token(),
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable(),
+                }),
+            }
+        }
+        while let Some((ticket, addresses)) = self.resolver.poll() {
+            self.sockets.resolved(ticket, addresses, node, registry, now);
+        }
+    }
+
+    /// Takes new connections.
+    fn accept(&mut self, node: &mut Node<'_>, now: Instant) -> Result<()> {
+        for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
+            for _ in 0..ACCEPTS {
+                match listener.socket.accept() {
+                    Ok((stream, _)) => {
+                        let Some(connection) = node.accept(random()?, now) else { continue };
+                        self.sockets.adopt(connection, stream, node, self.poll.registry());
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => {
+                        listener.ready = false;
+                        if e.kind() != io::ErrorKind::WouldBlock {
+                            // out of file descriptors, or the caller is gone already
+                            log::warn!("taking a connection: {e}");
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns what EPMD has to say into events of the node. Whether there was anything.
+    fn epmd_news(&mut self, node: &mut Node<'_>) -> bool {
+        let mut any = false;
+        while let Some(event) = self.epmd.as_mut().and_then(EpmdClient::poll_event) {
+            any = true;
+            match event {
+                EpmdEvent::Serving { port } => log::debug!("serving epmd on port {port}"),
+                EpmdEvent::Registered { port, embedded, .. } => node.report(Event::Registered { embedded, port }),
+                EpmdEvent::Lost => node.report(Event::EpmdLost),
+                EpmdEvent::Refused { .. } => node.report(Event::NameTaken),
+                EpmdEvent::CannotServe { port, error } => {
+                    log::warn!("cannot serve epmd on port {port}: {error}");
+                    node.report(Event::NotRegistered(NetworkFault::Refused));
+                }
+                EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(match reason {
+                    crate::error::Reason::Network(fault) => fault,
+                    _ => NetworkFault::NoEpmd,
+                })),
+            }
+        }
+        any
+    }
+}
+
+/// 64 bits from the system's generator.
+fn random() -> Result<u64> {
+    getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(String::from(format!("{e}").as_str()))))
+}
+
+fn failed(doing: &str, source: io::Error) -> Error {
+    Error::Io(IoError { doing: Box::from(doing), source })
+}
+
+/// The addresses of `host` and `port` to listen on, for settings that name a host.
+///
+/// # Errors
+/// [`Error::Io`] if the host has no address.
+pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    let found = hosts::addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
+    Ok(found.into_iter().map(|ip: IpAddr| SocketAddr::new(ip, port)).collect())
+}

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::error::{Misbehaved, Reason};
+use crate::error::{Misbehaved, NetworkFault, Reason};
 use crate::wire::codes::OpName;
 use crate::wire::control::{Process, To};
 use crate::wire::ids::NodeName;
@@ -77,6 +77,8 @@ pub enum Event {
         /// EPMD's port.
         port: u16,
     },
+    /// The name cannot be registered with EPMD; it is tried again every two seconds, and this is said once.
+    NotRegistered(NetworkFault),
     /// EPMD is gone. Connections stay, others cannot find this node; registering is tried again every two seconds.
     EpmdLost,
     /// EPMD has a node of this alive name already; registering is tried again every two seconds.
@@ -186,6 +188,7 @@ impl fmt::Display for Event {
             Self::Held { node, mailbox } => write!(f, "mailbox {mailbox} is full and holds up {node} until it is read"),
             Self::Registered { embedded: true, port } => write!(f, "registered with the epmd of this node on port {port}"),
             Self::Registered { embedded: false, port } => write!(f, "registered with epmd on port {port}"),
+            Self::NotRegistered(fault) => write!(f, "not registered with epmd: {fault}"),
             Self::EpmdLost => f.write_str("epmd is gone: registering again as soon as it is back"),
             Self::NameTaken => f.write_str("epmd has another node of this name: stop it, or give this one another name"),
             Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
@@ -217,9 +220,5 @@ impl Events {
             0 => self.queue.pop_front(),
             missed => Some(Event::Missed(missed)),
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.missed == 0
     }
 }

@@ -293,6 +293,26 @@ impl Node<'_> {
         }
     }
 
+    /// Whether [`Node::read_buffer`] has room.
+    #[inline]
+    pub fn takes_bytes(&self, connection: Connection) -> bool {
+        if connection.up {
+            self.core.links.table.at(connection.key).is_some_and(|link| link.stalled.is_none() && !link.closing)
+        } else {
+            self.half_open.at(connection.key).is_some_and(HalfOpen::is_shaking)
+        }
+    }
+
+    /// How many connections there can be at once, those under way included.
+    pub fn capacity(&self) -> usize {
+        self.core.links.table.len().saturating_add(self.half_open.len())
+    }
+
+    /// Puts an event of the world outside into the queue, among the node's own.
+    pub fn report(&mut self, event: Event) {
+        self.core.events.push(event);
+    }
+
     /// This many bytes were read into [`Node::read_buffer`]. A handshake that is done with them changes the handle.
     pub fn handle_bytes(&mut self, connection: &mut Connection, len: usize) {
         if !connection.up {

@@ -206,12 +206,9 @@ impl Lookup {
             let _ = self.answer.push(*byte);
             self.outcome = match PortAnswer::parse_head(&self.answer) {
                 Ok(None) => None,
-                Ok(Some(PortAnswer::Known(info))) => Some(Ok(Located {
-                    port: info.port,
-                    lowest: info.lowest,
-                    highest: info.highest,
-                    node_type: info.node_type,
-                })),
+                Ok(Some(PortAnswer::Known(info))) => {
+                    Some(Ok(Located { port: info.port, lowest: info.lowest, highest: info.highest, node_type: info.node_type }))
+                }
                 Ok(Some(PortAnswer::Unknown(_))) => Some(Err(Reason::Network(NetworkFault::NoSuchName))),
                 Err(fault) => Some(Err(Reason::Misbehaved(fault))),
             };
@@ -373,7 +370,9 @@ mod tests {
         assert_eq!(fault, Misbehaved::Epmd("answer to ALIVE2_REQ"));
         assert_eq!(nonsense.handle_bytes(&captured("alive2_x_resp")[0]), Err(fault));
         assert!(registration().handle_bytes(b"v\0\0\0\0\x04!").is_err());
-        for (alive, fault) in [("", ConfigError::NameForm), ("a\0", ConfigError::NameForm), (&"a".repeat(256), ConfigError::NameTooLong)] {
+        for (alive, fault) in
+            [("", ConfigError::NameForm), ("a\0", ConfigError::NameForm), (&"a".repeat(256), ConfigError::NameTooLong)]
+        {
             assert_eq!(Registration::new(alive, 1, false).err(), Some(fault));
             assert_eq!(Lookup::new(alive).err(), Some(fault));
         }

@@ -2,6 +2,7 @@
 //!
 //! It answers what Erlang's own `epmd` answers to the same bytes (PROTOCOL section 1); where it deliberately does not, the code says so.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::time::Instant;
@@ -11,7 +12,7 @@ use crate::wire::epmd::{
 };
 
 /// How long a connection that holds no name may be silent.
-pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(60);
+pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The least creation: smaller ones are left to nodes that know no more than two bits of it.
 const LEAST_CREATION: u32 = 4;
@@ -47,11 +48,11 @@ impl Entry {
 
 /// The right to a registered name; give it back with [`Server::unregister`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place(usize);
+pub struct Place(usize);
 
 /// Why a name was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// Another node has it.
     Duplicate,
     /// It is not UTF-8, or longer than 255 characters; or the extra information is longer than 1020 bytes.
@@ -60,12 +61,24 @@ pub(crate) enum Refusal {
     Full,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Duplicate => "another node of that name is registered",
+            Self::Invalid => "the name is not UTF-8 of at most 255 characters",
+            Self::Full => "as many nodes are registered as there is room for",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}
+
 /// The names of a host: at most `NAMES`, those included that are only remembered so that their next incarnation differs.
 ///
 /// When a new name comes and the table is full, the one forgotten is the one longest gone; if all are registered, the new one is
-/// refused.
+/// refused. A name takes about 2 KiB.
 #[derive(Debug)]
-pub(crate) struct Server<const NAMES: usize> {
+pub struct Server<const NAMES: usize> {
     entries: heapless::Vec<Entry, NAMES>,
     port: u16,
     /// Counts registrations and departures.
@@ -76,12 +89,19 @@ pub(crate) struct Server<const NAMES: usize> {
 
 impl<const NAMES: usize> Server<NAMES> {
     /// An EPMD that says it listens on `port`; `seed`, any random number, is where creations start.
-    pub(crate) fn new(port: u16, seed: u32) -> Self {
-        Self { entries: heapless::Vec::new(), port, stamps: 0, next: seed.max(LEAST_CREATION) }
+    pub const fn new(port: u16, seed: u32) -> Self {
+        Self { entries: heapless::Vec::new(), port, stamps: 0, next: if seed < LEAST_CREATION { LEAST_CREATION } else { seed } }
     }
 
-    /// Registers a node.
-    pub(crate) fn register(&mut self, info: &NodeInfo<'_>) -> Result<(Place, u32), Refusal> {
+    /// Registers a node that has no connection to this EPMD, being in the same program, as listening on `port`; gives its creation.
+    ///
+    /// # Errors
+    /// [`Refusal`], as another program would be refused.
+    pub fn register_node(&mut self, alive: &str, port: u16, hidden: bool) -> Result<(Place, u32), Refusal> {
+        self.register(&NodeInfo::own(alive, port, hidden))
+    }
+
+    fn register(&mut self, info: &NodeInfo<'_>) -> Result<(Place, u32), Refusal> {
         let name = valid_name(info.name).ok_or(Refusal::Invalid)?;
         let name = heapless::String::try_from(name).map_err(|_| Refusal::Invalid)?;
         let extra = heapless::Vec::from_slice(info.extra).map_err(|_| Refusal::Invalid)?;
@@ -140,7 +160,7 @@ impl<const NAMES: usize> Server<NAMES> {
 
     /// Unregisters a node; its name is remembered for as long as there is room.
     #[expect(clippy::needless_pass_by_value, reason = "the right to the name ends here")]
-    pub(crate) fn unregister(&mut self, place: Place) {
+    pub fn unregister(&mut self, place: Place) {
         let stamp = self.stamp();
         if let Some(entry) = self.entries.get_mut(place.0) {
             entry.active = false;
@@ -149,7 +169,7 @@ impl<const NAMES: usize> Server<NAMES> {
     }
 
     /// What the node of this name told about itself.
-    pub(crate) fn lookup(&self, name: &str) -> Option<NodeInfo<'_>> {
+    fn lookup(&self, name: &str) -> Option<NodeInfo<'_>> {
         self.entries.iter().find(|entry| entry.active && entry.name == name).map(Entry::info)
     }
 
@@ -188,9 +208,10 @@ enum Listed {
 ///
 /// Hand what arrives to [`Session::handle_bytes`] and write what [`Session::transmit`] gives until it gives nothing; then, if
 /// [`Session::is_over`], close. The end of the connection, its failure included, goes to [`Session::handle_close`], which also
-/// frees the name. Read nothing while there is something to write, so that one peer cannot be asked for more than it reads.
+/// frees the name. Hand time to [`Session::handle_timeout`] when [`Session::poll_timeout`] says so. Read nothing while there is
+/// something to write: a peer that does not read cannot make us work.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     local: bool,
     state: State,
     /// First the request, then its answer; an answer that is longer is made in pieces.
@@ -225,7 +246,7 @@ impl Session {
 
     /// A connection that was opened now. `local` tells whether the peer is on this host: from 127.0.0.0/8, from ::1, or from the
     /// very address it connected to.
-    pub(crate) const fn new(local: bool, now: Instant) -> Self {
+    pub const fn new(local: bool, now: Instant) -> Self {
         Self { local, state: State::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
     }
 
@@ -234,7 +255,7 @@ impl Session {
     /// A length that no request has, bytes after a request, or a request that cannot be read end the session without an answer,
     /// as with epmd. One longer than a registration with the longest fields ends it as soon as its length is there; epmd reads up
     /// to 3057 bytes, to refuse it then.
-    pub(crate) fn handle_bytes<const NAMES: usize>(&mut self, server: &mut Server<NAMES>, bytes: &[u8], now: Instant) {
+    pub fn handle_bytes<const NAMES: usize>(&mut self, server: &mut Server<NAMES>, bytes: &[u8], now: Instant) {
         if bytes.is_empty() {
             return;
         }
@@ -285,7 +306,8 @@ impl Session {
             // STOP as epmd without ERL_EPMD_RELAXED_COMMAND_CHECK takes it: not at all
             Ok(Request::Stop(_)) => none,
             Ok(Request::Alive2(_) | Request::Dump | Request::Kill) => {
-                log::warn!("epmd: a registration, dump or kill from another host: ignored");
+                // no warning: whoever can reach the port could fill the log
+                log::debug!("epmd: a registration, dump or kill from another host: ignored");
                 none
             }
             Err(fault) => {
@@ -342,7 +364,7 @@ impl Session {
 
     /// What is to be written now; empty when nothing is. An answer to a registration, and the first bytes of a list, are to go out in
     /// one write: BEAM does not put them together from pieces.
-    pub(crate) fn transmit<const NAMES: usize>(&mut self, server: &Server<NAMES>) -> &[u8] {
+    pub fn transmit<const NAMES: usize>(&mut self, server: &Server<NAMES>) -> &[u8] {
         let written = self.sent >= self.filled;
         if let State::Listing { last, dump } = self.state
             && written
@@ -359,7 +381,7 @@ impl Session {
     }
 
     /// `count` bytes of it have been written.
-    pub(crate) fn sent(&mut self, count: usize) {
+    pub fn sent(&mut self, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.filled);
         self.end_if_written();
     }
@@ -371,39 +393,39 @@ impl Session {
     }
 
     /// The connection ended, or is to be: frees the name it held.
-    pub(crate) fn handle_close<const NAMES: usize>(&mut self, server: &mut Server<NAMES>) {
+    pub fn handle_close<const NAMES: usize>(&mut self, server: &mut Server<NAMES>) {
         if let State::Registered(place) = core::mem::replace(&mut self.state, State::Over) {
             server.unregister(place);
         }
     }
 
     /// Whether the connection is to be closed.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.state == State::Over
     }
 
     /// Whether a node holds its name with this connection.
-    pub(crate) fn is_registered(&self) -> bool {
+    pub fn is_registered(&self) -> bool {
         matches!(self.state, State::Registered(_))
     }
 
     /// When to call [`Session::handle_timeout`]; never for a registered node.
     ///
     /// epmd also keeps the connection of a refused one for ever; that one is given [`IDLE_LIMIT`] here, since places are few.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = !matches!(self.state, State::Registered(_) | State::Over);
         waits.then(|| self.heard.after(IDLE_LIMIT))
     }
 
     /// Ends the session if the peer has been silent for [`IDLE_LIMIT`].
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|limit| limit <= now) {
             self.state = State::Over;
         }
     }
 
     /// When the peer last sent something, or connected.
-    pub(crate) fn heard(&self) -> Instant {
+    pub fn heard(&self) -> Instant {
         self.heard
     }
 }

@@ -78,8 +78,11 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     }
 
     /// An integer of any size: its sign, and its magnitude with the least significant byte first.
-    pub fn big(&mut self, negative: bool, magnitude: &[u8]) -> Result<(), Misuse> {
+    pub fn big(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<(), Misuse> {
         self.part(0)?;
+        while let Some((0, head)) = magnitude.split_last() {
+            magnitude = head;
+        }
         let mut fit = [0; 8];
         let small = match fit.get_mut(..magnitude.len()) {
             Some(low) => {
@@ -249,8 +252,8 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     /// A port.
     pub fn port(&mut self, port: Port<'_>) -> Result<(), Misuse> {
         self.part(0)?;
-        // V4_PORT only where it is needed: releases before 24 do not know it
-        if let Ok(id) = u32::try_from(port.id) {
+        // V4_PORT only where it is needed, for more than 28 bits: releases before 24 do not know it
+        if let Some(id) = u32::try_from(port.id).ok().filter(|id| *id < 1 << 28) {
             self.out.u8(tag::NEW_PORT);
             put_atom_of(self.out, port.node)?;
             self.out.u32(id);

@@ -1,6 +1,6 @@
 %% What the tests need compiled on the Erlang side: terms of every kind, and floods.
 -module(probe).
--export([terms/2, echo_all/2, dump/2, flood/2, pour/3]).
+-export([terms/2, echo_all/2, flood/2, pour/3]).
 
 %% Count terms, the same ones for the same seed: first one of every kind that a tag of the external format stands for, then random ones.
 terms(Seed, Count) ->
@@ -14,13 +14,6 @@ echo_all(Node, Terms) ->
     lists:filter(fun(T) -> receive {echo, Back} -> Back =/= T after 10000 -> true end end, Terms).
 
 self_and(Node, Term) -> {echo, Node} ! {self(), Term}.
-
-%% One line a term: its external format in hexadecimal, then its text.
-dump(File, Terms) ->
-    Lines = [[hex(term_to_binary(T, [{minor_version, 2}])), $\s, io_lib:format("~0p", [T]), $\n] || T <- Terms],
-    ok = file:write_file(File, unicode:characters_to_binary(Lines)).
-
-hex(Binary) -> [io_lib:format("~2.16.0b", [B]) || <<B>> <= Binary].
 
 %% Count messages to echo; ok when every answer came, in the order of the questions.
 flood(Node, Count) ->

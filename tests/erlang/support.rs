@@ -455,6 +455,11 @@ impl Erl {
         }
     }
 
+    /// Whether the answer has come.
+    pub(crate) fn has_answered(&self, Asked(number, _): &Asked) -> bool {
+        self.log.count(&[&format!("@@{number} ")]) > 0
+    }
+
     /// Evaluates until the value is `want`.
     pub(crate) fn eval_until(&self, source: &str, want: &str) {
         let mut value = String::new();

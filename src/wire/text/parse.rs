@@ -220,6 +220,11 @@ impl<'t> Parser<'t, '_> {
         Ok(false)
     }
 
+    /// As [`Parser::push`] for a tuple or map that has nothing in it: it is a level too, though it closes at once.
+    fn push_empty(&self) -> Result<bool, Fault> {
+        if self.open.is_full() { self.fail(TextFault::TooDeep) } else { Ok(true) }
+    }
+
     fn tuple(&mut self) -> Result<bool, Fault> {
         self.scan.eat("{");
         self.scan.blank();
@@ -227,7 +232,7 @@ impl<'t> Parser<'t, '_> {
         let at = self.out.len();
         self.out.u8(tag::SMALL_TUPLE);
         self.out.u8(0);
-        if self.scan.eat("}") { Ok(true) } else { self.push(Frame::new(Shape::Tuple, at)) }
+        if self.scan.eat("}") { self.push_empty() } else { self.push(Frame::new(Shape::Tuple, at)) }
     }
 
     fn list(&mut self) -> Result<bool, Fault> {
@@ -271,7 +276,7 @@ impl<'t> Parser<'t, '_> {
         self.out.u8(tag::MAP);
         self.out.u32(0);
         if self.scan.eat("}") {
-            return Ok(true);
+            return self.push_empty();
         }
         let extra = HEADER.try_into().unwrap_or(0);
         self.push(Frame { extra, ..Frame::new(Shape::Key, at) })
@@ -327,7 +332,7 @@ impl<'t> Parser<'t, '_> {
             Number::Small(value) => {
                 let byte = u8::try_from(value).ok().filter(|_| !negative || value == 0);
                 if !self.begin(byte) {
-                    self.put(|w| w.big(negative, trim(&value.to_le_bytes())));
+                    self.put(|w| w.big(negative, &value.to_le_bytes()));
                 }
             }
             Number::Long(digits) => {
@@ -494,12 +499,4 @@ impl<'t> Parser<'t, '_> {
     fn put(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
         let _ = write(&mut TermWriter::uncounted(&mut self.out));
     }
-}
-
-/// A magnitude without the zeros at its end.
-fn trim(mut magnitude: &[u8]) -> &[u8] {
-    while let Some((0, head)) = magnitude.split_last() {
-        magnitude = head;
-    }
-    magnitude
 }

@@ -325,6 +325,13 @@ fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const LONGEST: usize = 24;
     let mut text = heapless::String::<LONGEST>::new();
     write!(text, "{:e}", value.abs())?;
+    // Of two that are as short and as near Erlang takes the one with the even digit, as rounding to so many digits does.
+    let decimals = text.split_once('e').map_or(0, |(mantissa, _)| mantissa.len().saturating_sub(2));
+    let mut even = heapless::String::<LONGEST>::new();
+    write!(even, "{:.decimals$e}", value.abs())?;
+    if even.parse() == Ok(value.abs()) {
+        text = even;
+    }
     let (mantissa, exponent) = text.split_once('e').ok_or(fmt::Error)?;
     let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
     let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));

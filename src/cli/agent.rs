@@ -1,0 +1,266 @@
+//! `beamless run`: a node until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use beamless::{
+    Config, Driver, DriverOptions, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox,
+    Reason, Term, TermWriter, listen_addresses,
+};
+use mio::{Interest, Token};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::cookie::{self, Cookie};
+use super::{Run, USAGE, host, start_log};
+
+/// What the agent's memory is made for: connected nodes, mailboxes, and bytes of the largest message.
+type Storage = NodeStorage<16, 4, 16_384>;
+
+const SIGNALS: Token = Token(0);
+/// How long closing may take.
+const CLOSING: Duration = Duration::from_secs(2);
+/// The first wait before a node is tried again, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Runs the agent.
+pub(super) fn run(options: &Run) -> ExitCode {
+    start_log(options.verbose);
+    match prepare(options).and_then(|(config, driver, cookie)| serve(options, config, driver, &cookie)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => {
+            log::error!("{why}");
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Running(e)) => {
+            log::error!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    /// Whoever started it must change something.
+    Usage(String),
+    /// It ran, and cannot go on.
+    Running(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::Running(e)
+    }
+}
+
+fn usage(e: impl ToString) -> Failure {
+    Failure::Usage(e.to_string())
+}
+
+fn prepare(options: &Run) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
+    let name = host::whole_name(&options.name).map_err(Failure::Usage)?;
+    let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::Usage)?;
+    let make = if options.visible { Config::visible } else { Config::hidden };
+    let config = make(&name, &cookie.value).map_err(|e| usage(format!("{name}: {e}")))?;
+    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
+    let epmd_settings = EpmdSettings::from_env().map_err(usage)?;
+    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
+}
+
+/// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
+fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, port.parse().map_err(|_| usage(format!("--listen {text}: {port} is no port, which is a number up to 65535")))?)
+        }
+        _ => (text, 0),
+    };
+    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| usage(format!("--listen {text}: {e}")))
+}
+
+fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: &Cookie) -> Result<(), Failure> {
+    let mut storage = Box::new(Storage::new());
+    let mut node = Node::new(config, &mut storage);
+    let echo = node.register("echo")?;
+    // before anything is listened on: a name that cannot be connected to is the user's to change
+    let mut peers = Vec::new();
+    for name in &options.connect {
+        let name = with_host(name, &node);
+        node.connect(&name).map_err(|e| usage(format!("--connect {name}: {e}")))?;
+        peers.push(Wanted::new(name));
+    }
+    let epmd = driver.epmd;
+    let mut driver = Driver::new(driver, &mut node)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
+    driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
+    let mut agent = Agent { echo, peers, cookie, announced: false };
+    if cookie.made {
+        log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
+    }
+    if epmd == beamless::Epmd::None {
+        agent.announce(&node, &driver, "no epmd");
+    }
+    loop {
+        driver.poll(&mut node, agent.next_retry())?;
+        agent.echo(&mut node);
+        while let Some(event) = node.poll_event() {
+            agent.handle(event, &node, &driver);
+        }
+        agent.retry(&mut node);
+        if let Some(signal) = signals.pending().next() {
+            log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+            driver.close(&mut node, CLOSING)?;
+            while let Some(event) = node.poll_event() {
+                agent.handle(event, &node, &driver);
+            }
+            log::info!("stopped");
+            return Ok(());
+        }
+    }
+}
+
+fn signal_failure(doing: &str, source: io::Error) -> Error {
+    Error::Io(beamless::IoError { doing: doing.into(), source })
+}
+
+/// A node without a host is on this one.
+fn with_host(name: &str, node: &Node<'_>) -> String {
+    match node.name() {
+        Some(own) if !name.contains('@') => format!("{name}@{}", own.host()),
+        _ => name.to_owned(),
+    }
+}
+
+/// A node to be connected to for as long as the agent runs.
+struct Wanted {
+    name: String,
+    /// When to try again; nothing while it is up or being tried.
+    at: Option<Instant>,
+    wait: Duration,
+    /// What was last said of it, so that each change is said once.
+    said: Option<Reason>,
+}
+
+impl Wanted {
+    fn new(name: String) -> Self {
+        Self { name, at: None, wait: RETRY.0, said: None }
+    }
+
+    /// Plans the next try.
+    fn later(&mut self) {
+        self.at = Instant::now().checked_add(self.wait);
+        self.wait = self.wait.saturating_mul(2).min(RETRY.1);
+    }
+}
+
+struct Agent<'a> {
+    echo: Mailbox,
+    peers: Vec<Wanted>,
+    cookie: &'a Cookie,
+    /// The lines for whoever started it were logged.
+    announced: bool,
+}
+
+impl Agent<'_> {
+    /// Answers what is in the mailbox `echo`.
+    fn echo(&self, node: &mut Node<'_>) {
+        while let Some((message, mut out)) = node.recv(self.echo) {
+            match answer(&message, &mut out) {
+                Ok(()) => {}
+                // the peer has to take what waits for it first; the message stays
+                Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
+                Err(e) => log::warn!("echo: no answer: {e}"),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, node: &Node<'_>, driver: &Driver) {
+        match &event {
+            Event::Registered { embedded, port } if !self.announced => {
+                let kind = if *embedded { "embedded" } else { "external" };
+                return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+            }
+            Event::NodeUp { node, .. } => {
+                if let Some(peer) = self.wanted(node.as_str()) {
+                    *peer = Wanted::new(core::mem::take(&mut peer.name));
+                }
+            }
+            Event::NodeDown { node, .. } => {
+                if let Some(peer) = self.wanted(node.as_str()) {
+                    peer.later();
+                }
+            }
+            Event::ConnectFailed { node, reason } => {
+                if let Some(peer) = self.wanted(node.as_str()) {
+                    peer.later();
+                    if peer.said.replace(*reason) == Some(*reason) {
+                        return;
+                    }
+                }
+            }
+            _ => {}
+        }
+        log::log!(level(&event), "{event}");
+    }
+
+    fn wanted(&mut self, name: &str) -> Option<&mut Wanted> {
+        self.peers.iter_mut().find(|peer| peer.name == name)
+    }
+
+    /// How long the poll may wait for the next try.
+    fn next_retry(&self) -> Option<Duration> {
+        let next = self.peers.iter().filter_map(|peer| peer.at).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn retry(&mut self, node: &mut Node<'_>) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.at.is_some_and(|at| at <= Instant::now())) {
+            match node.connect(&peer.name) {
+                Ok(()) => peer.at = None,
+                // no room for another handshake now
+                Err(_) => peer.later(),
+            }
+        }
+    }
+
+    /// Says who the node is, and how to try it.
+    fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
+        self.announced = true;
+        let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
+        log::info!("up as {name} on {address}, {epmd}, cookie from {}", self.cookie.path.display());
+        log::info!("net_adm:ping('{name}').");
+        log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
+    }
+}
+
+/// How much an event matters to whoever reads the log.
+fn level(event: &Event) -> log::Level {
+    match event {
+        Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::Level::Info,
+        _ => log::Level::Warn,
+    }
+}
+
+/// `{Pid, Term}` gets `{echo, Term}`, a call gets what it asked with.
+fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+    if let Some(call) = message.as_call() {
+        return out.reply(&call, |t| t.term(call.request));
+    }
+    if let Some([pid, term]) = message.term().tuple()
+        && let Some(pid) = pid.as_pid()
+    {
+        return out.send(pid, |t| echoed(t, term));
+    }
+    log::debug!("echo: neither a call nor {{Pid, Term}}");
+    Ok(())
+}
+
+fn echoed(t: &mut TermWriter<'_, '_>, term: Term<'_>) -> Result<(), Misuse> {
+    t.tuple(2)?;
+    t.atom("echo")?;
+    t.term(term)
+}

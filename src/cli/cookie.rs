@@ -1,0 +1,118 @@
+//! The cookie file, read and made as Erlang does it (kernel's auth module).
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A cookie and where it came from.
+pub(super) struct Cookie {
+    pub(super) value: String,
+    pub(super) path: PathBuf,
+    /// It was made just now.
+    pub(super) made: bool,
+}
+
+/// Letters of a cookie that is made.
+const LETTERS: usize = 20;
+/// No cookie is longer; an atom has no more characters.
+const MAX: u64 = 255;
+
+/// The cookie in `file`, or in the place where Erlang looks for it. There it is made if it is missing; a file that was named
+/// must be there.
+pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
+    if let Some(path) = file {
+        return read(path.to_owned());
+    }
+    let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let home = home.ok_or("HOME is not set, so there is no ~/.erlang.cookie: name the cookie file with --cookie-file FILE")?;
+    let first = home.join(".erlang.cookie");
+    let config = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from);
+    let second = config.join("erlang").join(".erlang.cookie");
+    if first.exists() {
+        read(first)
+    } else if second.exists() {
+        read(second)
+    } else {
+        make(first)
+    }
+}
+
+fn read(path: PathBuf) -> Result<Cookie, String> {
+    let shown = path.display();
+    let failed = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => format!("cookie file {shown}: not there; copy it from a machine of the cluster, mode 0400"),
+        _ => format!("cookie file {shown}: {e}"),
+    };
+    let mut file = File::open(&path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if !about.is_file() {
+        return Err(format!("cookie file {shown}: not a regular file"));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(format!("cookie file {shown} must be accessible by owner only: run chmod 400 {shown}"));
+    }
+    let mut bytes = Vec::new();
+    // one more than any good file, to tell a long one
+    Read::by_ref(&mut file).take(2 * MAX).read_to_end(&mut bytes).map_err(failed)?;
+    let value = parse(&bytes).map_err(|why| format!("cookie file {shown}: {why}"))?;
+    Ok(Cookie { value, path, made: false })
+}
+
+/// Characters 32 to 126, then nothing but ends of lines and spaces.
+fn parse(bytes: &[u8]) -> Result<String, &'static str> {
+    let end = bytes.iter().position(|b| !(32..=126).contains(b)).unwrap_or(bytes.len());
+    let (value, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    if value.is_empty() {
+        return Err("it is empty; a cookie is a line of up to 255 printable characters");
+    }
+    if value.len() as u64 > MAX {
+        return Err("the cookie is longer than 255 characters");
+    }
+    if rest.iter().any(|b| !matches!(b, b'\n' | b'\r' | b' ')) {
+        return Err("bad characters in the cookie; it is one line of printable characters");
+    }
+    String::from_utf8(value.to_vec()).map_err(|_| "bad characters in the cookie")
+}
+
+fn make(path: PathBuf) -> Result<Cookie, String> {
+    let failed = |e: io::Error| format!("cannot make the cookie file {}: {e}; name another with --cookie-file FILE", path.display());
+    let value = letters().map_err(|e| format!("cannot make a cookie: {e}"))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(failed)?;
+    if let Err(e) = file.write_all(value.as_bytes()) {
+        // half a cookie would be taken for a whole one
+        let _ = fs::remove_file(&path);
+        return Err(failed(e));
+    }
+    Ok(Cookie { value, path, made: true })
+}
+
+/// Random letters, each as likely as every other.
+fn letters() -> Result<String, getrandom::Error> {
+    let mut text = String::with_capacity(LETTERS);
+    let mut random = [0; 64];
+    while text.len() < LETTERS {
+        getrandom::fill(&mut random)?;
+        // 234 is the greatest multiple of 26 in a byte
+        let fair = random.iter().filter(|byte| **byte < 234).map(|byte| char::from(b'A'.saturating_add(byte % 26)));
+        text.extend(fair.take(LETTERS.saturating_sub(text.len())));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_erlang_reads() {
+        assert_eq!(parse(b"SECRET\n").as_deref(), Ok("SECRET"));
+        // a space that is followed by nothing is part of it, as Erlang has it
+        assert_eq!(parse(b"SEC RET \r\n").as_deref(), Ok("SEC RET "));
+        assert!(parse(b"").is_err() && parse(b"\n").is_err() && parse(b"A\nB\n").is_err() && parse(b"A\x7f").is_err());
+        assert!(parse(&[b'a'; 256]).is_err());
+        let made = letters().unwrap();
+        assert!(made.len() == LETTERS && made.bytes().all(|b| b.is_ascii_uppercase()));
+    }
+}

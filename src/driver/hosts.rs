@@ -1,0 +1,85 @@
+//! Host names: the look-ups that only the C library can do, each in a thread of its own, since it can only block.
+
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::vec::Vec;
+
+use mio::Waker;
+
+/// Addresses of one host that are tried, in the order the resolver gives them.
+pub(super) const ADDRESSES: usize = 8;
+pub(super) type Addresses = heapless::Vec<IpAddr, ADDRESSES>;
+
+/// Look-ups under way at once: one for every handshake there is room for. A name server that does not answer keeps a
+/// thread for as long as the C library waits for it.
+const THREADS: usize = 8;
+
+/// Answers look-ups later, and wakes the poll loop then.
+pub(super) struct Resolver {
+    waker: Arc<Waker>,
+    sender: Sender<(usize, Addresses)>,
+    answers: Receiver<(usize, Addresses)>,
+    under_way: usize,
+}
+
+impl Resolver {
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
+        let (sender, answers) = channel();
+        Self { waker, sender, answers, under_way: 0 }
+    }
+
+    /// Looks a host up; the answer comes with `ticket`, and has no address if the name is unknown. `false`: too many
+    /// look-ups are under way, or there can be no thread.
+    pub(super) fn ask(&mut self, ticket: usize, host: &str) -> bool {
+        if self.under_way >= THREADS {
+            return false;
+        }
+        let (host, sender, waker) = (std::string::String::from(host), self.sender.clone(), Arc::clone(&self.waker));
+        let look_up = move || {
+            let found = addresses(&host).unwrap_or_default();
+            // the driver may be gone by now, and then nobody waits for this
+            let _ = sender.send((ticket, found.into_iter().take(ADDRESSES).collect()));
+            let _ = waker.wake();
+        };
+        let started = thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok();
+        self.under_way = self.under_way.saturating_add(started.into());
+        started
+    }
+
+    /// The next answer.
+    pub(super) fn poll(&mut self) -> Option<(usize, Addresses)> {
+        let answer = self.answers.try_recv().ok()?;
+        self.under_way = self.under_way.saturating_sub(1);
+        Some(answer)
+    }
+}
+
+/// The host's addresses: at once for one that is an address, else by asking, which may block.
+pub(super) fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(std::vec![address]);
+    }
+    let mut all: Vec<IpAddr> = Vec::new();
+    for found in (host, 0).to_socket_addrs()? {
+        if !all.contains(&found.ip()) {
+            all.push(found.ip());
+        }
+    }
+    Ok(all)
+}
+
+/// The addresses to listen on for a node of this host part: those it resolves to.
+///
+/// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
+/// addresses, unless the name says loopback itself.
+pub(super) fn listen_on(host: &str) -> io::Result<Vec<IpAddr>> {
+    let found = addresses(host)?;
+    let says_loopback = host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost");
+    if says_loopback || found.iter().any(|address| !address.is_loopback()) {
+        return Ok(found);
+    }
+    Ok(std::vec![IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)])
+}
