@@ -330,7 +330,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::epmd::{captured, damaged};
+    use crate::wire::captured::{damaged, packets};
 
     fn registration() -> Registration {
         let mut registration = Registration::new("agent", 40_000, true).unwrap();
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn registers_however_the_answer_is_cut() {
-        for bytes in [captured("alive2_x_resp"), captured("alive2_resp")].concat() {
+        for bytes in [packets("epmd/alive2_x_resp"), packets("epmd/alive2_resp")].concat() {
             for cut in 0..bytes.len() {
                 let mut registration = registration();
                 assert_eq!(registration.handle_bytes(&bytes[..cut]), Ok(None));
@@ -362,13 +362,13 @@ mod tests {
 
     #[test]
     fn refusals_and_nonsense() {
-        for bytes in [captured("alive2_x_resp_fail"), captured("alive2_resp_fail")].concat() {
+        for bytes in [packets("epmd/alive2_x_resp_fail"), packets("epmd/alive2_resp_fail")].concat() {
             assert_eq!(registration().handle_bytes(&bytes), Ok(Some(RegistrationAnswer::Refused)));
         }
         let mut nonsense = registration();
         let fault = nonsense.handle_bytes(b"HTTP/1.1 400").unwrap_err();
         assert_eq!(fault, Misbehaved::Epmd("answer to ALIVE2_REQ"));
-        assert_eq!(nonsense.handle_bytes(&captured("alive2_x_resp")[0]), Err(fault));
+        assert_eq!(nonsense.handle_bytes(&packets("epmd/alive2_x_resp")[0]), Err(fault));
         assert!(registration().handle_bytes(b"v\0\0\0\0\x04!").is_err());
         for (alive, fault) in
             [("", ConfigError::NameForm), ("a\0", ConfigError::NameForm), (&"a".repeat(256), ConfigError::NameTooLong)]
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn looks_up_however_the_answer_is_cut() {
-        for bytes in captured("port2_resp") {
+        for bytes in packets("epmd/port2_resp") {
             for cut in 0..bytes.len() {
                 let mut lookup = Lookup::new("agent").unwrap();
                 assert_eq!(lookup.transmit(), b"\0\x06zagent");
@@ -393,7 +393,7 @@ mod tests {
             }
         }
         let unknown = Reason::Network(NetworkFault::NoSuchName);
-        for bytes in captured("port2_resp_fail") {
+        for bytes in packets("epmd/port2_resp_fail") {
             let mut lookup = Lookup::new("agent").unwrap();
             assert_eq!(lookup.handle_bytes(&bytes), Err(unknown));
             assert_eq!(lookup.handle_close(), Err(unknown));
@@ -416,14 +416,14 @@ mod tests {
 
     #[test]
     fn lists_however_the_answer_is_cut() {
-        for bytes in captured("names_resp") {
+        for bytes in packets("epmd/names_resp") {
             for cut in 0..bytes.len() {
                 let list = listed([&bytes[..cut], &bytes[cut..]]).unwrap();
                 assert_eq!(list, [("older".to_owned(), 40_002), ("agent".to_owned(), 40_000)]);
             }
             assert!(listed([&bytes[..bytes.len() - 1], b""]).is_err());
         }
-        assert_eq!(listed([&captured("names_resp_empty")[0], b""]), Ok(vec![]));
+        assert_eq!(listed([&packets("epmd/names_resp_empty")[0], b""]), Ok(vec![]));
         assert!(listed([b"\0\0\0", b""]).is_err());
         let longest = format!("\0\0\x11\x11name {} at port 65535\n", "\u{1f600}".repeat(255));
         assert_eq!(listed([longest.as_bytes(), b""]).unwrap()[0].1, 65_535);
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn no_damage_panics() {
-        damaged(|bytes| {
+        damaged("epmd/*", |bytes| {
             let mut registration = Registration::new("agent", 1, false).unwrap();
             assert_eq!(registration.handle_bytes(bytes).is_err(), registration.handle_bytes(b"").is_err());
             let mut lookup = Lookup::new("agent").unwrap();

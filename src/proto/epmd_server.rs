@@ -441,7 +441,8 @@ fn copy(bytes: &[u8], buf: &mut [u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::epmd::{MAX_NAME_CHARS, damaged};
+    use crate::wire::captured::damaged;
+    use crate::wire::epmd::MAX_NAME_CHARS;
 
     const T0: Instant = Instant::from_millis(0);
 
@@ -649,7 +650,7 @@ mod tests {
     #[test]
     fn no_damage_panics() {
         let mut server = server();
-        damaged(|body| {
+        damaged("epmd/*", |body| {
             // in a frame, or as what may be one
             for bytes in [&*frame(body), body] {
                 let (mut session, answer) = asked(&mut server, bytes);

@@ -7,6 +7,8 @@ use core::fmt;
 /// Tags of the external term format (erl_ext_dist).
 pub(crate) mod tag {
     pub(crate) const VERSION: u8 = 131;
+    /// From OTP 29.
+    pub(crate) const RECORD: u8 = 67;
     pub(crate) const NEW_FLOAT: u8 = 70;
     pub(crate) const BIT_BINARY: u8 = 77;
     pub(crate) const COMPRESSED: u8 = 80;

@@ -470,3 +470,101 @@ fn put_monitor(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Process<'_>, ref
     put_process(out, to)?;
     put_reference(out, reference)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::captured::{captured, damaged};
+
+    /// Written again, a control message has the bytes it came in: all but those of operations we never send.
+    #[test]
+    fn captured_messages_come_out_as_they_came_in() {
+        let mut seen = std::collections::BTreeSet::new();
+        for found in captured("control/*").iter().filter(|found| !found.bytes.is_empty()) {
+            let (otp, name, bytes) = (found.otp, found.name, &found.bytes);
+            if bytes.get(5) == Some(&4) {
+                // UNLINK, which ended with OTP 23: a peer that offers UNLINK_ID does not get it
+                continue;
+            }
+            let message = Message::parse(bytes).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
+            seen.insert(message.op);
+            if !message.payload.is_empty() {
+                Term::parse(message.payload).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
+            }
+            let mut buf = vec![0; bytes.len() + 64];
+            let mut out = Writer::new(&mut buf);
+            message.control.put(&mut out).unwrap();
+            let len = out.finish().unwrap();
+            let head = &bytes[..bytes.len() - message.payload.len()];
+            let altact = message.op == op::ALTACT_SIG_SEND;
+            if is_traced(message.op) || (altact && !matches!(message.control, Control::Send { to: To::Alias(_), .. })) {
+                continue;
+            }
+            // an alias may be addressed by either operation
+            let either = altact || (message.op == op::ALIAS_SEND);
+            assert!(buf[..len] == *head || (either && buf[..6] != head[..6]), "{otp} {name}");
+        }
+        let all = [1, 2, 3, 6, 7, 8, 12, 13, 16, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37];
+        assert!(all.iter().all(|op| seen.contains(op)), "{seen:?}");
+    }
+
+    fn is_traced(op: u8) -> bool {
+        matches!(
+            op,
+            op::SEND_TT
+                | op::EXIT_TT
+                | op::REG_SEND_TT
+                | op::EXIT2_TT
+                | op::SEND_SENDER_TT
+                | op::PAYLOAD_EXIT_TT
+                | op::PAYLOAD_EXIT2_TT
+                | op::SPAWN_REQUEST_TT
+                | op::SPAWN_REPLY_TT
+                | op::ALIAS_SEND_TT
+        )
+    }
+
+    #[test]
+    fn an_alias_is_addressed_as_otp_28_does() {
+        for found in captured("control/altact_alias_send") {
+            let message = Message::parse(&found.bytes).unwrap();
+            let Control::Send { from, to } = message.control else { panic!("{}", found.name) };
+            let mut buf = [0; 512];
+            let mut out = Writer::new(&mut buf);
+            put_send(&mut out, from.and_then(Term::as_pid), to, true).unwrap();
+            let len = out.finish().unwrap();
+            assert_eq!(buf[..len], found.bytes[..found.bytes.len() - message.payload.len()]);
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_protocol_is_named() {
+        for (bytes, expected) in [
+            (&[131, 68, 0][..], Misbehaved::FrameType(131)),
+            (&[112, 131, 104, 3, 97, 1, 106, 106], Misbehaved::Term(crate::error::TermError { at: 7, fault: TermFault::Tag(106) })),
+            // UNLINK without an id ends the connection at a BEAM, too
+            (&[112, 131, 104, 3, 97, 4, 106, 106], Misbehaved::Control(4)),
+            (&[112, 131, 104, 1, 97, 1], Misbehaved::Control(1)),
+            (&[112, 131, 106, 0, 0, 0], Misbehaved::Control(0)),
+        ] {
+            assert_eq!(Message::parse(bytes).unwrap_err(), expected);
+        }
+        // an operation of a later release is skipped
+        let later = Message::parse(&[112, 131, 104, 2, 97, 99, 97, 1]).unwrap();
+        assert!(later.op == 99 && matches!(later.control, Control::Unknown) && later.payload.is_empty());
+    }
+
+    #[test]
+    fn damage_is_refused_or_read() {
+        damaged("control/*", |bytes| {
+            if let Ok(message) = Message::parse(bytes) {
+                let _ = Term::parse(message.payload);
+                let mut buf = [0; 4096];
+                let _ = message.control.put(&mut Writer::new(&mut buf));
+            }
+        });
+        damaged("header/*", |bytes| {
+            let _ = Message::parse(bytes);
+        });
+    }
+}

@@ -462,53 +462,10 @@ fn emit_text(buf: &mut [u8], text: fmt::Arguments<'_>) -> Result<usize, Overflow
     out.0.finish()
 }
 
-/// The captured packets whose name starts with `epmd/` and `name`, of every release.
-#[cfg(test)]
-pub(crate) fn captured(name: &str) -> Vec<Vec<u8>> {
-    let files = [
-        include_str!("../../tests/captured/otp23.txt"),
-        include_str!("../../tests/captured/otp25.txt"),
-        include_str!("../../tests/captured/otp27.txt"),
-        include_str!("../../tests/captured/otp29.txt"),
-    ];
-    let byte = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
-    let found: Vec<_> = files
-        .iter()
-        .flat_map(|file| file.lines())
-        .filter_map(|line| line.strip_prefix("epmd/")?.split_once(' '))
-        .filter(|(found, _)| *found == name || (name.ends_with('*') && found.starts_with(name.trim_end_matches('*'))))
-        .map(|(_, hex)| hex.as_bytes().chunks(2).map(byte).collect())
-        .collect();
-    assert!(found.len() >= files.len(), "{name} in {} files", files.len());
-    found
-}
-
-/// Every prefix and every single-byte change of every captured packet.
-#[cfg(test)]
-pub(crate) fn damaged(mut each: impl FnMut(&[u8])) {
-    // most are the same in every release
-    let packets = std::collections::BTreeSet::from_iter(captured("*"));
-    packets.iter().for_each(|packet| damage(packet, &mut each));
-}
-
-#[cfg(test)]
-fn damage(bytes: &[u8], each: &mut impl FnMut(&[u8])) {
-    for len in 0..bytes.len() {
-        each(&bytes[..len]);
-    }
-    let mut changed = bytes.to_vec();
-    for at in 0..bytes.len() {
-        for value in 0..=255 {
-            changed[at] = value;
-            each(&changed);
-        }
-        changed[at] = bytes[at];
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::captured::{damaged, packets};
 
     /// Bytes of a [`ListHead`].
     const HEAD: usize = 4;
@@ -525,16 +482,16 @@ mod tests {
     #[test]
     fn requests_as_captured() {
         // BEAM says that it is visible even when it is not
-        for body in captured("alive2_req*") {
+        for body in packets("epmd/alive2_req*") {
             let Ok(Request::Alive2(info)) = Request::parse(&body) else { panic!("{body:x?}") };
             let expected = NodeInfo { lowest: 5, ..NodeInfo::own("rec", info.port, false) };
             request(&body, Request::Alive2(expected));
         }
-        captured("port_please2_req").iter().for_each(|body| request(body, Request::PortPlease2("other")));
-        captured("names_req*").iter().for_each(|body| request(body, Request::Names));
-        captured("dump_req").iter().for_each(|body| request(body, Request::Dump));
-        captured("kill_req").iter().for_each(|body| request(body, Request::Kill));
-        captured("stop_req").iter().for_each(|body| request(body, Request::Stop(b"other")));
+        packets("epmd/port_please2_req").iter().for_each(|body| request(body, Request::PortPlease2("other")));
+        packets("epmd/names_req*").iter().for_each(|body| request(body, Request::Names));
+        packets("epmd/dump_req").iter().for_each(|body| request(body, Request::Dump));
+        packets("epmd/kill_req").iter().for_each(|body| request(body, Request::Kill));
+        packets("epmd/stop_req").iter().for_each(|body| request(body, Request::Stop(b"other")));
     }
 
     #[test]
@@ -549,7 +506,7 @@ mod tests {
         for (name, wide) in
             [("alive2_x_resp", true), ("alive2_x_resp_fail", true), ("alive2_resp", false), ("alive2_resp_fail", false)]
         {
-            for bytes in captured(name) {
+            for bytes in packets(&format!("epmd/{name}")) {
                 let answer = Alive2Answer::parse(&bytes).unwrap().unwrap();
                 assert_eq!(answer.result != 0, name.ends_with("fail"));
                 if answer.result != 0 {
@@ -580,13 +537,13 @@ mod tests {
             ("port2_resp_low_version", PortAnswer::Known(older)),
             ("port2_resp_fail", PortAnswer::Unknown(1)),
         ] {
-            for bytes in captured(name) {
+            for bytes in packets(&format!("epmd/{name}")) {
                 assert_eq!(PortAnswer::parse(&bytes), Ok(Some(expected)));
                 assert_eq!(emitted(expected), bytes);
                 (0..bytes.len()).for_each(|cut| assert_eq!(PortAnswer::parse(&bytes[..cut]), Ok(None)));
             }
         }
-        for bytes in captured("port2_resp_erl") {
+        for bytes in packets("epmd/port2_resp_erl") {
             let Some(PortAnswer::Known(info)) = PortAnswer::parse_head(&bytes[..PortAnswer::HEAD]).unwrap() else { panic!() };
             assert_eq!(emitted(PortAnswer::Known(NodeInfo { name: b"rec", ..info })), bytes);
         }
@@ -595,7 +552,7 @@ mod tests {
     #[test]
     fn lists_as_captured() {
         let mut buf = [0; 2 * MAX_NAME_BYTES];
-        for bytes in captured("names_resp*") {
+        for bytes in packets("epmd/names_resp*") {
             let (head, lines) = bytes.split_at(HEAD);
             let len = ListHead::parse(head).unwrap().emit(&mut buf).unwrap();
             assert_eq!(&buf[..len], head);
@@ -606,7 +563,7 @@ mod tests {
                 assert_eq!(&buf[..len], line);
             }
         }
-        for bytes in captured("dump_resp") {
+        for bytes in packets("epmd/dump_resp") {
             let lines = bytes[HEAD..].split_inclusive(|byte| *byte == 0);
             let mut names = Vec::new();
             for line in lines {
@@ -622,10 +579,10 @@ mod tests {
 
     #[test]
     fn answers_in_words_as_captured() {
-        assert!(captured("kill_resp").iter().all(|bytes| KillAnswer::parse(bytes) == Ok(Some(KillAnswer::Ok))));
-        assert!(captured("kill_resp_no").iter().all(|bytes| KillAnswer::parse(bytes) == Ok(Some(KillAnswer::No))));
-        assert!(captured("stop_resp").iter().all(|bytes| StopAnswer::parse(bytes) == Ok(Some(StopAnswer::Stopped))));
-        for bytes in captured("stop_resp_noexist") {
+        assert!(packets("epmd/kill_resp").iter().all(|bytes| KillAnswer::parse(bytes) == Ok(Some(KillAnswer::Ok))));
+        assert!(packets("epmd/kill_resp_no").iter().all(|bytes| KillAnswer::parse(bytes) == Ok(Some(KillAnswer::No))));
+        assert!(packets("epmd/stop_resp").iter().all(|bytes| StopAnswer::parse(bytes) == Ok(Some(StopAnswer::Stopped))));
+        for bytes in packets("epmd/stop_resp_noexist") {
             assert_eq!(StopAnswer::parse(&bytes), Ok(Some(StopAnswer::NoExist)));
             assert_eq!(bytes, [StopAnswer::NoExist.as_bytes().as_slice(), StopAnswer::Stopped.as_bytes()].concat());
         }
@@ -657,7 +614,7 @@ mod tests {
     #[test]
     fn no_damage_panics() {
         let mut buf = vec![0; MAX_REQUEST];
-        damaged(|bytes| {
+        damaged("epmd/*", |bytes| {
             let _ = Request::length(bytes);
             if let Ok(request) = Request::parse(bytes) {
                 assert!(request.emit(&mut buf).is_ok());

@@ -253,3 +253,106 @@ impl Ack {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::captured::{damaged, packets};
+    use crate::wire::digest::digest;
+
+    /// What `put` writes, without its length.
+    fn written(put: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        let mut buf = [0; 600];
+        let mut out = Writer::new(&mut buf);
+        put(&mut out);
+        let len = out.finish().unwrap();
+        let (body, taken) = split(&buf[..len]).unwrap();
+        assert_eq!((taken, announced(&buf)), (len, Some(len)));
+        body.to_vec()
+    }
+
+    fn latin1(name: &[u8]) -> String {
+        name.iter().map(|b| char::from(*b)).collect()
+    }
+
+    #[test]
+    fn names() {
+        for kind in ["send_name", "send_name_hidden", "send_name_dynamic"] {
+            for bytes in packets(&format!("handshake/{kind}")) {
+                let name = Name::parse(&bytes).unwrap();
+                assert!(!name.old && name.flags.missing(Flags::DEMANDED) == Flags(0), "{kind}");
+                assert_eq!(name.flags.has(Flags::PUBLISHED), kind == "send_name");
+                assert_eq!(name.flags.has(Flags::NAME_ME), kind == "send_name_dynamic");
+                let flags = Flags(Reader::new(&bytes[1..]).u64().unwrap());
+                assert_eq!(written(|out| Name::put(out, flags, name.creation, &latin1(name.name))), bytes);
+            }
+        }
+        let old = packets("handshake/send_name_version_5").into_iter().find(|bytes| bytes[0] == b'n').unwrap();
+        let name = Name::parse(&old).unwrap();
+        assert!(name.old && latin1(name.name).contains('@') && name.flags.missing(Flags::DEMANDED) == Flags(0));
+        assert_eq!(Name::parse(b"N"), Err(Misbehaved::Handshake("send_name")));
+    }
+
+    #[test]
+    fn statuses() {
+        for (kind, status) in [
+            ("ok", Status::Ok),
+            ("ok_simultaneous", Status::OkSimultaneous),
+            ("nok", Status::Nok),
+            ("not_allowed", Status::NotAllowed),
+            ("alive", Status::Alive),
+        ] {
+            for bytes in packets(&format!("handshake/status_{kind}")) {
+                assert_eq!(Status::parse(&bytes), Ok(status));
+                assert_eq!(written(|out| status.put(out)), bytes);
+            }
+        }
+        for bytes in packets("handshake/status_named") {
+            let status = Status::parse(&bytes).unwrap();
+            assert!(matches!(status, Status::Named(name, creation) if name.ends_with("@localhost") && creation > 3));
+            assert_eq!(written(|out| status.put(out)), bytes);
+        }
+        for wanted in [true, false] {
+            for bytes in packets(&format!("handshake/alive_answer_{wanted}")) {
+                assert_eq!(parse_alive_answer(&bytes), Ok(wanted));
+                assert_eq!(written(|out| put_alive_answer(out, wanted)), bytes);
+            }
+        }
+        assert!(Status::parse(b"sno idea").is_err());
+    }
+
+    #[test]
+    fn challenges_and_proofs() {
+        for kind in ["challenge", "challenge_after_alive", "challenge_after_named"] {
+            for bytes in packets(&format!("handshake/{kind}")) {
+                let challenge = Challenge::parse(&bytes).unwrap();
+                let flags = Flags(Reader::new(&bytes[1..]).u64().unwrap());
+                let name = latin1(challenge.name);
+                assert_eq!(written(|out| Challenge::put(out, flags, challenge.challenge, challenge.creation, &name)), bytes);
+            }
+        }
+        // the recorder's challenge was 2309737967 throughout, and the cookie `secret`
+        for bytes in packets("handshake/challenge_ack") {
+            let ack = Ack::parse(&bytes).unwrap();
+            assert_eq!(ack.digest, digest(b"secret", 2_309_737_967));
+            assert_eq!(written(|out| ack.put(out)), bytes);
+        }
+        for bytes in packets("handshake/challenge_reply") {
+            let reply = Reply::parse(&bytes).unwrap();
+            assert_eq!(reply.digest, digest(b"secret", 2_309_737_967));
+            assert_eq!(written(|out| reply.put(out)), bytes);
+        }
+        for bytes in packets("handshake/complement") {
+            let Complement { flags_high, creation } = Complement::parse(&bytes).unwrap();
+            assert_eq!([&b"c"[..], &flags_high.to_be_bytes(), &creation.to_be_bytes()].concat(), bytes);
+        }
+    }
+
+    #[test]
+    fn damage_is_refused_or_read() {
+        damaged("handshake/*", |bytes| {
+            let _ = (Name::parse(bytes), Status::parse(bytes), parse_alive_answer(bytes), Complement::parse(bytes));
+            let _ = (Challenge::parse(bytes), Reply::parse(bytes), Ack::parse(bytes), split(bytes), announced(bytes));
+        });
+    }
+}

@@ -1,6 +1,9 @@
 //! Bytes and values: no state, no time, no storage.
 
 pub(crate) mod build;
+#[cfg(test)]
+pub(crate) mod captured;
+pub(super) mod check;
 pub(crate) mod codes;
 pub(crate) mod control;
 pub(crate) mod cursor;

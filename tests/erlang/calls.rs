@@ -50,7 +50,7 @@ fn a_call_to_a_name_that_is_not_there_exits_with_noproc() {
 
 #[test]
 fn a_monitor_of_a_name_that_is_not_there_is_noproc_at_once() {
-    let (_world, demo, erl) = demo_and_erl(&[]);
+    let (_world, _demo, erl) = demo_and_erl(&[]);
     let source =
         "R = monitor(process, {nosuch, N}), receive {'DOWN', R, process, Who, Why} -> {Who, Why} after 5000 -> nothing end";
     assert_eq!(at_once(&erl, source), format!("{{{{nosuch,{}}},noproc}}", erl.eval("N")));

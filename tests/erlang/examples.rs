@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-
 /// The program of an example. `cargo test` builds the examples; `cargo test --test erlang` does not, so this does.
 fn example(name: &str) -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_beamless")).parent().unwrap();

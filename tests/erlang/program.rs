@@ -132,7 +132,8 @@ fn a_mailbox_is_a_process_to_erlang() {
     assert!(program.message(mailbox, |term| term.is_atom("to_the_alias")));
 
     // Links and monitors to what lives stand, and can be taken back.
-    program.eval(&erl, "link(P), unlink(P), link(P), M1 = monitor(process, P), M2 = monitor(process, {mailbox, N}), demonitor(M1)");
+    program
+        .eval(&erl, "link(P), unlink(P), link(P), M1 = monitor(process, P), M2 = monitor(process, {mailbox, N}), demonitor(M1)");
     assert_eq!(program.eval(&erl, "P ! behind_them, receive X -> X after 200 -> silent end"), "silent");
     assert!(program.message(mailbox, |term| term.is_atom("behind_them")));
     program.node.close();

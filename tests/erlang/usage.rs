@@ -56,7 +56,8 @@ fn unknown_words_are_refused() {
     refused(&["--sname", "demo", "--epmd", "sometimes"], &["sometimes"]);
     refused(&["--sname", "demo", "--no-such-option"], &["--no-such-option"]);
     refused(&["--sname", "demo", "--listen", "nowhere at all"], &["nowhere at all"]);
-    refused(&["--sname", "demo", "--connect", "nohost"], &["nohost"]);
+    refused(&["--sname", "demo", "--connect", "a@b@c"], &["a@b@c"]);
+    refused(&["--sname", "demo", "--connect", "a@host.example"], &["a@host.example"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 
 use super::{RESERVED, RESERVED_LATER, integer, is_lower, is_name, is_printable};
 use crate::error::TermFault;
+use crate::wire::check;
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Short};
 use crate::wire::ids::Atom;
@@ -53,23 +54,27 @@ enum Shape {
     Tail,
     Key,
     Value,
+    /// A native record's value, whose name is written already.
+    Field,
 }
 
 #[derive(Clone, Copy)]
-struct Frame {
+struct Frame<'r> {
     shape: Shape,
     /// Elements or pairs to come after this one.
     left: u32,
+    /// The names of a native record's fields to come, which stand before all its values.
+    names: Reader<'r>,
 }
 
-struct Printer<'p, 'f, 'h> {
+struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
-    open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
+    open: heapless::Vec<Frame<'r>, { Limits::MAX_DEPTH as usize }>,
 }
 
-impl Printer<'_, '_, '_> {
-    fn run(&mut self, mut r: Reader<'_>) -> Result<(), Halt> {
+impl<'r> Printer<'_, '_, '_, 'r> {
+    fn run(&mut self, mut r: Reader<'r>) -> Result<(), Halt> {
         loop {
             let whole = self.term(&mut r)?;
             if whole && !self.separate(&mut r)? {
@@ -79,7 +84,7 @@ impl Printer<'_, '_, '_> {
     }
 
     /// Writes the next term; `false` when it only begins: a part of it is next.
-    fn term(&mut self, r: &mut Reader<'_>) -> Result<bool, Halt> {
+    fn term(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         let start = *r;
         let (shape, opening, count) = match r.u8()? {
             tag::SMALL_TUPLE => (Shape::Tuple, "{", r.u8()?.into()),
@@ -90,6 +95,7 @@ impl Printer<'_, '_, '_> {
                 0 => return Ok(false),
                 count => (Shape::List, "[", count),
             },
+            tag::RECORD => return self.record(r),
             _ => {
                 *r = start;
                 let term = Term::next(r).ok_or(Halt::Bytes)?;
@@ -102,12 +108,33 @@ impl Printer<'_, '_, '_> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        self.open.push(Frame { shape, left }).map_err(|_| Halt::Bytes)?;
+        self.open.push(Frame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
+        Ok(false)
+    }
+
+    /// Opens a native record: its head, and the name of its first field if it has any.
+    fn record(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
+        let (record, count) = check::record::<false>(r)?;
+        self.f.write_char('#')?;
+        atom(record.module, self.f)?;
+        self.f.write_char(':')?;
+        atom(record.name, self.f)?;
+        self.f.write_char('{')?;
+        let mut names = *r;
+        for _ in 0..count {
+            Term::next(r).ok_or(Halt::Bytes)?;
+        }
+        let Some(left) = count.checked_sub(1) else {
+            self.f.write_char('}')?;
+            return Ok(true);
+        };
+        field(&mut names, self.f)?;
+        self.open.push(Frame { shape: Shape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
     /// Writes what stands between the term just written and the next; `false` when there is none.
-    fn separate(&mut self, r: &mut Reader<'_>) -> Result<bool, Halt> {
+    fn separate(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         while let Some(frame) = self.open.last_mut() {
             if frame.shape == Shape::Key {
                 frame.shape = Shape::Value;
@@ -123,6 +150,9 @@ impl Printer<'_, '_, '_> {
                     frame.shape = Shape::Key;
                 }
                 self.f.write_char(',')?;
+                if frame.shape == Shape::Field {
+                    field(&mut frame.names, self.f)?;
+                }
                 return Ok(true);
             }
             self.f.write_char(if matches!(frame.shape, Shape::List | Shape::Tail) { ']' } else { '}' })?;
@@ -133,7 +163,7 @@ impl Printer<'_, '_, '_> {
 
     /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
     /// written next, which `true` says.
-    fn tail(frame: &mut Frame, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+    fn tail(frame: &mut Frame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
         while frame.left == 0 {
             match r.peek()? {
                 tag::NIL => {
@@ -204,7 +234,7 @@ impl Printer<'_, '_, '_> {
                 write!(f, "/{arity}")
             }
             // these are opened, not written whole
-            Value::Tuple(_) | Value::Map(_) => Ok(()),
+            Value::Tuple(_) | Value::Map(_) | Value::Record(_) => Ok(()),
         }
     }
 
@@ -216,6 +246,14 @@ impl Printer<'_, '_, '_> {
             _ => self.f.write_char('0'),
         }
     }
+}
+
+/// Writes the name of a native record's next field.
+fn field(names: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<(), Halt> {
+    if let Some(name) = Term::next(names).and_then(Term::as_atom) {
+        atom(name, f)?;
+    }
+    Ok(f.write_str(" = ")?)
 }
 
 /// Whether the list here is one that is printed as a string: proper, and printable characters all of it.

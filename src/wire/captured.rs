@@ -1,0 +1,66 @@
+//! Bytes that real Erlangs sent, for tests: `tests/captured/otp*.txt`, which `tests/captured/record` makes.
+
+use std::collections::BTreeSet;
+use std::string::String;
+use std::vec::Vec;
+
+const FILES: [(u32, &str); 4] = [
+    (23, include_str!("../../tests/captured/otp23.txt")),
+    (25, include_str!("../../tests/captured/otp25.txt")),
+    (27, include_str!("../../tests/captured/otp27.txt")),
+    (29, include_str!("../../tests/captured/otp29.txt")),
+];
+
+/// One captured packet, term or text.
+pub(crate) struct Captured {
+    /// The release that sent it.
+    pub(crate) otp: u32,
+    /// `group/what`.
+    pub(crate) name: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Everything of this name, or whose name begins so if it ends in `*`, of every release; there must be something.
+pub(crate) fn captured(pattern: &str) -> Vec<Captured> {
+    let wanted = |name: &str| pattern.strip_suffix('*').map_or(name == pattern, |prefix| name.starts_with(prefix));
+    let all = FILES.iter().flat_map(|(otp, file)| file.lines().map(move |line| (*otp, line)));
+    // a tick is a name with no bytes behind it
+    let named = all.map(|(otp, line)| (otp, line.split_once(' ').unwrap_or((line, ""))));
+    let found = named.filter(|(_, (name, _))| !name.starts_with('#') && wanted(name));
+    let found: Vec<_> = found.map(|(otp, (name, hex))| Captured { otp, name, bytes: unhex(hex) }).collect();
+    assert!(!found.is_empty(), "nothing is captured under {pattern}");
+    found
+}
+
+/// The bytes alone.
+pub(crate) fn packets(pattern: &str) -> Vec<Vec<u8>> {
+    captured(pattern).into_iter().map(|found| found.bytes).collect()
+}
+
+/// Every prefix and every change of a single byte of every packet of this name.
+pub(crate) fn damaged(pattern: &str, mut each: impl FnMut(&[u8])) {
+    // most are the same in every release; a few are long, and no different for it
+    let distinct: BTreeSet<_> = packets(pattern).into_iter().filter(|bytes| bytes.len() <= 2048).collect();
+    for packet in distinct {
+        for len in 0..packet.len() {
+            each(&packet[..len]);
+        }
+        let mut changed = packet.clone();
+        for at in 0..packet.len() {
+            for value in 0..=255 {
+                changed[at] = value;
+                each(&changed);
+            }
+            changed[at] = packet[at];
+        }
+    }
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    hex.as_bytes().chunks(2).map(|two| u8::from_str_radix(core::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
+
+/// The text of a captured line.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}

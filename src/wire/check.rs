@@ -1,0 +1,211 @@
+//! The check that every term from outside passes once: one walk over its bytes, with a counter in place of a stack.
+
+use super::codes::tag;
+use super::cursor::Reader;
+use super::ids::{Atom, Pid, Port, Reference};
+use super::term::{Export, Fun, Limits, Record};
+use crate::error::TermFault;
+
+/// Moves over one term and tells how many tuples, lists, maps and funs it met. `CHECK` refuses what is wrong; without
+/// it the bytes were checked before, and only their lengths matter.
+pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
+    let mut due: u64 = 1;
+    let mut containers: u32 = 0;
+    while due > 0 {
+        due = due.wrapping_sub(1);
+        let start = *r;
+        let more: u64 = match r.u8()? {
+            tag::SMALL_ATOM_UTF8 if !CHECK => {
+                r.bytes8()?;
+                continue;
+            }
+            tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+                *r = start;
+                Atom::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::SMALL_INTEGER => {
+                r.u8()?;
+                continue;
+            }
+            tag::INTEGER => {
+                r.u32()?;
+                continue;
+            }
+            tag::NEW_FLOAT => {
+                let bits = r.u64()?;
+                if CHECK && !f64::from_bits(bits).is_finite() {
+                    return Err(TermFault::Float);
+                }
+                continue;
+            }
+            tag::BINARY => {
+                r.bytes32()?;
+                continue;
+            }
+            tag::NIL => continue,
+            tag::STRING => {
+                r.bytes16()?;
+                continue;
+            }
+            tag::SMALL_TUPLE => r.u8()?.into(),
+            tag::LARGE_TUPLE => r.u32()?.into(),
+            tag::LIST => u64::from(r.u32()?).wrapping_add(1),
+            tag::MAP => u64::from(r.u32()?).wrapping_mul(2),
+            tag::NEW_PID | tag::PID => {
+                *r = start;
+                Pid::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
+                *r = start;
+                Reference::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
+                *r = start;
+                Port::read::<CHECK>(r)?;
+                continue;
+            }
+            tag::SMALL_BIG => {
+                let len = r.u8()?;
+                r.u8()?;
+                r.bytes(len.into())?;
+                continue;
+            }
+            tag::LARGE_BIG => {
+                let len = r.len32()?;
+                r.u8()?;
+                r.bytes(len)?;
+                continue;
+            }
+            tag::BIT_BINARY => {
+                let len = r.len32()?;
+                let last = r.u8()?;
+                if CHECK && (last > 8 || (last == 0) != (len == 0)) {
+                    return Err(TermFault::Bits);
+                }
+                r.bytes(len)?;
+                continue;
+            }
+            tag::FLOAT => {
+                let text = r.bytes(31)?;
+                if CHECK {
+                    old_float(text)?;
+                }
+                continue;
+            }
+            tag::NEW_FUN => fun::<CHECK>(r)?.1.into(),
+            tag::RECORD => u64::from(record::<CHECK>(r)?.1).wrapping_mul(2),
+            tag::EXPORT => {
+                export::<CHECK>(r)?;
+                continue;
+            }
+            tag::COMPRESSED => return Err(refuse(r, start, TermFault::Compressed)),
+            tag::LOCAL => return Err(refuse(r, start, TermFault::Local)),
+            other => return Err(refuse(r, start, TermFault::Tag(other))),
+        };
+        // what is due would outlast the bytes: no need to walk to their end to know
+        due = due.saturating_add(more);
+        if CHECK && due > r.rest().len() as u64 {
+            return Err(TermFault::Truncated);
+        }
+        containers = containers.saturating_add(1);
+    }
+    Ok(containers)
+}
+
+/// The fault stands at the tag, not behind it.
+fn refuse<'a>(r: &mut Reader<'a>, start: Reader<'a>, fault: TermFault) -> TermFault {
+    *r = start;
+    fault
+}
+
+/// Whether checked bytes nest no deeper than `limit`; if not, what is left of them where they do.
+#[cold]
+pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
+    // One count of children still due for every level that is open; the high bit marks a list, whose tail continues it.
+    let mut open: heapless::Vec<u64, { Limits::MAX_DEPTH as usize }> = heapless::Vec::new();
+    const LIST: u64 = 1 << 63;
+    let mut r = Reader::new(bytes);
+    while !r.is_empty() {
+        while open.last().is_some_and(|due| due & !LIST == 0) {
+            open.pop();
+        }
+        if let Some(due) = open.last_mut() {
+            *due = due.wrapping_sub(1);
+            if *due == LIST {
+                open.pop();
+            }
+        }
+        let start = r;
+        let children = match r.u8() {
+            Ok(tag::SMALL_TUPLE) => r.u8().map(u64::from),
+            Ok(tag::LARGE_TUPLE) => r.u32().map(u64::from),
+            Ok(tag::MAP) => r.u32().map(|pairs| u64::from(pairs).wrapping_mul(2)),
+            Ok(tag::LIST) => r.u32().map(|n| u64::from(n).wrapping_add(1) | LIST),
+            Ok(tag::RECORD) => record::<false>(&mut r)
+                .map(|(_, fields)| u64::from(fields).wrapping_mul(2))
+                .map_err(|_| super::cursor::Short),
+            Ok(tag::NEW_FUN) => fun::<false>(&mut r).map(|(_, free)| u64::from(free)).map_err(|_| super::cursor::Short),
+            _ => {
+                r = start;
+                if walk::<false>(&mut r).is_err() {
+                    return Err(start.rest());
+                }
+                continue;
+            }
+        };
+        if open.len() >= usize::from(limit) || children.is_ok_and(|due| open.push(due).is_err()) {
+            return Err(start.rest());
+        }
+    }
+    Ok(())
+}
+
+/// `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send.
+pub(super) fn old_float(text: &[u8]) -> Result<f64, TermFault> {
+    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+    let number = text.get(..end).and_then(|t| core::str::from_utf8(t).ok()).and_then(|t| t.trim_start().parse::<f64>().ok());
+    number.filter(|value| value.is_finite()).ok_or(TermFault::Float)
+}
+
+/// A fun up to its free variables, and how many of those follow. Its announced size is not used: OTP 23 could announce
+/// too much.
+pub(super) fn fun<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Fun<'a>, u32), TermFault> {
+    r.u32()?;
+    let arity = r.u8()?;
+    r.digest()?;
+    r.u32()?;
+    let free = r.u32()?;
+    let module = Atom::read::<CHECK>(r)?;
+    let (index, uniq) = (small_integer(r)?, small_integer(r)?);
+    Pid::read::<CHECK>(r)?;
+    Ok((Fun { module, arity, index, uniq }, free))
+}
+
+pub(super) fn export<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<Export<'a>, TermFault> {
+    let (module, function) = (Atom::read::<CHECK>(r)?, Atom::read::<CHECK>(r)?);
+    if r.u8()? != tag::SMALL_INTEGER {
+        return Err(TermFault::Fun);
+    }
+    Ok(Export { module, function, arity: r.u8()? })
+}
+
+/// A native record up to its fields, and how many there are: all their names follow, then all their values. The form is that
+/// of OTP 29, which sends it to peers that never asked for it.
+pub(super) fn record<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Record<'a>, u32), TermFault> {
+    let fields = r.u32()?;
+    let exported = r.u8()? != 0;
+    let (module, name) = (Atom::read::<CHECK>(r)?, Atom::read::<CHECK>(r)?);
+    Ok((Record::new(module, name, exported, fields, *r), fields))
+}
+
+fn small_integer(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    match r.u8()? {
+        tag::SMALL_INTEGER => Ok(r.u8()?.into()),
+        tag::INTEGER => Ok(r.u32()?),
+        _ => Err(TermFault::Fun),
+    }
+}
