@@ -71,7 +71,7 @@ impl From<TermError> for Error {
 #[derive(Debug)]
 pub struct IoError {
     /// What was being done: `listening on 10.0.0.7:4369`.
-    pub doing: std::boxed::Box<str>,
+    pub doing: Box<str>,
     /// What the system answered.
     pub source: std::io::Error,
 }

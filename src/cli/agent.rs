@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox,
-    Reason, Term, TermWriter, listen_addresses,
+    Config, Driver, DriverOptions, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason,
+    Term, TermWriter, listen_addresses,
 };
 use mio::{Interest, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};

@@ -77,7 +77,8 @@ fn parse(bytes: &[u8]) -> Result<String, &'static str> {
 }
 
 fn make(path: PathBuf) -> Result<Cookie, String> {
-    let failed = |e: io::Error| format!("cannot make the cookie file {}: {e}; name another with --cookie-file FILE", path.display());
+    let failed =
+        |e: io::Error| format!("cannot make the cookie file {}: {e}; name another with --cookie-file FILE", path.display());
     let value = letters().map_err(|e| format!("cannot make a cookie: {e}"))?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(failed)?;
     if let Err(e) = file.write_all(value.as_bytes()) {

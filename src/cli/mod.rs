@@ -34,7 +34,8 @@ struct Run {
 
 fn parser() -> OptionParser<Run> {
     let short = long("sname").help("The node's short name; its host is this host's short name").argument("NAME").map(Name::Short);
-    let full = long("name").help("The node's long name; without a host, this host's full name").argument("NAME[@HOST]").map(Name::Long);
+    let full =
+        long("name").help("The node's long name; without a host, this host's full name").argument("NAME[@HOST]").map(Name::Long);
     let name = construct!([short, full]);
     let cookie_file = long("cookie-file")
         .help("The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing")

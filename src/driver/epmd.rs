@@ -106,8 +106,7 @@ fn io_error(doing: String, source: io::Error) -> Error {
 /// What became of the node's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "few and short-lived, and a box would allocate")]
-pub enum EpmdEvent {
+pub(crate) enum EpmdEvent {
     /// This process serves EPMD now.
     Serving {
         /// The port it listens on.

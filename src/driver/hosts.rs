@@ -5,7 +5,6 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::vec::Vec;
 
 use mio::Waker;
 
@@ -37,7 +36,7 @@ impl Resolver {
         if self.under_way >= THREADS {
             return false;
         }
-        let (host, sender, waker) = (std::string::String::from(host), self.sender.clone(), Arc::clone(&self.waker));
+        let (host, sender, waker) = (String::from(host), self.sender.clone(), Arc::clone(&self.waker));
         let look_up = move || {
             let found = addresses(&host).unwrap_or_default();
             // the driver may be gone by now, and then nobody waits for this
@@ -60,7 +59,7 @@ impl Resolver {
 /// The host's addresses: at once for one that is an address, else by asking, which may block.
 pub(super) fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(address) = host.parse() {
-        return Ok(std::vec![address]);
+        return Ok(vec![address]);
     }
     let mut all: Vec<IpAddr> = Vec::new();
     for found in (host, 0).to_socket_addrs()? {
@@ -81,5 +80,5 @@ pub(super) fn listen_on(host: &str) -> io::Result<Vec<IpAddr>> {
     if says_loopback || found.iter().any(|address| !address.is_loopback()) {
         return Ok(found);
     }
-    Ok(std::vec![IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)])
+    Ok(vec![IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)])
 }

@@ -7,13 +7,9 @@ mod hosts;
 mod sockets;
 
 use core::time::Duration;
-use std::boxed::Box;
-use std::format;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::string::String;
 use std::sync::Arc;
-use std::vec::Vec;
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -51,6 +47,16 @@ pub struct DriverOptions {
     pub epmd: Epmd,
     /// Where EPMD is.
     pub epmd_settings: EpmdSettings,
+}
+
+impl DriverOptions {
+    /// Listening where the name points, with [`Epmd::Auto`], EPMD being where the environment says, as with Erlang.
+    ///
+    /// # Errors
+    /// As [`EpmdSettings::from_env`].
+    pub fn from_env() -> Result<Self> {
+        Ok(Self { epmd_settings: EpmdSettings::from_env()?, ..Self::default() })
+    }
 }
 
 /// What a source of the program's own is ready for.
@@ -99,7 +105,7 @@ impl Driver {
     /// [`Error::Io`] if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
     pub fn listen(address: impl ToSocketAddrs, node: &mut Node<'_>) -> Result<Self> {
         let listen = address.to_socket_addrs().map_err(|e| failed("the address to listen on", e))?.collect();
-        Self::new(DriverOptions { listen, epmd: Epmd::Auto, epmd_settings: EpmdSettings::from_env()? }, node)
+        Self::new(DriverOptions { listen, ..DriverOptions::from_env()? }, node)
     }
 
     /// Listens, and begins to register the node with EPMD; [`Event::Registered`] says when that is done. A dynamic node does
@@ -143,7 +149,8 @@ impl Driver {
     fn bind(&mut self, listen: &[SocketAddr], host: &str) -> Result<()> {
         let mut addresses = Vec::from(listen);
         if addresses.is_empty() {
-            let found = hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
+            let found =
+                hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
             addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
         }
         let mut port = 0;

@@ -1,7 +1,6 @@
 //! The sockets of a node's connections, from dialing to the end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::vec::Vec;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -26,7 +25,6 @@ struct Socket {
     kind: Kind,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every connection")]
 enum Kind {
     Dial(Dial),
     Open(Open),
@@ -111,10 +109,8 @@ impl Sockets {
         if let Err(e) = registry.register(&mut stream, token(index), Interest::READABLE | Interest::WRITABLE) {
             return node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused)));
         }
-        *place = Some(Socket {
-            connection,
-            kind: Kind::Open(Open { stream, readable: true, writable: true, read_closed: false }),
-        });
+        *place =
+            Some(Socket { connection, kind: Kind::Open(Open { stream, readable: true, writable: true, read_closed: false }) });
     }
 
     /// The system told something of the socket in this place.

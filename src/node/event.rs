@@ -175,7 +175,9 @@ impl fmt::Display for Event {
             Self::Refused { node: Some(node), reason: Reason::InvalidChallengeReply } => {
                 write!(f, "** Connection attempt from node '{node}' rejected. Invalid challenge reply. ** (the cookies differ)")
             }
-            Self::Refused { node: Some(node), reason } => write!(f, "** Connection attempt from node '{node}' rejected: {reason} **"),
+            Self::Refused { node: Some(node), reason } => {
+                write!(f, "** Connection attempt from node '{node}' rejected: {reason} **")
+            }
             Self::Refused { node: None, reason } => write!(f, "connection without a name rejected: {reason}"),
             Self::TooLarge { node, op, from, to, size } => {
                 write!(f, "{} to {to} from {node}", OpName(*op))?;

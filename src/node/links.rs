@@ -125,7 +125,7 @@ impl Links<'_> {
         if let Some(room) = room.first_chunk_mut::<HEADER>() {
             *room = TICK;
             link.sending.fill(HEADER);
-            link.state.sent();
+            link.state.ticked();
         }
     }
 

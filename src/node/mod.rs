@@ -408,7 +408,7 @@ impl Node<'_> {
 
 impl Node<'_> {
     fn beat_time(&self) -> Duration {
-        self.core.identity.config.tick_time / BEATS
+        self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
     }
 
     /// A quarter of the tick time has passed for every connection.

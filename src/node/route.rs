@@ -200,4 +200,3 @@ impl Core<'_> {
 fn read(payload: &[u8]) -> Result<Term<'_>, Misbehaved> {
     Term::parse_within(payload, Limits::default()).map_err(Misbehaved::Term)
 }
-

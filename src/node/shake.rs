@@ -229,7 +229,12 @@ impl HalfOpen {
     }
 
     /// Runs one step of the handshake, whose answers go to what waits to be sent.
-    fn answering<R>(&mut self, identity: &Identity<'_>, wanted: bool, step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R) -> R {
+    fn answering<R>(
+        &mut self,
+        identity: &Identity<'_>,
+        wanted: bool,
+        step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R,
+    ) -> R {
         let context = Context { local: identity.local(), challenge: self.challenge, wanted };
         let mut out = Writer::new(self.sending.room(&mut self.tx));
         let result = step(&context, &mut out);

@@ -235,7 +235,13 @@ impl Caller {
     }
 
     /// Tells the caller the verdict and goes on accordingly. `seed` is random: a name for a caller without one comes from it.
-    pub(crate) fn answer(mut self, verdict: Verdict, seed: u32, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
+    pub(crate) fn answer(
+        mut self,
+        verdict: Verdict,
+        seed: u32,
+        context: &Context<'_>,
+        out: &mut Writer<'_>,
+    ) -> Result<State, Reason> {
         match verdict {
             Verdict::NotAllowed => {
                 Status::NotAllowed.put(out);

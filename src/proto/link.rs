@@ -44,6 +44,11 @@ impl Link {
         self.spoke = true;
     }
 
+    /// A tick was sent, which does not stand in for the next one.
+    pub(crate) fn ticked(&mut self) {
+        self.spoke = true;
+    }
+
     /// Whether the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time
     /// than ours hears of us in time, and two of us do not tick each other for ever.
     pub(crate) fn answers_tick(&mut self) -> bool {
@@ -99,9 +104,9 @@ mod tests {
     #[test]
     fn a_tick_is_answered_once() {
         let (mut a, mut b) = (Link::default(), Link::default());
-        a.sent();
+        a.ticked();
         assert!(b.answers_tick());
-        b.sent();
+        b.ticked();
         assert!(!a.answers_tick());
         // what b sent was its answer to a's tick; the next tick of a is answered again
         assert!(!b.answers_tick() && b.answers_tick());

@@ -290,13 +290,6 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         self.out.bytes(term.as_bytes());
         Ok(())
     }
-
-    /// Bytes of this many whole terms, made elsewhere in this crate.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Misuse> {
-        self.part(0)?;
-        self.out.bytes(bytes);
-        Ok(())
-    }
 }
 
 /// Writes one term into `buf` as `term_to_binary` would, and gives its bytes.

@@ -145,9 +145,9 @@ pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
             Ok(tag::LARGE_TUPLE) => r.u32().map(u64::from),
             Ok(tag::MAP) => r.u32().map(|pairs| u64::from(pairs).wrapping_mul(2)),
             Ok(tag::LIST) => r.u32().map(|n| u64::from(n).wrapping_add(1) | LIST),
-            Ok(tag::RECORD) => record::<false>(&mut r)
-                .map(|(_, fields)| u64::from(fields).wrapping_mul(2))
-                .map_err(|_| super::cursor::Short),
+            Ok(tag::RECORD) => {
+                record::<false>(&mut r).map(|(_, fields)| u64::from(fields).wrapping_mul(2)).map_err(|_| super::cursor::Short)
+            }
             Ok(tag::NEW_FUN) => fun::<false>(&mut r).map(|(_, free)| u64::from(free)).map_err(|_| super::cursor::Short),
             _ => {
                 r = start;

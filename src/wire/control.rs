@@ -29,17 +29,52 @@ pub(crate) enum Process<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Control<'a> {
     /// The payload is a message; the sender, if told, is a pid.
-    Send { from: Option<Term<'a>>, to: To<'a> },
-    Link { from: Pid<'a>, to: Pid<'a> },
-    Unlink { id: u64, from: Pid<'a>, to: Pid<'a> },
-    UnlinkAck { id: u64, from: Pid<'a>, to: Pid<'a> },
+    Send {
+        from: Option<Term<'a>>,
+        to: To<'a>,
+    },
+    Link {
+        from: Pid<'a>,
+        to: Pid<'a>,
+    },
+    Unlink {
+        id: u64,
+        from: Pid<'a>,
+        to: Pid<'a>,
+    },
+    UnlinkAck {
+        id: u64,
+        from: Pid<'a>,
+        to: Pid<'a>,
+    },
     /// A link broke; without a reason here it is the payload.
-    Exit { from: Pid<'a>, to: Pid<'a>, reason: Option<Term<'a>> },
+    Exit {
+        from: Pid<'a>,
+        to: Pid<'a>,
+        reason: Option<Term<'a>>,
+    },
     /// `exit(To, Reason)`.
-    Exit2 { from: Pid<'a>, to: To<'a>, reason: Option<Term<'a>> },
-    Monitor { from: Pid<'a>, to: Process<'a>, reference: Reference<'a> },
-    Demonitor { from: Pid<'a>, to: Process<'a>, reference: Reference<'a> },
-    MonitorExit { from: Process<'a>, to: Pid<'a>, reference: Reference<'a>, reason: Option<Term<'a>> },
+    Exit2 {
+        from: Pid<'a>,
+        to: To<'a>,
+        reason: Option<Term<'a>>,
+    },
+    Monitor {
+        from: Pid<'a>,
+        to: Process<'a>,
+        reference: Reference<'a>,
+    },
+    Demonitor {
+        from: Pid<'a>,
+        to: Process<'a>,
+        reference: Reference<'a>,
+    },
+    MonitorExit {
+        from: Process<'a>,
+        to: Pid<'a>,
+        reference: Reference<'a>,
+        reason: Option<Term<'a>>,
+    },
     /// The payload is the argument list.
     SpawnRequest {
         id: Reference<'a>,
@@ -51,9 +86,17 @@ pub(crate) enum Control<'a> {
         options: Term<'a>,
     },
     /// The result is the new process's pid, or an atom that says why there is none.
-    SpawnReply { id: Reference<'a>, to: Pid<'a>, flags: u64, result: Term<'a> },
+    SpawnReply {
+        id: Reference<'a>,
+        to: Pid<'a>,
+        flags: u64,
+        result: Term<'a>,
+    },
     /// `group_leader(Leader, To)`.
-    GroupLeader { leader: Pid<'a>, to: Pid<'a> },
+    GroupLeader {
+        leader: Pid<'a>,
+        to: Pid<'a>,
+    },
     /// An operation of a later release; its tuple was skipped.
     Unknown,
 }
@@ -169,9 +212,7 @@ impl<'a> Fields<'a> {
 
     fn control(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
         let (expected, control) = match (self.op, arity) {
-            (op::SEND_SENDER | op::SEND_SENDER_TT, 3..) => {
-                (3, Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) })
-            }
+            (op::SEND_SENDER | op::SEND_SENDER_TT, 3..) => (3, Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) }),
             (op::REG_SEND | op::REG_SEND_TT, 4..) => {
                 let from = self.sender()?;
                 self.unused()?;
@@ -184,9 +225,7 @@ impl<'a> Fields<'a> {
                 self.unused()?;
                 (3, Control::Send { from: None, to: To::Pid(self.pid()?) })
             }
-            (op::MONITOR_P, 4) => {
-                (4, Control::Monitor { from: self.pid()?, to: self.process()?, reference: self.reference()? })
-            }
+            (op::MONITOR_P, 4) => (4, Control::Monitor { from: self.pid()?, to: self.process()?, reference: self.reference()? }),
             (op::DEMONITOR_P, 4) => {
                 (4, Control::Demonitor { from: self.pid()?, to: self.process()?, reference: self.reference()? })
             }
@@ -212,9 +251,7 @@ impl<'a> Fields<'a> {
         match self.op {
             op::LINK if arity == 3 => Ok(Control::Link { from: self.pid()?, to: self.pid()? }),
             op::UNLINK_ID if arity == 4 => Ok(Control::Unlink { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
-            op::UNLINK_ID_ACK if arity == 4 => {
-                Ok(Control::UnlinkAck { id: self.link_id()?, from: self.pid()?, to: self.pid()? })
-            }
+            op::UNLINK_ID_ACK if arity == 4 => Ok(Control::UnlinkAck { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
             op::EXIT | op::EXIT_TT | op::PAYLOAD_EXIT | op::PAYLOAD_EXIT_TT => {
                 let (from, to, reason) = self.exit(arity)?;
                 Ok(Control::Exit { from, to, reason })
@@ -265,7 +302,9 @@ impl<'a> Fields<'a> {
         }
         let (id, from, leader) = (self.reference()?, self.pid()?, self.pid()?);
         let Some([module, function, args]) = self.term()?.tuple() else { return Err(Misbehaved::Control(self.op)) };
-        let (Some(module), Some(function), Some(args)) = (module.as_atom(), function.as_atom(), args.as_u64().and_then(|n| u8::try_from(n).ok())) else {
+        let (Some(module), Some(function), Some(args)) =
+            (module.as_atom(), function.as_atom(), args.as_u64().and_then(|n| u8::try_from(n).ok()))
+        else {
             return Err(Misbehaved::Control(self.op));
         };
         let options = self.term()?;
@@ -541,7 +580,10 @@ mod tests {
     fn what_breaks_the_protocol_is_named() {
         for (bytes, expected) in [
             (&[131, 68, 0][..], Misbehaved::FrameType(131)),
-            (&[112, 131, 104, 3, 97, 1, 106, 106], Misbehaved::Term(crate::error::TermError { at: 7, fault: TermFault::Tag(106) })),
+            (
+                &[112, 131, 104, 3, 97, 1, 106, 106],
+                Misbehaved::Term(crate::error::TermError { at: 7, fault: TermFault::Tag(106) }),
+            ),
             // UNLINK without an id ends the connection at a BEAM, too
             (&[112, 131, 104, 3, 97, 4, 106, 106], Misbehaved::Control(4)),
             (&[112, 131, 104, 1, 97, 1], Misbehaved::Control(1)),

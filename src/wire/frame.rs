@@ -56,6 +56,9 @@ mod tests {
         assert_eq!(next(&stream[4..], 100), Frame::Whole(&[112, 131]));
         assert_eq!(next(&stream[4..], 6), Frame::Whole(&[112, 131]));
         assert_eq!(next(&stream[4..9], 5), Frame::Oversized(&[112], 2));
-        assert_eq!(next(&[255; 5], usize::MAX), if usize::BITS > 32 { Frame::Partial } else { Frame::Oversized(&[255], u32::MAX) });
+        assert_eq!(
+            next(&[255; 5], usize::MAX),
+            if usize::BITS > 32 { Frame::Partial } else { Frame::Oversized(&[255], u32::MAX) }
+        );
     }
 }

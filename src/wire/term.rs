@@ -492,11 +492,6 @@ impl<'a> List<'a> {
         while self.next().is_some() {}
         if self.is_nil() { None } else { Term::next(&mut self.r) }
     }
-
-    /// The bytes of a list that was sent as such and has not been iterated: most strings.
-    pub(crate) fn bytes(&self) -> Option<&'a [u8]> {
-        if self.string.is_empty() { None } else { Some(self.string) }
-    }
 }
 
 /// The terms of the integers 0 to 255, for lists that were sent as bytes.

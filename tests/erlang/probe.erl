@@ -10,10 +10,9 @@ terms(Seed, Count) ->
 
 %% Sends every term to the mailbox echo of Node, and returns those that came back changed, or not at all.
 echo_all(Node, Terms) ->
-    [self_and(Node, T) || T <- Terms],
-    lists:filter(fun(T) -> receive {echo, Back} -> Back =/= T after 10000 -> true end end, Terms).
-
-self_and(Node, Term) -> {echo, Node} ! {self(), Term}.
+    Numbered = lists:zip(lists:seq(1, length(Terms)), Terms),
+    [{echo, Node} ! {self(), Sent} || Sent <- Numbered],
+    [T || {I, T} <- Numbered, receive {echo, {I, Back}} -> Back =/= T after 5000 -> true end].
 
 %% Count messages to echo; ok when every answer came, in the order of the questions.
 flood(Node, Count) ->
@@ -47,7 +46,7 @@ corners() ->
      #{}, #{a => 1}, #{1 => #{2 => #{}}, "k" => <<"v">>, {t} => [l]}, maps:from_list([{I, I * I} || I <- lists:seq(1, 100)]),
      self(), make_ref(), hd(erlang:ports()), node(), group_leader(),
      foreign_pid(), foreign_ref(1), foreign_ref(3), foreign_ref(5), foreign_port(),
-     fun lists:map/2, fun erlang:'+'/2, fun() -> ok end, adder({some, <<"environment">>, self()}), nested(200)].
+     fun lists:map/2, fun erlang:'+'/2, fun() -> ok end, adder({some, <<"environment">>, self()}), nested(100)].
 
 nested(0) -> bottom;
 nested(N) -> {[nested(N - 1)]}.

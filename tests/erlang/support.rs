@@ -93,7 +93,7 @@ impl World {
 
     /// The same EPMD, another home with another cookie.
     pub(crate) fn with_cookie(&self, cookie: &str) -> Self {
-        let home = self.scratch.0.join(format!("home-{cookie}"));
+        let home = self.scratch.0.join("another-home");
         fs::create_dir_all(&home).unwrap();
         let world = Self { home, cookie: cookie.to_owned(), ..self.clone() };
         world.write_cookie();
@@ -217,6 +217,16 @@ fn epmd_command() -> Command {
     Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
 }
 
+/// Builds something of this crate that cargo did not build for this test; the directory it lies in.
+pub(crate) fn cargo_build(what: &[&str], profile: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_BIN_EXE_beamless")).ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir").arg(target);
+    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    assert!(cargo.status().unwrap().success(), "{cargo:?}");
+    target.join(profile)
+}
+
 /// Reads expressions from its input, one line each, evaluates them one after another with the bindings kept, and prints each
 /// value on a line of its own behind the number of the question. It ends with its input, so that nothing outlives a killed test run.
 const EVALUATOR: &str = r#"
@@ -239,34 +249,48 @@ const EVALUATOR: &str = r#"
 
 /// Lines that a process printed so far.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
+pub(crate) struct Log(Arc<(Mutex<Lines>, Condvar)>);
+
+#[derive(Default)]
+struct Lines {
+    lines: Vec<String>,
+    /// How many streams may still bring some.
+    open: usize,
+}
 
 impl Log {
     /// Collects lines until the stream ends.
     fn read(&self, stream: impl Read + Send + 'static) {
         let log = self.clone();
+        log.0.0.lock().unwrap().open += 1;
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                log.0.0.lock().unwrap().push(String::from_utf8_lossy(&line).trim_end().to_owned());
+                log.0.0.lock().unwrap().lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
                 log.0.1.notify_all();
                 line.clear();
             }
+            log.0.0.lock().unwrap().open -= 1;
         });
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.0.lock().unwrap().len()
+        self.0.0.lock().unwrap().lines.len()
     }
 
     pub(crate) fn text(&self) -> String {
-        self.0.0.lock().unwrap().join("\n")
+        self.0.0.lock().unwrap().lines.join("\n")
     }
 
     /// How many lines contain all of `parts`.
     pub(crate) fn count(&self, parts: &[&str]) -> usize {
-        self.0.0.lock().unwrap().iter().filter(|line| has_all(line, parts)).count()
+        self.0.0.lock().unwrap().lines.iter().filter(|line| has_all(line, parts)).count()
+    }
+
+    /// Whether everything that the process printed is here.
+    fn is_complete(&self) -> bool {
+        self.0.0.lock().unwrap().open == 0
     }
 
     /// The first line from `from` on that contains all of `parts`, waited for.
@@ -275,7 +299,7 @@ impl Log {
         let (lines, grown) = &*self.0;
         let mut lines = lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.iter().skip(from).find(|line| has_all(line, parts)) {
+            if let Some(line) = lines.lines.iter().skip(from).find(|line| has_all(line, parts)) {
                 return Some(line.clone());
             }
             let left = deadline.checked_duration_since(Instant::now())?;
@@ -362,6 +386,7 @@ impl Agent {
     /// Waits for its end, and returns its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let code = wait_for_exit(&mut self.child, "the agent to end").code();
+        until("its last words", || self.log.is_complete().then_some(()));
         assert!(!self.log.text().contains(&self.cookie), "the cookie is in the log");
         code
     }

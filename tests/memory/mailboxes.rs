@@ -1,0 +1,146 @@
+//! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
+
+use beamless::{Address, Error, Event, Full, Misuse, Overflow};
+
+use crate::pair::{Seed, at, connected, integers, send, storage};
+
+/// Many more messages than there is memory for: the sender waits, and all of them come, in order.
+#[test]
+fn a_mailbox_nobody_reads_holds_up_its_sender() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut random = Seed(3);
+    let (mut next, mut got) = (0, Vec::new());
+    let mut held = 0;
+    while got.len() < 20_000 {
+        while next < 20_000 {
+            match send(&mut a, from, "to", "b@host", next) {
+                Ok(()) => next += 1,
+                Err(Error::Full(Full::Transmit { .. })) => break,
+                Err(e) => panic!("{e}"),
+            }
+        }
+        wire.settle(&mut a, &mut b, || 4096);
+        held += b.news().iter().filter(|event| matches!(event, Event::Held { .. })).count();
+        for _ in 0..random.below(60) {
+            if let Some((message, _)) = b.node.recv(to) {
+                got.push(message.term().as_i64().unwrap());
+            }
+        }
+        b.node.handle_timeout(at(1));
+    }
+    assert!(got.into_iter().eq(0..20_000));
+    assert!(held > 0 && a.is_up() && b.is_up());
+}
+
+#[test]
+fn a_peer_that_is_held_up_is_not_silent() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut sent = 0;
+    while b.node.takes_bytes(wire.b) {
+        while send(&mut a, from, "to", "b@host", sent).is_ok() {
+            sent += 1;
+        }
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    for second in 0..3600 {
+        b.node.handle_timeout(at(second));
+        a.node.handle_timeout(at(second));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    assert!(a.is_up() && b.is_up());
+    let mut got = integers(&mut b, to);
+    while (got.len() as i64) < sent {
+        b.node.handle_timeout(at(3600));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        got.extend(integers(&mut b, to));
+    }
+    assert!(got.into_iter().eq(0..sent));
+}
+
+#[test]
+fn dropping_is_a_choice_and_is_counted() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let (newest, oldest) = (b.node.register("newest").unwrap(), b.node.register("oldest").unwrap());
+    b.node.set_overflow(newest, Overflow::DropNewest).unwrap();
+    b.node.set_overflow(oldest, Overflow::DropOldest).unwrap();
+    for i in 0..1000 {
+        for name in ["newest", "oldest"] {
+            while send(&mut a, from, name, "b@host", i).is_err() {
+                wire.settle(&mut a, &mut b, || usize::MAX);
+            }
+        }
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (kept_first, kept_last) = (integers(&mut b, newest), integers(&mut b, oldest));
+    let (first, last) = (kept_first.len() as i64, kept_last.len() as i64);
+    assert!(first > 50 && first < 1000 && kept_first.into_iter().eq(0..first));
+    assert!(last > 50 && last < 1000 && kept_last.into_iter().eq(1000 - last..1000));
+    assert_eq!((b.node.dropped(newest), b.node.dropped(oldest)), (1000 - first as u64, 1000 - last as u64));
+}
+
+#[test]
+fn by_name_by_pid_and_by_alias() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let (pid, alias) = (b.node.pid(to).unwrap(), b.node.alias(to).unwrap());
+    for (i, address) in [Address::from(("to", "b@host")), (&pid).into(), (&alias).into()].into_iter().enumerate() {
+        a.node.outbox(from).unwrap().send(address, |t| t.int(i as i64)).unwrap();
+        wire.settle(&mut a, &mut b, || 9);
+        let (message, mut out) = b.node.recv(to).unwrap();
+        assert_eq!(message.term().as_i64(), Some(i as i64));
+        // the sender is known, and an answer finds it
+        out.send(message.sender().unwrap(), |t| t.term(message.term())).unwrap();
+        wire.settle(&mut a, &mut b, || 9);
+        assert_eq!(integers(&mut a, from), [i as i64]);
+    }
+    // nobody has these: nothing comes, and it is told
+    for address in [Address::from(("nobody", "b@host"))] {
+        a.node.outbox(from).unwrap().send(address, |t| t.int(0)).unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(b.texts(), ["message to nobody from a@host dropped: no such mailbox"]);
+}
+
+#[test]
+fn a_message_put_back_is_the_next_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    (0..3).for_each(|i| send(&mut a, from, "to", "b@host", i).unwrap());
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.recv(to).unwrap();
+    for _ in 0..3 {
+        let (message, _) = b.node.recv(to).unwrap();
+        assert_eq!(message.term().as_i64(), Some(1));
+        message.put_back();
+    }
+    assert_eq!(integers(&mut b, to), [1, 2]);
+}
+
+#[test]
+fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut out = a.node.outbox(from).unwrap();
+    let to_b = ("to", "b@host");
+    assert!(matches!(out.send(("x", "c@host"), |t| t.nil()), Err(Error::NotConnected)));
+    assert!(matches!(out.send(("x", "a@host"), |t| t.nil()), Err(Error::Misuse(Misuse::OwnNode))));
+    assert!(matches!(out.send(to_b, |t| t.tuple(2)), Err(Error::Misuse(Misuse::TermIncomplete(2)))));
+    assert!(matches!(out.send(to_b, |t| t.int(1).and_then(|()| t.int(2))), Err(Error::Misuse(Misuse::TermOverfull))));
+    assert!(matches!(out.send(to_b, |t| t.float(f64::NAN)), Err(Error::Misuse(Misuse::NotFinite))));
+    assert!(matches!(out.send(to_b, |t| t.atom(&"a".repeat(256))), Err(Error::Misuse(Misuse::AtomTooLong))));
+    assert!(matches!(out.send(to_b, |t| t.binary(&[0; 5000])), Err(Error::Full(Full::Message { limit: 2048, .. }))));
+    assert!(a.node.register("from").is_err() && a.node.register("second").is_ok());
+    assert!(matches!(a.node.register("third"), Err(Error::Full(Full::Mailboxes))));
+    send(&mut a, from, "to", "b@host", 4).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut b, to), [4]);
+}

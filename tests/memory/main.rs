@@ -1,0 +1,17 @@
+//! Two nodes in memory: no socket, no clock, every cut of the stream between them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test that meets the unexpected has failed, and a panic is how it says so"
+)]
+
+mod allocations;
+mod handshakes;
+mod links;
+mod mailboxes;
+mod pair;

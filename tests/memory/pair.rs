@@ -1,0 +1,139 @@
+//! Nodes whose sockets are this file: it carries bytes between them in whatever pieces a test likes.
+
+use std::time::Duration;
+
+use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage};
+
+pub(crate) type Storage = NodeStorage<2, 2, 4096>;
+
+pub(crate) fn storage() -> Box<Storage> {
+    Box::new(Storage::new())
+}
+
+/// Pseudo-random numbers that are the same in every run.
+pub(crate) struct Seed(pub(crate) u64);
+
+impl Seed {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % limit
+    }
+}
+
+/// A node, and the connections that lead from it to the other one.
+pub(crate) struct End<'s> {
+    pub(crate) node: Node<'s>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl<'s> End<'s> {
+    pub(crate) fn new<const P: usize, const M: usize, const B: usize>(
+        config: Config<'s>,
+        storage: &'s mut NodeStorage<P, M, B>,
+    ) -> Self {
+        Self { node: Node::new(config.creation(77), storage), events: Vec::new() }
+    }
+
+    pub(crate) fn hidden(name: &str, storage: &'s mut Storage) -> Self {
+        Self::new(Config::hidden(name, "secret").unwrap(), storage)
+    }
+
+    pub(crate) fn fetch(&mut self) {
+        while let Some(event) = self.node.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    /// The events since the last look.
+    pub(crate) fn news(&mut self) -> Vec<Event> {
+        self.fetch();
+        std::mem::take(&mut self.events)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.node.peers().next().is_some()
+    }
+
+    pub(crate) fn texts(&mut self) -> Vec<String> {
+        self.news().iter().map(ToString::to_string).collect()
+    }
+}
+
+/// One connection between two ends: the handles it has at both.
+#[derive(Clone, Copy)]
+pub(crate) struct Wire {
+    pub(crate) a: Connection,
+    pub(crate) b: Connection,
+}
+
+/// Takes what `a` asks to be dialled and connects it to `b`. Nothing if there is nothing to dial, or no place at `b`.
+pub(crate) fn dial(a: &mut End<'_>, b: &mut End<'_>, now: Instant) -> Option<Wire> {
+    let (from, _) = a.node.poll_dial(now)?;
+    let to = b.node.accept(0x1234_5678_9abc_def0, now)?;
+    a.node.handle_connected(from, 0x0fed_cba9_8765_4321, now);
+    Some(Wire { a: from, b: to })
+}
+
+fn carry(from: &mut End<'_>, out: Connection, to: &mut End<'_>, into: &mut Connection, most: usize) -> usize {
+    let bytes = from.node.poll_transmit(out);
+    let room = to.node.read_buffer(*into);
+    let len = bytes.len().min(room.len()).min(most);
+    if len == 0 {
+        return 0;
+    }
+    room[..len].copy_from_slice(&bytes[..len]);
+    to.node.handle_bytes(into, len);
+    from.node.handle_transmitted(out, len);
+    len
+}
+
+impl Wire {
+    /// Carries at most `most` bytes each way; how many it were.
+    pub(crate) fn step(&mut self, a: &mut End<'_>, b: &mut End<'_>, most: usize) -> usize {
+        let there = carry(a, self.a, b, &mut self.b, most);
+        let back = carry(b, self.b, a, &mut self.a, most);
+        // what one side has closed the other learns of, once it has read what came before
+        if !a.node.is_open(self.a) && a.node.poll_transmit(self.a).is_empty() {
+            b.node.handle_closed(self.b, None);
+        }
+        if !b.node.is_open(self.b) && b.node.poll_transmit(self.b).is_empty() {
+            a.node.handle_closed(self.a, None);
+        }
+        there + back
+    }
+
+    /// Carries until nothing moves, in pieces that `pieces` picks.
+    pub(crate) fn settle(&mut self, a: &mut End<'_>, b: &mut End<'_>, mut pieces: impl FnMut() -> usize) {
+        while self.step(a, b, pieces().max(1)) > 0 {}
+    }
+}
+
+/// Two nodes, `a@host` and `b@host`, that are connected.
+pub(crate) fn connected<'s>(one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Wire) {
+    let (mut a, mut b) = (End::hidden("a@host", one), End::hidden("b@host", other));
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(a.is_up() && b.is_up());
+    a.news();
+    b.news();
+    (a, b, wire)
+}
+
+pub(crate) fn at(seconds: u64) -> Instant {
+    Instant::default().after(Duration::from_secs(seconds))
+}
+
+/// Sends the integer to the mailbox `name` at the other node.
+pub(crate) fn send(from: &mut End<'_>, mailbox: Mailbox, name: &str, node: &str, value: i64) -> Result<(), beamless::Error> {
+    from.node.outbox(mailbox).unwrap().send((name, node), |t| t.int(value))
+}
+
+/// All integers that wait in a mailbox.
+pub(crate) fn integers(end: &mut End<'_>, mailbox: Mailbox) -> Vec<i64> {
+    let mut all = Vec::new();
+    while let Some((message, _)) = end.node.recv(mailbox) {
+        all.push(message.term().as_i64().unwrap());
+    }
+    all
+}
