@@ -1,8 +1,7 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
-#[cfg(feature = "std")]
-extern crate std;
+
 #[cfg(feature = "std")]
 mod driver;
 mod error;
@@ -11,19 +10,23 @@ mod proto;
 mod storage;
 mod time;
 mod wire;
+
 #[cfg(feature = "std")]
-pub use driver::*;
-pub use error::*;
-pub use node::*;
-pub use time::Instant;
-pub use wire::{
-    build::{TermWriter, encode},
-    ids::*,
-    term::*,
-    text::{Text, TextError, TextFault, parse_text},
+pub use driver::{Driver, DriverOptions, Epmd, EpmdSettings, Ready, epmd_names, listen_addresses};
+#[cfg(feature = "std")]
+pub use error::IoError;
+pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+pub use node::{
+    Address, Call, Config, Connection, Dropped, Event, Mailbox, Message, Node, NodeStorage, Outbox, Overflow, Peer, Receiver,
 };
+pub use time::Instant;
+pub use wire::build::{TermWriter, encode};
+pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
+pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
+pub use wire::text::{Text, TextError, TextFault, parse_text};
 
 /// EPMD without I/O, both sides: for a loop of your own. The driver brings its own sockets for it.
 pub mod epmd {
-    pub use crate::proto::{epmd_client::*, epmd_server::*};
+    pub use crate::proto::epmd_client::*;
+    pub use crate::proto::epmd_server::*;
 }
