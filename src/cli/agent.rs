@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
@@ -16,8 +17,9 @@ use signal_hook_mio::v1_0::Signals;
 use super::cookie::{self, Cookie};
 use super::{Run, USAGE, host, start_log};
 
-/// What the agent's memory is made for: connected nodes, mailboxes, and bytes of the largest message.
-type Storage = NodeStorage<16, 4, 16_384>;
+/// The agent's memory: for connected nodes, mailboxes, and bytes of the largest message. A static of zeros costs nothing until it
+/// is used.
+static STORAGE: Mutex<NodeStorage<16, 4, 16_384>> = Mutex::new(NodeStorage::new());
 
 const SIGNALS: Token = Token(0);
 /// How long closing may take.
@@ -83,7 +85,7 @@ fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: &Cookie) -> Result<(), Failure> {
-    let mut storage = Box::new(Storage::new());
+    let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);
     let echo = node.register("echo")?;
     // before anything is listened on: a name that cannot be connected to is the user's to change

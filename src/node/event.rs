@@ -63,7 +63,8 @@ pub enum Event {
         /// Why.
         why: Dropped,
     },
-    /// A full mailbox stops the reading from a node: everything that node sends waits until the mailbox is read.
+    /// For a second now a full mailbox has stopped the reading from a node: everything that node sends waits until the mailbox is
+    /// read. Told once for as long as the node is held up.
     Held {
         /// The node.
         node: NodeName,

@@ -2,7 +2,7 @@
 
 use super::links::serial;
 use super::memory::chunk_mut;
-use crate::error::{Full, Misuse};
+use crate::error::{Error, Full, Misuse};
 use crate::storage::ring::Ring;
 use crate::storage::slots::{Key, Slot, Slots};
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -31,17 +31,33 @@ pub(super) struct Inbox {
     pub(super) ring: Ring,
     pub(super) overflow: Overflow,
     pub(super) dropped: u64,
-    /// It was full and held up a peer, and has not been empty since.
+    /// It was full and holds up a peer, or did before it was last empty.
     pub(super) held: bool,
+}
+
+impl Inbox {
+    /// Adds a record, if there is room for it.
+    #[inline]
+    fn put(&mut self, memory: &mut [u8], from: &[u8], term: &[u8]) -> bool {
+        let Ok(from_len) = u16::try_from(from.len()) else { return false };
+        let len = SENDER_LEN.saturating_add(from.len()).saturating_add(term.len());
+        let Some(record) = self.ring.push(memory, len) else { return false };
+        if let Some((head, rest)) = record.split_first_chunk_mut::<SENDER_LEN>()
+            && let Some((sender, payload)) = rest.split_at_mut_checked(from.len())
+        {
+            *head = from_len.to_le_bytes();
+            sender.copy_from_slice(from);
+            payload.copy_from_slice(term);
+        }
+        true
+    }
 }
 
 /// What became of a message.
 pub(super) enum Delivery {
     Done,
-    /// No room; the first time since the mailbox was empty?
-    Held {
-        first: bool,
-    },
+    /// No room.
+    Held,
     Dropped,
 }
 
@@ -56,7 +72,7 @@ pub(super) struct Inboxes<'s> {
 const SENDER_LEN: usize = 2;
 
 impl Inboxes<'_> {
-    pub(super) fn register(&mut self, name: &str) -> Result<Key, crate::Error> {
+    pub(super) fn register(&mut self, name: &str) -> Result<Key, Error> {
         if self.find(Atom::from_str(name)).is_some() {
             return Err(Misuse::NameTaken.into());
         }
@@ -93,31 +109,34 @@ impl Inboxes<'_> {
     }
 
     /// Copies a message into its mailbox: the one copy it makes on its way.
-    #[inline]
     pub(super) fn deliver(&mut self, key: Key, from: &[u8], term: &[u8]) -> Delivery {
         let Some(inbox) = self.table.at_mut(key) else { return Delivery::Dropped };
-        let ring = chunk_mut(self.rings, self.stride, key.index);
-        let len = SENDER_LEN.saturating_add(from.len()).saturating_add(term.len());
-        let Ok(from_len) = u16::try_from(from.len()) else { return Delivery::Dropped };
+        let memory = chunk_mut(self.rings, self.stride, key.index);
         loop {
-            if let Some(record) = inbox.ring.push(ring, len) {
-                if let Some((head, rest)) = record.split_first_chunk_mut::<SENDER_LEN>()
-                    && let Some((sender, payload)) = rest.split_at_mut_checked(from.len())
-                {
-                    *head = from_len.to_le_bytes();
-                    sender.copy_from_slice(from);
-                    payload.copy_from_slice(term);
-                }
+            if inbox.put(memory, from, term) {
                 return Delivery::Done;
             }
             match inbox.overflow {
-                Overflow::Hold => return Delivery::Held { first: !core::mem::replace(&mut inbox.held, true) },
-                Overflow::DropOldest if inbox.ring.pop(ring).is_some() => inbox.dropped = inbox.dropped.saturating_add(1),
+                Overflow::Hold => {
+                    inbox.held = true;
+                    return Delivery::Held;
+                }
+                Overflow::DropOldest if inbox.ring.pop(memory).is_some() => inbox.dropped = inbox.dropped.saturating_add(1),
                 Overflow::DropOldest | Overflow::DropNewest => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
                     return Delivery::Dropped;
                 }
             }
+        }
+    }
+
+    /// Delivers a payload as it came. `false`: something about it wants a closer look, and nothing has happened.
+    #[inline]
+    pub(super) fn deliver_payload(&mut self, key: Key, from: &[u8], payload: &[u8]) -> bool {
+        let Some(inbox) = self.table.at_mut(key) else { return false };
+        match Term::parse(payload) {
+            Ok(term) => inbox.put(chunk_mut(self.rings, self.stride, key.index), from, term.as_bytes()),
+            Err(_) => false,
         }
     }
 

@@ -56,6 +56,9 @@ pub struct Node<'s> {
     first: u16,
 }
 
+/// How long a peer is held up before that is told.
+const HELD: Duration = Duration::from_secs(1);
+
 /// A handle on one connection, for whoever moves its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Connection {
@@ -382,8 +385,9 @@ impl Node<'_> {
             return Some(AT_ONCE);
         }
         let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
+        let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
         let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, setup].into_iter().flatten().min()
+        [beat, tell, setup].into_iter().flatten().min()
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
@@ -403,6 +407,7 @@ impl Node<'_> {
         if core::mem::take(&mut self.core.resume) {
             self.resume();
         }
+        self.tell_held(now);
     }
 }
 
@@ -438,6 +443,27 @@ impl Node<'_> {
         }
     }
 
+    /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
+    fn tell_held(&mut self, now: Instant) {
+        for (_, link) in self.core.links.table.tenants() {
+            let Some(stall) = link.stalled else {
+                link.tell = None;
+                continue;
+            };
+            match link.tell {
+                None => link.tell = Some(now.after(HELD)),
+                Some(at) if at <= now => {
+                    link.tell = Some(Instant::from_millis(u64::MAX));
+                    let full = if let Stall::Mailbox(inbox) = stall { self.core.inboxes.table.at(inbox) } else { None };
+                    if let Some(full) = full {
+                        self.core.events.push(Event::Held { node: link.name.clone(), mailbox: full.name.clone() });
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Takes whole frames off what was received until there are no more, or one has to wait.
     fn pump(&mut self, key: Key) {
         loop {
@@ -461,7 +487,17 @@ impl Node<'_> {
                     }
                     (Ok(Routed::Done), HEADER)
                 }
-                Frame::Whole(body) => (self.core.route(key, body), body.len().saturating_add(HEADER)),
+                Frame::Whole(body) => {
+                    let taken = body.len().saturating_add(HEADER);
+                    // the way of nearly every message
+                    if let Some((inbox, from, payload)) = link.recent.split(body)
+                        && self.core.inboxes.deliver_payload(inbox, from, payload)
+                    {
+                        link.received.consume(taken);
+                        continue;
+                    }
+                    (self.core.route(key, body), taken)
+                }
                 Frame::Oversized(head, len) => match ControlMessage::parse(head) {
                     Ok(message) => {
                         let size = u64::from(len).saturating_add(HEADER as u64);

@@ -39,14 +39,14 @@ impl Core<'_> {
     pub(super) fn route(&mut self, peer: Key, body: &[u8]) -> Result<Routed, Misbehaved> {
         let message = Message::parse(body)?;
         match message.control {
-            Control::Send { from, to } => Ok(self.send(peer, from.map_or(&[], Term::as_bytes), to, message.payload)),
+            Control::Send { from, to } => Ok(self.send(peer, body, from.map_or(&[], Term::as_bytes), to, message.payload)),
             _ => self.signal(peer, &message).map(|()| Routed::Done),
         }
     }
 
     /// Brings a message to its mailbox.
     #[inline]
-    fn send(&mut self, peer: Key, from: &[u8], to: To<'_>, payload: &[u8]) -> Routed {
+    fn send(&mut self, peer: Key, body: &[u8], from: &[u8], to: To<'_>, payload: &[u8]) -> Routed {
         let inbox = match to {
             To::Name(name) => self.inboxes.find(name),
             To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => self.inboxes.by_pid(pid),
@@ -59,14 +59,14 @@ impl Core<'_> {
         };
         let Some(inbox) = inbox else { return self.send_elsewhere(peer, to, term) };
         match self.inboxes.deliver(inbox, from, term.as_bytes()) {
-            Delivery::Done => Routed::Done,
-            Delivery::Dropped => self.drop(peer, to.into(), Dropped::MailboxFull),
-            Delivery::Held { first } => {
-                if first && let (Some(node), Some(full)) = (self.name(peer), self.inboxes.table.at(inbox)) {
-                    self.events.push(Event::Held { node, mailbox: full.name.clone() });
+            Delivery::Done => {
+                if let Some(link) = self.links.table.at_mut(peer) {
+                    link.recent.remember(body, from, payload, inbox);
                 }
-                Routed::Stalled(Stall::Mailbox(inbox))
+                Routed::Done
             }
+            Delivery::Dropped => self.drop(peer, to.into(), Dropped::MailboxFull),
+            Delivery::Held => Routed::Stalled(Stall::Mailbox(inbox)),
         }
     }
 
@@ -113,6 +113,13 @@ impl Core<'_> {
                 theirs(self, from)?;
                 if !self.lives(Process::Pid(to)) {
                     self.exit(peer, |reason| Control::Exit { from: to, to: from, reason });
+                }
+            }
+            Control::Unlink { id: 0, from, .. } => {
+                theirs(self, from)?;
+                // a peer that can say it with an id must
+                if self.links.table.at(peer).is_some_and(|link| link.flags.has(Flags::UNLINK_ID)) {
+                    return Err(Misbehaved::Control(message.op));
                 }
             }
             Control::Unlink { id, from, to } => {

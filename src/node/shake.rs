@@ -3,7 +3,7 @@
 use super::config::OwnName;
 use super::event::Event;
 use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
-use super::links::{Identity, Link};
+use super::links::{Identity, Link, Recent};
 use super::memory::chunk_mut;
 use super::{Connection, Node};
 use crate::error::{Misbehaved, Reason};
@@ -150,6 +150,8 @@ impl Node<'_> {
             received: Span::EMPTY,
             sending: Span::EMPTY,
             stalled: None,
+            tell: None,
+            recent: Recent::NONE,
             closing: false,
         };
         let Ok(key) = self.core.links.table.insert(link) else { return self.give_up(connection.key, Reason::Full) };

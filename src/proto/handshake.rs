@@ -268,7 +268,10 @@ impl Caller {
 
     fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
         let local = &context.local;
-        Challenge::put(out, local.flags, context.challenge, local.creation, local.name);
+        // a caller that is named expects to hear its own flag back, in place of the one for visible nodes
+        let named = local.flags.without(Flags::PUBLISHED).with(Flags::NAME_ME);
+        let flags = if self.asks_name() { named } else { local.flags };
+        Challenge::put(out, flags, context.challenge, local.creation, local.name);
         if self.old {
             return Ok(State::Complement(AwaitComplement { caller: self }));
         }

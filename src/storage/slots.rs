@@ -11,14 +11,40 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
     generation: u16,
-    tenant: Option<T>,
+    place: Place<T>,
+}
+
+/// As `Option`, but that nothing is a zero, whatever `T` is: a static full of empty places is then zeros, which take no room
+/// in a program's file, and none in memory until they are used.
+#[derive(Debug)]
+#[repr(u8)]
+enum Place<T> {
+    Free = 0,
+    Taken(T) = 1,
 }
 
 impl<T> Slot<T> {
-    pub(crate) const EMPTY: Self = Self { generation: 0, tenant: None };
+    pub(crate) const EMPTY: Self = Self { generation: 0, place: Place::Free };
 
+    #[inline]
     pub(crate) const fn tenant(&self) -> Option<&T> {
-        self.tenant.as_ref()
+        if let Place::Taken(tenant) = &self.place { Some(tenant) } else { None }
+    }
+
+    #[inline]
+    const fn tenant_mut(&mut self) -> Option<&mut T> {
+        if let Place::Taken(tenant) = &mut self.place { Some(tenant) } else { None }
+    }
+
+    /// Frees the place for another generation.
+    fn vacate(&mut self) -> Option<T> {
+        match core::mem::replace(&mut self.place, Place::Free) {
+            Place::Free => None,
+            Place::Taken(tenant) => {
+                self.generation = self.generation.wrapping_add(1);
+                Some(tenant)
+            }
+        }
     }
 }
 
@@ -46,10 +72,10 @@ pub(crate) trait Slots<T> {
 impl<T> Slots<T> for [Slot<T>] {
     fn insert(&mut self, tenant: T) -> Result<Key, T> {
         for (index, slot) in self.iter_mut().enumerate() {
-            if slot.tenant.is_none()
+            if slot.tenant().is_none()
                 && let Ok(index) = u16::try_from(index)
             {
-                slot.tenant = Some(tenant);
+                slot.place = Place::Taken(tenant);
                 return Ok(Key { index, generation: slot.generation });
             }
         }
@@ -59,39 +85,34 @@ impl<T> Slots<T> for [Slot<T>] {
     #[inline]
     fn at(&self, key: Key) -> Option<&T> {
         let slot = self.get(usize::from(key.index))?;
-        if slot.generation == key.generation { slot.tenant.as_ref() } else { None }
+        if slot.generation == key.generation { slot.tenant() } else { None }
     }
 
     #[inline]
     fn at_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.get_mut(usize::from(key.index))?;
-        if slot.generation == key.generation { slot.tenant.as_mut() } else { None }
+        if slot.generation == key.generation { slot.tenant_mut() } else { None }
     }
 
     fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.get_mut(usize::from(key.index))?;
-        if slot.generation != key.generation {
-            return None;
-        }
-        let tenant = slot.tenant.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        Some(tenant)
+        if slot.generation == key.generation { slot.vacate() } else { None }
     }
 
     fn has_room(&self) -> bool {
-        self.iter().any(|slot| slot.tenant.is_none())
+        self.iter().any(|slot| slot.tenant().is_none())
     }
 
     #[inline]
     fn key_at(&self, index: u16) -> Option<Key> {
-        let slot = self.get(usize::from(index)).filter(|slot| slot.tenant.is_some())?;
+        let slot = self.get(usize::from(index)).filter(|slot| slot.tenant().is_some())?;
         Some(Key { index, generation: slot.generation })
     }
 
     #[inline]
     fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
         self.iter().enumerate().find_map(|(index, slot)| {
-            if !slot.tenant.as_ref().is_some_and(&wanted) {
+            if !slot.tenant().is_some_and(&wanted) {
                 return None;
             }
             Some(Key { index: u16::try_from(index).ok()?, generation: slot.generation })
@@ -99,9 +120,8 @@ impl<T> Slots<T> for [Slot<T>] {
     }
 
     fn clear(&mut self) {
-        for slot in self.iter_mut().filter(|slot| slot.tenant.is_some()) {
-            slot.tenant = None;
-            slot.generation = slot.generation.wrapping_add(1);
+        for slot in self.iter_mut() {
+            slot.vacate();
         }
     }
 
@@ -111,7 +131,7 @@ impl<T> Slots<T> for [Slot<T>] {
     {
         self.iter_mut().enumerate().filter_map(|(index, slot)| {
             let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
-            Some((key, slot.tenant.as_mut()?))
+            Some((key, slot.tenant_mut()?))
         })
     }
 }

@@ -8,118 +8,152 @@ use crate::error::TermFault;
 
 /// Moves over one term and tells how many tuples, lists, maps and funs it met. `CHECK` refuses what is wrong; without
 /// it the bytes were checked before, and only their lengths matter.
+#[inline]
 pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    // Every message passes here twice: the position stays in registers, and what no message is full of has its own function.
+    let (end, result) = walk_from::<CHECK>(*r);
+    *r = end;
+    result
+}
+
+fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<u32, TermFault>) {
+    /// Leaves with the fault where the position is now.
+    macro_rules! get {
+        ($read:expr) => {
+            match $read {
+                Ok(value) => value,
+                Err(fault) => return (at, Err(TermFault::from(fault))),
+            }
+        };
+    }
     // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
     let mut due: u64 = 1;
     let mut containers: u32 = 0;
     while due > 0 {
         due = due.wrapping_sub(1);
-        let start = *r;
-        let more: u64 = match r.u8()? {
-            tag::SMALL_ATOM_UTF8 if !CHECK => {
-                r.bytes8()?;
-                continue;
-            }
-            tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
-                *r = start;
-                Atom::read::<CHECK>(r)?;
+        let start = at;
+        let more: u64 = match get!(at.u8()) {
+            tag::SMALL_ATOM_UTF8 => {
+                let text = get!(at.bytes8());
+                if CHECK {
+                    get!(Atom::check(text));
+                }
                 continue;
             }
             tag::SMALL_INTEGER => {
-                r.u8()?;
+                get!(at.u8());
                 continue;
             }
             tag::INTEGER => {
-                r.u32()?;
+                get!(at.u32());
                 continue;
             }
             tag::NEW_FLOAT => {
-                let bits = r.u64()?;
+                let bits = get!(at.u64());
                 if CHECK && !f64::from_bits(bits).is_finite() {
-                    return Err(TermFault::Float);
+                    return (at, Err(TermFault::Float));
                 }
                 continue;
             }
             tag::BINARY => {
-                r.bytes32()?;
+                get!(at.bytes32());
                 continue;
             }
             tag::NIL => continue,
             tag::STRING => {
-                r.bytes16()?;
+                get!(at.bytes16());
                 continue;
             }
-            tag::SMALL_TUPLE => r.u8()?.into(),
-            tag::LARGE_TUPLE => r.u32()?.into(),
-            tag::LIST => u64::from(r.u32()?).wrapping_add(1),
-            tag::MAP => u64::from(r.u32()?).wrapping_mul(2),
-            tag::NEW_PID | tag::PID => {
-                *r = start;
-                Pid::read::<CHECK>(r)?;
-                continue;
-            }
-            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
-                *r = start;
-                Reference::read::<CHECK>(r)?;
-                continue;
-            }
-            tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
-                *r = start;
-                Port::read::<CHECK>(r)?;
-                continue;
-            }
-            tag::SMALL_BIG => {
-                let len = r.u8()?;
-                r.u8()?;
-                r.bytes(len.into())?;
-                continue;
-            }
-            tag::LARGE_BIG => {
-                let len = r.len32()?;
-                r.u8()?;
-                r.bytes(len)?;
-                continue;
-            }
-            tag::BIT_BINARY => {
-                let len = r.len32()?;
-                let last = r.u8()?;
-                if CHECK && (last > 8 || (last == 0) != (len == 0)) {
-                    return Err(TermFault::Bits);
+            tag::SMALL_TUPLE => get!(at.u8()).into(),
+            tag::LARGE_TUPLE => get!(at.u32()).into(),
+            tag::LIST => u64::from(get!(at.u32())).wrapping_add(1),
+            tag::MAP => u64::from(get!(at.u32())).wrapping_mul(2),
+            _ => {
+                let (end, more) = rare::<CHECK>(start);
+                at = end;
+                match get!(more) {
+                    None => continue,
+                    Some(more) => more,
                 }
-                r.bytes(len)?;
-                continue;
             }
-            tag::FLOAT => {
-                let text = r.bytes(31)?;
-                if CHECK {
-                    old_float(text)?;
-                }
-                continue;
-            }
-            tag::NEW_FUN => fun::<CHECK>(r)?.1.into(),
-            tag::RECORD => u64::from(record::<CHECK>(r)?.1).wrapping_mul(2),
-            tag::EXPORT => {
-                export::<CHECK>(r)?;
-                continue;
-            }
-            tag::COMPRESSED => return Err(refuse(r, start, TermFault::Compressed)),
-            tag::LOCAL => return Err(refuse(r, start, TermFault::Local)),
-            other => return Err(refuse(r, start, TermFault::Tag(other))),
         };
         // what is due would outlast the bytes: no need to walk to their end to know
         due = due.saturating_add(more);
-        if CHECK && due > r.rest().len() as u64 {
-            return Err(TermFault::Truncated);
+        if CHECK && due > at.rest().len() as u64 {
+            return (at, Err(TermFault::Truncated));
         }
         containers = containers.saturating_add(1);
     }
-    Ok(containers)
+    (at, Ok(containers))
 }
 
-/// The fault stands at the tag, not behind it.
-fn refuse<'a>(r: &mut Reader<'a>, start: Reader<'a>, fault: TermFault) -> TermFault {
-    *r = start;
-    fault
+/// Moves over one term of those that messages are not full of, and tells how many terms there are in it if it can have any.
+#[inline(never)]
+fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64>, TermFault>) {
+    let result = rare_at::<CHECK>(&mut at);
+    (at, result)
+}
+
+#[inline]
+fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFault> {
+    let start = *r;
+    match r.u8()? {
+        tag::NEW_FUN => return Ok(Some(fun::<CHECK>(r)?.1.into())),
+        tag::RECORD => return Ok(Some(u64::from(record::<CHECK>(r)?.1).wrapping_mul(2))),
+        tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+            *r = start;
+            Atom::read::<CHECK>(r)?;
+        }
+        tag::NEW_PID | tag::PID => {
+            *r = start;
+            Pid::read::<CHECK>(r)?;
+        }
+        tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
+            *r = start;
+            Reference::read::<CHECK>(r)?;
+        }
+        tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
+            *r = start;
+            Port::read::<CHECK>(r)?;
+        }
+        tag::SMALL_BIG => {
+            let len = r.u8()?;
+            r.u8()?;
+            r.bytes(len.into())?;
+        }
+        tag::LARGE_BIG => {
+            let len = r.len32()?;
+            r.u8()?;
+            r.bytes(len)?;
+        }
+        tag::BIT_BINARY => {
+            let len = r.len32()?;
+            let last = r.u8()?;
+            if CHECK && (last > 8 || (last == 0) != (len == 0)) {
+                return Err(TermFault::Bits);
+            }
+            r.bytes(len)?;
+        }
+        tag::FLOAT => {
+            let text = r.bytes(31)?;
+            if CHECK {
+                old_float(text)?;
+            }
+        }
+        tag::EXPORT => {
+            export::<CHECK>(r)?;
+        }
+        unknown => {
+            // the fault stands at the tag, not behind it
+            *r = start;
+            return Err(match unknown {
+                tag::COMPRESSED => TermFault::Compressed,
+                tag::LOCAL => TermFault::Local,
+                other => TermFault::Tag(other),
+            });
+        }
+    }
+    Ok(None)
 }
 
 /// Whether checked bytes nest no deeper than `limit`; if not, what is left of them where they do.

@@ -59,6 +59,8 @@ pub(crate) mod op {
     pub(crate) const LINK: u8 = 1;
     pub(crate) const SEND: u8 = 2;
     pub(crate) const EXIT: u8 = 3;
+    /// Until OTP 23; `UNLINK_ID` took its place.
+    pub(crate) const UNLINK: u8 = 4;
     pub(crate) const REG_SEND: u8 = 6;
     pub(crate) const GROUP_LEADER: u8 = 7;
     pub(crate) const EXIT2: u8 = 8;
@@ -156,6 +158,10 @@ impl Flags {
         Self(self.0 & other.0)
     }
 
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -180,6 +186,7 @@ impl fmt::Display for OpName {
             op::LINK => "LINK",
             op::SEND => "SEND",
             op::EXIT => "EXIT",
+            op::UNLINK => "UNLINK",
             op::REG_SEND => "REG_SEND",
             op::GROUP_LEADER => "GROUP_LEADER",
             op::EXIT2 => "EXIT2",

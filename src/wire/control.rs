@@ -37,6 +37,7 @@ pub(crate) enum Control<'a> {
         from: Pid<'a>,
         to: Pid<'a>,
     },
+    /// From OTP 23 the id is 0, and no acknowledgement is expected.
     Unlink {
         id: u64,
         from: Pid<'a>,
@@ -250,6 +251,7 @@ impl<'a> Fields<'a> {
     fn rare(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
         match self.op {
             op::LINK if arity == 3 => Ok(Control::Link { from: self.pid()?, to: self.pid()? }),
+            op::UNLINK if arity == 3 => Ok(Control::Unlink { id: 0, from: self.pid()?, to: self.pid()? }),
             op::UNLINK_ID if arity == 4 => Ok(Control::Unlink { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
             op::UNLINK_ID_ACK if arity == 4 => Ok(Control::UnlinkAck { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
             op::EXIT | op::EXIT_TT | op::PAYLOAD_EXIT | op::PAYLOAD_EXIT_TT => {
@@ -389,6 +391,7 @@ impl Control<'_> {
         match *self {
             Self::Send { from, to } => put_send(out, from.and_then(Term::as_pid), to, false)?,
             Self::Link { from, to } => put_pids(out, op::LINK, None, from, to)?,
+            Self::Unlink { id: 0, from, to } => put_pids(out, op::UNLINK, None, from, to)?,
             Self::Unlink { id, from, to } => put_pids(out, op::UNLINK_ID, Some(id), from, to)?,
             Self::UnlinkAck { id, from, to } => put_pids(out, op::UNLINK_ID_ACK, Some(id), from, to)?,
             Self::Exit { from, to, reason } => put_exit(out, (op::EXIT, op::PAYLOAD_EXIT), from, to, reason)?,
@@ -521,10 +524,6 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for found in captured("control/*").iter().filter(|found| !found.bytes.is_empty()) {
             let (otp, name, bytes) = (found.otp, found.name, &found.bytes);
-            if bytes.get(5) == Some(&4) {
-                // UNLINK, which ended with OTP 23: a peer that offers UNLINK_ID does not get it
-                continue;
-            }
             let message = Message::parse(bytes).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
             seen.insert(message.op);
             if !message.payload.is_empty() {
@@ -543,7 +542,7 @@ mod tests {
             let either = altact || (message.op == op::ALIAS_SEND);
             assert!(buf[..len] == *head || (either && buf[..6] != head[..6]), "{otp} {name}");
         }
-        let all = [1, 2, 3, 6, 7, 8, 12, 13, 16, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37];
+        let all = [1, 2, 3, 4, 6, 7, 8, 12, 13, 16, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37];
         assert!(all.iter().all(|op| seen.contains(op)), "{seen:?}");
     }
 
@@ -584,8 +583,7 @@ mod tests {
                 &[112, 131, 104, 3, 97, 1, 106, 106],
                 Misbehaved::Term(crate::error::TermError { at: 7, fault: TermFault::Tag(106) }),
             ),
-            // UNLINK without an id ends the connection at a BEAM, too
-            (&[112, 131, 104, 3, 97, 4, 106, 106], Misbehaved::Control(4)),
+            (&[112, 131, 104, 4, 97, 4, 106, 106], Misbehaved::Control(4)),
             (&[112, 131, 104, 1, 97, 1], Misbehaved::Control(1)),
             (&[112, 131, 106, 0, 0, 0], Misbehaved::Control(0)),
         ] {

@@ -33,8 +33,17 @@ impl<'a> Atom<'a> {
     /// Takes an atom in any of its four forms off the reader; `CHECK` is left out for bytes checked before.
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        if r.peek() != Ok(tag::SMALL_ATOM_UTF8) {
+            return Self::read_rare::<CHECK>(r);
+        }
+        r.u8()?;
+        Self::utf8::<CHECK>(r.bytes8()?)
+    }
+
+    /// The forms that atoms rarely have.
+    #[inline(never)]
+    fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         match r.u8()? {
-            tag::SMALL_ATOM_UTF8 => Self::utf8::<CHECK>(r.bytes8()?),
             tag::ATOM_UTF8 => Self::utf8::<CHECK>(r.bytes16()?),
             tag::SMALL_ATOM => Ok(Self { bytes: r.bytes8()?, latin1: true }),
             tag::ATOM => {
@@ -50,15 +59,24 @@ impl<'a> Atom<'a> {
 
     #[inline]
     fn utf8<const CHECK: bool>(bytes: &'a [u8]) -> Result<Self, TermFault> {
-        if CHECK && !bytes.is_ascii() {
-            let text = core::str::from_utf8(bytes).map_err(|_| TermFault::Atom)?;
-            if text.chars().count() > Self::MAX_CHARS {
-                return Err(TermFault::Atom);
-            }
-        } else if CHECK && bytes.len() > Self::MAX_CHARS {
-            return Err(TermFault::Atom);
+        if CHECK {
+            Self::check(bytes)?;
         }
         Ok(Self { bytes, latin1: false })
+    }
+
+    /// Whether these bytes are an atom's text in UTF-8.
+    #[inline]
+    pub(crate) fn check(bytes: &[u8]) -> Result<(), TermFault> {
+        if is_short_ascii(bytes) { Ok(()) } else { Self::check_long(bytes) }
+    }
+
+    fn check_long(bytes: &[u8]) -> Result<(), TermFault> {
+        if bytes.is_ascii() {
+            return if bytes.len() > Self::MAX_CHARS { Err(TermFault::Atom) } else { Ok(()) };
+        }
+        let text = core::str::from_utf8(bytes).map_err(|_| TermFault::Atom)?;
+        if text.chars().count() > Self::MAX_CHARS { Err(TermFault::Atom) } else { Ok(()) }
     }
 
     /// Whether the first byte of `r` is an atom's tag.
@@ -78,6 +96,19 @@ impl<'a> Atom<'a> {
             if self.latin1 { (self.bytes, "") } else { (&[][..], core::str::from_utf8(self.bytes).unwrap_or("")) };
         latin1.iter().map(|&b| char::from(b)).chain(utf8.chars())
     }
+}
+
+/// Whether these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
+#[inline]
+fn is_short_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return bytes.len() <= 16 && (u64::from_ne_bytes(*head) | u64::from_ne_bytes(*tail)) & HIGH == 0;
+    }
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return (u32::from_ne_bytes(*head) | u32::from_ne_bytes(*tail)) & 0x8080_8080 == 0;
+    }
+    bytes.iter().all(u8::is_ascii)
 }
 
 impl PartialEq<str> for Atom<'_> {

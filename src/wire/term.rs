@@ -193,8 +193,7 @@ impl<'a> Term<'a> {
     #[inline]
     pub(crate) fn next(r: &mut Reader<'a>) -> Option<Self> {
         let start = *r;
-        walk::<false>(r).ok()?;
-        Some(Self { bytes: start.up_to(r) })
+        if r.skip_leaf() || skip(r) { Some(Self { bytes: start.up_to(r) }) } else { None }
     }
 
     /// A term that was checked before and stored.
@@ -271,7 +270,17 @@ impl<'a> Term<'a> {
     }
 
     /// The integer, if it is one that fits.
+    #[inline]
     pub fn as_i64(self) -> Option<i64> {
+        let mut r = Reader::new(self.bytes);
+        match r.u8().ok()? {
+            tag::SMALL_INTEGER => r.u8().ok().map(i64::from),
+            tag::INTEGER => r.u32().ok().map(|value| i64::from(value.cast_signed())),
+            _ => self.as_big_i64(),
+        }
+    }
+
+    fn as_big_i64(self) -> Option<i64> {
         match self.value() {
             Value::Integer(value) => Some(value),
             _ => None,
@@ -291,11 +300,13 @@ impl<'a> Term<'a> {
 
     /// The number: a float, or an integer of 64 bits as the nearest float.
     #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
+    #[inline]
     pub fn as_f64(self) -> Option<f64> {
-        match self.value() {
-            Value::Float(value) => Some(value),
-            Value::Integer(value) => Some(value as f64),
-            _ => None,
+        let mut r = Reader::new(self.bytes);
+        match r.u8().ok()? {
+            tag::NEW_FLOAT => r.u64().ok().map(f64::from_bits),
+            tag::FLOAT => old_float(r.rest()).ok(),
+            _ => self.as_i64().map(|value| value as f64),
         }
     }
 
@@ -306,8 +317,13 @@ impl<'a> Term<'a> {
     }
 
     /// Whether it is this atom.
+    #[inline]
     pub fn is_atom(self, text: &str) -> bool {
-        self.as_atom().is_some_and(|atom| atom == text)
+        match self.bytes.split_first_chunk::<2>() {
+            // nearly every atom; its length is the term's, so its text is all of the rest
+            Some(([tag::SMALL_ATOM_UTF8, _], rest)) => rest == text.as_bytes(),
+            _ => self.as_atom().is_some_and(|atom| atom == text),
+        }
     }
 
     /// The boolean, if it is the atom `true` or `false`.
@@ -323,9 +339,15 @@ impl<'a> Term<'a> {
     }
 
     /// The binary, if it is one.
+    #[inline]
     pub fn as_binary(self) -> Option<&'a [u8]> {
-        match self.value() {
-            Value::Binary(bytes) => Some(bytes),
+        let mut r = Reader::new(self.bytes);
+        match r.u8().ok()? {
+            tag::BINARY => r.bytes32().ok(),
+            tag::BIT_BINARY => match self.value() {
+                Value::Binary(bytes) => Some(bytes),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -386,6 +408,7 @@ impl<'a> Term<'a> {
     }
 
     /// The value a map has under this atom.
+    #[inline]
     pub fn get(self, key: &str) -> Option<Term<'a>> {
         self.as_map()?.find(|(k, _)| k.is_atom(key)).map(|(_, value)| value)
     }
@@ -521,6 +544,12 @@ impl<'a> Iterator for List<'a> {
         self.open_tail();
         term
     }
+}
+
+/// Out of line, so that what most terms are takes no more than it needs.
+#[inline(never)]
+fn skip(r: &mut Reader<'_>) -> bool {
+    walk::<false>(r).is_ok()
 }
 
 fn fault_at(all: &[u8], rest: &[u8], fault: TermFault) -> TermError {

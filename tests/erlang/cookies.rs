@@ -23,7 +23,7 @@ fn an_erlang_with_a_wrong_cookie_is_rejected_by_name() {
     assert_eq!(demo.log.count(&["node up", "stranger"]), 0);
     assert_eq!(good.eval("gen_server:call({echo, N}, undisturbed)"), "undisturbed");
 
-    stranger.eval(&format!("erlang:set_cookie('{}')", world.cookie));
+    stranger.eval(&format!("erlang:set_cookie(node(), '{}')", world.cookie));
     assert_eq!(stranger.eval("net_kernel:connect_node(N)"), "true");
     assert_eq!(stranger.eval("gen_server:call({echo, N}, let_in)"), "let_in");
     demo.wait(&["node up", "stranger"]);
@@ -44,7 +44,7 @@ fn an_erlang_that_refuses_our_cookie_is_named() {
     assert_eq!(demo.log.count(&["node up"]), 0);
     until("the refused connection to be closed", || (demo.connections(world.epmd_port) == 0).then_some(()));
 
-    erl.eval(&format!("N = {}, erlang:set_cookie('{}')", demo.atom(), world.cookie));
+    erl.eval(&format!("N = {}, erlang:set_cookie(node(), '{}')", demo.atom(), world.cookie));
     erl.eval_until("net_kernel:connect_node(N)", "true");
     assert_eq!(erl.eval("gen_server:call({echo, N}, let_in)"), "let_in");
     demo.wait(&["node up", &erl.node]);

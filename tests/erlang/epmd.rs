@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -403,4 +404,21 @@ fn the_port_of_the_environment_is_used() {
     let _other = elsewhere.agent(&["--sname", "other"]);
     world.wait_for_names(&["demo"]);
     elsewhere.wait_for_names(&["other"]);
+}
+
+/// `ERL_EPMD_ADDRESS` names the addresses that EPMD is served on, besides loopback; without it, all.
+#[test]
+fn the_addresses_of_the_environment_are_used() {
+    for (given, elsewhere) in [(None, true), (Some("127.0.0.2"), false), (Some("127.0.0.2, 127.0.0.3"), true)] {
+        let world = World::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        command.args(["run", "--name", "demo@127.0.0.1"]);
+        given.map(|addresses| command.env("ERL_EPMD_ADDRESS", addresses));
+        let mut demo = world.launch_as(command);
+        demo.wait_until_up();
+        assert!(TcpStream::connect(("127.0.0.1", world.epmd_port)).is_ok(), "{given:?}");
+        assert!(TcpStream::connect(("127.0.0.2", world.epmd_port)).is_ok(), "{given:?}");
+        assert_eq!(TcpStream::connect(("127.0.0.3", world.epmd_port)).is_ok(), elsewhere, "{given:?}");
+        assert!(TcpStream::connect(("::1", world.epmd_port)).is_ok(), "{given:?}");
+    }
 }

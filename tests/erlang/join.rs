@@ -3,6 +3,15 @@
 use crate::support::{World, demo_and_erl, until};
 
 #[test]
+fn the_agent_is_up_within_a_second() {
+    let world = World::new();
+    let begin = std::time::Instant::now();
+    let demo = world.agent(&["--sname", "demo"]);
+    assert!(begin.elapsed().as_secs() < 1, "it took {:?}", begin.elapsed());
+    demo.wait(&["up as demo@", "epmd embedded", "cookie from", ".erlang.cookie"]);
+}
+
+#[test]
 fn ping_is_answered_with_pong() {
     let (_world, demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("net_adm:ping(N)"), "pong");

@@ -66,8 +66,8 @@ fn noise_is_shown_the_door() {
     noises.push(longer_than_the_packet);
     for noise in noises {
         let mut stream = connect(&demo);
-        stream.write_all(&noise).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // It may have been shown the door before the last word.
+        let _ = stream.write_all(&noise).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
         let answer = read_to_the_end(stream);
         assert!(!answer.windows(3).any(|w| w == b"sok"), "{} was taken for a node", hex(&noise));
     }

@@ -110,7 +110,9 @@ impl World {
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
         for name in ["XDG_CONFIG_HOME", "ERL_EPMD_ADDRESS", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ERL_LIBS", "RUST_LOG"] {
-            command.env_remove(name);
+            if !command.get_envs().any(|(given, _)| given == name) {
+                command.env_remove(name);
+            }
         }
         command.current_dir(&self.home).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
