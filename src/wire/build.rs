@@ -66,11 +66,10 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     pub fn int(&mut self, value: i64) -> Result<(), Misuse> {
         self.part(0)?;
         if let Ok(small) = u8::try_from(value) {
-            self.out.u8(tag::SMALL_INTEGER);
-            self.out.u8(small);
+            self.out.array([tag::SMALL_INTEGER, small]);
         } else if let Ok(int) = i32::try_from(value) {
-            self.out.u8(tag::INTEGER);
-            self.out.u32(int.cast_unsigned());
+            let [a, b, c, d] = int.to_be_bytes();
+            self.out.array([tag::INTEGER, a, b, c, d]);
         } else {
             self.magnitude(value < 0, &value.unsigned_abs().to_le_bytes())?;
         }
@@ -125,8 +124,8 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         if !value.is_finite() {
             return Err(Misuse::NotFinite);
         }
-        self.out.u8(tag::NEW_FLOAT);
-        self.out.u64(value.to_bits());
+        let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+        self.out.array([tag::NEW_FLOAT, a, b, c, d, e, f, g, h]);
         Ok(())
     }
 
@@ -148,8 +147,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         let count = length(elements)?;
         self.part(count.into())?;
         if let Ok(small) = u8::try_from(count) {
-            self.out.u8(tag::SMALL_TUPLE);
-            self.out.u8(small);
+            self.out.array([tag::SMALL_TUPLE, small]);
         } else {
             self.out.u8(tag::LARGE_TUPLE);
             self.out.u32(count);
@@ -164,8 +162,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         self.part(u64::from(count).wrapping_add(1))?;
         // A list of none is its tail alone.
         if count > 0 {
-            self.out.u8(tag::LIST);
-            self.out.u32(count);
+            self.out.array(tagged(tag::LIST, count));
         }
         Ok(())
     }
@@ -202,8 +199,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     #[inline]
     pub fn binary(&mut self, bytes: &[u8]) -> Result<(), Misuse> {
         self.part(0)?;
-        self.out.u8(tag::BINARY);
-        self.out.u32(length(bytes.len())?);
+        self.out.array(tagged(tag::BINARY, length(bytes.len())?));
         self.out.bytes(bytes);
         Ok(())
     }
@@ -237,8 +233,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     pub fn map(&mut self, pairs: usize) -> Result<(), Misuse> {
         let count = length(pairs)?;
         self.part(u64::from(count).wrapping_mul(2))?;
-        self.out.u8(tag::MAP);
-        self.out.u32(count);
+        self.out.array(tagged(tag::MAP, count));
         Ok(())
     }
 
@@ -306,6 +301,13 @@ where
     Ok(buf.get(..len).unwrap_or(&[]))
 }
 
+/// A tag and a length of 32 bits.
+#[inline]
+fn tagged(tag: u8, len: u32) -> [u8; 5] {
+    let [a, b, c, d] = len.to_be_bytes();
+    [tag, a, b, c, d]
+}
+
 fn length(len: usize) -> Result<u32, Misuse> {
     u32::try_from(len).map_err(|_| Misuse::TooLong)
 }
@@ -313,16 +315,23 @@ fn length(len: usize) -> Result<u32, Misuse> {
 /// An atom in the form every peer since OTP 20 reads.
 #[inline]
 pub(crate) fn put_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
-    if let Ok(len) = u8::try_from(text.len()) {
-        out.u8(tag::SMALL_ATOM_UTF8);
-        out.u8(len);
-    } else {
-        if text.chars().count() > Atom::MAX_CHARS {
-            return Err(Misuse::AtomTooLong);
+    match u8::try_from(text.len()) {
+        Ok(len) => {
+            out.array([tag::SMALL_ATOM_UTF8, len]);
+            out.bytes(text.as_bytes());
+            Ok(())
         }
-        out.u8(tag::ATOM_UTF8);
-        out.u16(u16::try_from(text.len()).map_err(|_| Misuse::AtomTooLong)?);
+        Err(_) => put_long_atom(out, text),
     }
+}
+
+#[cold]
+fn put_long_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
+    if text.chars().count() > Atom::MAX_CHARS {
+        return Err(Misuse::AtomTooLong);
+    }
+    out.u8(tag::ATOM_UTF8);
+    out.u16(u16::try_from(text.len()).map_err(|_| Misuse::AtomTooLong)?);
     out.bytes(text.as_bytes());
     Ok(())
 }
@@ -330,9 +339,19 @@ pub(crate) fn put_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
 /// A received atom again, in UTF-8 whatever it came in.
 #[inline]
 pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
-    if let Some(text) = atom.as_str() {
-        return put_atom(out, text);
+    if let Some(bytes) = atom.utf8_bytes()
+        && let Ok(len) = u8::try_from(bytes.len())
+    {
+        out.array([tag::SMALL_ATOM_UTF8, len]);
+        out.bytes(bytes);
+        return Ok(());
     }
+    put_rare_atom(out, atom)
+}
+
+/// A long atom, or one in Latin-1.
+#[cold]
+fn put_rare_atom(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
     out.u8(tag::ATOM_UTF8);
     let at = out.len();
     out.u16(0);
@@ -347,9 +366,9 @@ pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Mi
 pub(crate) fn put_pid(out: &mut Writer<'_>, pid: Pid<'_>) -> Result<(), Misuse> {
     out.u8(tag::NEW_PID);
     put_atom_of(out, pid.node)?;
-    out.u32(pid.id);
-    out.u32(pid.serial);
-    out.u32(pid.creation);
+    let ([a, b, c, d], [e, f, g, h]) = (pid.id.to_be_bytes(), pid.serial.to_be_bytes());
+    let [i, j, k, l] = pid.creation.to_be_bytes();
+    out.array([a, b, c, d, e, f, g, h, i, j, k, l]);
     Ok(())
 }
 

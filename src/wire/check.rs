@@ -9,14 +9,14 @@ use crate::error::TermFault;
 /// Moves over one term and tells how many tuples, lists, maps and funs it met. `CHECK` refuses what is wrong; without
 /// it the bytes were checked before, and only their lengths matter.
 #[inline]
-pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<usize, TermFault> {
     // Every message passes here twice: the position stays in registers, and what no message is full of has its own function.
     let (end, result) = walk_from::<CHECK>(*r);
     *r = end;
     result
 }
 
-fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<u32, TermFault>) {
+fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<usize, TermFault>) {
     /// Leaves with the fault where the position is now.
     macro_rules! get {
         ($read:expr) => {
@@ -28,7 +28,7 @@ fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<u32, 
     }
     // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
     let mut due: u64 = 1;
-    let mut containers: u32 = 0;
+    let mut containers: usize = 0;
     while due > 0 {
         due = due.wrapping_sub(1);
         let start = at;
@@ -78,11 +78,12 @@ fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<u32, 
             }
         };
         // what is due would outlast the bytes: no need to walk to their end to know
-        due = due.saturating_add(more);
+        due = due.wrapping_add(more);
         if CHECK && due > at.rest().len() as u64 {
             return (at, Err(TermFault::Truncated));
         }
-        containers = containers.saturating_add(1);
+        // each takes two bytes, so neither count can come round
+        containers = containers.wrapping_add(1);
     }
     (at, Ok(containers))
 }

@@ -360,7 +360,7 @@ impl<'a> Fields<'a> {
 /// Writes a control tuple's head.
 #[inline]
 fn open(out: &mut Writer<'_>, arity: u8, op: u8) {
-    out.bytes(&[PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
+    out.array([PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
 }
 
 #[inline]

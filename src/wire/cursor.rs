@@ -176,8 +176,9 @@ impl<'a> Writer<'a> {
         self.at = end;
     }
 
+    /// Several bytes at once, which takes no longer than one.
     #[inline]
-    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+    pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
         if let Some(room) = self.buf.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
             *room = bytes;
         }

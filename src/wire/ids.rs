@@ -85,6 +85,12 @@ impl<'a> Atom<'a> {
         matches!(r.peek(), Ok(tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM))
     }
 
+    /// The bytes, when they are UTF-8, which was checked when they were received.
+    #[inline]
+    pub(crate) fn utf8_bytes(self) -> Option<&'a [u8]> {
+        if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
+    }
+
     /// The text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
     pub fn as_str(self) -> Option<&'a str> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }

@@ -124,20 +124,23 @@ pub struct Record<'a> {
     pub name: Atom<'a>,
     /// Whether other modules may look into it.
     pub exported: bool,
-    names: Elements<'a>,
+    count: u32,
+    /// All the names, then all the values.
+    r: Reader<'a>,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(module: Atom<'a>, name: Atom<'a>, exported: bool, fields: u32, r: Reader<'a>) -> Self {
-        Self { module, name, exported, names: Elements { r, left: fields } }
+    pub(super) fn new(module: Atom<'a>, name: Atom<'a>, exported: bool, count: u32, r: Reader<'a>) -> Self {
+        Self { module, name, exported, count, r }
     }
 
     /// The fields and their values, in the order of the definition.
     pub fn fields(self) -> impl Iterator<Item = (Term<'a>, Term<'a>)> {
-        let mut values = self.names;
-        while values.next().is_some() {}
-        values.left = self.names.left;
-        self.names.zip(values)
+        let (mut names, mut values) = (self.r, self.r);
+        for _ in 0..self.count {
+            Term::next(&mut values);
+        }
+        (0..self.count).map_while(move |_| Some((Term::next(&mut names)?, Term::next(&mut values)?)))
     }
 }
 
@@ -174,7 +177,7 @@ impl<'a> Term<'a> {
         let start = r;
         let depth = limits.depth.min(Limits::MAX_DEPTH);
         let containers = walk::<true>(&mut r).map_err(|fault| fault_at(bytes, r.rest(), fault))?;
-        if containers > u32::from(depth) {
+        if containers > usize::from(depth) {
             check_depth(start.up_to(&r), depth).map_err(|rest| fault_at(bytes, rest, TermFault::TooDeep))?;
         }
         Ok((Self { bytes: start.up_to(&r) }, r.rest()))
@@ -183,7 +186,7 @@ impl<'a> Term<'a> {
     /// The next term of bytes that were not checked yet, without a version byte.
     pub(crate) fn check(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let start = *r;
-        if walk::<true>(r)? > u32::from(Limits::MAX_DEPTH) && check_depth(start.up_to(r), Limits::MAX_DEPTH).is_err() {
+        if walk::<true>(r)? > usize::from(Limits::MAX_DEPTH) && check_depth(start.up_to(r), Limits::MAX_DEPTH).is_err() {
             return Err(TermFault::TooDeep);
         }
         Ok(Self { bytes: start.up_to(r) })
@@ -428,6 +431,7 @@ impl<'a> Term<'a> {
 /// The elements of a tuple, in order.
 #[derive(Debug, Clone, Copy)]
 pub struct Elements<'a> {
+    /// Behind the last element there is nothing.
     r: Reader<'a>,
     left: u32,
 }
@@ -438,7 +442,7 @@ impl<'a> Iterator for Elements<'a> {
     #[inline]
     fn next(&mut self) -> Option<Term<'a>> {
         self.left = self.left.checked_sub(1)?;
-        Term::next(&mut self.r)
+        if self.left == 0 { Some(Term { bytes: self.r.rest() }) } else { Term::next(&mut self.r) }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -451,6 +455,7 @@ impl ExactSizeIterator for Elements<'_> {}
 /// The pairs of a map, in the order the sender wrote them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs<'a> {
+    /// Behind the last value there is nothing.
     r: Reader<'a>,
     left: u32,
 }
@@ -461,7 +466,8 @@ impl<'a> Iterator for Pairs<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        Some((Term::next(&mut self.r)?, Term::next(&mut self.r)?))
+        let key = Term::next(&mut self.r)?;
+        if self.left == 0 { Some((key, Term { bytes: self.r.rest() })) } else { Some((key, Term::next(&mut self.r)?)) }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -571,4 +577,105 @@ fn big<'a>(len: usize, r: &mut Reader<'a>) -> Result<Value<'a>, TermFault> {
         }
     }
     Ok(Value::Big(Big { negative, magnitude }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::captured::{captured, damaged};
+
+    #[test]
+    fn every_captured_term_is_read_and_two_kinds_are_refused() {
+        for found in captured("term/*") {
+            match Term::parse(&found.bytes) {
+                Ok(term) => assert_eq!([&[131], term.as_bytes()].concat(), found.bytes),
+                Err(TermError { at: 1, fault: TermFault::Compressed }) => assert!(found.name.starts_with("term/compressed")),
+                Err(TermError { at: 1, fault: TermFault::Local }) => assert!(found.name.starts_with("term/local")),
+                Err(e) => panic!("{} of OTP {}: {e}", found.name, found.otp),
+            }
+        }
+    }
+
+    /// Looks at everything that can be looked at.
+    fn visit(term: Term<'_>) -> usize {
+        match term.value() {
+            Value::Tuple(elements) => elements.map(visit).sum(),
+            Value::List(list) => list.map(visit).sum::<usize>() + list.tail().map_or(0, visit),
+            Value::Map(pairs) => pairs.map(|(key, value)| visit(key) + visit(value)).sum(),
+            Value::Record(record) => record.fields().map(|(name, value)| visit(name) + visit(value)).sum(),
+            _ => 1,
+        }
+    }
+
+    struct Nowhere;
+
+    impl core::fmt::Write for Nowhere {
+        fn write_str(&mut self, _: &str) -> core::fmt::Result {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn damage_is_refused_or_read() {
+        damaged("term/*", |bytes| {
+            if let Ok(term) = Term::parse(bytes) {
+                assert!(visit(term) <= bytes.len());
+                core::fmt::write(&mut Nowhere, format_args!("{term}")).unwrap();
+            }
+        });
+    }
+
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut bytes = vec![131];
+        (0..levels).for_each(|_| bytes.extend([104, 1]));
+        bytes.push(106);
+        bytes
+    }
+
+    #[test]
+    fn depth_and_length_have_limits() {
+        assert!(Term::parse(&nested(256)).is_ok());
+        let too_deep = Term::parse(&nested(257)).unwrap_err();
+        assert_eq!(too_deep, TermError { at: 513, fault: TermFault::TooDeep });
+        assert!(Term::parse(&nested(1_000_000)).is_err());
+        let limits = Limits { depth: 3, bytes: 100 };
+        assert!(Term::parse_within(&nested(3), limits).is_ok() && Term::parse_within(&nested(4), limits).is_err());
+        assert_eq!(Term::parse_within(&[131; 101], limits).unwrap_err().fault, TermFault::TooLong);
+        // wide is not deep: a tuple of a thousand tuples, and a list that goes on in its tail a thousand times
+        let wide = [&[131, 105, 0, 0, 3, 232][..], &[104, 1, 106].repeat(1000)].concat();
+        assert!(Term::parse(&wide).is_ok());
+        let long = [&[131][..], &[108, 0, 0, 0, 1, 97, 1].repeat(1000), &[106]].concat();
+        assert_eq!(Term::parse(&long).unwrap().as_list().unwrap().count(), 1000);
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused_at_once() {
+        for bytes in [
+            &[131, 105, 255, 255, 255, 255][..],
+            &[131, 108, 255, 255, 255, 255, 106],
+            &[131, 116, 255, 255, 255, 255, 106],
+            &[131, 109, 255, 255, 255, 255, 1],
+            &[131, 111, 255, 255, 255, 255, 0],
+            &[131, 67, 255, 255, 255, 255, 0, 119, 0, 119, 0],
+        ] {
+            assert_eq!(Term::parse(bytes).unwrap_err().fault, TermFault::Truncated, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn views() {
+        let list = Term::parse(&[131, 108, 0, 0, 0, 2, 97, 1, 97, 2, 97, 3]).unwrap().as_list().unwrap();
+        assert_eq!(list.map(|term| term.as_i64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(list.tail().and_then(Term::as_i64), Some(3));
+        let string = Term::parse(&[131, 107, 0, 2, 104, 105]).unwrap().as_list().unwrap();
+        assert!(string.map(|term| term.as_i64().unwrap()).eq([104, 105]) && string.tail().is_none());
+        let map = Term::parse(&[131, 116, 0, 0, 0, 1, 119, 1, b'k', 98, 255, 255, 255, 255]).unwrap();
+        assert_eq!((map.get("k").and_then(Term::as_i64), map.get("x").is_none()), (Some(-1), true));
+        let old_atom = Term::parse(&[131, 100, 0, 2, b'o', b'k']).unwrap();
+        assert!(old_atom.is_atom("ok") && !old_atom.is_atom("no"));
+        let minus_big = Term::parse(&[131, 110, 9, 1, 0, 0, 0, 0, 0, 0, 0, 128, 0]).unwrap();
+        assert_eq!((minus_big.as_i64(), minus_big.as_u64()), (Some(i64::MIN), None));
+        let empty_with_tail = Term::parse(&[131, 108, 0, 0, 0, 0, 97, 1]).unwrap();
+        assert!(matches!(empty_with_tail.value(), Value::Integer(1)));
+    }
 }
