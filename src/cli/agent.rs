@@ -92,12 +92,18 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
     let mut peers = Vec::new();
     for name in &options.connect {
         let name = with_host(name, &node);
-        node.connect(&name).map_err(|e| usage(format!("--connect {name}: {e}")))?;
-        peers.push(Wanted::new(name));
+        let mut peer = Wanted::new(name);
+        match node.connect(&peer.name) {
+            Ok(()) => {}
+            // more than can be tried at once
+            Err(Error::Full(_)) => peer.later(),
+            Err(e) => return Err(usage(format!("--connect {}: {e}", peer.name))),
+        }
+        peers.push(peer);
     }
     let epmd = driver.epmd;
-    let mut driver = Driver::new(driver, &mut node)?;
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
+    let mut driver = Driver::new(driver, &mut node)?;
     driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
     let mut agent = Agent { echo, peers, cookie, announced: false };
     if cookie.made {
@@ -191,6 +197,8 @@ impl Agent<'_> {
                     *peer = Wanted::new(core::mem::take(&mut peer.name));
                 }
             }
+            // one of them may have gone down meanwhile; asking for one that is up does nothing
+            Event::Missed(_) => self.peers.iter_mut().filter(|peer| peer.at.is_none()).for_each(Wanted::later),
             Event::NodeDown { node, .. } => {
                 if let Some(peer) = self.wanted(node.as_str()) {
                     peer.later();

@@ -80,13 +80,17 @@ fn make(path: PathBuf) -> Result<Cookie, String> {
     let failed =
         |e: io::Error| format!("cannot make the cookie file {}: {e}; name another with --cookie-file FILE", path.display());
     let value = letters().map_err(|e| format!("cannot make a cookie: {e}"))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(failed)?;
-    if let Err(e) = file.write_all(value.as_bytes()) {
-        // half a cookie would be taken for a whole one
-        let _ = fs::remove_file(&path);
-        return Err(failed(e));
+    // Made whole under another name: nobody reads half a cookie, and of several that start at once one is first.
+    let draft = path.with_extension(format!("cookie.{}", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    let write = || OpenOptions::new().write(true).create_new(true).mode(0o400).open(&draft)?.write_all(value.as_bytes());
+    let linked = write().and_then(|()| fs::hard_link(&draft, &path));
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Ok(()) => Ok(Cookie { value, path, made: true }),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.exists() => read(path),
+        Err(e) => Err(failed(e)),
     }
-    Ok(Cookie { value, path, made: true })
 }
 
 /// Random letters, each as likely as every other.

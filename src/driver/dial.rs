@@ -2,18 +2,27 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::hosts::Addresses;
+use super::hosts::{Addresses, Resolver, literal};
 use crate::error::{NetworkFault, Reason};
+use crate::node::Connection;
 use crate::proto::epmd_client::Lookup;
+use crate::time::Instant;
 use crate::wire::ids::NodeName;
+
+/// How long one address is tried before the next is, if there is another.
+const EACH: Duration = Duration::from_secs(2);
 
 /// What a dial waits for.
 enum Stage {
-    Addresses,
+    /// The host's addresses, which have been asked for or are to be.
+    Addresses {
+        asked: bool,
+    },
     Epmd(TcpStream, Lookup),
     Node(TcpStream),
 }
@@ -24,8 +33,9 @@ pub(super) struct Dial {
     /// The port of EPMD, on every host.
     epmd: u16,
     addresses: Addresses,
-    /// Which of them is tried.
+    /// Which of them is tried, and until when if there is another.
     current: usize,
+    until: Instant,
     stage: Stage,
 }
 
@@ -38,24 +48,62 @@ pub(super) enum Dialed {
 
 impl Dial {
     pub(super) fn new(peer: NodeName, epmd: u16) -> Self {
-        Self { peer, epmd, addresses: Addresses::new(), current: 0, stage: Stage::Addresses }
+        Self {
+            peer,
+            epmd,
+            addresses: Addresses::new(),
+            current: 0,
+            until: Instant::default(),
+            stage: Stage::Addresses { asked: false },
+        }
+    }
+
+    /// Asks for the host's addresses, unless that is done or the host is one: then it goes on at once.
+    pub(super) fn begin(&mut self, connection: Connection, resolver: &mut Resolver, at: &At<'_>) -> Dialed {
+        if !matches!(self.stage, Stage::Addresses { asked: false }) {
+            return Dialed::Waiting;
+        }
+        if let Some(address) = literal(self.peer.host()) {
+            self.stage = Stage::Addresses { asked: true };
+            return self.resolved(core::iter::once(address).collect(), at);
+        }
+        self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
+        Dialed::Waiting
     }
 
     /// The host is known now.
-    pub(super) fn resolved(&mut self, addresses: Addresses, registry: &Registry, token: Token) -> Dialed {
+    pub(super) fn resolved(&mut self, addresses: Addresses, at: &At<'_>) -> Dialed {
+        if !matches!(self.stage, Stage::Addresses { asked: true }) {
+            return Dialed::Waiting;
+        }
         if addresses.is_empty() {
             return Dialed::Failed(NetworkFault::UnknownHost);
         }
         self.addresses = addresses;
-        self.ask_epmd(registry, token, NetworkFault::NoEpmd)
+        self.ask_epmd(NetworkFault::NoEpmd, at)
+    }
+
+    /// When the next address is to be tried.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let another = self.current.saturating_add(1) < self.addresses.len();
+        (another && !matches!(self.stage, Stage::Addresses { .. })).then_some(self.until)
+    }
+
+    /// Tries the next address if this one has had its time.
+    pub(super) fn handle_timeout(&mut self, at: &At<'_>) -> Dialed {
+        match self.poll_timeout() {
+            Some(until) if until <= at.now => self.next_address(NetworkFault::TimedOut, at),
+            _ => Dialed::Waiting,
+        }
     }
 
     /// Connects to the EPMD of the next address; when none is left, the fault of the last one is the dial's.
-    fn ask_epmd(&mut self, registry: &Registry, token: Token, last: NetworkFault) -> Dialed {
+    fn ask_epmd(&mut self, last: NetworkFault, at: &At<'_>) -> Dialed {
         let mut fault = last;
+        self.until = at.now.after(EACH);
         while let Some(address) = self.addresses.get(self.current) {
             let Ok(lookup) = Lookup::new(self.peer.alive()) else { return Dialed::Failed(NetworkFault::NoSuchName) };
-            match connect(SocketAddr::new(*address, self.epmd), registry, token) {
+            match at.connect(*address, self.epmd) {
                 Ok(stream) => {
                     self.stage = Stage::Epmd(stream, lookup);
                     return Dialed::Waiting;
@@ -67,22 +115,25 @@ impl Dial {
         Dialed::Failed(fault)
     }
 
-    fn next_address(&mut self, fault: NetworkFault, registry: &Registry, token: Token) -> Dialed {
+    fn next_address(&mut self, fault: NetworkFault, at: &At<'_>) -> Dialed {
         self.current = self.current.saturating_add(1);
-        self.ask_epmd(registry, token, fault)
+        self.ask_epmd(fault, at)
     }
 
     /// The socket is ready for something.
-    pub(super) fn advance(&mut self, registry: &Registry, token: Token) -> Dialed {
-        match core::mem::replace(&mut self.stage, Stage::Addresses) {
-            Stage::Addresses => Dialed::Waiting,
+    pub(super) fn advance(&mut self, at: &At<'_>) -> Dialed {
+        match core::mem::replace(&mut self.stage, Stage::Addresses { asked: true }) {
+            stage @ Stage::Addresses { .. } => {
+                self.stage = stage;
+                Dialed::Waiting
+            }
             Stage::Epmd(mut stream, mut lookup) => match ask(&mut stream, &mut lookup) {
                 Ok(None) => {
                     self.stage = Stage::Epmd(stream, lookup);
                     Dialed::Waiting
                 }
-                Ok(Some(port)) => self.call(port, registry, token),
-                Err(fault) => self.next_address(fault, registry, token),
+                Ok(Some(port)) => self.call(port, at),
+                Err(fault) => self.next_address(fault, at),
             },
             Stage::Node(stream) => match is_connected(&stream) {
                 Ok(false) => {
@@ -90,27 +141,38 @@ impl Dial {
                     Dialed::Waiting
                 }
                 Ok(true) => Dialed::Connected(stream),
-                Err(e) => self.next_address(fault(&e, NetworkFault::Refused), registry, token),
+                Err(e) => self.next_address(fault(&e, NetworkFault::Refused), at),
             },
         }
     }
 
-    fn call(&mut self, port: u16, registry: &Registry, token: Token) -> Dialed {
+    fn call(&mut self, port: u16, at: &At<'_>) -> Dialed {
         let Some(address) = self.addresses.get(self.current) else { return Dialed::Failed(NetworkFault::UnknownHost) };
-        match connect(SocketAddr::new(*address, port), registry, token) {
+        match at.connect(*address, port) {
             Ok(stream) => {
                 self.stage = Stage::Node(stream);
                 Dialed::Waiting
             }
-            Err(e) => self.next_address(fault(&e, NetworkFault::Refused), registry, token),
+            Err(e) => self.next_address(fault(&e, NetworkFault::Refused), at),
         }
     }
 }
 
-fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-    Ok(stream)
+/// Where and when a step of a dial happens.
+pub(super) struct At<'p> {
+    pub(super) registry: &'p Registry,
+    /// The token of the dial's socket.
+    pub(super) token: Token,
+    pub(super) now: Instant,
+}
+
+impl At<'_> {
+    fn connect(&self, mut address: SocketAddr, port: u16) -> io::Result<TcpStream> {
+        address.set_port(port);
+        let mut stream = TcpStream::connect(address)?;
+        self.registry.register(&mut stream, self.token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(stream)
+    }
 }
 
 /// Whether a connection under way is made.

@@ -1,16 +1,18 @@
 //! Host names: the look-ups that only the C library can do, each in a thread of its own, since it can only block.
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use mio::Waker;
 
+use crate::node::Connection;
+
 /// Addresses of one host that are tried, in the order the resolver gives them.
 pub(super) const ADDRESSES: usize = 8;
-pub(super) type Addresses = heapless::Vec<IpAddr, ADDRESSES>;
+pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 
 /// Look-ups under way at once: one for every handshake there is room for. A name server that does not answer keeps a
 /// thread for as long as the C library waits for it.
@@ -19,8 +21,8 @@ const THREADS: usize = 8;
 /// Answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
-    sender: Sender<(usize, Addresses)>,
-    answers: Receiver<(usize, Addresses)>,
+    sender: Sender<(Connection, Addresses)>,
+    answers: Receiver<(Connection, Addresses)>,
     under_way: usize,
 }
 
@@ -30,9 +32,9 @@ impl Resolver {
         Self { waker, sender, answers, under_way: 0 }
     }
 
-    /// Looks a host up; the answer comes with `ticket`, and has no address if the name is unknown. `false`: too many
-    /// look-ups are under way, or there can be no thread.
-    pub(super) fn ask(&mut self, ticket: usize, host: &str) -> bool {
+    /// Looks a host up for a connection that is to be made; the answer has no address if the name is unknown. `false`: too many
+    /// look-ups are under way, or there can be no thread; ask again later.
+    pub(super) fn ask(&mut self, connection: Connection, host: &str) -> bool {
         if self.under_way >= THREADS {
             return false;
         }
@@ -40,7 +42,7 @@ impl Resolver {
         let look_up = move || {
             let found = addresses(&host).unwrap_or_default();
             // the driver may be gone by now, and then nobody waits for this
-            let _ = sender.send((ticket, found.into_iter().take(ADDRESSES).collect()));
+            let _ = sender.send((connection, found.into_iter().take(ADDRESSES).collect()));
             let _ = waker.wake();
         };
         let started = thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok();
@@ -49,22 +51,27 @@ impl Resolver {
     }
 
     /// The next answer.
-    pub(super) fn poll(&mut self) -> Option<(usize, Addresses)> {
+    pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
         let answer = self.answers.try_recv().ok()?;
         self.under_way = self.under_way.saturating_sub(1);
         Some(answer)
     }
 }
 
-/// The host's addresses: at once for one that is an address, else by asking, which may block.
-pub(super) fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
-    if let Ok(address) = host.parse() {
+/// The address that `host` is, if it is one and no name.
+pub(super) fn literal(host: &str) -> Option<SocketAddr> {
+    host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0))
+}
+
+/// The host's addresses, with port 0: at once for one that is an address, else by asking, which may block.
+pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Some(address) = literal(host) {
         return Ok(vec![address]);
     }
-    let mut all: Vec<IpAddr> = Vec::new();
+    let mut all: Vec<SocketAddr> = Vec::new();
     for found in (host, 0).to_socket_addrs()? {
-        if !all.contains(&found.ip()) {
-            all.push(found.ip());
+        if !all.contains(&found) {
+            all.push(found);
         }
     }
     Ok(all)
@@ -74,11 +81,11 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
 ///
 /// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
 /// addresses, unless the name says loopback itself.
-pub(super) fn listen_on(host: &str) -> io::Result<Vec<IpAddr>> {
+pub(super) fn listen_on(host: &str) -> io::Result<Vec<SocketAddr>> {
     let found = addresses(host)?;
-    let says_loopback = host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost");
-    if says_loopback || found.iter().any(|address| !address.is_loopback()) {
+    let says_loopback = literal(host).is_some() || host.eq_ignore_ascii_case("localhost");
+    if says_loopback || found.iter().any(|address| !address.ip().is_loopback()) {
         return Ok(found);
     }
-    Ok(vec![IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)])
+    Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)])
 }

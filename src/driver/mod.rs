@@ -8,7 +8,7 @@ mod sockets;
 
 use core::time::Duration;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use mio::net::TcpListener;
@@ -88,6 +88,8 @@ pub struct Driver {
     resolver: Resolver,
     epmd: Option<EpmdClient>,
     epmd_pending: bool,
+    /// When connections are taken again after the system refused to give us one.
+    accept_again: Option<Instant>,
     ready: Vec<Ready>,
 }
 
@@ -129,6 +131,7 @@ impl Driver {
             resolver: Resolver::new(Arc::clone(&waker)),
             epmd: None,
             epmd_pending: false,
+            accept_again: None,
             ready: Vec::with_capacity(EVENTS),
             waker,
             poll,
@@ -147,25 +150,50 @@ impl Driver {
     }
 
     fn bind(&mut self, listen: &[SocketAddr], host: &str) -> Result<()> {
-        let mut addresses = Vec::from(listen);
-        if addresses.is_empty() {
-            let found =
-                hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
-            addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
+        if !listen.is_empty() {
+            return self.bind_all(listen, true);
         }
-        let mut port = 0;
-        for mut address in addresses.into_iter().take(MAX_LISTENERS) {
+        let found = hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
+        let mut tries: u8 = 0;
+        loop {
+            match self.bind_all(&found, false) {
+                // the port that was free on the first address is taken on another
+                Err(Error::Io(e)) if e.source.kind() == io::ErrorKind::AddrInUse && tries < 8 => tries = tries.saturating_add(1),
+                result => return result,
+            }
+        }
+    }
+
+    /// Listens on these addresses, at one port. A name may stand for addresses this host does not have (any more): unless `all`
+    /// are wanted, one will do.
+    fn bind_all(&mut self, addresses: &[SocketAddr], all: bool) -> Result<()> {
+        self.listeners.clear();
+        let (mut port, mut last) = (0, None);
+        for mut address in addresses.iter().copied().take(MAX_LISTENERS) {
             if address.port() == 0 {
                 address.set_port(port);
             }
-            let listening = |e| failed(&format!("listening on {address}"), e);
-            let mut socket = TcpListener::bind(address).map_err(listening)?;
-            port = socket.local_addr().map_err(listening)?.port();
-            let token = Token(LISTENERS.saturating_add(self.listeners.len()));
-            self.poll.registry().register(&mut socket, token, Interest::READABLE).map_err(listening)?;
-            self.listeners.push(Listener { socket, ready: true });
+            match self.bind_one(address) {
+                Ok(bound) => port = bound,
+                Err(e) if all || e.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(failed(&format!("listening on {address}"), e));
+                }
+                Err(e) => {
+                    log::warn!("not listening on {address}, one of the addresses of the node's name: {e}");
+                    last = Some(failed(&format!("listening on {address}"), e));
+                }
+            }
         }
-        Ok(())
+        last.filter(|_| self.listeners.is_empty()).map_or(Ok(()), Err)
+    }
+
+    fn bind_one(&mut self, address: SocketAddr) -> io::Result<u16> {
+        let mut socket = TcpListener::bind(address)?;
+        let port = socket.local_addr()?.port();
+        let token = Token(LISTENERS.saturating_add(self.listeners.len()));
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.listeners.push(Listener { socket, ready: true });
+        Ok(port)
     }
 
     /// The first address this node listens on.
@@ -226,8 +254,9 @@ impl Driver {
         node.close();
         let end = self.now().after(timeout);
         loop {
-            self.sockets.write(node, self.poll.registry());
-            let left = end.since(self.now());
+            let now = self.now();
+            self.sockets.write(node, now);
+            let left = end.since(now);
             if self.sockets.is_empty() || left.is_zero() {
                 return Ok(());
             }
@@ -258,15 +287,24 @@ impl Driver {
             news = self.epmd_news(node);
         }
         while let Some((connection, peer)) = node.poll_dial(now) {
-            self.sockets.dial(connection, peer, &mut self.resolver, node);
+            self.sockets.dial(connection, peer, node);
         }
-        self.sockets.write(node, self.poll.registry());
+        self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
+        self.sockets.write(node, now);
+        if self.accept_again.is_some_and(|at| at <= now) {
+            self.accept_again = None;
+            self.listeners.iter_mut().for_each(|listener| listener.ready = true);
+        }
         due || news || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
     }
 
     fn wait(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
         let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
-        let due = [node.poll_timeout(), epmd].into_iter().flatten().min().map(|at| at.since(now));
+        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.since(now));
         [due, timeout].into_iter().flatten().min()
     }
 
@@ -295,8 +333,8 @@ impl Driver {
                 }),
             }
         }
-        while let Some((ticket, addresses)) = self.resolver.poll() {
-            self.sockets.resolved(ticket, addresses, node, registry, now);
+        while let Some((connection, addresses)) = self.resolver.poll() {
+            self.sockets.resolved(connection, addresses, node, registry, now);
         }
     }
 
@@ -309,12 +347,13 @@ impl Driver {
                         let Some(connection) = node.accept(random()?, now) else { continue };
                         self.sockets.adopt(connection, stream, node, self.poll.registry());
                     }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    // the caller is gone already
+                    Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                     Err(e) => {
                         listener.ready = false;
                         if e.kind() != io::ErrorKind::WouldBlock {
-                            // out of file descriptors, or the caller is gone already
-                            log::warn!("taking a connection: {e}");
+                            log::warn!("cannot take connections for a second: {e}");
+                            self.accept_again = Some(now.after(Duration::from_secs(1)));
                         }
                         break;
                     }
@@ -363,5 +402,9 @@ fn failed(doing: &str, source: io::Error) -> Error {
 /// [`Error::Io`] if the host has no address.
 pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = hosts::addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
-    Ok(found.into_iter().map(|ip: IpAddr| SocketAddr::new(ip, port)).collect())
+    let with_port = |mut address: SocketAddr| {
+        address.set_port(port);
+        address
+    };
+    Ok(found.into_iter().map(with_port).collect())
 }

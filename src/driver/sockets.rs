@@ -1,18 +1,24 @@
 //! The sockets of a node's connections, from dialing to the end.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::dial::{Dial, Dialed, fault};
+use super::dial::{At, Dial, Dialed, fault};
 use super::hosts::{Addresses, Resolver};
 use super::{SOCKETS, random};
 use crate::error::NetworkFault;
 use crate::node::{Connection, Node};
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
+
+/// How long a connection that this side closed waits for the peer to have read what was sent. Closing at once, with bytes of
+/// the peer's unread, would make the system throw away what it has not sent yet.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// All of them. A place is as good as any other; its number is the token, counted from `SOCKETS`.
 pub(super) struct Sockets {
@@ -28,6 +34,8 @@ struct Socket {
 enum Kind {
     Dial(Dial),
     Open(Open),
+    /// Closed by this side, until the peer closes too, or until then.
+    Lingering(TcpStream, Instant),
 }
 
 /// A connection that is made.
@@ -38,6 +46,18 @@ struct Open {
     writable: bool,
     /// The peer has closed its side: read on until the end is read.
     read_closed: bool,
+    /// Nothing can be written any more. What the peer sent before is still read.
+    broken: bool,
+    /// Everything was read.
+    ended: bool,
+}
+
+impl Open {
+    fn new(stream: TcpStream) -> Self {
+        // small messages must not wait for each other
+        let _ = stream.set_nodelay(true);
+        Self { stream, readable: true, writable: true, read_closed: false, broken: false, ended: false }
+    }
 }
 
 impl Sockets {
@@ -51,29 +71,65 @@ impl Sockets {
         self.places.iter().all(Option::is_none)
     }
 
-    fn free(&mut self) -> Option<(usize, &mut Option<Socket>)> {
-        self.places.iter_mut().enumerate().find(|(_, place)| place.is_none())
+    /// A free place, if need be that of a connection that only lingers: there are as many places as the node has connections.
+    fn free(&mut self) -> Option<usize> {
+        let lingers = |place: &Option<Socket>| matches!(place, Some(Socket { kind: Kind::Lingering(..), .. }));
+        self.places.iter().position(Option::is_none).or_else(|| self.places.iter().position(lingers))
     }
 
-    /// Begins to connect to a node.
-    pub(super) fn dial(&mut self, connection: Connection, peer: NodeName, resolver: &mut Resolver, node: &mut Node<'_>) {
-        let epmd = self.epmd;
-        let Some((ticket, place)) = self.free() else {
-            return node.handle_unreachable(connection, NetworkFault::Other(0));
-        };
-        if resolver.ask(ticket, peer.host()) {
-            *place = Some(Socket { connection, kind: Kind::Dial(Dial::new(peer, epmd)) });
-        } else {
-            node.handle_unreachable(connection, NetworkFault::UnknownHost);
+    fn put(&mut self, index: usize, connection: Connection, kind: Kind) {
+        if let Some(place) = self.places.get_mut(index) {
+            *place = Some(Socket { connection, kind });
         }
     }
 
+    /// Takes a connection to a node that is to be made.
+    pub(super) fn dial(&mut self, connection: Connection, peer: NodeName, node: &mut Node<'_>) {
+        let dial = Dial::new(peer, self.epmd);
+        match self.free() {
+            Some(index) => self.put(index, connection, Kind::Dial(dial)),
+            None => node.handle_unreachable(connection, NetworkFault::Other(0)),
+        }
+    }
+
+    /// Goes on with every dial that has something to do: a host to ask for, an address that had its time.
+    pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) {
+        for index in 0..self.places.len() {
+            if let Some(Some(Socket { connection, kind: Kind::Dial(dial) })) = self.places.get_mut(index) {
+                let at = At { registry, token: token(index), now };
+                let dialed = match dial.begin(*connection, resolver, &at) {
+                    Dialed::Waiting => dial.handle_timeout(&at),
+                    dialed => dialed,
+                };
+                self.dialed(index, dialed, node, now);
+            }
+        }
+    }
+
+    /// When [`Sockets::dial_on`] or [`Sockets::write`] has something to do next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let due = |socket: &Socket| match &socket.kind {
+            Kind::Dial(dial) => dial.poll_timeout(),
+            Kind::Open(_) => None,
+            Kind::Lingering(_, until) => Some(*until),
+        };
+        self.places.iter().flatten().filter_map(due).min()
+    }
+
     /// A host was looked up.
-    pub(super) fn resolved(&mut self, ticket: usize, found: Addresses, node: &mut Node<'_>, registry: &Registry, now: Instant) {
-        let Some(Some(socket)) = self.places.get_mut(ticket) else { return };
-        if let Kind::Dial(dial) = &mut socket.kind {
-            let dialed = dial.resolved(found, registry, token(ticket));
-            self.dialed(ticket, dialed, node, now);
+    pub(super) fn resolved(
+        &mut self,
+        asked: Connection,
+        found: Addresses,
+        node: &mut Node<'_>,
+        registry: &Registry,
+        now: Instant,
+    ) {
+        let is_asked = |place: &Option<Socket>| place.as_ref().is_some_and(|socket| socket.connection == asked);
+        let Some(index) = self.places.iter().position(is_asked) else { return };
+        if let Some(Some(Socket { kind: Kind::Dial(dial), .. })) = self.places.get_mut(index) {
+            let dialed = dial.resolved(found, &At { registry, token: token(index), now });
+            self.dialed(index, dialed, node, now);
         }
     }
 
@@ -88,10 +144,9 @@ impl Sockets {
             }
             Dialed::Connected(stream) => match random() {
                 Ok(random) => {
-                    // small messages must not wait for each other
-                    let _ = stream.set_nodelay(true);
                     node.handle_connected(socket.connection, random, now);
-                    socket.kind = Kind::Open(Open { stream, readable: false, writable: true, read_closed: false });
+                    // what told of the connection may have told of bytes too
+                    socket.kind = Kind::Open(Open::new(stream));
                 }
                 Err(e) => {
                     log::error!("{e}");
@@ -104,18 +159,17 @@ impl Sockets {
 
     /// Takes a connection that somebody made to us.
     pub(super) fn adopt(&mut self, connection: Connection, mut stream: TcpStream, node: &mut Node<'_>, registry: &Registry) {
-        let Some((index, place)) = self.free() else { return node.handle_closed(connection, None) };
-        let _ = stream.set_nodelay(true);
-        if let Err(e) = registry.register(&mut stream, token(index), Interest::READABLE | Interest::WRITABLE) {
-            return node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused)));
+        let Some(index) = self.free() else { return node.handle_closed(connection, None) };
+        match registry.register(&mut stream, token(index), Interest::READABLE | Interest::WRITABLE) {
+            Ok(()) => self.put(index, connection, Kind::Open(Open::new(stream))),
+            Err(e) => node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused))),
         }
-        *place =
-            Some(Socket { connection, kind: Kind::Open(Open { stream, readable: true, writable: true, read_closed: false }) });
     }
 
     /// The system told something of the socket in this place.
     pub(super) fn handle(&mut self, index: usize, event: &Event, node: &mut Node<'_>, registry: &Registry, now: Instant) {
-        let Some(Some(socket)) = self.places.get_mut(index) else { return };
+        let Some(place) = self.places.get_mut(index) else { return };
+        let Some(socket) = place else { return };
         match &mut socket.kind {
             Kind::Open(open) => {
                 open.readable |= event.is_readable() || event.is_error();
@@ -123,8 +177,13 @@ impl Sockets {
                 open.read_closed |= event.is_read_closed() || event.is_error();
             }
             Kind::Dial(dial) => {
-                let dialed = dial.advance(registry, token(index));
+                let dialed = dial.advance(&At { registry, token: token(index), now });
                 self.dialed(index, dialed, node, now);
+            }
+            Kind::Lingering(stream, _) => {
+                if drain(stream) {
+                    *place = None;
+                }
             }
         }
     }
@@ -140,7 +199,7 @@ impl Sockets {
     }
 
     /// Writes what waits, and closes what is over.
-    pub(super) fn write(&mut self, node: &mut Node<'_>, registry: &Registry) {
+    pub(super) fn write(&mut self, node: &mut Node<'_>, now: Instant) {
         for place in &mut self.places {
             let Some(socket) = place else { continue };
             if let Kind::Open(open) = &mut socket.kind
@@ -148,12 +207,12 @@ impl Sockets {
             {
                 open.write(socket.connection, node);
             }
-            if !node.is_open(socket.connection) {
-                if let Kind::Open(open) = &mut socket.kind {
-                    // it leaves the system's list with its descriptor in any case
-                    let _ = registry.deregister(&mut open.stream);
-                }
-                *place = None;
+            let over = match &socket.kind {
+                Kind::Lingering(_, until) => *until <= now,
+                Kind::Dial(_) | Kind::Open(_) => !node.is_open(socket.connection),
+            };
+            if over {
+                *place = place.take().and_then(|socket| socket.close(now));
             }
         }
     }
@@ -162,9 +221,35 @@ impl Sockets {
     pub(super) fn has_more(&self, node: &Node<'_>) -> bool {
         self.places.iter().flatten().any(|socket| match &socket.kind {
             Kind::Open(open) => open.readable && node.takes_bytes(socket.connection),
-            Kind::Dial(_) => false,
+            Kind::Dial(_) | Kind::Lingering(..) => false,
         })
     }
+}
+
+impl Socket {
+    /// What is left of a connection that is over: nothing, or one that lingers.
+    fn close(self, now: Instant) -> Option<Self> {
+        let Kind::Open(mut open) = self.kind else { return None };
+        if open.ended || open.broken || open.stream.shutdown(Shutdown::Write).is_err() || drain(&mut open.stream) {
+            return None;
+        }
+        Some(Self { kind: Kind::Lingering(open.stream, now.after(LINGER)), ..self })
+    }
+}
+
+/// Reads what nobody wants any more, a bounded amount of it; `true` at its end.
+fn drain(stream: &mut TcpStream) -> bool {
+    let mut nowhere = [0; 4096];
+    for _ in 0..16 {
+        match stream.read(&mut nowhere) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return e.kind() != ErrorKind::WouldBlock,
+        }
+    }
+    // a peer that goes on sending is not waited for
+    true
 }
 
 impl Open {
@@ -176,17 +261,19 @@ impl Open {
         match self.stream.read(buffer) {
             Ok(0) => {
                 self.readable = false;
+                self.ended = true;
                 node.handle_closed(*connection, None);
             }
             Ok(read) => {
                 // a short read has emptied the socket: the next bytes come with news from the system
-                self.readable = read == buffer.len() || self.read_closed;
+                self.readable = read == buffer.len() || self.read_closed || self.broken;
                 node.handle_bytes(connection, read);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => {
                 self.readable = false;
+                self.ended = true;
                 node.handle_closed(*connection, Some(fault(&e, NetworkFault::Refused)));
             }
         }
@@ -195,8 +282,13 @@ impl Open {
     fn write(&mut self, connection: Connection, node: &mut Node<'_>) {
         loop {
             let bytes = node.poll_transmit(connection);
-            if bytes.is_empty() {
+            let len = bytes.len();
+            if len == 0 {
                 return;
+            }
+            if self.broken {
+                node.handle_transmitted(connection, len);
+                continue;
             }
             match self.stream.write(bytes) {
                 Ok(written) => node.handle_transmitted(connection, written),
@@ -205,7 +297,11 @@ impl Open {
                     return;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused))),
+                Err(_) => {
+                    // the peer is gone; what it sent before comes first, and then reading tells so
+                    self.broken = true;
+                    self.readable = true;
+                }
             }
         }
     }

@@ -13,6 +13,10 @@ use crate::wire::term::Term;
 /// Processes of OTP that every BEAM has, which nodes send to unasked. That they are not here is no news to anybody.
 const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
 
+/// Bytes of the longest tag that is answered: a reference or two with the longest names have fewer, and what is kept in the
+/// transmit buffer has room for it.
+const TAG: usize = 700;
+
 /// Whether `name` is a process of OTP that is missing here without harm.
 pub(super) fn is_otp(name: Atom<'_>) -> bool {
     OTP_NAMES.iter().any(|otp| name == **otp)
@@ -27,13 +31,17 @@ pub(super) fn exists(name: Atom<'_>) -> bool {
 /// a ping waits for ever.
 pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
     let Some(call) = Call::of(message) else { return Ok(()) };
+    let theirs = |node| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
+    if !theirs(call.from.node) || call.tag.as_bytes().len() > TAG {
+        return Ok(());
+    }
     let is_ping = call.request.tuple().is_some_and(|[what, _]| what.is_atom("is_auth"));
     let flags = links.table.at(peer).map_or(Flags::default(), |link| link.flags);
     if !is_ping {
         return Ok(());
     }
     let to = match call.alias() {
-        Some(alias) if flags.has(Flags::ALIAS) => To::Alias(alias),
+        Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
     };
     let from = Pid { node: identity.config.name.shown().as_atom(), id: 0, serial: 0, creation: identity.creation };

@@ -9,7 +9,8 @@ use crate::wire::ids::NodeName;
 
 /// Something that happened, for the program to act on or to log with `{}`.
 ///
-/// Events wait in a queue of [`Event::KEPT`]; when it is full the oldest goes, and [`Event::Missed`] says how many went.
+/// Events wait in a queue of [`Event::KEPT`]. When it is full, one about a single message or a stranger goes first, else the
+/// oldest, and [`Event::Missed`] says how many went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -89,8 +90,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// How many events wait to be read before the oldest goes.
+    /// How many events wait to be read before one goes.
     pub const KEPT: usize = 16;
+
+    /// Whether it says how a connection stands, which a program must not miss.
+    fn is_state(&self) -> bool {
+        !matches!(self, Self::TooLarge { .. } | Self::Dropped { .. } | Self::Refused { .. } | Self::Held { .. })
+    }
 }
 
 /// Why a message was not delivered.
@@ -159,7 +165,8 @@ impl From<Process<'_>> for Receiver {
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => f.write_str(name),
+            // a peer may name a process with line feeds, which a log must not show as lines
+            Self::Name(name) => write!(f, "{}", name.escape_debug()),
             Self::Pid(id, serial) => write!(f, "<0.{id}.{serial}>"),
             Self::Alias => f.write_str("an alias"),
             Self::Node => f.write_str("this node"),
@@ -201,26 +208,31 @@ impl fmt::Display for Event {
 
 /// The queue of events not read yet.
 pub(super) struct Events {
-    queue: heapless::Deque<Event, { Event::KEPT }>,
+    queue: heapless::Vec<Event, { Event::KEPT }>,
     missed: u32,
 }
 
 impl Events {
-    pub(super) const EMPTY: Self = Self { queue: heapless::Deque::new(), missed: 0 };
+    pub(super) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
 
     pub(super) fn push(&mut self, event: Event) {
         log::debug!("{event}");
         if self.queue.is_full() {
-            self.queue.pop_front();
             self.missed = self.missed.saturating_add(1);
+            match self.queue.iter().position(|kept| !kept.is_state()) {
+                Some(minor) => drop(self.queue.remove(minor)),
+                None if !event.is_state() => return,
+                None => drop(self.queue.remove(0)),
+            }
         }
         // there is room now
-        let _ = self.queue.push_back(event);
+        let _ = self.queue.push(event);
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
         match core::mem::take(&mut self.missed) {
-            0 => self.queue.pop_front(),
+            0 if self.queue.is_empty() => None,
+            0 => Some(self.queue.remove(0)),
             missed => Some(Event::Missed(missed)),
         }
     }

@@ -13,6 +13,9 @@ use crate::wire::ids::NodeName;
 /// The time a handshake has as a whole: `net_setuptime`, which a BEAM gives to each of its steps.
 pub(super) const SETUP_TIME: Duration = Duration::from_secs(7);
 
+/// How many of the places for handshakes our own attempts may take, so that callers always find some.
+pub(super) const DIALS: usize = 6;
+
 /// Bytes of a packet, and of the answers to it: two packets with a name of 255 characters each, and a little more.
 pub(super) const BUFFER: usize = 640;
 
@@ -39,6 +42,10 @@ pub(super) struct HalfOpen {
     pub(super) deadline: Instant,
     /// The name it gave, for reports.
     pub(super) caller: Option<NodeName>,
+    /// It was told that there is a connection already, and takes its place.
+    pub(super) replaces: bool,
+    /// The name and creation the peer gave this node, for when the peer is proven.
+    pub(super) given: Option<(NodeName, u32)>,
     pub(super) received: Span,
     pub(super) rx: [u8; BUFFER],
     pub(super) sending: Span,
@@ -54,11 +61,18 @@ impl HalfOpen {
             seed: 0,
             deadline,
             caller: None,
+            replaces: false,
+            given: None,
             received: Span::EMPTY,
             rx: [0; BUFFER],
             sending: Span::EMPTY,
             tx: [0; BUFFER],
         }
+    }
+
+    /// An attempt of ours that the driver has not begun with.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.progress, Progress::Dial { told: false, .. })
     }
 
     pub(super) fn seed(&mut self, random: u64) {

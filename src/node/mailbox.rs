@@ -142,10 +142,10 @@ impl Inboxes<'_> {
 
     /// Takes the oldest message; `resume` is set when that may let a held up peer go on.
     #[inline]
-    pub(super) fn recv<'m>(&'m mut self, key: Key, resume: &mut bool) -> Option<Message<'m>> {
+    pub(super) fn recv<'m>(&'m mut self, key: Key, resume: &'m mut bool) -> Option<Message<'m>> {
         let inbox = self.table.at_mut(key)?;
         let ring: &'m [u8] = chunk_mut(self.rings, self.stride, key.index);
-        let before = inbox.ring;
+        let before = (inbox.ring, inbox.held, *resume);
         let record = inbox.ring.pop(ring)?;
         if inbox.held {
             *resume = true;
@@ -153,7 +153,7 @@ impl Inboxes<'_> {
         }
         let (len, rest) = record.split_first_chunk::<SENDER_LEN>()?;
         let (sender, term) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
-        Some(Message { sender, term: Term::trusted(term), ring: &mut inbox.ring, before })
+        Some(Message { sender, term: Term::trusted(term), inbox: (&mut inbox.ring, &mut inbox.held, resume), before })
     }
 }
 
@@ -165,8 +165,9 @@ pub(super) const ALIAS_WORD: u32 = 0;
 pub struct Message<'m> {
     sender: &'m [u8],
     term: Term<'m>,
-    ring: &'m mut Ring,
-    before: Ring,
+    /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
+    inbox: (&'m mut Ring, &'m mut bool, &'m mut bool),
+    before: (Ring, bool, bool),
 }
 
 /// A `gen_server:call` that waits for its answer: give it with [`Outbox::reply`](crate::Outbox::reply).
@@ -206,7 +207,8 @@ impl<'m> Message<'m> {
     /// Leaves the message in its mailbox, as the next to be received: for when an answer does not fit the transmit
     /// buffer now. Poll before receiving again, so that the network can take what waits.
     pub fn put_back(self) {
-        *self.ring = self.before;
+        let (ring, held, resume) = self.inbox;
+        (*ring, *held, *resume) = self.before;
     }
 }
 

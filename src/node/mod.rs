@@ -27,7 +27,7 @@ use crate::time::Instant;
 use crate::wire::control::Message as ControlMessage;
 use crate::wire::frame::{self, Frame, HEADER};
 use crate::wire::ids::{NodeName, OwnedPid, OwnedReference};
-use half_open::{HalfOpen, Progress, SETUP_TIME, oldest_caller};
+use half_open::{DIALS, HalfOpen, Progress, SETUP_TIME, oldest_caller};
 use links::{Identity, Links, RESERVED, Stall};
 use mailbox::{ALIAS_WORD, Inboxes};
 use memory::{chunk, chunk_mut};
@@ -133,6 +133,8 @@ impl<'s> Node<'s> {
     /// [`Misuse::NoMailbox`].
     pub fn set_overflow(&mut self, mailbox: Mailbox, overflow: Overflow) -> Result<(), Error> {
         self.core.inboxes.table.at_mut(mailbox.0).ok_or(Misuse::NoMailbox)?.overflow = overflow;
+        // whom it holds up it may not hold up any more
+        self.core.resume = true;
         Ok(())
     }
 
@@ -185,7 +187,7 @@ impl<'s> Node<'s> {
     ///
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
-    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when too many connections are under way.
+    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken, or six connections are under way.
     pub fn connect(&mut self, node: &str) -> Result<(), Error> {
         let peer = NodeName::new(node)?;
         self.core.identity.config.reaches(&peer)?;
@@ -194,6 +196,10 @@ impl<'s> Node<'s> {
         }
         if self.core.links.find(peer.as_atom()).is_some() || self.outgoing(&peer).is_some() {
             return Ok(());
+        }
+        let under_way = self.half_open.tenants().filter(|(_, half)| !half.inbound).count();
+        if under_way >= DIALS || !self.core.links.table.has_room() {
+            return Err(Full::Peers.into());
         }
         // its time begins when the driver takes it
         let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
@@ -253,6 +259,11 @@ impl Node<'_> {
     /// The next connection that is to be made, and to which node. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within seven seconds.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        let unnamed = self.core.identity.config.name.known().is_err();
+        if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
+            // the first connection decides the name that the others are made with
+            return None;
+        }
         self.half_open.tenants().find_map(|(key, half)| match &mut half.progress {
             Progress::Dial { peer, told } if !*told => {
                 *told = true;
@@ -353,6 +364,7 @@ impl Node<'_> {
         }
         let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
         link.sending.consume(len);
+        link.state.taken();
         if link.stalled == Some(Stall::Transmit) {
             self.core.resume = true;
         }
@@ -421,7 +433,7 @@ impl Node<'_> {
         for index in 0..self.core.links.table.len() {
             let Some(key) = u16::try_from(index).ok().and_then(|index| self.core.links.table.key_at(index)) else { continue };
             let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            match link.state.beat(link.stalled.is_none()) {
+            match link.state.beat(link.stalled.is_none() && !link.closing, !link.sending.is_empty()) {
                 Beat::Fine => {}
                 Beat::Tick => self.core.links.tick(key),
                 Beat::Silent => self.down(key, Reason::Silent),
@@ -435,10 +447,17 @@ impl Node<'_> {
         self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
         for index in (self.first..count).chain(0..self.first) {
             let Some(key) = self.core.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+            if link.stalled.take().is_none() {
+                continue;
+            }
+            let before = link.received.len();
+            self.pump(key);
             if let Some(link) = self.core.links.table.at_mut(key)
-                && link.stalled.take().is_some()
+                && link.received.len() < before
             {
-                self.pump(key);
+                // it moves
+                link.tell = None;
             }
         }
     }

@@ -6,13 +6,12 @@ use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
 use super::links::{Identity, Link, Recent};
 use super::memory::chunk_mut;
 use super::{Connection, Node};
-use crate::error::{Misbehaved, Reason};
+use crate::error::Reason;
 use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
 use crate::storage::slots::{Key, Slots};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
-use crate::wire::ids::NodeName;
 
 impl Identity<'_> {
     fn local(&self) -> Local<'_> {
@@ -78,13 +77,14 @@ impl Node<'_> {
         match half.answering(identity, wanted, |context, out| state.handle(packet, context, out))? {
             Step::Await(state) => self.shaking(key, state),
             Step::Named(name, creation, state) => {
-                self.take_name(name, creation)?;
+                half.given = Some((name, creation));
                 self.shaking(key, state)
             }
             Step::Caller(caller) => {
                 half.caller = Some(caller.peer.clone());
                 let verdict = self.judge(&caller)?;
                 let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
+                half.replaces = verdict == Verdict::Alive;
                 let identity = &self.core.identity;
                 let state = half.answering(identity, true, |context, out| caller.answer(verdict, seed, context, out))?;
                 self.shaking(key, state)
@@ -98,17 +98,6 @@ impl Node<'_> {
             half.progress = Progress::Shaking(state);
         }
         Ok(Next::More)
-    }
-
-    /// A dynamic node gets its name from the first peer.
-    fn take_name(&mut self, name: NodeName, creation: u32) -> Result<(), Reason> {
-        let identity = &mut self.core.identity;
-        if identity.config.name.known().is_ok() {
-            return Err(Reason::Misbehaved(Misbehaved::Handshake("status: this node has a name already")));
-        }
-        identity.config.name = OwnName::Fixed(name);
-        identity.creation = creation.max(4);
-        Ok(())
     }
 
     /// What to tell a node that connects here.
@@ -128,17 +117,23 @@ impl Node<'_> {
             return Err(Reason::Full);
         }
         // both at once: the connection of the greater name stays, by the order of its characters
-        match self.outgoing(&caller.peer) {
-            Some(_) if own.as_str() > caller.peer.as_str() => Ok(Verdict::OursStays),
-            Some(_) => Ok(Verdict::Simultaneous),
-            None => Ok(Verdict::Welcome),
-        }
+        let Some(ours) = self.outgoing(&caller.peer).and_then(|key| self.half_open.at(key)) else { return Ok(Verdict::Welcome) };
+        // one that has not reached the peer may never do so
+        let stays = ours.is_shaking() && own.as_str() > caller.peer.as_str();
+        Ok(if stays { Verdict::OursStays } else { Verdict::Simultaneous })
     }
 
     /// A handshake is done: the connection gets a link of its own, in place of whatever there was with this peer.
     fn promote(&mut self, connection: &mut Connection, up: Established) {
         let peer = up.peer.clone();
+        let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
         if let Some(old) = self.core.links.find(peer.as_atom()) {
+            // Either the peer was told that this one is there already, and wants another; or both connected to each other at
+            // once, and the two sides must agree on which one stays: that of the greater name.
+            let stays = self.half_open.at(connection.key).is_some_and(|half| half.replaces || half.inbound != ours_is_greater);
+            if !stays {
+                return self.give_up(connection.key, Reason::Superseded);
+            }
             self.down(old, Reason::Superseded);
         }
         let visible = up.visible;
@@ -155,11 +150,18 @@ impl Node<'_> {
             closing: false,
         };
         let Ok(key) = self.core.links.table.insert(link) else { return self.give_up(connection.key, Reason::Full) };
-        if let Some(half) = self.half_open.remove(connection.key) {
+        if let Some(mut half) = self.half_open.remove(connection.key) {
+            if let Some((name, creation)) = half.given.take() {
+                self.core.identity.config.name = OwnName::Fixed(name);
+                self.core.identity.creation = creation.max(4);
+            }
             self.inherit(key, &half);
         }
-        // our own attempts at the same peer have come to what they were for
-        while let Some(other) = self.outgoing(&peer) {
+        // Our own attempt at the same peer has come to what it was for. But a peer that sees it may have given up this one for
+        // it: then the peer decides, and if this one stands there too, says so.
+        if let Some(other) = self.outgoing(&peer)
+            && !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking))
+        {
             self.half_open.remove(other);
         }
         *connection = Connection { key, up: true };
@@ -210,12 +212,13 @@ impl Node<'_> {
         }
         let news = match (inbound, node, reason) {
             _ if reported => None,
+            // the other connection with this peer stands
+            (false, None, _) | (_, _, Reason::Superseded) => None,
             (false, Some(node), reason) => Some(Event::ConnectFailed { node, reason }),
-            (false, None, _) => None,
             // ours goes on, or the caller changed its mind
-            (true, _, Reason::Nok | Reason::Superseded) => None,
+            (true, _, Reason::Nok | Reason::ClosedByPeer) => None,
             // somebody looked whether the port is open
-            (true, None, Reason::ClosedByPeer | Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
+            (true, None, Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
             (true, node, reason) => Some(Event::Refused { node, reason }),
         };
         match news {

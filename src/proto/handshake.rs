@@ -309,7 +309,7 @@ impl AwaitAliveAnswer {
         if parse_alive_answer(packet).map_err(Reason::Misbehaved)? {
             self.caller.challenge(context, out).map(Step::Await)
         } else {
-            Err(Reason::ClosedByPeer)
+            Err(Reason::Superseded)
         }
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Link {
     quiet: u8,
     received: bool,
     sent: bool,
+    /// The network took bytes that waited for the peer.
+    taken: bool,
     /// Something was sent since the peer's last tick.
     spoke: bool,
 }
@@ -44,6 +46,12 @@ impl Link {
         self.spoke = true;
     }
 
+    /// The network has taken bytes for the peer.
+    #[inline]
+    pub(crate) fn taken(&mut self) {
+        self.taken = true;
+    }
+
     /// A tick was sent, which does not stand in for the next one.
     pub(crate) fn ticked(&mut self) {
         self.spoke = true;
@@ -55,11 +63,13 @@ impl Link {
         !core::mem::take(&mut self.spoke)
     }
 
-    /// A quarter of the tick time has passed. A peer we do not `read` from cannot be silent.
-    pub(crate) fn beat(&mut self, reading: bool) -> Beat {
+    /// A quarter of the tick time has passed. A peer we do not read from (`reading`) is alive as long as it takes what `waits` for it.
+    pub(crate) fn beat(&mut self, reading: bool, waits: bool) -> Beat {
         let received = core::mem::take(&mut self.received);
         let sent = core::mem::take(&mut self.sent);
-        self.quiet = if received || !reading { 0 } else { self.quiet.saturating_add(1) };
+        let taken = core::mem::take(&mut self.taken);
+        let alive = received || (!reading && (taken || !waits));
+        self.quiet = if alive { 0 } else { self.quiet.saturating_add(1) };
         if self.quiet > SILENT_BEATS {
             Beat::Silent
         } else if sent {
@@ -95,10 +105,15 @@ mod tests {
         let mut link = Link::default();
         link.received();
         // the beat in which the last byte came, then four whole ones
-        assert_eq!([(); 5].map(|()| link.beat(true)), [Beat::Tick; 5]);
-        assert_eq!(link.beat(true), Beat::Silent);
+        assert_eq!([(); 5].map(|()| link.beat(true, false)), [Beat::Tick; 5]);
+        assert_eq!(link.beat(true, false), Beat::Silent);
         let mut held = Link::default();
-        assert!((0..100).all(|_| held.beat(false) == Beat::Tick));
+        assert!((0..100).all(|_| held.beat(false, false) == Beat::Tick));
+        // not read from, and it does not take what waits for it either
+        assert!((0..4).all(|_| held.beat(false, true) != Beat::Silent));
+        assert_eq!(held.beat(false, true), Beat::Silent);
+        held.taken();
+        assert_ne!(held.beat(false, true), Beat::Silent);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use beamless::{Address, Error, Event, Full, Misuse, Overflow};
 
-use crate::pair::{Seed, at, connected, integers, send, storage};
+use crate::pair::{End, Seed, at, connected, dial, integers, send, storage};
 
 /// Many more messages than there is memory for: the sender waits, and all of them come, in order.
 #[test]
@@ -142,4 +142,48 @@ fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
     send(&mut a, from, "to", "b@host", 4).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(integers(&mut b, to), [4]);
+}
+
+/// A program that cannot answer now puts the message back, and then waits for the network, not for nothing.
+#[test]
+fn a_message_put_back_does_not_keep_the_node_busy() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    while b.node.takes_bytes(wire.b) {
+        while send(&mut a, from, "to", "b@host", 1).is_ok() {}
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    b.node.handle_timeout(at(1));
+    b.node.handle_timeout(at(2));
+    b.news();
+    for second in 2..20 {
+        b.node.recv(to).unwrap().0.put_back();
+        assert!(b.node.poll_timeout().is_some_and(|due| due >= at(second)), "busy at {second}");
+        b.node.handle_timeout(at(second));
+        assert!(b.news().is_empty());
+    }
+}
+
+/// News of single messages do not push out how connections stand.
+#[test]
+fn a_flood_of_small_news_hides_no_large_ones() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let mut third = storage();
+    let mut guest = End::hidden("c@host", &mut third);
+    guest.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut guest, &mut b, at(1)).unwrap();
+    visit.settle(&mut guest, &mut b, || usize::MAX);
+    guest.node.close();
+    visit.settle(&mut guest, &mut b, || usize::MAX);
+    for _ in 0..100 {
+        send(&mut a, from, "nobody", "b@host", 1).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    let news = b.news();
+    assert!(matches!(news.first(), Some(Event::Missed(_))), "{news:?}");
+    assert!(news.iter().any(|event| matches!(event, Event::NodeUp { .. })), "{news:?}");
+    assert!(news.iter().any(|event| matches!(event, Event::NodeDown { .. })), "{news:?}");
 }
