@@ -119,7 +119,8 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
             agent.handle(event, &node, &driver);
         }
         agent.retry(&mut node);
-        if let Some(signal) = signals.pending().next() {
+        let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
+        if signalled && let Some(signal) = signals.pending().next() {
             log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
             driver.close(&mut node, CLOSING)?;
             while let Some(event) = node.poll_event() {

@@ -23,6 +23,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// All of them. A place is as good as any other; its number is the token, counted from `SOCKETS`.
 pub(super) struct Sockets {
     places: Vec<Option<Socket>>,
+    /// All places from here on are free.
+    end: usize,
     epmd: u16,
 }
 
@@ -64,11 +66,11 @@ impl Sockets {
     pub(super) fn new(capacity: usize, epmd: u16) -> Self {
         let mut places = Vec::new();
         places.resize_with(capacity, || None);
-        Self { places, epmd }
+        Self { places, end: 0, epmd }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.iter().all(Option::is_none)
+        self.end == 0
     }
 
     /// A free place, if need be that of a connection that only lingers: there are as many places as the node has connections.
@@ -80,7 +82,12 @@ impl Sockets {
     fn put(&mut self, index: usize, connection: Connection, kind: Kind) {
         if let Some(place) = self.places.get_mut(index) {
             *place = Some(Socket { connection, kind });
+            self.end = self.end.max(index.saturating_add(1));
         }
+    }
+
+    fn taken(&self) -> impl Iterator<Item = &Socket> {
+        self.places.iter().take(self.end).flatten()
     }
 
     /// Takes a connection to a node that is to be made.
@@ -94,7 +101,7 @@ impl Sockets {
 
     /// Goes on with every dial that has something to do: a host to ask for, an address that had its time.
     pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) {
-        for index in 0..self.places.len() {
+        for index in 0..self.end {
             if let Some(Some(Socket { connection, kind: Kind::Dial(dial) })) = self.places.get_mut(index) {
                 let at = At { registry, token: token(index), now };
                 let dialed = match dial.begin(*connection, resolver, &at) {
@@ -113,7 +120,7 @@ impl Sockets {
             Kind::Open(_) => None,
             Kind::Lingering(_, until) => Some(*until),
         };
-        self.places.iter().flatten().filter_map(due).min()
+        self.taken().filter_map(due).min()
     }
 
     /// A host was looked up.
@@ -190,7 +197,7 @@ impl Sockets {
 
     /// Reads once from every connection that has something and that the node takes bytes from.
     pub(super) fn read(&mut self, node: &mut Node<'_>) {
-        for place in &mut self.places {
+        for place in self.places.iter_mut().take(self.end) {
             let Some(Socket { connection, kind: Kind::Open(open) }) = place else { continue };
             if open.readable {
                 open.read(connection, node);
@@ -200,7 +207,7 @@ impl Sockets {
 
     /// Writes what waits, and closes what is over.
     pub(super) fn write(&mut self, node: &mut Node<'_>, now: Instant) {
-        for place in &mut self.places {
+        for place in self.places.iter_mut().take(self.end) {
             let Some(socket) = place else { continue };
             if let Kind::Open(open) = &mut socket.kind
                 && open.writable
@@ -215,11 +222,14 @@ impl Sockets {
                 *place = place.take().and_then(|socket| socket.close(now));
             }
         }
+        while self.end.checked_sub(1).and_then(|last| self.places.get(last)).is_some_and(Option::is_none) {
+            self.end = self.end.saturating_sub(1);
+        }
     }
 
     /// Whether something can be read at once.
     pub(super) fn has_more(&self, node: &Node<'_>) -> bool {
-        self.places.iter().flatten().any(|socket| match &socket.kind {
+        self.taken().any(|socket| match &socket.kind {
             Kind::Open(open) => open.readable && node.takes_bytes(socket.connection),
             Kind::Dial(_) | Kind::Lingering(..) => false,
         })

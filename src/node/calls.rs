@@ -3,7 +3,7 @@
 use super::links::{Identity, Links};
 use super::mailbox::Call;
 use crate::error::Error;
-use crate::storage::slots::{Key, Slots};
+use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{To, put_send};

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::error::Reason;
 use crate::proto::handshake::State;
-use crate::storage::slots::{Key, Slot, Slots};
+use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::handshake::{announced, split};
@@ -104,6 +104,6 @@ impl HalfOpen {
 }
 
 /// The unproven caller that has been here longest, which makes way when there is no place left.
-pub(super) fn oldest_caller(table: &mut [Slot<HalfOpen>]) -> Option<Key> {
+pub(super) fn oldest_caller(table: &Table<'_, HalfOpen>) -> Option<Key> {
     table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| half.deadline).map(|(key, _)| key)
 }

@@ -4,7 +4,7 @@ use super::config::{Config, OwnName};
 use super::memory::{chunk, chunk_mut};
 use crate::error::{Error, Full, Misuse};
 use crate::proto::link;
-use crate::storage::slots::{Key, Slot, Slots};
+use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::codes::Flags;
@@ -110,7 +110,7 @@ pub(super) struct Link {
 
 /// All connected peers.
 pub(super) struct Links<'s> {
-    pub(super) table: &'s mut [Slot<Link>],
+    pub(super) table: Table<'s, Link>,
     pub(super) sending: &'s mut [u8],
     pub(super) stride: usize,
 }
@@ -119,7 +119,7 @@ impl Links<'_> {
     /// The same links, borrowed for a shorter time.
     #[inline]
     pub(super) fn lend(&mut self) -> Links<'_> {
-        Links { table: self.table, sending: self.sending, stride: self.stride }
+        Links { table: self.table.lend(), sending: self.sending, stride: self.stride }
     }
 
     /// The connection to the node of this name.

@@ -4,7 +4,7 @@ use super::links::serial;
 use super::memory::chunk_mut;
 use crate::error::{Error, Full, Misuse};
 use crate::storage::ring::Ring;
-use crate::storage::slots::{Key, Slot, Slots};
+use crate::storage::slots::{Key, Table};
 use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
@@ -63,7 +63,7 @@ pub(super) enum Delivery {
 
 /// All mailboxes.
 pub(super) struct Inboxes<'s> {
-    pub(super) table: &'s mut [Slot<Inbox>],
+    pub(super) table: Table<'s, Inbox>,
     pub(super) rings: &'s mut [u8],
     pub(super) stride: usize,
 }

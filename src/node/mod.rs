@@ -22,7 +22,7 @@ pub use outbox::{Address, Outbox};
 use crate::error::{Error, Full, Misuse, NetworkFault, Reason};
 use crate::proto::handshake::State;
 use crate::proto::link::{BEATS, Beat};
-use crate::storage::slots::{Key, Slot, Slots};
+use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
 use crate::wire::control::Message as ControlMessage;
 use crate::wire::frame::{self, Frame, HEADER};
@@ -49,7 +49,7 @@ use route::{Core, Routed};
 pub struct Node<'s> {
     core: Core<'s>,
     receiving: &'s mut [u8],
-    half_open: &'s mut [Slot<HalfOpen>],
+    half_open: Table<'s, HalfOpen>,
     /// When the next quarter of the tick time ends; unknown until there is a connection.
     next_beat: Option<Instant>,
     /// Where the next round over held up peers begins.
@@ -84,21 +84,26 @@ impl<'s> Node<'s> {
         config: Config<'s>,
         storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES>,
     ) -> Self {
-        storage.links.clear();
-        storage.inboxes.clear();
-        storage.half_open.clear();
         storage.events = event::Events::EMPTY;
         let creation = config.creation;
         Self {
             core: Core {
                 identity: Identity { config, creation },
-                links: Links { table: &mut storage.links, sending: storage.sending.as_flattened_mut(), stride: BYTES },
-                inboxes: Inboxes { table: &mut storage.inboxes, rings: storage.rings.as_flattened_mut(), stride: BYTES },
+                links: Links {
+                    table: Table::new(&mut storage.links),
+                    sending: storage.sending.as_flattened_mut(),
+                    stride: BYTES,
+                },
+                inboxes: Inboxes {
+                    table: Table::new(&mut storage.inboxes),
+                    rings: storage.rings.as_flattened_mut(),
+                    stride: BYTES,
+                },
                 events: &mut storage.events,
                 resume: false,
             },
             receiving: storage.receiving.as_flattened_mut(),
-            half_open: &mut storage.half_open,
+            half_open: Table::new(&mut storage.half_open),
             next_beat: None,
             first: 0,
         }
@@ -220,8 +225,8 @@ impl<'s> Node<'s> {
     /// Closes every connection, once what waits to be sent has been, and gives up on those under way.
     pub fn close(&mut self) {
         self.half_open.clear();
-        for index in 0..self.core.links.table.len() {
-            if let Some(key) = u16::try_from(index).ok().and_then(|index| self.core.links.table.key_at(index)) {
+        for index in self.core.links.table.indexes() {
+            if let Some(key) = self.core.links.table.key_at(index) {
                 self.close_link(key);
             }
         }
@@ -229,8 +234,8 @@ impl<'s> Node<'s> {
 
     /// The connected nodes.
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
-        let up = self.core.links.table.iter().filter_map(Slot::tenant).filter(|link| !link.closing);
-        up.map(|link| Peer { name: &link.name, visible: link.visible })
+        let up = self.core.links.table.tenants().filter(|(_, link)| !link.closing);
+        up.map(|(_, link)| Peer { name: &link.name, visible: link.visible })
     }
 
     /// The oldest event not read yet.
@@ -264,7 +269,7 @@ impl Node<'_> {
             // the first connection decides the name that the others are made with
             return None;
         }
-        self.half_open.tenants().find_map(|(key, half)| match &mut half.progress {
+        self.half_open.tenants_mut().find_map(|(key, half)| match &mut half.progress {
             Progress::Dial { peer, told } if !*told => {
                 *told = true;
                 half.deadline = now.after(SETUP_TIME);
@@ -319,7 +324,7 @@ impl Node<'_> {
 
     /// How many connections there can be at once, those under way included.
     pub fn capacity(&self) -> usize {
-        self.core.links.table.len().saturating_add(self.half_open.len())
+        self.core.links.table.capacity().saturating_add(self.half_open.capacity())
     }
 
     /// Puts an event of the world outside into the queue, among the node's own.
@@ -389,10 +394,10 @@ impl Node<'_> {
     }
 
     /// When [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
-        let links = &mut self.core.links.table;
-        let up = links.tenants().next().is_some();
+        let links = &self.core.links.table;
+        let up = !links.is_empty();
         if self.core.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
             return Some(AT_ONCE);
         }
@@ -430,8 +435,8 @@ impl Node<'_> {
 
     /// A quarter of the tick time has passed for every connection.
     fn beat(&mut self) {
-        for index in 0..self.core.links.table.len() {
-            let Some(key) = u16::try_from(index).ok().and_then(|index| self.core.links.table.key_at(index)) else { continue };
+        for index in self.core.links.table.indexes() {
+            let Some(key) = self.core.links.table.key_at(index) else { continue };
             let Some(link) = self.core.links.table.at_mut(key) else { continue };
             match link.state.beat(link.stalled.is_none() && !link.closing, !link.sending.is_empty()) {
                 Beat::Fine => {}
@@ -443,7 +448,7 @@ impl Node<'_> {
 
     /// Lets held up peers go on, a different one first each time.
     fn resume(&mut self) {
-        let count = u16::try_from(self.core.links.table.len()).unwrap_or(u16::MAX);
+        let count = self.core.links.table.indexes().end;
         self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
         for index in (self.first..count).chain(0..self.first) {
             let Some(key) = self.core.links.table.key_at(index) else { continue };
@@ -464,7 +469,7 @@ impl Node<'_> {
 
     /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
     fn tell_held(&mut self, now: Instant) {
-        for (_, link) in self.core.links.table.tenants() {
+        for (_, link) in self.core.links.table.tenants_mut() {
             let Some(stall) = link.stalled else {
                 link.tell = None;
                 continue;
@@ -570,7 +575,7 @@ impl Node<'_> {
     /// Finds a place for a new handshake, that of the oldest unproven caller if need be.
     fn begin(&mut self, half: HalfOpen) -> Option<Connection> {
         if !self.half_open.has_room() {
-            let oldest = oldest_caller(self.half_open)?;
+            let oldest = oldest_caller(&self.half_open)?;
             self.give_up(oldest, Reason::Crowded);
             self.half_open.remove(oldest);
         }

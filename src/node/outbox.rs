@@ -3,7 +3,7 @@
 use super::links::{Identity, Links, RESERVED};
 use super::mailbox::Call;
 use crate::error::{Error, Misuse};
-use crate::storage::slots::{Key, Slots};
+use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{To, put_send};

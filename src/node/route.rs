@@ -5,7 +5,7 @@ use super::event::{Dropped, Event, Events, Receiver};
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Inboxes};
 use crate::error::{Error, Misbehaved};
-use crate::storage::slots::{Key, Slots};
+use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Message, Process, To};

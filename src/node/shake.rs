@@ -8,7 +8,7 @@ use super::memory::chunk_mut;
 use super::{Connection, Node};
 use crate::error::Reason;
 use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
-use crate::storage::slots::{Key, Slots};
+use crate::storage::slots::Key;
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;

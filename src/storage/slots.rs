@@ -48,34 +48,51 @@ impl<T> Slot<T> {
     }
 }
 
-/// What a table of places can do. The places belong to the caller of the crate, so this is no type of its own.
-pub(crate) trait Slots<T> {
-    /// Moves `tenant` into a free place; gives it back when there is none.
-    fn insert(&mut self, tenant: T) -> Result<Key, T>;
-    fn at(&self, key: Key) -> Option<&T>;
-    fn at_mut(&mut self, key: Key) -> Option<&mut T>;
-    /// Frees the place; its key reaches nothing from now on.
-    fn remove(&mut self, key: Key) -> Option<T>;
-    fn has_room(&self) -> bool;
-    /// The key of the tenant in this place.
-    fn key_at(&self, index: u16) -> Option<Key>;
-    /// The key of the first tenant that `wanted` says yes to.
-    fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key>;
-    /// Frees every place.
-    fn clear(&mut self);
-    /// All tenants with their keys.
-    fn tenants<'t>(&'t mut self) -> impl Iterator<Item = (Key, &'t mut T)>
-    where
-        T: 't;
+/// A table of places, whose memory is the caller's. Looking at all tenants ends with the last one, so a large table that is
+/// nearly empty costs no more than a small one.
+pub(crate) struct Table<'s, T> {
+    slots: &'s mut [Slot<T>],
+    /// How many places are taken.
+    tenants: usize,
 }
 
-impl<T> Slots<T> for [Slot<T>] {
-    fn insert(&mut self, tenant: T) -> Result<Key, T> {
-        for (index, slot) in self.iter_mut().enumerate() {
+impl<'s, T> Table<'s, T> {
+    /// A table of these places, all of which are free then.
+    pub(crate) fn new(slots: &'s mut [Slot<T>]) -> Self {
+        for slot in slots.iter_mut() {
+            slot.vacate();
+        }
+        Self { slots, tenants: 0 }
+    }
+
+    /// The same table, borrowed for a shorter time, in which nobody moves in or out.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> Table<'_, T> {
+        Table { slots: self.slots, tenants: self.tenants }
+    }
+
+    /// How many places there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tenants == 0
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.tenants < self.slots.len()
+    }
+
+    /// Moves `tenant` into a free place; gives it back when there is none.
+    pub(crate) fn insert(&mut self, tenant: T) -> Result<Key, T> {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
             if slot.tenant().is_none()
                 && let Ok(index) = u16::try_from(index)
             {
                 slot.place = Place::Taken(tenant);
+                self.tenants = self.tenants.saturating_add(1);
                 return Ok(Key { index, generation: slot.generation });
             }
         }
@@ -83,56 +100,68 @@ impl<T> Slots<T> for [Slot<T>] {
     }
 
     #[inline]
-    fn at(&self, key: Key) -> Option<&T> {
-        let slot = self.get(usize::from(key.index))?;
+    pub(crate) fn at(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(usize::from(key.index))?;
         if slot.generation == key.generation { slot.tenant() } else { None }
     }
 
     #[inline]
-    fn at_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.get_mut(usize::from(key.index))?;
+    pub(crate) fn at_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self.slots.get_mut(usize::from(key.index))?;
         if slot.generation == key.generation { slot.tenant_mut() } else { None }
     }
 
-    fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.get_mut(usize::from(key.index))?;
-        if slot.generation == key.generation { slot.vacate() } else { None }
+    /// Frees the place; its key reaches nothing from now on.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self.slots.get_mut(usize::from(key.index))?;
+        let tenant = if slot.generation == key.generation { slot.vacate() } else { None };
+        self.tenants = self.tenants.saturating_sub(tenant.is_some().into());
+        tenant
     }
 
-    fn has_room(&self) -> bool {
-        self.iter().any(|slot| slot.tenant().is_none())
+    /// Frees every place.
+    pub(crate) fn clear(&mut self) {
+        for slot in self.slots.iter_mut() {
+            slot.vacate();
+        }
+        self.tenants = 0;
     }
 
+    /// The key of the tenant in this place.
     #[inline]
-    fn key_at(&self, index: u16) -> Option<Key> {
-        let slot = self.get(usize::from(index)).filter(|slot| slot.tenant().is_some())?;
+    pub(crate) fn key_at(&self, index: u16) -> Option<Key> {
+        let slot = self.slots.get(usize::from(index)).filter(|slot| slot.tenant().is_some())?;
         Some(Key { index, generation: slot.generation })
     }
 
+    /// The keys of all places, taken or not.
+    pub(crate) fn indexes(&self) -> core::ops::Range<u16> {
+        0..u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
+    }
+
+    /// The key of the first tenant that `wanted` says yes to.
     #[inline]
-    fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
-        self.iter().enumerate().find_map(|(index, slot)| {
-            if !slot.tenant().is_some_and(&wanted) {
-                return None;
-            }
-            Some(Key { index: u16::try_from(index).ok()?, generation: slot.generation })
-        })
+    pub(crate) fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
+        self.tenants().find_map(|(key, tenant)| wanted(tenant).then_some(key))
     }
 
-    fn clear(&mut self) {
-        for slot in self.iter_mut() {
-            slot.vacate();
-        }
+    /// All tenants with their keys.
+    #[inline]
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = (Key, &T)> {
+        let taken = self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
+            Some((key, slot.tenant()?))
+        });
+        taken.take(self.tenants)
     }
 
-    fn tenants<'t>(&'t mut self) -> impl Iterator<Item = (Key, &'t mut T)>
-    where
-        T: 't,
-    {
-        self.iter_mut().enumerate().filter_map(|(index, slot)| {
+    /// All tenants, to be changed.
+    pub(crate) fn tenants_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        let taken = self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
             let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
             Some((key, slot.tenant_mut()?))
-        })
+        });
+        taken.take(self.tenants)
     }
 }
 
@@ -142,7 +171,8 @@ mod tests {
 
     #[test]
     fn an_old_key_reaches_nothing() {
-        let mut table = [const { Slot::<char>::EMPTY }; 2];
+        let mut slots = [const { Slot::<char>::EMPTY }; 2];
+        let mut table = Table::new(&mut slots);
         let a = table.insert('a').unwrap();
         table.insert('b').unwrap();
         assert_eq!(table.insert('c'), Err('c'));

@@ -103,6 +103,19 @@ impl<'a> Reader<'a> {
         usize::try_from(self.u32()?).map_err(|_| Short)
     }
 
+    /// A pid in the form that every release sends now, with its node's name in UTF-8; nothing has moved if it is another.
+    #[inline]
+    pub(crate) fn usual_pid(&mut self) -> Option<(&'a [u8], [u32; 3])> {
+        use super::codes::tag;
+        let ([tag::NEW_PID, tag::SMALL_ATOM_UTF8, len], rest) = self.rest.split_first_chunk::<3>()? else { return None };
+        let (node, rest) = rest.split_at_checked(usize::from(*len))?;
+        let (numbers, rest) = rest.split_first_chunk::<12>()?;
+        self.rest = rest;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *numbers;
+        let numbers = [[a, b, c, d], [e, f, g, h], [i, j, k, l]];
+        Some((node, numbers.map(u32::from_be_bytes)))
+    }
+
     /// Moves over a term with none in it, of the few kinds that most are, in bytes that were checked before. `false`: it is
     /// another kind, and nothing has moved.
     #[inline]

@@ -165,7 +165,17 @@ pub struct Pid<'a> {
 }
 
 impl<'a> Pid<'a> {
+    #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        match r.usual_pid() {
+            Some((node, [id, serial, creation])) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, id, serial, creation }),
+            None => Self::read_rare::<CHECK>(r),
+        }
+    }
+
+    /// The forms that pids rarely have.
+    #[inline(never)]
+    fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
         if tag != tag::NEW_PID && tag != tag::PID {
             return Err(TermFault::Tag(tag));
