@@ -11,6 +11,7 @@
 )]
 
 mod allocations;
+mod driver;
 mod handshakes;
 mod links;
 mod mailboxes;
