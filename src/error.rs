@@ -340,6 +340,8 @@ pub enum Reason {
     InvalidChallengeAck,
     /// The peer does not allow this node (`net_kernel:allow`), or lacks something it finds mandatory.
     NotAllowed,
+    /// The peer has this node's own name.
+    OwnName,
     /// The peer is not on this node's list of allowed names.
     NotOnList,
     /// The peer does not offer these mandatory flags (its release is too old).
@@ -372,6 +374,7 @@ impl fmt::Display for Reason {
             }
             Self::InvalidChallengeAck => f.write_str("Invalid challenge ack: the peer did not prove that it knows the cookie"),
             Self::NotAllowed => f.write_str("the peer does not allow this node: see net_kernel:allow there"),
+            Self::OwnName => f.write_str("it has the name of this very node: give one of the two another"),
             Self::NotOnList => f.write_str("not on the list of allowed nodes"),
             Self::MissingFlags(flags) => {
                 write!(f, "it cannot handle the mandatory flags {flags:#x}: a release before OTP 23 is too old")

@@ -104,8 +104,14 @@ impl Node<'_> {
     fn judge(&self, caller: &Caller) -> Result<Verdict, Reason> {
         let config = &self.core.identity.config;
         let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
-        if caller.lacks().is_some() || !config.allows(&caller.peer) || *own == caller.peer {
-            return Ok(Verdict::NotAllowed);
+        if let Some(flags) = caller.lacks() {
+            return Ok(Verdict::NotAllowed(Reason::MissingFlags(flags.0)));
+        }
+        if *own == caller.peer {
+            return Ok(Verdict::NotAllowed(Reason::OwnName));
+        }
+        if !config.allows(&caller.peer) {
+            return Ok(Verdict::NotAllowed(Reason::NotOnList));
         }
         if caller.asks_name() {
             return if self.core.links.table.has_room() { Ok(Verdict::Welcome) } else { Err(Reason::Full) };

@@ -219,8 +219,8 @@ pub(crate) enum Verdict {
     OursStays,
     /// There is a connection already.
     Alive,
-    /// The node is not to connect.
-    NotAllowed,
+    /// The node is not to connect, for this reason.
+    NotAllowed(Reason),
 }
 
 impl Caller {
@@ -243,9 +243,9 @@ impl Caller {
         out: &mut Writer<'_>,
     ) -> Result<State, Reason> {
         match verdict {
-            Verdict::NotAllowed => {
+            Verdict::NotAllowed(reason) => {
                 Status::NotAllowed.put(out);
-                return Err(self.lacks().map_or(Reason::NotOnList, |flags| Reason::MissingFlags(flags.0)));
+                return Err(reason);
             }
             Verdict::OursStays => {
                 Status::Nok.put(out);

@@ -268,3 +268,14 @@ fn an_attempt_that_leads_nowhere_turns_nobody_away() {
     assert!(a.is_up() && z.is_up());
     assert!(matches!(&z.news()[..], [Event::NodeUp { .. }]));
 }
+
+#[test]
+fn a_caller_of_the_same_name_is_told_apart() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut again) = (End::hidden("a@host", &mut one), End::hidden("a@host", &mut other));
+    // it was told that b is where a is
+    again.node.connect("b@host").unwrap();
+    dial(&mut again, &mut a, at(0)).unwrap().settle(&mut again, &mut a, || usize::MAX);
+    assert!(matches!(&a.news()[..], [Event::Refused { reason: Reason::OwnName, .. }]));
+    assert!(matches!(&again.news()[..], [Event::ConnectFailed { reason: Reason::NotAllowed, .. }]));
+}
