@@ -33,8 +33,11 @@ fn main() -> Result<(), Error> {
             continue;
         }
         next = Instant::now().checked_add(EVERY).unwrap_or(next);
-        // does nothing while it is connected, and begins anew when it is not
-        node.connect(&hub)?;
+        if !node.peers().any(|peer| peer.name.as_str() == hub) {
+            // does nothing while an attempt is under way
+            node.connect(&hub)?;
+            continue;
+        }
         let sent = node.outbox(sensor)?.send(("collector", hub.as_str()), |t| {
             t.tuple(4)?;
             t.atom("reading")?;

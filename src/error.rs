@@ -346,6 +346,9 @@ pub enum Reason {
     NotOnList,
     /// The peer does not offer these mandatory flags (its release is too old).
     MissingFlags(u64),
+    /// The peer still holds an old connection with this node and did not go on with the new one. OTP 23 does so until it notices
+    /// that the old one is dead; later releases let go of it at once.
+    OldConnection,
     /// The peer goes on with its own attempt at connecting to us.
     Nok,
     /// The node that answered there has another name than the one asked for.
@@ -378,6 +381,9 @@ impl fmt::Display for Reason {
             Self::NotOnList => f.write_str("not on the list of allowed nodes"),
             Self::MissingFlags(flags) => {
                 write!(f, "it cannot handle the mandatory flags {flags:#x}: a release before OTP 23 is too old")
+            }
+            Self::OldConnection => {
+                f.write_str("the peer still holds an old connection with this node, for up to its tick time (net_ticktime)")
             }
             Self::Nok => f.write_str("the peer goes on with its own attempt"),
             Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
@@ -413,7 +419,9 @@ impl fmt::Display for NetworkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownHost => f.write_str("the host name has no address: check the part after the '@'"),
-            Self::NoEpmd => f.write_str("no epmd answers on the host: is a node running there, is port 4369 open?"),
+            Self::NoEpmd => {
+                f.write_str("no epmd answers on the host: is a node running there, is epmd's port (4369 by default) open?")
+            }
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
             Self::Unreachable => f.write_str("no route to the host"),

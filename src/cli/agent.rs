@@ -97,6 +97,9 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
             Ok(()) => {}
             // more than can be tried at once
             Err(Error::Full(_)) => peer.later(),
+            Err(Error::Misuse(Misuse::OwnNode)) => {
+                return Err(usage(format!("--connect {}: that is this node, and a node does not connect to itself", peer.name)));
+            }
             Err(e) => return Err(usage(format!("--connect {}: {e}", peer.name))),
         }
         peers.push(peer);
@@ -105,7 +108,7 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
     let mut driver = Driver::new(driver, &mut node)?;
     driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
-    let mut agent = Agent { echo, peers, cookie, announced: false };
+    let mut agent = Agent { echo, peers, cookie, announced: false, minor: Minor::default() };
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
@@ -172,6 +175,7 @@ struct Agent<'a> {
     cookie: &'a Cookie,
     /// The lines for whoever started it were logged.
     announced: bool,
+    minor: Minor,
 }
 
 impl Agent<'_> {
@@ -215,7 +219,11 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        log::log!(level(&event), "{event}");
+        match &event {
+            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.log(&event),
+            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
+            _ => log::warn!("{event}"),
+        }
     }
 
     fn wanted(&mut self, name: &str) -> Option<&mut Wanted> {
@@ -248,18 +256,35 @@ impl Agent<'_> {
     }
 }
 
-/// How much an event matters to whoever reads the log.
-fn level(event: &Event) -> log::Level {
-    match event {
-        Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::Level::Info,
-        _ => log::Level::Warn,
+/// News of single messages, of which a peer can make any number: one line a second, and how many there were besides.
+#[derive(Default)]
+struct Minor {
+    last: Option<Instant>,
+    held_back: u32,
+}
+
+impl Minor {
+    fn log(&mut self, event: &Event) {
+        if self.last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            self.held_back = self.held_back.saturating_add(1);
+            return;
+        }
+        self.last = Some(Instant::now());
+        match core::mem::take(&mut self.held_back) {
+            0 => log::warn!("{event}"),
+            more => log::warn!("{event} (and {more} more like it were not logged)"),
+        }
     }
 }
 
 /// `{Pid, Term}` gets `{echo, Term}`, a call gets what it asked with.
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     if let Some(call) = message.as_call() {
-        return out.reply(&call, |t| t.term(call.request));
+        return match out.reply(&call, |t| t.term(call.request)) {
+            // what came in just fits cannot go out again with the tag of the answer in front
+            Err(Error::Full(Full::Message { limit, .. })) => out.reply(&call, |t| too_large(t, limit)),
+            result => result,
+        };
     }
     if let Some([pid, term]) = message.term().tuple()
         && let Some(pid) = pid.as_pid()
@@ -268,6 +293,14 @@ fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     }
     log::debug!("echo: neither a call nor {{Pid, Term}}");
     Ok(())
+}
+
+fn too_large(t: &mut TermWriter<'_, '_>, limit: usize) -> Result<(), Misuse> {
+    t.tuple(2)?;
+    t.atom("error")?;
+    t.tuple(2)?;
+    t.atom("too_large")?;
+    t.int(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 fn echoed(t: &mut TermWriter<'_, '_>, term: Term<'_>) -> Result<(), Misuse> {

@@ -49,7 +49,9 @@ fn parser() -> OptionParser<Run> {
         .help("auto: use a running EPMD, else serve one (the default); external, embedded, none")
         .argument::<Epmd>("WHICH")
         .fallback(Epmd::Auto);
-    let visible = long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch();
+    let visible = long("visible")
+        .help("Stand in nodes() of the others, not in nodes(hidden); global:sync() there does not return while it does")
+        .switch();
     let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
     let verbose = long("verbose").short('v').help("Say more").switch();
     let run = construct!(Run { name, cookie_file, listen, epmd, visible, connect, verbose })
@@ -61,7 +63,10 @@ fn parser() -> OptionParser<Run> {
     run.to_options()
         .version(env!("CARGO_PKG_VERSION"))
         .descr("An Erlang node without the BEAM.")
-        .footer("Example: beamless run --sname demo\nThen, from an Erlang shell with the same cookie: net_adm:ping('demo@HOST').")
+        .footer(
+            "Example: beamless run --sname demo\n  then, from an Erlang shell with the same cookie: net_adm:ping('demo@HOST').",
+        )
+        .fallback_to_usage()
 }
 
 /// Parses the arguments and runs the command.

@@ -27,19 +27,20 @@ pub(super) fn exists(name: Atom<'_>) -> bool {
     name == "net_kernel"
 }
 
-/// Answers a message to `net_kernel`: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`. Without the answer
-/// a ping waits for ever.
+/// Answers what is asked of `net_kernel` without a time limit: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`; and
+/// `{spawn_opt, ..}`, which OTP 23 asks when it is told that there are no spawn requests here, with `notsup`.
 pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
     let Some(call) = Call::of(message) else { return Ok(()) };
     let theirs = |node| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
     if !theirs(call.from.node) || call.tag.as_bytes().len() > TAG {
         return Ok(());
     }
-    let is_ping = call.request.tuple().is_some_and(|[what, _]| what.is_atom("is_auth"));
+    let answer = match call.request.as_tuple().map(|mut request| (request.len(), request.next())) {
+        Some((2, Some(what))) if what.is_atom("is_auth") => "yes",
+        Some((7, Some(what))) if what.is_atom("spawn_opt") => "notsup",
+        _ => return Ok(()),
+    };
     let flags = links.table.at(peer).map_or(Flags::default(), |link| link.flags);
-    if !is_ping {
-        return Ok(());
-    }
     let to = match call.alias() {
         Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
@@ -50,7 +51,7 @@ pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: K
         TermWriter::one(out, |t| {
             t.tuple(2)?;
             t.term(call.tag)?;
-            t.atom("yes")
+            t.atom(answer)
         })
     })
 }

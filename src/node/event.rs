@@ -109,6 +109,8 @@ pub enum Dropped {
     Unreadable(Misbehaved),
     /// The mailbox is full, and set to drop rather than to hold up the sender.
     MailboxFull,
+    /// It is an exit signal (`exit(Pid, Reason)`), which mailboxes do not take.
+    ExitSignal,
     /// A control message that this version does not know.
     UnknownOperation(u8),
 }
@@ -119,6 +121,7 @@ impl fmt::Display for Dropped {
             Self::NoReceiver => f.write_str("no such mailbox"),
             Self::Unreadable(e) => e.fmt(f),
             Self::MailboxFull => f.write_str("mailbox full"),
+            Self::ExitSignal => f.write_str("an exit signal, which mailboxes do not take"),
             Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
         }
     }
@@ -200,7 +203,9 @@ impl fmt::Display for Event {
             Self::Registered { embedded: false, port } => write!(f, "registered with epmd on port {port}"),
             Self::NotRegistered(fault) => write!(f, "not registered with epmd: {fault}"),
             Self::EpmdLost => f.write_str("epmd is gone: registering again as soon as it is back"),
-            Self::NameTaken => f.write_str("epmd has another node of this name: stop it, or give this one another name"),
+            Self::NameTaken => f.write_str(
+                "epmd on this host has another node of this alive name: stop it, or give this one another; trying again every 2 seconds",
+            ),
             Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
         }
     }
@@ -216,7 +221,6 @@ impl Events {
     pub(super) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
 
     pub(super) fn push(&mut self, event: Event) {
-        log::debug!("{event}");
         if self.queue.is_full() {
             self.missed = self.missed.saturating_add(1);
             match self.queue.iter().position(|kept| !kept.is_state()) {

@@ -61,6 +61,17 @@ pub(super) enum Delivery {
     Dropped,
 }
 
+/// What is to go on once there is room.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flow {
+    /// A mailbox or a transmit buffer has room: peers that were held up may go on.
+    pub(super) resume: bool,
+    /// The program put a message back: it waits for a peer to take what waits for it.
+    pub(super) put_back: bool,
+    /// A peer took something since: the program is to receive again.
+    pub(super) wake: bool,
+}
+
 /// All mailboxes.
 pub(super) struct Inboxes<'s> {
     pub(super) table: Table<'s, Inbox>,
@@ -140,20 +151,20 @@ impl Inboxes<'_> {
         }
     }
 
-    /// Takes the oldest message; `resume` is set when that may let a held up peer go on.
+    /// Takes the oldest message.
     #[inline]
-    pub(super) fn recv<'m>(&'m mut self, key: Key, resume: &'m mut bool) -> Option<Message<'m>> {
+    pub(super) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Message<'m>> {
         let inbox = self.table.at_mut(key)?;
         let ring: &'m [u8] = chunk_mut(self.rings, self.stride, key.index);
-        let before = (inbox.ring, inbox.held, *resume);
+        let before = (inbox.ring, inbox.held, flow.resume);
         let record = inbox.ring.pop(ring)?;
         if inbox.held {
-            *resume = true;
+            flow.resume = true;
             inbox.held = !inbox.ring.is_empty();
         }
         let (len, rest) = record.split_first_chunk::<SENDER_LEN>()?;
         let (sender, term) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
-        Some(Message { sender, term: Term::trusted(term), inbox: (&mut inbox.ring, &mut inbox.held, resume), before })
+        Some(Message { sender, term: Term::trusted(term), now: (&mut inbox.ring, &mut inbox.held, flow), before })
     }
 }
 
@@ -166,7 +177,7 @@ pub struct Message<'m> {
     sender: &'m [u8],
     term: Term<'m>,
     /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
-    inbox: (&'m mut Ring, &'m mut bool, &'m mut bool),
+    now: (&'m mut Ring, &'m mut bool, &'m mut Flow),
     before: (Ring, bool, bool),
 }
 
@@ -205,10 +216,11 @@ impl<'m> Message<'m> {
     }
 
     /// Leaves the message in its mailbox, as the next to be received: for when an answer does not fit the transmit
-    /// buffer now. Poll before receiving again, so that the network can take what waits.
+    /// buffer now. Poll before receiving again: the poll ends once a peer has taken something.
     pub fn put_back(self) {
-        let (ring, held, resume) = self.inbox;
-        (*ring, *held, *resume) = self.before;
+        let (ring, held, flow) = self.now;
+        (*ring, *held, flow.resume) = self.before;
+        flow.put_back = true;
     }
 }
 

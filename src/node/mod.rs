@@ -29,7 +29,7 @@ use crate::wire::frame::{self, Frame, HEADER};
 use crate::wire::ids::{NodeName, OwnedPid, OwnedReference};
 use half_open::{DIALS, HalfOpen, Progress, SETUP_TIME, oldest_caller};
 use links::{Identity, Links, RESERVED, Stall};
-use mailbox::{ALIAS_WORD, Inboxes};
+use mailbox::{ALIAS_WORD, Flow, Inboxes};
 use memory::{chunk, chunk_mut};
 use route::{Core, Routed};
 
@@ -100,7 +100,7 @@ impl<'s> Node<'s> {
                     stride: BYTES,
                 },
                 events: &mut storage.events,
-                resume: false,
+                flow: Flow::default(),
             },
             receiving: storage.receiving.as_flattened_mut(),
             half_open: Table::new(&mut storage.half_open),
@@ -139,7 +139,7 @@ impl<'s> Node<'s> {
     pub fn set_overflow(&mut self, mailbox: Mailbox, overflow: Overflow) -> Result<(), Error> {
         self.core.inboxes.table.at_mut(mailbox.0).ok_or(Misuse::NoMailbox)?.overflow = overflow;
         // whom it holds up it may not hold up any more
-        self.core.resume = true;
+        self.core.flow.resume = true;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl<'s> Node<'s> {
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
         let core = &mut self.core;
-        let message = core.inboxes.recv(mailbox.0, &mut core.resume)?;
+        let message = core.inboxes.recv(mailbox.0, &mut core.flow)?;
         let outbox = Outbox { identity: &core.identity, links: core.links.lend(), mailbox: mailbox.0 };
         Some((message, outbox))
     }
@@ -370,8 +370,9 @@ impl Node<'_> {
         let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
         link.sending.consume(len);
         link.state.taken();
+        self.core.flow.wake |= core::mem::take(&mut self.core.flow.put_back);
         if link.stalled == Some(Stall::Transmit) {
-            self.core.resume = true;
+            self.core.flow.resume = true;
         }
         if link.closing && link.sending.is_empty() {
             self.core.links.table.remove(connection.key);
@@ -398,7 +399,10 @@ impl Node<'_> {
         const AT_ONCE: Instant = Instant::from_millis(0);
         let links = &self.core.links.table;
         let up = !links.is_empty();
-        if self.core.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
+        if self.core.flow.wake {
+            return Some(AT_ONCE);
+        }
+        if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
             return Some(AT_ONCE);
         }
         let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
@@ -421,7 +425,8 @@ impl Node<'_> {
             }
             None => self.next_beat = Some(now.after(self.beat_time())),
         }
-        if core::mem::take(&mut self.core.resume) {
+        self.core.flow.wake = false;
+        if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
         }
         self.tell_held(now);

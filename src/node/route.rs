@@ -3,7 +3,7 @@
 use super::calls;
 use super::event::{Dropped, Event, Events, Receiver};
 use super::links::{Identity, Links, Stall};
-use super::mailbox::{Delivery, Inboxes};
+use super::mailbox::{Delivery, Flow, Inboxes};
 use crate::error::{Error, Misbehaved};
 use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
@@ -22,8 +22,7 @@ pub(super) struct Core<'s> {
     pub(super) links: Links<'s>,
     pub(super) inboxes: Inboxes<'s>,
     pub(super) events: &'s mut Events,
-    /// Room has come somewhere: peers that were held up may go on.
-    pub(super) resume: bool,
+    pub(super) flow: Flow,
 }
 
 /// What became of a frame.
@@ -131,7 +130,7 @@ impl Core<'_> {
                 self.answer(peer, &Control::SpawnReply { id, to: from, flags: 0, result: NOTSUP }, None);
             }
             Control::Exit2 { to, .. } => {
-                self.drop(peer, to.into(), Dropped::UnknownOperation(message.op));
+                self.drop(peer, to.into(), Dropped::ExitSignal);
             }
             Control::Unknown => {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));

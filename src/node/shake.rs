@@ -191,8 +191,12 @@ impl Node<'_> {
 
     /// A handshake took too long.
     pub(super) fn half_open_late(&mut self, key: Key) {
-        let yielded = self.half_open.at(key).is_some_and(|half| matches!(half.progress, Progress::Yielded { .. }));
-        self.give_up(key, if yielded { Reason::Nok } else { Reason::Timeout });
+        let reason = match self.half_open.at(key).map(|half| &half.progress) {
+            Some(Progress::Yielded { .. }) => Reason::Nok,
+            Some(Progress::Shaking(state)) => state.late(),
+            _ => Reason::Timeout,
+        };
+        self.give_up(key, reason);
         self.half_open.remove(key);
     }
 

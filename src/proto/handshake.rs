@@ -95,14 +95,23 @@ impl State {
     pub(crate) fn closed_by_peer(&self) -> Reason {
         match self {
             Self::Ack(_) => Reason::CookieRefused,
+            Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
             _ => Reason::ClosedByPeer,
+        }
+    }
+
+    /// Why it took too long.
+    pub(crate) fn late(&self) -> Reason {
+        match self {
+            Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
+            _ => Reason::Timeout,
         }
     }
 
     /// The peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match self {
-            Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer }) => Some(peer),
+            Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => Some(peer),
             Self::Ack(AwaitAck { up }) => Some(&up.peer),
             Self::AliveAnswer(AwaitAliveAnswer { caller }) | Self::Complement(AwaitComplement { caller }) => Some(&caller.peer),
             Self::Reply(AwaitReply { up }) => Some(&up.peer),
@@ -119,8 +128,9 @@ pub(crate) struct AwaitStatus {
 
 impl AwaitStatus {
     fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
-        let next = State::Challenge(AwaitChallenge { peer: self.peer });
-        match Status::parse(packet).map_err(Reason::Misbehaved)? {
+        let status = Status::parse(packet).map_err(Reason::Misbehaved)?;
+        let next = State::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
+        match status {
             Status::Ok | Status::OkSimultaneous if !asks_name(context) => Ok(Step::Await(next)),
             Status::Nok => Err(Reason::Nok),
             Status::NotAllowed => Err(Reason::NotAllowed),
@@ -146,6 +156,8 @@ fn asks_name(context: &Context<'_>) -> bool {
 #[derive(Debug)]
 pub(crate) struct AwaitChallenge {
     peer: NodeName,
+    /// The peer has to let go of an old connection first.
+    alive: bool,
 }
 
 impl AwaitChallenge {

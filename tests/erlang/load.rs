@@ -166,3 +166,18 @@ fn system_calls_of_a_flood() -> u64 {
         line.split_whitespace().nth(3)?.parse().ok()
     })
 }
+
+/// Twenty processes at once, each waiting for the answers to its twenty thousand messages: whatever did not fit at first is answered
+/// once there is room, with nothing more from Erlang to wake the agent.
+#[test]
+fn the_last_answers_of_a_flood_come_at_once() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let flood = "Ask = fun(K) -> S = self(), spawn(fun() -> [{echo, N} ! {S, {K, I}} || I <- lists:seq(1, 5000)] end), \
+                 [receive {echo, {K, I}} -> ok after 4000 -> exit({lost, K, I}) end || I <- lists:seq(1, 5000)] end";
+    erl.eval(flood);
+    for round in 0..3 {
+        let ask = "[begin {_, R} = spawn_monitor(fun() -> Ask(K) end), R end || K <- lists:seq(1, 20)]";
+        let all = format!("[receive {{'DOWN', R, _, _, W}} -> W end || R <- {ask}] =:= lists:duplicate(20, normal)");
+        assert_eq!(erl.eval(&all), "true", "round {round}");
+    }
+}

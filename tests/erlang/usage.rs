@@ -92,6 +92,6 @@ fn a_name_that_is_taken_is_said() {
     let world = World::new();
     let _first = world.agent(&["--sname", "demo"]);
     let second = world.launch(&["--sname", "demo"]);
-    second.wait(&["epmd", "another node of this name"]);
+    second.wait(&["epmd", "another node of this alive name"]);
     world.wait_for_names(&["demo"]);
 }

@@ -162,6 +162,25 @@ fn a_message_put_back_does_not_keep_the_node_busy() {
     }
 }
 
+/// The answer did not fit, and the sender has nothing more to say: what wakes the program is that the peer takes something.
+#[test]
+fn a_message_put_back_is_looked_at_once_there_is_room() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    send(&mut a, from, "to", "b@host", 1).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.handle_timeout(at(1));
+    send(&mut b, to, "from", "a@host", 2).unwrap();
+    b.node.recv(to).unwrap().0.put_back();
+    assert!(b.node.poll_timeout().is_some_and(|due| due > at(1)));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(b.node.poll_timeout().is_some_and(|due| due <= at(1)));
+    b.node.handle_timeout(at(1));
+    assert!(b.node.poll_timeout().is_some_and(|due| due > at(1)));
+    assert_eq!(integers(&mut b, to), [1]);
+}
+
 /// News of single messages do not push out how connections stand.
 #[test]
 fn a_flood_of_small_news_hides_no_large_ones() {
