@@ -153,6 +153,7 @@ fn what_is_sent_to_nobody_is_dropped() {
     erl.eval("{nosuch, N} ! hello, P ! hello, exit(P, kill), exit(P, {some, reason}), gen_server:cast({nosuch, N}, x)");
     erl.eval("gen_server:cast({echo, N}, x), {echo, N} ! no_pair, {echo, N} ! {no_pid, x}, {echo, N} ! {self(), x, y}, catch group_leader(self(), P)");
     assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
+    demo.wait(&["node up"]);
     assert_eq!(demo.log.count(&["node up"]), 1);
     assert_eq!(demo.log.count(&["node down"]), 0);
 }

@@ -164,5 +164,6 @@ fn an_impatient_erlang_is_ticked_often_enough() {
     erl.eval(&format!("N = {}", demo.atom()));
     assert_eq!(erl.eval("erlang:monitor_node(N, true), net_adm:ping(N)"), "pong");
     assert_eq!(erl.eval("receive {nodedown, N} -> down after 9000 -> still_up end"), "still_up");
+    demo.wait(&["node up"]);
     assert_eq!(demo.log.count(&["node up"]), 1);
 }

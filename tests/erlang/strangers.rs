@@ -140,6 +140,7 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     assert!(demo.open_files() < 100, "{} open files: the half-open connections are not bounded", demo.open_files());
     drop(silent);
     until("the crowd to be gone", || (demo.connections(world.epmd_port) == 1).then_some(()));
+    demo.wait(&["node up"]);
     assert_eq!(demo.log.count(&["node up"]), 1);
 }
 
