@@ -290,7 +290,7 @@ pub enum Misuse {
     OwnNode,
     /// The node has no name yet: a dynamic node gets one from the first peer it connects to.
     NoName,
-    /// The address is a reference that is not an alias of the node it names.
+    /// The address is an alias, and the peer's release does not know aliases (OTP 23).
     NotAnAlias,
 }
 
@@ -309,7 +309,7 @@ impl fmt::Display for Misuse {
             Self::NoMailbox => f.write_str("no such mailbox"),
             Self::OwnNode => f.write_str("that address is on this very node: hand the value over inside the program"),
             Self::NoName => f.write_str("the node has no name yet: a dynamic node gets it from the first peer it connects to"),
-            Self::NotAnAlias => f.write_str("that reference is not an alias one can send to"),
+            Self::NotAnAlias => f.write_str("the peer's release knows no aliases: they came with OTP 24"),
         }
     }
 }
@@ -405,13 +405,15 @@ pub enum NetworkFault {
     NoSuchName,
     /// The node's port refused the connection.
     Refused,
+    /// Another program has EPMD's port on this host.
+    PortTaken,
     /// No route to the host or its network.
     Unreachable,
     /// The connection was reset.
     Reset,
     /// No answer in time.
     TimedOut,
-    /// Anything else; the number is the operating system's.
+    /// Anything else; the number is the operating system's, or 0 if it has none.
     Other(i32),
 }
 
@@ -424,6 +426,9 @@ impl fmt::Display for NetworkFault {
             }
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
+            Self::PortTaken => {
+                f.write_str("another program has epmd's port on this host: use --epmd auto, or another ERL_EPMD_PORT")
+            }
             Self::Unreachable => f.write_str("no route to the host"),
             Self::Reset => f.write_str("connection reset"),
             Self::TimedOut => f.write_str("no answer in time"),

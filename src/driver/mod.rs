@@ -39,7 +39,7 @@ const EVENTS: usize = 256;
 /// How a node meets the network.
 #[derive(Debug, Clone, Default)]
 pub struct DriverOptions {
-    /// The addresses and ports to listen on; port 0 is any free one, the same on all. Empty: the addresses that the host part of
+    /// The addresses and ports to listen on, 8 at most; port 0 is any free one, the same on all. Empty: the addresses that the host part of
     /// the node's name resolves to. When those are loopback alone though the name does not say so (as with Debian's
     /// 127.0.1.1), all addresses.
     pub listen: Vec<SocketAddr>,
@@ -116,7 +116,8 @@ impl Driver {
     /// The host part of the node's name is looked up here, which may take as long as the system's resolver takes.
     ///
     /// # Errors
-    /// [`Error::Io`] with what could not be done: an address that cannot be listened on, a host name that has none.
+    /// [`Error::Io`] with what could not be done: an address that cannot be listened on, a host name that has none;
+    /// [`Misuse::NoName`] for a dynamic node with addresses to listen on.
     pub fn new(options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
@@ -167,6 +168,10 @@ impl Driver {
     /// Listens on these addresses, at one port. A name may stand for addresses this host does not have (any more): unless `all`
     /// are wanted, one will do.
     fn bind_all(&mut self, addresses: &[SocketAddr], all: bool) -> Result<()> {
+        if all && addresses.len() > MAX_LISTENERS {
+            let e = io::Error::new(io::ErrorKind::InvalidInput, "a node listens on 8 addresses at most");
+            return Err(failed("listening", e));
+        }
         self.listeners.clear();
         let (mut port, mut last) = (0, None);
         for mut address in addresses.iter().copied().take(MAX_LISTENERS) {
@@ -289,13 +294,13 @@ impl Driver {
         while let Some((connection, peer)) = node.poll_dial(now) {
             self.sockets.dial(connection, peer, node);
         }
-        self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
+        let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
         self.sockets.write(node, now);
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         }
-        due || news || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
+        due || news || failed || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
     }
 
     fn wait(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
@@ -375,7 +380,10 @@ impl Driver {
                 EpmdEvent::Refused { .. } => node.report(Event::NameTaken),
                 EpmdEvent::CannotServe { port, error } => {
                     log::warn!("cannot serve epmd on port {port}: {error}");
-                    node.report(Event::NotRegistered(NetworkFault::Refused));
+                    node.report(Event::NotRegistered(match error {
+                        io::ErrorKind::AddrInUse => NetworkFault::PortTaken,
+                        _ => NetworkFault::NoEpmd,
+                    }));
                 }
                 EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(match reason {
                     crate::error::Reason::Network(fault) => fault,
@@ -389,7 +397,7 @@ impl Driver {
 
 /// 64 bits from the system's generator.
 fn random() -> Result<u64> {
-    getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(String::from(format!("{e}").as_str()))))
+    getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(e)))
 }
 
 fn failed(doing: &str, source: io::Error) -> Error {

@@ -73,10 +73,12 @@ impl Sockets {
         self.end == 0
     }
 
-    /// A free place, if need be that of a connection that only lingers: there are as many places as the node has connections.
-    fn free(&mut self) -> Option<usize> {
-        let lingers = |place: &Option<Socket>| matches!(place, Some(Socket { kind: Kind::Lingering(..), .. }));
-        self.places.iter().position(Option::is_none).or_else(|| self.places.iter().position(lingers))
+    /// A free place, or one of a connection that only lingers, or that the node has given up and the next write would close:
+    /// there are as many places as the node has connections.
+    fn free(&self, node: &Node<'_>) -> Option<usize> {
+        let lingers = |socket: &Socket| matches!(socket.kind, Kind::Lingering(..)) || !node.is_open(socket.connection);
+        let is_over = |place: &Option<Socket>| place.as_ref().is_some_and(lingers);
+        self.places.iter().position(Option::is_none).or_else(|| self.places.iter().position(is_over))
     }
 
     fn put(&mut self, index: usize, connection: Connection, kind: Kind) {
@@ -93,14 +95,16 @@ impl Sockets {
     /// Takes a connection to a node that is to be made.
     pub(super) fn dial(&mut self, connection: Connection, peer: NodeName, node: &mut Node<'_>) {
         let dial = Dial::new(peer, self.epmd);
-        match self.free() {
+        match self.free(node) {
             Some(index) => self.put(index, connection, Kind::Dial(dial)),
             None => node.handle_unreachable(connection, NetworkFault::Other(0)),
         }
     }
 
-    /// Goes on with every dial that has something to do: a host to ask for, an address that had its time.
-    pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) {
+    /// Goes on with every dial that has something to do: a host to ask for, an address that had its time. Whether one failed,
+    /// which the program is to hear of at once.
+    pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) -> bool {
+        let mut failed = false;
         for index in 0..self.end {
             if let Some(Some(Socket { connection, kind: Kind::Dial(dial) })) = self.places.get_mut(index) {
                 let at = At { registry, token: token(index), now };
@@ -108,9 +112,11 @@ impl Sockets {
                     Dialed::Waiting => dial.handle_timeout(&at),
                     dialed => dialed,
                 };
+                failed |= matches!(dialed, Dialed::Failed(_));
                 self.dialed(index, dialed, node, now);
             }
         }
+        failed
     }
 
     /// When [`Sockets::dial_on`] or [`Sockets::write`] has something to do next.
@@ -166,7 +172,7 @@ impl Sockets {
 
     /// Takes a connection that somebody made to us.
     pub(super) fn adopt(&mut self, connection: Connection, mut stream: TcpStream, node: &mut Node<'_>, registry: &Registry) {
-        let Some(index) = self.free() else { return node.handle_closed(connection, None) };
+        let Some(index) = self.free(node) else { return node.handle_closed(connection, None) };
         match registry.register(&mut stream, token(index), Interest::READABLE | Interest::WRITABLE) {
             Ok(()) => self.put(index, connection, Kind::Open(Open::new(stream))),
             Err(e) => node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused))),

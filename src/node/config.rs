@@ -88,7 +88,7 @@ impl<'s> Config<'s> {
     /// draws one at random; whoever drives the node without it must set one.
     #[must_use]
     pub fn creation(self, creation: u32) -> Self {
-        Self { creation, ..self }
+        Self { creation: creation.max(4), ..self }
     }
 }
 

@@ -193,7 +193,7 @@ impl fmt::Display for Event {
             Self::TooLarge { node, op, from, to, size } => {
                 write!(f, "{} to {to} from {node}", OpName(*op))?;
                 if let Some((id, serial)) = from {
-                    write!(f, " <{id}.{serial}>")?;
+                    write!(f, " <0.{id}.{serial}>")?;
                 }
                 write!(f, " is too large: {size} bytes, skipped")
             }

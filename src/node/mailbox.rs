@@ -199,7 +199,7 @@ impl<'m> Message<'m> {
         self.term
     }
 
-    /// The process that sent it, if the peer told: a BEAM does so for all but messages to aliases from old releases.
+    /// The process that sent it, if the peer told: every BEAM since OTP 21 does.
     pub fn sender(&self) -> Option<Pid<'m>> {
         Term::trusted(self.sender).as_pid()
     }

@@ -85,6 +85,7 @@ mod tests {
         }
         assert_eq!(size::<4, 8>(), 293_392);
         assert_eq!(size::<5, 8>() - size::<4, 8>() - 2 * 16_384, 512);
+        assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size::<4, 9>() - size::<4, 8>() - 16_384, 320);
     }
 }

@@ -26,7 +26,7 @@ use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
 use crate::wire::control::Message as ControlMessage;
 use crate::wire::frame::{self, Frame, HEADER};
-use crate::wire::ids::{NodeName, OwnedPid, OwnedReference};
+use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 use half_open::{DIALS, HalfOpen, Progress, SETUP_TIME, oldest_caller};
 use links::{Identity, Links, RESERVED, Stall};
 use mailbox::{ALIAS_WORD, Flow, Inboxes};
@@ -127,8 +127,12 @@ impl<'s> Node<'s> {
     /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`.
     ///
     /// # Errors
-    /// [`Misuse::NameTaken`]; [`Misuse::AtomTooLong`] for a name of more than 255 bytes; [`Full::Mailboxes`].
+    /// [`Misuse::NameTaken`], also for `net_kernel`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes; [`Full::Mailboxes`].
     pub fn register(&mut self, name: &str) -> Result<Mailbox, Error> {
+        if calls::exists(Atom::from_str(name)) {
+            // its answers are the core's
+            return Err(Misuse::NameTaken.into());
+        }
         self.core.inboxes.register(name).map(Mailbox)
     }
 
@@ -214,7 +218,7 @@ impl<'s> Node<'s> {
     /// Closes the connection to a node, once what waits to be sent to it has been.
     ///
     /// # Errors
-    /// [`Error::NotConnected`].
+    /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {
         let node = NodeName::new(node)?;
         let key = self.core.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
@@ -262,7 +266,7 @@ impl Node<'_> {
     }
 
     /// The next connection that is to be made, and to which node. Answer with [`Node::handle_connected`] or
-    /// [`Node::handle_unreachable`], within seven seconds.
+    /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         let unnamed = self.core.identity.config.name.known().is_err();
         if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
@@ -527,20 +531,16 @@ impl Node<'_> {
                     }
                     (self.core.route(key, body), taken)
                 }
-                Frame::Oversized(head, len) => match ControlMessage::parse(head) {
-                    Ok(message) => {
-                        let size = u64::from(len).saturating_add(HEADER as u64);
-                        let left = size.saturating_sub(bytes.len() as u64);
-                        let outcome = self.core.oversized(key, &message, size).map(|()| Routed::Done);
-                        if let Some(link) = self.core.links.table.at_mut(key) {
-                            link.state.skip(left);
-                        }
-                        (outcome, bytes.len())
+                Frame::Oversized(head, len) => {
+                    let parsed = ControlMessage::parse(head);
+                    if parsed.is_err() && bytes.len() < stride {
+                        // the control message may not be here in full yet
+                        return;
                     }
-                    // the control message may not be here in full yet
-                    Err(_) if bytes.len() < stride => return,
-                    Err(e) => (Err(e), 0),
-                },
+                    let size = u64::from(len).saturating_add(HEADER as u64);
+                    link.state.skip(size.saturating_sub(bytes.len() as u64));
+                    (self.core.oversized(key, head, parsed, size).map(|()| Routed::Done), bytes.len())
+                }
             };
             let Some(link) = self.core.links.table.at_mut(key) else { return };
             match outcome {

@@ -77,7 +77,8 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// [`Error::NotConnected`] when there is no connection to the node; [`Error::Full`] when the message does not fit;
-    /// [`Error::Misuse`] when it is no proper term, or the address is on this node.
+    /// [`Error::Misuse`] when it is no proper term, the address is on this node, this (dynamic) node has no name yet, or the address is an
+    /// alias and the peer's release knows none.
     pub fn send<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
     where
         A: Into<Address<'a>>,

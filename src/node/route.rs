@@ -4,13 +4,13 @@ use super::calls;
 use super::event::{Dropped, Event, Events, Receiver};
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes};
-use crate::error::{Error, Misbehaved};
+use crate::error::{Error, Misbehaved, TermError, TermFault};
 use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Message, Process, To};
 use crate::wire::ids::{NodeName, Pid, Reference};
-use crate::wire::term::{Limits, Term};
+use crate::wire::term::Term;
 
 /// Encoded atoms of the core's answers.
 const NOPROC: Term<'static> = Term::trusted(&[119, 6, b'n', b'o', b'p', b'r', b'o', b'c']);
@@ -106,6 +106,9 @@ impl Core<'_> {
         match message.control {
             Control::Monitor { from, to, reference } => {
                 theirs(self, from)?;
+                if reference.node != from.node {
+                    return Err(Misbehaved::Control(message.op));
+                }
                 self.monitor(peer, from, to, reference);
             }
             Control::Link { from, to } => {
@@ -184,7 +187,21 @@ impl Core<'_> {
     }
 
     /// The front of a frame that is too large to be received: reports it, and still does what it owes.
-    pub(super) fn oversized(&mut self, peer: Key, message: &Message<'_>, size: u64) -> Result<(), Misbehaved> {
+    pub(super) fn oversized(
+        &mut self,
+        peer: Key,
+        head: &[u8],
+        parsed: Result<Message<'_>, Misbehaved>,
+        size: u64,
+    ) -> Result<(), Misbehaved> {
+        let message = match parsed {
+            Ok(message) => message,
+            // even its addresses do not fit; the operation stands in front of them
+            Err(Misbehaved::Term(TermError { fault: TermFault::Truncated, .. })) => {
+                Message { op: head.get(5).copied().unwrap_or(0), control: Control::Unknown, payload: &[] }
+            }
+            Err(e) => return Err(e),
+        };
         let (from, to) = match message.control {
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
             Control::Exit { from, to, .. } => (Some(from), To::Pid(to).into()),
@@ -197,12 +214,12 @@ impl Core<'_> {
             let from = from.map(|pid| (pid.id, pid.serial));
             self.events.push(Event::TooLarge { node, op: message.op, from, to, size });
         }
-        self.signal(peer, message)
+        if matches!(message.control, Control::Unknown) { Ok(()) } else { self.signal(peer, &message) }
     }
 }
 
 /// Checks a payload: one term and nothing behind it.
 #[inline]
 fn read(payload: &[u8]) -> Result<Term<'_>, Misbehaved> {
-    Term::parse_within(payload, Limits::default()).map_err(Misbehaved::Term)
+    Term::parse(payload).map_err(Misbehaved::Term)
 }

@@ -6,7 +6,7 @@ use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
 use super::links::{Identity, Link, Recent};
 use super::memory::chunk_mut;
 use super::{Connection, Node};
-use crate::error::Reason;
+use crate::error::{NetworkFault, Reason};
 use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::storage::span::Span;
@@ -194,6 +194,7 @@ impl Node<'_> {
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
             Some(Progress::Yielded { .. }) => Reason::Nok,
             Some(Progress::Shaking(state)) => state.late(),
+            Some(Progress::Dial { .. }) => Reason::Network(NetworkFault::TimedOut),
             _ => Reason::Timeout,
         };
         self.give_up(key, reason);

@@ -43,7 +43,7 @@ impl Outgoing {
     }
 }
 
-/// A name registered with EPMD (ALIVE2_REQ, PROTOCOL section 1), for as long as the connection under it stands.
+/// A name registered with EPMD (ALIVE2_REQ; erl_dist_protocol, "EPMD Protocol"), for as long as the connection under it stands.
 ///
 /// Write nothing on the connection but what [`Registration::transmit`] gives: EPMD takes any later byte for the node's end.
 #[derive(Debug, Clone)]
@@ -161,7 +161,7 @@ pub struct Located {
     pub node_type: u8,
 }
 
-/// One name looked up (PORT_PLEASE2_REQ, PROTOCOL section 1).
+/// One name looked up (PORT_PLEASE2_REQ; erl_dist_protocol, "EPMD Protocol").
 ///
 /// Connect to EPMD on the node's host, write [`Lookup::transmit`], read into [`Lookup::handle_bytes`] until there is an answer,
 /// then close. At the end of the connection call [`Lookup::handle_close`]. Give up after [`ANSWER_LIMIT`].
@@ -228,7 +228,7 @@ impl Lookup {
     }
 }
 
-/// The names registered on a host (NAMES_REQ, PROTOCOL section 1), given out one by one: the list may have any length, and one
+/// The names registered on a host (NAMES_REQ; erl_dist_protocol, "EPMD Protocol"), given out one by one: the list may have any length, and one
 /// line of it is kept.
 #[derive(Debug, Clone)]
 pub struct Names {

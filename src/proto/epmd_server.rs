@@ -1,6 +1,6 @@
 //! EPMD itself, small enough to be embedded in a node: a table of names and a session for each connection.
 //!
-//! It answers what Erlang's own `epmd` answers to the same bytes (PROTOCOL section 1); where it deliberately does not, the code says so.
+//! It answers what Erlang's own `epmd` answers to the same bytes (erl_dist_protocol, "EPMD Protocol"); where it deliberately does not, the code says so.
 
 use core::fmt;
 use core::time::Duration;

@@ -31,6 +31,8 @@ use crate::error::{Error, Full, Misuse};
 pub struct TermWriter<'w, 'b> {
     out: &'w mut Writer<'b>,
     due: u64,
+    /// The first thing that went wrong. It is kept, so that nobody who overlooks it sends half a term.
+    fault: Option<Misuse>,
 }
 
 impl<'w, 'b> TermWriter<'w, 'b> {
@@ -40,25 +42,41 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         out.u8(tag::VERSION);
-        let mut term = TermWriter { out, due: 1 };
+        let mut term = TermWriter { out, due: 1, fault: None };
         write(&mut term)?;
-        match term.due {
-            0 => Ok(()),
-            due => Err(Misuse::TermIncomplete(u32::try_from(due).unwrap_or(u32::MAX))),
+        match (term.fault, term.due) {
+            (Some(fault), _) => Err(fault),
+            (None, 0) => Ok(()),
+            (None, due) => Err(Misuse::TermIncomplete(u32::try_from(due).unwrap_or(u32::MAX))),
         }
     }
 
     /// For a caller that counts the parts itself.
     pub(crate) fn uncounted(out: &'w mut Writer<'b>) -> Self {
-        Self { out, due: u64::MAX }
+        Self { out, due: u64::MAX, fault: None }
     }
 
     /// Takes one part off what is due.
     #[inline]
     fn part(&mut self, then_due: u64) -> Result<(), Misuse> {
-        let Some(due) = self.due.checked_sub(1) else { return Err(Misuse::TermOverfull) };
+        let Some(due) = self.due.checked_sub(1) else { return self.fail(Misuse::TermOverfull) };
         self.due = due.saturating_add(then_due);
         Ok(())
+    }
+
+    #[cold]
+    fn fail(&mut self, fault: Misuse) -> Result<(), Misuse> {
+        self.fault.get_or_insert(fault);
+        Err(fault)
+    }
+
+    /// Passes a result on, and remembers it if it is a fault.
+    #[inline]
+    fn kept(&mut self, result: Result<(), Misuse>) -> Result<(), Misuse> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(fault) => self.fail(fault),
+        }
     }
 
     /// An integer.
@@ -122,7 +140,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     pub fn float(&mut self, value: f64) -> Result<(), Misuse> {
         self.part(0)?;
         if !value.is_finite() {
-            return Err(Misuse::NotFinite);
+            return self.fail(Misuse::NotFinite);
         }
         let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
         self.out.array([tag::NEW_FLOAT, a, b, c, d, e, f, g, h]);
@@ -133,7 +151,8 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     #[inline]
     pub fn atom(&mut self, text: &str) -> Result<(), Misuse> {
         self.part(0)?;
-        put_atom(self.out, text)
+        let put = put_atom(self.out, text);
+        self.kept(put)
     }
 
     /// The atom `true` or `false`.
@@ -214,7 +233,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         match last {
             8 => return self.binary(bytes),
             1..8 if !bytes.is_empty() => {}
-            _ => return Err(Misuse::Bits),
+            _ => return self.fail(Misuse::Bits),
         }
         self.part(0)?;
         self.out.u8(tag::BIT_BINARY);
@@ -241,7 +260,8 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     #[inline]
     pub fn pid(&mut self, pid: Pid<'_>) -> Result<(), Misuse> {
         self.part(0)?;
-        put_pid(self.out, pid)
+        let put = put_pid(self.out, pid);
+        self.kept(put)
     }
 
     /// A port.
@@ -264,15 +284,16 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     /// A reference.
     pub fn reference(&mut self, reference: Reference<'_>) -> Result<(), Misuse> {
         self.part(0)?;
-        put_reference(self.out, reference)
+        let put = put_reference(self.out, reference);
+        self.kept(put)
     }
 
     /// An external fun, `fun Module:Function/Arity`.
     pub fn export(&mut self, module: &str, function: &str, arity: u8) -> Result<(), Misuse> {
         self.part(0)?;
         self.out.u8(tag::EXPORT);
-        put_atom(self.out, module)?;
-        put_atom(self.out, function)?;
+        let put = put_atom(self.out, module).and_then(|()| put_atom(self.out, function));
+        self.kept(put)?;
         self.out.u8(tag::SMALL_INTEGER);
         self.out.u8(arity);
         Ok(())

@@ -37,7 +37,7 @@ pub(crate) enum Control<'a> {
         from: Pid<'a>,
         to: Pid<'a>,
     },
-    /// From OTP 23 the id is 0, and no acknowledgement is expected.
+    /// Sent by OTP 23, the id is 0, and no acknowledgement is expected.
     Unlink {
         id: u64,
         from: Pid<'a>,

@@ -1,4 +1,4 @@
-//! EPMD's requests and answers, read and written (PROTOCOL section 1; erl_dist_protocol, "Protocol between nodes and EPMD").
+//! EPMD's requests and answers, read and written (erl_dist_protocol, "EPMD Protocol").
 //!
 //! A request is a length of 16 bits and a body that starts with its tag; answers have no length and end with the connection,
 //! except the one to ALIVE2_REQ, whose size its tag tells.

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Agent, PATIENCE, demo_and_erl, hex, packet, until};
 
@@ -152,9 +152,12 @@ fn a_handshake_has_a_time_limit() {
     let name = send_name("slow@localhost", FLAGS);
     // A byte now and then: seven seconds is what Erlang grants, and more than this takes is granted by nobody.
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let start = Instant::now();
     let closed = name.iter().any(|byte| {
         let gone = stream.write_all(&[*byte]).is_err();
         gone || !matches!(stream.read(&mut [0; 64]), Err(e) if e.kind() == ErrorKind::WouldBlock)
     });
     assert!(closed, "half a name was waited for {} s", name.len() / 2);
+    let took = start.elapsed().as_secs();
+    assert!((6..=11).contains(&took), "let go after {took} s");
 }

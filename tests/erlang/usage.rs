@@ -84,7 +84,8 @@ fn a_port_that_is_taken_is_named() {
 fn an_external_epmd_that_is_not_there_is_said() {
     let world = World::new();
     let agent = world.launch(&["--sname", "demo", "--epmd", "external"]);
-    agent.wait(&["epmd"]);
+    agent.wait(&["not registered with epmd", "no epmd answers"]);
+    assert_eq!(agent.log.count(&["up as"]), 0);
 }
 
 #[test]

@@ -57,23 +57,29 @@ fn it_waits_no_longer_than_it_is_told_and_no_shorter_without_a_reason() {
     let (mut node, mut driver) = node(&mut storage);
     let start = Instant::now();
     driver.poll(&mut node, Some(Duration::from_millis(30))).unwrap();
-    assert!(start.elapsed() >= Duration::from_millis(29));
+    assert!(start.elapsed() >= Duration::from_millis(29) && start.elapsed() < LONG);
 }
 
 #[test]
-fn a_host_without_epmd_is_told_apart_from_one_without_a_name() {
+fn what_keeps_it_from_connecting_is_told_at_once_and_by_its_name() {
     let mut storage = Box::new(Storage::new());
     let (mut node, mut driver) = node(&mut storage);
-    for (peer, fault) in [("x@127.0.0.1", NetworkFault::NoEpmd), ("x@no-such-host.invalid", NetworkFault::UnknownHost)] {
+    // a name server that does not answer makes an unknown name one that took too long
+    let unknown = &[NetworkFault::UnknownHost, NetworkFault::TimedOut][..];
+    // a broadcast address is refused by the system in the very call that is to connect
+    let at_once = &[NetworkFault::Unreachable, NetworkFault::Other(13)][..];
+    for (peer, faults) in
+        [("x@127.0.0.1", &[NetworkFault::NoEpmd][..]), ("x@255.255.255.255", at_once), ("x@no-such-host.invalid", unknown)]
+    {
         node.connect(peer).unwrap();
         let start = Instant::now();
         let event = loop {
             driver.poll(&mut node, Some(LONG)).unwrap();
-            assert!(start.elapsed() < LONG, "{peer}");
+            assert!(start.elapsed() < LONG / 2, "{peer}");
             if let Some(event) = node.poll_event() {
                 break event;
             }
         };
-        assert!(matches!(&event, Event::ConnectFailed { reason: Reason::Network(told), .. } if *told == fault), "{event}");
+        assert!(matches!(&event, Event::ConnectFailed { reason: Reason::Network(told), .. } if faults.contains(told)), "{event}");
     }
 }

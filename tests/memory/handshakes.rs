@@ -1,6 +1,6 @@
 //! Handshakes: every cut, every refusal, and two that connect to each other at once.
 
-use beamless::{Config, Event, NodeStorage, Reason};
+use beamless::{Config, Event, NetworkFault, NodeStorage, Reason};
 
 use crate::pair::{End, Seed, at, connected, dial, integers, send, storage};
 
@@ -145,6 +145,15 @@ fn a_handshake_has_an_end() {
     a.node.handle_timeout(at(16));
     assert!(a.news().is_empty());
     a.node.handle_timeout(at(17));
+    let timed_out = Reason::Network(NetworkFault::TimedOut);
+    assert!(matches!(&a.news()[..], [Event::ConnectFailed { reason, .. }] if *reason == timed_out));
+    // and one that is connected to a host that says nothing
+    a.node.connect("b@host").unwrap();
+    let (connection, _) = a.node.poll_dial(at(20)).unwrap();
+    a.node.handle_connected(connection, 1, at(22));
+    a.node.handle_timeout(at(28));
+    assert!(a.news().is_empty());
+    a.node.handle_timeout(at(29));
     assert!(matches!(&a.news()[..], [Event::ConnectFailed { reason: Reason::Timeout, .. }]));
 }
 

@@ -66,7 +66,7 @@ fn a_frame_too_large_is_skipped_in_step() {
                 assert_eq!(message.term().as_binary(), Some(&big[..]));
             } else {
                 let told = b.texts();
-                let expected = format!("REG_SEND to to from a@host <1.0> is too large: {} bytes, skipped", size + 43);
+                let expected = format!("REG_SEND to to from a@host <0.1.0> is too large: {} bytes, skipped", size + 43);
                 assert_eq!(told, [expected]);
             }
             assert_eq!(integers(&mut b, to), [3]);
@@ -137,4 +137,28 @@ fn a_peer_that_pings_and_never_reads_stops_being_read() {
     b.node.handle_transmitted(wire.b, bytes);
     b.node.handle_timeout(at(1));
     assert!(b.node.takes_bytes(wire.b) && b.is_up());
+}
+
+/// Not even the addresses fit: an exit whose reason stands among them, as releases before OTP 23 sent it.
+#[test]
+fn a_control_message_too_large_is_skipped_too() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let pid = |name: &[u8]| [&[88, 119, 6][..], name, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 77]].concat();
+    let reason = [&[109, 0, 0, 0x40, 0][..], &[7; 0x4000]].concat();
+    let body = [&[112, 131, 104, 4, 97, 3][..], &pid(b"a@host"), &pid(b"b@host"), &reason].concat();
+    let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+    let mut rest = &frame[..];
+    while !rest.is_empty() {
+        let room = b.node.read_buffer(wire.b);
+        let len = room.len().min(rest.len());
+        room[..len].copy_from_slice(&rest[..len]);
+        rest = &rest[len..];
+        b.node.handle_bytes(&mut wire.b, len);
+    }
+    assert_eq!(b.texts(), [format!("EXIT to this node from a@host is too large: {} bytes, skipped", frame.len())]);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    send(&mut a, from, "to", "b@host", 3).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut b, to), [3]);
 }

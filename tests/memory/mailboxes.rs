@@ -135,9 +135,16 @@ fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
     assert!(matches!(out.send(to_b, |t| t.tuple(2)), Err(Error::Misuse(Misuse::TermIncomplete(2)))));
     assert!(matches!(out.send(to_b, |t| t.int(1).and_then(|()| t.int(2))), Err(Error::Misuse(Misuse::TermOverfull))));
     assert!(matches!(out.send(to_b, |t| t.float(f64::NAN)), Err(Error::Misuse(Misuse::NotFinite))));
+    // also when whoever writes the term overlooks it
+    let overlooked = out.send(to_b, |t| {
+        t.tuple(1)?;
+        let _ = t.float(f64::INFINITY);
+        Ok(())
+    });
+    assert!(matches!(overlooked, Err(Error::Misuse(Misuse::NotFinite))));
     assert!(matches!(out.send(to_b, |t| t.atom(&"a".repeat(256))), Err(Error::Misuse(Misuse::AtomTooLong))));
     assert!(matches!(out.send(to_b, |t| t.binary(&[0; 5000])), Err(Error::Full(Full::Message { limit: 2048, .. }))));
-    assert!(a.node.register("from").is_err() && a.node.register("second").is_ok());
+    assert!(a.node.register("net_kernel").is_err() && a.node.register("from").is_err() && a.node.register("second").is_ok());
     assert!(matches!(a.node.register("third"), Err(Error::Full(Full::Mailboxes))));
     send(&mut a, from, "to", "b@host", 4).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
