@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::hosts::{Addresses, Resolver, literal};
+use super::net::{fault, is_connected};
 use crate::error::{NetworkFault, Reason};
 use crate::node::Connection;
 use crate::proto::epmd_client::Lookup;
@@ -99,7 +100,7 @@ impl Dial {
 
     /// Connects to the EPMD of the next address; when none is left, the fault of the last one is the dial's.
     fn ask_epmd(&mut self, last: NetworkFault, at: &At<'_>) -> Dialed {
-        let mut fault = last;
+        let mut why = last;
         self.until = at.now.after(EACH);
         while let Some(address) = self.addresses.get(self.current) {
             let Ok(lookup) = Lookup::new(self.peer.alive()) else { return Dialed::Failed(NetworkFault::NoSuchName) };
@@ -108,11 +109,11 @@ impl Dial {
                     self.stage = Stage::Epmd(stream, lookup);
                     return Dialed::Waiting;
                 }
-                Err(e) => fault = self::fault(&e, NetworkFault::NoEpmd),
+                Err(e) => why = fault(&e, NetworkFault::NoEpmd),
             }
             self.current = self.current.saturating_add(1);
         }
-        Dialed::Failed(fault)
+        Dialed::Failed(why)
     }
 
     fn next_address(&mut self, fault: NetworkFault, at: &At<'_>) -> Dialed {
@@ -175,18 +176,6 @@ impl At<'_> {
     }
 }
 
-/// Whether a connection under way is made.
-fn is_connected(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(e) = stream.take_error()? {
-        return Err(e);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::NotConnected => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
 /// Goes on with a look-up: the port, once EPMD has told.
 fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
     let no_epmd = |e: io::Error| fault(&e, NetworkFault::NoEpmd);
@@ -215,16 +204,5 @@ fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, Netwo
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(no_epmd(e)),
         }
-    }
-}
-
-/// What an error of the system means to whoever wanted to connect.
-pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
-    match e.kind() {
-        ErrorKind::ConnectionRefused => refused,
-        ErrorKind::TimedOut => NetworkFault::TimedOut,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => NetworkFault::Reset,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => NetworkFault::Unreachable,
-        _ => NetworkFault::Other(e.raw_os_error().unwrap_or(0)),
     }
 }

@@ -10,7 +10,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::epmd_service::EpmdService;
-use crate::error::{ConfigError, Error, IoError, Misbehaved, NetworkFault, Reason, Result};
+use super::net::{failed, fault, is_connected};
+use crate::error::{ConfigError, Error, Misbehaved, NetworkFault, Reason, Result};
 use crate::proto::epmd_client::{ANSWER_LIMIT, DEFAULT_PORT, Names, Registration, RegistrationAnswer};
 use crate::time::Instant;
 
@@ -96,11 +97,7 @@ impl EpmdSettings {
 }
 
 fn wrong(variable: &str, value: &str, needed: &str) -> Error {
-    io_error(format!("{variable}={value:?}"), io::Error::new(ErrorKind::InvalidInput, needed.to_owned()))
-}
-
-fn io_error(doing: String, source: io::Error) -> Error {
-    Error::Io(IoError { doing: doing.into(), source })
+    failed(&format!("{variable}={value:?}"), io::Error::new(ErrorKind::InvalidInput, needed.to_owned()))
 }
 
 /// What became of the node's name.
@@ -434,7 +431,7 @@ impl Attempt {
                 Ok(count) => self.registration.sent(count),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e)))),
+                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e, NetworkFault::NoEpmd)))),
             }
         }
         Ok(())
@@ -457,32 +454,9 @@ impl Attempt {
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(creation),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e)))),
+                Err(e) => return Err(Ended::Failed(Reason::Network(fault(&e, NetworkFault::NoEpmd)))),
             }
         }
-    }
-}
-
-/// Whether a connect that was begun is done.
-fn is_connected(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(e) = stream.take_error()? {
-        return Err(e);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::NotConnected || e.kind() == ErrorKind::WouldBlock => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// What a failed call means to the node.
-fn fault(error: &io::Error) -> NetworkFault {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => NetworkFault::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => NetworkFault::Reset,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => NetworkFault::Unreachable,
-        ErrorKind::TimedOut => NetworkFault::TimedOut,
-        _ => NetworkFault::Other(error.raw_os_error().unwrap_or_default()),
     }
 }
 
@@ -499,7 +473,7 @@ pub fn epmd_names(host: &str, port: u16, timeout: Duration) -> Result<Vec<(Strin
         Some(Duration::ZERO) => Err(io::Error::from(ErrorKind::TimedOut)),
         left => Ok(left),
     };
-    let failed = |e| io_error(format!("asking epmd on {host}, port {port}"), e);
+    let failed = |e| failed(&format!("asking epmd on {host}, port {port}"), e);
     let mut stream = connect_to(host, port, left).map_err(failed)?;
     let mut names = Names::new();
     stream.write_all(names.transmit()).map_err(failed)?;

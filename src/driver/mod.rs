@@ -4,6 +4,7 @@ mod dial;
 pub(crate) mod epmd;
 pub(crate) mod epmd_service;
 mod hosts;
+mod net;
 mod sockets;
 
 use core::time::Duration;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
-use crate::error::{Error, IoError, Misuse, NetworkFault, Result};
+use crate::error::{Error, Misuse, NetworkFault, Result};
 use crate::node::{Event, Node};
 use crate::time::Instant;
 pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
 use hosts::Resolver;
+use net::failed;
 use sockets::Sockets;
 
 /// The first token of the driver's own; a program's tokens are below it.
@@ -398,10 +400,6 @@ impl Driver {
 /// 64 bits from the system's generator.
 fn random() -> Result<u64> {
     getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(e)))
-}
-
-fn failed(doing: &str, source: io::Error) -> Error {
-    Error::Io(IoError { doing: Box::from(doing), source })
 }
 
 /// The addresses of `host` and `port` to listen on, for settings that name a host.

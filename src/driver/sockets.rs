@@ -8,8 +8,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::dial::{At, Dial, Dialed, fault};
+use super::dial::{At, Dial, Dialed};
 use super::hosts::{Addresses, Resolver};
+use super::net::fault;
 use super::{SOCKETS, random};
 use crate::error::NetworkFault;
 use crate::node::{Connection, Node};

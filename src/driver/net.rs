@@ -1,0 +1,35 @@
+//! What the system's calls mean to a node.
+
+use std::io::{self, ErrorKind};
+
+use mio::net::TcpStream;
+
+use crate::error::{Error, IoError, NetworkFault};
+
+/// Whether a connection under way is made; an error says why it never will be.
+pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(e) = stream.take_error()? {
+        return Err(e);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotConnected | ErrorKind::WouldBlock) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// What an error means to whoever wanted to connect; `refused` is what it means here that nobody listens.
+pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
+    match e.kind() {
+        ErrorKind::ConnectionRefused => refused,
+        ErrorKind::TimedOut => NetworkFault::TimedOut,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => NetworkFault::Reset,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => NetworkFault::Unreachable,
+        _ => NetworkFault::Other(e.raw_os_error().unwrap_or(0)),
+    }
+}
+
+/// An error of the system with what was being done.
+pub(super) fn failed(doing: &str, source: io::Error) -> Error {
+    Error::Io(IoError { doing: Box::from(doing), source })
+}
