@@ -29,6 +29,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 struct Peer {
     stream: TcpStream,
     session: Session,
+    /// Counts up: which of those that came within one millisecond is the oldest.
+    number: u64,
     /// The socket may have more to read, or room to write: mio says so once.
     ready: bool,
 }
@@ -54,6 +56,8 @@ pub(crate) struct EpmdService {
     server: Box<Server<NAMES>>,
     port: u16,
     own: Option<Place>,
+    /// How many connections there have been.
+    admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
 }
@@ -83,6 +87,7 @@ impl EpmdService {
             server: Box::new(Server::new(port, seed)),
             port,
             own: None,
+            admitted: 0,
             accept_again: None,
         })
     }
@@ -175,7 +180,8 @@ impl EpmdService {
         }
         let session = Session::new(is_local(&stream, peer), now);
         if let Some(free) = self.peers.get_mut(place) {
-            *free = Some(Peer { stream, session, ready: false });
+            self.admitted = self.admitted.saturating_add(1);
+            *free = Some(Peer { stream, session, number: self.admitted, ready: false });
         }
     }
 
@@ -188,8 +194,9 @@ impl EpmdService {
             self.peers.push(None);
             return Some(self.peers.len().saturating_sub(1));
         }
-        let nameless = self.peers.iter().enumerate().filter_map(|(at, peer)| Some((at, &peer.as_ref()?.session)));
-        let (oldest, _) = nameless.filter(|(_, s)| !s.is_registered()).min_by_key(|(_, s)| s.heard())?;
+        let nameless = self.peers.iter().enumerate().filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
+        let idle = nameless.filter(|(_, peer)| !peer.session.is_registered());
+        let (oldest, _) = idle.min_by_key(|(_, peer)| (peer.session.heard(), peer.number))?;
         *self.peers.get_mut(oldest)? = None;
         Some(oldest)
     }

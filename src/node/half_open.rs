@@ -40,6 +40,8 @@ pub(super) struct HalfOpen {
     pub(super) challenge: u32,
     pub(super) seed: u32,
     pub(super) deadline: Instant,
+    /// Counts up: which of those that came within one millisecond is the oldest.
+    pub(super) number: u32,
     /// The name it gave, for reports.
     pub(super) caller: Option<NodeName>,
     /// It was told that there is a connection already, and takes its place.
@@ -60,6 +62,7 @@ impl HalfOpen {
             challenge: 0,
             seed: 0,
             deadline,
+            number: 0,
             caller: None,
             replaces: false,
             given: None,
@@ -105,5 +108,5 @@ impl HalfOpen {
 
 /// The unproven caller that has been here longest, which makes way when there is no place left.
 pub(super) fn oldest_caller(table: &Table<'_, HalfOpen>) -> Option<Key> {
-    table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| half.deadline).map(|(key, _)| key)
+    table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| (half.deadline, half.number)).map(|(key, _)| key)
 }

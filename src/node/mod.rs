@@ -52,6 +52,8 @@ pub struct Node<'s> {
     half_open: Table<'s, HalfOpen>,
     /// When the next quarter of the tick time ends; unknown until there is a connection.
     next_beat: Option<Instant>,
+    /// How many handshakes have begun.
+    begun: u32,
     /// Where the next round over held up peers begins.
     first: u16,
 }
@@ -105,6 +107,7 @@ impl<'s> Node<'s> {
             receiving: storage.receiving.as_flattened_mut(),
             half_open: Table::new(&mut storage.half_open),
             next_beat: None,
+            begun: 0,
             first: 0,
         }
     }
@@ -579,6 +582,8 @@ impl Node<'_> {
 
     /// Finds a place for a new handshake, that of the oldest unproven caller if need be.
     fn begin(&mut self, half: HalfOpen) -> Option<Connection> {
+        self.begun = self.begun.wrapping_add(1);
+        let half = HalfOpen { number: self.begun, ..half };
         if !self.half_open.has_room() {
             let oldest = oldest_caller(&self.half_open)?;
             self.give_up(oldest, Reason::Crowded);
