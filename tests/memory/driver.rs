@@ -83,3 +83,60 @@ fn what_keeps_it_from_connecting_is_told_at_once_and_by_its_name() {
         assert!(matches!(&event, Event::ConnectFailed { reason: Reason::Network(told), .. } if faults.contains(told)), "{event}");
     }
 }
+
+/// The one peer there is room for comes back after a crash, while strangers fill every place for a handshake and say nothing.
+#[test]
+fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
+    let mut storage = Box::new(NodeStorage::<1, 1, 4096>::new());
+    let epmd = free_port();
+    let (mut home, mut hers) = registered("home@127.0.0.1", &mut storage, epmd);
+    let until_up = |node: &mut Node<'_>, driver: &mut Driver, home: &mut Node<'_>, hers: &mut Driver| {
+        let start = Instant::now();
+        node.connect("home@127.0.0.1").unwrap();
+        while node.peers().next().is_none() {
+            driver.poll(node, Some(Duration::from_millis(1))).unwrap();
+            hers.poll(home, Some(Duration::from_millis(1))).unwrap();
+            while let Some(event) = node.poll_event() {
+                assert!(!matches!(event, Event::ConnectFailed { .. }), "{event}");
+            }
+            assert!(start.elapsed() < LONG / 2);
+        }
+    };
+    let mut first = Box::new(Storage::new());
+    let (mut node, mut driver) = registered("guest@127.0.0.1", &mut first, epmd);
+    until_up(&mut node, &mut driver, &mut home, &mut hers);
+    let address = hers.local_addr().unwrap();
+    let strangers: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    for _ in 0..20 {
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+    }
+    // the first one stands still, as if its host had lost power; another of its name comes, as after a restart
+    let mut second = Box::new(Storage::new());
+    let mut again = Node::new(Config::hidden("guest@127.0.0.1", "secret").unwrap(), &mut second);
+    let epmd_settings = EpmdSettings { port: epmd, addresses: Vec::new() };
+    let mut fresh =
+        Driver::new(DriverOptions { epmd: Epmd::None, epmd_settings, ..DriverOptions::default() }, &mut again).unwrap();
+    until_up(&mut again, &mut fresh, &mut home, &mut hers);
+    drop(strangers);
+}
+
+/// A node and its driver, registered with the EPMD on this port, which the first of them serves.
+fn registered<'s, const P: usize>(name: &str, storage: &'s mut NodeStorage<P, 1, 4096>, port: u16) -> (Node<'s>, Driver) {
+    let mut node = Node::new(Config::hidden(name, "secret").unwrap(), storage);
+    let epmd_settings = EpmdSettings { port, addresses: Vec::new() };
+    let options = DriverOptions { epmd_settings, ..DriverOptions::default() };
+    let mut driver = Driver::new(options, &mut node).unwrap();
+    let start = Instant::now();
+    // served from this very thread, EPMD answers others only while its own driver polls: this one is the first, or needs no answer
+    while !matches!(node.poll_event(), Some(Event::Registered { .. })) {
+        driver.poll(&mut node, Some(Duration::from_millis(5))).unwrap();
+        if start.elapsed() > Duration::from_millis(200) {
+            break;
+        }
+    }
+    (node, driver)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
