@@ -103,6 +103,8 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// A function to serve is not `Module:Function/Arity`.
+    FunctionName,
 }
 
 impl fmt::Display for ConfigError {
@@ -121,6 +123,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
         })
     }
 }
@@ -241,6 +244,10 @@ pub enum Full {
     },
     /// Every mailbox of the storage is registered.
     Mailboxes,
+    /// Every place for links and monitors of the storage is taken.
+    Watches,
+    /// Every place for our own monitors, calls and aliases of the storage is taken.
+    Requests,
     /// Every peer of the storage is taken, or every place for an unfinished handshake.
     Peers,
 }
@@ -261,6 +268,8 @@ impl fmt::Display for Full {
                 )
             }
             Self::Mailboxes => f.write_str("all mailboxes of the storage are in use: enlarge it"),
+            Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
+            Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
             Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
         }
     }
@@ -292,6 +301,12 @@ pub enum Misuse {
     NoName,
     /// The address is an alias, and the peer's release does not know aliases (OTP 23).
     NotAnAlias,
+    /// The call was answered, or given up.
+    NoRequest,
+    /// An alias where a process is wanted: one links to pids, and monitors and calls pids and names.
+    NotAProcess,
+    /// An exception as the answer to a `gen_server:call`: only functions raise.
+    NotAFunction,
 }
 
 impl fmt::Display for Misuse {
@@ -309,6 +324,9 @@ impl fmt::Display for Misuse {
             Self::NoMailbox => f.write_str("no such mailbox"),
             Self::OwnNode => f.write_str("that address is on this very node: hand the value over inside the program"),
             Self::NoName => f.write_str("the node has no name yet: a dynamic node gets it from the first peer it connects to"),
+            Self::NoRequest => f.write_str("that call is not under way: it was answered, or given up"),
+            Self::NotAProcess => f.write_str("an alias is no process: link to its pid, monitor and call its pid or its name"),
+            Self::NotAFunction => f.write_str("a gen_server:call takes a reply, not an exception: only functions raise"),
             Self::NotAnAlias => f.write_str("the peer's release knows no aliases: they came with OTP 24"),
         }
     }
@@ -326,6 +344,8 @@ pub enum Reason {
     Network(NetworkFault),
     /// Nothing came from the peer for a whole tick time.
     Silent,
+    /// Nothing was said either way for the idle time, and nothing tied the two nodes to each other.
+    Idle,
     /// The same node connected anew; this connection was left over from before.
     Superseded,
     /// The peer broke the protocol.
@@ -365,6 +385,7 @@ impl fmt::Display for Reason {
             Self::ClosedByUs => f.write_str("closed by this node"),
             Self::ClosedByPeer => f.write_str("connection closed by the peer"),
             Self::Network(fault) => fault.fmt(f),
+            Self::Idle => f.write_str("let go because it was idle"),
             Self::Silent => f.write_str("net_tick_timeout: the peer was silent for too long"),
             Self::Superseded => f.write_str("the node connected anew"),
             Self::Misbehaved(m) => write!(f, "the peer broke the protocol: {m}"),

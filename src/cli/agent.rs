@@ -19,7 +19,7 @@ use super::{Run, USAGE, host, start_log};
 
 /// The agent's memory: for connected nodes, mailboxes, and bytes of the largest message. A static of zeros costs nothing until it
 /// is used.
-static STORAGE: Mutex<NodeStorage<16, 4, 16_384>> = Mutex::new(NodeStorage::new());
+static STORAGE: Mutex<NodeStorage<16, 4, 16_384, 1024>> = Mutex::new(NodeStorage::sized());
 
 const SIGNALS: Token = Token(0);
 /// How long closing may take.
@@ -119,6 +119,10 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
         driver.poll(&mut node, agent.next_retry())?;
         agent.echo(&mut node);
         while let Some(event) = node.poll_event() {
+            if matches!(&event, Event::MailboxEnded { mailbox, .. } if *mailbox == agent.echo) {
+                // as a supervisor would
+                agent.echo = node.register("echo")?;
+            }
             agent.handle(event, &node, &driver);
         }
         agent.retry(&mut node);

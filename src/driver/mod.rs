@@ -16,8 +16,9 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::error::{Error, Misuse, NetworkFault, Result};
-use crate::node::{Event, Node};
+use crate::node::{Event, Failure, Node, Received, Request};
 use crate::time::Instant;
+use crate::wire::term::Term;
 pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
 use hosts::Resolver;
@@ -236,7 +237,7 @@ impl Driver {
         self.ready.clear();
         let now = self.now();
         let busy = self.before(node, now);
-        let wait = if busy { Some(Duration::ZERO) } else { self.wait(node, now, timeout) };
+        let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result.map_err(|e| failed("polling", e))?,
@@ -247,6 +248,21 @@ impl Driver {
         self.sockets.read(node);
         self.before(node, now);
         Ok(())
+    }
+
+    /// Waits for the answer to a call, moving bytes meanwhile: for programs that have nothing else to do. How long it may take was said
+    /// when the call was made. Whatever else comes to the mailbox of the call is dropped, so let it have one of its own.
+    ///
+    /// # Errors
+    /// As [`Driver::poll`]; [`Misuse::NoMailbox`] when the mailbox ended; [`Misuse::NoRequest`] when the call is not under way.
+    pub fn wait<'n>(&mut self, node: &'n mut Node<'_>, request: Request) -> Result<core::result::Result<Term<'n>, Failure<'n>>> {
+        while !node.is_answer_next(request)? {
+            self.poll(node, None)?;
+        }
+        match node.recv(request.mailbox()).map(|(message, _)| message.received()) {
+            Some(Received::Answer { result, .. }) => Ok(result),
+            _ => Err(Misuse::NoRequest.into()),
+        }
     }
 
     /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most.
@@ -305,7 +321,7 @@ impl Driver {
         due || news || failed || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
     }
 
-    fn wait(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+    fn pause(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
         let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
         let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again]
             .into_iter()

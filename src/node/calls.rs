@@ -1,30 +1,26 @@
 //! What OTP's own processes would answer.
 
 use super::links::{Identity, Links};
-use super::mailbox::Call;
+use super::message::{Call, TAG};
 use crate::error::Error;
 use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{To, put_send};
-use crate::wire::ids::{Atom, Pid};
+use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
 /// Processes of OTP that every BEAM has, which nodes send to unasked. That they are not here is no news to anybody.
-const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
-
-/// Bytes of the longest tag that is answered: a reference or two with the longest names have fewer, and what is kept in the
-/// transmit buffer has room for it.
-const TAG: usize = 700;
+const OTP_NAMES: [&str; 4] = ["global_name_server", "pg", "global_group", "dist_ac"];
 
 /// Whether `name` is a process of OTP that is missing here without harm.
 pub(super) fn is_otp(name: Atom<'_>) -> bool {
     OTP_NAMES.iter().any(|otp| name == **otp)
 }
 
-/// Whether there is such a process though it has no mailbox: `net_kernel`, which `net_adm:ping` calls.
+/// Whether there is such a process though it has no mailbox: `net_kernel`, which `net_adm:ping` calls, and `rex`, which `rpc` does.
 pub(super) fn exists(name: Atom<'_>) -> bool {
-    name == "net_kernel"
+    name == "net_kernel" || name == "rex"
 }
 
 /// Answers what is asked of `net_kernel` without a time limit: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`; and
@@ -40,18 +36,42 @@ pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: K
         Some((7, Some(what))) if what.is_atom("spawn_opt") => "notsup",
         _ => return Ok(()),
     };
-    let flags = links.table.at(peer).map_or(Flags::default(), |link| link.flags);
-    let to = match call.alias() {
+    let flags = links.flags(peer);
+    let to = match call.caller().alias() {
         Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
     };
-    let from = Pid { node: identity.config.name.shown().as_atom(), id: 0, serial: 0, creation: identity.creation };
     links.frame(peer, 0, |out| {
-        put_send(out, Some(from), to, flags.has(Flags::ALTACT_SIG))?;
+        put_send(out, Some(identity.core_pid()), to, flags.has(Flags::ALTACT_SIG))?;
         TermWriter::one(out, |t| {
             t.tuple(2)?;
             t.term(call.tag)?;
             t.atom(answer)
+        })
+    })
+}
+
+/// Answers as the group leader of processes we spawn elsewhere: what they print is taken, and goes nowhere. Were it not answered, a
+/// function that prints would never return.
+pub(super) fn group_leader(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
+    let Some([request, from, reply_as, what]) = message.tuple() else { return Ok(()) };
+    let Some(from) = from.as_pid().filter(|_| request.is_atom("io_request") && reply_as.as_bytes().len() <= TAG) else {
+        return Ok(());
+    };
+    let prints = what.as_tuple().and_then(|mut what| what.next()).is_some_and(|what| what.is_atom("put_chars"));
+    let flags = links.flags(peer);
+    links.frame(peer, 0, |out| {
+        put_send(out, Some(identity.core_pid()), To::Pid(from), flags.has(Flags::ALTACT_SIG))?;
+        TermWriter::one(out, |t| {
+            t.tuple(3)?;
+            t.atom("io_reply")?;
+            t.term(reply_as)?;
+            if prints {
+                return t.atom("ok");
+            }
+            t.tuple(2)?;
+            t.atom("error")?;
+            t.atom("enotsup")
         })
     })
 }

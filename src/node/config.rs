@@ -19,6 +19,21 @@ pub struct Config<'s> {
     pub(super) tick_time: Duration,
     pub(super) allow: Option<&'s [&'s str]>,
     pub(super) creation: u32,
+    pub(super) auto_connect: AutoConnect,
+    pub(super) idle_time: Option<Duration>,
+}
+
+/// Whether sending to a node connects to it: `dist_auto_connect`, as Erlang has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AutoConnect {
+    /// Whenever something is sent to it, it is linked to or monitored, called, or asked to run a function.
+    #[default]
+    Always,
+    /// As `Always`, until the node went down once: from then on only [`Node::connect`](crate::Node::connect) does, or the node itself.
+    /// Of the nodes that went down the last 64 are known.
+    Once,
+    /// Only [`Node::connect`](crate::Node::connect) does.
+    Never,
 }
 
 impl<'s> Config<'s> {
@@ -62,7 +77,16 @@ impl<'s> Config<'s> {
         if cookie.is_empty() {
             return Err(ConfigError::Cookie);
         }
-        Ok(Self { name, cookie, visible: false, tick_time: Duration::from_secs(60), allow: None, creation: 0 })
+        Ok(Self {
+            name,
+            cookie,
+            visible: false,
+            tick_time: Duration::from_secs(60),
+            allow: None,
+            creation: 0,
+            auto_connect: AutoConnect::default(),
+            idle_time: None,
+        })
     }
 
     /// `net_ticktime`: a peer that was silent this long, or up to a quarter longer, is down. A tick is sent when nothing
@@ -82,6 +106,19 @@ impl<'s> Config<'s> {
     #[must_use]
     pub fn allow(self, nodes: &'s [&'s str]) -> Self {
         Self { allow: Some(nodes), ..self }
+    }
+
+    /// Whether sending to a node that is not connected connects to it: [`AutoConnect::Always`] by default, as in Erlang.
+    #[must_use]
+    pub fn auto_connect(self, auto_connect: AutoConnect) -> Self {
+        Self { auto_connect, ..self }
+    }
+
+    /// Lets go of a connection over which nothing but ticks went for this long, if no link, no monitor and no call crosses it. What
+    /// is sent next makes it again. Counted in quarters of the tick time, so it may take that much longer. Never, by default.
+    #[must_use]
+    pub fn idle_time(self, idle_time: Duration) -> Self {
+        Self { idle_time: Some(idle_time), ..self }
     }
 
     /// Which incarnation of the node this is: a number that differs from that of the last start, at least 4. The driver

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::mailbox::Mailbox;
 use crate::error::{Misbehaved, NetworkFault, Reason};
 use crate::wire::codes::OpName;
 use crate::wire::control::{Process, To};
@@ -72,6 +73,16 @@ pub enum Event {
         /// The mailbox's name.
         mailbox: heapless::String<255>,
     },
+    /// A mailbox ended: it was sent an exit signal that it does not trap, or was [closed](crate::Node::close_mailbox). Its handle means
+    /// nothing any more; its name can be registered anew.
+    MailboxEnded {
+        /// The mailbox.
+        mailbox: Mailbox,
+        /// Its name; empty if it had none.
+        name: heapless::String<255>,
+        /// Why, as Erlang text, of which at most the first 64 bytes are kept.
+        reason: heapless::String<64>,
+    },
     /// The name stands in EPMD; reported again after EPMD died and came back.
     Registered {
         /// Whether this node serves EPMD itself.
@@ -109,8 +120,10 @@ pub enum Dropped {
     Unreadable(Misbehaved),
     /// The mailbox is full, and set to drop rather than to hold up the sender.
     MailboxFull,
-    /// It is an exit signal (`exit(Pid, Reason)`), which mailboxes do not take.
-    ExitSignal,
+    /// All places for links and monitors of the storage are taken; the sender was told `system_limit`.
+    WatchesFull,
+    /// No such function is served; whoever waits for it was told `undef`.
+    NotServed,
     /// A control message that this version does not know.
     UnknownOperation(u8),
 }
@@ -121,7 +134,8 @@ impl fmt::Display for Dropped {
             Self::NoReceiver => f.write_str("no such mailbox"),
             Self::Unreadable(e) => e.fmt(f),
             Self::MailboxFull => f.write_str("mailbox full"),
-            Self::ExitSignal => f.write_str("an exit signal, which mailboxes do not take"),
+            Self::WatchesFull => f.write_str("all places for links and monitors are taken: enlarge the storage"),
+            Self::NotServed => f.write_str("no such function is served"),
             Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
         }
     }
@@ -137,6 +151,8 @@ pub enum Receiver {
     Pid(u32, u32),
     /// An alias.
     Alias,
+    /// A function, `Module:Function/Arity`, of which at most the first 250 bytes are kept.
+    Function(heapless::String<255>),
     /// The node itself.
     Node,
 }
@@ -172,6 +188,7 @@ impl fmt::Display for Receiver {
             Self::Name(name) => write!(f, "{}", name.escape_debug()),
             Self::Pid(id, serial) => write!(f, "<0.{id}.{serial}>"),
             Self::Alias => f.write_str("an alias"),
+            Self::Function(name) => write!(f, "{}", name.escape_debug()),
             Self::Node => f.write_str("this node"),
         }
     }
@@ -199,6 +216,8 @@ impl fmt::Display for Event {
             }
             Self::Dropped { node, to, why } => write!(f, "message to {to} from {node} dropped: {why}"),
             Self::Held { node, mailbox } => write!(f, "mailbox {mailbox} is full and holds up {node} until it is read"),
+            Self::MailboxEnded { name, reason, .. } if name.is_empty() => write!(f, "a mailbox ended: {reason}"),
+            Self::MailboxEnded { name, reason, .. } => write!(f, "mailbox {name} ended: {reason}"),
             Self::Registered { embedded: true, port } => write!(f, "registered with the epmd of this node on port {port}"),
             Self::Registered { embedded: false, port } => write!(f, "registered with epmd on port {port}"),
             Self::NotRegistered(fault) => write!(f, "not registered with epmd: {fault}"),

@@ -23,6 +23,17 @@ pub(super) struct Identity<'s> {
 }
 
 impl Identity<'_> {
+    /// The node's name; that of a dynamic node which has none yet leads nowhere.
+    #[inline]
+    pub(super) fn node(&self) -> Atom<'_> {
+        self.config.name.shown().as_atom()
+    }
+
+    /// The pid in whose name the core itself answers. It lasts as long as the node.
+    pub(super) fn core_pid(&self) -> Pid<'_> {
+        Pid { node: self.node(), id: 0, serial: 0, creation: self.creation }
+    }
+
     /// Whether a pid or reference with these is one of this node, as it runs now.
     #[inline]
     pub(super) fn is_own(&self, node: Atom<'_>, creation: u32) -> bool {
@@ -32,8 +43,7 @@ impl Identity<'_> {
     /// The pid of the mailbox at `key`.
     #[inline]
     pub(super) fn pid(&self, key: Key) -> Pid<'_> {
-        let node = self.config.name.shown().as_atom();
-        Pid { node, id: u32::from(key.index).saturating_add(1), serial: serial(key), creation: self.creation }
+        Pid { node: self.node(), id: u32::from(key.index).saturating_add(1), serial: serial(key), creation: self.creation }
     }
 }
 
@@ -104,8 +114,52 @@ pub(super) struct Link {
     /// When it is told that the peer is held up; nothing until time was looked at since it began.
     pub(super) tell: Option<Instant>,
     pub(super) recent: Recent,
+    pub(super) phase: Phase,
+    /// Beats in a row in which nothing but ticks went either way.
+    pub(super) idle: u32,
+}
+
+/// How far a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// There is no connection yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
+    Opening {
+        dialled: bool,
+    },
+    Up,
     /// Nothing is read or written any more but what waits to be sent.
-    pub(super) closing: bool,
+    Closing,
+    /// The connection is no more. Its place is kept until everybody here who is to be told of it has been.
+    Gone,
+}
+
+impl Link {
+    pub(super) fn new(name: NodeName, phase: Phase) -> Self {
+        Self {
+            name,
+            flags: Flags::ASSUMED,
+            visible: false,
+            state: link::Link::default(),
+            received: Span::EMPTY,
+            sending: Span::EMPTY,
+            stalled: None,
+            tell: None,
+            recent: Recent::NONE,
+            phase,
+            idle: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Whether something can be sent, if only to wait for the connection.
+    #[inline]
+    fn takes(&self) -> bool {
+        matches!(self.phase, Phase::Up | Phase::Opening { .. })
+    }
 }
 
 /// All connected peers.
@@ -122,10 +176,26 @@ impl Links<'_> {
         Links { table: self.table.lend(), sending: self.sending, stride: self.stride }
     }
 
-    /// The connection to the node of this name.
+    /// The connection to the node of this name, or the one that is being made.
     #[inline]
     pub(super) fn find(&self, node: Atom<'_>) -> Option<Key> {
-        self.table.find(|link| node == *link.name.as_str() && !link.closing)
+        self.table.find(|link| node == *link.name.as_str() && link.takes())
+    }
+
+    /// The connection to the node of this name.
+    pub(super) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
+        self.table.find(|link| node == *link.name.as_str() && link.is_up())
+    }
+
+    /// The connection to the node of this name that is being made because something was sent to it.
+    pub(super) fn find_opening(&self, node: &NodeName) -> Option<Key> {
+        self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
+    }
+
+    /// What both sides understand.
+    #[inline]
+    pub(super) fn flags(&self, key: Key) -> Flags {
+        self.table.at(key).map_or(Flags::default(), |link| link.flags)
     }
 
     /// Puts one frame into the transmit buffer, whole or not at all. `keep` bytes of the buffer stay free.
@@ -134,7 +204,7 @@ impl Links<'_> {
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
     {
-        let link = self.table.at_mut(key).filter(|link| !link.closing).ok_or(Error::NotConnected)?;
+        let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
         let usable = room.len().saturating_sub(keep);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
@@ -146,6 +216,7 @@ impl Links<'_> {
             Ok(written) => {
                 link.sending.fill(written);
                 link.state.sent();
+                link.idle = 0;
                 Ok(())
             }
             Err(over) => {
@@ -156,6 +227,18 @@ impl Links<'_> {
                     Full::Transmit { needed: over.needed, room: over.room }
                 }))
             }
+        }
+    }
+
+    /// How many bytes wait to be sent, to come back to with [`Links::rewind`].
+    pub(super) fn mark(&self, key: Key) -> usize {
+        self.table.at(key).map_or(0, |link| link.sending.len())
+    }
+
+    /// Takes back the frames that were put since the mark, none of which has been sent yet.
+    pub(super) fn rewind(&mut self, key: Key, mark: usize) {
+        if let Some(link) = self.table.at_mut(key) {
+            link.sending.truncate(mark);
         }
     }
 
@@ -184,11 +267,9 @@ impl Links<'_> {
 
     /// Puts bytes of the handshake that were not sent yet in front of everything else.
     pub(super) fn preload(&mut self, key: Key, bytes: &[u8]) {
-        let Some(link) = self.table.at_mut(key) else { return };
-        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
-        if let Some(room) = room.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-            link.sending.fill(bytes.len());
+        if let Some(link) = self.table.at_mut(key) {
+            // a link takes messages before it is up, but leaves room for answers, which have not begun
+            link.sending.precede(chunk_mut(self.sending, self.stride, key.index), bytes);
         }
     }
 }

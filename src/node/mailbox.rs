@@ -1,14 +1,16 @@
-//! Mailboxes: where messages wait, and how they are read.
+//! Mailboxes: where messages and signals wait.
 
 use super::links::serial;
 use super::memory::chunk_mut;
+use super::message::{Handle, Kind, Message};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::ring::Ring;
 use crate::storage::slots::{Key, Table};
-use crate::wire::ids::{Atom, Pid, Reference};
+use crate::wire::cursor::Writer;
+use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
-/// A handle on a registered mailbox.
+/// A handle on a mailbox, which is to Erlang a process: it has a pid, and a name if it was given one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mailbox(pub(super) Key);
 
@@ -19,35 +21,68 @@ pub enum Overflow {
     /// The peer is not read from until there is room: nothing is lost, and everything else that peer sends waits too.
     #[default]
     Hold,
-    /// The new message is dropped and counted.
+    /// The new message is dropped and counted. Exits, downs and answers are not messages: for them the peer waits, as with `Hold`.
     DropNewest,
-    /// The oldest messages are dropped and counted until the new one fits: for readings, of which the last counts.
+    /// The oldest of what waits is dropped and counted until the new one fits, exits, downs and answers too: for readings, of which the
+    /// last counts.
     DropOldest,
 }
 
 /// One mailbox.
 pub(super) struct Inbox {
+    /// Empty for a mailbox without a name.
     pub(super) name: heapless::String<255>,
     pub(super) ring: Ring,
     pub(super) overflow: Overflow,
     pub(super) dropped: u64,
     /// It was full and holds up a peer, or did before it was last empty.
     pub(super) held: bool,
+    /// Exits of other processes come as messages, rather than end this one.
+    pub(super) traps_exits: bool,
+    /// It has ended, for a reason of this many bytes that stands where the messages were; its place is kept until everybody who is to
+    /// be told has been.
+    pub(super) ended: Option<usize>,
+}
+
+/// What goes into a mailbox.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'r> {
+    pub(super) kind: Kind,
+    /// The encoded sender, or what stands in its place.
+    pub(super) from: &'r [u8],
+    /// What it is about; messages have none.
+    pub(super) handle: Option<Handle>,
+    pub(super) term: Term<'r>,
 }
 
 impl Inbox {
-    /// Adds a record, if there is room for it.
+    /// Adds a message, if there is room for it.
     #[inline]
     fn put(&mut self, memory: &mut [u8], from: &[u8], term: &[u8]) -> bool {
-        let Ok(from_len) = u16::try_from(from.len()) else { return false };
-        let len = SENDER_LEN.saturating_add(from.len()).saturating_add(term.len());
+        let Some(head) = Kind::Message.head(from) else { return false };
+        let len = HEAD.saturating_add(from.len()).saturating_add(term.len());
         let Some(record) = self.ring.push(memory, len) else { return false };
-        if let Some((head, rest)) = record.split_first_chunk_mut::<SENDER_LEN>()
+        if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>()
             && let Some((sender, payload)) = rest.split_at_mut_checked(from.len())
         {
-            *head = from_len.to_le_bytes();
+            *start = head;
             sender.copy_from_slice(from);
             payload.copy_from_slice(term);
+        }
+        true
+    }
+
+    /// Adds a record of any kind, if there is room for it.
+    fn put_any(&mut self, memory: &mut [u8], record: &Record<'_>) -> bool {
+        let Some(head) = record.kind.head(record.from) else { return false };
+        let handle = record.handle.map(Handle::to_bytes);
+        let parts = [&head[..], record.from, handle.as_ref().map_or(&[][..], |bytes| bytes), record.term.as_bytes()];
+        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let Some(mut room) = self.ring.push(memory, len) else { return false };
+        for part in parts {
+            let Some((place, rest)) = room.split_at_mut_checked(part.len()) else { return false };
+            place.copy_from_slice(part);
+            room = rest;
         }
         true
     }
@@ -70,6 +105,10 @@ pub(super) struct Flow {
     pub(super) put_back: bool,
     /// A peer took something since: the program is to receive again.
     pub(super) wake: bool,
+    /// Something is owed to a peer that its transmit buffer has no room for.
+    pub(super) owing: bool,
+    /// There is room since: pay.
+    pub(super) pay: bool,
 }
 
 /// All mailboxes.
@@ -79,63 +118,66 @@ pub(super) struct Inboxes<'s> {
     pub(super) stride: usize,
 }
 
-/// Bytes of a record in front of the sender's pid and the term: the length of the former.
-const SENDER_LEN: usize = 2;
+/// Bytes of a record in front of the sender and the rest: its kind, and the sender's length.
+const HEAD: usize = 2;
 
 impl Inboxes<'_> {
     pub(super) fn register(&mut self, name: &str) -> Result<Key, Error> {
-        if self.find(Atom::from_str(name)).is_some() {
+        if !name.is_empty() && self.find(Atom::from_str(name)).is_some() {
             return Err(Misuse::NameTaken.into());
         }
         let name = heapless::String::try_from(name).map_err(|_| Misuse::AtomTooLong)?;
-        let inbox = Inbox { name, ring: Ring::EMPTY, overflow: Overflow::Hold, dropped: 0, held: false };
+        let inbox =
+            Inbox { name, ring: Ring::EMPTY, overflow: Overflow::Hold, dropped: 0, held: false, traps_exits: false, ended: None };
         self.table.insert(inbox).map_err(|_| Full::Mailboxes.into())
+    }
+
+    /// The mailbox behind a handle.
+    pub(super) fn get(&self, mailbox: Mailbox) -> Result<&Inbox, Misuse> {
+        self.table.at(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
+    }
+
+    /// As [`Inboxes::get`], to be changed.
+    pub(super) fn get_mut(&mut self, mailbox: Mailbox) -> Result<&mut Inbox, Misuse> {
+        self.table.at_mut(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
     /// The mailbox of this name.
     #[inline]
     pub(super) fn find(&self, name: Atom<'_>) -> Option<Key> {
-        self.table.find(|inbox| name == *inbox.name.as_str())
+        self.table.find(|inbox| name == *inbox.name.as_str() && inbox.ended.is_none() && !inbox.name.is_empty())
     }
 
     /// The mailbox with this pid, which is known to be of this node.
     #[inline]
     pub(super) fn by_pid(&self, pid: Pid<'_>) -> Option<Key> {
-        self.by_number(pid.id, pid.serial)
-    }
-
-    fn by_number(&self, id: u32, number: u32) -> Option<Key> {
-        let index = u16::try_from(id.checked_sub(1)?).ok()?;
-        let key = self.table.key_at(index)?;
-        (serial(key) == number).then_some(key)
-    }
-
-    /// The mailbox with this alias, which is known to be of this node.
-    pub(super) fn by_alias(&self, alias: Reference<'_>) -> Option<Key> {
-        let mut words = alias.words();
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some(id), Some(number), Some(ALIAS_WORD), None) => self.by_number(id, number),
-            _ => None,
-        }
+        let index = u16::try_from(pid.id.checked_sub(1)?).ok()?;
+        let key = self.table.key_at(index).filter(|key| serial(*key) == pid.serial)?;
+        self.table.at(key).is_some_and(|inbox| inbox.ended.is_none()).then_some(key)
     }
 
     /// Copies a message into its mailbox: the one copy it makes on its way.
-    pub(super) fn deliver(&mut self, key: Key, from: &[u8], term: &[u8]) -> Delivery {
-        let Some(inbox) = self.table.at_mut(key) else { return Delivery::Dropped };
+    pub(super) fn deliver(&mut self, key: Key, record: &Record<'_>) -> Delivery {
+        let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return Delivery::Dropped };
         let memory = chunk_mut(self.rings, self.stride, key.index);
         loop {
-            if inbox.put(memory, from, term) {
+            if inbox.put_any(memory, record) {
                 return Delivery::Done;
             }
             match inbox.overflow {
-                Overflow::Hold => {
-                    inbox.held = true;
-                    return Delivery::Held;
-                }
                 Overflow::DropOldest if inbox.ring.pop(memory).is_some() => inbox.dropped = inbox.dropped.saturating_add(1),
-                Overflow::DropOldest | Overflow::DropNewest => {
+                Overflow::DropNewest if record.kind == Kind::Message => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
                     return Delivery::Dropped;
+                }
+                // even an empty ring does not hold it
+                _ if inbox.ring.is_empty() => {
+                    inbox.dropped = inbox.dropped.saturating_add(1);
+                    return Delivery::Dropped;
+                }
+                _ => {
+                    inbox.held = true;
+                    return Delivery::Held;
                 }
             }
         }
@@ -145,6 +187,9 @@ impl Inboxes<'_> {
     #[inline]
     pub(super) fn deliver_payload(&mut self, key: Key, from: &[u8], payload: &[u8]) -> bool {
         let Some(inbox) = self.table.at_mut(key) else { return false };
+        if inbox.ended.is_some() {
+            return false;
+        }
         match Term::parse(payload) {
             Ok(term) => inbox.put(chunk_mut(self.rings, self.stride, key.index), from, term.as_bytes()),
             Err(_) => false,
@@ -155,6 +200,9 @@ impl Inboxes<'_> {
     #[inline]
     pub(super) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Message<'m>> {
         let inbox = self.table.at_mut(key)?;
+        if inbox.ended.is_some() {
+            return None;
+        }
         let ring: &'m [u8] = chunk_mut(self.rings, self.stride, key.index);
         let before = (inbox.ring, inbox.held, flow.resume);
         let record = inbox.ring.pop(ring)?;
@@ -162,87 +210,48 @@ impl Inboxes<'_> {
             flow.resume = true;
             inbox.held = !inbox.ring.is_empty();
         }
-        let (len, rest) = record.split_first_chunk::<SENDER_LEN>()?;
-        let (sender, term) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
-        Some(Message { sender, term: Term::trusted(term), now: (&mut inbox.ring, &mut inbox.held, flow), before })
-    }
-}
-
-/// The third word of a mailbox's alias; references of other kinds have another.
-pub(super) const ALIAS_WORD: u32 = 0;
-
-/// A message, still where it was received. Dropping it is done with it; [`Message::put_back`] is not.
-#[derive(Debug)]
-pub struct Message<'m> {
-    sender: &'m [u8],
-    term: Term<'m>,
-    /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
-    now: (&'m mut Ring, &'m mut bool, &'m mut Flow),
-    before: (Ring, bool, bool),
-}
-
-/// A `gen_server:call` that waits for its answer: give it with [`Outbox::reply`](crate::Outbox::reply).
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'m> {
-    /// The calling process.
-    pub from: Pid<'m>,
-    /// What the answer must carry for the caller to know it; its form is OTP's own affair.
-    pub tag: Term<'m>,
-    /// The request.
-    pub request: Term<'m>,
-}
-
-impl<'m> Message<'m> {
-    /// The message itself.
-    #[inline]
-    pub fn term(&self) -> Term<'m> {
-        self.term
+        Message::new(Mailbox(key), record, (&mut inbox.ring, &mut inbox.held, flow), before)
     }
 
-    /// The process that sent it, if the peer told: every BEAM since OTP 21 does.
-    pub fn sender(&self) -> Option<Pid<'m>> {
-        Term::trusted(self.sender).as_pid()
+    /// The kind and the handle of the oldest record.
+    #[cfg(feature = "std")]
+    pub(super) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
+        let inbox = self.table.at(key)?;
+        // a copy of the ring is read, so the record stays
+        let mut ring = inbox.ring;
+        Message::peek(ring.pop(chunk_mut(self.rings, self.stride, key.index))?)
     }
 
-    /// The call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
-    pub fn as_call(&self) -> Option<Call<'m>> {
-        Call::of(self.term)
-    }
-
-    /// The request of a `gen_server:cast`: `{'$gen_cast', Request}`.
-    pub fn as_cast(&self) -> Option<Term<'m>> {
-        let [tag, request] = self.term.tuple()?;
-        tag.is_atom("$gen_cast").then_some(request)
-    }
-
-    /// Leaves the message in its mailbox, as the next to be received: for when an answer does not fit the transmit
-    /// buffer now. Poll before receiving again: the poll ends once a peer has taken something.
-    pub fn put_back(self) {
-        let (ring, held, flow) = self.now;
-        (*ring, *held, flow.resume) = self.before;
-        flow.put_back = true;
-    }
-}
-
-impl<'m> Call<'m> {
-    #[inline]
-    pub(super) fn of(term: Term<'m>) -> Option<Self> {
-        let [kind, caller, request] = term.tuple()?;
-        if !kind.is_atom("$gen_call") {
-            return None;
+    /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended
+    /// matter from now on, to those who are told.
+    pub(super) fn end(&mut self, key: Key, reason: &[u8]) {
+        let Some(inbox) = self.table.at_mut(key) else { return };
+        inbox.ring = Ring::EMPTY;
+        inbox.held = false;
+        if let Some(room) = chunk_mut(self.rings, self.stride, key.index).get_mut(..reason.len()) {
+            room.copy_from_slice(reason);
+            inbox.ended = Some(reason.len());
         }
-        let [from, tag] = caller.tuple()?;
-        Some(Self { from: from.as_pid()?, tag, request })
     }
 
-    /// The alias the answer goes to: `Ref` of the tags `[alias|Ref]` and `[[alias|Ref]|_]`.
-    pub(super) fn alias(&self) -> Option<Reference<'m>> {
-        let mut outer = self.tag.as_list()?;
-        let first = outer.next()?;
-        if first.is_atom("alias") {
-            return outer.tail()?.as_reference();
+    /// As [`Inboxes::end`], with a reason that is written in place, and known to fit.
+    pub(super) fn end_with<F>(&mut self, key: Key, write: F) -> Result<(), Misuse>
+    where
+        F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
+    {
+        let mut out = Writer::new(chunk_mut(self.rings, self.stride, key.index));
+        write(&mut out)?;
+        if let (Ok(len), Some(inbox)) = (out.finish(), self.table.at_mut(key)) {
+            inbox.ring = Ring::EMPTY;
+            inbox.held = false;
+            inbox.ended = Some(len);
         }
-        let mut inner = first.as_list()?;
-        if inner.next()?.is_atom("alias") { inner.tail()?.as_reference() } else { None }
+        Ok(())
+    }
+
+    /// Why a mailbox ended.
+    pub(super) fn reason(&self, key: Key) -> Option<Term<'_>> {
+        let len = self.table.at(key)?.ended?;
+        super::memory::chunk(self.rings, self.stride, key.index).get(..len).map(Term::trusted)
     }
 }

@@ -4,7 +4,9 @@ use super::event::Events;
 use super::half_open::HalfOpen;
 use super::links::{Link, RESERVED};
 use super::mailbox::Inbox;
-use crate::storage::slots::Slot;
+use super::requests::Request;
+use super::watch::{FIRST_JOB, Watch};
+use crate::storage::slots::Places;
 
 /// How many handshakes may be under way at once, in and out together. Each needs little memory (about 2 KiB) and
 /// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
@@ -21,35 +23,60 @@ pub(super) const HALF_OPEN: usize = 8;
 ///
 /// When all peers are taken, further nodes are refused; when all mailboxes are, registering says so.
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 512 bytes a peer, 320 a mailbox and 26 KiB besides:
-/// 293,392 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
+/// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making
+/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with [`NodeStorage::sized`].
+///
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 520 bytes a peer, 336 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 324,568 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
-pub struct NodeStorage<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> {
-    pub(super) links: [Slot<Link>; PEERS],
+pub struct NodeStorage<
+    const PEERS: usize,
+    const MAILBOXES: usize,
+    const BYTES: usize,
+    const WATCHES: usize = 256,
+    const REQUESTS: usize = 32,
+> {
+    pub(super) links: Places<Link, PEERS>,
     pub(super) receiving: [[u8; BYTES]; PEERS],
     pub(super) sending: [[u8; BYTES]; PEERS],
-    pub(super) inboxes: [Slot<Inbox>; MAILBOXES],
+    pub(super) inboxes: Places<Inbox, MAILBOXES>,
     pub(super) rings: [[u8; BYTES]; MAILBOXES],
-    pub(super) half_open: [Slot<HalfOpen>; HALF_OPEN],
+    pub(super) watches: Places<Watch, WATCHES>,
+    pub(super) requests: Places<Request, REQUESTS>,
+    pub(super) half_open: Places<HalfOpen, HALF_OPEN>,
     pub(super) events: Events,
 }
 
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
-    /// Empty memory.
+    /// Empty memory, with 256 places for links and monitors and 32 for requests.
     pub const fn new() -> Self {
+        Self::sized()
+    }
+}
+
+impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
+    NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>
+{
+    /// Empty memory, all of whose sizes are chosen.
+    pub const fn sized() -> Self {
         const {
-            assert!(PEERS > 0 && PEERS < 0xffff && MAILBOXES < 0xffff, "from one to 65534 peers, up to 65534 mailboxes");
+            assert!(PEERS > 0 && PEERS < 0xffff, "from one to 65534 peers");
+            assert!(MAILBOXES < FIRST_JOB as usize, "up to 16383 mailboxes");
+            assert!(WATCHES < 0xffff && REQUESTS < 0xffff, "up to 65534 places of either kind");
             assert!(BYTES >= 2 * RESERVED, "buffers have at least 4096 bytes");
             assert!(BYTES <= 0x4000_0000, "buffers have at most 1 GiB");
         }
         Self {
-            links: [const { Slot::EMPTY }; PEERS],
+            links: Places::EMPTY,
             receiving: [[0; BYTES]; PEERS],
             sending: [[0; BYTES]; PEERS],
-            inboxes: [const { Slot::EMPTY }; MAILBOXES],
+            inboxes: Places::EMPTY,
             rings: [[0; BYTES]; MAILBOXES],
-            half_open: [const { Slot::EMPTY }; HALF_OPEN],
+            watches: Places::EMPTY,
+            requests: Places::EMPTY,
+            half_open: Places::EMPTY,
             events: Events::EMPTY,
         }
     }
@@ -80,12 +107,18 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn takes_what_its_page_says() {
-        const fn size<const P: usize, const M: usize>() -> usize {
-            size_of::<NodeStorage<P, M, 16_384>>()
+        const fn size<const P: usize, const M: usize, const W: usize, const R: usize>() -> usize {
+            size_of::<NodeStorage<P, M, 16_384, W, R>>()
         }
-        assert_eq!(size::<4, 8>(), 293_392);
-        assert_eq!(size::<5, 8>() - size::<4, 8>() - 2 * 16_384, 512);
+        let usual = size::<4, 8, 256, 32>();
+        let each = (
+            size::<5, 8, 256, 32>() - usual - 2 * 16_384,
+            size::<4, 9, 256, 32>() - usual - 16_384,
+            size::<4, 8, 257, 32>() - usual,
+            size::<4, 8, 256, 33>() - usual,
+        );
+        assert_eq!((usual, each), (324_568, (520, 336, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
-        assert_eq!(size::<4, 9>() - size::<4, 8>() - 16_384, 320);
+        assert_eq!(size_of::<super::super::OwnedCaller>(), 952);
     }
 }

@@ -7,31 +7,35 @@ mod half_open;
 mod links;
 mod mailbox;
 mod memory;
+mod message;
 mod outbox;
+mod requests;
 mod route;
+mod serve;
 mod shake;
+mod transport;
+mod watch;
 
-use core::time::Duration;
-
-pub use config::Config;
+pub use config::{AutoConnect, Config};
 pub use event::{Dropped, Event, Receiver};
-pub use mailbox::{Call, Mailbox, Message, Overflow};
+pub use mailbox::{Mailbox, Overflow};
 pub use memory::NodeStorage;
+pub use message::{Apply, Call, Caller, Failure, Message, Monitor, OwnedCaller, Received, Request};
 pub use outbox::{Address, Outbox};
+pub use serve::Exception;
 
-use crate::error::{Error, Full, Misuse, NetworkFault, Reason};
-use crate::proto::handshake::State;
-use crate::proto::link::{BEATS, Beat};
+use crate::error::{Error, Full, Misuse, Reason};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
-use crate::wire::control::Message as ControlMessage;
-use crate::wire::frame::{self, Frame, HEADER};
+use crate::wire::build::TermWriter;
+use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
-use half_open::{DIALS, HalfOpen, Progress, SETUP_TIME, oldest_caller};
-use links::{Identity, Links, RESERVED, Stall};
-use mailbox::{ALIAS_WORD, Flow, Inboxes};
-use memory::{chunk, chunk_mut};
-use route::{Core, Routed};
+use half_open::{DIALS, HalfOpen, Progress, oldest_caller};
+use links::{Identity, Links, Phase, RESERVED};
+use mailbox::{Flow, Inboxes};
+use requests::{Ask, Counters, Limit, NOBODY, OwnWords, State as RequestState, Target};
+use route::Core;
+use serve::Functions;
 
 /// An Erlang node: its mailboxes, its connections and all it owes its peers, without any input or output of its own.
 ///
@@ -56,10 +60,9 @@ pub struct Node<'s> {
     begun: u32,
     /// Where the next round over held up peers begins.
     first: u16,
+    /// The nodes that went down, where that is remembered: [`AutoConnect::Once`].
+    past: heapless::Vec<u32, 64>,
 }
-
-/// How long a peer is held up before that is told.
-const HELD: Duration = Duration::from_secs(1);
 
 /// A handle on one connection, for whoever moves its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,33 +85,30 @@ pub struct Peer<'n> {
 /// What the program does.
 impl<'s> Node<'s> {
     /// A node with these settings in this memory. Whatever an earlier node left there is gone.
-    pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize>(
+    pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>(
         config: Config<'s>,
-        storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES>,
+        storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>,
     ) -> Self {
         storage.events = event::Events::EMPTY;
         let creation = config.creation;
         Self {
             core: Core {
                 identity: Identity { config, creation },
-                links: Links {
-                    table: Table::new(&mut storage.links),
-                    sending: storage.sending.as_flattened_mut(),
-                    stride: BYTES,
-                },
-                inboxes: Inboxes {
-                    table: Table::new(&mut storage.inboxes),
-                    rings: storage.rings.as_flattened_mut(),
-                    stride: BYTES,
-                },
+                links: Links { table: storage.links.table(), sending: storage.sending.as_flattened_mut(), stride: BYTES },
+                inboxes: Inboxes { table: storage.inboxes.table(), rings: storage.rings.as_flattened_mut(), stride: BYTES },
+                watches: storage.watches.table(),
+                requests: storage.requests.table(),
+                counters: Counters::default(),
+                functions: None,
                 events: &mut storage.events,
                 flow: Flow::default(),
             },
             receiving: storage.receiving.as_flattened_mut(),
-            half_open: Table::new(&mut storage.half_open),
+            half_open: storage.half_open.table(),
             next_beat: None,
             begun: 0,
             first: 0,
+            past: heapless::Vec::new(),
         }
     }
 
@@ -127,10 +127,12 @@ impl<'s> Node<'s> {
         self.core.identity.creation
     }
 
-    /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`.
+    /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`. An empty name makes one without a name,
+    /// to which only those can send who were given its pid.
     ///
     /// # Errors
-    /// [`Misuse::NameTaken`], also for `net_kernel`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes; [`Full::Mailboxes`].
+    /// [`Misuse::NameTaken`], also for `net_kernel` and `rex`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
+    /// [`Full::Mailboxes`].
     pub fn register(&mut self, name: &str) -> Result<Mailbox, Error> {
         if calls::exists(Atom::from_str(name)) {
             // its answers are the core's
@@ -139,12 +141,58 @@ impl<'s> Node<'s> {
         self.core.inboxes.register(name).map(Mailbox)
     }
 
+    /// Ends a mailbox, with the reason that `reason` writes, as a process ends with `exit/1`: whoever is linked to it gets an exit, whoever
+    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases. [`Event::MailboxEnded`] confirms it.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`]; [`Misuse`] and [`Full::Message`] when the reason is no proper term, or does not fit a transmit buffer; then
+    /// nothing has happened.
+    pub fn close_mailbox<F>(&mut self, mailbox: Mailbox, reason: F) -> Result<(), Error>
+    where
+        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        self.core.inboxes.get(mailbox)?;
+        // once to see whether it can be said, and once in the place of the messages
+        let mut nowhere = Writer::new(&mut []);
+        TermWriter::one_inside(&mut nowhere, &reason)?;
+        let needed = nowhere.finish().unwrap_or_else(|over| over.needed);
+        let limit = self.core.links.stride.saturating_sub(RESERVED);
+        if needed > limit {
+            return Err(Full::Message { needed, limit }.into());
+        }
+        self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason))?;
+        self.core.mailbox_ended(mailbox.0);
+        Ok(())
+    }
+
+    /// Sets whether exits come to the mailbox as [`Received::Exit`], as with `process_flag(trap_exit, true)`. If not, which is how it
+    /// begins, an exit whose reason is not `normal` ends the mailbox. `exit(Pid, kill)` ends it either way.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn trap_exit(&mut self, mailbox: Mailbox, trap: bool) -> Result<(), Error> {
+        self.core.inboxes.get_mut(mailbox)?.traps_exits = trap;
+        Ok(())
+    }
+
+    /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
+    /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
+    /// answered with `undef`. These take the place of those that were served before.
+    ///
+    /// # Errors
+    /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].
+    pub fn serve(&mut self, mailbox: Mailbox, functions: &'s [&'s str]) -> Result<(), Error> {
+        self.core.inboxes.get(mailbox)?;
+        self.core.functions = Some(Functions::new(mailbox, functions)?);
+        Ok(())
+    }
+
     /// Sets what happens to messages when the mailbox is full; they hold up their sender, by default.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`].
     pub fn set_overflow(&mut self, mailbox: Mailbox, overflow: Overflow) -> Result<(), Error> {
-        self.core.inboxes.table.at_mut(mailbox.0).ok_or(Misuse::NoMailbox)?.overflow = overflow;
+        self.core.inboxes.get_mut(mailbox)?.overflow = overflow;
         // whom it holds up it may not hold up any more
         self.core.flow.resume = true;
         Ok(())
@@ -161,37 +209,103 @@ impl<'s> Node<'s> {
     /// [`Misuse::NoMailbox`]; [`Misuse::NoName`] while a dynamic node has no name.
     pub fn pid(&self, mailbox: Mailbox) -> Result<OwnedPid, Error> {
         self.core.identity.config.name.known()?;
-        self.core.inboxes.table.at(mailbox.0).ok_or(Misuse::NoMailbox)?;
+        self.core.inboxes.get(mailbox)?;
         OwnedPid::new(self.core.identity.pid(mailbox.0)).ok_or(Misuse::NoName.into())
     }
 
-    /// A reference that messages to the mailbox can be sent to, from nodes that know aliases (OTP 24 and later).
+    /// Makes an alias of the mailbox, as `alias/0` does: a reference to which messages can be sent, from nodes that know aliases (OTP 24
+    /// and later), until [`Node::unalias`].
     ///
     /// # Errors
-    /// As [`Node::pid`].
-    pub fn alias(&self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
-        let name = self.core.identity.config.name.known()?;
-        self.core.inboxes.table.at(mailbox.0).ok_or(Misuse::NoMailbox)?;
-        let pid = self.core.identity.pid(mailbox.0);
-        Ok(OwnedReference::own(name, pid.creation, [pid.id, pid.serial, ALIAS_WORD]))
+    /// As [`Node::pid`]; [`Full::Requests`].
+    pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
+        self.core.identity.config.name.known()?;
+        self.core.inboxes.get(mailbox)?;
+        let number = self.core.counters.next();
+        let request = requests::Request {
+            number,
+            mailbox: mailbox.0,
+            peer: NOBODY,
+            kind: Ask::Alias,
+            target: Target::Unknown,
+            limit: Limit::None,
+            state: RequestState::Waiting,
+        };
+        let key = self.core.requests.insert(request).map_err(|_| Full::Requests)?;
+        let words = OwnWords::new(message::Handle { index: key.index, number });
+        OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())
     }
 
-    /// Takes the oldest message of the mailbox, together with the right to send; `None` when there is none.
+    /// Ends an alias, as `unalias/1` does: what is sent to it from now on is dropped. Whether there was one.
+    pub fn unalias(&mut self, alias: &OwnedReference) -> bool {
+        let key = self.core.request(alias.as_reference());
+        let own = key.filter(|key| self.core.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
+        if let Some(key) = own {
+            self.core.requests.remove(key);
+        }
+        // it may be known as the address of a mailbox
+        self.core.links.table.tenants_mut().for_each(|(_, link)| link.recent = links::Recent::NONE);
+        own.is_some()
+    }
+
+    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
         let core = &mut self.core;
+        if core.counters.due > 0 {
+            core.tell_lost();
+        }
+        let outbox = Outbox {
+            identity: &core.identity,
+            links: core.links.lend(),
+            watches: core.watches.lend(),
+            requests: core.requests.lend(),
+            counters: &mut core.counters,
+            past: &self.past,
+            mailbox: mailbox.0,
+        };
         let message = core.inboxes.recv(mailbox.0, &mut core.flow)?;
-        let outbox = Outbox { identity: &core.identity, links: core.links.lend(), mailbox: mailbox.0 };
         Some((message, outbox))
     }
 
-    /// The right to send in the name of a mailbox.
+    /// The right to act in the name of a mailbox.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`].
     pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
-        self.core.inboxes.table.at(mailbox.0).ok_or(Misuse::NoMailbox)?;
-        Ok(Outbox { identity: &self.core.identity, links: self.core.links.lend(), mailbox: mailbox.0 })
+        let core = &mut self.core;
+        core.inboxes.get(mailbox)?;
+        Ok(Outbox {
+            identity: &core.identity,
+            links: core.links.lend(),
+            watches: core.watches.lend(),
+            requests: core.requests.lend(),
+            counters: &mut core.counters,
+            past: &self.past,
+            mailbox: mailbox.0,
+        })
+    }
+
+    /// Whether the answer to a call is the next message of its mailbox; messages in front of it are dropped.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`]; [`Misuse::NoRequest`] when the call is not under way any more.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_answer_next(&mut self, request: Request) -> Result<bool, Misuse> {
+        let mailbox = request.mailbox.0;
+        self.core.inboxes.get(request.mailbox)?;
+        self.core.tell_lost();
+        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
+            if kind.is_answer() && handle == request.handle {
+                return Ok(true);
+            }
+            log::warn!("a message was dropped while a call was waited for");
+            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow);
+        }
+        match requests::find(&self.core.requests, request.handle) {
+            Some(_) => Ok(false),
+            None => Err(Misuse::NoRequest),
+        }
     }
 
     /// Asks for a connection to a node. It is there once [`Event::NodeUp`] says so; [`Event::ConnectFailed`] says that it
@@ -209,13 +323,10 @@ impl<'s> Node<'s> {
         if self.core.links.find(peer.as_atom()).is_some() || self.outgoing(&peer).is_some() {
             return Ok(());
         }
-        let under_way = self.half_open.tenants().filter(|(_, half)| !half.inbound).count();
-        if under_way >= DIALS || !self.core.links.table.has_room() {
+        if !self.core.links.table.has_room() {
             return Err(Full::Peers.into());
         }
-        // its time begins when the driver takes it
-        let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
-        self.begin(half).map(|_| ()).ok_or(Full::Peers.into())
+        self.begin_dial(peer)
     }
 
     /// Closes the connection to a node, once what waits to be sent to it has been.
@@ -224,8 +335,8 @@ impl<'s> Node<'s> {
     /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {
         let node = NodeName::new(node)?;
-        let key = self.core.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
-        self.close_link(key);
+        let key = self.core.links.find_up(node.as_atom()).ok_or(Error::NotConnected)?;
+        self.close_link(key, Reason::ClosedByUs);
         Ok(())
     }
 
@@ -234,14 +345,14 @@ impl<'s> Node<'s> {
         self.half_open.clear();
         for index in self.core.links.table.indexes() {
             if let Some(key) = self.core.links.table.key_at(index) {
-                self.close_link(key);
+                self.close_link(key, Reason::ClosedByUs);
             }
         }
     }
 
     /// The connected nodes.
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
-        let up = self.core.links.table.tenants().filter(|(_, link)| !link.closing);
+        let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| Peer { name: &link.name, visible: link.visible })
     }
 
@@ -251,333 +362,87 @@ impl<'s> Node<'s> {
     }
 }
 
-/// What whoever moves the bytes does.
 impl Node<'_> {
-    /// Sets which incarnation this is, before the first connection; later it does nothing.
-    pub fn set_creation(&mut self, creation: u32) {
-        if self.core.identity.creation == 0 {
-            self.core.identity.creation = creation.max(4);
-        }
-    }
-
-    /// Somebody connected. `random` must come from a generator nobody can foresee. `None` means that there is no place
-    /// for another handshake: close the connection.
-    pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
-        let mut half = HalfOpen::new(Progress::Shaking(State::accept()), true, now.after(SETUP_TIME));
-        half.seed(random);
-        self.begin(half)
-    }
-
-    /// The next connection that is to be made, and to which node. Answer with [`Node::handle_connected`] or
-    /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
-    pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
-        let unnamed = self.core.identity.config.name.known().is_err();
-        if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
-            // the first connection decides the name that the others are made with
-            return None;
-        }
-        self.half_open.tenants_mut().find_map(|(key, half)| match &mut half.progress {
-            Progress::Dial { peer, told } if !*told => {
-                *told = true;
-                half.deadline = now.after(SETUP_TIME);
-                Some((Connection { key, up: false }, peer.clone()))
-            }
-            _ => None,
-        })
-    }
-
-    /// The connection to a node could not be made.
-    pub fn handle_unreachable(&mut self, connection: Connection, fault: NetworkFault) {
-        if !connection.up {
-            self.give_up(connection.key, Reason::Network(fault));
-        }
-    }
-
-    /// Whether the connection is to be kept. If not, everything for its peer has been given out: close it.
-    pub fn is_open(&self, connection: Connection) -> bool {
-        if connection.up {
-            self.core.links.table.at(connection.key).is_some()
-        } else {
-            self.half_open.at(connection.key).is_some_and(|half| !matches!(half.progress, Progress::Yielded { .. }))
-        }
-    }
-
-    /// Where to read received bytes to. Empty: do not read now, so that the network holds the peer up.
-    #[inline]
-    pub fn read_buffer(&mut self, connection: Connection) -> &mut [u8] {
-        if !connection.up {
-            return match self.half_open.at_mut(connection.key) {
-                Some(half) if half.is_shaking() => half.received.room(&mut half.rx),
-                _ => &mut [],
-            };
-        }
-        match self.core.links.table.at_mut(connection.key) {
-            Some(link) if link.stalled.is_none() && !link.closing => {
-                link.received.room(chunk_mut(self.receiving, self.core.links.stride, connection.key.index))
-            }
-            _ => &mut [],
-        }
-    }
-
-    /// Whether [`Node::read_buffer`] has room.
-    #[inline]
-    pub fn takes_bytes(&self, connection: Connection) -> bool {
-        if connection.up {
-            self.core.links.table.at(connection.key).is_some_and(|link| link.stalled.is_none() && !link.closing)
-        } else {
-            self.half_open.at(connection.key).is_some_and(HalfOpen::is_shaking)
-        }
-    }
-
-    /// How many connections there can be at once, those under way included.
-    pub fn capacity(&self) -> usize {
-        self.core.links.table.capacity().saturating_add(self.half_open.capacity())
-    }
-
-    /// Puts an event of the world outside into the queue, among the node's own.
-    pub fn report(&mut self, event: Event) {
-        self.core.events.push(event);
-    }
-
-    /// This many bytes were read into [`Node::read_buffer`]. A handshake that is done with them changes the handle.
-    pub fn handle_bytes(&mut self, connection: &mut Connection, len: usize) {
-        if !connection.up {
-            if let Some(half) = self.half_open.at_mut(connection.key) {
-                half.received.fill(len);
-                self.shake(connection);
-            }
-            return;
-        }
-        if let Some(link) = self.core.links.table.at_mut(connection.key) {
-            link.received.fill(len);
-            link.state.received();
-            self.pump(connection.key);
-        }
-    }
-
-    /// What is to be written to the connection now.
-    #[inline]
-    pub fn poll_transmit(&self, connection: Connection) -> &[u8] {
-        if connection.up {
-            return self.core.links.pending(connection.key);
-        }
-        self.half_open.at(connection.key).map_or(&[], |half| half.sending.filled(&half.tx))
-    }
-
-    /// This many bytes of [`Node::poll_transmit`] were written.
-    pub fn handle_transmitted(&mut self, connection: Connection, len: usize) {
-        if !connection.up {
-            let Some(half) = self.half_open.at_mut(connection.key) else { return };
-            half.sending.consume(len);
-            if half.sending.is_empty() && matches!(half.progress, Progress::Ending) {
-                self.half_open.remove(connection.key);
-            }
-            return;
-        }
-        let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
-        link.sending.consume(len);
-        link.state.taken();
-        self.core.flow.wake |= core::mem::take(&mut self.core.flow.put_back);
-        if link.stalled == Some(Stall::Transmit) {
-            self.core.flow.resume = true;
-        }
-        if link.closing && link.sending.is_empty() {
-            self.core.links.table.remove(connection.key);
-        }
-    }
-
-    /// The connection is closed, by the peer or by what the network did.
-    pub fn handle_closed(&mut self, connection: Connection, fault: Option<NetworkFault>) {
-        if connection.up {
-            let reason = fault.map_or(Reason::ClosedByPeer, Reason::Network);
-            return self.down(connection.key, reason);
-        }
-        let Some(half) = self.half_open.at(connection.key) else { return };
-        let reason = match (&half.progress, fault) {
-            (Progress::Yielded { .. }, _) => return,
-            (Progress::Shaking(state), None | Some(NetworkFault::Reset)) => state.closed_by_peer(),
-            (_, fault) => fault.map_or(Reason::ClosedByPeer, Reason::Network),
-        };
-        self.give_up(connection.key, reason);
-    }
-
-    /// When [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        const AT_ONCE: Instant = Instant::from_millis(0);
-        let links = &self.core.links.table;
-        let up = !links.is_empty();
-        if self.core.flow.wake {
-            return Some(AT_ONCE);
-        }
-        if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
-            return Some(AT_ONCE);
-        }
-        let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
-        let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
-        let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup].into_iter().flatten().min()
-    }
-
-    /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
-    /// whose mailbox has room again.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
-            self.half_open_late(late);
-        }
-        match self.next_beat {
-            Some(beat) if now < beat => {}
-            Some(_) => {
-                self.next_beat = Some(now.after(self.beat_time()));
-                self.beat();
-            }
-            None => self.next_beat = Some(now.after(self.beat_time())),
-        }
-        self.core.flow.wake = false;
-        if core::mem::take(&mut self.core.flow.resume) {
-            self.resume();
-        }
-        self.tell_held(now);
-    }
-}
-
-impl Node<'_> {
-    fn beat_time(&self) -> Duration {
-        self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
-    }
-
-    /// A quarter of the tick time has passed for every connection.
-    fn beat(&mut self) {
-        for index in self.core.links.table.indexes() {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            match link.state.beat(link.stalled.is_none() && !link.closing, !link.sending.is_empty()) {
-                Beat::Fine => {}
-                Beat::Tick => self.core.links.tick(key),
-                Beat::Silent => self.down(key, Reason::Silent),
-            }
-        }
-    }
-
-    /// Lets held up peers go on, a different one first each time.
-    fn resume(&mut self) {
-        let count = self.core.links.table.indexes().end;
-        self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
-        for index in (self.first..count).chain(0..self.first) {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            if link.stalled.take().is_none() {
-                continue;
-            }
-            let before = link.received.len();
-            self.pump(key);
-            if let Some(link) = self.core.links.table.at_mut(key)
-                && link.received.len() < before
-            {
-                // it moves
-                link.tell = None;
-            }
-        }
-    }
-
-    /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
-    fn tell_held(&mut self, now: Instant) {
-        for (_, link) in self.core.links.table.tenants_mut() {
-            let Some(stall) = link.stalled else {
-                link.tell = None;
-                continue;
-            };
-            match link.tell {
-                None => link.tell = Some(now.after(HELD)),
-                Some(at) if at <= now => {
-                    link.tell = Some(Instant::from_millis(u64::MAX));
-                    let full = if let Stall::Mailbox(inbox) = stall { self.core.inboxes.table.at(inbox) } else { None };
-                    if let Some(full) = full {
-                        self.core.events.push(Event::Held { node: link.name.clone(), mailbox: full.name.clone() });
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// Takes whole frames off what was received until there are no more, or one has to wait.
-    fn pump(&mut self, key: Key) {
-        loop {
-            let stride = self.core.links.stride;
-            let Some(link) = self.core.links.table.at_mut(key).filter(|link| !link.closing) else { return };
-            let bytes = link.received.filled(chunk(self.receiving, stride, key.index));
-            let skipped = link.state.skips(bytes.len());
-            if skipped > 0 {
-                link.received.consume(skipped);
-                continue;
-            }
-            if stride.saturating_sub(link.sending.len()) < RESERVED {
-                link.stalled = Some(Stall::Transmit);
-                return;
-            }
-            let (outcome, taken) = match frame::next(bytes, stride) {
-                Frame::Partial => return,
-                Frame::Tick => {
-                    if link.state.answers_tick() {
-                        self.core.links.tick(key);
-                    }
-                    (Ok(Routed::Done), HEADER)
-                }
-                Frame::Whole(body) => {
-                    let taken = body.len().saturating_add(HEADER);
-                    // the way of nearly every message
-                    if let Some((inbox, from, payload)) = link.recent.split(body)
-                        && self.core.inboxes.deliver_payload(inbox, from, payload)
-                    {
-                        link.received.consume(taken);
-                        continue;
-                    }
-                    (self.core.route(key, body), taken)
-                }
-                Frame::Oversized(head, len) => {
-                    let parsed = ControlMessage::parse(head);
-                    if parsed.is_err() && bytes.len() < stride {
-                        // the control message may not be here in full yet
-                        return;
-                    }
-                    let size = u64::from(len).saturating_add(HEADER as u64);
-                    link.state.skip(size.saturating_sub(bytes.len() as u64));
-                    (self.core.oversized(key, head, parsed, size).map(|()| Routed::Done), bytes.len())
-                }
-            };
-            let Some(link) = self.core.links.table.at_mut(key) else { return };
-            match outcome {
-                Ok(Routed::Done) => link.received.consume(taken),
-                Ok(Routed::Stalled(stall)) => {
-                    link.stalled = Some(stall);
-                    return;
-                }
-                Err(e) => return self.down(key, Reason::Misbehaved(e)),
-            }
-        }
-    }
-
     /// A connection is no more.
     fn down(&mut self, key: Key, reason: Reason) {
-        if let Some(link) = self.core.links.table.remove(key)
-            && !link.closing
-        {
-            self.core.events.push(Event::NodeDown { node: link.name, reason });
+        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        match core::mem::replace(&mut link.phase, Phase::Gone) {
+            Phase::Gone => return,
+            Phase::Opening { .. } => {}
+            // it was told when it began to close
+            Phase::Closing => return self.core.release(key),
+            Phase::Up => {
+                let node = link.name.clone();
+                self.was_down(node, reason);
+            }
         }
+        self.core.connection_lost(key);
+        self.core.release(key);
+    }
+
+    fn was_down(&mut self, node: NodeName, reason: Reason) {
+        if self.core.identity.config.auto_connect == AutoConnect::Once {
+            let hash = outbox::hash(&node);
+            if !self.past.contains(&hash) {
+                if self.past.is_full() {
+                    self.past.remove(0);
+                }
+                // there is room now
+                let _ = self.past.push(hash);
+            }
+        }
+        self.core.events.push(Event::NodeDown { node, reason });
     }
 
     /// Closes a connection when what waits has been sent.
-    fn close_link(&mut self, key: Key) {
+    fn close_link(&mut self, key: Key, reason: Reason) {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
-        if link.closing {
+        if !link.is_up() {
+            if matches!(link.phase, Phase::Opening { .. }) {
+                self.down(key, reason);
+            }
             return;
         }
-        link.closing = true;
+        link.phase = Phase::Closing;
         let (node, done) = (link.name.clone(), link.sending.is_empty());
-        self.core.events.push(Event::NodeDown { node, reason: Reason::ClosedByUs });
+        self.was_down(node, reason);
+        self.core.connection_lost(key);
         if done {
-            self.core.links.table.remove(key);
+            self.core.release(key);
         }
+    }
+
+    /// Begins the connections that something waits for which was sent, and gives up on those that came to nothing.
+    fn tend_opening(&mut self) {
+        for index in self.core.links.table.indexes() {
+            let Some(key) = self.core.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.links.table.at(key) else { continue };
+            let Phase::Opening { dialled } = link.phase else { continue };
+            let peer = link.name.clone();
+            if self.outgoing(&peer).is_some() {
+                self.set_dialled(key);
+            } else if dialled {
+                self.down(key, Reason::ClosedByUs);
+            } else if self.begin_dial(peer).is_ok() {
+                self.set_dialled(key);
+            }
+        }
+    }
+
+    fn set_dialled(&mut self, key: Key) {
+        if let Some(link) = self.core.links.table.at_mut(key) {
+            link.phase = Phase::Opening { dialled: true };
+        }
+    }
+
+    /// Begins an attempt at connecting to a node.
+    fn begin_dial(&mut self, peer: NodeName) -> Result<(), Error> {
+        if self.half_open.tenants().filter(|(_, half)| !half.inbound).count() >= DIALS {
+            return Err(Full::Peers.into());
+        }
+        // its time begins when the driver takes it
+        let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
+        self.begin(half).map(|_| ()).ok_or(Full::Peers.into())
     }
 
     /// Finds a place for a new handshake, that of the oldest unproven caller if need be.

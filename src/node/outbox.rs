@@ -1,13 +1,25 @@
-//! The right to send: what a message is lent together with.
+//! What a mailbox may do to others: send, answer, link, monitor and call.
 
-use super::links::{Identity, Links, RESERVED};
-use super::mailbox::Call;
-use crate::error::{Error, Misuse};
-use crate::storage::slots::Key;
+use core::time::Duration;
+
+use super::config::AutoConnect;
+use super::links::{Identity, Link, Links, Phase, RESERVED};
+use super::mailbox::Mailbox;
+use super::message::{Caller, Form, Handle, Monitor, Request as Asked};
+use super::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove, take_back};
+use super::serve::{Exception, NOBODY, outcome};
+use super::watch::{Number, Owner, Tie, Watch, atom, job_pid, put_exit, tell};
+use crate::error::{ConfigError, Error, Full, Misuse};
+use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
-use crate::wire::control::{To, put_send};
-use crate::wire::ids::{Atom, OwnedPid, OwnedReference, Pid, Reference};
+use crate::wire::control::{Control, Process, To, put_send};
+use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Reference};
+use crate::wire::term::Term;
+
+/// `{erpc, execute_call, 4}`, and the option that gives the outcome.
+const ERPC_CALL: Term<'static> = atom(b"\x68\x03\x77\x04erpc\x77\x0cexecute_call\x61\x04");
+const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor\x6a");
 
 /// Where a message goes.
 #[derive(Debug, Clone, Copy)]
@@ -56,19 +68,29 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
     }
 }
 
-/// Sends in the name of one mailbox.
+/// Acts in the name of one mailbox, as a process does in its own.
 ///
-/// A message is written straight into the peer's transmit buffer, whole or not at all, and leaves with the next poll.
-/// [`Full::Transmit`](crate::Full::Transmit) says that it does not fit now; [`Full::Message`](crate::Full::Message) that it
-/// never will. What was sent to a process that is not there is dropped by the peer, as in Erlang.
+/// Whatever is sent is written straight into the peer's transmit buffer, whole or not at all, and leaves with the next poll.
+/// [`Full::Transmit`] says that it does not fit now; [`Full::Message`] that it never will. To a node that is not connected, what is
+/// sent waits in the buffer until it is, and is lost if it cannot be ([`Event::ConnectFailed`](crate::Event::ConnectFailed) says so);
+/// [`Config::auto_connect`](crate::Config::auto_connect) can forbid that. What was sent to a process that is not there is dropped by
+/// the peer, as in Erlang.
+///
+/// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
+/// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
+/// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
 pub struct Outbox<'n> {
     pub(super) identity: &'n Identity<'n>,
     pub(super) links: Links<'n>,
+    pub(super) watches: Table<'n, Watch>,
+    pub(super) requests: Table<'n, Request>,
+    pub(super) counters: &'n mut Counters,
+    pub(super) past: &'n [u32],
     pub(super) mailbox: Key,
 }
 
 impl Outbox<'_> {
-    /// The pid of the mailbox in whose name this sends: what `self()` is to a process.
+    /// The pid of the mailbox in whose name this acts: what `self()` is to a process.
     pub fn pid(&self) -> Pid<'_> {
         self.identity.pid(self.mailbox)
     }
@@ -76,66 +98,408 @@ impl Outbox<'_> {
     /// Sends the one term that `write` writes.
     ///
     /// # Errors
-    /// [`Error::NotConnected`] when there is no connection to the node; [`Error::Full`] when the message does not fit;
-    /// [`Error::Misuse`] when it is no proper term, the address is on this node, this (dynamic) node has no name yet, or the address is an
-    /// alias and the peer's release knows none.
+    /// As all methods; [`Misuse::NotAnAlias`] when the address is an alias and the peer's release knows none.
     pub fn send<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
     where
         A: Into<Address<'a>>,
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
-        let (node, to) = match to.into() {
-            Address::Name { name, node } => (Atom::from_str(node), To::Name(Atom::from_str(name))),
-            Address::Pid(pid) => (pid.node, To::Pid(pid)),
-            Address::Alias(alias) => (alias.node, To::Alias(alias)),
-        };
-        self.send_to(node, to, write)
+        let (node, to) = place(to.into());
+        let peer = self.reach(node)?;
+        self.send_to(peer, to, write)
     }
 
-    /// Answers a call with the one term that `write` writes.
+    /// `gen_server:cast`: sends `{'$gen_cast', Request}` with the one term that `write` writes.
     ///
     /// # Errors
     /// As [`Outbox::send`].
-    pub fn reply<F>(&mut self, call: &Call<'_>, write: F) -> Result<(), Error>
+    pub fn cast<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
     where
+        A: Into<Address<'a>>,
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
-        let to = match call.alias() {
-            Some(alias) if alias.node == call.from.node => To::Alias(alias),
-            _ => To::Pid(call.from),
-        };
-        self.send_to(call.from.node, to, |t| {
+        self.send(to, |t| {
             t.tuple(2)?;
-            t.term(call.tag)?;
+            t.atom("$gen_cast")?;
             write(t)
         })
     }
 
+    /// Answers a call, or the call of a function, with the one term that `write` writes. An answer to a caller that is gone, or waits no
+    /// more, goes nowhere, as in Erlang; one whose node is not connected any more is [`Error::NotConnected`].
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn reply<'c, C, F>(&mut self, to: C, write: F) -> Result<(), Error>
+    where
+        C: Into<Caller<'c>>,
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        self.answer(&to.into(), None, write)
+    }
+
+    /// Lets the called function end with an exception, whose reason `write` writes.
+    ///
+    /// # Errors
+    /// As all methods; [`Misuse::NotAFunction`] for a `gen_server:call`.
+    pub fn raise<'c, C, F>(&mut self, to: C, exception: Exception, write: F) -> Result<(), Error>
+    where
+        C: Into<Caller<'c>>,
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let caller = to.into();
+        if caller.form == Form::Call {
+            return Err(Misuse::NotAFunction.into());
+        }
+        self.answer(&caller, Some(exception), write)
+    }
+
+    fn answer<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        match (caller.form, caller.from) {
+            (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
+                let peer = self.links.find(from.node).ok_or(Error::NotConnected)?;
+                let to = match caller.alias() {
+                    Some(alias) if alias.node == from.node => To::Alias(alias),
+                    _ => To::Pid(from),
+                };
+                self.send_to(peer, to, |t| outcome(t, caller, exception, write))
+            }
+            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, exception, write),
+            _ => Ok(()),
+        }
+    }
+
+    /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
+    fn end_job<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
+        let mut write = Some(write);
+        while let Some(key) = self.watches.find(|watch| watch.owner == Owner::Job(caller.job)) {
+            let Some(watch) = self.watches.at(key).copied() else { break };
+            tell(&mut self.links, RESERVED, &watch, own, NOBODY, |t| match write.take() {
+                Some(write) => outcome(t, caller, exception, write),
+                // somebody besides its caller watched: to them it has just ended
+                None => t.atom("normal"),
+            })?;
+            self.watches.remove(key);
+        }
+        Ok(())
+    }
+
+    /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there
+    /// ends at once, with `noproc`.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Watches`].
+    pub fn link(&mut self, pid: Pid<'_>) -> Result<(), Error> {
+        let peer = self.reach(pid.node)?;
+        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
+        let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
+        match known.and_then(|key| self.watches.at(key)) {
+            Some(watch) if watch.kind == Tie::Link => return Ok(()),
+            None if !self.watches.has_room() => return Err(Full::Watches.into()),
+            _ => {}
+        }
+        self.control(peer, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
+        match known.and_then(|key| self.watches.at_mut(key)) {
+            // what comes of the unlink before it means nothing any more
+            Some(watch) => watch.kind = Tie::Link,
+            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: Tie::Link })),
+        }
+        Ok(())
+    }
+
+    /// Ends the link to a process, as `unlink/1` does. An exit of it that is in the mailbox already stays there.
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
+        let Some(peer) = self.links.find(pid.node) else { return Ok(()) };
+        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
+        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == Tie::Link);
+        let Some(key) = found else { return Ok(()) };
+        let from = self.identity.pid(self.mailbox);
+        if !self.links.flags(peer).has(Flags::UNLINK_ID) {
+            // OTP 23 and older acknowledge nothing
+            self.control(peer, &Control::Unlink { id: 0, from, to: pid })?;
+            self.watches.remove(key);
+            return Ok(());
+        }
+        let id = self.counters.next();
+        self.control(peer, &Control::Unlink { id, from, to: pid })?;
+        if let Some(watch) = self.watches.at_mut(key) {
+            watch.kind = Tie::Unlinking(id);
+        }
+        Ok(())
+    }
+
+    /// Sends an exit signal, as `exit/2` does, with the reason that `write` writes.
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn exit<F>(&mut self, pid: Pid<'_>, write: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let peer = self.reach(pid.node)?;
+        let control = Control::Exit2 { from: self.identity.pid(self.mailbox), to: To::Pid(pid), reason: None };
+        put_exit(&mut self.links, peer, RESERVED, &control, write)
+    }
+
+    /// Monitors a process, as `monitor/2` does: [`Received::Down`](crate::Received::Down) comes once it has ended, at once if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
+    pub fn monitor<'a>(&mut self, process: impl Into<Address<'a>>) -> Result<Monitor, Error> {
+        let (node, to) = place(process.into());
+        let peer = self.reach(node)?;
+        let key = self.ask(peer, Ask::Monitor, target(to)?, None)?;
+        match self.send_monitor(peer, key, to) {
+            Ok(()) => Ok(Monitor(self.handle(key))),
+            Err(e) => {
+                remove(&mut self.requests, self.counters, key);
+                Err(e)
+            }
+        }
+    }
+
+    /// Ends a monitor, as `demonitor/1` does. A down that is in the mailbox already stays there.
+    ///
+    /// # Errors
+    /// As all methods. A monitor that is gone is no error.
+    pub fn demonitor(&mut self, monitor: Monitor) -> Result<(), Error> {
+        self.give_up(monitor.0)
+    }
+
+    /// Makes a call, as `gen_server:call` does, with the request that `write` writes. It does not wait: exactly one
+    /// [`Received::Answer`](crate::Received::Answer) comes to the mailbox, after `timeout` at the latest. Any number may be under
+    /// way, to any nodes. `Driver::wait` waits for it where a program has nothing else to do.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
+    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    where
+        A: Into<Address<'a>>,
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let (node, to) = place(to.into());
+        let peer = self.reach(node)?;
+        self.call_to(peer, to, Ask::Call, timeout, write)
+    }
+
+    /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
+    /// [`Outbox::call`]. It goes by a spawn request where the peer takes them (OTP 23 and later), else through `rex`. What the function
+    /// prints goes nowhere.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`].
+    pub fn rpc<F>(&mut self, node: &str, module: &str, function: &str, timeout: Option<Duration>, args: F) -> Result<Asked, Error>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let peer = self.reach(Atom::from_str(node))?;
+        if !self.links.flags(peer).has(Flags::SPAWN) {
+            return self.call_to(peer, To::Name(Atom::from_str("rex")), Ask::Rex, timeout, |t| {
+                t.tuple(5)?;
+                t.atom("call")?;
+                t.atom(module)?;
+                t.atom(function)?;
+                args(t)?;
+                t.atom("user")
+            });
+        }
+        let key = self.ask(peer, Ask::Spawn, Target::Unknown, timeout)?;
+        let words = OwnWords::new(self.handle(key));
+        let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
+        let nobody = Atom::from_str("");
+        let control = Control::SpawnRequest {
+            id,
+            from,
+            leader,
+            mfa: ERPC_CALL,
+            module: nobody,
+            function: nobody,
+            arity: 4,
+            options: MONITOR_OPTION,
+        };
+        let sent = self.links.frame(peer, RESERVED, |out| {
+            control.put(out)?;
+            TermWriter::one(out, |t| {
+                t.list(4)?;
+                t.reference(id)?;
+                t.atom(module)?;
+                t.atom(function)?;
+                args(t)?;
+                t.nil()
+            })
+        });
+        self.asked(key, sent)
+    }
+
+    /// Gives up a call: no answer comes any more. What the peer is doing it goes on doing.
+    ///
+    /// # Errors
+    /// As all methods. A call that is answered is no error; its answer stays in the mailbox.
+    pub fn abandon(&mut self, request: Asked) -> Result<(), Error> {
+        self.give_up(request.handle)
+    }
+
+    fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
+        let Some(key) = find(&self.requests, handle) else { return Ok(()) };
+        let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
+        if matches!(request.state, State::Waiting) && !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+            // whom to name is not known until the spawn request is answered
+            request.state = State::Leaving;
+            return Ok(());
+        }
+        remove(&mut self.requests, self.counters, key);
+        Ok(())
+    }
+
+    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
+        let key = self.ask(peer, kind, target(to)?, timeout)?;
+        let words = OwnWords::new(self.handle(key));
+        let aliases = self.links.flags(peer).has(Flags::ALIAS);
+        let mark = self.links.mark(peer);
+        let (identity, from) = (self.identity, self.identity.pid(self.mailbox));
+        let sent = self.send_monitor(peer, key, to).and_then(|()| {
+            self.send_to(peer, to, |t| {
+                t.tuple(3)?;
+                t.atom("$gen_call")?;
+                t.tuple(2)?;
+                t.pid(from)?;
+                if aliases {
+                    t.list(1)?;
+                    t.atom("alias")?;
+                }
+                t.reference(words.reference(identity))?;
+                write(t)
+            })
+        });
+        if sent.is_err() {
+            self.links.rewind(peer, mark);
+        }
+        self.asked(key, sent)
+    }
+
+    /// A place for a request.
+    fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
+        let limit = timeout.map_or(Limit::None, Limit::In);
+        let number = self.counters.next();
+        let request = Request { number, mailbox: self.mailbox, peer, kind, target, limit, state: State::Waiting };
+        let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
+        self.counters.calls = self.counters.calls.saturating_add(matches!(kind, Ask::Call | Ask::Rex).into());
+        Ok(key)
+    }
+
+    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Asked, Error> {
+        match sent {
+            Ok(()) => Ok(Asked { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
+            Err(e) => {
+                remove(&mut self.requests, self.counters, key);
+                Err(e)
+            }
+        }
+    }
+
+    fn handle(&self, key: Key) -> Handle {
+        Handle { index: key.index, number: self.requests.at(key).map_or(0, |request| request.number) }
+    }
+
+    fn send_monitor(&mut self, peer: Key, key: Key, to: To<'_>) -> Result<(), Error> {
+        let words = OwnWords::new(self.handle(key));
+        let reference = words.reference(self.identity);
+        let to = match to {
+            To::Pid(pid) => Process::Pid(pid),
+            To::Name(name) => Process::Name(name),
+            To::Alias(_) => return Err(Misuse::NotAProcess.into()),
+        };
+        self.control(peer, &Control::Monitor { from: self.identity.pid(self.mailbox), to, reference })
+    }
+
+    /// Sends a control message without a payload in the mailbox's name.
+    fn control(&mut self, peer: Key, control: &Control<'_>) -> Result<(), Error> {
+        self.links.frame(peer, RESERVED, |out| control.put(out))
+    }
+
     #[inline]
-    fn send_to<F>(&mut self, node: Atom<'_>, to: To<'_>, write: F) -> Result<(), Error>
+    fn send_to<F>(&mut self, peer: Key, to: To<'_>, write: F) -> Result<(), Error>
     where
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let from = self.identity.pid(self.mailbox);
-        let Some(key) = self.links.find(node) else { return Err(self.unreachable(node)) };
-        let flags = self.links.table.at(key).map_or(Flags::default(), |link| link.flags);
-        let to = match to {
-            To::Alias(_) if !flags.has(Flags::ALIAS) => return Err(Misuse::NotAnAlias.into()),
-            to => to,
-        };
+        let flags = self.links.flags(peer);
+        if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {
+            return Err(Misuse::NotAnAlias.into());
+        }
         let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.has(Flags::SEND_SENDER));
-        self.links.frame(key, RESERVED, |out| {
+        self.links.frame(peer, RESERVED, |out| {
             put_send(out, from, to, flags.has(Flags::ALTACT_SIG))?;
             TermWriter::one(out, write)
         })
     }
 
-    #[cold]
-    fn unreachable(&self, node: Atom<'_>) -> Error {
-        match self.identity.config.name.known() {
-            Ok(own) if node == *own.as_str() => Misuse::OwnNode.into(),
-            Ok(_) => Error::NotConnected,
-            Err(unnamed) => unnamed.into(),
+    /// The connection to a node, if need be one that is still to be made.
+    #[inline]
+    fn reach(&mut self, node: Atom<'_>) -> Result<Key, Error> {
+        match self.links.find(node) {
+            Some(key) => Ok(key),
+            None => self.open(node),
         }
+    }
+
+    #[cold]
+    fn open(&mut self, node: Atom<'_>) -> Result<Key, Error> {
+        let config = &self.identity.config;
+        if node == *config.name.known()?.as_str() {
+            return Err(Misuse::OwnNode.into());
+        }
+        let name = NodeName::from_atom(node).ok_or(ConfigError::NameForm)?;
+        config.reaches(&name)?;
+        let allowed = match config.auto_connect {
+            AutoConnect::Always => true,
+            AutoConnect::Once => !self.past.contains(&hash(&name)),
+            AutoConnect::Never => false,
+        };
+        if !allowed {
+            return Err(Error::NotConnected);
+        }
+        self.links.table.insert(Link::new(name, Phase::Opening { dialled: false })).map_err(|_| Full::Peers.into())
+    }
+}
+
+/// A number that stands for a node's name, so that many are remembered in little memory (FNV-1a).
+pub(super) fn hash(name: &NodeName) -> u32 {
+    name.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The node of an address, and the place there.
+fn place(address: Address<'_>) -> (Atom<'_>, To<'_>) {
+    match address {
+        Address::Name { name, node } => (Atom::from_str(node), To::Name(Atom::from_str(name))),
+        Address::Pid(pid) => (pid.node, To::Pid(pid)),
+        Address::Alias(alias) => (alias.node, To::Alias(alias)),
+    }
+}
+
+/// What a demonitor will name.
+fn target(to: To<'_>) -> Result<Target, Misuse> {
+    match to {
+        To::Pid(pid) => Ok(Target::Pid(Number::of(pid))),
+        To::Name(name) => {
+            let mut text = heapless::String::new();
+            name.chars().try_for_each(|c| text.push(c)).map_err(|_| Misuse::AtomTooLong)?;
+            Ok(Target::Name(text))
+        }
+        To::Alias(_) => Err(Misuse::NotAProcess),
     }
 }

@@ -3,24 +3,28 @@
 use super::calls;
 use super::event::{Dropped, Event, Events, Receiver};
 use super::links::{Identity, Links, Stall};
-use super::mailbox::{Delivery, Flow, Inboxes};
+use super::mailbox::{Delivery, Flow, Inboxes, Record};
+use super::message::Kind;
+use super::requests::{Counters, Request, State};
+use super::serve::{Functions, Spawn};
+use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
-use crate::storage::slots::Key;
+use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Message, Process, To};
-use crate::wire::ids::{NodeName, Pid, Reference};
+use crate::wire::ids::{NodeName, Pid};
 use crate::wire::term::Term;
-
-/// Encoded atoms of the core's answers.
-const NOPROC: Term<'static> = Term::trusted(&[119, 6, b'n', b'o', b'p', b'r', b'o', b'c']);
-const NOTSUP: Term<'static> = Term::trusted(&[119, 6, b'n', b'o', b't', b's', b'u', b'p']);
 
 /// Everything a control message may touch.
 pub(super) struct Core<'s> {
     pub(super) identity: Identity<'s>,
     pub(super) links: Links<'s>,
     pub(super) inboxes: Inboxes<'s>,
+    pub(super) watches: Table<'s, Watch>,
+    pub(super) requests: Table<'s, Request>,
+    pub(super) counters: Counters,
+    pub(super) functions: Option<Functions<'s>>,
     pub(super) events: &'s mut Events,
     pub(super) flow: Flow,
 }
@@ -39,25 +43,31 @@ impl Core<'_> {
         let message = Message::parse(body)?;
         match message.control {
             Control::Send { from, to } => Ok(self.send(peer, body, from.map_or(&[], Term::as_bytes), to, message.payload)),
-            _ => self.signal(peer, &message).map(|()| Routed::Done),
+            _ => self.signal(peer, &message, true),
         }
     }
 
     /// Brings a message to its mailbox.
     #[inline]
     fn send(&mut self, peer: Key, body: &[u8], from: &[u8], to: To<'_>, payload: &[u8]) -> Routed {
-        let inbox = match to {
-            To::Name(name) => self.inboxes.find(name),
-            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => self.inboxes.by_pid(pid),
-            To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => self.inboxes.by_alias(alias),
-            To::Pid(_) | To::Alias(_) => None,
-        };
         let term = match read(payload) {
             Ok(term) => term,
             Err(why) => return self.drop(peer, to.into(), Dropped::Unreadable(why)),
         };
+        let inbox = match to {
+            To::Name(name) => self.inboxes.find(name),
+            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(None, term) {
+                Some(call) => return self.reply(call, term),
+                None => self.inboxes.by_pid(pid),
+            },
+            To::Alias(alias) => match self.answered(Some(alias), term) {
+                Some(call) => return self.reply(call, term),
+                None => self.aliased(alias),
+            },
+            To::Pid(_) => None,
+        };
         let Some(inbox) = inbox else { return self.send_elsewhere(peer, to, term) };
-        match self.inboxes.deliver(inbox, from, term.as_bytes()) {
+        match self.deliver(inbox, &Record { kind: Kind::Message, from, handle: None, term }) {
             Delivery::Done => {
                 if let Some(link) = self.links.table.at_mut(peer) {
                     link.recent.remember(body, from, payload, inbox);
@@ -69,113 +79,136 @@ impl Core<'_> {
         }
     }
 
+    /// Copies a message into its mailbox, unless something else is to go there first.
+    pub(super) fn deliver(&mut self, inbox: Key, record: &Record<'_>) -> Delivery {
+        if self.counters.due > 0 && self.is_due(inbox) {
+            if let Some(inbox) = self.inboxes.table.at_mut(inbox) {
+                inbox.held = true;
+            }
+            return Delivery::Held;
+        }
+        self.inboxes.deliver(inbox, record)
+    }
+
+    fn is_due(&self, inbox: Key) -> bool {
+        let lost = |watch: &Watch| watch.kind == Tie::Lost && watch.owner == Owner::Mailbox(inbox);
+        let due = |request: &Request| matches!(request.state, State::Due(_)) && request.mailbox == inbox;
+        self.watches.find(lost).is_some() || self.requests.find(due).is_some()
+    }
+
     /// A message for something that is no mailbox.
     #[cold]
     fn send_elsewhere(&mut self, peer: Key, to: To<'_>, term: Term<'_>) -> Routed {
         match to {
-            To::Name(name) if calls::exists(name) => {
+            To::Name(name) if name == "net_kernel" => {
                 // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells
                 if let Err(e) = calls::net_kernel(&self.identity, &mut self.links, peer, term) {
                     log::warn!("answer to a ping: {e}");
                 }
                 Routed::Done
             }
+            To::Name(name) if name == "rex" => self.rex(peer, term),
             To::Name(name) if calls::is_otp(name) => Routed::Done,
+            // the group leader of what we spawn elsewhere
+            To::Pid(pid) if pid == self.identity.core_pid() => {
+                if let Err(e) = calls::group_leader(&self.identity, &mut self.links, peer, term) {
+                    log::warn!("answer to an io request: {e}");
+                }
+                Routed::Done
+            }
+            // an answer that came after its time, or to somebody who waits no more
+            To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
+            To::Pid(_) if self.is_late(term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }
 
     #[cold]
-    fn drop(&mut self, peer: Key, to: Receiver, why: Dropped) -> Routed {
+    pub(super) fn drop(&mut self, peer: Key, to: Receiver, why: Dropped) -> Routed {
         if let Some(node) = self.name(peer) {
             self.events.push(Event::Dropped { node, to, why });
         }
         Routed::Done
     }
 
-    fn name(&self, peer: Key) -> Option<NodeName> {
+    pub(super) fn name(&self, peer: Key) -> Option<NodeName> {
         self.links.table.at(peer).map(|link| link.name.clone())
     }
 
-    /// Everything but messages.
-    pub(super) fn signal(&mut self, peer: Key, message: &Message<'_>) -> Result<(), Misbehaved> {
+    /// Everything but messages. `whole`: the payload is here, rather than skipped because it is too large.
+    pub(super) fn signal(&mut self, peer: Key, message: &Message<'_>, whole: bool) -> Result<Routed, Misbehaved> {
         let theirs = |core: &Self, pid: Pid<'_>| match core.links.table.at(peer) {
             Some(link) if pid.node == *link.name.as_str() => Ok(()),
             _ => Err(Misbehaved::Control(message.op)),
         };
+        // a reason stands in the tuple or is the payload; one that cannot be read is as good as one that did not fit
+        let payload = || if whole { read(message.payload).ok() } else { None };
         match message.control {
             Control::Monitor { from, to, reference } => {
                 theirs(self, from)?;
                 if reference.node != from.node {
                     return Err(Misbehaved::Control(message.op));
                 }
-                self.monitor(peer, from, to, reference);
+                self.monitored(peer, from, to, reference);
             }
+            Control::Demonitor { from, reference, .. } => {
+                theirs(self, from)?;
+                self.demonitored(peer, from, reference);
+            }
+            Control::MonitorExit { reference, reason, .. } => return Ok(self.monitor_ended(reference, reason.or_else(payload))),
             Control::Link { from, to } => {
                 theirs(self, from)?;
-                if !self.lives(Process::Pid(to)) {
-                    self.exit(peer, |reason| Control::Exit { from: to, to: from, reason });
-                }
-            }
-            Control::Unlink { id: 0, from, .. } => {
-                theirs(self, from)?;
-                // a peer that can say it with an id must
-                if self.links.table.at(peer).is_some_and(|link| link.flags.has(Flags::UNLINK_ID)) {
-                    return Err(Misbehaved::Control(message.op));
-                }
+                self.linked(peer, from, to);
             }
             Control::Unlink { id, from, to } => {
                 theirs(self, from)?;
-                self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
+                // a peer that can say it with an id must
+                if id == 0 && self.links.flags(peer).has(Flags::UNLINK_ID) {
+                    return Err(Misbehaved::Control(message.op));
+                }
+                self.unlinked(peer, id, from, to);
             }
-            Control::SpawnRequest { id, from, .. } => {
+            Control::UnlinkAck { id, from, to } => {
                 theirs(self, from)?;
-                self.answer(peer, &Control::SpawnReply { id, to: from, flags: 0, result: NOTSUP }, None);
+                self.unlink_acknowledged(peer, id, from, to);
             }
-            Control::Exit2 { to, .. } => {
-                self.drop(peer, to.into(), Dropped::ExitSignal);
+            Control::Exit { from, to, reason } => {
+                theirs(self, from)?;
+                return Ok(self.link_broken(peer, from, to, reason.or_else(payload)));
             }
+            Control::Exit2 { from, to, reason } => {
+                theirs(self, from)?;
+                return Ok(self.told_to_exit(peer, from, to, reason.or_else(payload)));
+            }
+            Control::SpawnRequest { id, from, mfa, module, function, arity, options, .. } => {
+                theirs(self, from)?;
+                let spawn = Spawn { id, from, module, function, arity, mfa, options };
+                if !whole {
+                    self.spawn_refused(peer, &spawn, SYSTEM_LIMIT);
+                    return Ok(Routed::Done);
+                }
+                return Ok(self.spawn(peer, &spawn, payload()));
+            }
+            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(id, result)),
             Control::Unknown => {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
             }
-            // nothing here links to or monitors a peer's processes, so these say nothing new
-            Control::Demonitor { .. }
-            | Control::UnlinkAck { .. }
-            | Control::Exit { .. }
-            | Control::MonitorExit { .. }
-            | Control::SpawnReply { .. }
-            | Control::GroupLeader { .. }
-            | Control::Send { .. } => {}
+            Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_too_large(alias)),
+            Control::GroupLeader { .. } | Control::Send { .. } => {}
         }
-        Ok(())
+        Ok(Routed::Done)
     }
 
-    fn lives(&self, process: Process<'_>) -> bool {
+    /// Whether the core itself is this process, which lasts as long as the node.
+    pub(super) fn is_core(&self, process: Process<'_>) -> bool {
         match process {
-            Process::Name(name) => calls::exists(name) || self.inboxes.find(name).is_some(),
-            Process::Pid(pid) => self.identity.is_own(pid.node, pid.creation) && self.inboxes.by_pid(pid).is_some(),
-        }
-    }
-
-    /// A monitor on what is not there ends at once; mailboxes last as long as the node, whose end the peer sees itself.
-    fn monitor(&mut self, peer: Key, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) {
-        if !self.lives(to) {
-            self.exit(peer, |reason| Control::MonitorExit { from: to, to: from, reference, reason });
-        }
-    }
-
-    /// Sends an exit with the reason `noproc`, where the peer reads it: as payload if both can.
-    fn exit<'c>(&mut self, peer: Key, control: impl FnOnce(Option<Term<'c>>) -> Control<'c>) {
-        let payload = self.links.table.at(peer).is_some_and(|link| link.flags.has(Flags::EXIT_PAYLOAD));
-        if payload {
-            self.answer(peer, &control(None), Some(NOPROC));
-        } else {
-            self.answer(peer, &control(Some(NOPROC)), None);
+            Process::Name(name) => calls::exists(name),
+            Process::Pid(pid) => pid == self.identity.core_pid(),
         }
     }
 
     /// Sends what the protocol owes. Frames are read only while there is room for an answer, so there is.
-    fn answer(&mut self, peer: Key, control: &Control<'_>, payload: Option<Term<'_>>) {
+    pub(super) fn answer(&mut self, peer: Key, control: &Control<'_>, payload: Option<Term<'_>>) {
         let sent = self.links.frame(peer, 0, |out| {
             control.put(out)?;
             payload.map_or(Ok(()), |term| TermWriter::one(out, |t| t.term(term)))
@@ -193,7 +226,7 @@ impl Core<'_> {
         head: &[u8],
         parsed: Result<Message<'_>, Misbehaved>,
         size: u64,
-    ) -> Result<(), Misbehaved> {
+    ) -> Result<Routed, Misbehaved> {
         let message = match parsed {
             Ok(message) => message,
             // even its addresses do not fit; the operation stands in front of them
@@ -210,11 +243,12 @@ impl Core<'_> {
             Control::MonitorExit { from: Process::Pid(from), to, .. } => (Some(from), To::Pid(to).into()),
             _ => (None, Receiver::Node),
         };
-        if let Some(node) = self.name(peer) {
+        let routed = if matches!(message.control, Control::Unknown) { Routed::Done } else { self.signal(peer, &message, false)? };
+        if let (Routed::Done, Some(node)) = (&routed, self.name(peer)) {
             let from = from.map(|pid| (pid.id, pid.serial));
             self.events.push(Event::TooLarge { node, op: message.op, from, to, size });
         }
-        if matches!(message.control, Control::Unknown) { Ok(()) } else { self.signal(peer, &message) }
+        Ok(routed)
     }
 }
 

@@ -3,13 +3,12 @@
 use super::config::OwnName;
 use super::event::Event;
 use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
-use super::links::{Identity, Link, Recent};
+use super::links::{Identity, Link, Phase};
 use super::memory::chunk_mut;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
 use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
 use crate::storage::slots::Key;
-use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
 
@@ -68,7 +67,7 @@ impl Node<'_> {
         let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
         half.received.consume(taken);
         let seed = half.seed;
-        let wanted = half.peer().is_none_or(|peer| self.core.links.find(peer.as_atom()).is_none());
+        let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
         // a state is consumed by its packet; what follows from it is set below, or the connection is given up
         let taken = core::mem::replace(&mut half.progress, Progress::Shaking(State::accept()));
@@ -116,10 +115,10 @@ impl Node<'_> {
         if caller.asks_name() {
             return if self.core.links.table.has_room() { Ok(Verdict::Welcome) } else { Err(Reason::Full) };
         }
-        if self.core.links.find(caller.peer.as_atom()).is_some() {
+        if self.core.links.find_up(caller.peer.as_atom()).is_some() {
             return Ok(Verdict::Alive);
         }
-        if !self.core.links.table.has_room() {
+        if !self.core.links.table.has_room() && self.core.links.find_opening(&caller.peer).is_none() {
             return Err(Reason::Full);
         }
         // both at once: the connection of the greater name stays, by the order of its characters
@@ -133,7 +132,7 @@ impl Node<'_> {
     fn promote(&mut self, connection: &mut Connection, up: Established) {
         let peer = up.peer.clone();
         let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
-        if let Some(old) = self.core.links.find(peer.as_atom()) {
+        if let Some(old) = self.core.links.find_up(peer.as_atom()) {
             // Either the peer was told that this one is there already, and wants another; or both connected to each other at
             // once, and the two sides must agree on which one stays: that of the greater name.
             let stays = self.half_open.at(connection.key).is_some_and(|half| half.replaces || half.inbound != ours_is_greater);
@@ -143,19 +142,16 @@ impl Node<'_> {
             self.down(old, Reason::Superseded);
         }
         let visible = up.visible;
-        let link = Link {
-            name: up.peer,
-            flags: up.flags,
-            visible,
-            state: crate::proto::link::Link::default(),
-            received: Span::EMPTY,
-            sending: Span::EMPTY,
-            stalled: None,
-            tell: None,
-            recent: Recent::NONE,
-            closing: false,
+        // what was sent to the node while there was no connection waits in a link already
+        let opening = self.core.links.find_opening(&peer);
+        let Some(key) = opening.or_else(|| self.core.links.table.insert(Link::new(up.peer, Phase::Up)).ok()) else {
+            return self.give_up(connection.key, Reason::Full);
         };
-        let Ok(key) = self.core.links.table.insert(link) else { return self.give_up(connection.key, Reason::Full) };
+        if let Some(link) = self.core.links.table.at_mut(key) {
+            link.phase = Phase::Up;
+            link.flags = up.flags;
+            link.visible = visible;
+        }
         if let Some(mut half) = self.half_open.remove(connection.key) {
             if let Some((name, creation)) = half.given.take() {
                 self.core.identity.config.name = OwnName::Fixed(name);

@@ -9,7 +9,7 @@ pub(crate) struct Key {
 
 /// A place.
 #[derive(Debug)]
-pub(crate) struct Slot<T> {
+struct Slot<T> {
     generation: u16,
     place: Place<T>,
 }
@@ -24,10 +24,10 @@ enum Place<T> {
 }
 
 impl<T> Slot<T> {
-    pub(crate) const EMPTY: Self = Self { generation: 0, place: Place::Free };
+    const EMPTY: Self = Self { generation: 0, place: Place::Free };
 
     #[inline]
-    pub(crate) const fn tenant(&self) -> Option<&T> {
+    const fn tenant(&self) -> Option<&T> {
         if let Place::Taken(tenant) = &self.place { Some(tenant) } else { None }
     }
 
@@ -48,24 +48,34 @@ impl<T> Slot<T> {
     }
 }
 
+/// The memory of a table with `N` places.
+#[derive(Debug)]
+pub(crate) struct Places<T, const N: usize> {
+    slots: [Slot<T>; N],
+    tenants: usize,
+}
+
+impl<T, const N: usize> Places<T, N> {
+    pub(crate) const EMPTY: Self = Self { slots: [const { Slot::EMPTY }; N], tenants: 0 };
+
+    /// The table, all of whose places are free then.
+    pub(crate) fn table(&mut self) -> Table<'_, T> {
+        let mut table = Table { slots: &mut self.slots, tenants: &mut self.tenants };
+        table.clear();
+        table
+    }
+}
+
 /// A table of places, whose memory is the caller's. Looking at all tenants ends with the last one, so a large table that is
 /// nearly empty costs no more than a small one.
 pub(crate) struct Table<'s, T> {
     slots: &'s mut [Slot<T>],
     /// How many places are taken.
-    tenants: usize,
+    tenants: &'s mut usize,
 }
 
-impl<'s, T> Table<'s, T> {
-    /// A table of these places, all of which are free then.
-    pub(crate) fn new(slots: &'s mut [Slot<T>]) -> Self {
-        for slot in slots.iter_mut() {
-            slot.vacate();
-        }
-        Self { slots, tenants: 0 }
-    }
-
-    /// The same table, borrowed for a shorter time, in which nobody moves in or out.
+impl<T> Table<'_, T> {
+    /// The same table, borrowed for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Table<'_, T> {
         Table { slots: self.slots, tenants: self.tenants }
@@ -78,11 +88,16 @@ impl<'s, T> Table<'s, T> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.tenants == 0
+        *self.tenants == 0
+    }
+
+    /// How many places are free.
+    pub(crate) fn room(&self) -> usize {
+        self.slots.len().saturating_sub(*self.tenants)
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.tenants < self.slots.len()
+        *self.tenants < self.slots.len()
     }
 
     /// Moves `tenant` into a free place; gives it back when there is none.
@@ -92,7 +107,7 @@ impl<'s, T> Table<'s, T> {
                 && let Ok(index) = u16::try_from(index)
             {
                 slot.place = Place::Taken(tenant);
-                self.tenants = self.tenants.saturating_add(1);
+                *self.tenants = self.tenants.saturating_add(1);
                 return Ok(Key { index, generation: slot.generation });
             }
         }
@@ -115,7 +130,7 @@ impl<'s, T> Table<'s, T> {
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(usize::from(key.index))?;
         let tenant = if slot.generation == key.generation { slot.vacate() } else { None };
-        self.tenants = self.tenants.saturating_sub(tenant.is_some().into());
+        *self.tenants = self.tenants.saturating_sub(tenant.is_some().into());
         tenant
     }
 
@@ -124,7 +139,7 @@ impl<'s, T> Table<'s, T> {
         for slot in self.slots.iter_mut() {
             slot.vacate();
         }
-        self.tenants = 0;
+        *self.tenants = 0;
     }
 
     /// The key of the tenant in this place.
@@ -152,7 +167,7 @@ impl<'s, T> Table<'s, T> {
             let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
             Some((key, slot.tenant()?))
         });
-        taken.take(self.tenants)
+        taken.take(*self.tenants)
     }
 
     /// All tenants, to be changed.
@@ -161,7 +176,7 @@ impl<'s, T> Table<'s, T> {
             let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
             Some((key, slot.tenant_mut()?))
         });
-        taken.take(self.tenants)
+        taken.take(*self.tenants)
     }
 }
 
@@ -171,8 +186,8 @@ mod tests {
 
     #[test]
     fn an_old_key_reaches_nothing() {
-        let mut slots = [const { Slot::<char>::EMPTY }; 2];
-        let mut table = Table::new(&mut slots);
+        let mut places = Places::<char, 2>::EMPTY;
+        let mut table = places.table();
         let a = table.insert('a').unwrap();
         table.insert('b').unwrap();
         assert_eq!(table.insert('c'), Err('c'));

@@ -48,6 +48,24 @@ impl Span {
         self.end = self.end.saturating_add(len);
     }
 
+    /// Puts `bytes` in front of those in use; if there is no room for them nothing happens.
+    pub(crate) fn precede(&mut self, buf: &mut [u8], bytes: &[u8]) {
+        if self.room(buf).len() < bytes.len() {
+            return;
+        }
+        // the first move made them begin at the front
+        buf.copy_within(..self.end, bytes.len());
+        if let Some(front) = buf.get_mut(..bytes.len()) {
+            front.copy_from_slice(bytes);
+        }
+        self.fill(bytes.len());
+    }
+
+    /// Gives up all but the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.end = self.start.saturating_add(len).min(self.end);
+    }
+
     /// Gives up `len` bytes at the front.
     #[inline]
     pub(crate) fn consume(&mut self, len: usize) {
@@ -72,6 +90,10 @@ mod tests {
         assert_eq!(span.filled(&buf), b"ef");
         assert_eq!(span.room(&mut buf).len(), 6);
         assert_eq!(span.filled(&buf), b"ef");
+        span.precede(&mut buf, b"cd");
+        assert_eq!(span.filled(&buf), b"cdef");
+        span.precede(&mut buf, b"12345");
+        assert_eq!(span.filled(&buf), b"cdef");
         span.consume(9);
         assert!(span.is_empty() && span.room(&mut buf).len() == 8);
     }

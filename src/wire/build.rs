@@ -42,6 +42,14 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         out.u8(tag::VERSION);
+        TermWriter::one_inside(out, write)
+    }
+
+    /// As [`TermWriter::one`], for a term inside another, which has no version byte.
+    pub(crate) fn one_inside<F>(out: &'w mut Writer<'b>, write: F) -> Result<(), Misuse>
+    where
+        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    {
         let mut term = TermWriter { out, due: 1, fault: None };
         write(&mut term)?;
         match (term.fault, term.due) {
@@ -152,6 +160,13 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     pub fn atom(&mut self, text: &str) -> Result<(), Misuse> {
         self.part(0)?;
         let put = put_atom(self.out, text);
+        self.kept(put)
+    }
+
+    /// An atom that was received.
+    pub(crate) fn atom_of(&mut self, atom: Atom<'_>) -> Result<(), Misuse> {
+        self.part(0)?;
+        let put = put_atom_of(self.out, atom);
         self.kept(put)
     }
 

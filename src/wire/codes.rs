@@ -147,6 +147,8 @@ impl Flags {
         .with(Self::SPAWN)
         .with(Self::ALIAS)
         .with(Self::ALTACT_SIG);
+    /// What a peer is taken to understand before it has said so: what nearly every one does.
+    pub(crate) const ASSUMED: Self = Self::MANDATORY_26.with(Self::ALIAS).with(Self::SPAWN);
     /// What we demand of a peer: what OTP 23, the oldest release we talk to, has.
     pub(crate) const DEMANDED: Self = Self::MANDATORY_25;
 

@@ -81,6 +81,8 @@ pub(crate) enum Control<'a> {
         id: Reference<'a>,
         from: Pid<'a>,
         leader: Pid<'a>,
+        /// `{Module, Function, Arity}`, and its parts.
+        mfa: Term<'a>,
         module: Atom<'a>,
         function: Atom<'a>,
         arity: u8,
@@ -303,7 +305,8 @@ impl<'a> Fields<'a> {
             return Err(Misbehaved::Control(self.op));
         }
         let (id, from, leader) = (self.reference()?, self.pid()?, self.pid()?);
-        let Some([module, function, args]) = self.term()?.tuple() else { return Err(Misbehaved::Control(self.op)) };
+        let mfa = self.term()?;
+        let Some([module, function, args]) = mfa.tuple() else { return Err(Misbehaved::Control(self.op)) };
         let (Some(module), Some(function), Some(args)) =
             (module.as_atom(), function.as_atom(), args.as_u64().and_then(|n| u8::try_from(n).ok()))
         else {
@@ -311,7 +314,7 @@ impl<'a> Fields<'a> {
         };
         let options = self.term()?;
         self.end(arity, 6, self.op == op::SPAWN_REQUEST_TT)?;
-        Ok(Control::SpawnRequest { id, from, leader, module, function, arity: args, options })
+        Ok(Control::SpawnRequest { id, from, leader, mfa, module, function, arity: args, options })
     }
 
     fn spawn_reply(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
@@ -399,13 +402,7 @@ impl Control<'_> {
             Self::Monitor { from, to, reference } => put_monitor(out, op::MONITOR_P, from, to, reference)?,
             Self::Demonitor { from, to, reference } => put_monitor(out, op::DEMONITOR_P, from, to, reference)?,
             Self::MonitorExit { from, to, reference, reason } => {
-                match reason {
-                    Some(_) => open(out, 5, op::MONITOR_P_EXIT),
-                    None => open(out, 4, op::PAYLOAD_MONITOR_P_EXIT),
-                }
-                put_process(out, from)?;
-                put_pid(out, to)?;
-                put_reference(out, reference)?;
+                put_monitor_exit(out, from, to, reference, reason.is_some())?;
                 out.bytes(reason.map_or(&[], Term::as_bytes));
             }
             Self::SpawnReply { id, to, flags, result } => {
@@ -423,15 +420,12 @@ impl Control<'_> {
                 put_pid(out, from)?;
                 put_to(out, to)?;
             }
-            Self::SpawnRequest { id, from, leader, module, function, arity, options } => {
+            Self::SpawnRequest { id, from, leader, mfa, options, .. } => {
                 open(out, 6, op::SPAWN_REQUEST);
                 put_reference(out, id)?;
                 put_pid(out, from)?;
                 put_pid(out, leader)?;
-                out.bytes(&[tag::SMALL_TUPLE, 3]);
-                put_atom_of(out, module)?;
-                put_atom_of(out, function)?;
-                out.bytes(&[tag::SMALL_INTEGER, arity]);
+                out.bytes(mfa.as_bytes());
                 out.bytes(options.as_bytes());
             }
             Self::GroupLeader { leader, to } => put_pids(out, op::GROUP_LEADER, None, leader, to)?,
@@ -440,6 +434,41 @@ impl Control<'_> {
         }
         Ok(())
     }
+
+    /// Writes an exit or a down up to the reason, which the caller adds: as the last element of the tuple, for peers that read it there.
+    pub(crate) fn put_up_to_reason(&self, out: &mut Writer<'_>) -> Result<(), Misuse> {
+        match *self {
+            Self::Exit { from, to, .. } => put_up_to_exit_reason(out, op::EXIT, from, to),
+            Self::Exit2 { from, to: To::Pid(to), .. } => put_up_to_exit_reason(out, op::EXIT2, from, to),
+            Self::MonitorExit { from, to, reference, .. } => put_monitor_exit(out, from, to, reference, true),
+            // nothing else has one
+            _ => self.put(out),
+        }
+    }
+}
+
+fn put_up_to_exit_reason(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Pid<'_>) -> Result<(), Misuse> {
+    open(out, 4, op);
+    put_pid(out, from)?;
+    put_pid(out, to)
+}
+
+/// `inside`: the reason is to follow as the tuple's last element.
+fn put_monitor_exit(
+    out: &mut Writer<'_>,
+    from: Process<'_>,
+    to: Pid<'_>,
+    reference: Reference<'_>,
+    inside: bool,
+) -> Result<(), Misuse> {
+    if inside {
+        open(out, 5, op::MONITOR_P_EXIT)
+    } else {
+        open(out, 4, op::PAYLOAD_MONITOR_P_EXIT)
+    }
+    put_process(out, from)?;
+    put_pid(out, to)?;
+    put_reference(out, reference)
 }
 
 /// Writes the control part of a message. `altact`: both sides have `ALTACT_SIG`, which is how an alias is then addressed.

@@ -244,6 +244,11 @@ impl<'a> Reference<'a> {
         Ok(Self { node, creation, words: r.bytes(count.saturating_mul(4))? })
     }
 
+    /// A reference of these words, as they stand on the wire: 1 to 5 of them, four bytes each.
+    pub(crate) const fn from_words(node: Atom<'a>, creation: u32, words: &'a [u8]) -> Self {
+        Self { node, creation, words }
+    }
+
     /// Its words, as they stand on the wire: the most significant is last.
     pub fn words(self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + 'a {
         self.words.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
@@ -289,16 +294,6 @@ impl OwnedReference {
     pub fn new(reference: Reference<'_>) -> Option<Self> {
         let words = heapless::Vec::from_slice(reference.words).ok()?;
         Some(Self { node: NodeName::from_atom(reference.node)?, creation: reference.creation, words })
-    }
-
-    /// One of this node's own.
-    pub(crate) fn own(node: &NodeName, creation: u32, words: [u32; 3]) -> Self {
-        let mut bytes = heapless::Vec::new();
-        for word in words {
-            // three words of the five there is room for
-            let _ = bytes.extend_from_slice(&word.to_be_bytes());
-        }
-        Self { node: node.clone(), creation, words: bytes }
     }
 
     /// The reference, to compare or to write into a term.

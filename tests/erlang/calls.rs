@@ -106,41 +106,47 @@ fn a_monitor_lives_until_it_is_taken_back_or_the_agent_dies() {
 fn more_monitors_than_the_agent_can_hold_are_all_answered() {
     let (_world, mut demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
-    // Refused or kept: either way each of them ends in one DOWN, and the agent works on.
-    erl.eval("Refs = [monitor(process, {echo, N}) || _ <- lists:seq(1, 5000)], ok");
-    assert_eq!(erl.eval("gen_server:call({echo, N}, in_between)"), "in_between");
+    // Those that are refused are told so, and taking the others back makes room.
+    let refused = "F = fun(N0) -> length([1 || _ <- lists:seq(1, N0), receive {'DOWN', _, _, _, system_limit} -> true end]) end";
+    erl.eval(&format!("{refused}, Refs = [monitor(process, {{echo, N}}) || _ <- lists:seq(1, 5000)], ok"));
+    assert_eq!(erl.eval("F(5000 - 1024)"), "3976");
+    assert!(at_once(&erl, "gen_server:call({echo, N}, no_room)").starts_with("{'EXIT',{system_limit,"));
+    assert_eq!(erl.eval("{echo, N} ! {self(), x}, receive {echo, x} -> ok end"), "ok");
+    erl.eval("[demonitor(R) || R <- lists:sublist(Refs, 100)], ok");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, room)"), "room");
     demo.kill();
-    let source = "length([down || R <- Refs, receive {'DOWN', R, _, _, _} -> true after 5000 -> false end])";
-    assert_eq!(erl.eval(source), "5000");
+    let source = "(fun Count(N0) -> receive {'DOWN', _, _, _, noconnection} -> Count(N0 + 1) after 1000 -> N0 end end)(0)";
+    assert_eq!(erl.eval(source), "924");
 }
 
 #[test]
-fn rpc_is_refused_at_once() {
+fn a_function_that_is_not_served_is_undefined() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
-    let answer = at_once(&erl, "rpc:call(N, erlang, node, [])");
-    assert!(answer.starts_with("{badrpc,"), "{answer}");
+    let badrpc = "{badrpc,{'EXIT',{undef,[{erlang,node,[],[]}]}}}";
+    assert_eq!(at_once(&erl, "rpc:call(N, erlang, node, [])"), badrpc);
+    assert_eq!(at_once(&erl, "rpc:block_call(N, erlang, node, [])"), badrpc);
     let answer = at_once(&erl, "erpc:call(N, erlang, node, [])");
-    assert!(answer.starts_with("{'EXIT',{{erpc,") || answer.starts_with("{'EXIT',{{exception,"), "{answer}");
-    let answer = at_once(&erl, "rpc:block_call(N, erlang, node, [])");
-    assert!(answer.starts_with("{badrpc,"), "{answer}");
+    assert!(answer.starts_with("{'EXIT',{{exception,undef,[{erlang,node,[],[]}]},"), "{answer}");
     let answer = at_once(&erl, "erpc:multicall([N], erlang, node, [])");
-    assert!(answer.starts_with("[{error,{erpc,") || answer.starts_with("[{error,{exception,"), "{answer}");
+    assert_eq!(answer, "[{error,{exception,undef,[{erlang,node,[],[]}]}}]");
     assert_eq!(erl.eval("rpc:cast(N, erlang, node, [])"), "true");
     assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
 }
 
 #[test]
-fn a_spawn_request_is_refused_with_a_reply() {
+fn a_process_of_an_undefined_function_ends_at_once() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    erl.eval("process_flag(trap_exit, true)");
     for options in ["[]", "[monitor]", "[link, monitor]", "[{reply_tag, spawn_reply}]"] {
         let source = format!(
             "R = spawn_request(N, erlang, node, [], {options}), receive {{spawn_reply, R, How, _}} -> How after 5000 -> nothing end"
         );
-        assert_eq!(at_once(&erl, &source), "error", "{options}");
+        assert_eq!(at_once(&erl, &source), "ok", "{options}");
     }
-    let answer = at_once(&erl, "erlang:spawn_monitor(N, erlang, node, [])");
-    assert!(answer.starts_with("{'EXIT',{"), "{answer}");
+    let source =
+        "{P, R} = spawn_monitor(N, erlang, node, []), receive {'DOWN', R, process, P, Why} -> Why after 5000 -> nothing end";
+    assert_eq!(at_once(&erl, source), "{undef,[{erlang,node,[],[]}]}");
     assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
     assert_eq!(erl.eval("nodes(hidden) =:= [N]"), "true");
 }

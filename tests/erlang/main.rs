@@ -15,9 +15,11 @@
 )]
 
 mod calls;
+mod citizen;
 mod cookies;
 mod epmd;
 mod examples;
+mod inside;
 mod join;
 mod load;
 mod names;
