@@ -2,7 +2,7 @@
 
 use super::links::{Identity, Links};
 use super::mailbox::Call;
-use crate::error::Error;
+use crate::error::{Error, Misuse};
 use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
@@ -11,16 +11,11 @@ use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
 /// Processes of OTP that every BEAM has, which nodes send to unasked. That they are not here is no news to anybody.
-const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
+pub(super) const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
 
 /// Bytes of the longest tag that is answered: a reference or two with the longest names have fewer, and what is kept in the
 /// transmit buffer has room for it.
 const TAG: usize = 700;
-
-/// Whether `name` is a process of OTP that is missing here without harm.
-pub(super) fn is_otp(name: Atom<'_>) -> bool {
-    OTP_NAMES.iter().any(|otp| name == **otp)
-}
 
 /// Whether there is such a process though it has no mailbox: `net_kernel`, which `net_adm:ping` calls.
 pub(super) fn exists(name: Atom<'_>) -> bool {
@@ -45,13 +40,25 @@ pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: K
         Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
     };
+    send(identity, links, peer, to, |t| {
+        t.tuple(2)?;
+        t.term(call.tag)?;
+        t.atom(answer)
+    })
+}
+
+/// Sends a message from no process in particular.
+pub(super) fn send(
+    identity: &Identity<'_>,
+    links: &mut Links<'_>,
+    peer: Key,
+    to: To<'_>,
+    message: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+) -> Result<(), Error> {
+    let altact = links.table.at(peer).is_some_and(|link| link.flags.has(Flags::ALTACT_SIG));
     let from = Pid { node: identity.config.name.shown().as_atom(), id: 0, serial: 0, creation: identity.creation };
     links.frame(peer, 0, |out| {
-        put_send(out, Some(from), to, flags.has(Flags::ALTACT_SIG))?;
-        TermWriter::one(out, |t| {
-            t.tuple(2)?;
-            t.term(call.tag)?;
-            t.atom(answer)
-        })
+        put_send(out, Some(from), to, altact)?;
+        TermWriter::one(out, message)
     })
 }

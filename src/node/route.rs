@@ -2,6 +2,7 @@
 
 use super::calls;
 use super::event::{Dropped, Event, Events, Receiver};
+use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
@@ -80,7 +81,14 @@ impl Core<'_> {
                 }
                 Routed::Done
             }
-            To::Name(name) if calls::is_otp(name) => Routed::Done,
+            To::Name(name) => match global::handle(&self.identity, &mut self.links, peer, name, term) {
+                Ok(false) => self.drop(peer, to.into(), Dropped::NoReceiver),
+                Ok(true) => Routed::Done,
+                Err(e) => {
+                    log::warn!("answer to {name}: {e}");
+                    Routed::Done
+                }
+            },
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }
