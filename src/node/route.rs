@@ -81,14 +81,7 @@ impl Core<'_> {
                 }
                 Routed::Done
             }
-            To::Name(name) => match global::handle(&self.identity, &mut self.links, peer, name, term) {
-                Ok(false) => self.drop(peer, to.into(), Dropped::NoReceiver),
-                Ok(true) => Routed::Done,
-                Err(e) => {
-                    log::warn!("answer to {name}: {e}");
-                    Routed::Done
-                }
-            },
+            To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }
@@ -211,6 +204,9 @@ impl Core<'_> {
             Err(e) => return Err(e),
         };
         let (from, to) = match message.control {
+            Control::Send { to: To::Name(name), .. } if global::handle_oversized(&self.identity, &mut self.links, peer, name) => {
+                return Ok(());
+            }
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
             Control::Exit { from, to, .. } => (Some(from), To::Pid(to).into()),
             Control::Exit2 { from, to, .. } => (Some(from), to.into()),

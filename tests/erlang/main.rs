@@ -28,3 +28,4 @@ mod support;
 mod terms;
 mod text;
 mod usage;
+mod visible;
