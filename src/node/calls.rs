@@ -2,7 +2,7 @@
 
 use super::links::{Identity, Links};
 use super::message::{Call, TAG};
-use crate::error::Error;
+use crate::error::{Error, Misuse};
 use crate::storage::slots::Key;
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
@@ -11,12 +11,7 @@ use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
 /// Processes of OTP that every BEAM has, which nodes send to unasked. That they are not here is no news to anybody.
-const OTP_NAMES: [&str; 4] = ["global_name_server", "pg", "global_group", "dist_ac"];
-
-/// Whether `name` is a process of OTP that is missing here without harm.
-pub(super) fn is_otp(name: Atom<'_>) -> bool {
-    OTP_NAMES.iter().any(|otp| name == **otp)
-}
+pub(super) const OTP_NAMES: [&str; 5] = ["rex", "global_name_server", "pg", "global_group", "dist_ac"];
 
 /// Whether there is such a process though it has no mailbox: `net_kernel`, which `net_adm:ping` calls, and `rex`, which `rpc` does.
 pub(super) fn exists(name: Atom<'_>) -> bool {
@@ -41,13 +36,25 @@ pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: K
         Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
     };
+    send(identity, links, peer, to, |t| {
+        t.tuple(2)?;
+        t.term(call.tag)?;
+        t.atom(answer)
+    })
+}
+
+/// Sends a message in the core's own name.
+pub(super) fn send(
+    identity: &Identity<'_>,
+    links: &mut Links<'_>,
+    peer: Key,
+    to: To<'_>,
+    message: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+) -> Result<(), Error> {
+    let altact = links.flags(peer).has(Flags::ALTACT_SIG);
     links.frame(peer, 0, |out| {
-        put_send(out, Some(identity.core_pid()), to, flags.has(Flags::ALTACT_SIG))?;
-        TermWriter::one(out, |t| {
-            t.tuple(2)?;
-            t.term(call.tag)?;
-            t.atom(answer)
-        })
+        put_send(out, Some(identity.core_pid()), to, altact)?;
+        TermWriter::one(out, message)
     })
 }
 
@@ -59,19 +66,15 @@ pub(super) fn group_leader(identity: &Identity<'_>, links: &mut Links<'_>, peer:
         return Ok(());
     };
     let prints = what.as_tuple().and_then(|mut what| what.next()).is_some_and(|what| what.is_atom("put_chars"));
-    let flags = links.flags(peer);
-    links.frame(peer, 0, |out| {
-        put_send(out, Some(identity.core_pid()), To::Pid(from), flags.has(Flags::ALTACT_SIG))?;
-        TermWriter::one(out, |t| {
-            t.tuple(3)?;
-            t.atom("io_reply")?;
-            t.term(reply_as)?;
-            if prints {
-                return t.atom("ok");
-            }
-            t.tuple(2)?;
-            t.atom("error")?;
-            t.atom("enotsup")
-        })
+    send(identity, links, peer, To::Pid(from), |t| {
+        t.tuple(3)?;
+        t.atom("io_reply")?;
+        t.term(reply_as)?;
+        if prints {
+            return t.atom("ok");
+        }
+        t.tuple(2)?;
+        t.atom("error")?;
+        t.atom("enotsup")
     })
 }

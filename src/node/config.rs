@@ -55,6 +55,9 @@ impl<'s> Config<'s> {
 
     /// A visible node: as [`Config::hidden`], but it stands in `nodes()` of its peers.
     ///
+    /// It has no part in their `global` and `pg`, and holds up neither. So no peer learns of it from another: it is seen by those
+    /// it is connected to.
+    ///
     /// # Errors
     /// As [`Config::hidden`].
     pub fn visible(name: &str, cookie: &str) -> Result<Self, ConfigError> {

@@ -3,6 +3,7 @@
 mod calls;
 mod config;
 mod event;
+mod global;
 mod half_open;
 mod links;
 mod mailbox;

@@ -2,11 +2,12 @@
 
 use super::calls;
 use super::event::{Dropped, Event, Events, Receiver};
+use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
 use super::requests::{Counters, Request, State};
-use super::serve::{Functions, Spawn};
+use super::serve::{Functions, Spawn, is_rex_call};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
 use crate::storage::slots::{Key, Table};
@@ -107,8 +108,6 @@ impl Core<'_> {
                 }
                 Routed::Done
             }
-            To::Name(name) if name == "rex" => self.rex(peer, term),
-            To::Name(name) if calls::is_otp(name) => Routed::Done,
             // the group leader of what we spawn elsewhere
             To::Pid(pid) if pid == self.identity.core_pid() => {
                 if let Err(e) = calls::group_leader(&self.identity, &mut self.links, peer, term) {
@@ -119,6 +118,8 @@ impl Core<'_> {
             // an answer that came after its time, or to somebody who waits no more
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
             To::Pid(_) if self.is_late(term) => Routed::Done,
+            To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
+            To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }
@@ -236,6 +237,9 @@ impl Core<'_> {
             Err(e) => return Err(e),
         };
         let (from, to) = match message.control {
+            Control::Send { to: To::Name(name), .. } if global::handle_oversized(&self.identity, &mut self.links, peer, name) => {
+                return Ok(Routed::Done);
+            }
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
             Control::Exit { from, to, .. } => (Some(from), To::Pid(to).into()),
             Control::Exit2 { from, to, .. } => (Some(from), to.into()),

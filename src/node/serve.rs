@@ -305,12 +305,9 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// A message to `rex`: a call of a function, in either of its two forms.
+    /// A call of a function by a message to `rex`, in either of its two forms.
     pub(super) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
-        let (kind, form) = match Call::of(term) {
-            Some(_) => (Kind::RexCall, Form::Rex),
-            None => (Kind::RexSend, Form::RexSend),
-        };
+        let (kind, form) = rex_form(term);
         let Some(served) = Served::read(kind, &[], term) else { return Routed::Done };
         let Some(mailbox) = self.serves(&served) else {
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
@@ -345,6 +342,18 @@ impl Core<'_> {
             TermWriter::one(out, write)
         })
     }
+}
+
+fn rex_form(term: Term<'_>) -> (Kind, Form) {
+    match Call::of(term) {
+        Some(_) => (Kind::RexCall, Form::Rex),
+        None => (Kind::RexSend, Form::RexSend),
+    }
+}
+
+/// Whether a message to `rex` calls a function.
+pub(super) fn is_rex_call(term: Term<'_>) -> bool {
+    Served::read(rex_form(term).0, &[], term).is_some()
 }
 
 /// `monitor`, `{monitor, _}`.

@@ -30,3 +30,4 @@ mod support;
 mod terms;
 mod text;
 mod usage;
+mod visible;

@@ -1,6 +1,6 @@
 //! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
 
-use beamless::{Address, Error, Event, Full, Mailbox, Misuse, Overflow};
+use beamless::{Address, ConfigError, Error, Event, Full, Mailbox, Misuse, Overflow};
 
 use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
@@ -130,7 +130,8 @@ fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
     let mut out = a.node.outbox(from).unwrap();
     let to_b = ("to", "b@host");
-    assert!(matches!(out.send(("x", "c@host"), |t| t.nil()), Err(Error::NotConnected)));
+    assert!(matches!(out.send(("x", "c"), |t| t.nil()), Err(Error::Config(ConfigError::NameForm))));
+    assert!(matches!(out.send(("x", "c@host.example.org"), |t| t.nil()), Err(Error::Config(ConfigError::ShortNameHasDot))));
     assert!(matches!(out.send(("x", "a@host"), |t| t.nil()), Err(Error::Misuse(Misuse::OwnNode))));
     assert!(matches!(out.send(to_b, |t| t.tuple(2)), Err(Error::Misuse(Misuse::TermIncomplete(2)))));
     assert!(matches!(out.send(to_b, |t| t.int(1).and_then(|()| t.int(2))), Err(Error::Misuse(Misuse::TermOverfull))));
