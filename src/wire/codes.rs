@@ -232,7 +232,7 @@ mod tests {
     ];
 
     /// Release, what it offers, what it demands of a peer.
-    fn releases() -> std::vec::Vec<(u32, Flags, Flags)> {
+    fn releases() -> Vec<(u32, Flags, Flags)> {
         let file = include_str!("../../tests/captured/flags.txt");
         let rows = file.lines().filter(|line| !line.starts_with('#'));
         rows.map(|row| {
