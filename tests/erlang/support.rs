@@ -167,7 +167,9 @@ impl World {
     fn spawn_erl(&self, mut command: Command) -> (Child, ChildStdin, Log) {
         self.dress(&mut command);
         let mut child = match command.stdin(Stdio::piped()).spawn() {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => panic!("Erlang is missing: apt-get install erlang-nox"),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                panic!("Erlang is missing: tests/run brings one; or apt-get install erlang-nox")
+            }
             other => other.unwrap_or_else(|e| panic!("{command:?}: {e}")),
         };
         let log = Log::default();
@@ -184,10 +186,7 @@ impl World {
         self.dress(&mut command);
         let mut child = match command.stdin(Stdio::null()).spawn() {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                panic!(
-                    "{command:?}: Elixir is missing. tests/run brings one; or name one in BEAMLESS_ELIXIR: \
-                        $(tests/otp/get 29)/bin/elixir"
-                );
+                panic!("Elixir is missing: tests/run brings one; or BEAMLESS_ELIXIR=$(tests/otp/get 29)/bin/elixir")
             }
             other => other.unwrap_or_else(|e| panic!("{command:?}: {e}")),
         };

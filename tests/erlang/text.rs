@@ -161,7 +161,9 @@ fn erlang(name: &str, call: &str, input: Option<&str>) -> String {
     let mut command = erl_command();
     command.current_dir(&home).env("HOME", &home).args(["-noshell", "-eval", &eval]).stdin(Stdio::null());
     let output = match command.output() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => panic!("Erlang is missing: apt-get install erlang-nox"),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            panic!("Erlang is missing: tests/run brings one; or apt-get install erlang-nox")
+        }
         other => other.unwrap(),
     };
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
