@@ -21,8 +21,8 @@ pub use driver::{Driver, DriverOptions, Epmd, EpmdSettings, Ready, epmd_names, l
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
 pub use node::{
-    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, Mailbox, Message, Monitor,
-    Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request,
+    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
+    Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request,
 };
 pub use time::Instant;
 pub use wire::build::{TermWriter, encode};

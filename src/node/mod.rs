@@ -83,6 +83,20 @@ pub struct Peer<'n> {
     pub visible: bool,
 }
 
+/// How many places of the storage are in use: see [`NodeStorage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InUse {
+    /// Connections, those that are being made for what was sent included.
+    pub peers: usize,
+    /// Mailboxes, those included that ended and still owe somebody the news.
+    pub mailboxes: usize,
+    /// Links, monitors by others, and callers of served functions.
+    pub watches: usize,
+    /// Monitors, calls and aliases of this node's own.
+    pub requests: usize,
+}
+
 /// What the program does.
 impl<'s> Node<'s> {
     /// A node with these settings in this memory. Whatever an earlier node left there is gone.
@@ -355,6 +369,16 @@ impl<'s> Node<'s> {
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| Peer { name: &link.name, visible: link.visible })
+    }
+
+    /// How much of the storage is in use.
+    pub fn in_use(&self) -> InUse {
+        InUse {
+            peers: self.core.links.table.taken(),
+            mailboxes: self.core.inboxes.table.taken(),
+            watches: self.core.watches.taken(),
+            requests: self.core.requests.taken(),
+        }
     }
 
     /// The oldest event not read yet.

@@ -91,6 +91,11 @@ impl<T> Table<'_, T> {
         *self.tenants == 0
     }
 
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        *self.tenants
+    }
+
     /// How many places are free.
     pub(crate) fn room(&self) -> usize {
         self.slots.len().saturating_sub(*self.tenants)

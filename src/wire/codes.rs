@@ -224,6 +224,52 @@ impl fmt::Display for OpName {
 mod tests {
     use super::*;
 
+    /// Flags that releases offer and we do not: they have no name above.
+    const LEFT_TO_ERLANG: [(u64, &str); 5] = [
+        (0x1000, "UNICODE_IO: of the I/O protocol, which we do not serve"),
+        (0x2000, "DIST_HDR_ATOM_CACHE: we keep no cache"),
+        (0x10_0000, "BIG_SEQTRACE_LABELS: we send no trace tokens"),
+        (0x80_0000, "FRAGMENTS: one frame bounds the memory"),
+        (1 << 38, "NATIVE_RECORDS: OTP 29, which has them first, sends them to nodes without it too"),
+    ];
+
+    /// Release, what it offers, what it demands of a peer.
+    fn releases() -> Vec<(u32, Flags, Flags)> {
+        let file = include_str!("../../tests/captured/flags.txt");
+        let rows = file.lines().filter(|line| !line.starts_with('#'));
+        rows.map(|row| {
+            let mut fields = row.split(' ');
+            let release = fields.next().and_then(|field| field.parse().ok());
+            let mut flags = || fields.next().and_then(|field| u64::from_str_radix(field, 16).ok()).map(Flags);
+            release.zip(flags()).zip(flags()).map(|((release, offered), demanded)| (release, offered, demanded)).expect(row)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn we_and_every_release_take_each_other() {
+        for (otp, offered, demanded) in releases() {
+            let ours = Flags::OURS.missing(demanded).0;
+            assert_eq!(ours, 0, "OTP {otp} turns us away: it demands {ours:#x}, which Flags::OURS has not");
+            let theirs = offered.missing(Flags::DEMANDED).0;
+            assert_eq!(theirs, 0, "we turn OTP {otp} away: it does not offer {theirs:#x}, which Flags::DEMANDED has");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_every_release_is_known() {
+        let left = LEFT_TO_ERLANG.iter().fold(Flags(0), |sum, (bit, _)| sum.with(Flags(*bit)));
+        assert_eq!(Flags::OURS.and(left), Flags(0), "named as left to Erlang, and offered");
+        for (otp, offered, demanded) in releases() {
+            let new = offered.with(demanded).without(Flags::OURS).without(left).0;
+            assert_eq!(
+                new, 0,
+                "OTP {otp} has flags of which nothing is known here: {new:#x}. Look them up in its dist.h: what we understand gets a \
+                 name in Flags and a place in Flags::OURS, anything else a line in LEFT_TO_ERLANG that says why not"
+            );
+        }
+    }
+
     #[test]
     fn the_sets_have_the_numbers_of_dist_h() {
         assert_eq!(Flags::MANDATORY_25.0, 0x107_0f94);

@@ -1,8 +1,9 @@
 //! beamless against a real Erlang.
 //!
 //! Every test has a home, an EPMD port and a cookie of its own, so that they run side by side, and next to whatever else runs on the
-//! machine. Erlang must be there: without it the tests fail. `BEAMLESS_ERL` and `BEAMLESS_EPMD` name other programs than `erl` and
-//! `epmd`, to test against another OTP release.
+//! machine. Erlang and Elixir must be there: without them tests fail. `BEAMLESS_ERL`, `BEAMLESS_EPMD` and `BEAMLESS_ELIXIR` name other
+//! programs than `erl`, `epmd` and `elixir`, to test against another OTP release; `tests/otp/get` brings some. Where a release lacks
+//! what a test needs, the test asks [`support::otp`] and does the nearest that is true there.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,8 +18,10 @@
 mod calls;
 mod citizen;
 mod cookies;
+mod elixir;
 mod epmd;
 mod examples;
+mod flags;
 mod inside;
 mod join;
 mod load;

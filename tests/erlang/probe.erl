@@ -45,7 +45,7 @@ corners() ->
      <<>>, <<"text">>, <<0, 1, 2>>, <<"caf", 233>>, binary:copy(<<"0123456789">>, 800), <<1:1>>, <<1, 2, 3:3>>, <<255:7>>,
      #{}, #{a => 1}, #{1 => #{2 => #{}}, "k" => <<"v">>, {t} => [l]}, maps:from_list([{I, I * I} || I <- lists:seq(1, 100)]),
      self(), make_ref(), hd(erlang:ports()), node(), group_leader(),
-     foreign_pid(), foreign_ref(1), foreign_ref(3), foreign_ref(5), foreign_port(),
+     foreign_pid(), foreign_ref(1), foreign_ref(3), foreign_ref(most_words()), foreign_port(),
      fun lists:map/2, fun erlang:'+'/2, fun() -> ok end, adder({some, <<"environment">>, self()}), nested(100)].
 
 nested(0) -> bottom;
@@ -54,8 +54,17 @@ nested(N) -> {[nested(N - 1)]}.
 adder(X) -> fun(Y) -> {X, Y} end.
 
 foreign_pid() -> binary_to_term(<<131, 88, (other_node())/binary, 77:32, 5:32, 4711:32>>).
-foreign_port() -> binary_to_term(<<131, 120, (other_node())/binary, 123456789012:64, 4711:32>>).
+foreign_port() ->
+    case otp() of
+        23 -> binary_to_term(<<131, 89, (other_node())/binary, 123456:32, 4711:32>>);
+        _ -> binary_to_term(<<131, 120, (other_node())/binary, 123456789012:64, 4711:32>>)
+    end.
 foreign_ref(Words) -> binary_to_term(<<131, 90, Words:16, (other_node())/binary, 4711:32, 4711:32, (binary:copy(<<1, 2, 3, 4>>, Words - 1))/binary>>).
+
+%% OTP 23 takes neither references of more than three words nor the numbers of ports above 28 bits.
+most_words() -> case otp() of 23 -> 3; _ -> 5 end.
+
+otp() -> list_to_integer(erlang:system_info(otp_release)).
 
 other_node() -> <<119, 10, "far@away.x">>.
 
@@ -93,20 +102,23 @@ leaf(6) -> list_to_atom([$a + pick(26) - 1 || _ <- lists:seq(1, pick(12))]);
 leaf(7) -> list_to_atom([character() || _ <- lists:seq(1, pick(20))]);
 leaf(8) -> [pick(256) - 1 || _ <- lists:seq(1, pick(40))];
 leaf(9) -> [31 + pick(95) || _ <- lists:seq(1, pick(40))];
-leaf(10) -> rand:bytes(pick(400) - 1);
+leaf(10) -> bytes(pick(400) - 1);
 leaf(11) -> list_to_binary([31 + pick(95) || _ <- lists:seq(1, pick(60))]);
-leaf(12) -> Size = pick(77), <<Bits:Size/bitstring, _/bitstring>> = rand:bytes(10), Bits;
+leaf(12) -> Size = pick(77), <<Bits:Size/bitstring, _/bitstring>> = bytes(10), Bits;
 leaf(13) ->
-    lists:nth(pick(9), [self(), make_ref(), hd(erlang:ports()), foreign_pid(), foreign_ref(pick(5)), foreign_port(), [], fun maps:get/3, fun term/1]).
+    lists:nth(pick(9), [self(), make_ref(), hd(erlang:ports()), foreign_pid(), foreign_ref(pick(most_words())), foreign_port(), [], fun maps:get/3, fun term/1]).
 
 character() -> lists:nth(pick(4), [31 + pick(95), 160 + pick(90), 16#3a0 + pick(60), 16#1f300 + pick(200)]).
 
 float_of_any_bits() ->
-    case rand:bytes(8) of
+    case bytes(8) of
         <<F/float>> -> F;
         _ -> float_of_any_bits()
     end.
 
 sign() -> lists:nth(pick(2), [1, -1]).
+
+%% rand:bytes/1 is not in OTP 23.
+bytes(Count) -> << <<(pick(256) - 1)>> || _ <- lists:seq(1, Count) >>.
 
 pick(N) -> rand:uniform(N).

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
@@ -109,7 +109,7 @@ impl World {
     fn dress(&self, command: &mut Command) {
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
-        for name in ["XDG_CONFIG_HOME", "ERL_EPMD_ADDRESS", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ERL_LIBS", "RUST_LOG"] {
+        for name in SETTINGS {
             if !command.get_envs().any(|(given, _)| given == name) {
                 command.env_remove(name);
             }
@@ -167,7 +167,9 @@ impl World {
     fn spawn_erl(&self, mut command: Command) -> (Child, ChildStdin, Log) {
         self.dress(&mut command);
         let mut child = match command.stdin(Stdio::piped()).spawn() {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => panic!("Erlang is missing: apt-get install erlang-nox"),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                panic!("Erlang is missing: tests/run brings one; or apt-get install erlang-nox")
+            }
             other => other.unwrap_or_else(|e| panic!("{command:?}: {e}")),
         };
         let log = Log::default();
@@ -175,6 +177,26 @@ impl World {
         log.read(child.stderr.take().unwrap());
         let stdin = child.stdin.take().unwrap();
         (child, stdin, log)
+    }
+
+    /// Runs an Elixir script to its end in a node `NAME@` this host; what it printed. The test fails if the script does.
+    pub(crate) fn elixir(&self, alive: &str, script: &Path, args: &[&str]) -> String {
+        let mut command = Command::new(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
+        command.args(["--erl", "-start_epmd false", "--sname", alive]).arg(script).args(args);
+        self.dress(&mut command);
+        let mut child = match command.stdin(Stdio::null()).spawn() {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                panic!("Elixir is missing: tests/run brings one; or BEAMLESS_ELIXIR=$(tests/otp/get 29)/bin/elixir")
+            }
+            other => other.unwrap_or_else(|e| panic!("{command:?}: {e}")),
+        };
+        let log = Log::default();
+        log.read(child.stdout.take().unwrap());
+        log.read(child.stderr.take().unwrap());
+        let status = wait_for_exit(&mut child, "the Elixir script to end");
+        until("its last words", || log.is_complete().then_some(()));
+        assert!(status.success(), "{command:?}: {status}\n{}", log.text());
+        log.text()
     }
 
     /// A real epmd on this world's port.
@@ -211,7 +233,33 @@ impl World {
     }
 }
 
-fn erl_command() -> Command {
+/// The OTP release that the tests run against, such as 25.
+pub(crate) fn otp() -> u32 {
+    static OTP: OnceLock<u32> = OnceLock::new();
+    *OTP.get_or_init(|| {
+        let mut command = erl_command();
+        command.args(["-noinput", "-eval", "io:put_chars(erlang:system_info(otp_release)), halt()."]);
+        // it wants a home, and needs nothing in there
+        command.env("HOME", env!("CARGO_TARGET_TMPDIR"));
+        let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install erlang-nox"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.parse().unwrap_or_else(|_| panic!("{command:?}: {text:?} is not the number of a release"))
+    })
+}
+
+/// What a person may have set in the environment, and a test does not want.
+const SETTINGS: [&str; 8] = [
+    "XDG_CONFIG_HOME",
+    "ERL_EPMD_ADDRESS",
+    "ERL_FLAGS",
+    "ERL_AFLAGS",
+    "ERL_ZFLAGS",
+    "ERL_LIBS",
+    "ELIXIR_ERL_OPTIONS",
+    "RUST_LOG",
+];
+
+pub(crate) fn erl_command() -> Command {
     Command::new(std::env::var_os("BEAMLESS_ERL").unwrap_or_else(|| "erl".into()))
 }
 

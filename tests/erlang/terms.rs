@@ -8,6 +8,9 @@ const SEED: u32 = 20_011;
 fn a_thousand_terms_come_back_identical() {
     let (world, _demo, erl) = demo_and_erl(&[]);
     erl.load_probe(&world);
+    // What OTP 23 sends before the connection is up it encodes for a node that may be very old, and corrects it afterwards; in that
+    // it forgets the size of a fun with a bit string inside, and takes its own fun for damaged when it comes back.
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
     erl.eval(&format!("Terms = probe:terms({SEED}, 1000), ok"));
     assert_eq!(erl.eval("length(Terms)"), "1000");
     let changed = erl.eval("Changed = probe:echo_all(N, Terms), {length(Changed), lists:sublist(Changed, 3)}");
