@@ -1,10 +1,11 @@
-//! A server that Erlang calls as a `gen_server`: `celsius` is answered with a reading.
+//! A server that Erlang calls as a `gen_server`, and a function that it calls with `rpc` or `erpc`: both give a reading.
 //!
 //!     cargo run --example thermometer -- edge@127.0.0.1 secret
 //!     erl -name me@127.0.0.1 -setcookie secret
 //!     > gen_server:call({thermometer, 'edge@127.0.0.1'}, celsius).
+//!     > erpc:call('edge@127.0.0.1', thermometer, read, []).
 
-use beamless::{Config, Driver, DriverOptions, Error, Node, NodeStorage};
+use beamless::{Config, Driver, DriverOptions, Error, Exception, Message, Node, NodeStorage, Outbox, Received};
 
 fn main() -> Result<(), Error> {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
@@ -16,17 +17,12 @@ fn main() -> Result<(), Error> {
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
     let thermometer = node.register("thermometer")?;
+    node.serve(thermometer, &["thermometer:read/0"])?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     loop {
         driver.poll(&mut node, None)?;
         while let Some((message, mut out)) = node.recv(thermometer) {
-            let Some(call) = message.as_call() else { continue };
-            let answered = out.reply(&call, |t| match (call.request.is_atom("celsius"), read_sensor()) {
-                (true, Some(celsius)) => t.float(celsius),
-                (true, None) => error(t, "no_sensor"),
-                (false, _) => error(t, "badarg"),
-            });
-            if let Err(e) = answered {
+            if let Err(e) = answer(&message, &mut out) {
                 log::warn!("no answer: {e}");
             }
         }
@@ -36,10 +32,19 @@ fn main() -> Result<(), Error> {
     }
 }
 
-fn error(t: &mut beamless::TermWriter<'_, '_>, why: &str) -> Result<(), beamless::Misuse> {
-    t.tuple(2)?;
-    t.atom("error")?;
-    t.atom(why)
+fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+    match (message.received(), read_sensor()) {
+        (Received::Call(call), Some(celsius)) if call.request.is_atom("celsius") => out.reply(&call, |t| t.float(celsius)),
+        (Received::Call(call), reading) => out.reply(&call, |t| {
+            t.tuple(2)?;
+            t.atom("error")?;
+            t.atom(if reading.is_some() { "badarg" } else { "no_sensor" })
+        }),
+        // the one function that is served
+        (Received::Apply(apply), Some(celsius)) => out.reply(&apply, |t| t.float(celsius)),
+        (Received::Apply(apply), None) => out.raise(&apply, Exception::Error, |t| t.atom("no_sensor")),
+        _ => Ok(()),
+    }
 }
 
 /// Degrees of the first thermal zone, or of the file that `SENSOR` names.

@@ -1,4 +1,4 @@
-# What an Elixir node does with an agent: elixir --sname NAME citizen.exs AGENT hidden|visible. A match that fails ends it with an error.
+# What an Elixir node does with an agent: elixir --sname NAME citizen.exs AGENT hidden|visible THERMOMETER. A match that fails ends it with an error.
 defmodule Citizen do
   # a function of its own: the compiler of OTP 25 fails where a reference is made and received in a script
   def next_message do
@@ -10,7 +10,7 @@ defmodule Citizen do
   end
 end
 
-[node, kind] = Enum.map(System.argv(), &String.to_atom/1)
+[node, kind, thermometer] = Enum.map(System.argv(), &String.to_atom/1)
 
 [] = Node.list([:visible, :hidden])
 true = Node.connect(node)
@@ -39,7 +39,9 @@ exit =
 
 {:noproc, {GenServer, :call, _}} = exit
 
-# A function that is not served there. The one place to say more exactly how it is refused.
+# A function that is served there, and one that is not.
+21.5 = :erpc.call(thermometer, :thermometer, :read, [])
+
 refused =
   try do
     {:returned, :erpc.call(node, :lists, :reverse, [[1, 2]])}
@@ -47,12 +49,10 @@ refused =
     error in ErlangError -> error.original
   end
 
-case refused do
-  {:erpc, :notsup} -> :ok
-  {:exception, :undef, _where} -> :ok
-end
+{:exception, :undef, [{:lists, :reverse, [[1, 2]], []}]} = refused
 
 # when the connection ends, so do its monitors
+true = Node.disconnect(thermometer)
 gone = Process.monitor({:echo, node})
 true = Node.disconnect(node)
 {:DOWN, ^gone, :process, _, :noconnection} = Citizen.next_message()

@@ -45,8 +45,11 @@ fn thermometer_gives_readings() {
     erl.eval("T = {thermometer, 'edge@127.0.0.1'}");
     assert_eq!(erl.eval("gen_server:call(T, celsius)"), "21.5");
     assert_eq!(erl.eval("gen_server:call(T, fahrenheit)"), "{error,badarg}");
+    let read = "rpc:call('edge@127.0.0.1', thermometer, read, [])";
+    assert_eq!(erl.eval(read), "21.5");
     fs::remove_file(file).unwrap();
     assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
     erl.eval("T ! nonsense");
     assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
 }
@@ -67,8 +70,24 @@ fn sensor_sends_readings() {
 }
 
 #[test]
+fn ask_tells_the_release() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let hub = world.erl(&["-name", "hub@127.0.0.1"]);
+    let mut asked = world.launch_as(command("ask", &["tool@127.0.0.1", &world.cookie, "hub@127.0.0.1"]));
+    assert_eq!(asked.exit_code(), Some(0));
+    assert_eq!(
+        asked.log.text(),
+        format!("hub@127.0.0.1 runs OTP {}", hub.eval("erlang:system_info(otp_release)").trim_matches('"'))
+    );
+    let mut nobody = world.launch_as(command("ask", &["tool@127.0.0.1", &world.cookie, "nosuch@127.0.0.1"]));
+    assert_eq!(nobody.exit_code(), Some(1));
+    assert_eq!(nobody.log.text(), "nosuch@127.0.0.1: nodedown");
+}
+
+#[test]
 fn each_says_how_it_is_used() {
-    for example in ["echo", "thermometer", "sensor"] {
+    for example in ["ask", "echo", "thermometer", "sensor"] {
         let output = command(example, &[]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{example}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("usage"), "{example}");
