@@ -1,8 +1,8 @@
 //! The work of one message, without the system's: what `benches/count` counts the instructions of.
 //!
-//! `messages in|out|echo COUNT` runs that many: `in` takes in and reads `{reading, I, 21.5, <<"sensor-17">>, #{unit => celsius}}`,
-//! `out` encodes and sends it, `echo` answers a message of eight bytes. Without arguments (`cargo bench`) it runs each once and says
-//! how they compare.
+//! `messages in|out|echo|call COUNT` runs that many: `in` takes in and reads `{reading, I, 21.5, <<"sensor-17">>, #{unit => celsius}}`,
+//! `out` encodes and sends it, `echo` answers a message of eight bytes, and `call` is a whole `gen_server:call` with its monitor, on both
+//! of its sides. Without arguments (`cargo bench`) it runs each once and says how they compare.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
-use beamless::{Config, Connection, Instant, Mailbox, Misuse, Node, NodeStorage, TermWriter};
+use beamless::{Config, Connection, Instant, Mailbox, Misuse, Node, NodeStorage, Received, TermWriter};
 
 type Storage = NodeStorage<2, 2, 65_536>;
 /// Messages in one read, as a busy socket gives them.
@@ -126,8 +126,30 @@ fn run_echo(pair: &mut Pair<'_>, count: usize) {
     }
 }
 
+fn run_call(pair: &mut Pair<'_>, count: usize) {
+    /// As many as there are places for.
+    const AT_ONCE: usize = 25;
+    for _ in 0..count / AT_ONCE {
+        for _ in 0..AT_ONCE {
+            pair.a.outbox(pair.from).unwrap().call(("to", "b@127.0.0.1"), None, |t| t.atom("celsius")).unwrap();
+        }
+        carry(&mut pair.a, pair.at_a, &mut pair.b, &mut pair.at_b);
+        while let Some((message, mut out)) = pair.b.recv(pair.to) {
+            let Received::Call(call) = message.received() else { panic!("no call") };
+            out.reply(&call, |t| t.float(21.5)).unwrap();
+        }
+        carry(&mut pair.b, pair.at_b, &mut pair.a, &mut pair.at_a);
+        while let Some((message, _)) = pair.a.recv(pair.from) {
+            let Received::Answer { result: Ok(value), .. } = message.received() else { panic!("no answer") };
+            black_box(value.as_f64());
+        }
+        carry(&mut pair.a, pair.at_a, &mut pair.b, &mut pair.at_b);
+    }
+    assert!(pair.a.in_use().requests + pair.b.in_use().watches == 0);
+}
+
 type Kind = (&'static str, fn(&mut Pair<'_>, usize));
-const KINDS: [Kind; 3] = [("in", run_in), ("out", run_out), ("echo", run_echo)];
+const KINDS: [Kind; 4] = [("in", run_in), ("out", run_out), ("echo", run_echo), ("call", run_call)];
 
 fn main() {
     let (mut one, mut other) = (Box::new(Storage::new()), Box::new(Storage::new()));
@@ -135,7 +157,7 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     if let Some(kind) = args.next() {
         let count = args.next().and_then(|count| count.parse().ok()).unwrap_or(10_000);
-        let (_, run) = KINDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("in, out or echo, not {kind}"));
+        let (_, run) = KINDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("in, out, echo or call, not {kind}"));
         return run(&mut pair, count);
     }
     let mut base = None;
