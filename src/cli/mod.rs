@@ -50,7 +50,7 @@ fn parser() -> OptionParser<Run> {
         .argument::<Epmd>("WHICH")
         .fallback(Epmd::Auto);
     let visible = long("visible")
-        .help("Stand in nodes() of the others, not in nodes(hidden); global:sync() there does not return while it does")
+        .help("Stand in nodes() of the others, not in nodes(hidden)")
         .switch();
     let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
     let verbose = long("verbose").short('v').help("Say more").switch();
