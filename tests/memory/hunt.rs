@@ -1,0 +1,83 @@
+//! What is owed, kept and freed when things end in an unlucky order.
+
+use beamless::{Mailbox, Received};
+
+use crate::pair::{End, Wire, at, connected, dial, send, storage};
+
+/// Sends until the mailbox is full and the sender is held up.
+fn fill(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, name: &str) {
+    while b.node.takes_bytes(wire.b) {
+        while send(a, from, name, "b@host", 1).is_ok() {}
+        wire.settle(a, b, || usize::MAX);
+    }
+}
+
+/// Cuts a connection on both sides.
+fn cut(a: &mut End<'_>, b: &mut End<'_>, wire: Wire) {
+    a.node.handle_closed(wire.a, None);
+    b.node.handle_closed(wire.b, None);
+}
+
+/// A mailbox of b that traps exits, is full, and is linked to the mailbox `from` of a.
+fn full_and_linked(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire) -> Mailbox {
+    let from = a.node.register("from").unwrap();
+    let to = b.node.register("to").unwrap();
+    b.node.trap_exit(to, true).unwrap();
+    let pid = a.node.pid(from).unwrap();
+    b.node.outbox(to).unwrap().link(pid.as_pid()).unwrap();
+    wire.settle(a, b, || usize::MAX);
+    fill(a, b, wire, from, "to");
+    to
+}
+
+#[test]
+fn a_mailbox_closed_with_news_due_keeps_no_place_of_a_peer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = full_and_linked(&mut a, &mut b, &mut wire);
+    cut(&mut a, &mut b, wire);
+    assert_eq!((b.node.in_use().peers, b.node.in_use().watches), (1, 1));
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.peers, used.watches, used.mailboxes), (0, 0, 0));
+}
+
+#[test]
+fn a_call_given_up_with_its_answer_due_keeps_no_place_of_a_peer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let to = b.node.register("to").unwrap();
+    let call = b.node.outbox(to).unwrap().call(("from", "a@host"), None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    cut(&mut a, &mut b, wire);
+    b.node.outbox(to).unwrap().abandon(call).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.peers, used.requests), (0, 0));
+}
+
+#[test]
+fn a_full_mailbox_keeps_the_place_of_its_own_peer_alone() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = full_and_linked(&mut a, &mut b, &mut wire);
+    let also = b.node.register("also").unwrap();
+    b.node.trap_exit(also, true).unwrap();
+    let mut c = End::hidden("c@host", &mut third);
+    let from = c.node.register("from").unwrap();
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    let pid = c.node.pid(from).unwrap();
+    b.node.outbox(also).unwrap().link(pid.as_pid()).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    cut(&mut a, &mut b, wire);
+    cut(&mut c, &mut b, visit);
+    // one is told at once, the other has no room
+    assert!(matches!(b.node.recv(also).unwrap().0.received(), Received::Exit { .. }));
+    assert_eq!((b.node.in_use().watches, b.node.in_use().peers), (1, 1));
+    assert!(b.node.recv(to).is_some());
+}
