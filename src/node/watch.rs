@@ -376,14 +376,14 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
             match (watch.kind, watch.owner) {
-                (Tie::Link, Owner::Mailbox(_)) => {
+                (Tie::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
                     if let Some(entry) = self.watches.at_mut(at) {
                         entry.kind = Tie::Lost;
                         self.counters.due = self.counters.due.saturating_add(1);
                     }
                 }
                 (Tie::Lost, _) => {}
-                // whoever waited for a function is gone
+                // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (Tie::Link | Tie::Unlinking(_) | Tie::Monitor { .. }, _) => {
                     self.watches.remove(at);
                 }

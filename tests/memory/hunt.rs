@@ -1,6 +1,6 @@
 //! What is owed, kept and freed when things end in an unlucky order.
 
-use beamless::{Mailbox, Received};
+use beamless::{Event, Mailbox, Received};
 
 use crate::pair::{End, Wire, at, connected, dial, send, storage};
 
@@ -80,4 +80,22 @@ fn a_full_mailbox_keeps_the_place_of_its_own_peer_alone() {
     assert!(matches!(b.node.recv(also).unwrap().0.received(), Received::Exit { .. }));
     assert_eq!((b.node.in_use().watches, b.node.in_use().peers), (1, 1));
     assert!(b.node.recv(to).is_some());
+}
+
+/// Its end is owed to a peer whose connection breaks before it could be told.
+#[test]
+fn a_mailbox_ends_once() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let pid = a.node.pid(from).unwrap();
+    b.node.outbox(to).unwrap().link(pid.as_pid()).unwrap();
+    // a takes nothing: the exit is owed
+    while b.node.outbox(to).unwrap().send(("from", "a@host"), |t| t.nil()).is_ok() {}
+    b.node.close_mailbox(to, |t| t.binary(&[7; 2040])).unwrap();
+    assert_eq!(b.node.in_use().mailboxes, 1);
+    cut(&mut a, &mut b, wire);
+    b.node.handle_timeout(at(1));
+    let ended = b.news().iter().filter(|event| matches!(event, Event::MailboxEnded { .. })).count();
+    assert_eq!((ended, b.node.in_use().mailboxes, b.node.in_use().watches), (1, 0, 0));
 }
