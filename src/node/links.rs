@@ -157,7 +157,7 @@ impl Link {
 
     /// Whether something can be sent, if only to wait for the connection.
     #[inline]
-    fn takes(&self) -> bool {
+    pub(super) fn takes(&self) -> bool {
         matches!(self.phase, Phase::Up | Phase::Opening { .. })
     }
 }

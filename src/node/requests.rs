@@ -185,14 +185,13 @@ pub(super) fn take_back(
     request: &Request,
     keep: usize,
 ) -> Result<bool, Error> {
-    let Some(node) = links.table.at(request.peer).map(|link| link.name.clone()) else { return Ok(true) };
+    // whom nothing can be sent to any more has forgotten it
+    let Some(link) = links.table.at(request.peer).filter(|link| link.takes()) else { return Ok(true) };
+    let node = link.name.clone();
     let words = OwnWords::new(Handle { index: key.index, number: request.number });
     let from = identity.pid(request.mailbox);
     let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
-    match links.frame(request.peer, keep, |out| control.put(out)) {
-        Err(Error::NotConnected) => Ok(true),
-        result => result.map(|()| true),
-    }
+    links.frame(request.peer, keep, |out| control.put(out)).map(|()| true)
 }
 
 impl Core<'_> {

@@ -99,3 +99,18 @@ fn a_mailbox_ends_once() {
     let ended = b.news().iter().filter(|event| matches!(event, Event::MailboxEnded { .. })).count();
     assert_eq!((ended, b.node.in_use().mailboxes, b.node.in_use().watches), (1, 0, 0));
 }
+
+/// The mailbox had no room to be told that the connection broke, and which process to name was never known.
+#[test]
+fn a_function_call_that_ends_with_everything_else_is_freed() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    cut(&mut a, &mut b, wire);
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.requests, used.mailboxes, used.peers), (0, 0, 0));
+}
