@@ -1,8 +1,10 @@
 //! What is owed, kept and freed when things end in an unlucky order.
 
-use beamless::{Event, Mailbox, Received};
+use std::time::Duration;
 
-use crate::pair::{End, Wire, at, connected, dial, send, storage};
+use beamless::{Config, Event, Mailbox, Received};
+
+use crate::pair::{End, Wire, at, connected, dial, integers, send, storage};
 
 /// Sends until the mailbox is full and the sender is held up.
 fn fill(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, name: &str) {
@@ -98,6 +100,37 @@ fn a_mailbox_ends_once() {
     b.node.handle_timeout(at(1));
     let ended = b.news().iter().filter(|event| matches!(event, Event::MailboxEnded { .. })).count();
     assert_eq!((ended, b.node.in_use().mailboxes, b.node.in_use().watches), (1, 0, 0));
+}
+
+#[test]
+fn a_connection_that_is_held_up_is_not_idle() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut a = End::hidden("a@host", &mut one);
+    let config = Config::hidden("b@host", "secret").unwrap().idle_time(Duration::from_secs(30));
+    let mut b = End::new(config, &mut other);
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut sent = 0;
+    while b.node.takes_bytes(wire.b) {
+        while send(&mut a, from, "to", "b@host", sent).is_ok() {
+            sent += 1;
+        }
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    for second in 0..300 {
+        b.node.handle_timeout(at(second));
+        a.node.handle_timeout(at(second));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    let mut got = integers(&mut b, to);
+    for _ in 0..100 {
+        b.node.handle_timeout(at(300));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        got.extend(integers(&mut b, to));
+    }
+    assert!(got.iter().copied().eq(0..sent), "{} of {sent}: {:?}", got.len(), b.texts());
 }
 
 /// The mailbox had no room to be told that the connection broke, and which process to name was never known.
