@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamless::{Config, Event, Mailbox, Received};
+use beamless::{AutoConnect, Config, Event, Mailbox, Reason, Received};
 
 use crate::pair::{End, Wire, at, connected, dial, integers, send, storage};
 
@@ -131,6 +131,23 @@ fn a_connection_that_is_held_up_is_not_idle() {
         got.extend(integers(&mut b, to));
     }
     assert!(got.iter().copied().eq(0..sent), "{} of {sent}: {:?}", got.len(), b.texts());
+}
+
+#[test]
+fn what_was_let_go_for_being_idle_is_made_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let config = Config::hidden("a@host", "secret").unwrap().idle_time(Duration::from_secs(30)).auto_connect(AutoConnect::Once);
+    let mut a = End::new(config, &mut one);
+    let mut b = End::hidden("b@host", &mut other);
+    let from = a.node.register("from").unwrap();
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    for second in 0..300 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        a.node.handle_timeout(at(second));
+    }
+    assert!(a.news().iter().any(|event| matches!(event, Event::NodeDown { reason: Reason::Idle, .. })));
+    send(&mut a, from, "to", "b@host", 1).unwrap();
 }
 
 /// The mailbox had no room to be told that the connection broke, and which process to name was never known.
