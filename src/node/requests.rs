@@ -203,6 +203,11 @@ impl Core<'_> {
         find(&self.requests, OwnWords::read(reference)?)
     }
 
+    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
+        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
+    }
+
     /// The mailbox that gave out an alias.
     pub(super) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
         let request = self.requests.at(self.request(alias)?)?;
@@ -292,8 +297,8 @@ impl Core<'_> {
     }
 
     /// What was monitored ended.
-    pub(super) fn monitor_ended(&mut self, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state == State::Waiting {
             let kind = request.ended();
@@ -308,8 +313,8 @@ impl Core<'_> {
     }
 
     /// A spawn request was answered: with the process, or with an atom that says why there is none.
-    pub(super) fn spawned(&mut self, reference: Reference<'_>, result: Term<'_>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
         if let Some(pid) = result.as_pid() {
             request.target = Target::Pid(Number::of(pid));

@@ -2,9 +2,26 @@
 
 use std::time::Duration;
 
-use beamless::{AutoConnect, Config, Event, Mailbox, Reason, Received};
+use beamless::{AutoConnect, Config, Connection, Event, Failure, Mailbox, Reason, Received};
 
 use crate::pair::{End, Wire, at, connected, dial, integers, send, storage};
+
+/// Puts a frame with this body in front of a node, as if its peer had sent it.
+fn inject(end: &mut End<'_>, connection: &mut Connection, body: &[u8]) {
+    let frame = [&(body.len() as u32).to_be_bytes()[..], body].concat();
+    end.node.read_buffer(*connection)[..frame.len()].copy_from_slice(&frame);
+    end.node.handle_bytes(connection, frame.len());
+}
+
+fn pid(node: &str, id: u8) -> Vec<u8> {
+    [&[88, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 77]].concat()
+}
+
+/// A reference of a request of ours: the place, and the number.
+fn reference(node: &str, index: u8, number: u8) -> Vec<u8> {
+    let words = [0, 0, 0, index, 0, 0, 0, number, 0, 0, 0, 0];
+    [&[90, 0, 3, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, 77], &words].concat()
+}
 
 /// Sends until the mailbox is full and the sender is held up.
 fn fill(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, name: &str) {
@@ -163,4 +180,31 @@ fn a_function_call_that_ends_with_everything_else_is_freed() {
     b.node.handle_timeout(at(1));
     let used = b.node.in_use();
     assert_eq!((used.requests, used.mailboxes, used.peers), (0, 0, 0));
+}
+
+#[test]
+fn only_the_peer_that_was_asked_says_that_a_process_ended() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut c = End::hidden("c@host", &mut third);
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    let (_, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().monitor(("from", "a@host")).unwrap();
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    // c says that a's processes ended
+    let noproc = [&[119, 6][..], b"noproc"].concat();
+    for (index, number) in [(0, 1), (1, 2)] {
+        let body =
+            [&[112, 131, 104, 5, 97, 21][..], &pid("c@host", 9), &pid("b@host", 1), &reference("b@host", index, number), &noproc];
+        inject(&mut b, &mut visit.b, &body.concat());
+    }
+    let refused = [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 1, 2), &pid("b@host", 1), &[97, 0], &noproc].concat();
+    inject(&mut b, &mut visit.b, &refused);
+    assert_eq!(b.node.in_use().requests, 2);
+    assert!(b.node.recv(to).is_none());
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(matches!(b.node.recv(to).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Undefined), .. })));
+    assert_eq!(b.node.in_use().requests, 1);
 }
