@@ -247,7 +247,7 @@ impl Core<'_> {
 
     /// The answer to a call of ours is too large to be received.
     pub(super) fn reply_too_large(&mut self, alias: Reference<'_>) -> Routed {
-        let waiting = |request: &Request| !matches!(request.kind, Ask::Alias) && request.state == State::Waiting;
+        let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
         let Some(key) = self.request(alias).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };

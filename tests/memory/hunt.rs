@@ -208,3 +208,21 @@ fn only_the_peer_that_was_asked_says_that_a_process_ended() {
     assert!(matches!(b.node.recv(to).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Undefined), .. })));
     assert_eq!(b.node.in_use().requests, 1);
 }
+
+/// A monitor's reference is no alias.
+#[test]
+fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (_, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().monitor(("from", "a@host")).unwrap();
+    let head = [&[112, 131, 104, 3, 97, 33][..], &pid("a@host", 1), &reference("b@host", 0, 1), &[131, 109, 0, 0, 0x20, 0]];
+    let body = [&head.concat()[..], &[7; 0x2000]].concat();
+    let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+    for piece in frame.chunks(1000) {
+        b.node.read_buffer(wire.b)[..piece.len()].copy_from_slice(piece);
+        b.node.handle_bytes(&mut wire.b, piece.len());
+    }
+    assert!(b.node.recv(to).is_none());
+    assert_eq!(b.node.in_use().requests, 1);
+}
