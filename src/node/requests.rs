@@ -306,10 +306,16 @@ impl Core<'_> {
                 return stalled;
             }
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
+    }
+
+    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    fn over(&mut self, key: Key) {
+        match self.requests.at_mut(key) {
+            Some(request) if matches!(request.state, State::Due(_)) => request.peer = NOBODY,
+            _ => self.remove_request(key),
+        }
     }
 
     /// A spawn request was answered: with the process, or with an atom that says why there is none.
@@ -328,9 +334,7 @@ impl Core<'_> {
         {
             return stalled;
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
     }
 

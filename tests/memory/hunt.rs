@@ -226,3 +226,29 @@ fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
     assert!(b.node.recv(to).is_none());
     assert_eq!(b.node.in_use().requests, 1);
 }
+
+/// The process that was asked for could not be made, and that came after its time, which the mailbox had no room to be told.
+#[test]
+fn a_spawn_refused_after_its_time_is_freed() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", Some(Duration::from_secs(2)), |t| t.nil()).unwrap();
+    b.node.handle_timeout(at(0));
+    // full to the last byte, and yet nobody is held up
+    for size in [1900, 1900, 180] {
+        a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.binary(&vec![0; size])).unwrap();
+        let sent = a.node.poll_transmit(wire.a).to_vec();
+        b.node.read_buffer(wire.b)[..sent.len()].copy_from_slice(&sent);
+        b.node.handle_bytes(&mut wire.b, sent.len());
+        a.node.handle_transmitted(wire.a, sent.len());
+    }
+    assert!(b.node.takes_bytes(wire.b));
+    b.node.handle_timeout(at(3));
+    let why = [&[119, 12][..], b"system_limit"].concat();
+    let refused = [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 0, 1), &pid("b@host", 1), &[97, 0], &why];
+    inject(&mut b, &mut wire.b, &refused.concat());
+    let answers = std::iter::from_fn(|| b.node.recv(to).map(|(m, _)| matches!(m.received(), Received::Answer { .. })));
+    assert_eq!(answers.filter(|answer| *answer).count(), 1);
+    assert_eq!(b.node.in_use().requests, 0);
+}
