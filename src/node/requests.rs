@@ -293,6 +293,8 @@ impl Core<'_> {
     }
 
     fn remove_request(&mut self, key: Key) {
+        // a mailbox that ended may have waited for this alone
+        self.flow.pay |= self.flow.owing;
         remove(&mut self.requests, &mut self.counters, key);
     }
 

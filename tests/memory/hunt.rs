@@ -252,3 +252,21 @@ fn a_spawn_refused_after_its_time_is_freed() {
     assert_eq!(answers.filter(|answer| *answer).count(), 1);
     assert_eq!(b.node.in_use().requests, 0);
 }
+
+/// The process it had asked for could not be made: nothing is left to be told to anybody.
+#[test]
+fn a_mailbox_that_ended_during_a_call_is_freed_with_it() {
+    let (mut one, mut other) = (storage(), storage());
+    let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = b.node.register("to").unwrap();
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    let sent = b.node.poll_transmit(wire.b).len();
+    b.node.handle_transmitted(wire.b, sent);
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(0));
+    let refused =
+        [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 0, 1), &pid("b@host", 1), &[97, 0, 119, 6], b"badarg"].concat();
+    inject(&mut b, &mut wire.b, &refused);
+    b.node.handle_timeout(at(0));
+    assert_eq!((b.node.in_use().requests, b.node.in_use().mailboxes), (0, 0));
+}
