@@ -167,6 +167,29 @@ fn what_was_let_go_for_being_idle_is_made_again() {
     send(&mut a, from, "to", "b@host", 1).unwrap();
 }
 
+/// What was sent before there is a connection fills its buffer, and then the peer connects here: the last packet of that handshake needs
+/// room too, whatever a mailbox that ends takes back meanwhile.
+#[test]
+fn what_waits_for_a_connection_leaves_room_for_its_handshake() {
+    for size in 0..100 {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+        let (from, second) = (a.node.register("from").unwrap(), a.node.register("second").unwrap());
+        a.node.outbox(second).unwrap().monitor((&"x".repeat(size + 1)[..], "b@host")).unwrap();
+        while a.node.outbox(second).unwrap().monitor((&"x".repeat(60)[..], "b@host")).is_ok() {}
+        while a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.nil()).is_ok() {}
+        a.node.close_mailbox(second, |t| t.atom("done")).unwrap();
+        b.node.connect("a@host").unwrap();
+        let mut wire = dial(&mut b, &mut a, at(0)).unwrap();
+        for second in 0..5 {
+            wire.settle(&mut b, &mut a, || usize::MAX);
+            a.node.handle_timeout(at(second));
+        }
+        assert!(a.is_up() && b.is_up(), "{size}: {:?} {:?}", a.texts(), b.texts());
+        assert_eq!((a.node.in_use().requests, a.node.in_use().mailboxes), (0, 1));
+    }
+}
+
 /// The mailbox had no room to be told that the connection broke, and which process to name was never known.
 #[test]
 fn a_function_call_that_ends_with_everything_else_is_freed() {
