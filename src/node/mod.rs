@@ -406,7 +406,8 @@ impl Node<'_> {
     }
 
     fn was_down(&mut self, node: NodeName, reason: Reason) {
-        if self.core.identity.config.auto_connect == AutoConnect::Once {
+        // one that was let go of for being idle is made again
+        if self.core.identity.config.auto_connect == AutoConnect::Once && reason != Reason::Idle {
             let hash = outbox::hash(&node);
             if !self.past.contains(&hash) {
                 if self.past.is_full() {

@@ -8,7 +8,7 @@ use super::mailbox::Mailbox;
 use super::message::{Caller, Form, Handle, Monitor, Request as Asked};
 use super::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove, take_back};
 use super::serve::{Exception, NOBODY, outcome};
-use super::watch::{Number, Owner, Tie, Watch, atom, job_pid, put_exit, tell};
+use super::watch::{Number, Owner, Tie, Watch, atom, free_gone, job_pid, put_exit, tell};
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
@@ -359,6 +359,7 @@ impl Outbox<'_> {
             return Ok(());
         }
         remove(&mut self.requests, self.counters, key);
+        free_gone(&mut self.links, &self.watches, &self.requests);
         Ok(())
     }
 

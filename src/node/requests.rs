@@ -185,14 +185,13 @@ pub(super) fn take_back(
     request: &Request,
     keep: usize,
 ) -> Result<bool, Error> {
-    let Some(node) = links.table.at(request.peer).map(|link| link.name.clone()) else { return Ok(true) };
+    // whom nothing can be sent to any more has forgotten it
+    let Some(link) = links.table.at(request.peer).filter(|link| link.takes()) else { return Ok(true) };
+    let node = link.name.clone();
     let words = OwnWords::new(Handle { index: key.index, number: request.number });
     let from = identity.pid(request.mailbox);
     let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
-    match links.frame(request.peer, keep, |out| control.put(out)) {
-        Err(Error::NotConnected) => Ok(true),
-        result => result.map(|()| true),
-    }
+    links.frame(request.peer, keep, |out| control.put(out)).map(|()| true)
 }
 
 impl Core<'_> {
@@ -202,6 +201,11 @@ impl Core<'_> {
             return None;
         }
         find(&self.requests, OwnWords::read(reference)?)
+    }
+
+    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
+        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
     /// The mailbox that gave out an alias.
@@ -243,7 +247,7 @@ impl Core<'_> {
 
     /// The answer to a call of ours is too large to be received.
     pub(super) fn reply_too_large(&mut self, alias: Reference<'_>) -> Routed {
-        let waiting = |request: &Request| !matches!(request.kind, Ask::Alias) && request.state == State::Waiting;
+        let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
         let Some(key) = self.request(alias).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
@@ -289,12 +293,14 @@ impl Core<'_> {
     }
 
     fn remove_request(&mut self, key: Key) {
+        // a mailbox that ended may have waited for this alone
+        self.flow.pay |= self.flow.owing;
         remove(&mut self.requests, &mut self.counters, key);
     }
 
     /// What was monitored ended.
-    pub(super) fn monitor_ended(&mut self, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state == State::Waiting {
             let kind = request.ended();
@@ -302,15 +308,21 @@ impl Core<'_> {
                 return stalled;
             }
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
     }
 
+    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    fn over(&mut self, key: Key) {
+        match self.requests.at_mut(key) {
+            Some(request) if matches!(request.state, State::Due(_)) => request.peer = NOBODY,
+            _ => self.remove_request(key),
+        }
+    }
+
     /// A spawn request was answered: with the process, or with an atom that says why there is none.
-    pub(super) fn spawned(&mut self, reference: Reference<'_>, result: Term<'_>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
         if let Some(pid) = result.as_pid() {
             request.target = Target::Pid(Number::of(pid));
@@ -324,9 +336,7 @@ impl Core<'_> {
         {
             return stalled;
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
     }
 

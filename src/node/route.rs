@@ -156,7 +156,9 @@ impl Core<'_> {
                 theirs(self, from)?;
                 self.demonitored(peer, from, reference);
             }
-            Control::MonitorExit { reference, reason, .. } => return Ok(self.monitor_ended(reference, reason.or_else(payload))),
+            Control::MonitorExit { reference, reason, .. } => {
+                return Ok(self.monitor_ended(peer, reference, reason.or_else(payload)));
+            }
             Control::Link { from, to } => {
                 theirs(self, from)?;
                 self.linked(peer, from, to);
@@ -190,7 +192,7 @@ impl Core<'_> {
                 }
                 return Ok(self.spawn(peer, &spawn, payload()));
             }
-            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(id, result)),
+            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(peer, id, result)),
             Control::Unknown => {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
             }

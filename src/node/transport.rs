@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
-use super::links::{Phase, RESERVED, Stall};
+use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
 use super::route::Routed;
 use super::{Connection, Node};
@@ -243,7 +243,9 @@ impl Node<'_> {
     /// Whether a connection is there for nothing.
     fn is_idle(&self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
-        let idle = self.core.links.table.at(key).map_or(0, |link| if link.is_up() { link.idle } else { 0 });
+        // what was received and waits for room in a mailbox would be lost with the connection
+        let rests = |link: &&Link| link.is_up() && link.received.is_empty();
+        let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
         self.beat_time().saturating_mul(idle) >= time && !self.core.is_tied(key)
     }
 

@@ -6,10 +6,11 @@ use super::event::{Dropped, Event};
 use super::links::{Links, Phase, Stall};
 use super::mailbox::{Delivery, Mailbox, Record};
 use super::message::{Handle, Kind};
+use super::requests::Request;
 use super::route::{Core, Routed};
 use super::serve::NOBODY;
 use crate::error::{Error, Full, Misuse};
-use crate::storage::slots::Key;
+use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Process, To};
@@ -312,6 +313,8 @@ impl Core<'_> {
             }
         }
         self.pay_for_mailbox(key);
+        // what was due to it may have been all that was due
+        free_gone(&mut self.links, &self.watches, &self.requests);
     }
 
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
@@ -353,7 +356,7 @@ impl Core<'_> {
 
     /// Whether something here is tied to processes of the peer.
     pub(super) fn is_tied(&self, peer: Key) -> bool {
-        self.watches.find(|watch| watch.peer == peer).is_some() || self.requests.find(|request| request.peer == peer).is_some()
+        is_tied(&self.watches, &self.requests, peer)
     }
 
     /// Frees the place of a connection that is no more, once nobody is to be told of it any more.
@@ -373,14 +376,14 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
             match (watch.kind, watch.owner) {
-                (Tie::Link, Owner::Mailbox(_)) => {
+                (Tie::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
                     if let Some(entry) = self.watches.at_mut(at) {
                         entry.kind = Tie::Lost;
                         self.counters.due = self.counters.due.saturating_add(1);
                     }
                 }
                 (Tie::Lost, _) => {}
-                // whoever waited for a function is gone
+                // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (Tie::Link | Tie::Unlinking(_) | Tie::Monitor { .. }, _) => {
                     self.watches.remove(at);
                 }
@@ -411,10 +414,20 @@ impl Core<'_> {
             }
         }
         self.answer_due();
-        while self.counters.due == 0
-            && let Some(gone) = self.links.table.find(|link| link.phase == Phase::Gone)
-        {
-            self.links.table.remove(gone);
+        free_gone(&mut self.links, &self.watches, &self.requests);
+    }
+}
+
+fn is_tied(watches: &Table<'_, Watch>, requests: &Table<'_, Request>, peer: Key) -> bool {
+    watches.find(|watch| watch.peer == peer).is_some() || requests.find(|request| request.peer == peer).is_some()
+}
+
+/// Frees the places of connections that are no more, those of which nobody here is to be told any more.
+pub(super) fn free_gone(links: &mut Links<'_>, watches: &Table<'_, Watch>, requests: &Table<'_, Request>) {
+    for index in links.table.indexes() {
+        let Some(key) = links.table.key_at(index) else { continue };
+        if links.table.at(key).is_some_and(|link| link.phase == Phase::Gone) && !is_tied(watches, requests, key) {
+            links.table.remove(key);
         }
     }
 }

@@ -13,6 +13,7 @@
 mod allocations;
 mod driver;
 mod handshakes;
+mod hunt;
 mod links;
 mod mailboxes;
 mod pair;
