@@ -16,12 +16,13 @@
 )]
 
 mod calls;
-mod citizen;
+
 mod cookies;
 mod elixir;
 mod epmd;
 mod examples;
 mod flags;
+mod functions;
 mod inside;
 mod join;
 mod load;
