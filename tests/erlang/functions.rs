@@ -108,7 +108,7 @@ const SEEN: &str = "Seen = fun S({exception, R, [_ | _]}) -> {exception, S(R), s
     process_flag(trap_exit, true)";
 
 fn call(source: &str, node: &str) -> String {
-    format!("(fun(N) -> Seen(try {source} catch C:R -> {{C, R}} end) end)('{node}')")
+    format!("(fun(N) -> Seen(try {source} catch Class:Why -> {{Class, Why}} end) end)('{node}')")
 }
 
 /// The thermometer, an Erlang `a` that calls it, and an Erlang `b` that is one.
@@ -210,7 +210,7 @@ fn every_exception_is_what_a_beam_makes_of_it() {
 fn what_is_not_served_is_undefined_as_on_a_beam() {
     let first = "S = fun({badrpc, {'EXIT', {undef, [E | _]}}}) -> E; ({exception, undef, [E | _]}) -> E; ({undef, [E | _]}) -> E; \
         ([{error, {exception, undef, [E | _]}}]) -> E; (Other) -> {other, Other} end, \
-        try S(CALL) catch error:Why -> {caught, S(Why)} end";
+        try S(CALL) catch error:Caught -> {caught, S(Caught)} end";
     let mut table = Vec::new();
     for (function, args) in [("nosuch", "[1, \"two\"]"), ("read", "[1]"), ("set", "[]"), ("fail", "[error]")] {
         for (way, caught) in [
