@@ -310,11 +310,14 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// A call of a function by a message to `rex`, in either of its two forms.
+    /// A call of a function by a message to `rex`, in any of its three forms.
     pub(super) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         let (kind, form) = rex_form(term);
         let Some(served) = Served::read(kind, &[], term) else { return Routed::Done };
         let Some(mailbox) = self.serves(&served) else {
+            if form == Form::Nobody {
+                return self.drop(peer, receiver(&served), Dropped::NotServed);
+            }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
             if self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, true)).is_err()
                 && let Err(e) = self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, false))
@@ -350,9 +353,12 @@ impl Core<'_> {
 }
 
 fn rex_form(term: Term<'_>) -> (Kind, Form) {
-    match Call::of(term) {
-        Some(_) => (Kind::RexCall, Form::Rex),
-        None => (Kind::RexSend, Form::RexSend),
+    if Call::of(term).is_some() {
+        return (Kind::RexCall, Form::Rex);
+    }
+    match term.tuple() {
+        Some([kind, _]) if kind.is_atom("$gen_cast") => (Kind::Cast, Form::Nobody),
+        _ => (Kind::RexSend, Form::RexSend),
     }
 }
 

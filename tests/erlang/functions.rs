@@ -277,12 +277,19 @@ fn casts_come_to_the_program_and_take_no_answer() {
     here.eval(&erl, "N = 'in@127.0.0.1', erpc:cast(N, thermometer, set, [1, a])");
     here.eval(&erl, "rpc:cast(N, thermometer, set, [2, b]), erpc:multicast([N], thermometer, set, [3, c])");
     assert_eq!(here.eval(&erl, "rpc:call(N, thermometer, read, [])"), "21.5");
-    assert_eq!(here.casts, ["set[1,a]", "set[2,b]", "set[3,c]"]);
+    // OTP 23 casts through rex, and for every node so do all
+    assert_eq!(
+        here.eval(&erl, "rpc:eval_everywhere([N], thermometer, set, [4, d]), rpc:block_call(N, thermometer, read, [])"),
+        "21.5"
+    );
+    assert_eq!(here.casts, ["set[1,a]", "set[2,b]", "set[3,c]", "set[4,d]"]);
     assert_eq!(here.inside.node.in_use().watches, 0);
     // to what is not served: nobody is told but the program
-    here.eval(&erl, "erpc:cast(N, thermometer, nosuch, [1])");
-    let event = here.until("an event", |here| here.inside.events.pop().filter(|event| matches!(event, Event::Dropped { .. })));
-    assert_eq!(event.to_string(), "message to thermometer:nosuch/1 from a@127.0.0.1 dropped: no such function is served");
+    for cast in ["erpc:cast(N, thermometer, nosuch, [1])", "rpc:eval_everywhere([N], thermometer, nosuch, [1])"] {
+        here.eval(&erl, cast);
+        let event = here.until(cast, |here| here.inside.events.pop().filter(|event| matches!(event, Event::Dropped { .. })));
+        assert_eq!(event.to_string(), "message to thermometer:nosuch/1 from a@127.0.0.1 dropped: no such function is served");
+    }
 }
 
 #[test]
