@@ -256,7 +256,8 @@ pub enum Failure<'m> {
     Exit(Term<'m>),
     /// The function called `throw(Value)` and nobody caught it. Peers that have no `erpc` give the value as if it were returned.
     Throw(Term<'m>),
-    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`.
+    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`. Or it did, and the answer does not fit this node's
+    /// receive buffer: `too_large`.
     Refused(Term<'m>),
 }
 

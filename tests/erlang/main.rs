@@ -16,6 +16,7 @@
 )]
 
 mod calls;
+mod calls_out;
 
 mod cookies;
 mod elixir;
