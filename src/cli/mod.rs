@@ -49,9 +49,7 @@ fn parser() -> OptionParser<Run> {
         .help("auto: use a running EPMD, else serve one (the default); external, embedded, none")
         .argument::<Epmd>("WHICH")
         .fallback(Epmd::Auto);
-    let visible = long("visible")
-        .help("Stand in nodes() of the others, not in nodes(hidden)")
-        .switch();
+    let visible = long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch();
     let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
     let verbose = long("verbose").short('v').help("Say more").switch();
     let run = construct!(Run { name, cookie_file, listen, epmd, visible, connect, verbose })

@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Timeout,
     /// `[Res, M, F, Args]`; the handle has the process's number.
     Apply,
-    /// `[M, F, Args]`.
+    /// `[M, F, Args]`, or `{'$gen_cast', {cast, M, F, Args, Leader}}` of those who cast through `rex`.
     Cast,
     /// The argument list; the sender's place has `{M, F, Arity}`.
     Spawn,
@@ -256,7 +256,8 @@ pub enum Failure<'m> {
     Exit(Term<'m>),
     /// The function called `throw(Value)` and nobody caught it. Peers that have no `erpc` give the value as if it were returned.
     Throw(Term<'m>),
-    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`.
+    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`. Or it did, and the answer does not fit this node's
+    /// receive buffer: `too_large`.
     Refused(Term<'m>),
 }
 
@@ -469,7 +470,10 @@ impl<'m> Served<'m> {
                 tag = res;
                 [module, function, args]
             }
-            Kind::Cast => list(term)?,
+            Kind::Cast => match term.tuple() {
+                Some([_, request]) => rex_cast(request)?,
+                None => list(term)?,
+            },
             Kind::Spawn => {
                 let [module, function, _] = sender.tuple()?;
                 [module, function, term]
@@ -501,6 +505,12 @@ impl<'m> Served<'m> {
 fn rex_request(term: Term<'_>) -> Option<[Term<'_>; 3]> {
     let [what, module, function, args, _leader] = term.tuple()?;
     (what.is_atom("call") || what.is_atom("block_call")).then_some([module, function, args])
+}
+
+/// `{cast, M, F, Args, Leader}`, which takes no answer.
+fn rex_cast(term: Term<'_>) -> Option<[Term<'_>; 3]> {
+    let [what, module, function, args, _leader] = term.tuple()?;
+    what.is_atom("cast").then_some([module, function, args])
 }
 
 /// The elements of a proper list of exactly `N`.

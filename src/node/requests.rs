@@ -9,6 +9,7 @@ use crate::error::{Error, Full};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
 use crate::wire::control::{Control, Process};
+use crate::wire::cursor::Reader;
 use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
@@ -160,7 +161,18 @@ impl Request {
 /// The reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an alias.
 fn tag(term: Term<'_>) -> Option<Reference<'_>> {
     let [tag, _] = term.tuple()?;
+    reference(tag)
+}
+
+fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
+}
+
+/// The same of an answer of which only the front is here: `{Tag, ..`.
+pub(super) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
+    // the version of the format, and a tuple of two
+    let front = payload.strip_prefix(&[131, 104, 2])?;
+    reference(Term::check(&mut Reader::new(front)).ok()?)
 }
 
 /// The request with this handle.
@@ -246,9 +258,9 @@ impl Core<'_> {
     }
 
     /// The answer to a call of ours is too large to be received.
-    pub(super) fn reply_too_large(&mut self, alias: Reference<'_>) -> Routed {
+    pub(super) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
         let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
-        let Some(key) = self.request(alias).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
+        let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
         if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, TOO_LARGE) {
@@ -303,7 +315,8 @@ impl Core<'_> {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state == State::Waiting {
-            let kind = request.ended();
+            // the value of a function is in the reason
+            let kind = if reason.is_none() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
             if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or(TOO_LARGE)) {
                 return stalled;
             }

@@ -6,7 +6,7 @@ use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
-use super::requests::{Counters, Request, State};
+use super::requests::{Counters, Request, State, front_tag};
 use super::serve::{Functions, Spawn, is_rex_call};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
@@ -197,6 +197,10 @@ impl Core<'_> {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
             }
             Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_too_large(alias)),
+            // OTP 23 and older answer to the pid
+            Control::Send { to: To::Pid(_), .. } => {
+                return Ok(front_tag(message.payload).map_or(Routed::Done, |tag| self.reply_too_large(tag)));
+            }
             Control::GroupLeader { .. } | Control::Send { .. } => {}
         }
         Ok(Routed::Done)
@@ -220,6 +224,11 @@ impl Core<'_> {
             Ok(()) | Err(Error::NotConnected) => {}
             Err(e) => log::warn!("an answer of the protocol's could not be sent: {e}"),
         }
+    }
+
+    /// Whether the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the addresses.
+    pub(super) fn may_answer(&self, parsed: &Result<Message<'_>, Misbehaved>) -> bool {
+        matches!(parsed, Ok(Message { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
     /// The front of a frame that is too large to be received: reports it, and still does what it owes.

@@ -132,23 +132,28 @@ where
     t.nil()
 }
 
-/// `undef`, with the function on the stack: with its arguments as a BEAM says it, or with their number when those do not fit.
+/// Why a function that is not served was not called: `undef`, with the function on the stack, with its arguments as a BEAM says it or with
+/// their number when those do not fit; or `badarg`, when the arguments are no proper list and could not be those of any function.
 fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, whole: bool) -> Result<(), Misuse> {
+    let arity = served.arity();
+    let why = if arity.is_some() { "undef" } else { "badarg" };
     let stack = |t: &mut TermWriter<'_, '_>| {
+        let Some(arity) = arity else { return t.nil() };
         t.list(1)?;
         t.tuple(4)?;
         t.atom_of(served.module)?;
         t.atom_of(served.function)?;
-        match served.arity() {
-            Some(arity) if !whole => t.int(i64::try_from(arity).unwrap_or(i64::MAX))?,
-            _ => t.term(served.args)?,
+        if whole {
+            t.term(served.args)?;
+        } else {
+            t.int(i64::try_from(arity).unwrap_or(i64::MAX))?;
         }
         t.nil()?;
         t.nil()
     };
     let reason = |t: &mut TermWriter<'_, '_>| {
         t.tuple(2)?;
-        t.atom("undef")?;
+        t.atom(why)?;
         stack(t)
     };
     match caller.form {
@@ -156,7 +161,7 @@ fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, w
             t.tuple(4)?;
             t.term(caller.tag)?;
             t.atom("error")?;
-            t.atom("undef")?;
+            t.atom(why)?;
             stack(t)
         }
         Form::Spawn | Form::Nobody => reason(t),
@@ -305,11 +310,14 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// A call of a function by a message to `rex`, in either of its two forms.
+    /// A call of a function by a message to `rex`, in any of its three forms.
     pub(super) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         let (kind, form) = rex_form(term);
         let Some(served) = Served::read(kind, &[], term) else { return Routed::Done };
         let Some(mailbox) = self.serves(&served) else {
+            if form == Form::Nobody {
+                return self.drop(peer, receiver(&served), Dropped::NotServed);
+            }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
             if self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, true)).is_err()
                 && let Err(e) = self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, false))
@@ -345,9 +353,12 @@ impl Core<'_> {
 }
 
 fn rex_form(term: Term<'_>) -> (Kind, Form) {
-    match Call::of(term) {
-        Some(_) => (Kind::RexCall, Form::Rex),
-        None => (Kind::RexSend, Form::RexSend),
+    if Call::of(term).is_some() {
+        return (Kind::RexCall, Form::Rex);
+    }
+    match term.tuple() {
+        Some([kind, _]) if kind.is_atom("$gen_cast") => (Kind::Cast, Form::Nobody),
+        _ => (Kind::RexSend, Form::RexSend),
     }
 }
 

@@ -329,8 +329,8 @@ impl Node<'_> {
                 }
                 Frame::Oversized(head, len) => {
                     let parsed = ControlMessage::parse(head);
-                    if parsed.is_err() && bytes.len() < stride {
-                        // the control message may not be here in full yet
+                    if (parsed.is_err() || self.core.may_answer(&parsed)) && bytes.len() < stride {
+                        // what tells whom it is for may not be here in full yet
                         return;
                     }
                     let size = u64::from(len).saturating_add(HEADER as u64);

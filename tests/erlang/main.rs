@@ -16,12 +16,14 @@
 )]
 
 mod calls;
-mod citizen;
+mod calls_out;
+
 mod cookies;
 mod elixir;
 mod epmd;
 mod examples;
 mod flags;
+mod functions;
 mod inside;
 mod join;
 mod load;
