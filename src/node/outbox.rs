@@ -185,7 +185,7 @@ impl Outbox<'_> {
         F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
-        while let Some(key) = self.watches.find(|watch| watch.owner == Owner::Job(caller.job)) {
+        while let Some(key) = self.watches.find(|watch| watch.owner.is_job(caller.job)) {
             let Some(watch) = self.watches.at(key).copied() else { break };
             tell(&mut self.links, RESERVED, &watch, own, NOBODY, &mut write)?;
             self.watches.remove(key);

@@ -242,7 +242,8 @@ impl Core<'_> {
         }
         for kind in Self::ties(spawn, flags) {
             // there was room
-            let _ = self.watches.insert(Watch { owner: Owner::Job(number), peer, pid: Number::of(spawn.from), kind });
+            let owner = Owner::Job { number, server: mailbox };
+            let _ = self.watches.insert(Watch { owner, peer, pid: Number::of(spawn.from), kind });
         }
         Routed::Done
     }
@@ -283,7 +284,9 @@ impl Core<'_> {
     {
         let own = job_pid(self.identity.node(), self.identity.creation, number);
         Self::ties(spawn, flags).all(|kind| {
-            let watch = Watch { owner: Owner::Job(number), peer, pid: Number::of(spawn.from), kind };
+            // a process that never was anybody's
+            let owner = Owner::Job { number, server: super::requests::NOBODY };
+            let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
             tell(&mut self.links, 0, &watch, own, NOBODY, &reason).is_ok()
         })
     }

@@ -36,8 +36,23 @@ pub(super) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Mailbox(Key),
-    /// A process that runs a served function.
-    Job(u64),
+    /// A process that runs a served function, whose calls come to a mailbox.
+    Job {
+        number: u64,
+        server: Key,
+    },
+}
+
+impl Owner {
+    pub(super) fn is_job(self, wanted: u64) -> bool {
+        matches!(self, Self::Job { number, .. } if number == wanted)
+    }
+
+    /// Whether it ends when this mailbox does.
+    fn ends_with(self, mailbox: Key) -> bool {
+        let (Self::Mailbox(key) | Self::Job { server: key, .. }) = self;
+        key == mailbox
+    }
 }
 
 /// A process of a peer, whose name is the link's.
@@ -121,7 +136,7 @@ impl Core<'_> {
             Process::Pid(pid) => match self.inboxes.by_pid(pid) {
                 Some(key) => Some(Owner::Mailbox(key)),
                 None => {
-                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job(number) if is_job(pid, number));
+                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job { number, .. } if is_job(pid, number));
                     self.watches.find(job).and_then(|key| self.watches.at(key)).map(|watch| watch.owner)
                 }
             },
@@ -255,7 +270,7 @@ impl Core<'_> {
         let kill = cause == Cause::Asked && reason.is_atom("kill");
         let key = match owner {
             Owner::Mailbox(key) => key,
-            Owner::Job(number) => {
+            Owner::Job { number, .. } => {
                 if kill || !reason.is_atom("normal") {
                     self.job_ends(number, if kill { KILLED } else { reason });
                 }
@@ -322,8 +337,11 @@ impl Core<'_> {
         let mut owes = false;
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Mailbox(key)) else { continue };
-            let own = self.identity.pid(key);
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.ends_with(key)) else { continue };
+            let own = match watch.owner {
+                Owner::Mailbox(_) => self.identity.pid(key),
+                Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
+            };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
             let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
             if is_paid(&told) {
@@ -345,7 +363,7 @@ impl Core<'_> {
     fn job_ends(&mut self, number: u64, reason: Term<'_>) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Job(number)) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
             if let Err(e) = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
                 log::warn!("the end of a process could not be told: {e}");

@@ -1,6 +1,6 @@
 //! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
 
-use beamless::{Address, ConfigError, Error, Event, Full, Mailbox, Misuse, Overflow};
+use beamless::{Address, ConfigError, Error, Event, Failure, Full, Mailbox, Misuse, Overflow, Received};
 
 use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
@@ -252,4 +252,23 @@ fn a_log_shows_no_lines_that_a_peer_made_up() {
     send(&mut a, from, "x\nnode up: hub@nuc3 (visible)", "b@host", 1).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert!(b.texts().iter().all(|line| !line.contains('\n')));
+}
+
+/// Whoever waits for a function is told, as when a process of a BEAM dies.
+#[test]
+fn a_mailbox_that_serves_ends_with_the_calls_that_wait() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["box:reboot/0"]).unwrap();
+    let request = a.node.outbox(from).unwrap().rpc("b@host", "box", "reboot", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || 7);
+    b.node.close_mailbox(to, |t| t.atom("out_of_order")).unwrap();
+    wire.settle(&mut a, &mut b, || 7);
+    let (message, _) = a.node.recv(from).unwrap();
+    let Received::Answer { request: answered, result: Err(Failure::Ended(reason)) } = message.received() else {
+        panic!("{:?}", message.received())
+    };
+    assert!(answered == request && reason.is_atom("out_of_order"));
+    assert_eq!((a.node.in_use().requests, b.node.in_use().watches, b.node.in_use().mailboxes), (0, 0, 0));
 }
