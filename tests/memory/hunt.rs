@@ -190,6 +190,30 @@ fn what_waits_for_a_connection_leaves_room_for_its_handshake() {
     }
 }
 
+#[test]
+fn whoever_watches_is_told_even_if_the_reason_does_not_fit() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let long = format!("{}@host", "c".repeat(200));
+    let mut c = End::hidden(&long, &mut third);
+    let watcher = c.node.register("watcher").unwrap();
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    b.node.register("to").unwrap();
+    c.node.outbox(watcher).unwrap().monitor(("to", "b@host")).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    // a ends it with a reason that just fits its own frame
+    let body = [&[112, 131, 104, 3, 97, 26][..], &pid("a@host", 9), &pid("b@host", 1), &[131, 109, 0, 0, 0xf, 0x50], &[7; 0xf50]];
+    inject(&mut b, &mut wire.b, &body.concat());
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.handle_timeout(at(1));
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    assert!(b.news().iter().any(|event| matches!(event, Event::MailboxEnded { .. })));
+    assert!(matches!(c.node.recv(watcher).map(|(m, _)| m.received()), Some(Received::Down { .. })));
+}
+
 /// The mailbox had no room to be told that the connection broke, and which process to name was never known.
 #[test]
 fn a_function_call_that_ends_with_everything_else_is_freed() {
