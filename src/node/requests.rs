@@ -8,6 +8,7 @@ use super::watch::{NOCONNECTION, Number, TIMEOUT, TOO_LARGE};
 use crate::error::{Error, Full};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
+use crate::wire::codes::tag;
 use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
@@ -158,9 +159,15 @@ impl Request {
 }
 
 /// The reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an alias.
-fn tag(term: Term<'_>) -> Option<Reference<'_>> {
+fn answer_tag(term: Term<'_>) -> Option<Reference<'_>> {
     let [tag, _] = term.tuple()?;
     tag.as_reference().or_else(|| alias(tag))
+}
+
+/// Whether a message begins as an answer does, as far as its first bytes tell: a pair, with a reference or a list in front.
+#[inline]
+pub(super) fn may_answer(payload: &[u8]) -> bool {
+    matches!(payload, [tag::VERSION, tag::SMALL_TUPLE, 2, tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::LIST, ..])
 }
 
 /// The request with this handle.
@@ -219,7 +226,7 @@ impl Core<'_> {
         let reference = match alias {
             Some(alias) => alias,
             None if self.counters.calls == 0 => return None,
-            None => tag(term)?,
+            None => answer_tag(term)?,
         };
         let key = self.request(reference)?;
         self.requests.at(key)?.is_call().then_some(key)
@@ -227,7 +234,7 @@ impl Core<'_> {
 
     /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
     pub(super) fn is_late(&self, term: Term<'_>) -> bool {
-        tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
+        answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
     /// The answer to a call of ours.

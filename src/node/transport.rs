@@ -6,6 +6,7 @@ use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
 use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
+use super::requests::may_answer;
 use super::route::Routed;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
@@ -320,6 +321,7 @@ impl Node<'_> {
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
                         && self.core.counters.is_quiet()
+                        && !may_answer(payload)
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);

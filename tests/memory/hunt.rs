@@ -256,6 +256,35 @@ fn only_the_peer_that_was_asked_says_that_a_process_ended() {
     assert_eq!(b.node.in_use().requests, 1);
 }
 
+/// Processes of OTP 23 answer to the pid, not to the alias.
+#[test]
+fn an_answer_after_its_time_is_dropped_wherever_it_goes() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    a.node.outbox(from).unwrap().call(("to", "b@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    a.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.handle_timeout(at(2));
+    assert!(matches!(a.node.recv(from).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Timeout), .. })));
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let call = message.as_call().unwrap();
+    // alone, and behind a message that looks the same from outside
+    for plain in [0, 1] {
+        if plain == 1 {
+            out.send(call.from, |t| t.int(5)).unwrap();
+        }
+        out.send(call.from, |t| {
+            t.tuple(2)?;
+            t.term(call.tag)?;
+            t.int(1)
+        })
+        .unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut a, from), [5]);
+}
+
 /// A monitor's reference is no alias.
 #[test]
 fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
