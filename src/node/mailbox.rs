@@ -222,6 +222,12 @@ impl Inboxes<'_> {
         Message::peek(ring.pop(chunk_mut(self.rings, self.stride, key.index))?)
     }
 
+    /// Takes the oldest record out: what it is, and what it is about.
+    pub(super) fn take(&mut self, key: Key) -> Option<(Kind, Handle)> {
+        let inbox = self.table.at_mut(key)?;
+        Message::peek(inbox.ring.pop(chunk_mut(self.rings, self.stride, key.index))?)
+    }
+
     /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended
     /// matter from now on, to those who are told.
     pub(super) fn end(&mut self, key: Key, reason: &[u8]) {

@@ -157,7 +157,7 @@ impl<'s> Node<'s> {
     }
 
     /// Ends a mailbox, with the reason that `reason` writes, as a process ends with `exit/1`: whoever is linked to it gets an exit, whoever
-    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases. [`Event::MailboxEnded`] confirms it.
+    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases; functions whose calls wait in it are `killed`. [`Event::MailboxEnded`] confirms it.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse`] and [`Full::Message`] when the reason is no proper term, or does not fit a transmit buffer; then
@@ -175,6 +175,7 @@ impl<'s> Node<'s> {
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
+        self.core.end_calls_of(mailbox.0);
         self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason))?;
         self.core.mailbox_ended(mailbox.0);
         Ok(())

@@ -434,6 +434,7 @@ impl Core<'_> {
                 self.leave(key);
             }
         }
+        self.pay_for_jobs();
         for index in self.inboxes.table.indexes() {
             let Some(key) = self.inboxes.table.key_at(index) else { continue };
             if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {

@@ -38,6 +38,8 @@ pub(super) enum Owner {
     Mailbox(Key),
     /// A process that runs a served function.
     Job(u64),
+    /// One that has ended, of which there was no room to tell.
+    Ended(u64),
 }
 
 /// A process of a peer, whose name is the link's.
@@ -261,6 +263,7 @@ impl Core<'_> {
                 }
                 return Routed::Done;
             }
+            Owner::Ended(_) => return Routed::Done,
         };
         if kill {
             self.end_mailbox(key, KILLED.as_bytes());
@@ -289,6 +292,7 @@ impl Core<'_> {
 
     /// A mailbox ends: everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(super) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
+        self.end_calls_of(key);
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);
     }
@@ -353,14 +357,40 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
             let told = match tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
-                // it cannot wait for room: the reason stands in a frame that goes now
+                // the reason stands in a frame that does not stay
                 Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(TOO_LARGE)),
                 told => told,
             };
-            if let Err(e) = told {
-                log::warn!("the end of a process could not be told: {e}");
+            if is_paid(&told) {
+                self.watches.remove(at);
+            } else if let Some(watch) = self.watches.at_mut(at) {
+                watch.owner = Owner::Ended(number);
+                self.flow.owing = true;
             }
-            self.watches.remove(at);
+        }
+    }
+
+    /// Tells those who were not told yet that the process of a served function ended.
+    pub(super) fn pay_for_jobs(&mut self) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let Owner::Ended(number) = watch.owner else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            if is_paid(&tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(KILLED))) {
+                self.watches.remove(at);
+            } else {
+                self.flow.owing = true;
+            }
+        }
+    }
+
+    /// A mailbox is about to end: so do the processes of the functions whose calls wait in it, since nobody will answer them.
+    pub(super) fn end_calls_of(&mut self, key: Key) {
+        while let Some((kind, handle)) = self.inboxes.take(key) {
+            if matches!(kind, Kind::Apply | Kind::Spawn) {
+                self.job_ends(handle.number, KILLED);
+            }
         }
     }
 

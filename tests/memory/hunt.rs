@@ -285,6 +285,35 @@ fn an_answer_after_its_time_is_dropped_wherever_it_goes() {
     assert_eq!(integers(&mut a, from), [5]);
 }
 
+#[test]
+fn callers_of_a_mailbox_that_ends_do_not_wait_for_ever() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    let mut calls = 0;
+    while a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).is_ok() {
+        calls += 1;
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    // there is no room to tell all of them at once
+    let filler = b.node.register("filler").unwrap();
+    while b.node.outbox(filler).unwrap().send(("nobody", "a@host"), |t| t.nil()).is_ok() {}
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    let mut answers = 0;
+    for second in 0..5 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        b.node.handle_timeout(at(second));
+        while let Some((message, _)) = a.node.recv(from) {
+            let killed = |failure: Failure<'_>| matches!(failure, Failure::Ended(reason) if reason.is_atom("killed"));
+            assert!(matches!(message.received(), Received::Answer { result: Err(failure), .. } if killed(failure)));
+            answers += 1;
+        }
+    }
+    assert_eq!((calls, answers), (32, 32));
+    assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (0, 1));
+}
+
 /// A monitor's reference is no alias.
 #[test]
 fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
