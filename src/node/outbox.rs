@@ -353,8 +353,13 @@ impl Outbox<'_> {
     fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
-        if matches!(request.state, State::Waiting) && !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+        // one that was answered is taken back as soon as there is room
+        if matches!(request.state, State::Leaving) {
+            return Ok(());
+        }
+        if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
             // whom to name is not known until the spawn request is answered
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
             request.state = State::Leaving;
             return Ok(());
         }

@@ -314,6 +314,23 @@ fn callers_of_a_mailbox_that_ends_do_not_wait_for_ever() {
     assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (0, 1));
 }
 
+/// The mailbox was full when the time of the call was over.
+#[test]
+fn a_call_given_up_after_its_time_is_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let call = b.node.outbox(to).unwrap().call(("from", "a@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    b.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(a.node.in_use().watches, 1);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    b.node.handle_timeout(at(2));
+    b.node.outbox(to).unwrap().abandon(call).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().requests), (0, 0));
+}
+
 /// A monitor's reference is no alias.
 #[test]
 fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
