@@ -283,7 +283,6 @@ impl<'m> Message<'m> {
     }
 
     /// What a record is, and what it is about.
-    #[cfg(feature = "std")]
     pub(super) fn peek(record: &[u8]) -> Option<(Kind, Handle)> {
         let (head, rest) = record.split_first_chunk::<2>()?;
         let head = u16::from_le_bytes(*head);

@@ -126,7 +126,8 @@ impl Outbox<'_> {
     }
 
     /// Answers a call, or the call of a function, with the one term that `write` writes. An answer to a caller that is gone, or waits no
-    /// more, goes nowhere, as in Erlang; one whose node is not connected any more is [`Error::NotConnected`].
+    /// more, goes nowhere, as in Erlang. No connection is made for it: to a `gen_server:call` from a node that is not connected any more
+    /// it is [`Error::NotConnected`].
     ///
     /// # Errors
     /// As all methods.
@@ -355,8 +356,13 @@ impl Outbox<'_> {
     fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
-        if matches!(request.state, State::Waiting) && !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+        // one that was answered is taken back as soon as there is room
+        if matches!(request.state, State::Leaving) {
+            return Ok(());
+        }
+        if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
             // whom to name is not known until the spawn request is answered
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
             request.state = State::Leaving;
             return Ok(());
         }

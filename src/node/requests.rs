@@ -8,7 +8,8 @@ use super::watch::{NOCONNECTION, Number, TIMEOUT, TOO_LARGE};
 use crate::error::{Error, Full};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
-use crate::wire::control::{Control, Process};
+use crate::wire::codes::tag;
+use crate::wire::control::{Control, Process, To};
 use crate::wire::cursor::Reader;
 use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
@@ -79,9 +80,9 @@ pub(super) struct Counters {
     /// The last number given out.
     last: u64,
     /// Calls under way, whose answers may come to the pid of a mailbox.
-    pub(super) calls: u16,
+    pub(super) calls: u32,
     /// Outcomes that wait for room in a mailbox.
-    pub(super) due: u16,
+    pub(super) due: u32,
 }
 
 impl Counters {
@@ -159,7 +160,7 @@ impl Request {
 }
 
 /// The reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an alias.
-fn tag(term: Term<'_>) -> Option<Reference<'_>> {
+fn answer_tag(term: Term<'_>) -> Option<Reference<'_>> {
     let [tag, _] = term.tuple()?;
     reference(tag)
 }
@@ -173,6 +174,12 @@ pub(super) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     // the version of the format, and a tuple of two
     let front = payload.strip_prefix(&[131, 104, 2])?;
     reference(Term::check(&mut Reader::new(front)).ok()?)
+}
+
+/// Whether a message begins as an answer does, as far as its first bytes tell: a pair, with a reference or a list in front.
+#[inline]
+pub(super) fn may_answer(payload: &[u8]) -> bool {
+    matches!(payload, [tag::VERSION, tag::SMALL_TUPLE, 2, tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::LIST, ..])
 }
 
 /// The request with this handle.
@@ -227,19 +234,20 @@ impl Core<'_> {
     }
 
     /// The call that a message is the answer to, going by its address, or by its tag where that has to do.
-    pub(super) fn answered(&self, alias: Option<Reference<'_>>, term: Term<'_>) -> Option<Key> {
-        let reference = match alias {
-            Some(alias) => alias,
-            None if self.counters.calls == 0 => return None,
-            None => tag(term)?,
+    pub(super) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
+        let (reference, mailbox) = match to {
+            To::Alias(alias) => (alias, None),
+            To::Pid(pid) if self.counters.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
+            _ => return None,
         };
         let key = self.request(reference)?;
-        self.requests.at(key)?.is_call().then_some(key)
+        let request = self.requests.at(key).filter(|request| request.is_call())?;
+        mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
     }
 
     /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
     pub(super) fn is_late(&self, term: Term<'_>) -> bool {
-        tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
+        answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
     /// The answer to a call of ours.
@@ -440,6 +448,7 @@ impl Core<'_> {
                 self.leave(key);
             }
         }
+        self.pay_for_jobs();
         for index in self.inboxes.table.indexes() {
             let Some(key) = self.inboxes.table.key_at(index) else { continue };
             if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {

@@ -57,11 +57,12 @@ impl Core<'_> {
         };
         let inbox = match to {
             To::Name(name) => self.inboxes.find(name),
-            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(None, term) {
+            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(to, term) {
                 Some(call) => return self.reply(call, term),
+                None if self.is_late(term) => return Routed::Done,
                 None => self.inboxes.by_pid(pid),
             },
-            To::Alias(alias) => match self.answered(Some(alias), term) {
+            To::Alias(alias) => match self.answered(to, term) {
                 Some(call) => return self.reply(call, term),
                 None => self.aliased(alias),
             },
@@ -117,7 +118,6 @@ impl Core<'_> {
             }
             // an answer that came after its time, or to somebody who waits no more
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
-            To::Pid(_) if self.is_late(term) => Routed::Done,
             To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
             To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),

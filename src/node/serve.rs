@@ -132,18 +132,31 @@ where
     t.nil()
 }
 
-/// Why a function that is not served was not called: `undef`, with the function on the stack, with its arguments as a BEAM says it or with
-/// their number when those do not fit; or `badarg`, when the arguments are no proper list and could not be those of any function.
-fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, whole: bool) -> Result<(), Misuse> {
+/// How much of the stack trace is told: as a BEAM does it, or less where that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stack {
+    /// The function and its arguments.
+    Whole,
+    /// The function and how many arguments there were.
+    Arity,
+    Nothing,
+}
+
+impl Stack {
+    const ALL: [Self; 3] = [Self::Whole, Self::Arity, Self::Nothing];
+}
+
+/// Why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no proper list and could not be those of any function.
+fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, stack: Stack) -> Result<(), Misuse> {
     let arity = served.arity();
     let why = if arity.is_some() { "undef" } else { "badarg" };
     let stack = |t: &mut TermWriter<'_, '_>| {
-        let Some(arity) = arity else { return t.nil() };
+        let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
         t.list(1)?;
         t.tuple(4)?;
         t.atom_of(served.module)?;
         t.atom_of(served.function)?;
-        if whole {
+        if stack == Stack::Whole {
             t.term(served.args)?;
         } else {
             t.int(i64::try_from(arity).unwrap_or(i64::MAX))?;
@@ -237,7 +250,7 @@ impl Core<'_> {
         self.spawn_replied(peer, spawn, number, flags);
         if kind == Kind::Cast {
             // to whoever watches, it has ended: nothing tells when the program is done with it
-            self.tell_spawner(peer, spawn, number, flags, |t| t.term(NORMAL));
+            self.tell_spawner(peer, spawn, number, flags, |t, _| t.term(NORMAL));
             return Routed::Done;
         }
         for kind in Self::ties(spawn, flags) {
@@ -277,18 +290,21 @@ impl Core<'_> {
         self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags, result }, None);
     }
 
-    /// Tells the maker of a spawn request that its process ended. `false`: the reason does not fit.
-    fn tell_spawner<F>(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64, reason: F) -> bool
+    /// Tells the maker of a spawn request that its process ended.
+    fn tell_spawner<F>(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64, reason: F)
     where
-        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: Fn(&mut TermWriter<'_, '_>, Stack) -> Result<(), Misuse>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, number);
-        Self::ties(spawn, flags).all(|kind| {
+        for kind in Self::ties(spawn, flags) {
             // a process that never was anybody's
             let owner = Owner::Job { number, server: super::requests::NOBODY };
             let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
-            tell(&mut self.links, 0, &watch, own, NOBODY, &reason).is_ok()
-        })
+            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NOBODY, |t| reason(t, stack)).is_ok();
+            if !Stack::ALL.into_iter().any(&mut tell) {
+                log::warn!("the end of a process could not be told");
+            }
+        }
     }
 
     /// The process of a function that is not served ends at once.
@@ -307,9 +323,7 @@ impl Core<'_> {
         }
         let form = if kind == Kind::Apply { Form::Erpc } else { Form::Spawn };
         let caller = Caller { form, from: None, tag: served.tag, job: number };
-        if !self.tell_spawner(peer, spawn, number, flags, |t| undef(t, &caller, served, true)) {
-            self.tell_spawner(peer, spawn, number, flags, |t| undef(t, &caller, served, false));
-        }
+        self.tell_spawner(peer, spawn, number, flags, |t, stack| undef(t, &caller, served, stack));
         Routed::Done
     }
 
@@ -322,10 +336,9 @@ impl Core<'_> {
                 return self.drop(peer, receiver(&served), Dropped::NotServed);
             }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
-            if self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, true)).is_err()
-                && let Err(e) = self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, false))
-            {
-                log::warn!("the caller of a function that is not served was not told: {e}");
+            let mut answer = |stack| self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, stack)).is_ok();
+            if !Stack::ALL.into_iter().any(&mut answer) {
+                log::warn!("the caller of a function that is not served could not be told");
             }
             return Routed::Done;
         };

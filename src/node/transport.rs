@@ -6,6 +6,7 @@ use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
 use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
+use super::requests::may_answer;
 use super::route::Routed;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
@@ -37,7 +38,8 @@ impl Node<'_> {
         self.begin(half)
     }
 
-    /// The next connection that is to be made, and to which node. Answer with [`Node::handle_connected`] or
+    /// The next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a connection
+    /// that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.tend_opening();
@@ -320,6 +322,7 @@ impl Node<'_> {
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
                         && self.core.counters.is_quiet()
+                        && !may_answer(payload)
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);

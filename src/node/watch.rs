@@ -29,7 +29,7 @@ pub(super) const KILLED: Term<'static> = atom(b"\x77\x06killed");
 pub(super) const NOCONNECTION: Term<'static> = atom(b"\x77\x0cnoconnection");
 pub(super) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(super) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
-/// In place of a reason that did not fit the receive buffer.
+/// In place of a reason that did not fit a buffer.
 pub(super) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 
 /// What is linked to or monitored here.
@@ -41,6 +41,8 @@ pub(super) enum Owner {
         number: u64,
         server: Key,
     },
+    /// One that has ended, of which there was no room to tell.
+    Ended(u64),
 }
 
 impl Owner {
@@ -50,8 +52,10 @@ impl Owner {
 
     /// Whether it ends when this mailbox does.
     fn ends_with(self, mailbox: Key) -> bool {
-        let (Self::Mailbox(key) | Self::Job { server: key, .. }) = self;
-        key == mailbox
+        match self {
+            Self::Mailbox(key) | Self::Job { server: key, .. } => key == mailbox,
+            Self::Ended(_) => false,
+        }
     }
 }
 
@@ -276,6 +280,7 @@ impl Core<'_> {
                 }
                 return Routed::Done;
             }
+            Owner::Ended(_) => return Routed::Done,
         };
         if kill {
             self.end_mailbox(key, KILLED.as_bytes());
@@ -340,10 +345,15 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.ends_with(key)) else { continue };
             let own = match watch.owner {
                 Owner::Mailbox(_) => self.identity.pid(key),
-                Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
+                Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
             };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
+            let name = Atom::from_str(&inbox.name);
+            let told = match tell(&mut self.links, 0, &watch, own, name, |t| t.term(reason)) {
+                // the reason came in a frame whose names were shorter
+                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, |t| t.term(TOO_LARGE)),
+                told => told,
+            };
             if is_paid(&told) {
                 self.watches.remove(at);
             } else {
@@ -365,10 +375,32 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            if let Err(e) = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
-                log::warn!("the end of a process could not be told: {e}");
+            let told = match tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
+                // the reason stands in a frame that does not stay
+                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(TOO_LARGE)),
+                told => told,
+            };
+            if is_paid(&told) {
+                self.watches.remove(at);
+            } else if let Some(watch) = self.watches.at_mut(at) {
+                watch.owner = Owner::Ended(number);
+                self.flow.owing = true;
             }
-            self.watches.remove(at);
+        }
+    }
+
+    /// Tells those who were not told yet that the process of a served function ended.
+    pub(super) fn pay_for_jobs(&mut self) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let Owner::Ended(number) = watch.owner else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            if is_paid(&tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(KILLED))) {
+                self.watches.remove(at);
+            } else {
+                self.flow.owing = true;
+            }
         }
     }
 

@@ -12,8 +12,8 @@
 
 mod allocations;
 mod driver;
+mod ends;
 mod handshakes;
-mod hunt;
 mod links;
 mod mailboxes;
 mod pair;

@@ -190,6 +190,30 @@ fn what_waits_for_a_connection_leaves_room_for_its_handshake() {
     }
 }
 
+#[test]
+fn whoever_watches_is_told_even_if_the_reason_does_not_fit() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let long = format!("{}@host", "c".repeat(200));
+    let mut c = End::hidden(&long, &mut third);
+    let watcher = c.node.register("watcher").unwrap();
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    b.node.register("to").unwrap();
+    c.node.outbox(watcher).unwrap().monitor(("to", "b@host")).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    // a ends it with a reason that just fits its own frame
+    let body = [&[112, 131, 104, 3, 97, 26][..], &pid("a@host", 9), &pid("b@host", 1), &[131, 109, 0, 0, 0xf, 0x50], &[7; 0xf50]];
+    inject(&mut b, &mut wire.b, &body.concat());
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.handle_timeout(at(1));
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    assert!(b.news().iter().any(|event| matches!(event, Event::MailboxEnded { .. })));
+    assert!(matches!(c.node.recv(watcher).map(|(m, _)| m.received()), Some(Received::Down { .. })));
+}
+
 /// The mailbox had no room to be told that the connection broke, and which process to name was never known.
 #[test]
 fn a_function_call_that_ends_with_everything_else_is_freed() {
@@ -230,6 +254,81 @@ fn only_the_peer_that_was_asked_says_that_a_process_ended() {
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert!(matches!(b.node.recv(to).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Undefined), .. })));
     assert_eq!(b.node.in_use().requests, 1);
+}
+
+/// Processes of OTP 23 answer to the pid, not to the alias.
+#[test]
+fn an_answer_after_its_time_is_dropped_wherever_it_goes() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    a.node.outbox(from).unwrap().call(("to", "b@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    a.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.handle_timeout(at(2));
+    assert!(matches!(a.node.recv(from).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Timeout), .. })));
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let call = message.as_call().unwrap();
+    // alone, and behind a message that looks the same from outside
+    for plain in [0, 1] {
+        if plain == 1 {
+            out.send(call.from, |t| t.int(5)).unwrap();
+        }
+        out.send(call.from, |t| {
+            t.tuple(2)?;
+            t.term(call.tag)?;
+            t.int(1)
+        })
+        .unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut a, from), [5]);
+}
+
+#[test]
+fn callers_of_a_mailbox_that_ends_do_not_wait_for_ever() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    let mut calls = 0;
+    while a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).is_ok() {
+        calls += 1;
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    // there is no room to tell all of them at once
+    let filler = b.node.register("filler").unwrap();
+    while b.node.outbox(filler).unwrap().send(("nobody", "a@host"), |t| t.nil()).is_ok() {}
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    let mut answers = 0;
+    for second in 0..5 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        b.node.handle_timeout(at(second));
+        while let Some((message, _)) = a.node.recv(from) {
+            let done = |failure: Failure<'_>| matches!(failure, Failure::Ended(reason) if reason.is_atom("done"));
+            assert!(matches!(message.received(), Received::Answer { result: Err(failure), .. } if done(failure)));
+            answers += 1;
+        }
+    }
+    assert_eq!((calls, answers), (32, 32));
+    assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (0, 1));
+}
+
+/// The mailbox was full when the time of the call was over.
+#[test]
+fn a_call_given_up_after_its_time_is_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let call = b.node.outbox(to).unwrap().call(("from", "a@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    b.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(a.node.in_use().watches, 1);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    b.node.handle_timeout(at(2));
+    b.node.outbox(to).unwrap().abandon(call).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().requests), (0, 0));
 }
 
 /// A monitor's reference is no alias.
