@@ -168,6 +168,13 @@ fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
 }
 
+/// Whether a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
+#[inline]
+pub(super) fn may_be_answer(payload: &[u8]) -> bool {
+    use crate::wire::codes::tag::{LIST, NEW_REFERENCE, NEWER_REFERENCE, REFERENCE};
+    matches!(payload, [131, 104, 2, LIST | NEW_REFERENCE | NEWER_REFERENCE | REFERENCE, ..])
+}
+
 /// The same of an answer of which only the front is here: `{Tag, ..`.
 pub(super) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     // the version of the format, and a tuple of two

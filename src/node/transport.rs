@@ -6,6 +6,7 @@ use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
 use super::links::{Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
+use super::requests::may_be_answer;
 use super::route::Routed;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
@@ -318,6 +319,7 @@ impl Node<'_> {
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
                         && self.core.counters.is_quiet()
+                        && !may_be_answer(payload)
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);
