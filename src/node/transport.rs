@@ -245,7 +245,8 @@ impl Node<'_> {
     fn is_idle(&self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         let idle = self.core.links.table.at(key).map_or(0, |link| if link.is_up() { link.idle } else { 0 });
-        self.beat_time().saturating_mul(idle) >= time && !self.core.is_tied(key)
+        // the first of these quarters had begun when the last message went
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
     }
 
     /// Lets held up peers go on, a different one first each time.
