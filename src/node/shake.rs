@@ -228,9 +228,12 @@ impl Node<'_> {
             (true, None, Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
             (true, node, reason) => Some(Event::Refused { node, reason }),
         };
-        match news {
-            Some(event) => self.core.events.push(event),
-            None => log::debug!("handshake ended: {reason}"),
+        let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
+        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
+        self.core.events.push(event);
+        if let Some(opening) = opening {
+            // what waits for the connection is lost, and whatever is sent from now on waits for the next
+            self.down(opening, Reason::ClosedByUs);
         }
     }
 }
