@@ -444,7 +444,9 @@ impl Node<'_> {
             let Some(link) = self.core.links.table.at(key) else { continue };
             let Phase::Opening { dialled } = link.phase else { continue };
             let peer = link.name.clone();
-            if self.outgoing(&peer).is_some() {
+            if self.incoming(&peer) {
+                // its connection will do; should it come to nothing, there is still ours
+            } else if self.outgoing(&peer).is_some() {
                 self.set_dialled(key);
             } else if dialled {
                 self.down(key, Reason::ClosedByUs);
@@ -481,6 +483,11 @@ impl Node<'_> {
         }
         let key = self.half_open.insert(half).ok()?;
         Some(Connection { key, up: false })
+    }
+
+    /// Whether this node is connecting here.
+    fn incoming(&self, peer: &NodeName) -> bool {
+        self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }
 
     /// Our own attempt at connecting to this node, if one is under way.

@@ -33,9 +33,18 @@ enum Next {
 impl Node<'_> {
     /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
     pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
-        let Some(half) = self.half_open.at_mut(connection.key).filter(|_| !connection.up) else { return };
+        let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
         let Progress::Dial { peer, .. } = &half.progress else { return };
         let peer = peer.clone();
+        let overtaken = self.incoming(&peer);
+        let Some(half) = self.half_open.at_mut(connection.key) else { return };
+        if overtaken {
+            // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
+            // was sent over it.
+            half.progress = Progress::Yielded { peer };
+            half.deadline = now.after(SETUP_TIME);
+            return;
+        }
         half.seed(random);
         half.deadline = now.after(SETUP_TIME);
         let mut out = Writer::new(half.sending.room(&mut half.tx));
