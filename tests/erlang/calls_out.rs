@@ -259,7 +259,7 @@ fn a_gen_server_answers_now_later_or_not_at_all() {
     assert_eq!(inside.call(mailbox, ("nosuch", node.as_str()), &["hello"], LONG), "no process");
     // by its pid, as it said it
     let from = inside.node.register("inbox").unwrap();
-    erl.eval(&format!("{{inbox, 'in@127.0.0.1'}} ! Desk"));
+    erl.eval("{inbox, 'in@127.0.0.1'} ! Desk");
     let pid = inside.receive(from, |message, _| OwnedPid::new(message.term().as_pid().unwrap()).unwrap());
     assert_eq!(inside.call(mailbox, &pid, &["now", "by_pid"], LONG), "value by_pid");
     // a reason is given as it is, and so is an answer in front of it
