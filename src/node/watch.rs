@@ -316,13 +316,19 @@ impl Core<'_> {
 
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
     pub(super) fn pay_for_mailbox(&mut self, key: Key) {
+        // whoever called a function whose calls came here waits in vain
+        let served = self.functions.is_some_and(|functions| functions.mailbox.0 == key);
         let mut owes = false;
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Mailbox(key)) else { continue };
-            let own = self.identity.pid(key);
+            let Some(watch) = self.watches.at(at).copied() else { continue };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
+            let (own, name) = match watch.owner {
+                Owner::Mailbox(mailbox) if mailbox == key => (self.identity.pid(key), Atom::from_str(&inbox.name)),
+                Owner::Job(number) if served => (job_pid(self.identity.node(), self.identity.creation, number), NOBODY),
+                _ => continue,
+            };
+            let told = tell(&mut self.links, 0, &watch, own, name, |t| t.term(reason));
             if is_paid(&told) {
                 self.watches.remove(at);
             } else {
