@@ -193,7 +193,7 @@ impl<'s> Node<'s> {
 
     /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
     /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
-    /// answered with `undef`. These take the place of those that were served before.
+    /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.
     ///
     /// # Errors
     /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].
@@ -486,6 +486,11 @@ impl Node<'_> {
         }
         let key = self.half_open.insert(half).ok()?;
         Some(Connection { key, up: false })
+    }
+
+    /// Whether this node is connecting here.
+    fn incoming(&self, peer: &NodeName) -> bool {
+        self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }
 
     /// Our own attempt at connecting to this node, if one is under way.

@@ -169,17 +169,20 @@ fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
 }
 
+/// Whether a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
+#[inline]
+pub(super) fn may_be_answer(payload: &[u8]) -> bool {
+    matches!(
+        payload,
+        [tag::VERSION, tag::SMALL_TUPLE, 2, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE, ..]
+    )
+}
+
 /// The same of an answer of which only the front is here: `{Tag, ..`.
 pub(super) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     // the version of the format, and a tuple of two
-    let front = payload.strip_prefix(&[131, 104, 2])?;
+    let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 2])?;
     reference(Term::check(&mut Reader::new(front)).ok()?)
-}
-
-/// Whether a message begins as an answer does, as far as its first bytes tell: a pair, with a reference or a list in front.
-#[inline]
-pub(super) fn may_answer(payload: &[u8]) -> bool {
-    matches!(payload, [tag::VERSION, tag::SMALL_TUPLE, 2, tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::LIST, ..])
 }
 
 /// The request with this handle.

@@ -59,6 +59,7 @@ impl Core<'_> {
             To::Name(name) => self.inboxes.find(name),
             To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(to, term) {
                 Some(call) => return self.reply(call, term),
+                // an answer that came after its time, or to somebody who waits no more
                 None if self.is_late(term) => return Routed::Done,
                 None => self.inboxes.by_pid(pid),
             },
@@ -116,7 +117,7 @@ impl Core<'_> {
                 }
                 Routed::Done
             }
-            // an answer that came after its time, or to somebody who waits no more
+            // as above
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
             To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
             To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,

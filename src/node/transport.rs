@@ -6,7 +6,7 @@ use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
 use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
-use super::requests::may_answer;
+use super::requests::may_be_answer;
 use super::route::Routed;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
@@ -195,7 +195,7 @@ impl Node<'_> {
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
-            self.half_open_late(late);
+            self.half_open_late(late, now);
         }
         match self.next_beat {
             Some(beat) if now < beat => {}
@@ -248,7 +248,8 @@ impl Node<'_> {
         // what was received and waits for room in a mailbox would be lost with the connection
         let rests = |link: &&Link| link.is_up() && link.received.is_empty();
         let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
-        self.beat_time().saturating_mul(idle) >= time && !self.core.is_tied(key)
+        // the first of these quarters had begun when the last message went
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
     }
 
     /// Lets held up peers go on, a different one first each time.
@@ -322,7 +323,7 @@ impl Node<'_> {
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
                         && self.core.counters.is_quiet()
-                        && !may_answer(payload)
+                        && !may_be_answer(payload)
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);

@@ -456,6 +456,35 @@ fn a_caller_that_ends_leaves_nothing_behind() {
     assert!(!here.inside.events.iter().any(|event| matches!(event, Event::Dropped { .. })), "{:?}", here.inside.events);
 }
 
+/// Neither those whose call the program has not seen yet, nor those it has, are left to wait.
+#[test]
+fn functions_end_with_the_mailbox_they_are_called_in() {
+    let world = World::new();
+    let mut storage = storage();
+    let mut here = Thermometer::new(world.inside(world.config("in"), &mut storage));
+    let erl = here.inside.erl(&world, "a");
+    here.eval(&erl, SEEN);
+    here.eval(&erl, "N = 'in@127.0.0.1', Seen1 = erpc:send_request(N, thermometer, slow, []), ok");
+    here.until_waiting(1);
+    // the second is not looked at
+    here.inside.eval(&erl, "Unseen = erpc:send_request(N, thermometer, slow, []), spawn_monitor(N, thermometer, slow, []), ok");
+    here.inside.until("three callers", |inside| (inside.node.in_use().watches == 3).then_some(()));
+    here.inside.node.close_mailbox(here.mailbox, |t| t.atom("closed")).unwrap();
+    for request in ["Seen1", "Unseen"] {
+        let told = here.inside.eval(&erl, &call(&format!("erpc:receive_response({request})"), ""));
+        assert!(told.contains("closed"), "{told}");
+    }
+    assert_eq!(here.inside.eval(&erl, "Down()"), "{'EXIT',closed}");
+    let used = here.inside.node.in_use();
+    assert_eq!((used.watches, used.mailboxes), (0, 0));
+    let read = call("rpc:call(N, thermometer, read, [])", "in@127.0.0.1");
+    assert_eq!(here.inside.eval(&erl, &read), "{badrpc,{'EXIT',{undef,stack}}}");
+    // and another may serve them
+    here.mailbox = here.inside.node.register("thermometer").unwrap();
+    here.inside.node.serve(here.mailbox, &SERVED).unwrap();
+    assert_eq!(here.eval(&erl, "rpc:call(N, thermometer, read, [])"), "21.5");
+}
+
 #[test]
 fn a_connection_lost_while_calls_are_under_way() {
     let world = World::new();

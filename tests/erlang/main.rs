@@ -15,6 +15,7 @@
     reason = "a test that meets the unexpected has failed, and a panic is how it says so"
 )]
 
+mod aliases;
 mod calls;
 mod calls_out;
 

@@ -11,6 +11,8 @@
 )]
 
 mod allocations;
+mod calls;
+mod connecting;
 mod driver;
 mod ends;
 mod handshakes;
