@@ -550,13 +550,7 @@ impl Erl {
 
     /// Compiles and loads the module `probe` that stands beside this file.
     pub(crate) fn load_probe(&self, world: &World) {
-        let file = world.home.join("probe.erl");
-        fs::write(&file, include_str!("probe.erl")).unwrap();
-        let source = format!(
-            "{{ok, probe, Beam}} = compile:file({:?}, [binary, report]), {{module, probe}} = code:load_binary(probe, \"probe.erl\", Beam), ok",
-            file.display().to_string()
-        );
-        assert_eq!(self.eval(&source), "ok");
+        assert_eq!(self.eval(&load(world, "probe", include_str!("probe.erl"))), "ok");
     }
 
     pub(crate) fn atom(&self) -> String {
@@ -582,6 +576,16 @@ impl Erl {
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child, "Erlang to end")
     }
+}
+
+/// What Erlang evaluates to compile and load this module.
+pub(crate) fn load(world: &World, module: &str, source: &str) -> String {
+    let file = world.home.join(format!("{module}.erl"));
+    fs::write(&file, source).unwrap();
+    let file = file.display().to_string();
+    format!(
+        "{{ok, {module}, Beam}} = compile:file({file:?}, [binary, report]), {{module, {module}}} = code:load_binary({module}, {file:?}, Beam), ok"
+    )
 }
 
 impl Drop for Erl {
