@@ -16,3 +16,4 @@ mod handshakes;
 mod links;
 mod mailboxes;
 mod pair;
+mod ties;
