@@ -192,6 +192,15 @@ impl Links<'_> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
+    /// Frees the places of connections that are no more, once nothing is `due` to anybody here: then nobody is to be told of one.
+    pub(super) fn free_gone(&mut self, due: u16) {
+        while due == 0
+            && let Some(gone) = self.table.find(|link| link.phase == Phase::Gone)
+        {
+            self.table.remove(gone);
+        }
+    }
+
     /// What both sides understand.
     #[inline]
     pub(super) fn flags(&self, key: Key) -> Flags {

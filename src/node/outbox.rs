@@ -359,6 +359,7 @@ impl Outbox<'_> {
             return Ok(());
         }
         remove(&mut self.requests, self.counters, key);
+        self.links.free_gone(self.counters.due);
         Ok(())
     }
 

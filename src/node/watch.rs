@@ -311,6 +311,7 @@ impl Core<'_> {
                 self.counters.due = self.counters.due.saturating_sub(1);
             }
         }
+        self.links.free_gone(self.counters.due);
         self.pay_for_mailbox(key);
     }
 
@@ -411,11 +412,7 @@ impl Core<'_> {
             }
         }
         self.answer_due();
-        while self.counters.due == 0
-            && let Some(gone) = self.links.table.find(|link| link.phase == Phase::Gone)
-        {
-            self.links.table.remove(gone);
-        }
+        self.links.free_gone(self.counters.due);
     }
 }
 
