@@ -423,5 +423,6 @@ impl Core<'_> {
                 self.pay_for_mailbox(key);
             }
         }
+        self.pay_for_jobs();
     }
 }

@@ -28,7 +28,7 @@ pub(super) const KILLED: Term<'static> = atom(b"\x77\x06killed");
 pub(super) const NOCONNECTION: Term<'static> = atom(b"\x77\x0cnoconnection");
 pub(super) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(super) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
-/// In place of a reason that did not fit the receive buffer.
+/// In place of a reason that did not fit a buffer.
 pub(super) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 
 /// What is linked to or monitored here.
@@ -37,6 +37,8 @@ pub(super) enum Owner {
     Mailbox(Key),
     /// A process that runs a served function.
     Job(u64),
+    /// One that was ended by somebody else, whose watcher's node had no room to be told so.
+    EndedJob(u64),
 }
 
 /// A process of a peer, whose name is the link's.
@@ -260,6 +262,7 @@ impl Core<'_> {
                 }
                 return Routed::Done;
             }
+            Owner::EndedJob(_) => return Routed::Done,
         };
         if kill {
             self.end_mailbox(key, KILLED.as_bytes());
@@ -323,7 +326,7 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Mailbox(key)) else { continue };
             let own = self.identity.pid(key);
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
+            let told = tell_end(&mut self.links, &watch, own, Atom::from_str(&inbox.name), reason);
             if is_paid(&told) {
                 self.watches.remove(at);
             } else {
@@ -345,10 +348,28 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            if let Err(e) = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
-                log::warn!("the end of a process could not be told: {e}");
+            if is_paid(&tell_end(&mut self.links, &watch, own, NOBODY, reason)) {
+                self.watches.remove(at);
+            } else if let Some(entry) = self.watches.at_mut(at) {
+                // there is no place to keep the reason in
+                entry.owner = Owner::EndedJob(number);
+                self.flow.owing = true;
             }
-            self.watches.remove(at);
+        }
+    }
+
+    /// Tells those who could not be told that the process of a served function ended.
+    pub(super) fn pay_for_jobs(&mut self) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let Owner::EndedJob(number) = watch.owner else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            if is_paid(&tell_end(&mut self.links, &watch, own, NOBODY, TOO_LARGE)) {
+                self.watches.remove(at);
+            } else {
+                self.flow.owing = true;
+            }
         }
     }
 
@@ -449,6 +470,14 @@ where
         Tie::Unlinking(_) | Tie::Lost => return Ok(()),
     };
     put_exit(links, watch.peer, keep, &control, reason)
+}
+
+/// As [`tell`], for a reason that was received: with addresses around it that are longer than those it came with, it may be too large.
+fn tell_end(links: &mut Links<'_>, watch: &Watch, own: Pid<'_>, name: Atom<'_>, reason: Term<'_>) -> Result<(), Error> {
+    match tell(links, 0, watch, own, name, |t| t.term(reason)) {
+        Err(Error::Full(Full::Message { .. })) => tell(links, 0, watch, own, name, |t| t.term(TOO_LARGE)),
+        told => told,
+    }
 }
 
 /// Sends an exit or a down, with its reason where the peer reads it: as payload if it can.

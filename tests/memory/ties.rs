@@ -1,6 +1,6 @@
 //! Links, monitors and exits in the orders that real peers cannot be made to show, and where there is no room.
 
-use beamless::{Config, Dropped, Error, Event, Full, InUse, Mailbox, Node, NodeStorage, OwnedPid, Received, Term};
+use beamless::{Config, Dropped, Error, Event, Full, InUse, Mailbox, Node, NodeStorage, OwnedPid, Pid, Received, Term};
 
 use crate::pair::{End, Storage, Wire, at, connected, dial, send, storage};
 
@@ -372,4 +372,36 @@ fn a_reason_too_large_to_be_passed_on_is_told_as_such() {
     assert_eq!(got, ["down too_large", "exit 4030"]);
     let InUse { mailboxes, watches, .. } = b.node.in_use();
     assert_eq!((mailboxes, watches, a.node.in_use().requests), (0, 0, 0));
+}
+
+/// The process of a served function is ended while its caller's node takes nothing: the caller is told later.
+#[test]
+fn the_end_of_a_process_is_told_once_there_is_room() {
+    let (mut small, mut large) = (storage(), Box::new(NodeStorage::<2, 2, 8192>::new()));
+    let (mut a, mut b) = (End::new(Config::hidden("a@host", "secret").unwrap(), &mut *large), End::hidden("b@host", &mut small));
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (one, other) = (a.node.register("one").unwrap(), b.node.register("other").unwrap());
+    b.node.serve(other, &["m:f/0"]).unwrap();
+    a.node.outbox(one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(b.node.in_use().watches, 1);
+    while send(&mut b, other, "nobody", "a@host", 1).is_ok() {}
+    // the pid of the first process that was ever spawned
+    let pid = b.node.pid(other).unwrap();
+    let process = Pid { id: 0x4001, serial: 0, ..pid.as_pid() };
+    a.node.outbox(one).unwrap().exit(process, |t| t.binary(&[7; 3000])).unwrap();
+    wire.there(&mut a, &mut b);
+    let mut got = Vec::new();
+    for turn in 0..5 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        while let Some((message, _)) = a.node.recv(one) {
+            let Received::Answer { result: Err(failure), .. } = message.received() else { panic!("{:?}", message.term()) };
+            got.push(failure.to_string());
+        }
+        b.node.handle_timeout(at(turn));
+    }
+    assert_eq!(got, ["the process ended: too_large"]);
+    assert_eq!((b.node.in_use().watches, a.node.in_use().requests), (0, 0));
 }
