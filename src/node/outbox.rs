@@ -138,20 +138,21 @@ impl Outbox<'_> {
         self.answer(&to.into(), None, write)
     }
 
-    /// Lets the called function end with an exception, whose reason `write` writes.
+    /// Lets the called function end with an exception, whose reason `write` writes: once for each who is told.
     ///
     /// # Errors
     /// As all methods; [`Misuse::NotAFunction`] for a `gen_server:call`.
     pub fn raise<'c, C, F>(&mut self, to: C, exception: Exception, write: F) -> Result<(), Error>
     where
         C: Into<Caller<'c>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let caller = to.into();
-        if caller.form == Form::Call {
-            return Err(Misuse::NotAFunction.into());
+        match caller.form {
+            Form::Call => Err(Misuse::NotAFunction.into()),
+            Form::Erpc | Form::Spawn => self.end_job(&caller, |t| outcome(t, &caller, Some(exception), &write)),
+            _ => self.answer(&caller, Some(exception), write),
         }
-        self.answer(&caller, Some(exception), write)
     }
 
     fn answer<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
@@ -167,25 +168,27 @@ impl Outbox<'_> {
                 };
                 self.send_to(peer, to, |t| outcome(t, caller, exception, write))
             }
-            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, exception, write),
+            (Form::Erpc | Form::Spawn, _) => {
+                let mut write = Some(write);
+                self.end_job(caller, |t| match write.take() {
+                    Some(write) => outcome(t, caller, exception, write),
+                    // somebody besides its caller watched: to them it has just ended
+                    None => t.atom("normal"),
+                })
+            }
             _ => Ok(()),
         }
     }
 
     /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
-    fn end_job<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
+    fn end_job<F>(&mut self, caller: &Caller<'_>, mut write: F) -> Result<(), Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
-        let mut write = Some(write);
         while let Some(key) = self.watches.find(|watch| watch.owner == Owner::Job(caller.job)) {
             let Some(watch) = self.watches.at(key).copied() else { break };
-            tell(&mut self.links, RESERVED, &watch, own, NOBODY, |t| match write.take() {
-                Some(write) => outcome(t, caller, exception, write),
-                // somebody besides its caller watched: to them it has just ended
-                None => t.atom("normal"),
-            })?;
+            tell(&mut self.links, RESERVED, &watch, own, NOBODY, &mut write)?;
             self.watches.remove(key);
         }
         Ok(())

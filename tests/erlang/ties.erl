@@ -1,6 +1,6 @@
 %% A process that does what a test says, and notes what comes to it. The test talks to it through the process that evaluates.
 -module(ties).
--export([start/2, eval/2, ended/1, stop/1, knows/1, sync/1, seen/0, seen/1, left/1, fence/0, forever/0, watch/2]).
+-export([start/2, eval/2, ended/1, stop/1, knows/1, sync/1, seen/0, seen/1, left/1, fence/0, forever/0, done/0, fail/0, watch/2]).
 
 %% Starts the process Name, which has these bindings.
 start(Name, Bindings) ->
@@ -94,6 +94,10 @@ name(Tuple) when is_tuple(Tuple) -> list_to_tuple([name(T) || T <- tuple_to_list
 name(Term) -> Term.
 
 forever() -> receive never -> ok end.
+
+done() -> ok.
+
+fail() -> exit(failed).
 
 %% This many processes that are linked to M and monitor it, and pass on what comes of it.
 watch(M, Count) ->

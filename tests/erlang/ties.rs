@@ -319,8 +319,25 @@ const OUR_EXITS: &[Case] = &[
     ("our large exit", &[They(TRAP), We("exit(P, binary:copy(<<7>>, 8192))"), TheyGot(&["{'EXIT',m,{bytes,8192}}"])]),
 ];
 
-/// Processes that they spawn at our node: here a function that is served, and never returns.
+/// Processes that they spawn at our node: here functions that are served.
 const SPAWNED: &[Case] = &[
+    (
+        "spawned with a link and a monitor, and done",
+        &[
+            They(TRAP),
+            They("spawn_opt(N, ties, done, [], [link, monitor])"),
+            TheyGotAll(&["{'DOWN',other,normal}", "{'EXIT',other,normal}"]),
+        ],
+    ),
+    (
+        "spawned with a link and a monitor, and failed",
+        &[
+            They(TRAP),
+            They("spawn_opt(N, ties, fail, [], [link, monitor])"),
+            TheyGotAll(&["{'DOWN',other,failed}", "{'EXIT',other,failed}"]),
+        ],
+    ),
+    ("spawn_link, and failed", &[They("spawn_link(N, ties, fail, [])"), TheyEnded("failed")]),
     (
         "spawn_monitor, and killed",
         &[They("{Q, _} = spawn_monitor(N, ties, forever, []), exit(Q, kill)"), TheyGot(&["{'DOWN',other,killed}"])],

@@ -1,6 +1,8 @@
 //! The two that play our side of a case: a mailbox of this library, and a process of a real Erlang.
 
-use beamless::{Event, InUse, Mailbox, Misuse, Monitor, OwnedPid, OwnedReference, Received, Term, TermWriter, parse_text};
+use beamless::{
+    Event, Exception, InUse, Mailbox, Misuse, Monitor, OwnedPid, OwnedReference, Received, Term, TermWriter, parse_text,
+};
 
 use crate::inside::Inside;
 use crate::support::{Erl, until};
@@ -34,7 +36,7 @@ pub(crate) struct Ours<'s> {
     pub(crate) inside: Inside<'s>,
     /// Answers, so that who asked knows that everything before has come.
     fence: Mailbox,
-    /// Gets the calls of `ties:forever/0`, and never answers.
+    /// Gets the calls of `ties:forever/0`, `ties:done/0` and `ties:fail/0`, and does as they do.
     functions: Mailbox,
     mailbox: Option<Mailbox>,
     p: Option<OwnedPid>,
@@ -49,18 +51,26 @@ impl<'s> Ours<'s> {
     pub(crate) fn new(mut inside: Inside<'s>) -> Self {
         let fence = inside.node.register("fence").unwrap();
         let functions = inside.node.register("functions").unwrap();
-        inside.node.serve(functions, &["ties:forever/0"]).unwrap();
+        inside.node.serve(functions, &["ties:forever/0", "ties:done/0", "ties:fail/0"]).unwrap();
         let idle = inside.node.in_use();
         Self { inside, fence, functions, mailbox: None, p: None, alias: None, monitors: Vec::new(), idle, case: "" }
     }
 
-    /// Answers those who wait for the fence.
+    /// Answers those who wait for the fence, and runs functions.
     fn serve(inside: &mut Inside<'_>, fence: Mailbox, functions: Mailbox) {
         while let Some((message, mut out)) = inside.node.recv(fence) {
             let [_, asker] = message.term().tuple().unwrap();
             out.send(asker.as_pid().unwrap(), |t| t.atom("fence")).unwrap();
         }
-        while inside.node.recv(functions).is_some() {}
+        while let Some((message, mut out)) = inside.node.recv(functions) {
+            match message.received() {
+                Received::Apply(apply) if apply.function == "fail" => {
+                    out.raise(&apply, Exception::Exit, |t| t.atom("failed")).unwrap();
+                }
+                Received::Apply(apply) if apply.function == "done" => out.reply(&apply, |t| t.atom("ok")).unwrap(),
+                _ => {}
+            }
+        }
     }
 
     fn answering<T>(&mut self, what: &str, mut look: impl FnMut(&mut Inside<'_>) -> Option<T>) -> T {
