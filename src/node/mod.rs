@@ -192,7 +192,8 @@ impl<'s> Node<'s> {
 
     /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
     /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
-    /// answered with `undef`. These take the place of those that were served before.
+    /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the functions that have
+    /// not been answered, for the same reason.
     ///
     /// # Errors
     /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].

@@ -321,10 +321,16 @@ impl Core<'_> {
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
     pub(super) fn pay_for_mailbox(&mut self, key: Key) {
         let mut owes = false;
+        // with the mailbox, the functions end whose calls came to it
+        let serves = self.functions.is_some_and(|functions| functions.mailbox == Mailbox(key));
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Mailbox(key)) else { continue };
-            let own = self.identity.pid(key);
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let own = match watch.owner {
+                Owner::Mailbox(mailbox) if mailbox == key => self.identity.pid(key),
+                Owner::Job(number) if serves => job_pid(self.identity.node(), self.identity.creation, number),
+                _ => continue,
+            };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
             let told = tell_end(&mut self.links, &watch, own, Atom::from_str(&inbox.name), reason);
             if is_paid(&told) {

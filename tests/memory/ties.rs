@@ -405,3 +405,19 @@ fn the_end_of_a_process_is_told_once_there_is_room() {
     assert_eq!(got, ["the process ended: too_large"]);
     assert_eq!((b.node.in_use().watches, a.node.in_use().requests), (0, 0));
 }
+
+/// The calls that wait in a mailbox are gone when it ends, but nobody waits for them in vain.
+#[test]
+fn functions_end_with_the_mailbox_that_serves_them() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.b.node.serve(tied.other, &["m:f/0"]).unwrap();
+    tied.a.node.outbox(tied.one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    tied.settle();
+    tied.b_ends();
+    tied.settle();
+    let (message, _) = tied.a.node.recv(tied.one).unwrap();
+    let Received::Answer { result: Err(failure), .. } = message.received() else { panic!("{:?}", message.term()) };
+    assert_eq!(failure.to_string(), "the process ended: why");
+    assert_eq!((tied.watches(), tied.a.node.in_use().requests, tied.b.node.in_use().mailboxes), ((0, 0), 0, 0));
+}
