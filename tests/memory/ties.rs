@@ -1,6 +1,8 @@
 //! Links, monitors and exits in the orders that real peers cannot be made to show, and where there is no room.
 
-use beamless::{Config, Dropped, Error, Event, Full, InUse, Mailbox, Node, NodeStorage, OwnedPid, Pid, Received, Term};
+use beamless::{
+    Config, Dropped, Error, Event, Full, InUse, Mailbox, NetworkFault, Node, NodeStorage, OwnedPid, Pid, Received, Term,
+};
 
 use crate::pair::{End, Storage, Wire, at, connected, dial, send, storage};
 
@@ -62,10 +64,6 @@ impl<'s> Tied<'s> {
     /// What came to the mailbox of `a`.
     fn a_got(&mut self) -> Vec<String> {
         received(&mut self.a, self.one)
-    }
-
-    fn b_got(&mut self) -> Vec<String> {
-        received(&mut self.b, self.other)
     }
 
     fn watches(&self) -> (usize, usize) {
@@ -420,4 +418,76 @@ fn functions_end_with_the_mailbox_that_serves_them() {
     let Received::Answer { result: Err(failure), .. } = message.received() else { panic!("{:?}", message.term()) };
     assert_eq!(failure.to_string(), "the process ended: why");
     assert_eq!((tied.watches(), tied.a.node.in_use().requests, tied.b.node.in_use().mailboxes), ((0, 0), 0, 0));
+}
+
+/// Links and monitors make a connection, as in Erlang, and one that cannot be made is one that is lost.
+#[test]
+fn what_is_tied_to_a_node_that_cannot_be_reached_is_told() {
+    let (mut one, mut third) = (storage(), storage());
+    let (mut a, mut c) = (End::hidden("a@host", &mut one), End::hidden("c@host", &mut third));
+    let there = c.node.register("there").unwrap();
+    let there = c.node.pid(there).unwrap();
+    let (trapping, plain) = (a.node.register("trapping").unwrap(), a.node.register("plain").unwrap());
+    a.node.trap_exit(trapping, true).unwrap();
+    for mailbox in [trapping, plain] {
+        let mut out = a.node.outbox(mailbox).unwrap();
+        out.link(there.as_pid()).unwrap();
+        out.monitor(&there).unwrap();
+    }
+    let (dial, node) = a.node.poll_dial(at(1)).unwrap();
+    assert_eq!(node.as_str(), "c@host");
+    a.node.handle_unreachable(dial, NetworkFault::Refused);
+    a.node.poll_dial(at(1));
+    assert_eq!(received(&mut a, trapping), ["exit noconnection", "down noconnection"]);
+    assert!(a.texts().contains(&"mailbox plain ended: noconnection".to_owned()));
+    let InUse { peers, mailboxes, watches, requests, .. } = a.node.in_use();
+    assert_eq!((peers, mailboxes, watches, requests), (0, 1, 0, 0));
+}
+
+/// We close the connection while something waits to be sent: who is tied is told at once, and the place is free once it was sent.
+#[test]
+fn who_is_tied_is_told_at_once_when_we_close() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.a_links();
+    tied.a.node.outbox(tied.one).unwrap().monitor(&tied.other_pid).unwrap();
+    tied.settle();
+    send(&mut tied.a, tied.one, "other", "b@host", 1).unwrap();
+    tied.a.node.disconnect("b@host").unwrap();
+    assert_eq!(tied.a_got(), ["exit noconnection", "down noconnection"]);
+    assert_eq!(tied.a.node.in_use().peers, 1);
+    tied.settle();
+    let InUse { peers, watches, requests, .. } = tied.a.node.in_use();
+    assert_eq!((peers, watches, requests), (0, 0, 0));
+    assert_eq!(received(&mut tied.b, tied.other), ["1", "exit noconnection"]);
+    assert_eq!(tied.b.node.in_use().watches, 0);
+}
+
+/// A full mailbox holds up the peer before an exit as before a message, and nothing is out of order.
+#[test]
+fn an_exit_waits_for_room_in_its_turn() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.a_links();
+    tied.settle();
+    let before = fill(&mut tied);
+    let mut got = tied.a_got();
+    // something may still wait at b
+    let mut ended = false;
+    for turn in 1..200 {
+        tied.settle();
+        tied.a.node.handle_timeout(at(turn));
+        tied.b.node.handle_timeout(at(turn));
+        if !ended {
+            ended = true;
+            tied.b_ends();
+        }
+        // one at a time, so that it is full most of the time
+        if let Some((message, _)) = tied.a.node.recv(tied.one) {
+            got.push(message.term().to_string());
+        }
+    }
+    assert_eq!(got.len(), before + 1);
+    assert_eq!(got.last().unwrap(), "why");
+    assert_eq!(tied.watches(), (0, 0));
 }
