@@ -35,5 +35,6 @@ mod strangers;
 mod support;
 mod terms;
 mod text;
+mod ties;
 mod usage;
 mod visible;

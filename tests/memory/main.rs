@@ -19,3 +19,4 @@ mod handshakes;
 mod links;
 mod mailboxes;
 mod pair;
+mod ties;

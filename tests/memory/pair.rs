@@ -102,6 +102,16 @@ impl Wire {
         there + back
     }
 
+    /// Carries all that `a` has for `b`, and nothing back.
+    pub(crate) fn there(&mut self, a: &mut End<'_>, b: &mut End<'_>) {
+        while carry(a, self.a, b, &mut self.b, usize::MAX) > 0 {}
+    }
+
+    /// Carries all that `b` has for `a`, and nothing there.
+    pub(crate) fn back(&mut self, a: &mut End<'_>, b: &mut End<'_>) {
+        while carry(b, self.b, a, &mut self.a, usize::MAX) > 0 {}
+    }
+
     /// Carries until nothing moves, in pieces that `pieces` picks.
     pub(crate) fn settle(&mut self, a: &mut End<'_>, b: &mut End<'_>, mut pieces: impl FnMut() -> usize) {
         while self.step(a, b, pieces().max(1)) > 0 {}
