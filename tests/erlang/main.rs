@@ -30,6 +30,7 @@ mod load;
 mod names;
 mod program;
 mod restart;
+mod soak;
 mod strangers;
 mod support;
 mod terms;
