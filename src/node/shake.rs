@@ -217,6 +217,7 @@ impl Node<'_> {
         if flushed {
             self.half_open.remove(key);
         }
+        let opening = node.as_ref().filter(|_| !inbound && !reported).and_then(|peer| self.core.links.find_opening(peer));
         let news = match (inbound, node, reason) {
             _ if reported => None,
             // the other connection with this peer stands
@@ -231,6 +232,12 @@ impl Node<'_> {
         match news {
             Some(event) => self.core.events.push(event),
             None => log::debug!("handshake ended: {reason}"),
+        }
+        // what waits for this attempt is lost with it; what is sent from now on waits for another
+        if let Some(key) = opening
+            && self.core.links.table.at(key).is_some_and(|link| link.phase == Phase::Opening { dialled: true })
+        {
+            self.down(key, reason);
         }
     }
 }
