@@ -355,12 +355,19 @@ impl Outbox<'_> {
     fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
-        if matches!(request.state, State::Waiting) && !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
-            // whom to name is not known until the spawn request is answered
-            request.state = State::Leaving;
+        if request.state == State::Leaving {
+            // nobody waits for it already; what is left of it is between the nodes
             return Ok(());
         }
-        remove(&mut self.requests, self.counters, key);
+        let told = take_back(self.identity, &mut self.links, key, request, RESERVED)?;
+        if matches!(request.state, State::Due(_)) {
+            self.counters.due = self.counters.due.saturating_sub(1);
+        }
+        request.state = State::Leaving;
+        // else whom to name is not known until the spawn request is answered
+        if told {
+            remove(&mut self.requests, self.counters, key);
+        }
         free_gone(&mut self.links, &self.watches, &self.requests);
         Ok(())
     }

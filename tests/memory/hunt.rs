@@ -293,3 +293,43 @@ fn a_mailbox_that_ended_during_a_call_is_freed_with_it() {
     b.node.handle_timeout(at(0));
     assert_eq!((b.node.in_use().requests, b.node.in_use().mailboxes), (0, 0));
 }
+
+/// A function call that nobody waits for any more is given up twice before its answer names the process: it is still taken back.
+#[test]
+fn a_call_given_up_again_is_still_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    let timeout = Some(Duration::from_secs(1));
+    let late = a.node.outbox(from).unwrap().rpc("b@host", "m", "f", timeout, |t| t.nil()).unwrap();
+    let given_up = a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    a.node.outbox(from).unwrap().abandon(given_up).unwrap();
+    (0..3).for_each(|second| a.node.handle_timeout(at(second)));
+    assert!(matches!(a.node.recv(from).unwrap().0.received(), Received::Answer { result: Err(Failure::Timeout), .. }));
+    for request in [late, given_up] {
+        a.node.outbox(from).unwrap().abandon(request).unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((a.node.in_use().requests, b.node.in_use().watches), (0, 0));
+}
+
+/// Its time is over, which a full mailbox has no room for: given up now, it is taken back as it would be then.
+#[test]
+fn a_call_given_up_after_its_time_is_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let timeout = Some(Duration::from_secs(1));
+    let request = b.node.outbox(to).unwrap().call(("from", "a@host"), timeout, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    (0..3).for_each(|second| b.node.handle_timeout(at(second)));
+    assert_eq!((b.node.in_use().requests, a.node.in_use().watches), (1, 1));
+    b.node.outbox(to).unwrap().abandon(request).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((b.node.in_use().requests, a.node.in_use().watches), (0, 0));
+    while let Some((message, _)) = b.node.recv(to) {
+        assert!(!matches!(message.received(), Received::Answer { .. }));
+    }
+}
