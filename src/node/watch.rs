@@ -29,7 +29,7 @@ pub(super) const KILLED: Term<'static> = atom(b"\x77\x06killed");
 pub(super) const NOCONNECTION: Term<'static> = atom(b"\x77\x0cnoconnection");
 pub(super) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(super) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
-/// In place of a reason that did not fit the receive buffer.
+/// In place of a reason that did not fit a buffer.
 pub(super) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 
 /// What is linked to or monitored here.
@@ -343,7 +343,12 @@ impl Core<'_> {
                 Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
             };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
+            let name = Atom::from_str(&inbox.name);
+            let mut told = tell(&mut self.links, 0, &watch, own, name, |t| t.term(reason));
+            if matches!(told, Err(Error::Full(Full::Message { .. }))) {
+                // it came with less around it
+                told = tell(&mut self.links, 0, &watch, own, name, |t| t.term(TOO_LARGE));
+            }
             if is_paid(&told) {
                 self.watches.remove(at);
             } else {
@@ -365,7 +370,12 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            if let Err(e) = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
+            let mut told = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason));
+            if matches!(told, Err(Error::Full(_))) {
+                // that it ended does fit: room is kept for what a frame asks for
+                told = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(TOO_LARGE));
+            }
+            if let Err(e) = told {
                 log::warn!("the end of a process could not be told: {e}");
             }
             self.watches.remove(at);

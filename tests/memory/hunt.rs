@@ -333,3 +333,35 @@ fn a_call_given_up_after_its_time_is_taken_back() {
         assert!(!matches!(message.received(), Received::Answer { .. }));
     }
 }
+
+/// The reason came with less around it than it would go with: those who watch are told that it is too large, rather than nothing.
+#[test]
+fn an_end_for_a_reason_that_fits_no_buffer_is_told() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    for watched in [to, b.node.register("other").unwrap()] {
+        let pid = b.node.pid(watched).unwrap();
+        a.node.outbox(from).unwrap().monitor(&pid).unwrap();
+    }
+    a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    // the process of the function has the number 1; then a mailbox
+    for process in [[0, 0, 0x40, 1], [0, 0, 0, 2]] {
+        let to = [&[88, 119, 6][..], b"b@host", &process, &[0, 0, 0, 0, 0, 0, 0, 77]].concat();
+        let head = [&[112, 131, 104, 3, 97, 26][..], &pid("a@host", 1), &to].concat();
+        let size = 4096 - 4 - head.len() - 6;
+        let reason = [&[131, 109][..], &(size as u32).to_be_bytes(), &vec![7; size]].concat();
+        inject(&mut b, &mut wire.b, &[head, reason].concat());
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    let told = |message: beamless::Message<'_>| match message.received() {
+        Received::Down { reason, .. } => reason.to_string(),
+        Received::Answer { result, .. } => result.unwrap_err().to_string(),
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<String> = std::iter::from_fn(|| a.node.recv(from).map(|(message, _)| told(message))).collect();
+    assert_eq!(told, ["the process ended: too_large", "too_large"]);
+    assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (1, 1));
+}
