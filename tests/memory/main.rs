@@ -16,4 +16,5 @@ mod handshakes;
 mod hunt;
 mod links;
 mod mailboxes;
+mod model;
 mod pair;

@@ -27,9 +27,9 @@ pub(crate) struct End<'s> {
 }
 
 impl<'s> End<'s> {
-    pub(crate) fn new<const P: usize, const M: usize, const B: usize>(
+    pub(crate) fn new<const P: usize, const M: usize, const B: usize, const W: usize, const R: usize>(
         config: Config<'s>,
-        storage: &'s mut NodeStorage<P, M, B>,
+        storage: &'s mut NodeStorage<P, M, B, W, R>,
     ) -> Self {
         Self { node: Node::new(config.creation(77), storage), events: Vec::new() }
     }
@@ -60,7 +60,7 @@ impl<'s> End<'s> {
 }
 
 /// One connection between two ends: the handles it has at both.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Wire {
     pub(crate) a: Connection,
     pub(crate) b: Connection,
@@ -90,8 +90,13 @@ fn carry(from: &mut End<'_>, out: Connection, to: &mut End<'_>, into: &mut Conne
 impl Wire {
     /// Carries at most `most` bytes each way; how many it were.
     pub(crate) fn step(&mut self, a: &mut End<'_>, b: &mut End<'_>, most: usize) -> usize {
-        let there = carry(a, self.a, b, &mut self.b, most);
-        let back = carry(b, self.b, a, &mut self.a, most);
+        self.step_each(a, b, most, most)
+    }
+
+    /// The same with a limit for each way.
+    pub(crate) fn step_each(&mut self, a: &mut End<'_>, b: &mut End<'_>, there: usize, back: usize) -> usize {
+        let there = carry(a, self.a, b, &mut self.b, there);
+        let back = carry(b, self.b, a, &mut self.a, back);
         // what one side has closed the other learns of, once it has read what came before
         if !a.node.is_open(self.a) && a.node.poll_transmit(self.a).is_empty() {
             b.node.handle_closed(self.b, None);
