@@ -17,4 +17,5 @@ mod hunt;
 mod links;
 mod mailboxes;
 mod model;
+mod noise;
 mod pair;

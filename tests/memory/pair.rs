@@ -116,13 +116,19 @@ impl Wire {
 /// Two nodes, `a@host` and `b@host`, that are connected.
 pub(crate) fn connected<'s>(one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Wire) {
     let (mut a, mut b) = (End::hidden("a@host", one), End::hidden("b@host", other));
+    let wire = connect(&mut a, &mut b);
+    (a, b, wire)
+}
+
+/// Connects `a` to `b`, which is `b@host`.
+pub(crate) fn connect(a: &mut End<'_>, b: &mut End<'_>) -> Wire {
     a.node.connect("b@host").unwrap();
-    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
-    wire.settle(&mut a, &mut b, || usize::MAX);
+    let mut wire = dial(a, b, at(0)).unwrap();
+    wire.settle(a, b, || usize::MAX);
     assert!(a.is_up() && b.is_up());
     a.news();
     b.news();
-    (a, b, wire)
+    wire
 }
 
 pub(crate) fn at(seconds: u64) -> Instant {
