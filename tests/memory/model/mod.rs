@@ -62,6 +62,7 @@ struct Sent {
     from: usize,
     to: To,
     epoch: u64,
+    op: u64,
     at: u64,
     came: bool,
     /// Nobody has this address any more: it must not come.
@@ -79,6 +80,7 @@ struct Watched {
     owner: usize,
     to: To,
     handle: Monitor,
+    op: u64,
     demonitored: Option<u64>,
     down: bool,
 }
@@ -122,8 +124,9 @@ struct World<'s> {
     op: u64,
     /// How many connections were lost.
     epoch: u64,
-    /// When nothing was under way.
+    /// When nothing was under way, and when each side last noticed that a connection was lost.
     settled: u64,
+    lost: [u64; 2],
     inboxes: Vec<Inbox>,
     sent: Vec<Sent>,
     requests: HashMap<(usize, Request), usize>,
@@ -181,13 +184,13 @@ const OCCURS: [&str; 27] = [
     "both wait",
 ];
 
-/// Which lives are tried; others by hand, such as `BEAMLESS_LIVES=2000..100000`.
+/// Which lives are tried; others by hand, such as `BEAMLESS_LIVES=4000..100000`.
 fn lives() -> Range<u64> {
     let by_hand = std::env::var("BEAMLESS_LIVES").ok().and_then(|lives| {
         let (first, end) = lives.split_once("..")?;
         Some(first.parse().ok()?..end.parse().ok()?)
     });
-    by_hand.unwrap_or(0..3000)
+    by_hand.unwrap_or(0..4000)
 }
 
 fn live(seed: u64, tally: &mut Tally) {
@@ -204,6 +207,7 @@ fn live(seed: u64, tally: &mut Tally) {
         op: 0,
         epoch: 0,
         settled: 0,
+        lost: [0; 2],
         inboxes: Vec::new(),
         sent: Vec::new(),
         requests: HashMap::new(),
@@ -261,6 +265,7 @@ impl World<'_> {
                 Event::NodeDown { .. } => {
                     self.count("node down");
                     self.epoch += 1;
+                    self.lost[side] = self.op;
                     self.links_lost(side);
                 }
                 Event::ConnectFailed { .. } => {

@@ -187,6 +187,7 @@ impl World<'_> {
             from,
             to,
             epoch: self.epoch,
+            op: self.op,
             at: self.now,
             came: false,
             dead,
@@ -293,7 +294,7 @@ impl World<'_> {
         let Some((to, _)) = self.address(side) else { return };
         let (pid, _) = self.parts(to);
         if let Some(handle) = self.act(inbox, |out| out.monitor(address(side, to, pid.as_ref(), None))) {
-            self.watched.push(Watched { owner: inbox, to, handle, demonitored: None, down: false });
+            self.watched.push(Watched { owner: inbox, to, handle, op: self.op, demonitored: None, down: false });
             let before = self.monitors.insert((side, handle), self.watched.len() - 1);
             self.check(before.is_none(), "a monitor is used again");
         }

@@ -151,6 +151,12 @@ impl World<'_> {
         self.check(right, "a message comes to the wrong mailbox");
         let last = self.inboxes[inbox].last.insert(from, number);
         self.check(last.is_none_or(|last| last < number), "two messages come in the wrong order");
+        // what was tied to the sender over a connection that is no more was told so before
+        let overtaken = self.watched.iter().any(|watched| {
+            let waits = watched.owner == inbox && watched.to == To::Pid(from) && !watched.down && watched.demonitored.is_none();
+            waits && watched.op < self.lost[side] && self.lost[side] < self.sent[number].op
+        });
+        self.check(!overtaken, "a message overtakes a down");
         self.sent[number].came = true;
         if let To::Pid(_) = to {
             while let Some(expected) = self.inboxes[inbox].expected.pop_front()
