@@ -429,7 +429,9 @@ impl Node<'_> {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         if !link.is_up() {
             if matches!(link.phase, Phase::Opening { .. }) {
+                let node = link.name.clone();
                 self.down(key, reason);
+                self.core.events.push(Event::ConnectFailed { node, reason });
             }
             return;
         }

@@ -31,6 +31,7 @@ mod load;
 mod names;
 mod program;
 mod restart;
+mod soak;
 mod strangers;
 mod support;
 mod terms;
