@@ -314,6 +314,10 @@ fn a_server_is_called_without_gen_server() {
     assert_eq!(inside.eval(&erl, "rpc:server_call('in@127.0.0.1', nobody, old_reply, x)"), "{error,nodedown}");
     assert_eq!(inside.eval(&erl, "rpc:abcast(['in@127.0.0.1'], old, {cast, 1})"), "abcast");
     inside.receive(mailbox, |message, _| assert_eq!(message.term().to_string(), "{cast,1}"));
+    // the same, and told whether somebody of that name is there
+    let told = inside.eval(&erl, "Beam = node(), register(old, self()), {rpc:sbcast(['in@127.0.0.1', Beam], old, hi), rpc:sbcast(['in@127.0.0.1', Beam], nobody, hi)}");
+    assert_eq!(told, "{{['in@127.0.0.1','a@127.0.0.1'],[]},{[],['in@127.0.0.1','a@127.0.0.1']}}");
+    inside.receive(mailbox, |message, _| assert_eq!(message.term().to_string(), "hi"));
 }
 
 /// Two nodes of the library and a BEAM, all visible, so that what asks every node of a cluster asks them too.
