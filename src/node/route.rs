@@ -7,7 +7,7 @@ use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
 use super::requests::{Counters, Request, State, front_tag};
-use super::serve::{Functions, Spawn, is_rex_call};
+use super::serve::{Functions, Spawn, is_for_rex};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
 use crate::storage::slots::{Key, Table};
@@ -119,7 +119,7 @@ impl Core<'_> {
             }
             // as above
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
-            To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
+            To::Name(name) if name == "rex" && is_for_rex(term) => self.rex(peer, term),
             To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
