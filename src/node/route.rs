@@ -6,6 +6,7 @@ use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
+use super::outbox::Outbox;
 use super::requests::{Counters, Request, State, front_tag};
 use super::serve::{Functions, Spawn, is_for_rex};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
@@ -35,6 +36,23 @@ pub(super) enum Routed {
     Done,
     /// It stays where it is until this is over.
     Stalled(Stall),
+}
+
+impl<'s> Core<'s> {
+    /// The right to act in the name of a mailbox, and what it takes to receive besides.
+    #[inline]
+    pub(super) fn lend<'n>(&'n mut self, past: &'n [u32], mailbox: Key) -> (Outbox<'n>, &'n mut Inboxes<'s>, &'n mut Flow) {
+        let outbox = Outbox {
+            identity: &self.identity,
+            links: self.links.lend(),
+            watches: self.watches.lend(),
+            requests: self.requests.lend(),
+            counters: &mut self.counters,
+            past,
+            mailbox,
+        };
+        (outbox, &mut self.inboxes, &mut self.flow)
+    }
 }
 
 impl Core<'_> {
