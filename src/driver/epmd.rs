@@ -168,6 +168,8 @@ pub(crate) struct EpmdClient {
     port: u16,
     hidden: bool,
     settings: EpmdSettings,
+    /// Sockets to serve on that are bound already.
+    listeners: Vec<std::net::TcpListener>,
     first_token: usize,
     state: State,
     events: heapless::Deque<EpmdEvent, EVENTS>,
@@ -236,6 +238,7 @@ impl EpmdClient {
             port,
             hidden,
             settings,
+            listeners: Vec::new(),
             first_token,
             state: State::Off,
             events: heapless::Deque::new(),
@@ -243,10 +246,17 @@ impl EpmdClient {
         })
     }
 
+    /// Will serve on these sockets, if there are any, instead of looking for another EPMD.
+    pub(crate) fn serve_on(&mut self, listeners: Vec<std::net::TcpListener>) {
+        self.listeners = listeners;
+    }
+
     /// Begins.
     pub(crate) fn start(&mut self, registry: &Registry, now: Instant) {
         match self.mode {
             Epmd::None => {}
+            // whoever connected there would wait for an answer from ourselves
+            Epmd::Auto if !self.listeners.is_empty() => self.serve(registry, now, false),
             Epmd::Embedded => self.serve(registry, now, false),
             Epmd::Auto | Epmd::External => self.connect(LOOPBACK_4, registry, now, false),
         }
@@ -365,7 +375,10 @@ impl EpmdClient {
 
     fn serve(&mut self, registry: &Registry, now: Instant, may_connect: bool) {
         let first_token = self.first_token.saturating_add(1);
-        let bound = EpmdService::bind(registry, first_token, self.settings.port, &self.settings.addresses);
+        let bound = match core::mem::take(&mut self.listeners) {
+            none if none.is_empty() => EpmdService::bind(registry, first_token, self.settings.port, &self.settings.addresses),
+            listeners => EpmdService::adopt(registry, first_token, listeners),
+        };
         let mut service = match bound {
             Ok(service) => Box::new(service),
             // another process began to serve between our question and our answer to it: register there

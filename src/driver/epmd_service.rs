@@ -73,7 +73,26 @@ impl EpmdService {
     /// What the system says: [`ErrorKind::AddrInUse`] if an EPMD is there already; [`ErrorKind::InvalidInput`] for more addresses
     /// than 16 with the loopback ones.
     pub(crate) fn bind(registry: &Registry, first_token: usize, port: u16, addresses: &[IpAddr]) -> io::Result<Self> {
-        let mut listeners = if addresses.is_empty() { listen_everywhere(port)? } else { listen_on(port, addresses)? };
+        let listeners = if addresses.is_empty() { listen_everywhere(port)? } else { listen_on(port, addresses)? };
+        Self::new(registry, first_token, listeners)
+    }
+
+    /// Serves on sockets that listen already.
+    ///
+    /// # Errors
+    /// What the system says; [`ErrorKind::InvalidInput`] for more than 16.
+    pub(crate) fn adopt(registry: &Registry, first_token: usize, sockets: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        if sockets.len() > LISTENERS {
+            return Err(too_many());
+        }
+        let adopt = |socket: std::net::TcpListener| {
+            socket.set_nonblocking(true)?;
+            Ok(Listener { socket: TcpListener::from_std(socket), ready: false })
+        };
+        Self::new(registry, first_token, sockets.into_iter().map(adopt).collect::<io::Result<_>>()?)
+    }
+
+    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<Listener>) -> io::Result<Self> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             registry.register(&mut listener.socket, Token(first_token.saturating_add(at)), Interest::READABLE)?;
         }
@@ -312,14 +331,15 @@ fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Listener>> {
             continue;
         }
         if listeners.len() == LISTENERS {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "epmd listens on 16 addresses at most, the loopback ones included",
-            ));
+            return Err(too_many());
         }
         listeners.push(listen((*address, port).into())?);
     }
     Ok(listeners)
+}
+
+fn too_many() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "epmd listens on 16 addresses at most, the loopback ones included")
 }
 
 fn listen(address: SocketAddr) -> io::Result<Listener> {

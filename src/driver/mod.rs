@@ -122,6 +122,16 @@ impl Driver {
     /// [`Error::Io`] with what could not be done: an address that cannot be listened on, a host name that has none;
     /// [`Misuse::NoName`] for a dynamic node with addresses to listen on.
     pub fn new(options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
+        Self::with_epmd_on(Vec::new(), options, node)
+    }
+
+    /// As [`Driver::new`], with sockets that listen on EPMD's port already, 16 at most, such as those systemd hands over. Unless there
+    /// are none, this process serves EPMD on them, and neither looks for another nor binds the port; for [`Epmd::Auto`] and
+    /// [`Epmd::Embedded`] alone.
+    ///
+    /// # Errors
+    /// As [`Driver::new`].
+    pub fn with_epmd_on(epmd_listeners: Vec<std::net::TcpListener>, options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
         let waker = Arc::new(waker);
@@ -144,6 +154,7 @@ impl Driver {
             driver.bind(&options.listen, name.host())?;
             let port = driver.local_addr().map_or(0, |address| address.port());
             let mut epmd = EpmdClient::new(options.epmd, name.alive(), port, !node.is_visible(), options.epmd_settings, EPMD)?;
+            epmd.serve_on(epmd_listeners);
             epmd.start(driver.poll.registry(), driver.now());
             driver.epmd = Some(epmd);
             driver.epmd_news(node);

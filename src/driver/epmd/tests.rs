@@ -664,6 +664,25 @@ fn on_the_other_loopback_address() {
     assert_eq!(node.event(), EpmdEvent::Lost);
 }
 
+/// A socket that was bound before, as systemd hands one over: it is served on, and who came before us is answered.
+#[test]
+fn a_socket_at_hand_is_served_on() {
+    for mode in [Epmd::Auto, Epmd::Embedded] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut early = connect(port);
+        early.write_all(&frame(b"n")).unwrap();
+        let mut client = EpmdClient::new(mode, "a", 40_000, true, EpmdSettings { port, addresses: Vec::new() }, 3).unwrap();
+        client.serve_on(vec![listener]);
+        let node = Running::new(client, 1);
+        assert_eq!(node.event(), EpmdEvent::Serving { port });
+        assert!(matches!(node.event(), EpmdEvent::Registered { embedded: true, .. }));
+        early.set_read_timeout(Some(PATIENCE)).unwrap();
+        let names = answer(&mut early).answer;
+        assert_eq!(names.get(4..).map(String::from_utf8_lossy).as_deref(), Some("name a at port 40000\n"));
+    }
+}
+
 #[test]
 fn settings() {
     let read = EpmdSettings::from_values;
