@@ -1,20 +1,21 @@
 //! `beamless run`: a node until it is told to stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason,
-    Term, TermWriter, listen_addresses,
+    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox,
+    Reason, Term, TermWriter, listen_addresses,
 };
 use mio::{Interest, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use super::cookie::{self, Cookie};
+use super::systemd::{self, Supervisor};
 use super::{Run, USAGE, host, start_log};
 
 /// The agent's memory: for connected nodes, mailboxes, and bytes of the largest message. A static of zeros costs nothing until it
@@ -30,7 +31,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// Runs the agent.
 pub(super) fn run(options: &Run) -> ExitCode {
     start_log(options.verbose);
-    match prepare(options).and_then(|(config, driver, cookie)| serve(options, config, driver, &cookie)) {
+    match prepare(options).and_then(|(config, network, cookie)| serve(options, config, network, &cookie)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
             log::error!("{why}");
@@ -60,14 +61,27 @@ fn usage(e: impl ToString) -> Failure {
     Failure::Usage(e.to_string())
 }
 
-fn prepare(options: &Run) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
+/// How the driver is made.
+struct Network {
+    driver: DriverOptions,
+    /// What systemd bound for EPMD.
+    epmd: Vec<TcpListener>,
+}
+
+fn prepare(options: &Run) -> Result<(Config<'static>, Network, Cookie), Failure> {
+    // first, while there are no threads and no sockets of our own
+    let epmd = systemd::epmd_listeners().map_err(Failure::Usage)?;
+    if !epmd.is_empty() && matches!(options.epmd, Epmd::External | Epmd::None) {
+        return Err(usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
+    }
     let name = host::whole_name(&options.name).map_err(Failure::Usage)?;
     let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::Usage)?;
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| usage(format!("{name}: {e}")))?;
     let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
     let epmd_settings = EpmdSettings::from_env().map_err(usage)?;
-    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
+    let driver = DriverOptions { listen, epmd: options.epmd, epmd_settings };
+    Ok((config, Network { driver, epmd }, cookie))
 }
 
 /// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
@@ -84,7 +98,7 @@ fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| usage(format!("--listen {text}: {e}")))
 }
 
-fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: &Cookie) -> Result<(), Failure> {
+fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cookie) -> Result<(), Failure> {
     let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);
     let echo = node.register("echo")?;
@@ -104,19 +118,26 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
         }
         peers.push(peer);
     }
-    let epmd = driver.epmd;
+    let epmd = network.driver.epmd;
+    let supervisor = Supervisor::from_env();
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
-    let mut driver = Driver::new(driver, &mut node)?;
+    if supervisor.listens() {
+        // elsewhere it means that the terminal is gone, and ends the agent
+        signals.add_signal(SIGHUP).map_err(|e| signal_failure("handling signals", e))?;
+    }
+    let mut driver = Driver::with_epmd_on(network.epmd, network.driver, &mut node)?;
     driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
-    let mut agent = Agent { echo, peers, cookie, announced: false, minor: Minor::default() };
+    let mut agent =
+        Agent { echo, peers, cookie, announced: false, minor: Minor::default(), supervisor, trouble: None, stale: true };
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
-    if epmd == beamless::Epmd::None {
+    if epmd == Epmd::None {
         agent.announce(&node, &driver, "no epmd");
     }
     loop {
-        driver.poll(&mut node, agent.next_retry())?;
+        agent.tell(&node);
+        driver.poll(&mut node, agent.next_wake())?;
         agent.echo(&mut node);
         while let Some(event) = node.poll_event() {
             if matches!(&event, Event::MailboxEnded { mailbox, .. } if *mailbox == agent.echo) {
@@ -127,8 +148,9 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
         }
         agent.retry(&mut node);
         let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
-        if signalled && let Some(signal) = signals.pending().next() {
+        if signalled && let Some(signal) = agent.stop_signal(signals.pending()) {
             log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+            agent.supervisor.stopping();
             driver.close(&mut node, CLOSING)?;
             while let Some(event) = node.poll_event() {
                 agent.handle(event, &node, &driver);
@@ -180,6 +202,11 @@ struct Agent<'a> {
     /// The lines for whoever started it were logged.
     announced: bool,
     minor: Minor,
+    supervisor: Supervisor,
+    /// What keeps others from finding this node.
+    trouble: Option<String>,
+    /// Something happened that the supervisor may not know.
+    stale: bool,
 }
 
 impl Agent<'_> {
@@ -196,6 +223,12 @@ impl Agent<'_> {
     }
 
     fn handle(&mut self, event: Event, node: &Node<'_>, driver: &Driver) {
+        match &event {
+            Event::Registered { .. } => self.trouble = None,
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            _ => {}
+        }
+        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. });
         match &event {
             Event::Registered { embedded, port } if !self.announced => {
                 let kind = if *embedded { "embedded" } else { "external" };
@@ -234,9 +267,9 @@ impl Agent<'_> {
         self.peers.iter_mut().find(|peer| peer.name == name)
     }
 
-    /// How long the poll may wait for the next try.
-    fn next_retry(&self) -> Option<Duration> {
-        let next = self.peers.iter().filter_map(|peer| peer.at).min()?;
+    /// How long the poll may wait: for the next try, and for the supervisor.
+    fn next_wake(&self) -> Option<Duration> {
+        let next = self.peers.iter().filter_map(|peer| peer.at).chain(self.supervisor.next_beat()).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -250,9 +283,31 @@ impl Agent<'_> {
         }
     }
 
+    /// Tells the supervisor that the loop turns, and what is new.
+    fn tell(&mut self, node: &Node<'_>) {
+        self.supervisor.beat();
+        if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            self.supervisor.status(systemd::status(node, self.announced, self.trouble.as_deref()));
+        }
+    }
+
+    /// The first of these signals that ends the agent.
+    fn stop_signal(&self, signals: impl Iterator<Item = i32>) -> Option<i32> {
+        let (reload, stop): (Vec<_>, Vec<_>) = signals.partition(|signal| *signal == SIGHUP);
+        if !reload.is_empty() {
+            log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them");
+            if self.announced {
+                // whoever asked for it may wait
+                self.supervisor.ready();
+            }
+        }
+        stop.first().copied()
+    }
+
     /// Says who the node is, and how to try it.
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
+        self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
         log::info!("up as {name} on {address}, {epmd}, cookie from {}", self.cookie.path.display());
         log::info!("net_adm:ping('{name}').");

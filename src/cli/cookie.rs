@@ -19,11 +19,18 @@ const LETTERS: usize = 20;
 /// No cookie is longer; an atom has no more characters.
 const MAX: u64 = 255;
 
-/// The cookie in `file`, or in the place where Erlang looks for it. There it is made if it is missing; a file that was named
-/// must be there.
+/// The name of systemd's credential (`LoadCredential=cookie:..`) that is the cookie.
+const CREDENTIAL: &str = "cookie";
+
+/// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it. There it is made if it is
+/// missing; a file that was named must be there.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     if let Some(path) = file {
-        return read(path.to_owned());
+        return read(path.to_owned(), Guard::Mode);
+    }
+    let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(CREDENTIAL));
+    if let Some(credential) = credential.filter(|path| path.try_exists().unwrap_or(true)) {
+        return read(credential, Guard::Systemd);
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let home = home.ok_or("HOME is not set, so there is no ~/.erlang.cookie: name the cookie file with --cookie-file FILE")?;
@@ -31,15 +38,25 @@ pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     let config = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from);
     let second = config.join("erlang").join(".erlang.cookie");
     if first.exists() {
-        read(first)
+        read(first, Guard::Mode)
     } else if second.exists() {
-        read(second)
+        read(second, Guard::Mode)
     } else {
         make(first)
     }
 }
 
-fn read(path: PathBuf) -> Result<Cookie, String> {
+/// Who sees to it that nobody else reads a cookie file.
+#[derive(PartialEq, Eq)]
+enum Guard {
+    /// Its mode, as with Erlang.
+    Mode,
+    /// systemd, in a folder that is the service's alone. The file is the service's user's with mode 0400 or, where the file system has
+    /// access control lists, root's with one that lets that user in, which looks like 0440.
+    Systemd,
+}
+
+fn read(path: PathBuf, guard: Guard) -> Result<Cookie, String> {
     let shown = path.display();
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => format!("cookie file {shown}: not there; copy it from a machine of the cluster, mode 0400"),
@@ -50,7 +67,7 @@ fn read(path: PathBuf) -> Result<Cookie, String> {
     if !about.is_file() {
         return Err(format!("cookie file {shown}: not a regular file"));
     }
-    if about.mode() & 0o077 != 0 {
+    if guard == Guard::Mode && about.mode() & 0o077 != 0 {
         return Err(format!("cookie file {shown} must be accessible by owner only: run chmod 400 {shown}"));
     }
     let mut bytes = Vec::new();
@@ -88,7 +105,7 @@ fn make(path: PathBuf) -> Result<Cookie, String> {
     let _ = fs::remove_file(&draft);
     match linked {
         Ok(()) => Ok(Cookie { value, path, made: true }),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.exists() => read(path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.exists() => read(path, Guard::Mode),
         Err(e) => Err(failed(e)),
     }
 }

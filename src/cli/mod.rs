@@ -3,6 +3,7 @@
 mod agent;
 mod cookie;
 mod host;
+mod systemd;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,15 +83,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Logging to standard error, a line for everything that happened, plain so that a journal can add its own.
+/// Logging to standard error, a line for everything that happened, plain so that a journal can add its own; where it goes to the
+/// journal, behind its priority.
 fn start_log(verbose: bool) {
     use std::io::Write;
     let level = if verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info };
+    let journal = systemd::is_journal();
     env_logger::Builder::new()
         .filter_level(level)
-        .format(|out, record| match record.level() {
-            log::Level::Info => writeln!(out, "{}", record.args()),
-            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
+        .format(move |out, record| {
+            let priority = if journal { systemd::priority(record.level()) } else { "" };
+            match record.level() {
+                log::Level::Info => writeln!(out, "{priority}{}", record.args()),
+                level => writeln!(out, "{priority}{}: {}", level.as_str().to_lowercase(), record.args()),
+            }
         })
         .init();
 }
