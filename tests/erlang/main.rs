@@ -34,6 +34,7 @@ mod restart;
 mod soak;
 mod strangers;
 mod support;
+mod systemd;
 mod terms;
 mod text;
 mod ties;

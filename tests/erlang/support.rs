@@ -248,7 +248,7 @@ pub(crate) fn otp() -> u32 {
 }
 
 /// What a person may have set in the environment, and a test does not want.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 11] = [
     "XDG_CONFIG_HOME",
     "ERL_EPMD_ADDRESS",
     "ERL_FLAGS",
@@ -257,6 +257,10 @@ const SETTINGS: [&str; 8] = [
     "ERL_LIBS",
     "ELIXIR_ERL_OPTIONS",
     "RUST_LOG",
+    // where the tests themselves are a service
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "CREDENTIALS_DIRECTORY",
 ];
 
 pub(crate) fn erl_command() -> Command {

@@ -1,0 +1,313 @@
+//! The agent as a service: what it tells a service manager, with a socket of the test's own for systemd's, and what becomes of the unit
+//! files with systemd itself. That, and `systemd-analyze` and its kin, are in Debian's package systemd.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::{Agent, World, cargo_build, until};
+
+const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/systemd");
+
+/// What systemd is to a service: a socket for its news.
+struct Manager {
+    socket: PathBuf,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Manager {
+    fn new(world: &World) -> Self {
+        let path = world.home.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let lines = said.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count) = socket.recv(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+                lines.lock().unwrap().extend(text.lines().map(str::to_owned));
+            }
+        });
+        Self { socket: path, said }
+    }
+
+    /// An agent, just started, that tells this manager.
+    fn launch(&self, world: &World, args: &[&str], variables: &[(&str, &str)]) -> Agent {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        command.arg("run").args(args).env("NOTIFY_SOCKET", &self.socket).envs(variables.iter().copied());
+        world.launch_as(command)
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    fn count(&self, line: &str) -> usize {
+        self.said().iter().filter(|said| *said == line).count()
+    }
+
+    /// Waits until the last status is this.
+    fn wait_for_status(&self, status: &str) {
+        let line = format!("STATUS={status}");
+        until(&line, || {
+            self.said().iter().rfind(|said| said.starts_with("STATUS=")).is_some_and(|last| *last == line).then_some(())
+        });
+    }
+}
+
+/// Up is who is registered: not before, and once.
+#[test]
+fn ready_when_registered() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let mut demo = manager.launch(&world, &["--sname", "demo", "--epmd", "external"], &[]);
+    demo.wait(&["not registered"]);
+    until("the reason in the status", || manager.said().iter().any(|line| line.contains("no epmd answers")).then_some(()));
+    assert_eq!(manager.count("READY=1"), 0, "{:?}", manager.said());
+    let epmd = world.epmd();
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+    demo.wait_until_up();
+    let idle = format!("up as {}; no node connected", demo.node);
+    manager.wait_for_status(&idle);
+    drop(epmd);
+    until("the loss in the status", || manager.said().last().is_some_and(|line| line.contains("; epmd")).then_some(()));
+    let _epmd = world.epmd();
+    manager.wait_for_status(&idle);
+    assert_eq!(manager.count("READY=1"), 1);
+}
+
+/// The status names who is connected, for as long as they are.
+#[test]
+fn the_status_follows_nodes_that_come_and_go() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let mut demo = manager.launch(&world, &["--sname", "demo"], &[]);
+    demo.wait_until_up();
+    let (mut a, mut b) = (world.erl(&["-sname", "a"]), world.erl(&["-sname", "b"]));
+    let up = format!("up as {};", demo.node);
+    assert_eq!(a.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    manager.wait_for_status(&format!("{up} 1 connected: {}", a.node));
+    assert_eq!(b.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    until("both in the status", || {
+        let said = manager.said();
+        let last = said.last().unwrap();
+        [" 2 connected: ", &a.node, &b.node].iter().all(|part| last.contains(part)).then_some(())
+    });
+    a.stop();
+    manager.wait_for_status(&format!("{up} 1 connected: {}", b.node));
+    b.kill();
+    manager.wait_for_status(&format!("{up} no node connected"));
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    assert_eq!(manager.count("STOPPING=1"), 1);
+    manager.wait_for_status("stopping");
+}
+
+/// A status fits into what systemd takes, however long the names.
+#[test]
+fn a_status_has_an_end() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let mut demo = manager.launch(&world, &["--name", "demo@127.0.0.1"], &[]);
+    demo.wait_until_up();
+    let name = |letter: &str| format!("{}@127.0.0.1", letter.repeat(240));
+    let peers: Vec<Agent> = ["a", "b", "c", "d", "e", "f", "g"]
+        .iter()
+        .map(|letter| world.agent(&["--name", &name(letter), "--connect", &demo.node]))
+        .collect();
+    until("all of them", || manager.said().last().is_some_and(|last| last.contains("; 7 connected:")).then_some(()));
+    let last = manager.said().last().unwrap().clone();
+    assert!(last.ends_with(", .."), "{last}");
+    assert!(last.len() < 2048, "{}", last.len());
+    drop(peers);
+}
+
+#[test]
+fn ready_at_once_without_epmd() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let _demo = manager.launch(&world, &["--sname", "demo", "--epmd", "none"], &[]);
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+}
+
+/// Twice in the time that the watchdog waits, from an agent that has nothing else to do; and not from one that is stuck.
+#[test]
+fn the_watchdog_hears_from_a_loop_that_turns() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let demo = manager.launch(&world, &["--sname", "demo"], &[("WATCHDOG_USEC", "400000")]);
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+    let count = || manager.count("WATCHDOG=1");
+    let before = count();
+    std::thread::sleep(Duration::from_secs(4));
+    let beats = count() - before;
+    assert!((10..=22).contains(&beats), "{beats} in 4 seconds");
+    demo.signal("STOP");
+    std::thread::sleep(Duration::from_millis(200));
+    let before = count();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(count(), before);
+    demo.signal("CONT");
+    until("it to go on", || (count() > before).then_some(()));
+}
+
+/// Without a watchdog, or with one that waits for another process, there is nothing to say.
+#[test]
+fn nobody_is_told_who_does_not_listen() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let variables = [("WATCHDOG_USEC", "100000"), ("WATCHDOG_PID", "1")];
+    let _demo = manager.launch(&world, &["--sname", "demo"], &variables);
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(manager.count("WATCHDOG=1"), 0);
+}
+
+/// There is nothing to reload: it says so, and whoever asked for it is told that it is done.
+#[test]
+fn a_hangup_is_no_end_to_a_service() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let mut demo = manager.launch(&world, &["--sname", "demo"], &[]);
+    demo.wait_until_up();
+    demo.signal("HUP");
+    demo.wait(&["SIGHUP", "nothing to reload"]);
+    until("READY again", || (manager.count("READY=1") == 2).then_some(()));
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    assert_eq!(manager.count("STOPPING=1"), 1);
+    // the terminal is gone, and with it whoever started this one
+    let mut other = world.agent(&["--sname", "other"]);
+    other.signal("HUP");
+    assert_eq!(other.exit_code(), None);
+}
+
+/// systemd's credential is the cookie, whatever its mode: systemd guards its folder. A file that was named comes first, and a
+/// credential of another name is none.
+#[test]
+fn the_cookie_is_a_credential() {
+    let world = World::new();
+    let credentials = world.home.join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let file = |name: &str, cookie: &str, mode| {
+        fs::write(credentials.join(name), cookie).unwrap();
+        fs::set_permissions(credentials.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        credentials.join(name).display().to_string()
+    };
+    let launch = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        command.arg("run").args(args).env("CREDENTIALS_DIRECTORY", &credentials);
+        world.launch_as(command)
+    };
+    file("another", "NOTTHISONE", 0o400);
+    launch(&["--sname", "demo"]).wait(&["up as", "cookie from", ".erlang.cookie"]);
+    // as systemd makes it where the file system has access control lists
+    let path = file("cookie", "THECREDENTIAL\n", 0o440);
+    let mut demo = launch(&["--sname", "demo"]);
+    demo.wait_until_up();
+    demo.wait(&["up as", "cookie from", &path]);
+    let erl = world.erl(&["-sname", "a", "-setcookie", "THECREDENTIAL"]);
+    assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    drop(demo);
+    let own = file("own", "ONESOWN", 0o400);
+    launch(&["--sname", "demo", "--cookie-file", &own]).wait(&["up as", "cookie from", &own]);
+}
+
+/// A line for the journal has its priority in front; one that goes elsewhere has none, though the variable is inherited.
+#[test]
+fn lines_for_the_journal_have_a_priority() {
+    let world = World::new();
+    let beamless = env!("CARGO_BIN_EXE_beamless");
+    let launch = |stream: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external")]);
+        world.launch_as(shell)
+    };
+    let numbers = "$(stat --dereference --format=%d:%i /proc/self/fd/2)";
+    let demo = launch(numbers);
+    demo.wait(&["<4>warn: not registered"]);
+    let epmd = world.epmd();
+    demo.wait(&["<6>up as "]);
+    for line in demo.log.text().lines() {
+        assert!(["<3>error: ", "<4>warn: ", "<6>", "<7>debug: "].iter().any(|start| line.starts_with(start)), "{line}");
+    }
+    drop((demo, epmd));
+    let demo = launch("1:1");
+    let _epmd = world.epmd();
+    demo.wait(&["up as "]);
+    assert!(!demo.log.text().lines().any(|line| line.starts_with('<')), "{}", demo.log.text());
+}
+
+/// EPMD's port is bound by another, and who asks first waits for the agent, which that starts.
+#[test]
+fn a_question_for_a_name_starts_the_agent() {
+    let world = World::new();
+    let socket = |more: &[&str]| {
+        let mut command = Command::new("systemd-socket-activate");
+        command.arg(format!("--listen={}", world.epmd_port)).arg(format!("--setenv=ERL_EPMD_PORT={}", world.epmd_port));
+        command.args([env!("CARGO_BIN_EXE_beamless"), "run", "--sname", "demo"]).args(more);
+        let agent = world.launch_as(command);
+        agent.wait(&["Listening on"]);
+        agent
+    };
+    let mut demo = socket(&[]);
+    assert_eq!(demo.log.count(&["up as"]), 0);
+    world.wait_for_names(&["demo"]);
+    demo.wait_until_up();
+    demo.wait(&["up as", &format!("epmd embedded on port {}", world.epmd_port)]);
+    let erl = world.erl(&["-sname", "a"]);
+    assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    drop((erl, demo));
+    // a socket that nobody would serve
+    let mut demo = socket(&["--epmd", "external"]);
+    world.epmd_names();
+    assert_eq!(demo.exit_code(), Some(2));
+    demo.wait(&["--epmd"]);
+}
+
+/// systemd's own opinion of the unit files.
+#[test]
+fn the_units_are_sound_and_the_service_is_hardened() {
+    let world = World::new();
+    // the binary is where the tests are, not where it is installed
+    let service = fs::read_to_string(format!("{UNITS}/beamless.service")).unwrap();
+    assert!(service.contains("ExecStart=/usr/local/bin/beamless run "));
+    fs::write(world.home.join("beamless.service"), service.replace("/usr/local/bin/beamless", env!("CARGO_BIN_EXE_beamless")))
+        .unwrap();
+    fs::copy(format!("{UNITS}/beamless-epmd.socket"), world.home.join("beamless-epmd.socket")).unwrap();
+    let analyze = |args: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        command.args(args).current_dir(&world.home).env("HOME", &world.home);
+        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install systemd"))
+    };
+    let told = |output: &Output| [&output.stdout[..], &output.stderr].concat();
+    let verified = analyze(&["verify", "--recursive-errors=no", "./beamless.service", "./beamless-epmd.socket"]);
+    assert!(verified.status.success() && told(&verified).is_empty(), "{}", String::from_utf8_lossy(&told(&verified)));
+    // 1.5, as it prints it
+    let secure = analyze(&["security", "--offline=true", "--threshold=15", "--no-pager", "./beamless.service"]);
+    assert!(secure.status.success(), "{}", String::from_utf8_lossy(&told(&secure)));
+}
+
+/// All of it: `tests/systemd/service` says what is looked at. Left out only where the kernel does not let a systemd boot.
+#[test]
+fn a_real_systemd_runs_the_service() {
+    const LEFT_OUT: i32 = 77;
+    let world = World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let binary = cargo_build(&["--release", "--bin", "beamless"], "release").join("beamless");
+    let mut boot = Command::new(root.join("tests/systemd/boot"));
+    boot.arg(&world.home).arg(root.join("tests/systemd/service")).arg(binary).arg(UNITS);
+    let output = boot.output().unwrap();
+    let told = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+    if output.status.code() == Some(LEFT_OUT) {
+        // past the harness, which keeps to itself what a test that passes prints
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: a real systemd: {told}");
+        return;
+    }
+    assert!(output.status.success() && told.contains("all is well under systemd"), "{told}");
+}
