@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use crate::error::{Error, Misuse, NetworkFault, Result};
 use crate::node::{Event, Failure, Node, Received, Request};
 use crate::time::Instant;
+use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
 pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
@@ -207,6 +208,16 @@ impl Driver {
     /// The first address this node listens on.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listeners.first().and_then(|listener| listener.socket.local_addr().ok())
+    }
+
+    /// The port of this node is known: when it is connected to, EPMD is not asked for it. For nodes that stand in no EPMD, or whose EPMD
+    /// cannot be reached.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::ConfigError) for a name that is none.
+    pub fn set_port(&mut self, node: &str, port: u16) -> Result<()> {
+        self.sockets.set_port(NodeName::new(node)?, port);
+        Ok(())
     }
 
     /// Interrupts [`Driver::poll`] from another thread, with [`Waker::wake`].
