@@ -2,6 +2,7 @@
 
 mod dial;
 pub(crate) mod epmd;
+mod epmd_alone;
 pub(crate) mod epmd_service;
 mod hosts;
 mod net;
@@ -22,6 +23,7 @@ use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
 pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
+pub use epmd_alone::EpmdServer;
 use hosts::Resolver;
 use net::failed;
 use sockets::Sockets;
@@ -73,6 +75,13 @@ pub struct Ready {
     pub readable: bool,
     /// It can be written to.
     pub writable: bool,
+}
+
+impl Ready {
+    fn new(token: Token, event: &mio::event::Event) -> Self {
+        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+        Self { token, readable, writable: event.is_writable() }
+    }
 }
 
 /// Owns every socket of a node, and moves the bytes.
@@ -360,11 +369,7 @@ impl Driver {
                     }
                 }
                 OWN => {}
-                _ => self.ready.push(Ready {
-                    token: event.token(),
-                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                    writable: event.is_writable(),
-                }),
+                _ => self.ready.push(Ready::new(event.token(), event)),
             }
         }
         while let Some((connection, addresses)) = self.resolver.poll() {
