@@ -1,21 +1,18 @@
 //! `beamless run`: a node until it is told to stop.
 
-use std::io;
-use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason,
-    Term, TermWriter, listen_addresses,
+    Config, Driver, DriverOptions, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason, Term,
+    TermWriter,
 };
-use mio::{Interest, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
+use mio::Token;
 
-use super::cookie::{self, Cookie};
-use super::{Run, USAGE, host, start_log};
+use super::Failure;
+use super::args::Run;
+use super::cookie::Cookie;
+use super::local::{self, Ending};
 
 /// The agent's memory: for connected nodes, mailboxes, and bytes of the largest message. A static of zeros costs nothing until it
 /// is used.
@@ -28,60 +25,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Runs the agent.
-pub(super) fn run(options: &Run) -> ExitCode {
-    start_log(options.verbose);
-    match prepare(options).and_then(|(config, driver, cookie)| serve(options, config, driver, &cookie)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(why)) => {
-            log::error!("{why}");
-            ExitCode::from(USAGE)
-        }
-        Err(Failure::Running(e)) => {
-            log::error!("{e}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-enum Failure {
-    /// Whoever started it must change something.
-    Usage(String),
-    /// It ran, and cannot go on.
-    Running(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Self {
-        Self::Running(e)
-    }
-}
-
-fn usage(e: impl ToString) -> Failure {
-    Failure::Usage(e.to_string())
-}
-
-fn prepare(options: &Run) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
-    let name = host::whole_name(&options.name).map_err(Failure::Usage)?;
-    let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::Usage)?;
-    let make = if options.visible { Config::visible } else { Config::hidden };
-    let config = make(&name, &cookie.value).map_err(|e| usage(format!("{name}: {e}")))?;
-    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
-    let epmd_settings = EpmdSettings::from_env().map_err(usage)?;
-    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
-}
-
-/// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
-fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
-    if let Ok(address) = text.parse() {
-        return Ok(vec![address]);
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().map_err(|_| usage(format!("--listen {text}: {port} is no port, which is a number up to 65535")))?)
-        }
-        _ => (text, 0),
-    };
-    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| usage(format!("--listen {text}: {e}")))
+pub(super) fn run(options: &Run) -> Result<(), Failure> {
+    let (config, driver, cookie) = local::prepare(&options.local)?;
+    serve(options, config, driver, &cookie)
 }
 
 fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: &Cookie) -> Result<(), Failure> {
@@ -98,20 +44,20 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
             // more than can be tried at once
             Err(Error::Full(_)) => peer.later(),
             Err(Error::Misuse(Misuse::OwnNode)) => {
-                return Err(usage(format!("--connect {}: that is this node, and a node does not connect to itself", peer.name)));
+                return Err(Failure::usage(format!(
+                    "--connect {}: that is this node, and a node does not connect to itself",
+                    peer.name
+                )));
             }
-            Err(e) => return Err(usage(format!("--connect {}: {e}", peer.name))),
+            Err(e) => return Err(Failure::usage(format!("--connect {}: {e}", peer.name))),
         }
         peers.push(peer);
     }
     let epmd = driver.epmd;
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
+    let mut ending = Ending::new()?;
     let mut driver = Driver::new(driver, &mut node)?;
-    driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
+    ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent { echo, peers, cookie, announced: false, minor: Minor::default() };
-    if cookie.made {
-        log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
-    }
     if epmd == beamless::Epmd::None {
         agent.announce(&node, &driver, "no epmd");
     }
@@ -127,8 +73,7 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
         }
         agent.retry(&mut node);
         let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
-        if signalled && let Some(signal) = signals.pending().next() {
-            log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+        if signalled && ending.has_come() {
             driver.close(&mut node, CLOSING)?;
             while let Some(event) = node.poll_event() {
                 agent.handle(event, &node, &driver);
@@ -137,10 +82,6 @@ fn serve(options: &Run, config: Config<'static>, driver: DriverOptions, cookie: 
             return Ok(());
         }
     }
-}
-
-fn signal_failure(doing: &str, source: io::Error) -> Error {
-    Error::Io(beamless::IoError { doing: doing.into(), source })
 }
 
 /// A node without a host is on this one.
@@ -254,7 +195,7 @@ impl Agent<'_> {
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
-        log::info!("up as {name} on {address}, {epmd}, cookie from {}", self.cookie.path.display());
+        local::announce(node, address, epmd, self.cookie);
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

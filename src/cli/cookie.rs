@@ -19,24 +19,42 @@ const LETTERS: usize = 20;
 /// No cookie is longer; an atom has no more characters.
 const MAX: u64 = 255;
 
-/// The cookie in `file`, or in the place where Erlang looks for it. There it is made if it is missing; a file that was named
-/// must be there.
+/// The cookie in `file`, or in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
+    match place(file)? {
+        Ok(path) => read(path),
+        Err(missing) => Err(format!(
+            "no cookie file {}: copy it from a machine of the cluster, mode 0400, or name another with --cookie-file FILE",
+            missing.display()
+        )),
+    }
+}
+
+/// As [`find`], but where Erlang looks for it a missing one is made; a file that was named must be there.
+pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
+    match place(file)? {
+        Ok(path) => read(path),
+        Err(missing) => make(missing),
+    }
+}
+
+/// Where the cookie is; or, if it is in none of the places where Erlang looks, where it should be.
+fn place(file: Option<&Path>) -> Result<Result<PathBuf, PathBuf>, String> {
     if let Some(path) = file {
-        return read(path.to_owned());
+        return Ok(Ok(path.to_owned()));
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let home = home.ok_or("HOME is not set, so there is no ~/.erlang.cookie: name the cookie file with --cookie-file FILE")?;
     let first = home.join(".erlang.cookie");
     let config = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from);
     let second = config.join("erlang").join(".erlang.cookie");
-    if first.exists() {
-        read(first)
+    Ok(if first.exists() {
+        Ok(first)
     } else if second.exists() {
-        read(second)
+        Ok(second)
     } else {
-        make(first)
-    }
+        Err(first)
+    })
 }
 
 fn read(path: PathBuf) -> Result<Cookie, String> {
