@@ -32,5 +32,7 @@ mod strangers;
 mod support;
 mod terms;
 mod text;
+mod tool;
+mod tool_recv;
 mod usage;
 mod visible;
