@@ -157,7 +157,8 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     if let Some(kind) = args.next() {
         let count = args.next().and_then(|count| count.parse().ok()).unwrap_or(10_000);
-        let (_, run) = KINDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("in, out, echo or call, not {kind}"));
+        let (_, run) =
+            KINDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("in, out, echo or call, not {kind}"));
         return run(&mut pair, count);
     }
     let mut base = None;
