@@ -271,7 +271,7 @@ impl Driver {
     }
 
     /// Waits for the answer to a call, moving bytes meanwhile: for programs that have nothing else to do. How long it may take was said
-    /// when the call was made. Whatever else comes to the mailbox of the call is dropped, so let it have one of its own.
+    /// when the call was made. Whatever else comes to the mailbox of the call is dropped, calls of others included, so let it have one of its own.
     ///
     /// # Errors
     /// As [`Driver::poll`]; [`Misuse::NoMailbox`] when the mailbox ended; [`Misuse::NoRequest`] when the call is not under way.

@@ -13,6 +13,9 @@ use crate::wire::ids::NodeName;
 /// The time a handshake has as a whole: `net_setuptime`, which a BEAM gives to each of its steps.
 pub(super) const SETUP_TIME: Duration = Duration::from_secs(7);
 
+/// How long our own attempt lets the peer's go first: two round trips, and a good deal more.
+pub(super) const OVERTAKEN: Duration = Duration::from_secs(1);
+
 /// How many of the places for handshakes our own attempts may take, so that callers always find some.
 pub(super) const DIALS: usize = 6;
 
@@ -23,6 +26,8 @@ pub(super) const BUFFER: usize = 640;
 pub(super) enum Progress {
     /// The driver is to connect to the peer; it has been told once `told`.
     Dial { peer: NodeName, told: bool },
+    /// The connection is there, and so is one of the peer's own, or of somebody who says so: this lets that go first for a moment.
+    Waiting { peer: NodeName },
     /// The handshake is under way.
     Shaking(State),
     /// The peer said that its own connection is to stay: this waits for it, or for the end of the time, without a socket.
@@ -87,7 +92,7 @@ impl HalfOpen {
     /// The peer, as far as it is known.
     pub(super) fn peer(&self) -> Option<&NodeName> {
         match &self.progress {
-            Progress::Dial { peer, .. } | Progress::Yielded { peer } => Some(peer),
+            Progress::Dial { peer, .. } | Progress::Waiting { peer } | Progress::Yielded { peer } => Some(peer),
             Progress::Shaking(state) => state.peer(),
             Progress::Ending => None,
         }

@@ -157,7 +157,7 @@ impl Link {
 
     /// Whether something can be sent, if only to wait for the connection.
     #[inline]
-    fn takes(&self) -> bool {
+    pub(super) fn takes(&self) -> bool {
         matches!(self.phase, Phase::Up | Phase::Opening { .. })
     }
 }
@@ -206,7 +206,9 @@ impl Links<'_> {
     {
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
-        let usable = room.len().saturating_sub(keep);
+        // the last of the handshake is to go in front of what waits for a connection
+        let kept = if link.phase == Phase::Up { keep } else { keep.max(RESERVED) };
+        let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
         put(&mut out)?;

@@ -14,17 +14,17 @@ use crate::wire::term::Term;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mailbox(pub(super) Key);
 
-/// What happens to a message for a mailbox that is full.
+/// What happens to a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped: where one is the
+/// oldest that waits, or the one that finds no room, the peer waits as with [`Overflow::Hold`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// The peer is not read from until there is room: nothing is lost, and everything else that peer sends waits too.
     #[default]
     Hold,
-    /// The new message is dropped and counted. Exits, downs and answers are not messages: for them the peer waits, as with `Hold`.
+    /// The new message is dropped and counted.
     DropNewest,
-    /// The oldest of what waits is dropped and counted until the new one fits, exits, downs and answers too: for readings, of which the
-    /// last counts.
+    /// The oldest messages are dropped and counted until the new one fits: for readings, of which the last counts.
     DropOldest,
 }
 
@@ -70,6 +70,17 @@ impl Inbox {
             payload.copy_from_slice(term);
         }
         true
+    }
+
+    /// Drops the oldest record, if that is a message.
+    fn drops_oldest(&mut self, memory: &[u8]) -> bool {
+        let before = self.ring;
+        let is_message = |record| Message::peek(record).is_some_and(|(kind, _)| kind == Kind::Message);
+        let dropped = self.ring.pop(memory).is_some_and(is_message);
+        if !dropped {
+            self.ring = before;
+        }
+        dropped
     }
 
     /// Adds a record of any kind, if there is room for it.
@@ -164,8 +175,9 @@ impl Inboxes<'_> {
             if inbox.put_any(memory, record) {
                 return Delivery::Done;
             }
-            match inbox.overflow {
-                Overflow::DropOldest if inbox.ring.pop(memory).is_some() => inbox.dropped = inbox.dropped.saturating_add(1),
+            let overflow = inbox.overflow;
+            match overflow {
+                Overflow::DropOldest if inbox.drops_oldest(memory) => inbox.dropped = inbox.dropped.saturating_add(1),
                 Overflow::DropNewest if record.kind == Kind::Message => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
                     return Delivery::Dropped;

@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Timeout,
     /// `[Res, M, F, Args]`; the handle has the process's number.
     Apply,
-    /// `[M, F, Args]`.
+    /// `[M, F, Args]`, or `{'$gen_cast', {cast, M, F, Args, Leader}}` of those who cast through `rex`.
     Cast,
     /// The argument list; the sender's place has `{M, F, Arity}`.
     Spawn,
@@ -256,7 +256,8 @@ pub enum Failure<'m> {
     Exit(Term<'m>),
     /// The function called `throw(Value)` and nobody caught it. Peers that have no `erpc` give the value as if it were returned.
     Throw(Term<'m>),
-    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`.
+    /// The peer could not do it, and says why: `notsup`, `system_limit`, `badarg`. Or it did, and the answer does not fit this node's
+    /// receive buffer: `too_large`.
     Refused(Term<'m>),
 }
 
@@ -282,7 +283,6 @@ impl<'m> Message<'m> {
     }
 
     /// What a record is, and what it is about.
-    #[cfg(feature = "std")]
     pub(super) fn peek(record: &[u8]) -> Option<(Kind, Handle)> {
         let (head, rest) = record.split_first_chunk::<2>()?;
         let head = u16::from_le_bytes(*head);
@@ -469,7 +469,10 @@ impl<'m> Served<'m> {
                 tag = res;
                 [module, function, args]
             }
-            Kind::Cast => list(term)?,
+            Kind::Cast => match term.tuple() {
+                Some([_, request]) => rex_cast(request)?,
+                None => list(term)?,
+            },
             Kind::Spawn => {
                 let [module, function, _] = sender.tuple()?;
                 [module, function, term]
@@ -501,6 +504,12 @@ impl<'m> Served<'m> {
 fn rex_request(term: Term<'_>) -> Option<[Term<'_>; 3]> {
     let [what, module, function, args, _leader] = term.tuple()?;
     (what.is_atom("call") || what.is_atom("block_call")).then_some([module, function, args])
+}
+
+/// `{cast, M, F, Args, Leader}`, which takes no answer.
+fn rex_cast(term: Term<'_>) -> Option<[Term<'_>; 3]> {
+    let [what, module, function, args, _leader] = term.tuple()?;
+    what.is_atom("cast").then_some([module, function, args])
 }
 
 /// The elements of a proper list of exactly `N`.
@@ -585,6 +594,90 @@ impl core::fmt::Display for Failure<'_> {
             Self::Exit(reason) => write!(f, "exception exit: {reason}"),
             Self::Throw(value) => write!(f, "exception throw: {value}"),
             Self::Refused(why) => write!(f, "the peer cannot do it: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::wire::captured::packets;
+    use crate::wire::control;
+
+    /// What `rex` of OTP 23 and of OTP 29 answered, as `term_to_binary` gives it.
+    const OF_REX: [(&str, &str, &str); 6] = [
+        ("value 5", "8368026400037265786105", "83680277037265786105"),
+        ("value ball", "83680264000372657864000462616c6c", "8368027703726578770462616c6c"),
+        (
+            "exit bye",
+            "8368026400037265786802640006626164727063680264000445584954640003627965",
+            "83680277037265786802770662616472706368027704455849547703627965",
+        ),
+        (
+            "error badarg",
+            "836802640003726578680264000662616472706368026400044558495468026400066261646172676c00000001680464000665726c616e6764000c6c6973\
+             745f746f5f61746f6d6c00000001640001786a6a6a",
+            "8368027703726578680277066261647270636802770445584954680277066261646172676c000000016804770665726c616e67770c6c6973745f746f5f61\
+             746f6d6c000000017701786a6c000000016802770a6572726f725f696e666f740000000177066d6f64756c65770f65726c5f657274735f6572726f72736a\
+             6a",
+        ),
+        // the function that was called is not there
+        (
+            "undefined",
+            "83680264000372657868026400066261647270636802640004455849546802640005756e6465666c0000000168046400056c697374736400066e6f737563\
+             686b0001016a6a",
+            "836802770372657868027706626164727063680277044558495468027705756e6465666c00000001680477056c6973747377066e6f737563686b0001016a\
+             6a",
+        ),
+        // one that it calls is not
+        (
+            "error undef",
+            "83680264000372657868026400066261647270636802640004455849546802640005756e6465666c0000000268046400056c697374736400066e6f737563\
+             686b0001016a68046400056c697374736400036d617061026c00000002680264000466696c656b00096c697374732e65726c68026400046c696e65620000\
+             04db6a6a",
+            "836802770372657868027706626164727063680277044558495468027705756e6465666c00000002680477056c6973747377066e6f737563686b0001016a\
+             680477056c6973747377036d617061026c000000026802770466696c656b00096c697374732e65726c680277046c696e6562000009506a6a",
+        ),
+    ];
+
+    fn told(answer: &[u8]) -> String {
+        match Failure::of_rex(Term::parse(answer).unwrap()) {
+            Ok(value) => std::format!("value {value}"),
+            Err(Failure::Error { reason, stack }) => {
+                assert!(stack.as_list().is_some());
+                std::format!("error {reason}")
+            }
+            Err(Failure::Exit(reason)) => std::format!("exit {reason}"),
+            Err(Failure::Undefined) => "undefined".to_string(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn unhex(hex: &str) -> Vec<u8> {
+        hex.as_bytes().chunks(2).map(|two| u8::from_str_radix(core::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn answers_of_rex_are_told_apart() {
+        for (want, old, new) in OF_REX {
+            assert_eq!((told(&unhex(old)), told(&unhex(new))), (want.to_string(), want.to_string()));
+        }
+        // and those that stand among what was captured
+        for (pattern, want) in [("control/send_sender_rex", "value [b,a]"), ("control/send_sender_rex_badrpc", "undefined")] {
+            for packet in packets(pattern) {
+                assert_eq!(told(control::Message::parse(&packet).unwrap().payload), want);
+            }
+        }
+    }
+
+    #[test]
+    fn ends_of_processes_are_told_apart() {
+        for (atom, want) in [("noproc", "noproc"), ("noconnection", "nodedown"), ("killed", "the process ended: killed")] {
+            let bytes = [&[119, u8::try_from(atom.len()).unwrap()], atom.as_bytes()].concat();
+            assert_eq!(Failure::of_exit(Term::trusted(&bytes)).to_string(), want);
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::wire::build::TermWriter;
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 use half_open::{DIALS, HalfOpen, Progress, oldest_caller};
-use links::{Identity, Links, Phase, RESERVED};
+use links::{Identity, Link, Links, Phase, RESERVED};
 use mailbox::{Flow, Inboxes};
 use requests::{Ask, Counters, Limit, NOBODY, OwnWords, State as RequestState, Target};
 use route::Core;
@@ -157,7 +157,8 @@ impl<'s> Node<'s> {
     }
 
     /// Ends a mailbox, with the reason that `reason` writes, as a process ends with `exit/1`: whoever is linked to it gets an exit, whoever
-    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases. [`Event::MailboxEnded`] confirms it.
+    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases; functions
+    /// it served and has not answered end with the same reason. [`Event::MailboxEnded`] confirms it.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse`] and [`Full::Message`] when the reason is no proper term, or does not fit a transmit buffer; then
@@ -192,7 +193,7 @@ impl<'s> Node<'s> {
 
     /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
     /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
-    /// answered with `undef`. These take the place of those that were served before.
+    /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.
     ///
     /// # Errors
     /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].
@@ -344,13 +345,16 @@ impl<'s> Node<'s> {
         self.begin_dial(peer)
     }
 
-    /// Closes the connection to a node, once what waits to be sent to it has been.
+    /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.
     ///
     /// # Errors
     /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {
         let node = NodeName::new(node)?;
-        let key = self.core.links.find_up(node.as_atom()).ok_or(Error::NotConnected)?;
+        let key = self.core.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
+        if let (false, Some(attempt)) = (self.core.links.table.at(key).is_some_and(Link::is_up), self.outgoing(&node)) {
+            self.half_open.remove(attempt);
+        }
         self.close_link(key, Reason::ClosedByUs);
         Ok(())
     }
@@ -406,7 +410,8 @@ impl Node<'_> {
     }
 
     fn was_down(&mut self, node: NodeName, reason: Reason) {
-        if self.core.identity.config.auto_connect == AutoConnect::Once {
+        // one that was let go of for being idle is made again
+        if self.core.identity.config.auto_connect == AutoConnect::Once && reason != Reason::Idle {
             let hash = outbox::hash(&node);
             if !self.past.contains(&hash) {
                 if self.past.is_full() {
@@ -481,6 +486,11 @@ impl Node<'_> {
         }
         let key = self.half_open.insert(half).ok()?;
         Some(Connection { key, up: false })
+    }
+
+    /// Whether this node is connecting here.
+    fn incoming(&self, peer: &NodeName) -> bool {
+        self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }
 
     /// Our own attempt at connecting to this node, if one is under way.

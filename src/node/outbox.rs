@@ -8,7 +8,7 @@ use super::mailbox::Mailbox;
 use super::message::{Caller, Form, Handle, Monitor, Request as Asked};
 use super::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove, take_back};
 use super::serve::{Exception, NOBODY, outcome};
-use super::watch::{Number, Owner, Tie, Watch, atom, job_pid, put_exit, tell};
+use super::watch::{Number, Owner, Tie, Watch, atom, free_gone, job_pid, put_exit, tell};
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
@@ -126,7 +126,8 @@ impl Outbox<'_> {
     }
 
     /// Answers a call, or the call of a function, with the one term that `write` writes. An answer to a caller that is gone, or waits no
-    /// more, goes nowhere, as in Erlang; one whose node is not connected any more is [`Error::NotConnected`].
+    /// more, goes nowhere, as in Erlang. No connection is made for it: to a `gen_server:call` from a node that is not connected any more
+    /// it is [`Error::NotConnected`].
     ///
     /// # Errors
     /// As all methods.
@@ -135,28 +136,35 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
-        self.answer(&to.into(), None, write)
+        let caller = to.into();
+        let mut write = Some(write);
+        self.answer(&caller, |t| match write.take() {
+            Some(write) => outcome(t, &caller, None, write),
+            // somebody besides its caller watched the function's process: to them it has just ended
+            None => t.atom("normal"),
+        })
     }
 
-    /// Lets the called function end with an exception, whose reason `write` writes.
+    /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
+    /// is linked to the function's process and monitors it too.
     ///
     /// # Errors
     /// As all methods; [`Misuse::NotAFunction`] for a `gen_server:call`.
     pub fn raise<'c, C, F>(&mut self, to: C, exception: Exception, write: F) -> Result<(), Error>
     where
         C: Into<Caller<'c>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let caller = to.into();
         if caller.form == Form::Call {
             return Err(Misuse::NotAFunction.into());
         }
-        self.answer(&caller, Some(exception), write)
+        self.answer(&caller, |t| outcome(t, &caller, Some(exception), &write))
     }
 
-    fn answer<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
+    fn answer<F>(&mut self, caller: &Caller<'_>, write: F) -> Result<(), Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         match (caller.form, caller.from) {
             (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
@@ -165,27 +173,22 @@ impl Outbox<'_> {
                     Some(alias) if alias.node == from.node => To::Alias(alias),
                     _ => To::Pid(from),
                 };
-                self.send_to(peer, to, |t| outcome(t, caller, exception, write))
+                self.send_to(peer, to, write)
             }
-            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, exception, write),
+            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
             _ => Ok(()),
         }
     }
 
     /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
-    fn end_job<F>(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: F) -> Result<(), Error>
+    fn end_job<F>(&mut self, caller: &Caller<'_>, mut write: F) -> Result<(), Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
-        let mut write = Some(write);
-        while let Some(key) = self.watches.find(|watch| watch.owner == Owner::Job(caller.job)) {
+        while let Some(key) = self.watches.find(|watch| watch.owner.is_job(caller.job)) {
             let Some(watch) = self.watches.at(key).copied() else { break };
-            tell(&mut self.links, RESERVED, &watch, own, NOBODY, |t| match write.take() {
-                Some(write) => outcome(t, caller, exception, write),
-                // somebody besides its caller watched: to them it has just ended
-                None => t.atom("normal"),
-            })?;
+            tell(&mut self.links, RESERVED, &watch, own, NOBODY, &mut write)?;
             self.watches.remove(key);
         }
         Ok(())
@@ -353,12 +356,18 @@ impl Outbox<'_> {
     fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
-        if matches!(request.state, State::Waiting) && !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+        // one that was answered is taken back as soon as there is room
+        if matches!(request.state, State::Leaving) {
+            return Ok(());
+        }
+        if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
             // whom to name is not known until the spawn request is answered
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
             request.state = State::Leaving;
             return Ok(());
         }
         remove(&mut self.requests, self.counters, key);
+        free_gone(&mut self.links, &self.watches, &self.requests);
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use super::watch::{NOCONNECTION, Number, TIMEOUT, TOO_LARGE};
 use crate::error::{Error, Full};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
-use crate::wire::control::{Control, Process};
+use crate::wire::codes::tag;
+use crate::wire::control::{Control, Process, To};
+use crate::wire::cursor::Reader;
 use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
@@ -78,9 +80,9 @@ pub(super) struct Counters {
     /// The last number given out.
     last: u64,
     /// Calls under way, whose answers may come to the pid of a mailbox.
-    pub(super) calls: u16,
+    pub(super) calls: u32,
     /// Outcomes that wait for room in a mailbox.
-    pub(super) due: u16,
+    pub(super) due: u32,
 }
 
 impl Counters {
@@ -158,9 +160,29 @@ impl Request {
 }
 
 /// The reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an alias.
-fn tag(term: Term<'_>) -> Option<Reference<'_>> {
+fn answer_tag(term: Term<'_>) -> Option<Reference<'_>> {
     let [tag, _] = term.tuple()?;
+    reference(tag)
+}
+
+fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
+}
+
+/// Whether a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
+#[inline]
+pub(super) fn may_be_answer(payload: &[u8]) -> bool {
+    matches!(
+        payload,
+        [tag::VERSION, tag::SMALL_TUPLE, 2, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE, ..]
+    )
+}
+
+/// The same of an answer of which only the front is here: `{Tag, ..`.
+pub(super) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
+    // the version of the format, and a tuple of two
+    let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 2])?;
+    reference(Term::check(&mut Reader::new(front)).ok()?)
 }
 
 /// The request with this handle.
@@ -185,14 +207,13 @@ pub(super) fn take_back(
     request: &Request,
     keep: usize,
 ) -> Result<bool, Error> {
-    let Some(node) = links.table.at(request.peer).map(|link| link.name.clone()) else { return Ok(true) };
+    // whom nothing can be sent to any more has forgotten it
+    let Some(link) = links.table.at(request.peer).filter(|link| link.takes()) else { return Ok(true) };
+    let node = link.name.clone();
     let words = OwnWords::new(Handle { index: key.index, number: request.number });
     let from = identity.pid(request.mailbox);
     let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
-    match links.frame(request.peer, keep, |out| control.put(out)) {
-        Err(Error::NotConnected) => Ok(true),
-        result => result.map(|()| true),
-    }
+    links.frame(request.peer, keep, |out| control.put(out)).map(|()| true)
 }
 
 impl Core<'_> {
@@ -204,6 +225,11 @@ impl Core<'_> {
         find(&self.requests, OwnWords::read(reference)?)
     }
 
+    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
+        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
+    }
+
     /// The mailbox that gave out an alias.
     pub(super) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
         let request = self.requests.at(self.request(alias)?)?;
@@ -211,19 +237,20 @@ impl Core<'_> {
     }
 
     /// The call that a message is the answer to, going by its address, or by its tag where that has to do.
-    pub(super) fn answered(&self, alias: Option<Reference<'_>>, term: Term<'_>) -> Option<Key> {
-        let reference = match alias {
-            Some(alias) => alias,
-            None if self.counters.calls == 0 => return None,
-            None => tag(term)?,
+    pub(super) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
+        let (reference, mailbox) = match to {
+            To::Alias(alias) => (alias, None),
+            To::Pid(pid) if self.counters.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
+            _ => return None,
         };
         let key = self.request(reference)?;
-        self.requests.at(key)?.is_call().then_some(key)
+        let request = self.requests.at(key).filter(|request| request.is_call())?;
+        mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
     }
 
     /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
     pub(super) fn is_late(&self, term: Term<'_>) -> bool {
-        tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
+        answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
     /// The answer to a call of ours.
@@ -242,9 +269,9 @@ impl Core<'_> {
     }
 
     /// The answer to a call of ours is too large to be received.
-    pub(super) fn reply_too_large(&mut self, alias: Reference<'_>) -> Routed {
-        let waiting = |request: &Request| !matches!(request.kind, Ask::Alias) && request.state == State::Waiting;
-        let Some(key) = self.request(alias).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
+    pub(super) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
+        let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
+        let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
         if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, TOO_LARGE) {
@@ -289,28 +316,37 @@ impl Core<'_> {
     }
 
     fn remove_request(&mut self, key: Key) {
+        // a mailbox that ended may have waited for this alone
+        self.flow.pay |= self.flow.owing;
         remove(&mut self.requests, &mut self.counters, key);
     }
 
     /// What was monitored ended.
-    pub(super) fn monitor_ended(&mut self, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state == State::Waiting {
-            let kind = request.ended();
+            // the value of a function is in the reason
+            let kind = if reason.is_none() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
             if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or(TOO_LARGE)) {
                 return stalled;
             }
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
     }
 
+    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    fn over(&mut self, key: Key) {
+        match self.requests.at_mut(key) {
+            Some(request) if matches!(request.state, State::Due(_)) => request.peer = NOBODY,
+            _ => self.remove_request(key),
+        }
+    }
+
     /// A spawn request was answered: with the process, or with an atom that says why there is none.
-    pub(super) fn spawned(&mut self, reference: Reference<'_>, result: Term<'_>) -> Routed {
-        let Some(key) = self.request(reference) else { return Routed::Done };
+    pub(super) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
         if let Some(pid) = result.as_pid() {
             request.target = Target::Pid(Number::of(pid));
@@ -324,9 +360,7 @@ impl Core<'_> {
         {
             return stalled;
         }
-        if !self.requests.at(key).is_some_and(|request| matches!(request.state, State::Due(_))) {
-            self.remove_request(key);
-        }
+        self.over(key);
         Routed::Done
     }
 
@@ -417,6 +451,7 @@ impl Core<'_> {
                 self.leave(key);
             }
         }
+        self.pay_for_jobs();
         for index in self.inboxes.table.indexes() {
             let Some(key) = self.inboxes.table.key_at(index) else { continue };
             if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {

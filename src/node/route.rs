@@ -6,7 +6,7 @@ use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
-use super::requests::{Counters, Request, State};
+use super::requests::{Counters, Request, State, front_tag};
 use super::serve::{Functions, Spawn, is_rex_call};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
@@ -57,11 +57,13 @@ impl Core<'_> {
         };
         let inbox = match to {
             To::Name(name) => self.inboxes.find(name),
-            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(None, term) {
+            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(to, term) {
                 Some(call) => return self.reply(call, term),
+                // an answer that came after its time, or to somebody who waits no more
+                None if self.is_late(term) => return Routed::Done,
                 None => self.inboxes.by_pid(pid),
             },
-            To::Alias(alias) => match self.answered(Some(alias), term) {
+            To::Alias(alias) => match self.answered(to, term) {
                 Some(call) => return self.reply(call, term),
                 None => self.aliased(alias),
             },
@@ -115,9 +117,8 @@ impl Core<'_> {
                 }
                 Routed::Done
             }
-            // an answer that came after its time, or to somebody who waits no more
+            // as above
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
-            To::Pid(_) if self.is_late(term) => Routed::Done,
             To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
             To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
@@ -156,7 +157,9 @@ impl Core<'_> {
                 theirs(self, from)?;
                 self.demonitored(peer, from, reference);
             }
-            Control::MonitorExit { reference, reason, .. } => return Ok(self.monitor_ended(reference, reason.or_else(payload))),
+            Control::MonitorExit { reference, reason, .. } => {
+                return Ok(self.monitor_ended(peer, reference, reason.or_else(payload)));
+            }
             Control::Link { from, to } => {
                 theirs(self, from)?;
                 self.linked(peer, from, to);
@@ -190,11 +193,15 @@ impl Core<'_> {
                 }
                 return Ok(self.spawn(peer, &spawn, payload()));
             }
-            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(id, result)),
+            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(peer, id, result)),
             Control::Unknown => {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
             }
             Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_too_large(alias)),
+            // OTP 23 and older answer to the pid
+            Control::Send { to: To::Pid(_), .. } => {
+                return Ok(front_tag(message.payload).map_or(Routed::Done, |tag| self.reply_too_large(tag)));
+            }
             Control::GroupLeader { .. } | Control::Send { .. } => {}
         }
         Ok(Routed::Done)
@@ -218,6 +225,11 @@ impl Core<'_> {
             Ok(()) | Err(Error::NotConnected) => {}
             Err(e) => log::warn!("an answer of the protocol's could not be sent: {e}"),
         }
+    }
+
+    /// Whether the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the addresses.
+    pub(super) fn may_answer(&self, parsed: &Result<Message<'_>, Misbehaved>) -> bool {
+        matches!(parsed, Ok(Message { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
     /// The front of a frame that is too large to be received: reports it, and still does what it owes.

@@ -132,23 +132,41 @@ where
     t.nil()
 }
 
-/// `undef`, with the function on the stack: with its arguments as a BEAM says it, or with their number when those do not fit.
-fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, whole: bool) -> Result<(), Misuse> {
+/// How much of the stack trace is told: as a BEAM does it, or less where that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stack {
+    /// The function and its arguments.
+    Whole,
+    /// The function and how many arguments there were.
+    Arity,
+    Nothing,
+}
+
+impl Stack {
+    const ALL: [Self; 3] = [Self::Whole, Self::Arity, Self::Nothing];
+}
+
+/// Why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no proper list and could not be those of any function.
+fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, stack: Stack) -> Result<(), Misuse> {
+    let arity = served.arity();
+    let why = if arity.is_some() { "undef" } else { "badarg" };
     let stack = |t: &mut TermWriter<'_, '_>| {
+        let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
         t.list(1)?;
         t.tuple(4)?;
         t.atom_of(served.module)?;
         t.atom_of(served.function)?;
-        match served.arity() {
-            Some(arity) if !whole => t.int(i64::try_from(arity).unwrap_or(i64::MAX))?,
-            _ => t.term(served.args)?,
+        if stack == Stack::Whole {
+            t.term(served.args)?;
+        } else {
+            t.int(i64::try_from(arity).unwrap_or(i64::MAX))?;
         }
         t.nil()?;
         t.nil()
     };
     let reason = |t: &mut TermWriter<'_, '_>| {
         t.tuple(2)?;
-        t.atom("undef")?;
+        t.atom(why)?;
         stack(t)
     };
     match caller.form {
@@ -156,7 +174,7 @@ fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, w
             t.tuple(4)?;
             t.term(caller.tag)?;
             t.atom("error")?;
-            t.atom("undef")?;
+            t.atom(why)?;
             stack(t)
         }
         Form::Spawn | Form::Nobody => reason(t),
@@ -232,12 +250,13 @@ impl Core<'_> {
         self.spawn_replied(peer, spawn, number, flags);
         if kind == Kind::Cast {
             // to whoever watches, it has ended: nothing tells when the program is done with it
-            self.tell_spawner(peer, spawn, number, flags, |t| t.term(NORMAL));
+            self.tell_spawner(peer, spawn, number, flags, |t, _| t.term(NORMAL));
             return Routed::Done;
         }
         for kind in Self::ties(spawn, flags) {
             // there was room
-            let _ = self.watches.insert(Watch { owner: Owner::Job(number), peer, pid: Number::of(spawn.from), kind });
+            let owner = Owner::Job { number, server: mailbox };
+            let _ = self.watches.insert(Watch { owner, peer, pid: Number::of(spawn.from), kind });
         }
         Routed::Done
     }
@@ -271,16 +290,21 @@ impl Core<'_> {
         self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags, result }, None);
     }
 
-    /// Tells the maker of a spawn request that its process ended. `false`: the reason does not fit.
-    fn tell_spawner<F>(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64, reason: F) -> bool
+    /// Tells the maker of a spawn request that its process ended.
+    fn tell_spawner<F>(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64, reason: F)
     where
-        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: Fn(&mut TermWriter<'_, '_>, Stack) -> Result<(), Misuse>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, number);
-        Self::ties(spawn, flags).all(|kind| {
-            let watch = Watch { owner: Owner::Job(number), peer, pid: Number::of(spawn.from), kind };
-            tell(&mut self.links, 0, &watch, own, NOBODY, &reason).is_ok()
-        })
+        for kind in Self::ties(spawn, flags) {
+            // a process that never was anybody's
+            let owner = Owner::Job { number, server: super::requests::NOBODY };
+            let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
+            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NOBODY, |t| reason(t, stack)).is_ok();
+            if !Stack::ALL.into_iter().any(&mut tell) {
+                log::warn!("the end of a process could not be told");
+            }
+        }
     }
 
     /// The process of a function that is not served ends at once.
@@ -299,22 +323,22 @@ impl Core<'_> {
         }
         let form = if kind == Kind::Apply { Form::Erpc } else { Form::Spawn };
         let caller = Caller { form, from: None, tag: served.tag, job: number };
-        if !self.tell_spawner(peer, spawn, number, flags, |t| undef(t, &caller, served, true)) {
-            self.tell_spawner(peer, spawn, number, flags, |t| undef(t, &caller, served, false));
-        }
+        self.tell_spawner(peer, spawn, number, flags, |t, stack| undef(t, &caller, served, stack));
         Routed::Done
     }
 
-    /// A call of a function by a message to `rex`, in either of its two forms.
+    /// A call of a function by a message to `rex`, in any of its three forms.
     pub(super) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         let (kind, form) = rex_form(term);
         let Some(served) = Served::read(kind, &[], term) else { return Routed::Done };
         let Some(mailbox) = self.serves(&served) else {
+            if form == Form::Nobody {
+                return self.drop(peer, receiver(&served), Dropped::NotServed);
+            }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
-            if self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, true)).is_err()
-                && let Err(e) = self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, false))
-            {
-                log::warn!("the caller of a function that is not served was not told: {e}");
+            let mut answer = |stack| self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, stack)).is_ok();
+            if !Stack::ALL.into_iter().any(&mut answer) {
+                log::warn!("the caller of a function that is not served could not be told");
             }
             return Routed::Done;
         };
@@ -345,9 +369,12 @@ impl Core<'_> {
 }
 
 fn rex_form(term: Term<'_>) -> (Kind, Form) {
-    match Call::of(term) {
-        Some(_) => (Kind::RexCall, Form::Rex),
-        None => (Kind::RexSend, Form::RexSend),
+    if Call::of(term).is_some() {
+        return (Kind::RexCall, Form::Rex);
+    }
+    match term.tuple() {
+        Some([kind, _]) if kind.is_atom("$gen_cast") => (Kind::Cast, Form::Nobody),
+        _ => (Kind::RexSend, Form::RexSend),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::OwnName;
 use super::event::Event;
-use super::half_open::{BUFFER, HalfOpen, Progress, SETUP_TIME};
+use super::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
 use super::links::{Identity, Link, Phase};
 use super::memory::chunk_mut;
 use super::{Connection, Node};
@@ -11,6 +11,7 @@ use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, 
 use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
+use crate::wire::ids::NodeName;
 
 impl Identity<'_> {
     fn local(&self) -> Local<'_> {
@@ -33,10 +34,25 @@ enum Next {
 impl Node<'_> {
     /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
     pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
-        let Some(half) = self.half_open.at_mut(connection.key).filter(|_| !connection.up) else { return };
+        let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
         let Progress::Dial { peer, .. } = &half.progress else { return };
         let peer = peer.clone();
+        let overtaken = self.incoming(&peer);
+        let Some(half) = self.half_open.at_mut(connection.key) else { return };
         half.seed(random);
+        if overtaken {
+            // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
+            // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
+            half.progress = Progress::Waiting { peer };
+            half.deadline = now.after(OVERTAKEN);
+            return;
+        }
+        self.begin_handshake(connection.key, peer, now);
+    }
+
+    /// Sends the first packet of the handshake.
+    fn begin_handshake(&mut self, key: Key, peer: NodeName, now: Instant) {
+        let Some(half) = self.half_open.at_mut(key) else { return };
         half.deadline = now.after(SETUP_TIME);
         let mut out = Writer::new(half.sending.room(&mut half.tx));
         half.progress = Progress::Shaking(State::connect(peer, &self.core.identity.local(), &mut out));
@@ -186,8 +202,12 @@ impl Node<'_> {
     }
 
     /// A handshake took too long.
-    pub(super) fn half_open_late(&mut self, key: Key) {
+    pub(super) fn half_open_late(&mut self, key: Key, now: Instant) {
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
+            Some(Progress::Waiting { peer }) => {
+                let peer = peer.clone();
+                return self.begin_handshake(key, peer, now);
+            }
             Some(Progress::Yielded { .. }) => Reason::Nok,
             Some(Progress::Shaking(state)) => state.late(),
             Some(Progress::Dial { .. }) => Reason::Network(NetworkFault::TimedOut),
@@ -228,9 +248,12 @@ impl Node<'_> {
             (true, None, Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
             (true, node, reason) => Some(Event::Refused { node, reason }),
         };
-        match news {
-            Some(event) => self.core.events.push(event),
-            None => log::debug!("handshake ended: {reason}"),
+        let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
+        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
+        self.core.events.push(event);
+        if let Some(opening) = opening {
+            // what waits for the connection is lost, and whatever is sent from now on waits for the next
+            self.down(opening, Reason::ClosedByUs);
         }
     }
 }

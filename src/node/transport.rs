@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::half_open::{HalfOpen, Progress, SETUP_TIME};
-use super::links::{Phase, RESERVED, Stall};
+use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
+use super::requests::may_be_answer;
 use super::route::Routed;
 use super::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
@@ -37,7 +38,8 @@ impl Node<'_> {
         self.begin(half)
     }
 
-    /// The next connection that is to be made, and to which node. Answer with [`Node::handle_connected`] or
+    /// The next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a connection
+    /// that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.tend_opening();
@@ -193,7 +195,7 @@ impl Node<'_> {
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
-            self.half_open_late(late);
+            self.half_open_late(late, now);
         }
         match self.next_beat {
             Some(beat) if now < beat => {}
@@ -243,8 +245,11 @@ impl Node<'_> {
     /// Whether a connection is there for nothing.
     fn is_idle(&self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
-        let idle = self.core.links.table.at(key).map_or(0, |link| if link.is_up() { link.idle } else { 0 });
-        self.beat_time().saturating_mul(idle) >= time && !self.core.is_tied(key)
+        // what was received and waits for room in a mailbox would be lost with the connection
+        let rests = |link: &&Link| link.is_up() && link.received.is_empty();
+        let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
+        // the first of these quarters had begun when the last message went
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
     }
 
     /// Lets held up peers go on, a different one first each time.
@@ -318,6 +323,7 @@ impl Node<'_> {
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
                         && self.core.counters.is_quiet()
+                        && !may_be_answer(payload)
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);
@@ -327,8 +333,8 @@ impl Node<'_> {
                 }
                 Frame::Oversized(head, len) => {
                     let parsed = ControlMessage::parse(head);
-                    if parsed.is_err() && bytes.len() < stride {
-                        // the control message may not be here in full yet
+                    if (parsed.is_err() || self.core.may_answer(&parsed)) && bytes.len() < stride {
+                        // what tells whom it is for may not be here in full yet
                         return;
                     }
                     let size = u64::from(len).saturating_add(HEADER as u64);

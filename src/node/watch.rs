@@ -6,10 +6,11 @@ use super::event::{Dropped, Event};
 use super::links::{Links, Phase, Stall};
 use super::mailbox::{Delivery, Mailbox, Record};
 use super::message::{Handle, Kind};
+use super::requests::Request;
 use super::route::{Core, Routed};
 use super::serve::NOBODY;
 use crate::error::{Error, Full, Misuse};
-use crate::storage::slots::Key;
+use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Process, To};
@@ -28,15 +29,34 @@ pub(super) const KILLED: Term<'static> = atom(b"\x77\x06killed");
 pub(super) const NOCONNECTION: Term<'static> = atom(b"\x77\x0cnoconnection");
 pub(super) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(super) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
-/// In place of a reason that did not fit the receive buffer.
+/// In place of a reason that did not fit a buffer.
 pub(super) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 
 /// What is linked to or monitored here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Mailbox(Key),
-    /// A process that runs a served function.
-    Job(u64),
+    /// A process that runs a served function, whose calls come to a mailbox.
+    Job {
+        number: u64,
+        server: Key,
+    },
+    /// One that has ended, of which there was no room to tell.
+    Ended(u64),
+}
+
+impl Owner {
+    pub(super) fn is_job(self, wanted: u64) -> bool {
+        matches!(self, Self::Job { number, .. } if number == wanted)
+    }
+
+    /// Whether it ends when this mailbox does.
+    fn ends_with(self, mailbox: Key) -> bool {
+        match self {
+            Self::Mailbox(key) | Self::Job { server: key, .. } => key == mailbox,
+            Self::Ended(_) => false,
+        }
+    }
 }
 
 /// A process of a peer, whose name is the link's.
@@ -120,7 +140,7 @@ impl Core<'_> {
             Process::Pid(pid) => match self.inboxes.by_pid(pid) {
                 Some(key) => Some(Owner::Mailbox(key)),
                 None => {
-                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job(number) if is_job(pid, number));
+                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job { number, .. } if is_job(pid, number));
                     self.watches.find(job).and_then(|key| self.watches.at(key)).map(|watch| watch.owner)
                 }
             },
@@ -254,12 +274,13 @@ impl Core<'_> {
         let kill = cause == Cause::Asked && reason.is_atom("kill");
         let key = match owner {
             Owner::Mailbox(key) => key,
-            Owner::Job(number) => {
+            Owner::Job { number, .. } => {
                 if kill || !reason.is_atom("normal") {
                     self.job_ends(number, if kill { KILLED } else { reason });
                 }
                 return Routed::Done;
             }
+            Owner::Ended(_) => return Routed::Done,
         };
         if kill {
             self.end_mailbox(key, KILLED.as_bytes());
@@ -312,6 +333,8 @@ impl Core<'_> {
             }
         }
         self.pay_for_mailbox(key);
+        // what was due to it may have been all that was due
+        free_gone(&mut self.links, &self.watches, &self.requests);
     }
 
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
@@ -319,10 +342,18 @@ impl Core<'_> {
         let mut owes = false;
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Mailbox(key)) else { continue };
-            let own = self.identity.pid(key);
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.ends_with(key)) else { continue };
+            let own = match watch.owner {
+                Owner::Mailbox(_) => self.identity.pid(key),
+                Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
+            };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let told = tell(&mut self.links, 0, &watch, own, Atom::from_str(&inbox.name), |t| t.term(reason));
+            let name = Atom::from_str(&inbox.name);
+            let told = match tell(&mut self.links, 0, &watch, own, name, |t| t.term(reason)) {
+                // the reason came in a frame whose names were shorter
+                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, |t| t.term(TOO_LARGE)),
+                told => told,
+            };
             if is_paid(&told) {
                 self.watches.remove(at);
             } else {
@@ -342,18 +373,40 @@ impl Core<'_> {
     fn job_ends(&mut self, number: u64, reason: Term<'_>) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner == Owner::Job(number)) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            if let Err(e) = tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
-                log::warn!("the end of a process could not be told: {e}");
+            let told = match tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
+                // the reason stands in a frame that does not stay
+                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(TOO_LARGE)),
+                told => told,
+            };
+            if is_paid(&told) {
+                self.watches.remove(at);
+            } else if let Some(watch) = self.watches.at_mut(at) {
+                watch.owner = Owner::Ended(number);
+                self.flow.owing = true;
             }
-            self.watches.remove(at);
+        }
+    }
+
+    /// Tells those who were not told yet that the process of a served function ended.
+    pub(super) fn pay_for_jobs(&mut self) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let Owner::Ended(number) = watch.owner else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            if is_paid(&tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(KILLED))) {
+                self.watches.remove(at);
+            } else {
+                self.flow.owing = true;
+            }
         }
     }
 
     /// Whether something here is tied to processes of the peer.
     pub(super) fn is_tied(&self, peer: Key) -> bool {
-        self.watches.find(|watch| watch.peer == peer).is_some() || self.requests.find(|request| request.peer == peer).is_some()
+        is_tied(&self.watches, &self.requests, peer)
     }
 
     /// Frees the place of a connection that is no more, once nobody is to be told of it any more.
@@ -373,14 +426,14 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
             match (watch.kind, watch.owner) {
-                (Tie::Link, Owner::Mailbox(_)) => {
+                (Tie::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
                     if let Some(entry) = self.watches.at_mut(at) {
                         entry.kind = Tie::Lost;
                         self.counters.due = self.counters.due.saturating_add(1);
                     }
                 }
                 (Tie::Lost, _) => {}
-                // whoever waited for a function is gone
+                // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (Tie::Link | Tie::Unlinking(_) | Tie::Monitor { .. }, _) => {
                     self.watches.remove(at);
                 }
@@ -411,10 +464,20 @@ impl Core<'_> {
             }
         }
         self.answer_due();
-        while self.counters.due == 0
-            && let Some(gone) = self.links.table.find(|link| link.phase == Phase::Gone)
-        {
-            self.links.table.remove(gone);
+        free_gone(&mut self.links, &self.watches, &self.requests);
+    }
+}
+
+fn is_tied(watches: &Table<'_, Watch>, requests: &Table<'_, Request>, peer: Key) -> bool {
+    watches.find(|watch| watch.peer == peer).is_some() || requests.find(|request| request.peer == peer).is_some()
+}
+
+/// Frees the places of connections that are no more, those of which nobody here is to be told any more.
+pub(super) fn free_gone(links: &mut Links<'_>, watches: &Table<'_, Watch>, requests: &Table<'_, Request>) {
+    for index in links.table.indexes() {
+        let Some(key) = links.table.key_at(index) else { continue };
+        if links.table.at(key).is_some_and(|link| link.phase == Phase::Gone) && !is_tied(watches, requests, key) {
+            links.table.remove(key);
         }
     }
 }

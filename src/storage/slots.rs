@@ -141,8 +141,9 @@ impl<T> Table<'_, T> {
 
     /// Frees every place.
     pub(crate) fn clear(&mut self) {
-        for slot in self.slots.iter_mut() {
-            slot.vacate();
+        // memory that was never used is not touched, so the system need not back it
+        if !self.is_empty() {
+            self.slots.iter_mut().for_each(|slot| drop(slot.vacate()));
         }
         *self.tenants = 0;
     }

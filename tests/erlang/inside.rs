@@ -93,6 +93,11 @@ impl Inside<'_> {
         self.answer(erl, asked)
     }
 
+    /// Evaluates until the value is `want`, while bytes are moved here.
+    pub(crate) fn eval_until(&mut self, erl: &Erl, source: &str, want: &str) {
+        self.until(&format!("{source} to be {want}"), |inside| (inside.eval(erl, source) == want).then_some(()));
+    }
+
     /// The answer to a question asked before, while bytes are moved here.
     pub(crate) fn answer(&mut self, erl: &Erl, asked: Asked) -> String {
         self.until("Erlang's answer", |_| erl.has_answered(&asked).then_some(()));

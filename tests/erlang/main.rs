@@ -15,13 +15,16 @@
     reason = "a test that meets the unexpected has failed, and a panic is how it says so"
 )]
 
+mod aliases;
 mod calls;
-mod citizen;
+mod calls_out;
+
 mod cookies;
 mod elixir;
 mod epmd;
 mod examples;
 mod flags;
+mod functions;
 mod inside;
 mod join;
 mod load;

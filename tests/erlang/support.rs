@@ -550,10 +550,16 @@ impl Erl {
 
     /// Compiles and loads the module `probe` that stands beside this file.
     pub(crate) fn load_probe(&self, world: &World) {
-        let file = world.home.join("probe.erl");
-        fs::write(&file, include_str!("probe.erl")).unwrap();
+        self.load(world, "probe", include_str!("probe.erl"));
+    }
+
+    /// Compiles and loads a module.
+    pub(crate) fn load(&self, world: &World, module: &str, source: &str) {
+        let file = world.home.join(format!("{module}.erl"));
+        fs::write(&file, source).unwrap();
         let source = format!(
-            "{{ok, probe, Beam}} = compile:file({:?}, [binary, report]), {{module, probe}} = code:load_binary(probe, \"probe.erl\", Beam), ok",
+            "(fun() -> {{ok, {module}, Beam}} = compile:file({:?}, [binary, report]), \
+                {{module, {module}}} = code:load_binary({module}, \"{module}.erl\", Beam), ok end)()",
             file.display().to_string()
         );
         assert_eq!(self.eval(&source), "ok");

@@ -1,6 +1,6 @@
 //! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
 
-use beamless::{Address, ConfigError, Error, Event, Full, Mailbox, Misuse, Overflow};
+use beamless::{Address, ConfigError, Error, Event, Failure, Full, Mailbox, Misuse, Overflow, Received};
 
 use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
@@ -252,4 +252,50 @@ fn a_log_shows_no_lines_that_a_peer_made_up() {
     send(&mut a, from, "x\nnode up: hub@nuc3 (visible)", "b@host", 1).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert!(b.texts().iter().all(|line| !line.contains('\n')));
+}
+
+/// Whoever waits for a function is told, as when a process of a BEAM dies.
+#[test]
+fn a_mailbox_that_serves_ends_with_the_calls_that_wait() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["box:reboot/0"]).unwrap();
+    let request = a.node.outbox(from).unwrap().rpc("b@host", "box", "reboot", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || 7);
+    b.node.close_mailbox(to, |t| t.atom("out_of_order")).unwrap();
+    wire.settle(&mut a, &mut b, || 7);
+    let (message, _) = a.node.recv(from).unwrap();
+    let Received::Answer { request: answered, result: Err(Failure::Ended(reason)) } = message.received() else {
+        panic!("{:?}", message.received())
+    };
+    assert!(answered == request && reason.is_atom("out_of_order"));
+    assert_eq!((a.node.in_use().requests, b.node.in_use().watches, b.node.in_use().mailboxes), (0, 0, 0));
+}
+
+/// A caller waits for it: were the call pushed out by messages, it would for ever.
+#[test]
+fn a_call_of_a_function_is_not_pushed_out() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    b.node.set_overflow(to, Overflow::DropOldest).unwrap();
+    send(&mut a, from, "to", "b@host", 0).unwrap();
+    a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let mut sent = 0;
+    while b.node.takes_bytes(wire.b) {
+        send(&mut a, from, "to", "b@host", 1).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        sent += 1;
+        assert!(sent < 1000, "it is pushed out");
+    }
+    assert_eq!(b.node.dropped(to), 1, "the message before it is");
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let Received::Apply(apply) = message.received() else { panic!("{:?}", message.received()) };
+    out.reply(&apply, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(1));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(matches!(a.node.recv(from).map(|(m, _)| m.received()), Some(Received::Answer { result: Ok(_), .. })));
 }

@@ -11,7 +11,10 @@
 )]
 
 mod allocations;
+mod calls;
+mod connecting;
 mod driver;
+mod ends;
 mod handshakes;
 mod links;
 mod mailboxes;

@@ -1,0 +1,394 @@
+//! What is owed, kept and freed when things end in an unlucky order.
+
+use std::time::Duration;
+
+use beamless::{AutoConnect, Config, Connection, Event, Failure, Mailbox, Reason, Received};
+
+use crate::pair::{End, Wire, at, connected, dial, integers, send, storage};
+
+/// Puts a frame with this body in front of a node, as if its peer had sent it.
+fn inject(end: &mut End<'_>, connection: &mut Connection, body: &[u8]) {
+    let frame = [&(body.len() as u32).to_be_bytes()[..], body].concat();
+    end.node.read_buffer(*connection)[..frame.len()].copy_from_slice(&frame);
+    end.node.handle_bytes(connection, frame.len());
+}
+
+fn pid(node: &str, id: u8) -> Vec<u8> {
+    [&[88, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 77]].concat()
+}
+
+/// A reference of a request of ours: the place, and the number.
+fn reference(node: &str, index: u8, number: u8) -> Vec<u8> {
+    let words = [0, 0, 0, index, 0, 0, 0, number, 0, 0, 0, 0];
+    [&[90, 0, 3, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, 77], &words].concat()
+}
+
+/// Sends until the mailbox is full and the sender is held up.
+fn fill(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, name: &str) {
+    while b.node.takes_bytes(wire.b) {
+        while send(a, from, name, "b@host", 1).is_ok() {}
+        wire.settle(a, b, || usize::MAX);
+    }
+}
+
+/// Cuts a connection on both sides.
+fn cut(a: &mut End<'_>, b: &mut End<'_>, wire: Wire) {
+    a.node.handle_closed(wire.a, None);
+    b.node.handle_closed(wire.b, None);
+}
+
+/// A mailbox of b that traps exits, is full, and is linked to the mailbox `from` of a.
+fn full_and_linked(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire) -> Mailbox {
+    let from = a.node.register("from").unwrap();
+    let to = b.node.register("to").unwrap();
+    b.node.trap_exit(to, true).unwrap();
+    let pid = a.node.pid(from).unwrap();
+    b.node.outbox(to).unwrap().link(pid.as_pid()).unwrap();
+    wire.settle(a, b, || usize::MAX);
+    fill(a, b, wire, from, "to");
+    to
+}
+
+#[test]
+fn a_mailbox_closed_with_news_due_keeps_no_place_of_a_peer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = full_and_linked(&mut a, &mut b, &mut wire);
+    cut(&mut a, &mut b, wire);
+    assert_eq!((b.node.in_use().peers, b.node.in_use().watches), (1, 1));
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.peers, used.watches, used.mailboxes), (0, 0, 0));
+}
+
+#[test]
+fn a_call_given_up_with_its_answer_due_keeps_no_place_of_a_peer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let to = b.node.register("to").unwrap();
+    let call = b.node.outbox(to).unwrap().call(("from", "a@host"), None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    cut(&mut a, &mut b, wire);
+    b.node.outbox(to).unwrap().abandon(call).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.peers, used.requests), (0, 0));
+}
+
+#[test]
+fn a_full_mailbox_keeps_the_place_of_its_own_peer_alone() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = full_and_linked(&mut a, &mut b, &mut wire);
+    let also = b.node.register("also").unwrap();
+    b.node.trap_exit(also, true).unwrap();
+    let mut c = End::hidden("c@host", &mut third);
+    let from = c.node.register("from").unwrap();
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    let pid = c.node.pid(from).unwrap();
+    b.node.outbox(also).unwrap().link(pid.as_pid()).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    cut(&mut a, &mut b, wire);
+    cut(&mut c, &mut b, visit);
+    // one is told at once, the other has no room
+    assert!(matches!(b.node.recv(also).unwrap().0.received(), Received::Exit { .. }));
+    assert_eq!((b.node.in_use().watches, b.node.in_use().peers), (1, 1));
+    assert!(b.node.recv(to).is_some());
+}
+
+/// Its end is owed to a peer whose connection breaks before it could be told.
+#[test]
+fn a_mailbox_ends_once() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let pid = a.node.pid(from).unwrap();
+    b.node.outbox(to).unwrap().link(pid.as_pid()).unwrap();
+    // a takes nothing: the exit is owed
+    while b.node.outbox(to).unwrap().send(("from", "a@host"), |t| t.nil()).is_ok() {}
+    b.node.close_mailbox(to, |t| t.binary(&[7; 2040])).unwrap();
+    assert_eq!(b.node.in_use().mailboxes, 1);
+    cut(&mut a, &mut b, wire);
+    b.node.handle_timeout(at(1));
+    let ended = b.news().iter().filter(|event| matches!(event, Event::MailboxEnded { .. })).count();
+    assert_eq!((ended, b.node.in_use().mailboxes, b.node.in_use().watches), (1, 0, 0));
+}
+
+#[test]
+fn a_connection_that_is_held_up_is_not_idle() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut a = End::hidden("a@host", &mut one);
+    let config = Config::hidden("b@host", "secret").unwrap().idle_time(Duration::from_secs(30));
+    let mut b = End::new(config, &mut other);
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut sent = 0;
+    while b.node.takes_bytes(wire.b) {
+        while send(&mut a, from, "to", "b@host", sent).is_ok() {
+            sent += 1;
+        }
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    for second in 0..300 {
+        b.node.handle_timeout(at(second));
+        a.node.handle_timeout(at(second));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    let mut got = integers(&mut b, to);
+    for _ in 0..100 {
+        b.node.handle_timeout(at(300));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        got.extend(integers(&mut b, to));
+    }
+    assert!(got.iter().copied().eq(0..sent), "{} of {sent}: {:?}", got.len(), b.texts());
+}
+
+#[test]
+fn what_was_let_go_for_being_idle_is_made_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let config = Config::hidden("a@host", "secret").unwrap().idle_time(Duration::from_secs(30)).auto_connect(AutoConnect::Once);
+    let mut a = End::new(config, &mut one);
+    let mut b = End::hidden("b@host", &mut other);
+    let from = a.node.register("from").unwrap();
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    for second in 0..300 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        a.node.handle_timeout(at(second));
+    }
+    assert!(a.news().iter().any(|event| matches!(event, Event::NodeDown { reason: Reason::Idle, .. })));
+    send(&mut a, from, "to", "b@host", 1).unwrap();
+}
+
+/// What was sent before there is a connection fills its buffer, and then the peer connects here: the last packet of that handshake needs
+/// room too, whatever a mailbox that ends takes back meanwhile.
+#[test]
+fn what_waits_for_a_connection_leaves_room_for_its_handshake() {
+    for size in 0..100 {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+        let (from, second) = (a.node.register("from").unwrap(), a.node.register("second").unwrap());
+        a.node.outbox(second).unwrap().monitor((&"x".repeat(size + 1)[..], "b@host")).unwrap();
+        while a.node.outbox(second).unwrap().monitor((&"x".repeat(60)[..], "b@host")).is_ok() {}
+        while a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.nil()).is_ok() {}
+        a.node.close_mailbox(second, |t| t.atom("done")).unwrap();
+        b.node.connect("a@host").unwrap();
+        let mut wire = dial(&mut b, &mut a, at(0)).unwrap();
+        for second in 0..5 {
+            wire.settle(&mut b, &mut a, || usize::MAX);
+            a.node.handle_timeout(at(second));
+        }
+        assert!(a.is_up() && b.is_up(), "{size}: {:?} {:?}", a.texts(), b.texts());
+        assert_eq!((a.node.in_use().requests, a.node.in_use().mailboxes), (0, 1));
+    }
+}
+
+#[test]
+fn whoever_watches_is_told_even_if_the_reason_does_not_fit() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let long = format!("{}@host", "c".repeat(200));
+    let mut c = End::hidden(&long, &mut third);
+    let watcher = c.node.register("watcher").unwrap();
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    b.node.register("to").unwrap();
+    c.node.outbox(watcher).unwrap().monitor(("to", "b@host")).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    // a ends it with a reason that just fits its own frame
+    let body = [&[112, 131, 104, 3, 97, 26][..], &pid("a@host", 9), &pid("b@host", 1), &[131, 109, 0, 0, 0xf, 0x50], &[7; 0xf50]];
+    inject(&mut b, &mut wire.b, &body.concat());
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.handle_timeout(at(1));
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    assert!(b.news().iter().any(|event| matches!(event, Event::MailboxEnded { .. })));
+    assert!(matches!(c.node.recv(watcher).map(|(m, _)| m.received()), Some(Received::Down { .. })));
+}
+
+/// The mailbox had no room to be told that the connection broke, and which process to name was never known.
+#[test]
+fn a_function_call_that_ends_with_everything_else_is_freed() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    cut(&mut a, &mut b, wire);
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(1));
+    let used = b.node.in_use();
+    assert_eq!((used.requests, used.mailboxes, used.peers), (0, 0, 0));
+}
+
+#[test]
+fn only_the_peer_that_was_asked_says_that_a_process_ended() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut c = End::hidden("c@host", &mut third);
+    c.node.connect("b@host").unwrap();
+    let mut visit = dial(&mut c, &mut b, at(0)).unwrap();
+    visit.settle(&mut c, &mut b, || usize::MAX);
+    let (_, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().monitor(("from", "a@host")).unwrap();
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    // c says that a's processes ended
+    let noproc = [&[119, 6][..], b"noproc"].concat();
+    for (index, number) in [(0, 1), (1, 2)] {
+        let body =
+            [&[112, 131, 104, 5, 97, 21][..], &pid("c@host", 9), &pid("b@host", 1), &reference("b@host", index, number), &noproc];
+        inject(&mut b, &mut visit.b, &body.concat());
+    }
+    let refused = [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 1, 2), &pid("b@host", 1), &[97, 0], &noproc].concat();
+    inject(&mut b, &mut visit.b, &refused);
+    assert_eq!(b.node.in_use().requests, 2);
+    assert!(b.node.recv(to).is_none());
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(matches!(b.node.recv(to).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Undefined), .. })));
+    assert_eq!(b.node.in_use().requests, 1);
+}
+
+/// Processes of OTP 23 answer to the pid, not to the alias.
+#[test]
+fn an_answer_after_its_time_is_dropped_wherever_it_goes() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    a.node.outbox(from).unwrap().call(("to", "b@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    a.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.handle_timeout(at(2));
+    assert!(matches!(a.node.recv(from).map(|(m, _)| m.received()), Some(Received::Answer { result: Err(Failure::Timeout), .. })));
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let call = message.as_call().unwrap();
+    // alone, and behind a message that looks the same from outside
+    for plain in [0, 1] {
+        if plain == 1 {
+            out.send(call.from, |t| t.int(5)).unwrap();
+        }
+        out.send(call.from, |t| {
+            t.tuple(2)?;
+            t.term(call.tag)?;
+            t.int(1)
+        })
+        .unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut a, from), [5]);
+}
+
+#[test]
+fn callers_of_a_mailbox_that_ends_do_not_wait_for_ever() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, &["m:f/0"]).unwrap();
+    let mut calls = 0;
+    while a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).is_ok() {
+        calls += 1;
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    // there is no room to tell all of them at once
+    let filler = b.node.register("filler").unwrap();
+    while b.node.outbox(filler).unwrap().send(("nobody", "a@host"), |t| t.nil()).is_ok() {}
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    let mut answers = 0;
+    for second in 0..5 {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        b.node.handle_timeout(at(second));
+        while let Some((message, _)) = a.node.recv(from) {
+            let done = |failure: Failure<'_>| matches!(failure, Failure::Ended(reason) if reason.is_atom("done"));
+            assert!(matches!(message.received(), Received::Answer { result: Err(failure), .. } if done(failure)));
+            answers += 1;
+        }
+    }
+    assert_eq!((calls, answers), (32, 32));
+    assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (0, 1));
+}
+
+/// The mailbox was full when the time of the call was over.
+#[test]
+fn a_call_given_up_after_its_time_is_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let call = b.node.outbox(to).unwrap().call(("from", "a@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    b.node.handle_timeout(at(0));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(a.node.in_use().watches, 1);
+    fill(&mut a, &mut b, &mut wire, from, "to");
+    b.node.handle_timeout(at(2));
+    b.node.outbox(to).unwrap().abandon(call).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().requests), (0, 0));
+}
+
+/// A monitor's reference is no alias.
+#[test]
+fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (_, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().monitor(("from", "a@host")).unwrap();
+    let head = [&[112, 131, 104, 3, 97, 33][..], &pid("a@host", 1), &reference("b@host", 0, 1), &[131, 109, 0, 0, 0x20, 0]];
+    let body = [&head.concat()[..], &[7; 0x2000]].concat();
+    let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
+    for piece in frame.chunks(1000) {
+        b.node.read_buffer(wire.b)[..piece.len()].copy_from_slice(piece);
+        b.node.handle_bytes(&mut wire.b, piece.len());
+    }
+    assert!(b.node.recv(to).is_none());
+    assert_eq!(b.node.in_use().requests, 1);
+}
+
+/// The process that was asked for could not be made, and that came after its time, which the mailbox had no room to be told.
+#[test]
+fn a_spawn_refused_after_its_time_is_freed() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", Some(Duration::from_secs(2)), |t| t.nil()).unwrap();
+    b.node.handle_timeout(at(0));
+    // full to the last byte, and yet nobody is held up
+    for size in [1900, 1900, 180] {
+        a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.binary(&vec![0; size])).unwrap();
+        let sent = a.node.poll_transmit(wire.a).to_vec();
+        b.node.read_buffer(wire.b)[..sent.len()].copy_from_slice(&sent);
+        b.node.handle_bytes(&mut wire.b, sent.len());
+        a.node.handle_transmitted(wire.a, sent.len());
+    }
+    assert!(b.node.takes_bytes(wire.b));
+    b.node.handle_timeout(at(3));
+    let why = [&[119, 12][..], b"system_limit"].concat();
+    let refused = [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 0, 1), &pid("b@host", 1), &[97, 0], &why];
+    inject(&mut b, &mut wire.b, &refused.concat());
+    let answers = std::iter::from_fn(|| b.node.recv(to).map(|(m, _)| matches!(m.received(), Received::Answer { .. })));
+    assert_eq!(answers.filter(|answer| *answer).count(), 1);
+    assert_eq!(b.node.in_use().requests, 0);
+}
+
+/// The process it had asked for could not be made: nothing is left to be told to anybody.
+#[test]
+fn a_mailbox_that_ended_during_a_call_is_freed_with_it() {
+    let (mut one, mut other) = (storage(), storage());
+    let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = b.node.register("to").unwrap();
+    b.node.outbox(to).unwrap().rpc("a@host", "m", "f", None, |t| t.nil()).unwrap();
+    let sent = b.node.poll_transmit(wire.b).len();
+    b.node.handle_transmitted(wire.b, sent);
+    b.node.close_mailbox(to, |t| t.atom("done")).unwrap();
+    b.node.handle_timeout(at(0));
+    let refused =
+        [&[112, 131, 104, 5, 97, 31][..], &reference("b@host", 0, 1), &pid("b@host", 1), &[97, 0, 119, 6], b"badarg"].concat();
+    inject(&mut b, &mut wire.b, &refused);
+    b.node.handle_timeout(at(0));
+    assert_eq!((b.node.in_use().requests, b.node.in_use().mailboxes), (0, 0));
+}
