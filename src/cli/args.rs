@@ -114,20 +114,22 @@ pub(super) struct Given {
     pub(super) command: Command,
 }
 
-type Make = fn() -> Box<dyn Parser<Given>>;
+/// A parser behind a pointer: each kind is compiled once, not once for every command that has it.
+type Boxed<T> = Box<dyn Parser<T>>;
+type Make = fn() -> Boxed<Given>;
 
 /// Every command, in the order in which `--help` lists them.
 const COMMANDS: [(&str, Make); 10] = [
-    ("run", || run().boxed()),
-    ("recv", || recv().boxed()),
-    ("ping", || ping().boxed()),
-    ("send", || send().boxed()),
-    ("call", || call().boxed()),
-    ("rpc", || rpc().boxed()),
-    ("nodes", || nodes().boxed()),
-    ("names", || names().boxed()),
-    ("epmd", || epmd().boxed()),
-    ("man", || man().boxed()),
+    ("run", run),
+    ("recv", recv),
+    ("ping", ping),
+    ("send", send),
+    ("call", call),
+    ("rpc", rpc),
+    ("nodes", nodes),
+    ("names", names),
+    ("epmd", epmd),
+    ("man", man),
 ];
 
 /// The parser of the command that the first argument names, or of all. In a script that asks every second, the words of nine other
@@ -149,30 +151,24 @@ pub(super) fn parser(first: Option<&str>) -> OptionParser<Given> {
 }
 
 /// A subcommand: its options, what it does in a word, and how.
-fn command<P: Parser<Command> + 'static>(
-    name: &'static str,
-    help: &'static str,
-    parser: P,
-    descr: &'static str,
-    footer: &str,
-) -> impl Parser<Given> + use<P> {
+fn command(name: &'static str, help: &'static str, parser: Boxed<Command>, descr: &'static str, footer: &str) -> Boxed<Given> {
     let verbose = long("verbose").short('v').help("Say more").switch();
-    construct!(Given { verbose, command(parser) }).to_options().descr(descr).footer(footer).command(name).help(help)
+    construct!(Given { verbose, command(parser) }).to_options().descr(descr).footer(footer).command(name).help(help).boxed()
 }
 
-fn run() -> impl Parser<Given> {
+fn run() -> Boxed<Given> {
     let local = local();
     let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
     command(
         "run",
         "Be a node until SIGTERM or SIGINT",
-        construct!(Run { local, connect }).map(Command::Run),
+        construct!(Run { local, connect }).map(Command::Run).boxed(),
         "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
         "Example: beamless run --sname demo --connect hub@nuc3",
     )
 }
 
-fn recv() -> impl Parser<Given> {
+fn recv() -> Boxed<Given> {
     let local = local();
     let format = format("Print JSON");
     let count = long("count")
@@ -184,7 +180,7 @@ fn recv() -> impl Parser<Given> {
     command(
         "recv",
         "Be a node, and print what is sent to one name: flush() for shells",
-        construct!(Recv { local, format, count, mailbox }).map(Command::Recv),
+        construct!(Recv { local, format, count, mailbox }).map(Command::Recv).boxed(),
         "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
         &format!(
             "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {{news,'inbox@HOST'}} ! hello.{}",
@@ -193,24 +189,24 @@ fn recv() -> impl Parser<Given> {
     )
 }
 
-fn ping() -> impl Parser<Given> {
+fn ping() -> Boxed<Given> {
     let (asking, node) = (asking(), node());
     command(
         "ping",
         "Ask whether a node is there: pong or pang",
-        construct!(About { asking, node }).map(Command::Ping),
+        construct!(About { asking, node }).map(Command::Ping).boxed(),
         "Connect to a node as net_adm:ping does, and print pong; or pang, and why on standard error.",
         "Example: beamless ping hub@nuc3 || systemctl restart hub",
     )
 }
 
-fn send() -> impl Parser<Given> {
+fn send() -> Boxed<Given> {
     let (asking, format, node) = (asking(), format("TERM is JSON"), node());
     let (to, term) = (process(), term());
     command(
         "send",
         "Send a message to a registered process",
-        construct!(Message { asking, format, node, to, term }).map(Command::Send),
+        construct!(Message { asking, format, node, to, term }).map(Command::Send).boxed(),
         "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error.",
         &format!(
             "Example: beamless send hub@nuc3 readings '{{reading, 21.5, <<\"kitchen\">>, #{{unit => celsius}}}}'{}",
@@ -219,26 +215,26 @@ fn send() -> impl Parser<Given> {
     )
 }
 
-fn call() -> impl Parser<Given> {
+fn call() -> Boxed<Given> {
     let (asking, format, node) = (asking(), format("TERM is JSON, and so is what is printed"), node());
     let (to, term) = (process(), term());
     command(
         "call",
         "Call a process, as gen_server:call does, and print the reply",
-        construct!(Message { asking, format, node, to, term }).map(Command::Call),
+        construct!(Message { asking, format, node, to, term }).map(Command::Call).boxed(),
         "Call a process, as gen_server:call({NAME,NODE}, TERM) does, and print its reply.",
         &format!("Example: beamless call hub@nuc3 thermometer '{{read, celsius}}'{}", json::HELP),
     )
 }
 
-fn rpc() -> impl Parser<Given> {
+fn rpc() -> Boxed<Given> {
     let (asking, format, node) = (asking(), format("Print the value as JSON; the call is Erlang text all the same"), node());
     let function = positional("MOD:FUN(ARGS)")
         .help("The call, as Erlang writes it; nothing in it is evaluated. An Elixir module is 'Elixir.Name'");
     command(
         "rpc",
         "Call a function on a node and print its value",
-        construct!(Rpc { asking, format, node, function }).map(Command::Rpc),
+        construct!(Rpc { asking, format, node, function }).map(Command::Rpc).boxed(),
         "Call a function on a node, as rpc:call does, and print its value; or the exception, on standard error. \
          What the function itself prints goes nowhere.",
         &format!(
@@ -248,30 +244,30 @@ fn rpc() -> impl Parser<Given> {
     )
 }
 
-fn nodes() -> impl Parser<Given> {
+fn nodes() -> Boxed<Given> {
     let (asking, node) = (asking(), node());
     command(
         "nodes",
         "List the nodes that a node is connected to",
-        construct!(About { asking, node }).map(Command::Nodes),
+        construct!(About { asking, node }).map(Command::Nodes).boxed(),
         "List the nodes that a node is connected to, one a line, each with its kind: visible or hidden.",
         "Example: beamless nodes hub@nuc3",
     )
 }
 
-fn names() -> impl Parser<Given> {
+fn names() -> Boxed<Given> {
     let timeout = timeout();
     let host = positional("HOST").help("The host; this one by default").fallback("localhost".to_owned());
     command(
         "names",
         "List the nodes of a host, as epmd -names does",
-        construct!(Names { timeout, host }).map(Command::Names),
+        construct!(Names { timeout, host }).map(Command::Names).boxed(),
         "List the nodes that are registered with a host's EPMD, as epmd -names does. ERL_EPMD_PORT says at which port that is.",
         "Example: beamless names nuc3",
     )
 }
 
-fn epmd() -> impl Parser<Given> {
+fn epmd() -> Boxed<Given> {
     let port = long("port")
         .help("The port; ERL_EPMD_PORT or 4369 by default")
         .argument::<u16>("P")
@@ -284,23 +280,23 @@ fn epmd() -> impl Parser<Given> {
     command(
         "epmd",
         "Be EPMD, for a host without Erlang",
-        construct!(Serve { port, addresses }).map(Command::Epmd),
+        construct!(Serve { port, addresses }).map(Command::Epmd).boxed(),
         "Be EPMD, where nodes register their names and ports, until SIGTERM or SIGINT. It takes 32 names.",
         "Example: beamless epmd --address 10.0.0.7",
     )
 }
 
-fn man() -> impl Parser<Given> {
+fn man() -> Boxed<Given> {
     command(
         "man",
         "Print the manual page",
-        pure(Command::Man),
+        pure(Command::Man).boxed(),
         "Print the manual page, made of the same words as --help.",
         "Example: beamless man | man -l -",
     )
 }
 
-fn local() -> impl Parser<Local> {
+fn local() -> Boxed<Local> {
     let (name, cookie_file) =
         (name(), cookie_file("The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing"));
     let listen = long("listen")
@@ -312,29 +308,29 @@ fn local() -> impl Parser<Local> {
         .argument::<Epmd>("WHICH")
         .fallback(Epmd::Auto);
     let visible = long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch();
-    construct!(Local { name, cookie_file, listen, epmd, visible })
+    construct!(Local { name, cookie_file, listen, epmd, visible }).boxed()
 }
 
-fn asking() -> impl Parser<Asking> {
+fn asking() -> Boxed<Asking> {
     let name = name().optional();
     let cookie_file = cookie_file("The file with the cluster's cookie; by default ~/.erlang.cookie");
     let timeout = timeout();
-    construct!(Asking { name, cookie_file, timeout })
+    construct!(Asking { name, cookie_file, timeout }).boxed()
 }
 
-fn name() -> impl Parser<Name> {
+fn name() -> Boxed<Name> {
     let short =
         long("sname").help("This node's short name; its host is this host's short name").argument("NAME").map(Name::Short);
     let full =
         long("name").help("This node's long name; without a host, this host's full name").argument("NAME[@HOST]").map(Name::Long);
-    construct!([short, full])
+    construct!([short, full]).boxed()
 }
 
-fn cookie_file(help: &'static str) -> impl Parser<Option<PathBuf>> {
-    long("cookie-file").help(help).argument::<PathBuf>("FILE").complete_shell(ShellComp::File { mask: None }).optional()
+fn cookie_file(help: &'static str) -> Boxed<Option<PathBuf>> {
+    long("cookie-file").help(help).argument::<PathBuf>("FILE").complete_shell(ShellComp::File { mask: None }).optional().boxed()
 }
 
-fn timeout() -> impl Parser<Duration> {
+fn timeout() -> Boxed<Duration> {
     long("timeout")
         .help("How long it may take; 5 by default, fractions are taken")
         .argument::<f64>("SECONDS")
@@ -343,19 +339,21 @@ fn timeout() -> impl Parser<Duration> {
             _ => Err("a timeout is a number of seconds above 0, up to a million"),
         })
         .fallback(Duration::from_secs(5))
+        .boxed()
 }
 
 /// No timeout is longer, so that no clock runs over.
 const LONGEST: Duration = Duration::from_secs(1_000_000);
 
-fn format(help: &'static str) -> impl Parser<Format> {
-    long("json").help(help).flag(Format::Json, Format::Erlang)
+fn format(help: &'static str) -> Boxed<Format> {
+    long("json").help(help).flag(Format::Json, Format::Erlang).boxed()
 }
 
-fn node() -> impl Parser<String> {
+fn node() -> Boxed<String> {
     positional("NODE")
         .help("The node: NAME@HOST, or NAME on this host; NAME@HOST:PORT goes around EPMD")
         .complete(|_: &String| names_here())
+        .boxed()
 }
 
 /// The nodes of this host, for a shell to complete.
@@ -365,10 +363,12 @@ fn names_here() -> Vec<(String, Option<String>)> {
     names.into_iter().map(|(name, _)| (name, None)).collect()
 }
 
-fn process() -> impl Parser<String> {
-    positional("NAME").help("The registered name of the process, as it is, without quotes")
+fn process() -> Boxed<String> {
+    positional("NAME").help("The registered name of the process, as it is, without quotes").boxed()
 }
 
-fn term() -> impl Parser<String> {
-    positional("TERM").help("The term, as Erlang writes it; - reads it from standard input. A negative number goes behind --")
+fn term() -> Boxed<String> {
+    positional("TERM")
+        .help("The term, as Erlang writes it; - reads it from standard input. A negative number goes behind --")
+        .boxed()
 }

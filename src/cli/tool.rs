@@ -79,7 +79,9 @@ impl<'s> Tool<'s> {
                         Err(beamless::Failure::NodeDown) => {
                             failed = Some(format!("nodedown: no connection to {0}: try `beamless ping {0}`", self.peer));
                         }
-                        Err(beamless::Failure::Ended(reason)) if reason.is_atom("too_large") => {
+                        Err(beamless::Failure::Ended(reason) | beamless::Failure::Refused(reason))
+                            if reason.is_atom("too_large") =>
+                        {
                             failed = Some(format!("the answer of {} is too large: ask for less at once", self.peer));
                         }
                         Err(beamless::Failure::Timeout) => return Err(self.timed_out()),

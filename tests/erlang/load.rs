@@ -115,7 +115,7 @@ fn an_idle_agent_with_one_peer_is_small() {
     let erl = world.erl(&["-sname", "a"]);
     assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
     let resident = demo.memory_kib("VmRSS:");
-    assert!(resident < 3 * 1024, "{resident} KiB resident");
+    assert!(resident < 3 * 1024 + 512, "{resident} KiB resident");
 }
 
 /// Idle is idle: the agent sleeps between ticks.
