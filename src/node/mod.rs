@@ -267,20 +267,11 @@ impl<'s> Node<'s> {
     /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        let core = &mut self.core;
-        if core.counters.due > 0 {
-            core.tell_lost();
+        if self.core.counters.due > 0 {
+            self.core.tell_lost();
         }
-        let outbox = Outbox {
-            identity: &core.identity,
-            links: core.links.lend(),
-            watches: core.watches.lend(),
-            requests: core.requests.lend(),
-            counters: &mut core.counters,
-            past: &self.past,
-            mailbox: mailbox.0,
-        };
-        let message = core.inboxes.recv(mailbox.0, &mut core.flow)?;
+        let (outbox, inboxes, flow) = self.core.lend(&self.past, mailbox.0);
+        let message = inboxes.recv(mailbox.0, flow)?;
         Some((message, outbox))
     }
 
@@ -289,17 +280,8 @@ impl<'s> Node<'s> {
     /// # Errors
     /// [`Misuse::NoMailbox`].
     pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
-        let core = &mut self.core;
-        core.inboxes.get(mailbox)?;
-        Ok(Outbox {
-            identity: &core.identity,
-            links: core.links.lend(),
-            watches: core.watches.lend(),
-            requests: core.requests.lend(),
-            counters: &mut core.counters,
-            past: &self.past,
-            mailbox: mailbox.0,
-        })
+        self.core.inboxes.get(mailbox)?;
+        Ok(self.core.lend(&self.past, mailbox.0).0)
     }
 
     /// Whether the answer to a call is the next message of its mailbox; messages in front of it are dropped.
@@ -429,7 +411,9 @@ impl Node<'_> {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         if !link.is_up() {
             if matches!(link.phase, Phase::Opening { .. }) {
+                let node = link.name.clone();
                 self.down(key, reason);
+                self.core.events.push(Event::ConnectFailed { node, reason });
             }
             return;
         }

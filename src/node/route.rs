@@ -6,8 +6,9 @@ use super::global;
 use super::links::{Identity, Links, Stall};
 use super::mailbox::{Delivery, Flow, Inboxes, Record};
 use super::message::Kind;
+use super::outbox::Outbox;
 use super::requests::{Counters, Request, State, front_tag};
-use super::serve::{Functions, Spawn, is_rex_call};
+use super::serve::{Functions, Spawn, is_for_rex};
 use super::watch::{Owner, SYSTEM_LIMIT, Tie, Watch};
 use crate::error::{Error, Misbehaved, TermError, TermFault};
 use crate::storage::slots::{Key, Table};
@@ -35,6 +36,23 @@ pub(super) enum Routed {
     Done,
     /// It stays where it is until this is over.
     Stalled(Stall),
+}
+
+impl<'s> Core<'s> {
+    /// The right to act in the name of a mailbox, and what it takes to receive besides.
+    #[inline]
+    pub(super) fn lend<'n>(&'n mut self, past: &'n [u32], mailbox: Key) -> (Outbox<'n>, &'n mut Inboxes<'s>, &'n mut Flow) {
+        let outbox = Outbox {
+            identity: &self.identity,
+            links: self.links.lend(),
+            watches: self.watches.lend(),
+            requests: self.requests.lend(),
+            counters: &mut self.counters,
+            past,
+            mailbox,
+        };
+        (outbox, &mut self.inboxes, &mut self.flow)
+    }
 }
 
 impl Core<'_> {
@@ -119,7 +137,7 @@ impl Core<'_> {
             }
             // as above
             To::Alias(alias) if self.identity.is_own(alias.node, alias.creation) => Routed::Done,
-            To::Name(name) if name == "rex" && is_rex_call(term) => self.rex(peer, term),
+            To::Name(name) if name == "rex" && is_for_rex(term) => self.rex(peer, term),
             To::Name(name) if global::handle(&self.identity, &mut self.links, peer, name, term) => Routed::Done,
             to => self.drop(peer, to.into(), Dropped::NoReceiver),
         }

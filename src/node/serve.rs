@@ -329,6 +329,9 @@ impl Core<'_> {
 
     /// A call of a function by a message to `rex`, in any of its three forms.
     pub(super) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
+        if let Some((from, name, message)) = sbcast(term) {
+            return self.sbcast(peer, from, name, message);
+        }
         let (kind, form) = rex_form(term);
         let Some(served) = Served::read(kind, &[], term) else { return Routed::Done };
         let Some(mailbox) = self.serves(&served) else {
@@ -347,6 +350,32 @@ impl Core<'_> {
             Delivery::Done => Routed::Done,
             Delivery::Dropped => self.drop(peer, receiver(&served), Dropped::MailboxFull),
         }
+    }
+
+    /// `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
+    fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
+        let inbox = self.inboxes.find(name);
+        if let Some(inbox) = inbox
+            && let Delivery::Held = self.deliver(inbox, &Record { kind: Kind::Message, from: &[], handle: None, term: message })
+        {
+            return Routed::Stalled(Stall::Mailbox(inbox));
+        }
+        let node = self.identity.node();
+        let answered = super::calls::send(&self.identity, &mut self.links, peer, To::Pid(from), |t| {
+            t.tuple(3)?;
+            t.atom("rex")?;
+            t.atom_of(node)?;
+            if inbox.is_some() {
+                return t.atom_of(node);
+            }
+            t.tuple(2)?;
+            t.atom("nonexisting_name")?;
+            t.atom_of(name)
+        });
+        if let Err(e) = answered {
+            log::warn!("answer to an sbcast: {e}");
+        }
+        Routed::Done
     }
 
     /// Answers in the core's own name.
@@ -378,9 +407,16 @@ fn rex_form(term: Term<'_>) -> (Kind, Form) {
     }
 }
 
-/// Whether a message to `rex` calls a function.
-pub(super) fn is_rex_call(term: Term<'_>) -> bool {
-    Served::read(rex_form(term).0, &[], term).is_some()
+/// Whether a message to `rex` is one that is answered for here.
+pub(super) fn is_for_rex(term: Term<'_>) -> bool {
+    Served::read(rex_form(term).0, &[], term).is_some() || sbcast(term).is_some()
+}
+
+/// `{Pid, {sbcast, Name, Message}}`.
+fn sbcast(term: Term<'_>) -> Option<(Pid<'_>, Atom<'_>, Term<'_>)> {
+    let [from, request] = term.tuple()?;
+    let [what, name, message] = request.tuple()?;
+    if what.is_atom("sbcast") { Some((from.as_pid()?, name.as_atom()?, message)) } else { None }
 }
 
 /// `monitor`, `{monitor, _}`.

@@ -249,9 +249,12 @@ impl Core<'_> {
         if self.watches.at(key).is_none_or(|watch| watch.kind != Tie::Link) {
             return Routed::Done;
         }
+        // taken out first: a mailbox that ends by it does not tell the process which has
+        let watch = self.watches.remove(key);
         let routed = self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Link);
-        if matches!(routed, Routed::Done) {
-            self.watches.remove(key);
+        if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
+            // into the place that was just freed
+            let _ = self.watches.insert(watch);
         }
         routed
     }

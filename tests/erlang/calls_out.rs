@@ -5,7 +5,7 @@ use std::time::Duration;
 use beamless::{Address, Error, Event, Failure, Full, Mailbox, OwnedPid, Received, Request, Term, TermWriter};
 
 use crate::inside::{Inside, storage};
-use crate::support::{Erl, World, otp};
+use crate::support::{Erl, World};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(20));
 const SHORT: Option<Duration> = Some(Duration::from_millis(100));
@@ -410,5 +410,4 @@ fn a_real_rex_answers_as_it_is_read_to() {
     assert_eq!(rex("exit", "[bye]"), "value {badrpc,{'EXIT',bye}}");
     assert!(rex("error", "[oops]").starts_with("value {badrpc,{'EXIT',{oops,[{"));
     assert!(rex("nosuch", "[1]").starts_with("value {badrpc,{'EXIT',{undef,[{erlang,nosuch,[1],[]}"));
-    assert!(otp() >= 23);
 }

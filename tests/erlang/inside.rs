@@ -52,7 +52,7 @@ impl Inside<'_> {
 
     /// Moves bytes for a moment, and fetches the events.
     pub(crate) fn turn(&mut self) {
-        self.driver.poll(&mut self.node, Some(Duration::from_millis(20))).unwrap();
+        self.driver.poll(&mut self.node, Some(Duration::from_millis(2))).unwrap();
         while let Some(event) = self.node.poll_event() {
             self.events.push(event);
         }

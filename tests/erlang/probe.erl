@@ -1,6 +1,6 @@
-%% What the tests need compiled on the Erlang side: terms of every kind, and floods.
+%% What the tests need compiled on the Erlang side: terms of every kind, floods, and everything at once.
 -module(probe).
--export([terms/2, echo_all/2, flood/2, pour/3]).
+-export([terms/2, echo_all/2, flood/2, pour/3, soak/3]).
 
 %% Count terms, the same ones for the same seed: first one of every kind that a tag of the external format stands for, then random ones.
 terms(Seed, Count) ->
@@ -33,6 +33,58 @@ pour(Node, Name, Count) ->
     [{Name, Node} ! {reading, I, 21.5, <<"sensor-17">>, #{unit => celsius}} || I <- lists:seq(1, Count)],
     {echo, Node} ! {self(), poured},
     receive {echo, poured} -> ok after 60000 -> never_came end.
+
+%% Callers processes call the mailbox soak of Node so often each, while others monitor it, link to it and call its function all the
+%% time. How many rounds those others made, and everything that was not as it should be.
+soak(Node, Callers, Calls) ->
+    Server = {soak, Node},
+    Pid = gen_server:call(Server, pid),
+    Calling = [spawn_monitor(fun() -> [call(Server, Number, N) || N <- lists:seq(1, Calls)] end) || Number <- lists:seq(1, Callers)],
+    Rounds =
+        lists:duplicate(10, fun(N) -> monitor_round(Server, Pid, N) end)
+        ++ lists:duplicate(5, fun(N) -> link_round(Server, Pid, N) end)
+        ++ lists:duplicate(3, fun(N) -> function_round(Node, N) end),
+    Beside = [spawn_monitor(fun() -> process_flag(trap_exit, true), rounds(Round, 1) end) || Round <- Rounds],
+    Bad = [Why || {_, Ref} <- Calling, Why <- [down(Ref)], Why =/= normal],
+    [P ! stop || {P, _} <- Beside],
+    {Made, Worse} = lists:partition(fun is_rounds/1, [down(Ref) || {_, Ref} <- Beside]),
+    Server ! done,
+    {lists:sum([N || {rounds, N} <- Made]), Bad ++ Worse}.
+
+is_rounds({rounds, _}) -> true;
+is_rounds(_) -> false.
+
+down(Ref) -> receive {'DOWN', Ref, _, _, Why} -> Why after 60000 -> never_ended end.
+
+%% Rounds until told to stop; nobody else sends anything.
+rounds(Round, N) ->
+    Round(N),
+    receive
+        stop -> exit({rounds, N});
+        Other -> exit({unexpected, Other})
+    after 0 -> rounds(Round, N + 1) end.
+
+call(Server, Number, N) ->
+    Square = N * N,
+    {Number, N, Square} = gen_server:call(Server, {Number, N}, 60000).
+
+%% Each round ends with a call, so that it is no faster than the node.
+monitor_round(Server, Pid, N) ->
+    Refs = [monitor(process, Process) || Process <- [Server, Pid, Server, Pid]],
+    demonitor(hd(Refs)),
+    call(Server, monitors, N),
+    [demonitor(Ref) || Ref <- tl(Refs)].
+
+link_round(Server, Pid, N) ->
+    link(Pid), unlink(Pid), link(Pid),
+    call(Server, links, N),
+    unlink(Pid),
+    {_, Ref} = spawn_monitor(fun() -> link(Pid), call(Server, child, N) end),
+    normal = down(Ref).
+
+function_round(Node, N) ->
+    Square = N * N,
+    Square = erpc:call(Node, soak, square, [N], 60000).
 
 corners() ->
     [0, 255, 256, -1, 2147483647, -2147483648, 2147483648, -2147483649, 1 bsl 63, -(1 bsl 64), 1 bsl 2039, 1 bsl 2040, -(1 bsl 4096),

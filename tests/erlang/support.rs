@@ -555,14 +555,7 @@ impl Erl {
 
     /// Compiles and loads a module.
     pub(crate) fn load(&self, world: &World, module: &str, source: &str) {
-        let file = world.home.join(format!("{module}.erl"));
-        fs::write(&file, source).unwrap();
-        let source = format!(
-            "(fun() -> {{ok, {module}, Beam}} = compile:file({:?}, [binary, report]), \
-                {{module, {module}}} = code:load_binary({module}, \"{module}.erl\", Beam), ok end)()",
-            file.display().to_string()
-        );
-        assert_eq!(self.eval(&source), "ok");
+        assert_eq!(self.eval(&load(world, module, source)), "ok");
     }
 
     pub(crate) fn atom(&self) -> String {
@@ -588,6 +581,17 @@ impl Erl {
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child, "Erlang to end")
     }
+}
+
+/// What Erlang evaluates to compile and load this module.
+pub(crate) fn load(world: &World, module: &str, source: &str) -> String {
+    let file = world.home.join(format!("{module}.erl"));
+    fs::write(&file, source).unwrap();
+    let file = file.display().to_string();
+    format!(
+        "(fun() -> {{ok, {module}, Beam}} = compile:file({file:?}, [binary, report]), \
+            {{module, {module}}} = code:load_binary({module}, {file:?}, Beam), ok end)()"
+    )
 }
 
 impl Drop for Erl {

@@ -188,6 +188,8 @@ fn a_connection_that_comes_to_nothing_is_no_obstacle() {
     b.node.connect("a@host").unwrap();
     let mut stuck = dial(&mut b, &mut a, at(0)).unwrap();
     stuck.step(&mut b, &mut a, usize::MAX);
+    // which a does not hear of
+    b.node.handle_closed(stuck.a, Some(NetworkFault::Reset));
     send(&mut a, from, "to", "b@host", 1).unwrap();
     let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
     assert_eq!(wire.step(&mut a, &mut b, usize::MAX), 0);

@@ -288,3 +288,19 @@ fn a_caller_of_the_same_name_is_told_apart() {
     assert!(matches!(&a.news()[..], [Event::Refused { reason: Reason::OwnName, .. }]));
     assert!(matches!(&again.news()[..], [Event::ConnectFailed { reason: Reason::NotAllowed, .. }]));
 }
+
+/// A program that sends again as soon as it is told that a connection could not be made: that waits for another attempt.
+#[test]
+fn what_is_sent_after_a_failed_attempt_begins_another() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    send(&mut a, from, "to", "b@host", 1).unwrap();
+    let (attempt, _) = a.node.poll_dial(at(0)).unwrap();
+    a.node.handle_unreachable(attempt, NetworkFault::Refused);
+    assert!(matches!(&a.news()[..], [Event::ConnectFailed { .. }]));
+    send(&mut a, from, "to", "b@host", 2).unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(integers(&mut b, to), [2]);
+}

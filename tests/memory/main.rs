@@ -18,4 +18,7 @@ mod ends;
 mod handshakes;
 mod links;
 mod mailboxes;
+mod model;
+mod noise;
 mod pair;
+mod ties;

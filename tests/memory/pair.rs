@@ -27,9 +27,9 @@ pub(crate) struct End<'s> {
 }
 
 impl<'s> End<'s> {
-    pub(crate) fn new<const P: usize, const M: usize, const B: usize>(
+    pub(crate) fn new<const P: usize, const M: usize, const B: usize, const W: usize, const R: usize>(
         config: Config<'s>,
-        storage: &'s mut NodeStorage<P, M, B>,
+        storage: &'s mut NodeStorage<P, M, B, W, R>,
     ) -> Self {
         Self { node: Node::new(config.creation(77), storage), events: Vec::new() }
     }
@@ -60,7 +60,7 @@ impl<'s> End<'s> {
 }
 
 /// One connection between two ends: the handles it has at both.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Wire {
     pub(crate) a: Connection,
     pub(crate) b: Connection,
@@ -90,8 +90,13 @@ fn carry(from: &mut End<'_>, out: Connection, to: &mut End<'_>, into: &mut Conne
 impl Wire {
     /// Carries at most `most` bytes each way; how many it were.
     pub(crate) fn step(&mut self, a: &mut End<'_>, b: &mut End<'_>, most: usize) -> usize {
-        let there = carry(a, self.a, b, &mut self.b, most);
-        let back = carry(b, self.b, a, &mut self.a, most);
+        self.step_each(a, b, most, most)
+    }
+
+    /// The same with a limit for each way.
+    pub(crate) fn step_each(&mut self, a: &mut End<'_>, b: &mut End<'_>, there: usize, back: usize) -> usize {
+        let there = carry(a, self.a, b, &mut self.b, there);
+        let back = carry(b, self.b, a, &mut self.a, back);
         // what one side has closed the other learns of, once it has read what came before
         if !a.node.is_open(self.a) && a.node.poll_transmit(self.a).is_empty() {
             b.node.handle_closed(self.b, None);
@@ -100,6 +105,16 @@ impl Wire {
             a.node.handle_closed(self.a, None);
         }
         there + back
+    }
+
+    /// Carries all that `a` has for `b`, and nothing back.
+    pub(crate) fn there(&mut self, a: &mut End<'_>, b: &mut End<'_>) {
+        while carry(a, self.a, b, &mut self.b, usize::MAX) > 0 {}
+    }
+
+    /// Carries all that `b` has for `a`, and nothing there.
+    pub(crate) fn back(&mut self, a: &mut End<'_>, b: &mut End<'_>) {
+        while carry(b, self.b, a, &mut self.a, usize::MAX) > 0 {}
     }
 
     /// Carries until nothing moves, in pieces that `pieces` picks.
@@ -111,13 +126,19 @@ impl Wire {
 /// Two nodes, `a@host` and `b@host`, that are connected.
 pub(crate) fn connected<'s>(one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Wire) {
     let (mut a, mut b) = (End::hidden("a@host", one), End::hidden("b@host", other));
+    let wire = connect(&mut a, &mut b);
+    (a, b, wire)
+}
+
+/// Connects `a` to `b`, which is `b@host`.
+pub(crate) fn connect(a: &mut End<'_>, b: &mut End<'_>) -> Wire {
     a.node.connect("b@host").unwrap();
-    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
-    wire.settle(&mut a, &mut b, || usize::MAX);
+    let mut wire = dial(a, b, at(0)).unwrap();
+    wire.settle(a, b, || usize::MAX);
     assert!(a.is_up() && b.is_up());
     a.news();
     b.news();
-    (a, b, wire)
+    wire
 }
 
 pub(crate) fn at(seconds: u64) -> Instant {
