@@ -16,7 +16,7 @@ mod time;
 mod wire;
 
 #[cfg(feature = "std")]
-pub use driver::{Driver, DriverOptions, Epmd, EpmdSettings, Ready, epmd_names, listen_addresses};
+pub use driver::{Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, epmd_names, listen_addresses};
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};

@@ -1,22 +1,20 @@
 //! `beamless run`: a node until it is told to stop.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::process::ExitCode;
+use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox,
-    Reason, Term, TermWriter, listen_addresses,
+    Config, Driver, DriverOptions, Epmd, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason, Term,
+    TermWriter,
 };
-use mio::{Interest, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
+use mio::Token;
 
-use super::cookie::{self, Cookie};
+use super::Failure;
+use super::args::Run;
+use super::cookie::Cookie;
+use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
-use super::{Run, USAGE, host, start_log};
 
 /// The agent's memory: for connected nodes, mailboxes, and bytes of the largest message. A static of zeros costs nothing until it
 /// is used.
@@ -29,36 +27,14 @@ const CLOSING: Duration = Duration::from_secs(2);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Runs the agent.
-pub(super) fn run(options: &Run) -> ExitCode {
-    start_log(options.verbose);
-    match prepare(options).and_then(|(config, network, cookie)| serve(options, config, network, &cookie)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(why)) => {
-            log::error!("{why}");
-            ExitCode::from(USAGE)
-        }
-        Err(Failure::Running(e)) => {
-            log::error!("{e}");
-            ExitCode::FAILURE
-        }
+pub(super) fn run(options: &Run) -> Result<(), Failure> {
+    // first, while there are no threads and no sockets of our own
+    let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
+    if !epmd.is_empty() && matches!(options.local.epmd, Epmd::External | Epmd::None) {
+        return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
     }
-}
-
-enum Failure {
-    /// Whoever started it must change something.
-    Usage(String),
-    /// It ran, and cannot go on.
-    Running(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Self {
-        Self::Running(e)
-    }
-}
-
-fn usage(e: impl ToString) -> Failure {
-    Failure::Usage(e.to_string())
+    let (config, driver, cookie) = local::prepare(&options.local)?;
+    serve(options, config, Network { driver, epmd }, &cookie)
 }
 
 /// How the driver is made.
@@ -66,36 +42,6 @@ struct Network {
     driver: DriverOptions,
     /// What systemd bound for EPMD.
     epmd: Vec<TcpListener>,
-}
-
-fn prepare(options: &Run) -> Result<(Config<'static>, Network, Cookie), Failure> {
-    // first, while there are no threads and no sockets of our own
-    let epmd = systemd::epmd_listeners().map_err(Failure::Usage)?;
-    if !epmd.is_empty() && matches!(options.epmd, Epmd::External | Epmd::None) {
-        return Err(usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
-    }
-    let name = host::whole_name(&options.name).map_err(Failure::Usage)?;
-    let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::Usage)?;
-    let make = if options.visible { Config::visible } else { Config::hidden };
-    let config = make(&name, &cookie.value).map_err(|e| usage(format!("{name}: {e}")))?;
-    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
-    let epmd_settings = EpmdSettings::from_env().map_err(usage)?;
-    let driver = DriverOptions { listen, epmd: options.epmd, epmd_settings };
-    Ok((config, Network { driver, epmd }, cookie))
-}
-
-/// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
-fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
-    if let Ok(address) = text.parse() {
-        return Ok(vec![address]);
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().map_err(|_| usage(format!("--listen {text}: {port} is no port, which is a number up to 65535")))?)
-        }
-        _ => (text, 0),
-    };
-    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| usage(format!("--listen {text}: {e}")))
 }
 
 fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cookie) -> Result<(), Failure> {
@@ -112,26 +58,22 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
             // more than can be tried at once
             Err(Error::Full(_)) => peer.later(),
             Err(Error::Misuse(Misuse::OwnNode)) => {
-                return Err(usage(format!("--connect {}: that is this node, and a node does not connect to itself", peer.name)));
+                return Err(Failure::usage(format!(
+                    "--connect {}: that is this node, and a node does not connect to itself",
+                    peer.name
+                )));
             }
-            Err(e) => return Err(usage(format!("--connect {}: {e}", peer.name))),
+            Err(e) => return Err(Failure::usage(format!("--connect {}: {e}", peer.name))),
         }
         peers.push(peer);
     }
     let epmd = network.driver.epmd;
     let supervisor = Supervisor::from_env();
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| signal_failure("handling signals", e))?;
-    if supervisor.listens() {
-        // elsewhere it means that the terminal is gone, and ends the agent
-        signals.add_signal(SIGHUP).map_err(|e| signal_failure("handling signals", e))?;
-    }
+    let mut ending = if supervisor.listens() { Ending::or_reload()? } else { Ending::new()? };
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver, &mut node)?;
-    driver.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(|e| signal_failure("handling signals", e))?;
+    ending.watch(driver.registry(), SIGNALS)?;
     let mut agent =
         Agent { echo, peers, cookie, announced: false, minor: Minor::default(), supervisor, trouble: None, stale: true };
-    if cookie.made {
-        log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
-    }
     if epmd == Epmd::None {
         agent.announce(&node, &driver, "no epmd");
     }
@@ -148,8 +90,11 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
         }
         agent.retry(&mut node);
         let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
-        if signalled && let Some(signal) = agent.stop_signal(signals.pending()) {
-            log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+        let came = if signalled { ending.came() } else { Came::default() };
+        if came.reload {
+            agent.reload();
+        }
+        if came.end {
             agent.supervisor.stopping();
             driver.close(&mut node, CLOSING)?;
             while let Some(event) = node.poll_event() {
@@ -159,10 +104,6 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
             return Ok(());
         }
     }
-}
-
-fn signal_failure(doing: &str, source: io::Error) -> Error {
-    Error::Io(beamless::IoError { doing: doing.into(), source })
 }
 
 /// A node without a host is on this one.
@@ -291,17 +232,13 @@ impl Agent<'_> {
         }
     }
 
-    /// The first of these signals that ends the agent.
-    fn stop_signal(&self, signals: impl Iterator<Item = i32>) -> Option<i32> {
-        let (reload, stop): (Vec<_>, Vec<_>) = signals.partition(|signal| *signal == SIGHUP);
-        if !reload.is_empty() {
-            log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them");
-            if self.announced {
-                // whoever asked for it may wait
-                self.supervisor.ready();
-            }
+    /// Somebody asks to read the settings again.
+    fn reload(&self) {
+        log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them");
+        if self.announced {
+            // whoever asked for it may wait
+            self.supervisor.ready();
         }
-        stop.first().copied()
     }
 
     /// Says who the node is, and how to try it.
@@ -309,7 +246,7 @@ impl Agent<'_> {
         self.announced = true;
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
-        log::info!("up as {name} on {address}, {epmd}, cookie from {}", self.cookie.path.display());
+        local::announce(node, address, epmd, self.cookie);
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

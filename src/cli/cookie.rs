@@ -22,28 +22,46 @@ const MAX: u64 = 255;
 /// The name of systemd's credential (`LoadCredential=cookie:..`) that is the cookie.
 const CREDENTIAL: &str = "cookie";
 
-/// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it. There it is made if it is
-/// missing; a file that was named must be there.
+/// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
+    match place(file)? {
+        Ok((path, guard)) => read(path, guard),
+        Err(missing) => Err(format!(
+            "no cookie file {}: copy it from a machine of the cluster, mode 0400, or name another with --cookie-file FILE",
+            missing.display()
+        )),
+    }
+}
+
+/// As [`find`], but where Erlang looks for it a missing one is made; a file that was named must be there.
+pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
+    match place(file)? {
+        Ok((path, guard)) => read(path, guard),
+        Err(missing) => make(missing),
+    }
+}
+
+/// Where the cookie is, and who guards it; or, if it is in none of the places where Erlang looks, where it should be.
+fn place(file: Option<&Path>) -> Result<Result<(PathBuf, Guard), PathBuf>, String> {
     if let Some(path) = file {
-        return read(path.to_owned(), Guard::Mode);
+        return Ok(Ok((path.to_owned(), Guard::Mode)));
     }
     let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(CREDENTIAL));
     if let Some(credential) = credential.filter(|path| path.try_exists().unwrap_or(true)) {
-        return read(credential, Guard::Systemd);
+        return Ok(Ok((credential, Guard::Systemd)));
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let home = home.ok_or("HOME is not set, so there is no ~/.erlang.cookie: name the cookie file with --cookie-file FILE")?;
     let first = home.join(".erlang.cookie");
     let config = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from);
     let second = config.join("erlang").join(".erlang.cookie");
-    if first.exists() {
-        read(first, Guard::Mode)
+    Ok(if first.exists() {
+        Ok((first, Guard::Mode))
     } else if second.exists() {
-        read(second, Guard::Mode)
+        Ok((second, Guard::Mode))
     } else {
-        make(first)
-    }
+        Err(first)
+    })
 }
 
 /// Who sees to it that nobody else reads a cookie file.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Name;
+use super::args::Name;
 
 /// The node's whole name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {
@@ -23,6 +23,58 @@ pub(super) fn whole_name(name: &Name) -> Result<String, String> {
         },
     }
 }
+
+/// A node to be asked: its whole name, and its port if that was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) node: String,
+    pub(super) port: Option<u16>,
+}
+
+/// The node that `given` means, and the name of the node that asks it: as given, or one that nobody else has.
+pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
+    let (node, port) = split_port(given)?;
+    let own = own.map(whole_name).transpose()?;
+    let node = match (node.contains('@'), &own) {
+        (true, _) => node,
+        (false, Some(own)) => format!("{node}@{}", own.split_once('@').map_or("", |(_, host)| host)),
+        (false, None) => format!("{node}@{}", short_host()?),
+    };
+    let own = match own {
+        Some(own) => own,
+        None => passing_name(node.split_once('@').map_or("", |(_, host)| host))?,
+    };
+    Ok((Target { node, port }, own))
+}
+
+/// `NAME@HOST:PORT`, `NAME:PORT`, `NAME@[V6]:PORT`; an address of IPv6 without brackets has no port behind it.
+fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
+    let (before, port) = match given.rsplit_once(':') {
+        Some((before, port)) if !before.contains(':') || before.ends_with(']') => (before, Some(port)),
+        _ => (given, None),
+    };
+    let not_a_port = |port| format!("{given}: {port} is no port, which is a number from 1 to 65535");
+    let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(|| not_a_port(port))).transpose()?;
+    Ok((before.replace(['[', ']'], ""), port))
+}
+
+/// A name for a node that is there for one question: long where the other one's is. Nobody connects to it, so a host
+/// without a domain may have any.
+///
+/// Of a name the other node makes an atom, which it keeps for ever and of which it has a million. So the names are few: they come of
+/// the process's number, which no other process has at the time.
+fn passing_name(peer_host: &str) -> Result<String, String> {
+    let number = std::process::id() % PASSING_NAMES;
+    let host = if peer_host.contains(['.', ':']) {
+        full_host().or_else(|_| short_host().map(|host| format!("{host}.localdomain")))?
+    } else {
+        short_host()?
+    };
+    Ok(format!("beamless-{number:03x}@{host}"))
+}
+
+/// Passing names there are on one host.
+const PASSING_NAMES: u32 = 0x1000;
 
 fn own_host() -> Result<String, String> {
     dns_lookup::get_hostname().map_err(|e| format!("cannot tell this host's name: {e}; give the whole name, NAME@HOST"))
@@ -49,4 +101,41 @@ fn canonical(host: &str) -> io::Result<Option<String>> {
     let hints = dns_lookup::AddrInfoHints { flags: AI_CANONNAME, ..Default::default() };
     let mut found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(io::Error::from)?;
     Ok(found.find_map(|info| info.ok()?.canonname))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_told_from_an_address() {
+        let split = |given| split_port(given).map(|(node, port)| (node, port.unwrap_or(0)));
+        for (given, node, port) in [
+            ("demo", "demo", 0),
+            ("demo:4711", "demo", 4711),
+            ("demo@nuc1", "demo@nuc1", 0),
+            ("demo@nuc1:4711", "demo@nuc1", 4711),
+            ("demo@10.0.0.7:1", "demo@10.0.0.7", 1),
+            ("demo@::1", "demo@::1", 0),
+            ("demo@[::1]", "demo@::1", 0),
+            ("demo@[::1]:4711", "demo@::1", 4711),
+        ] {
+            assert_eq!(split(given), Ok((node.to_owned(), port)), "{given}");
+        }
+        assert!(split("demo:").is_err() && split("demo:0").is_err() && split("demo@nuc1:99999").is_err());
+    }
+
+    #[test]
+    fn a_passing_name_is_as_long_as_the_other() {
+        let (target, own) = pair("demo@10.0.0.7", None).unwrap();
+        assert_eq!(target.node, "demo@10.0.0.7");
+        assert!(own.starts_with("beamless-") && own.split_once('@').unwrap().1.contains('.'), "{own}");
+        let (_, short) = pair("demo@nuc1", None).unwrap();
+        assert!(!short.contains('.'), "{short}");
+        // the node that is asked is not made to remember any number of names
+        assert_eq!(short, pair("demo@nuc2", None).unwrap().1);
+        let own = Name::Long("me@10.0.0.1".to_owned());
+        let (target, name) = pair("demo:7", Some(&own)).unwrap();
+        assert_eq!((target.node.as_str(), target.port, name.as_str()), ("demo@10.0.0.1", Some(7), "me@10.0.0.1"));
+    }
 }

@@ -1,80 +1,92 @@
 //! The command line, and what the commands share.
 
 mod agent;
+mod args;
+mod ask;
 mod cookie;
+mod epmd;
+mod function;
 mod host;
+mod json;
+mod local;
+mod recv;
 mod systemd;
+mod terms;
+mod tool;
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use beamless::Epmd;
-use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long};
+use beamless::Error;
+use bpaf::doc::Section;
+use bpaf::{Args, ParseFailure};
+use log::LevelFilter;
 
+use args::{Command, Given};
+
+/// The cluster said no, or the system did.
+const REFUSED: u8 = 1;
 /// What went wrong before anything ran: usage or configuration.
 const USAGE: u8 = 2;
 
-/// A name as given, which decides how its host part is found.
-#[derive(Debug, Clone)]
-enum Name {
-    Short(String),
-    Long(String),
+/// Why a command came to nothing: the exit code, and the words for standard error.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    why: String,
+    /// The words are Erlang's own, and stand as they are.
+    verbatim: bool,
 }
 
-/// `beamless run`.
-#[derive(Debug, Clone)]
-struct Run {
-    name: Name,
-    cookie_file: Option<PathBuf>,
-    listen: Option<String>,
-    epmd: Epmd,
-    visible: bool,
-    connect: Vec<String>,
-    verbose: bool,
+impl Failure {
+    /// Whoever typed it must change something.
+    fn usage(why: impl fmt::Display) -> Self {
+        Self { code: USAGE, why: why.to_string(), verbatim: false }
+    }
+
+    /// It was done right, and somebody said no.
+    fn refused(why: impl fmt::Display) -> Self {
+        Self { code: REFUSED, why: why.to_string(), verbatim: false }
+    }
+
+    /// What was called raised an exception.
+    fn exception(why: String) -> Self {
+        Self { code: REFUSED, why, verbatim: true }
+    }
 }
 
-fn parser() -> OptionParser<Run> {
-    let short = long("sname").help("The node's short name; its host is this host's short name").argument("NAME").map(Name::Short);
-    let full =
-        long("name").help("The node's long name; without a host, this host's full name").argument("NAME[@HOST]").map(Name::Long);
-    let name = construct!([short, full]);
-    let cookie_file = long("cookie-file")
-        .help("The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing")
-        .argument::<PathBuf>("FILE")
-        .optional();
-    let listen = long("listen")
-        .help("Where to listen; by default on the addresses of the name's host part, at any free port")
-        .argument("ADDR[:PORT]")
-        .optional();
-    let epmd = long("epmd")
-        .help("auto: use a running EPMD, else serve one (the default); external, embedded, none")
-        .argument::<Epmd>("WHICH")
-        .fallback(Epmd::Auto);
-    let visible = long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch();
-    let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
-    let verbose = long("verbose").short('v').help("Say more").switch();
-    let run = construct!(Run { name, cookie_file, listen, epmd, visible, connect, verbose })
-        .to_options()
-        .descr("Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.")
-        .footer("Example: beamless run --sname demo --connect hub@nuc3")
-        .command("run")
-        .help("Be a node until SIGTERM or SIGINT");
-    run.to_options()
-        .version(env!("CARGO_PKG_VERSION"))
-        .descr("An Erlang node without the BEAM.")
-        .footer(
-            "Example: beamless run --sname demo\n  then, from an Erlang shell with the same cookie: net_adm:ping('demo@HOST').",
-        )
-        .fallback_to_usage()
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::refused(e)
+    }
 }
 
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
-    match parser().run_inner(Args::current_args()) {
-        Ok(run) => agent::run(&run),
+    let first = std::env::args_os().nth(1);
+    match args::parser(first.as_deref().and_then(OsStr::to_str)).run_inner(Args::current_args()) {
+        Ok(given) => {
+            start_log(&given);
+            match run(&given.command) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    if failure.verbatim {
+                        eprintln!("{}", failure.why);
+                    } else {
+                        log::error!("{}", failure.why);
+                    }
+                    ExitCode::from(failure.code)
+                }
+            }
+        }
+        // `print_message` of these would panic where nobody reads on, as in `beamless --help | head`
         Err(failure @ (ParseFailure::Stdout(..) | ParseFailure::Completion(_))) => {
-            failure.print_message(100);
-            ExitCode::SUCCESS
+            match print(failure.unwrap_stdout().trim_end()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => ExitCode::from(failure.code),
+            }
         }
         Err(failure @ ParseFailure::Stderr(_)) => {
             failure.print_message(100);
@@ -83,11 +95,39 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Logging to standard error, a line for everything that happened, plain so that a journal can add its own; where it goes to the
-/// journal, behind its priority.
-fn start_log(verbose: bool) {
-    use std::io::Write;
-    let level = if verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info };
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(run) => agent::run(run),
+        Command::Recv(recv) => recv::run(recv),
+        Command::Ping(about) => ask::ping(about),
+        Command::Send(message) => ask::send(message),
+        Command::Call(message) => ask::call(message),
+        Command::Rpc(rpc) => ask::rpc(rpc),
+        Command::Nodes(about) => ask::nodes(about),
+        Command::Names(names) => epmd::names(names),
+        Command::Epmd(serve) => epmd::serve(serve),
+        Command::Man => {
+            print(args::parser(None).render_manpage("beamless", Section::General, None, None, Some("beamless")).trim_end())
+        }
+    }
+}
+
+/// Prints a line on standard output. That nobody reads it is not an error, as with any tool in a pipe.
+fn print(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::refused(format!("writing to standard output: {e}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Logging to standard error, a line for everything that happened, plain so that a journal can add its own; where it goes to the journal,
+/// behind its priority. What runs until it is stopped tells what happens; what has one thing to do tells what went wrong.
+fn start_log(given: &Given) {
+    let level = match given.command {
+        _ if given.verbose => LevelFilter::Debug,
+        Command::Run(_) | Command::Recv(_) | Command::Epmd(_) => LevelFilter::Info,
+        _ => LevelFilter::Warn,
+    };
     let journal = systemd::is_journal();
     env_logger::Builder::new()
         .filter_level(level)

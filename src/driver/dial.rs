@@ -33,6 +33,8 @@ pub(super) struct Dial {
     peer: NodeName,
     /// The port of EPMD, on every host.
     epmd: u16,
+    /// The node's own port, where EPMD need not be asked for it.
+    port: Option<u16>,
     addresses: Addresses,
     /// Which of them is tried, and until when if there is another.
     current: usize,
@@ -48,10 +50,11 @@ pub(super) enum Dialed {
 }
 
 impl Dial {
-    pub(super) fn new(peer: NodeName, epmd: u16) -> Self {
+    pub(super) fn new(peer: NodeName, epmd: u16, port: Option<u16>) -> Self {
         Self {
             peer,
             epmd,
+            port,
             addresses: Addresses::new(),
             current: 0,
             until: Instant::default(),
@@ -81,7 +84,7 @@ impl Dial {
             return Dialed::Failed(NetworkFault::UnknownHost);
         }
         self.addresses = addresses;
-        self.ask_epmd(NetworkFault::NoEpmd, at)
+        self.try_address(NetworkFault::NoEpmd, at)
     }
 
     /// When the next address is to be tried.
@@ -98,18 +101,24 @@ impl Dial {
         }
     }
 
-    /// Connects to the EPMD of the next address; when none is left, the fault of the last one is the dial's.
-    fn ask_epmd(&mut self, last: NetworkFault, at: &At<'_>) -> Dialed {
+    /// Connects to the next address, to the EPMD there unless the node's port is known; when none is left, the fault of the last one is
+    /// the dial's.
+    fn try_address(&mut self, last: NetworkFault, at: &At<'_>) -> Dialed {
         let mut why = last;
         self.until = at.now.after(EACH);
         while let Some(address) = self.addresses.get(self.current) {
-            let Ok(lookup) = Lookup::new(self.peer.alive()) else { return Dialed::Failed(NetworkFault::NoSuchName) };
-            match at.connect(*address, self.epmd) {
-                Ok(stream) => {
-                    self.stage = Stage::Epmd(stream, lookup);
+            let (stage, otherwise) = if let Some(port) = self.port {
+                (at.connect(*address, port).map(Stage::Node), NetworkFault::Refused)
+            } else {
+                let Ok(lookup) = Lookup::new(self.peer.alive()) else { return Dialed::Failed(NetworkFault::NoSuchName) };
+                (at.connect(*address, self.epmd).map(|stream| Stage::Epmd(stream, lookup)), NetworkFault::NoEpmd)
+            };
+            match stage {
+                Ok(stage) => {
+                    self.stage = stage;
                     return Dialed::Waiting;
                 }
-                Err(e) => why = fault(&e, NetworkFault::NoEpmd),
+                Err(e) => why = fault(&e, otherwise),
             }
             self.current = self.current.saturating_add(1);
         }
@@ -118,7 +127,7 @@ impl Dial {
 
     fn next_address(&mut self, fault: NetworkFault, at: &At<'_>) -> Dialed {
         self.current = self.current.saturating_add(1);
-        self.ask_epmd(fault, at)
+        self.try_address(fault, at)
     }
 
     /// The socket is ready for something.

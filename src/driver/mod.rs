@@ -2,6 +2,7 @@
 
 mod dial;
 pub(crate) mod epmd;
+mod epmd_alone;
 pub(crate) mod epmd_service;
 mod hosts;
 mod net;
@@ -18,9 +19,11 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use crate::error::{Error, Misuse, NetworkFault, Result};
 use crate::node::{Event, Failure, Node, Received, Request};
 use crate::time::Instant;
+use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
 pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
+pub use epmd_alone::EpmdServer;
 use hosts::Resolver;
 use net::failed;
 use sockets::Sockets;
@@ -72,6 +75,13 @@ pub struct Ready {
     pub readable: bool,
     /// It can be written to.
     pub writable: bool,
+}
+
+impl Ready {
+    fn new(token: Token, event: &mio::event::Event) -> Self {
+        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+        Self { token, readable, writable: event.is_writable() }
+    }
 }
 
 /// Owns every socket of a node, and moves the bytes.
@@ -220,6 +230,16 @@ impl Driver {
         self.listeners.first().and_then(|listener| listener.socket.local_addr().ok())
     }
 
+    /// The port of this node is known: when it is connected to, EPMD is not asked for it. For nodes that stand in no EPMD, or whose EPMD
+    /// cannot be reached.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::ConfigError) for a name that is none.
+    pub fn set_port(&mut self, node: &str, port: u16) -> Result<()> {
+        self.sockets.set_port(NodeName::new(node)?, port);
+        Ok(())
+    }
+
     /// Interrupts [`Driver::poll`] from another thread, with [`Waker::wake`].
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
@@ -360,11 +380,7 @@ impl Driver {
                     }
                 }
                 OWN => {}
-                _ => self.ready.push(Ready {
-                    token: event.token(),
-                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                    writable: event.is_writable(),
-                }),
+                _ => self.ready.push(Ready::new(event.token(), event)),
             }
         }
         while let Some((connection, addresses)) = self.resolver.poll() {

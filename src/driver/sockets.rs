@@ -27,6 +27,8 @@ pub(super) struct Sockets {
     /// All places from here on are free.
     end: usize,
     epmd: u16,
+    /// The nodes whose port is known.
+    ports: Vec<(NodeName, u16)>,
 }
 
 struct Socket {
@@ -67,7 +69,15 @@ impl Sockets {
     pub(super) fn new(capacity: usize, epmd: u16) -> Self {
         let mut places = Vec::new();
         places.resize_with(capacity, || None);
-        Self { places, end: 0, epmd }
+        Self { places, end: 0, epmd, ports: Vec::new() }
+    }
+
+    /// The port of this node is known from now on.
+    pub(super) fn set_port(&mut self, node: NodeName, port: u16) {
+        match self.ports.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, known)) => *known = port,
+            None => self.ports.push((node, port)),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -95,7 +105,8 @@ impl Sockets {
 
     /// Takes a connection to a node that is to be made.
     pub(super) fn dial(&mut self, connection: Connection, peer: NodeName, node: &mut Node<'_>) {
-        let dial = Dial::new(peer, self.epmd);
+        let port = self.ports.iter().find(|(known, _)| *known == peer).map(|(_, port)| *port);
+        let dial = Dial::new(peer, self.epmd, port);
         match self.free(node) {
             Some(index) => self.put(index, connection, Kind::Dial(dial)),
             None => node.handle_unreachable(connection, NetworkFault::Other(0)),

@@ -38,5 +38,7 @@ mod systemd;
 mod terms;
 mod text;
 mod ties;
+mod tool;
+mod tool_recv;
 mod usage;
 mod visible;

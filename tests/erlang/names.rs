@@ -1,5 +1,8 @@
 //! Node names: short, long, addresses of both families, and those that a peer is asked for.
 
+use beamless::{Event, NetworkFault, Reason};
+
+use crate::inside::storage;
 use crate::support::{World, free_port, until};
 
 #[test]
@@ -153,4 +156,32 @@ fn an_agent_connects_to_a_node_that_comes_later() {
     let late = world.erl(&["-name", "late@127.0.0.1"]);
     demo.wait(&["node up", "late@127.0.0.1"]);
     assert_eq!(late.eval("nodes(hidden)"), "['demo@127.0.0.1']");
+}
+
+/// A node whose port is known is connected to without asking its EPMD, also where there is none.
+#[test]
+fn a_known_port_goes_around_epmd() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = world.erl(&["-name", "a@127.0.0.1"]);
+    let listed = world.epmd_names();
+    let port = listed[0].strip_prefix("name a at port ").unwrap().parse().unwrap();
+
+    let elsewhere = world.with_epmd_port(free_port());
+    let mut storage = storage();
+    let mut inside = elsewhere.inside(elsewhere.config("inside"), &mut storage);
+    inside.node.connect(&erl.node).unwrap();
+    inside.until_event("the refusal", |event| matches!(event, Event::ConnectFailed { .. }));
+    inside.driver.set_port(&erl.node, port).unwrap();
+    inside.node.connect(&erl.node).unwrap();
+    inside.until_event("the connection", |event| matches!(event, Event::NodeUp { .. }));
+    assert_eq!(inside.eval(&erl, "nodes(hidden)"), "['inside@127.0.0.1']");
+
+    // the latest port counts; nobody listens there
+    inside.node.disconnect(&erl.node).unwrap();
+    inside.driver.set_port(&erl.node, free_port()).unwrap();
+    inside.until("the connection to end", |inside| inside.node.connect(&erl.node).ok());
+    let refused = Reason::Network(NetworkFault::Refused);
+    inside.until_event("the refusal", |event| matches!(event, Event::ConnectFailed { reason, .. } if *reason == refused));
+    assert!(inside.driver.set_port("nobody", 1).is_err());
 }

@@ -106,7 +106,7 @@ impl World {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
     }
 
-    fn dress(&self, command: &mut Command) {
+    pub(crate) fn dress(&self, command: &mut Command) {
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
         for name in SETTINGS {
@@ -372,13 +372,13 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     // std cannot send a signal, and unsafe code is forbidden; the shell's own kill needs no package.
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
     assert!(status.success(), "kill -{name} {pid}");
 }
 
-fn wait_for_exit(child: &mut Child, what: &str) -> ExitStatus {
+pub(crate) fn wait_for_exit(child: &mut Child, what: &str) -> ExitStatus {
     until(what, || child.try_wait().unwrap())
 }
 

@@ -1,0 +1,169 @@
+//! `Mod:Fun(Args)` as it is typed, and an exception in the words of Erlang's shell.
+
+use beamless::{Failure as No, Term, Value};
+
+use super::{Failure, terms};
+
+/// The call of a function.
+pub(super) struct Function<'b> {
+    pub(super) module: String,
+    pub(super) name: String,
+    /// The list of arguments.
+    pub(super) args: Term<'b>,
+}
+
+impl<'b> Function<'b> {
+    /// Parses a call; its arguments lie in `bytes`.
+    pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
+        let form = || {
+            Failure::usage(format!(
+                "{text}: a call is MOD:FUN(ARGS), as 'erlang:memory(total)'; an Elixir module is quoted: \"'Elixir.System':version()\""
+            ))
+        };
+        let (module, rest) = atom(text).ok_or_else(form)?;
+        let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).ok_or_else(form)?;
+        let call = text.trim_end().trim_end_matches('.');
+        if !rest.starts_with('(') || !call.ends_with(')') {
+            return Err(form());
+        }
+        // A list in the place of the arguments, so that a fault is told where it was typed.
+        let before = text.chars().count().saturating_sub(rest.chars().count());
+        let inside = rest.get(1..).and_then(|inside| inside.get(..inside.rfind(')')?)).ok_or_else(form)?;
+        let list = format!("{}[{inside}]", " ".repeat(before));
+        let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {e}")))?;
+        Ok(Self { module, name, args })
+    }
+
+    /// How a call failed; `home` is the node where it did.
+    pub(super) fn exception(&self, failure: No<'_>, home: &str) -> Failure {
+        let text = |term: Term<'_>| term.text(home).to_string();
+        let words = match failure {
+            No::Error { reason, stack } => {
+                let at = first(stack).map_or(String::new(), |entry| format!("\n     in function  {}", place(entry, home)));
+                format!("error: {}{at}", reason_words(reason, stack, home))
+            }
+            No::Undefined => {
+                let arity = self.args.as_list().map_or(0, Iterator::count);
+                format!("error: undefined function {}:{}/{arity}", self.module, self.name)
+            }
+            No::Exit(reason) | No::Ended(reason) => format!("exit: {}", text(reason)),
+            No::Throw(value) => format!("throw: {}", text(value)),
+            other => return Failure::refused(format!("{home}: {other}")),
+        };
+        Failure::exception(format!("** exception {words}"))
+    }
+}
+
+/// The atom that the text begins with, and what follows it.
+fn atom(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start();
+    let end = match text.strip_prefix('\'') {
+        Some(inside) => {
+            let mut escaped = false;
+            let close = inside.find(|c| {
+                let closes = c == '\'' && !escaped;
+                escaped = c == '\\' && !escaped;
+                closes
+            })?;
+            close.saturating_add(2)
+        }
+        None => text.find([':', '(']).unwrap_or(text.len()),
+    };
+    let (atom, rest) = text.split_at_checked(end)?;
+    let mut bytes = Vec::new();
+    let atom = terms::erlang(atom, &mut bytes).ok()?.as_atom()?;
+    Some((atom.chars().collect(), rest.trim_start()))
+}
+
+/// The reason of an error, as the shell words it.
+fn reason_words(reason: Term<'_>, stack: Term<'_>, home: &str) -> String {
+    let text = reason.text(home).to_string();
+    let words = match text.as_str() {
+        "badarg" => "bad argument",
+        "badarith" => "an error occurred when evaluating an arithmetic expression",
+        "if_clause" => "no true branch found when evaluating an if expression",
+        "noproc" => "no such process or port",
+        "system_limit" => "a system limit has been reached",
+        "timeout_value" => "bad receive timeout value",
+        "function_clause" | "undef" => {
+            let words = if text == "undef" { "undefined function" } else { "no function clause matching" };
+            return first(stack).map_or(text.clone(), |entry| format!("{words} {}", function_of(entry, home)));
+        }
+        _ => "",
+    };
+    if !words.is_empty() {
+        return words.to_owned();
+    }
+    let Some([tag, value]) = reason.tuple() else { return text };
+    let words = match tag.as_atom().and_then(|tag| tag.as_str()) {
+        Some("badmatch") => "no match of right hand side value",
+        Some("case_clause") => "no case clause matching",
+        Some("try_clause") => "no try clause matching",
+        Some("badfun") => "bad function",
+        Some("badkey") => "bad key:",
+        Some("badmap") => "bad map:",
+        _ => return text,
+    };
+    format!("{words} {}", value.text(home))
+}
+
+fn first(stack: Term<'_>) -> Option<Term<'_>> {
+    stack.as_list()?.next()
+}
+
+/// `m:f/a` of a stack entry, `{M, F, Arity or Args, Location}`.
+fn function_of(entry: Term<'_>, home: &str) -> String {
+    let Some([module, function, arity, _]) = entry.tuple() else { return entry.text(home).to_string() };
+    match arity.value() {
+        Value::Integer(arity) => format!("{module}:{function}/{arity}"),
+        _ => format!("{module}:{function}/{}", arity.as_list().map_or(0, Iterator::count)),
+    }
+}
+
+/// The function of a stack entry, and its line where that is known.
+fn place(entry: Term<'_>, home: &str) -> String {
+    let location = |key| {
+        let pairs = entry.tuple().and_then(|[_, _, _, location]: [Term<'_>; 4]| location.as_list());
+        pairs.into_iter().flatten().filter_map(Term::tuple).find(|[name, _]| name.is_atom(key)).map(|[_, value]| value)
+    };
+    let function = function_of(entry, home);
+    match (location("file"), location("line")) {
+        (Some(file), Some(line)) => format!("{function} ({}, line {line})", file.to_string().trim_matches('"')),
+        _ => function,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        let call = Function::parse(text, &mut bytes).map_err(|e| e.why)?;
+        Ok(format!("{} {} {}", call.module, call.name, call.args))
+    }
+
+    #[test]
+    fn a_call_is_read_as_erlang_writes_it() {
+        for (text, call) in [
+            ("erlang:memory()", "erlang memory []"),
+            ("erlang:memory(total).", "erlang memory [total]"),
+            (" lists : nth ( 2, \")(\" ) ", "lists nth [2,\")(\"]"),
+            ("'Elixir.System':version()", "Elixir.System version []"),
+            ("erlang:'+'(1, 2)", "erlang + [1,2]"),
+            ("a:'it\\'s'({})", "a it's [{}]"),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Ok(call), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_call_is_told() {
+        for text in ["", "a", "a:b", "a:b(", "a b()", "a:b()c", "A:b()", "Elixir.System:version()", "'a:b()", ":b()", "(a:b())"] {
+            assert!(parsed(text).unwrap_err().contains("MOD:FUN(ARGS)"), "{text}");
+        }
+        // counted as it was typed
+        assert!(parsed("erlang:display({a, B})").unwrap_err().contains("line 1, column 20: variables"));
+        assert!(parsed("erlang:display(1 + 2)").unwrap_err().contains("column 18"));
+    }
+}

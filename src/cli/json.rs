@@ -1,0 +1,317 @@
+//! Terms as JSON, as Jason and OTP's `json` have it, and four objects for what JSON has no form for.
+//!
+//! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
+use serde_json::{Map, Value};
+
+use super::terms;
+
+/// What `--help` says where JSON is read and printed. A line break and a space begin a line of their own.
+pub(super) const HELP: &str = "\n \n Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.\
+\n With --json they are JSON:\
+\n   strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;\
+\n   {\"@tuple\": [...]}, {\"@atom\": \"ok\"}, {\"@map\": [[KEY, VALUE], ...]} and {\"@term\": \"ERLANG TEXT\"} are what JSON lacks.\
+\n Printed, atoms are strings too, except true, false, and nil, null and undefined, which are null; Erlang's \"strings\" are arrays of numbers; \
+what else JSON lacks is printed as one of the four objects.";
+
+/// What `--help` says where JSON is only printed.
+pub(super) const PRINTED: &str = "\n \n With --json:\
+\n   binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, \
+Erlang's \"strings\" being lists of numbers;\
+\n   tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, \
+and what else JSON lacks {\"@term\": \"ERLANG TEXT\"}.";
+
+const TUPLE: &str = "@tuple";
+const ATOM: &str = "@atom";
+const MAP: &str = "@map";
+const TERM: &str = "@term";
+
+/// Integers of more bytes are not printed in decimal by Erlang text either.
+const DECIMAL_BYTES: usize = 2048;
+
+/// Reads JSON as a term, into `bytes`.
+pub(super) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
+    let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    term(&value, bytes)
+}
+
+fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
+    let wrong = RefCell::new(None);
+    let write = |t: &mut TermWriter<'_, '_>| {
+        put(t, value).map_err(|e| match e {
+            Wrong::Misuse(e) => e,
+            Wrong::Words(words) => {
+                wrong.replace(Some(words));
+                // any will do: the words are what is told
+                Misuse::TermIncomplete(1)
+            }
+        })
+    };
+    terms::encoded(write, bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
+}
+
+/// Why JSON has no term.
+enum Wrong {
+    Misuse(Misuse),
+    Words(String),
+}
+
+impl From<Misuse> for Wrong {
+    fn from(e: Misuse) -> Self {
+        Self::Misuse(e)
+    }
+}
+
+fn put(t: &mut TermWriter<'_, '_>, value: &Value) -> Result<(), Wrong> {
+    match value {
+        Value::Null => t.atom("nil")?,
+        Value::Bool(value) => t.bool(*value)?,
+        Value::Number(number) => put_number(t, &number.to_string())?,
+        Value::String(text) => t.str(text)?,
+        Value::Array(values) => {
+            t.list(values.len())?;
+            values.iter().try_for_each(|value| put(t, value))?;
+            t.nil()?;
+        }
+        Value::Object(object) => put_object(t, object)?,
+    }
+    Ok(())
+}
+
+/// A number with a point or an exponent is a float.
+fn put_number(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
+    if !text.contains(['.', 'e', 'E']) {
+        return put_erlang(t, text);
+    }
+    match text.parse::<f64>() {
+        Ok(float) if float.is_finite() => Ok(t.float(float)?),
+        _ => Err(Wrong::Words(format!("{text} is too large for a float"))),
+    }
+}
+
+fn put_erlang(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
+    let mut bytes = Vec::new();
+    match terms::erlang(text, &mut bytes) {
+        Ok(term) => Ok(t.term(term)?),
+        Err(e) => Err(Wrong::Words(format!("in the Erlang text {text:?}, {e}"))),
+    }
+}
+
+fn put_object(t: &mut TermWriter<'_, '_>, object: &Map<String, Value>) -> Result<(), Wrong> {
+    let mut entries = object.iter();
+    let only = entries.next().filter(|_| entries.len() == 0);
+    let (form, value) = match only.map(|(key, value)| (key.as_str(), value)) {
+        Some((TUPLE, value)) => ("an array", value),
+        Some((MAP, value)) => ("an array of [KEY, VALUE]", value),
+        Some((ATOM | TERM, value)) => ("a string", value),
+        _ => {
+            t.map(object.len())?;
+            return object.iter().try_for_each(|(key, value)| {
+                t.str(key)?;
+                put(t, value)
+            });
+        }
+    };
+    match (only.map(|(key, _)| key.as_str()), value) {
+        (Some(TUPLE), Value::Array(values)) => {
+            t.tuple(values.len())?;
+            values.iter().try_for_each(|value| put(t, value))
+        }
+        (Some(MAP), Value::Array(pairs)) if pairs.iter().all(|pair| of_pair(pair).is_some()) => put_pairs(t, pairs),
+        (Some(ATOM), Value::String(text)) => Ok(t.atom(text)?),
+        (Some(TERM), Value::String(text)) => put_erlang(t, text),
+        (key, _) => Err(Wrong::Words(format!("{{{:?}: ..}} takes {form}", key.unwrap_or_default()))),
+    }
+}
+
+fn of_pair(pair: &Value) -> Option<(&Value, &Value)> {
+    match pair.as_array()?.as_slice() {
+        [key, value] => Some((key, value)),
+        _ => None,
+    }
+}
+
+/// Equal keys are refused here: a node that got such a map would take the connection for broken.
+fn put_pairs(t: &mut TermWriter<'_, '_>, pairs: &[Value]) -> Result<(), Wrong> {
+    let mut seen = HashSet::new();
+    t.map(pairs.len())?;
+    for (key, value) in pairs.iter().filter_map(of_pair) {
+        // equal terms have equal text, though perhaps not equal bytes
+        let mut bytes = Vec::new();
+        let text = term(key, &mut bytes).map_err(Wrong::Words)?.to_string();
+        put(t, key)?;
+        put(t, value)?;
+        if let Some(text) = seen.replace(text) {
+            return Err(Wrong::Words(format!("{{{MAP:?}: ..}} has the key {text} twice")));
+        }
+    }
+    Ok(())
+}
+
+/// A term as JSON, on one line.
+pub(super) fn written(term: Term<'_>, home: &str) -> String {
+    let mut out = String::new();
+    write(&mut out, term, home);
+    out
+}
+
+fn write(out: &mut String, term: Term<'_>, home: &str) {
+    match term.value() {
+        Kind::Integer(_) | Kind::Float(_) => *out += &term.to_string(),
+        Kind::Big(big) if big.magnitude.len() <= DECIMAL_BYTES => *out += &term.to_string(),
+        Kind::Atom(atom) => match atom_text(atom).as_str() {
+            text @ ("true" | "false") => *out += text,
+            "nil" | "null" | "undefined" => *out += "null",
+            text => *out += &quoted(text),
+        },
+        Kind::Tuple(elements) => {
+            *out += "{\"@tuple\":";
+            write_array(out, elements, home);
+            *out += "}";
+        }
+        Kind::Nil => *out += "[]",
+        Kind::List(list) if list.tail().is_none() => write_array(out, list, home),
+        Kind::Binary(bytes) if let Ok(text) = str::from_utf8(bytes) => *out += &quoted(text),
+        Kind::Map(pairs) => write_map(out, pairs, home),
+        _ => {
+            *out += "{\"@term\":";
+            *out += &quoted(&term.text(home).to_string());
+            *out += "}";
+        }
+    }
+}
+
+fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, home: &str) {
+    separated(out, ('[', ']'), elements, |out, element| write(out, element, home));
+}
+
+/// A map whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
+fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
+    let mut seen = HashSet::new();
+    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text)));
+    let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains(*special));
+    if plain && !is_special {
+        separated(out, ('{', '}'), pairs, |out, (key, value)| {
+            *out += &quoted(&key_text(key).unwrap_or_default());
+            *out += ":";
+            write(out, value, home);
+        });
+        return;
+    }
+    *out += "{\"@map\":";
+    separated(out, ('[', ']'), pairs, |out, (key, value)| write_array(out, [key, value].into_iter(), home));
+    *out += "}";
+}
+
+/// The text of a key that is an atom or a binary of text.
+fn key_text(key: Term<'_>) -> Option<String> {
+    key.as_atom().map(atom_text).or_else(|| key.as_str().map(str::to_owned))
+}
+
+fn atom_text(atom: Atom<'_>) -> String {
+    atom.chars().collect()
+}
+
+fn separated<T>(out: &mut String, ends: (char, char), items: impl Iterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
+    out.push(ends.0);
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        each(out, item);
+    }
+    out.push(ends.1);
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beamless::parse_text;
+
+    fn to_json(erlang: &str) -> String {
+        let mut bytes = Vec::new();
+        written(terms::erlang(erlang, &mut bytes).unwrap(), "n@h")
+    }
+
+    fn to_erlang(json: &str) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        read(json, &mut bytes).map(|term| term.to_string())
+    }
+
+    #[test]
+    fn terms_are_printed_as_jason_prints_them() {
+        for (erlang, json) in [
+            ("21.5", "21.5"),
+            ("1.0e22", "1.0e22"),
+            ("-7", "-7"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("celsius", "\"celsius\""),
+            ("[true,false,nil,null,undefined]", "[true,false,null,null,null]"),
+            ("<<\"caf\u{e9}\\n\"/utf8>>", "\"caf\u{e9}\\n\""),
+            ("<<>>", "\"\""),
+            ("[]", "[]"),
+            ("\"hi\"", "[104,105]"),
+            ("#{a => #{}, <<\"b\">> => [x]}", "{\"a\":{},\"b\":[\"x\"]}"),
+            ("{ok,{}}", "{\"@tuple\":[\"ok\",{\"@tuple\":[]}]}"),
+            ("#{1 => 2}", "{\"@map\":[[1,2]]}"),
+            ("#{a => 1, <<\"a\">> => 2}", "{\"@map\":[[\"a\",1],[\"a\",2]]}"),
+            ("#{<<\"@tuple\">> => 1}", "{\"@map\":[[\"@tuple\",1]]}"),
+            ("<<255,0>>", "{\"@term\":\"<<255,0>>\"}"),
+            ("<<1:3>>", "{\"@term\":\"<<1:3>>\"}"),
+            ("[a|b]", "{\"@term\":\"[a|b]\"}"),
+            ("fun lists:map/2", "{\"@term\":\"fun lists:map/2\"}"),
+        ] {
+            assert_eq!(to_json(erlang), json, "{erlang}");
+        }
+    }
+
+    #[test]
+    fn json_comes_back_as_it_was() {
+        for json in [
+            "null",
+            "[true,false,null,0,-1,1.5,\"\",\"text\",[],{}]",
+            "[[104,105],[[[]]]]",
+            "{\"a\":{\"b\":[1,2]},\"c\":\"\\u0000\\\"\"}",
+            "123456789012345678901234567890",
+            "{\"@tuple\":[1,{\"@tuple\":[]}]}",
+            "{\"@map\":[[1,\"one\"],[[],{}]]}",
+            "{\"@map\":[[\"@map\",1]]}",
+            "{\"@tuple\":[],\"more\":1}",
+            "{\"@term\":\"<<255,0>>\"}",
+        ] {
+            let mut bytes = Vec::new();
+            assert_eq!(written(read(json, &mut bytes).unwrap(), "n@h"), json);
+        }
+        assert_eq!(to_erlang("{\"@atom\":\"it's\"}").unwrap(), "'it\\'s'");
+        assert_eq!(to_erlang("{\"@term\":\"{read, \\\"x\\\"}\"}").unwrap(), "{read,\"x\"}");
+        assert_eq!(to_erlang("1E2").unwrap(), "100.0");
+        assert!(parse_text("nil", &mut [0; 8]).unwrap().as_bytes() == read("null", &mut Vec::new()).unwrap().as_bytes());
+    }
+
+    #[test]
+    fn what_has_no_term_is_told() {
+        for (json, words) in [
+            ("{\"a\":", "EOF"),
+            ("1e999", "too large for a float"),
+            ("{\"@tuple\":1}", "takes an array"),
+            ("{\"@map\":[[1]]}", "[KEY, VALUE]"),
+            ("{\"@map\":[[[97],1],[{\"@term\":\"\\\"a\\\"\"},2]]}", "twice"),
+            ("{\"@atom\":1}", "takes a string"),
+            ("{\"@term\":\"Foo\"}", "'Foo'"),
+            ("[{\"@atom\":\"x\"},{\"@term\":\"<0.1.0>\"}]", "cannot be written as text"),
+        ] {
+            let e = to_erlang(json).unwrap_err();
+            assert!(e.contains(words), "{json}: {e}");
+        }
+        assert!(to_erlang(&format!("{{\"@atom\":{:?}}}", "x".repeat(256))).unwrap_err().contains("255"));
+        assert!(to_erlang(&"[".repeat(200)).unwrap_err().contains("recursion"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Being a node: its settings out of the options, and the signals that end it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use beamless::{Config, DriverOptions, EpmdSettings, Error, IoError, Node, listen_addresses};
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::args::Local;
+use super::cookie::{self, Cookie};
+use super::{Failure, host};
+
+/// The settings of a node, and its cookie, to tell where it came from.
+pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
+    let name = host::whole_name(&options.name).map_err(Failure::usage)?;
+    let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
+    let make = if options.visible { Config::visible } else { Config::hidden };
+    let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
+    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
+    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    if cookie.made {
+        log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
+    }
+    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
+}
+
+/// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
+fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--listen {text}: {why}"));
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, port.parse().map_err(|_| wrong(&format!("{port} is no port, which is a number up to 65535")))?)
+        }
+        _ => (text, 0),
+    };
+    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| wrong(&e))
+}
+
+/// The name, address and EPMD of a node that is up, for a log.
+pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie: &Cookie) {
+    let Some(name) = node.name() else { return };
+    log::info!("up as {name} on {address}, {epmd}, cookie from {}", cookie.path.display());
+}
+
+/// The signals that end a program in order, and the one that asks it to read its settings again.
+pub(super) struct Ending(Signals);
+
+/// What signals came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Came {
+    pub(super) end: bool,
+    pub(super) reload: bool,
+}
+
+impl Ending {
+    /// Takes the signals: from now on they end nothing by themselves.
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self(Signals::new([SIGTERM, SIGINT]).map_err(failed)?))
+    }
+
+    /// Takes SIGHUP too, which otherwise means that the terminal is gone, and ends the program.
+    pub(super) fn or_reload() -> Result<Self, Failure> {
+        Ok(Self(Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(failed)?))
+    }
+
+    /// Has a poll loop told of them with this token.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), Failure> {
+        Ok(registry.register(&mut self.0, token, Interest::READABLE).map_err(failed)?)
+    }
+
+    /// Whether one came, which is said.
+    pub(super) fn has_come(&mut self) -> bool {
+        self.came().end
+    }
+
+    /// What came since the last look; that it ends is said.
+    pub(super) fn came(&mut self) -> Came {
+        let mut came = Came::default();
+        for signal in self.0.pending() {
+            if signal == SIGHUP {
+                came.reload = true;
+            } else if !came.end {
+                log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+                came.end = true;
+            }
+        }
+        came
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::Io(IoError { doing: "handling signals".into(), source })
+}

@@ -1,0 +1,165 @@
+//! `beamless recv`: prints what is sent to one name.
+//!
+//! A thread of its own writes, so that a reader that is slow holds up who sends, and not the ticks that keep connections alive.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use beamless::{Driver, Epmd, Event, Node, NodeStorage};
+use mio::unix::SourceFd;
+use mio::{Interest, Token, Waker};
+use std::os::fd::AsRawFd;
+
+use super::args::Recv;
+use super::local::{self, Ending};
+use super::{Failure, terms};
+
+/// For connected nodes, the mailbox, and bytes of the largest message. A static of zeros costs nothing until it is used.
+static STORAGE: Mutex<NodeStorage<16, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
+
+const SIGNALS: Token = Token(0);
+const STDOUT: Token = Token(1);
+/// Lines that wait to be written; what comes after them waits in the mailbox.
+const LINES: usize = 16;
+/// How long closing may take, and writing what is left.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Prints until it is told to stop, by a signal, the count, or the end of standard output.
+pub(super) fn run(options: &Recv) -> Result<(), Failure> {
+    let (config, driver, cookie) = local::prepare(&options.local)?;
+    let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut node = Node::new(config, &mut storage);
+    let register = |node: &mut Node<'_>| {
+        node.register(&options.mailbox).map_err(|e| Failure::usage(format!("{}: {e}; choose another name", options.mailbox)))
+    };
+    let mut mailbox = register(&mut node)?;
+    let home = node.name().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let mut ending = Ending::new()?;
+    let without_epmd = driver.epmd == Epmd::None;
+    let mut driver = Driver::new(driver, &mut node)?;
+    ending.watch(driver.registry(), SIGNALS)?;
+    // a file cannot be watched, and is never closed by its reader
+    let _ = driver.registry().register(&mut SourceFd(&io::stdout().as_raw_fd()), STDOUT, Interest::WRITABLE);
+    let printer = Printer::start(driver.waker())?;
+    let mut announced = false;
+    let mut announce = |node: &Node<'_>, driver: &Driver, epmd: &str| {
+        if let Some(address) = driver.local_addr().filter(|_| !announced) {
+            announced = true;
+            local::announce(node, address, epmd, &cookie);
+        }
+    };
+    if without_epmd {
+        announce(&node, &driver, "no epmd");
+    }
+    let mut left = options.count;
+    loop {
+        driver.poll(&mut node, None)?;
+        while left != Some(0)
+            && let Some((message, _)) = node.recv(mailbox)
+        {
+            if !printer.print(terms::written(message.term(), options.format, &home) + "\n") {
+                message.put_back();
+                break;
+            }
+            left = left.map(|left| left.saturating_sub(1));
+        }
+        while let Some(event) = node.poll_event() {
+            match &event {
+                Event::Registered { embedded, port } => {
+                    let kind = if *embedded { "embedded" } else { "external" };
+                    announce(&node, &driver, &format!("epmd {kind} on port {port}"));
+                }
+                Event::NodeUp { .. } | Event::NodeDown { .. } => log::info!("{event}"),
+                // as a supervisor would
+                Event::MailboxEnded { .. } => mailbox = register(&mut node)?,
+                _ => log::warn!("{event}"),
+            }
+        }
+        let mut over = left == Some(0) || printer.is_closed();
+        while let Some(ready) = driver.poll_ready() {
+            // it is watched for writing alone: readable means that nobody reads any more
+            over |= match ready.token {
+                SIGNALS => ending.has_come(),
+                _ => ready.readable,
+            };
+        }
+        if over {
+            printer.finish();
+            driver.close(&mut node, CLOSING)?;
+            return Ok(());
+        }
+    }
+}
+
+/// The thread that writes lines to standard output.
+struct Printer {
+    lines: SyncSender<String>,
+    state: Arc<State>,
+    /// Closed once the thread has ended.
+    ended: Receiver<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Somebody waits for room.
+    stalled: AtomicBool,
+    /// Standard output takes no more.
+    closed: AtomicBool,
+}
+
+impl Printer {
+    fn start(waker: Arc<Waker>) -> Result<Self, Failure> {
+        let (lines, to_write) = sync_channel(LINES);
+        let (alive, ended) = channel();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        let write = move || write_all(&to_write, &shared, &waker, alive);
+        thread::Builder::new()
+            .name("beamless-stdout".into())
+            .spawn(write)
+            .map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
+        Ok(Self { lines, state, ended })
+    }
+
+    /// Takes a line; `false` if it has to wait, and the driver is woken when there is room.
+    fn print(&self, line: String) -> bool {
+        match self.lines.try_send(line) {
+            Ok(()) => true,
+            Err(TrySendError::Full(line)) => {
+                self.state.stalled.store(true, Ordering::SeqCst);
+                // there may be room by now, and then nobody would wake us
+                self.lines.try_send(line).is_ok()
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.closed.load(Ordering::SeqCst)
+    }
+
+    /// Waits for what was taken to be written.
+    fn finish(self) {
+        drop(self.lines);
+        let _ = self.ended.recv_timeout(CLOSING);
+    }
+}
+
+fn write_all(lines: &Receiver<String>, state: &State, waker: &Waker, _alive: Sender<()>) {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+            log::debug!("standard output: {e}");
+            state.closed.store(true, Ordering::SeqCst);
+            let _ = waker.wake();
+            return;
+        }
+        if state.stalled.swap(false, Ordering::SeqCst) {
+            let _ = waker.wake();
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One question to one node: connect, ask, wait, and say what went wrong.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use beamless::{
+    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox,
+    Reason, Received, Request, Term,
+};
+
+use super::args::Asking;
+use super::host::{self, Target};
+use super::{Failure, cookie};
+
+/// The largest message, either way, with its addresses.
+const BYTES: usize = 8 << 20;
+/// A static of zeros costs nothing until it is used.
+static STORAGE: Mutex<Storage> = Mutex::new(Storage::sized());
+
+type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
+
+/// The memory for one question.
+pub(super) fn storage() -> MutexGuard<'static, Storage> {
+    STORAGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A node that asks another one. Dropping it ends the connection: whatever was sent is answered by then, so nothing is lost.
+pub(super) struct Tool<'s> {
+    node: Node<'s>,
+    driver: Driver,
+    mailbox: Mailbox,
+    /// The node that is asked.
+    pub(super) peer: String,
+    pub(super) timeout: Duration,
+    /// Why there will be no answer.
+    lost: Option<String>,
+    /// What was monitored is not there.
+    pub(super) is_missing: bool,
+}
+
+impl<'s> Tool<'s> {
+    /// Begins to connect to the node that `given` means.
+    pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
+        let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
+        let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
+        let config = Config::hidden(&own, &cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))?;
+        let mut node = Node::new(config, storage);
+        node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}")))?;
+        let mailbox = node.register("")?;
+        // nobody has to find it: it connects out
+        let options_here = DriverOptions {
+            listen: vec![([127, 0, 0, 1], 0).into()],
+            epmd: Epmd::None,
+            epmd_settings: EpmdSettings::from_env().map_err(Failure::usage)?,
+        };
+        let mut driver = Driver::new(options_here, &mut node)?;
+        if let Some(port) = port {
+            driver.set_port(&peer, port)?;
+        }
+        log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
+        Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, lost: None, is_missing: false })
+    }
+
+    /// Asks with what `ask` does with the outbox and the node's name, and gives the answer to `then`. That the node could not be reached,
+    /// or gave no answer in time, is a failure here.
+    pub(super) fn ask<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>,
+        then: impl FnOnce(Result<Term<'_>, beamless::Failure<'_>>) -> T,
+    ) -> Result<T, Failure> {
+        let mut out = self.node.outbox(self.mailbox)?;
+        let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
+        loop {
+            // what an event may tell better
+            let mut failed = None;
+            while let Some((message, _)) = self.node.recv(self.mailbox) {
+                match message.received() {
+                    Received::Answer { request: answered, result } if answered == request => match result {
+                        Err(beamless::Failure::NodeDown) => {
+                            failed = Some(format!("nodedown: no connection to {0}: try `beamless ping {0}`", self.peer));
+                        }
+                        Err(beamless::Failure::Ended(reason) | beamless::Failure::Refused(reason))
+                            if reason.is_atom("too_large") =>
+                        {
+                            failed = Some(format!("the answer of {} is too large: ask for less at once", self.peer));
+                        }
+                        Err(beamless::Failure::Timeout) => return Err(self.timed_out()),
+                        result => return Ok(then(result)),
+                    },
+                    Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
+                    _ => {}
+                }
+            }
+            self.read_events();
+            if let Some(why) = self.lost.take().or(failed) {
+                return Err(Failure::refused(why));
+            }
+            self.driver.poll(&mut self.node, None)?;
+        }
+    }
+
+    /// This node's name.
+    pub(super) fn name(&self) -> String {
+        self.node.name().map(|name| name.as_str().to_owned()).unwrap_or_default()
+    }
+
+    /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered
+    /// something.
+    pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
+        let mut out = self.node.outbox(self.mailbox)?;
+        out.monitor((to, self.peer.as_str())).map_err(too_large)?;
+        out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
+    }
+
+    /// `net_adm:ping`: the node has read whatever was sent to it before.
+    pub(super) fn ping(&mut self) -> Result<(), Failure> {
+        let own = self.name();
+        let is_there = self.ask(
+            |out, peer, timeout| {
+                out.call(("net_kernel", peer), timeout, |t| {
+                    t.tuple(2)?;
+                    t.atom("is_auth")?;
+                    t.atom(&own)
+                })
+            },
+            |result| result.is_ok_and(|answer| answer.is_atom("yes")),
+        )?;
+        if is_there {
+            return Ok(());
+        }
+        let why = format!("{} is connected, but its net_kernel did not say yes: look into that node's log", self.peer);
+        Err(Failure::refused(why))
+    }
+
+    fn read_events(&mut self) {
+        while let Some(event) = self.node.poll_event() {
+            log::debug!("{event}");
+            let why = match event {
+                Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {reason}{}", next_step(reason)),
+                Event::NodeDown { node, reason } => {
+                    format!(
+                        "nodedown: {node} went away before it answered ({reason}); `beamless ping {node}` tells when it is back"
+                    )
+                }
+                Event::TooLarge { node, size, .. } => {
+                    format!("the answer of {node} takes {size} bytes, and {BYTES} are the most: ask for less at once")
+                }
+                _ => continue,
+            };
+            self.lost = Some(why);
+        }
+    }
+
+    fn timed_out(&self) -> Failure {
+        let seconds = self.timeout.as_secs_f64();
+        let longer = "--timeout SECONDS waits longer";
+        Failure::refused(if self.node.peers().next().is_some() {
+            format!("timeout: no answer from {} within {seconds} s; {longer}", self.peer)
+        } else {
+            format!(
+                "timeout: no connection to {} within {seconds} s; is its host up, and no firewall between? {longer}",
+                self.peer
+            )
+        })
+    }
+}
+
+/// A term that does not fit is the user's to make smaller.
+fn too_large(e: Error) -> Failure {
+    match e {
+        Error::Full(Full::Message { needed, limit }) => {
+            Failure::usage(format!("the message takes {needed} bytes, and {limit} are the most: send it in parts"))
+        }
+        Error::Misuse(e) => Failure::usage(e),
+        e => e.into(),
+    }
+}
+
+/// What to do about it, where the reason's own words do not say.
+fn next_step(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck => {
+            "; --cookie-file FILE names the file with its cookie"
+        }
+        Reason::Network(NetworkFault::NoSuchName) => "; `beamless names HOST` lists them from here",
+        Reason::Network(NetworkFault::Refused) => "; is the node still running, and no firewall between?",
+        Reason::Network(NetworkFault::Unreachable | NetworkFault::TimedOut | NetworkFault::Other(_)) => {
+            "; is the host up, and the network between?"
+        }
+        Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
+            "; is it an Erlang node that listens there? its log may say more"
+        }
+        Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
+        _ => "",
+    }
+}

@@ -1,0 +1,100 @@
+//! EPMD by itself, for a host where it is to be there before any node is, and after.
+
+use core::time::Duration;
+use std::io;
+
+use mio::{Events, Poll, Registry, Token};
+
+use super::epmd::EpmdSettings;
+use super::epmd_service::EpmdService;
+use super::net::failed;
+use super::{OWN, Ready};
+use crate::error::Result;
+use crate::time::Instant;
+
+/// Events of the system taken in one turn.
+const EVENTS: usize = 64;
+
+/// EPMD without a node: what Erlang's `epmd` is, for up to 32 names, until the value goes out of scope.
+///
+/// A node does not need it: [`Epmd::Auto`](crate::Epmd::Auto) serves EPMD in the node's own process. This is for a host where names shall
+/// outlive that node.
+pub struct EpmdServer {
+    poll: Poll,
+    events: Events,
+    service: EpmdService,
+    pending: bool,
+    start: std::time::Instant,
+    ready: Vec<Ready>,
+}
+
+impl EpmdServer {
+    /// Listens where the settings say; port 0 is any free one.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if it cannot; of the kind `AddrInUse` when an EPMD is there already.
+    pub fn listen(settings: &EpmdSettings) -> Result<Self> {
+        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
+        let doing = || format!("serving epmd on port {}", settings.port);
+        let service =
+            EpmdService::bind(poll.registry(), OWN, settings.port, &settings.addresses).map_err(|e| failed(&doing(), e))?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            service,
+            pending: false,
+            start: std::time::Instant::now(),
+            ready: Vec::with_capacity(EVENTS),
+        })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.service.port()
+    }
+
+    /// Where a program registers sources of its own, as with [`Driver::registry`](crate::Driver::registry).
+    pub fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// The next of the program's own sources that became ready, as with [`Driver::poll_ready`](crate::Driver::poll_ready).
+    pub fn poll_ready(&mut self) -> Option<Ready> {
+        self.ready.pop()
+    }
+
+    /// Answers, and waits until something happened, or for `timeout` at most; `None` is for ever.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is no error.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<()> {
+        self.ready.clear();
+        let now = self.now();
+        let due = self.service.poll_timeout().map(|at| at.since(now));
+        let wait = if self.pending { Some(Duration::ZERO) } else { [due, timeout].into_iter().flatten().min() };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result.map_err(|e| failed("polling", e))?,
+        }
+        let now = self.now();
+        let registry = self.poll.registry();
+        if core::mem::take(&mut self.pending) {
+            self.pending = self.service.handle_pending(registry, now);
+        }
+        for event in &self.events {
+            match event.token() {
+                Token(OWN..) => self.pending |= self.service.handle(event.token(), registry, now),
+                token => self.ready.push(Ready::new(token, event)),
+            }
+        }
+        if self.service.poll_timeout().is_some_and(|at| at <= now) {
+            self.pending |= self.service.handle_timeout(now);
+        }
+        Ok(())
+    }
+
+    /// Milliseconds since it was made.
+    fn now(&self) -> Instant {
+        Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,325 @@
+//! The commands that ask: what they print, what they say, and how they end, against a real Erlang.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use crate::support::{Epmd, Erl, World, free_port, otp, signal, until, wait_for_exit};
+
+/// How a command ended, and what it printed where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// It was done, without a word.
+    #[track_caller]
+    pub(crate) fn done(&self, out: &str) {
+        assert_eq!((self.code, self.out.as_str(), self.err.as_str()), (0, out, ""));
+    }
+
+    /// It was not, and says why and what to do.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, out: &str, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (code, out), "{}", self.err);
+        for word in words {
+            assert!(self.err.contains(word), "no {word:?} in {:?}", self.err);
+        }
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+    }
+}
+
+impl World {
+    /// `beamless` with these arguments.
+    pub(crate) fn tool_command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        command.args(args);
+        self.dress(&mut command);
+        command
+    }
+
+    pub(crate) fn tool(&self, args: &[&str]) -> Ran {
+        self.tool_with(args, "")
+    }
+
+    /// The same with this on its standard input.
+    pub(crate) fn tool_with(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.tool_command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // one that does not read it is right, too
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran = Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
+        assert!(!ran.err.contains(&self.cookie) && !ran.out.contains(&self.cookie), "the cookie: {ran:?}");
+        ran
+    }
+}
+
+/// A world with an EPMD and an Erlang `a@127.0.0.1`.
+fn world_and_erl() -> (World, Epmd, Erl) {
+    let world = World::new();
+    let epmd = world.epmd();
+    let erl = world.erl(&["-name", "a@127.0.0.1"]);
+    (world, epmd, erl)
+}
+
+const A: &str = "a@127.0.0.1";
+
+fn port_of(world: &World, alive: &str) -> u16 {
+    let prefix = format!("name {alive} at port ");
+    world.epmd_names().iter().find_map(|line| line.strip_prefix(&prefix)).unwrap().parse().unwrap()
+}
+
+#[test]
+fn epmd_stands_in_for_erlangs() {
+    let world = World::new();
+    let mut epmd = world.tool_command(&["epmd"]).spawn().unwrap();
+    until("epmd to listen", || (world.tool(&["names"]).code == 0).then_some(()));
+    let erl = world.erl(&["-sname", "a"]);
+    world.wait_for_names(&["a"]);
+    let second = world.tool(&["epmd"]);
+    second.failed(1, "", &["an epmd is there already", "beamless names"]);
+    let host = erl.node.split_once('@').unwrap().1;
+    assert_eq!(world.tool(&["names", host]).out, world.tool(&["names"]).out);
+    drop(erl);
+    world.wait_for_names(&[]);
+    signal(epmd.id(), "TERM");
+    assert_eq!(wait_for_exit(&mut epmd, "epmd to end").code(), Some(0));
+
+    // options go before the environment
+    let port = free_port();
+    let mut epmd = world.tool_command(&["epmd", "--port", &port.to_string(), "--address", "127.0.0.1"]).spawn().unwrap();
+    let there = world.with_epmd_port(port);
+    until("epmd to listen", || (there.tool(&["names"]).code == 0).then_some(()));
+    signal(epmd.id(), "INT");
+    assert_eq!(wait_for_exit(&mut epmd, "epmd to end").code(), Some(0));
+
+    world.tool(&["epmd", "--port", "0"]).failed(2, "", &["1 to 65535"]);
+    world.tool(&["epmd", "--address", "here"]).failed(2, "", &["here"]);
+    world.tool(&["epmd", "--address", "198.51.100.1"]).failed(1, "", &["serving epmd"]);
+}
+
+#[test]
+fn names_are_listed_as_epmd_lists_them() {
+    let (world, _epmd, _erl) = world_and_erl();
+    let mut command = Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()));
+    world.dress(&mut command);
+    let theirs = String::from_utf8(command.arg("-names").output().unwrap().stdout).unwrap();
+    assert!(theirs.contains("name a at port"), "{theirs}");
+    world.tool(&["names"]).done(&theirs);
+    world.tool(&["names", "127.0.0.1"]).done(&theirs);
+    world.with_epmd_port(free_port()).tool(&["names"]).failed(1, "", &["asking epmd on localhost", "beamless epmd"]);
+    world.tool(&["names", "no-such-host.invalid"]).failed(1, "", &["no-such-host.invalid"]);
+}
+
+#[test]
+fn ping_says_pong() {
+    let (world, _epmd, erl) = world_and_erl();
+    world.tool(&["ping", A]).done("pong\n");
+    world.tool(&["ping", A, "--name", "me@127.0.0.1", "--timeout", "2.5"]).done("pong\n");
+    // a node without its host is on this node's
+    world.tool(&["ping", "a", "--name", "me@127.0.0.1"]).done("pong\n");
+    let elsewhere = world.with_epmd_port(free_port());
+    elsewhere.tool(&["ping", &format!("{A}:{}", port_of(&world, "a"))]).done("pong\n");
+    // nothing is left behind
+    erl.eval_until("nodes(hidden)", "[]");
+}
+
+#[test]
+fn ping_finds_short_names_and_its_own_kind() {
+    let world = World::new();
+    let demo = world.agent(&["--sname", "demo"]);
+    let erl = world.erl(&["-sname", "a"]);
+    for node in ["demo", &demo.node, "a", &erl.node] {
+        world.tool(&["ping", node]).done("pong\n");
+    }
+    world.tool(&["ping", &format!("demo:{}", demo.port)]).done("pong\n");
+}
+
+#[test]
+fn ping_says_pang_and_why() {
+    let (world, _epmd, erl) = world_and_erl();
+    let pang = |world: &World, args: &[&str], words: &[&str]| world.tool(&[&["ping"], args].concat()).failed(1, "pang\n", words);
+    pang(&world, &["b@127.0.0.1"], &["error: cannot connect to b@127.0.0.1", "knows no node of that name", "beamless names"]);
+    pang(&world.with_epmd_port(free_port()), &[A], &["no epmd answers"]);
+    pang(&world, &["a@no-such-host.invalid"], &["the host name has no address"]);
+    pang(&world.with_cookie("ANOTHER"), &[A], &["the cookies differ", "--cookie-file"]);
+    pang(&world, &[&format!("{A}:{}", free_port())], &["refused the connection", "still running"]);
+    pang(&world, &[&format!("b@127.0.0.1:{}", port_of(&world, "a"))], &["cannot connect to b@127.0.0.1"]);
+    // whoever listens there says nothing
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = format!("{A}:{}", silent.local_addr().unwrap().port());
+    pang(&world, &[&there, "--timeout", "0.3"], &["timeout: no connection to a@127.0.0.1 within 0.3 s", "--timeout SECONDS"]);
+    assert_eq!(erl.eval("net_kernel:allow(['b@127.0.0.1'])"), "ok");
+    pang(&world, &[A], &["does not allow this node", "--name"]);
+}
+
+#[test]
+fn what_was_typed_wrongly_is_told() {
+    let world = World::new();
+    let usage = |args: &[&str], words: &[&str]| world.tool(args).failed(2, "", words);
+    usage(&["ping"], &["NODE"]);
+    usage(&["ping", "a@b@c"], &["a@b@c", "exactly one '@'"]);
+    usage(&["ping", "a@b:0"], &["1 to 65535"]);
+    usage(&["ping", A, "--sname", "me"], &["long name"]);
+    usage(&["ping", A, "--sname", "me@here", "--name", "me@127.0.0.1"], &["--name"]);
+    usage(&["ping", A, "--timeout", "0"], &["above 0"]);
+    usage(&["ping", A, "--cookie-file", "no/such/file"], &["no/such/file", "copy it"]);
+    usage(&["send", A, "x", "{a,"], &["not Erlang text", "line 1, column 4", "--json"]);
+    usage(&["send", A, "x", "Foo"], &["needs quotes"]);
+    usage(&["send", A, "x", "{\"a\":}", "--json"], &["not JSON", "column 6"]);
+    usage(&["call", A, "x", "-"], &["the text ends"]);
+    usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'Elixir.System'"]);
+    usage(&["rpc", A, "erlang:display(1,B)"], &["line 1, column 18"]);
+    usage(&["recv", "x"], &["--sname"]);
+    usage(&["nonsense"], &["nonsense"]);
+    // none is made: it could not be the right one
+    let bare = World::without_cookie_file();
+    bare.tool(&["ping", A]).failed(2, "", &["no cookie file", "--cookie-file FILE"]);
+    assert!(!bare.home.join(".erlang.cookie").exists());
+}
+
+#[test]
+fn send_is_done_once_the_node_has_it() {
+    let (world, _epmd, erl) = world_and_erl();
+    erl.eval("Self = self(), register(sink, Self), Got = fun() -> receive X -> X after 0 -> nothing end end");
+    world.tool(&["send", A, "sink", "{reading, 21.5, <<\"x\">>, #{unit => celsius}}"]).done("");
+    assert_eq!(erl.eval("Got()"), "{reading,21.5,<<\"x\">>,#{unit => celsius}}");
+    world.tool_with(&["send", A, "sink", "-"], "[1,\n 2]. % from a file\n").done("");
+    assert_eq!(erl.eval("Got()"), "[1,2]");
+    world.tool(&["send", A, "sink", "--", "-5"]).done("");
+    assert_eq!(erl.eval("Got()"), "-5");
+    world
+        .tool(&["send", "--json", A, "sink", r#"{"a": [1.5, null, {"@tuple": [{"@atom": "ok"}, {"@term": "<<1:1>>"}]}]}"#])
+        .done("");
+    assert_eq!(erl.eval("Got()"), "#{<<\"a\">> => [1.5,nil,{ok,<<1:1>>}]}");
+    world.tool_with(&["send", "--json", A, "sink", "-"], "\"h\u{e9}\"").done("");
+    assert_eq!(erl.eval("Got() =:= <<\"h\\x{e9}\"/utf8>>"), "true");
+    world.tool(&["send", A, "no body", "x"]).failed(1, "", &["noproc", "registered as no body", "erlang:registered()"]);
+    world.tool(&["send", "b@127.0.0.1", "sink", "x"]).failed(1, "", &["knows no node of that name"]);
+}
+
+#[test]
+fn terms_of_megabytes() {
+    let (world, _epmd, erl) = world_and_erl();
+    erl.eval("register(sink, self())");
+    let input = format!("<<\"{}\">>", "x".repeat(6_000_000));
+    world.tool_with(&["send", A, "sink", "-"], &input).done("");
+    assert_eq!(erl.eval("receive Large -> byte_size(Large) end"), "6000000");
+    let ran = world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 6000000)"]);
+    assert_eq!((ran.code, ran.out.len()), (0, 6_000_007));
+    world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 9000000)"]).failed(
+        1,
+        "",
+        &["the answer of a@127.0.0.1 takes 9000", "ask for less"],
+    );
+    let input = format!("<<\"{}\">>", "x".repeat(9_000_000));
+    world.tool_with(&["send", A, "sink", "-"], &input).failed(2, "", &["the message takes 9000", "in parts"]);
+}
+
+#[test]
+fn call_prints_the_reply() {
+    let (world, _epmd, erl) = world_and_erl();
+    erl.eval(
+        "register(server, spawn(fun Loop() -> receive
+            {'$gen_call', _, crash} -> exit({boom, [1]});
+            {'$gen_call', _, silence} -> Loop();
+            {'$gen_call', _, halt} -> erlang:halt(0, [{flush, false}]);
+            {'$gen_call', From, pid} -> gen:reply(From, self()), Loop();
+            {'$gen_call', From, Request} -> gen:reply(From, {ok, Request}), Loop()
+        end end))",
+    );
+    world.tool(&["call", A, "server", "{read, \"x\"}"]).done("{ok,{read,\"x\"}}\n");
+    world.tool(&["call", A, "server", "--json", "{\"a\": [1, \"b\"]}"]).done("{\"@tuple\":[\"ok\",{\"a\":[1,\"b\"]}]}\n");
+    // as the node's own shell shows it
+    let pid = erl.eval("whereis(server)");
+    world.tool(&["call", A, "server", "pid"]).done(&format!("{pid}\n"));
+    world.tool(&["call", A, "server", r#"{"@atom": "pid"}"#, "--json"]).done(&format!("{{\"@term\":\"{pid}\"}}\n"));
+    world.tool(&["call", A, "nobody", "x"]).failed(1, "", &["noproc: no process on a@127.0.0.1 is registered as nobody"]);
+    let silent = world.tool(&["call", A, "server", "silence", "--timeout", "0.2"]);
+    silent.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s", "--timeout SECONDS"]);
+    world.tool(&["call", A, "server", "crash"]).failed(1, "", &["server on a@127.0.0.1 ended", "{boom,[1]}", "log"]);
+
+    let verbose = world.tool(&["call", A, "nobody", "{secret, payload}", "-v"]);
+    verbose.failed(1, "", &["node up", "asks a@127.0.0.1"]);
+    assert!(!verbose.err.contains("payload"), "{verbose:?}");
+    erl.eval("register(server, spawn(fun() -> receive _ -> erlang:halt(0, [{flush, false}]) end end))");
+    world.tool(&["call", A, "server", "halt"]).failed(1, "", &["nodedown: a@127.0.0.1 went away", "beamless ping"]);
+}
+
+#[test]
+fn rpc_prints_the_value() {
+    let (world, _epmd, erl) = world_and_erl();
+    let rpc = |call: &str| world.tool(&["rpc", A, call]);
+    rpc("erlang:node()").done("'a@127.0.0.1'\n");
+    rpc("lists:map(fun erlang:abs/1, [-1, 2]).").done("[1,2]\n");
+    rpc("erlang:'+'(1, 2)").done("3\n");
+    rpc("erlang:list_to_atom(\"it's\")").done("'it\\'s'\n");
+    world.tool(&["rpc", "--json", A, "maps:from_list([{a, {1, \"x\"}}])"]).done("{\"a\":{\"@tuple\":[1,[120]]}}\n");
+    // a pid is of the node that was asked, so it is shown as there
+    rpc("erlang:whereis(kernel_sup)").done(&(erl.eval("whereis(kernel_sup)") + "\n"));
+
+    rpc("no_such:function(1, 2)").failed(1, "", &["** exception error: undefined function no_such:function/2\n"]);
+    rpc("erlang:'+'(1, a)").failed(1, "", &["** exception error: an error occurred when evaluating an arithmetic expression\n"]);
+    rpc("erlang:atom_to_list(1)").failed(1, "", &["** exception error: bad argument\n     in function  erlang:atom_to_list/1"]);
+    rpc("erlang:error({badmatch, 7})").failed(1, "", &["** exception error: no match of right hand side value 7\n"]);
+    rpc("erlang:error(oops)").failed(1, "", &["** exception error: oops\n"]);
+    rpc("lists:nth(0, [])").failed(1, "", &["** exception error: no function clause matching lists:nth/2\n"]);
+    rpc("erlang:exit({a, <<\"b\">>})").failed(1, "", &["** exception exit: {a,<<\"b\">>}\n"]);
+    rpc("erlang:throw(ball)").failed(1, "", &["** exception throw: ball\n"]);
+    let slow = world.tool(&["rpc", A, "timer:sleep(5000)", "--timeout", "0.2"]);
+    slow.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s"]);
+    if otp() >= 25 {
+        // the stack is as deep as Erlang tells it, and the line is where the shell shows it
+        rpc("lists:last([])").failed(1, "", &["in function  lists:last/1 (lists.erl, line "]);
+    }
+    drop(erl);
+    rpc("erlang:node()").failed(1, "", &["knows no node of that name"]);
+}
+
+#[test]
+fn nodes_are_listed_with_their_kind() {
+    let (world, _epmd, erl) = world_and_erl();
+    world.tool(&["nodes", A]).done("");
+    let seen = world.erl(&["-name", "seen@127.0.0.1"]);
+    let hidden = world.agent(&["--name", "demo@127.0.0.1", "--connect", A]);
+    assert_eq!(seen.eval(&format!("net_kernel:connect_node('{A}')")), "true");
+    hidden.wait(&["node up", A]);
+    world.tool(&["nodes", A]).done("seen@127.0.0.1 visible\ndemo@127.0.0.1 hidden\n");
+    // a node that serves no such function says so
+    world.tool(&["nodes", "demo@127.0.0.1"]).failed(1, "", &["undefined function erlang:nodes/1"]);
+    drop(erl);
+}
+
+#[test]
+fn the_words_of_help_are_everywhere() {
+    let world = World::new();
+    let all = ["run", "recv", "ping", "send", "call", "rpc", "nodes", "names", "epmd", "man"];
+    let man = world.tool(&["man"]);
+    assert!(man.code == 0 && man.out.contains(".TH beamless 1"), "{man:?}");
+    let general = world.tool(&["--help"]);
+    for command in all {
+        let help = world.tool(&[command, "--help"]);
+        assert!(help.code == 0 && help.out.contains("Example") && help.err.is_empty(), "{help:?}");
+        assert!(
+            general.out.contains(&format!("\n    {command} ")) && man.out.contains(&format!("\\fB{command}\\fP")),
+            "{command}"
+        );
+    }
+    for command in ["send", "call", "rpc", "recv"] {
+        assert!(world.tool(&[command, "--help"]).out.contains("@tuple"), "{command}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish"] {
+        let script = world.tool(&[&format!("--bpaf-complete-style-{shell}")]);
+        assert!(script.code == 0 && script.out.contains("beamless"), "{script:?}");
+    }
+    assert!(world.tool(&["--bpaf-complete-rev=8", "pi"]).out.contains("ping"));
+    let _epmd = world.epmd();
+    let _erl = world.erl(&["-name", A]);
+    assert!(world.tool(&["--bpaf-complete-rev=8", "ping", ""]).out.contains("'a'"), "names of this host are offered");
+}

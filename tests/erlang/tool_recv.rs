@@ -1,0 +1,164 @@
+//! `beamless recv`: what is sent to a name, a line each.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+
+use crate::support::{Erl, World, signal, until, wait_for_exit};
+
+const INBOX: &str = "inbox@127.0.0.1";
+
+/// A running `beamless recv --name inbox@127.0.0.1`, ended with this value.
+struct Recv(Child);
+
+impl Recv {
+    /// Starts it, and waits until it is up.
+    fn start(world: &World, args: &[&str], stdout: Stdio) -> Self {
+        let mut command = world.tool_command(&[&["recv", "--name", INBOX], args].concat());
+        let mut child = command.stdout(stdout).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("up as") {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "recv ended");
+        }
+        // whatever else it says must have somewhere to go
+        std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
+        Self(child)
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        wait_for_exit(&mut self.0, "recv to end").code()
+    }
+}
+
+impl Drop for Recv {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn erl(world: &World) -> Erl {
+    let erl = world.erl(&["-name", "a@127.0.0.1"]);
+    erl.eval(&format!("N = '{INBOX}'"));
+    erl
+}
+
+#[test]
+fn each_message_is_a_line_at_once() {
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["news", "--count", "3"], Stdio::piped());
+    let mut out = BufReader::new(recv.0.stdout.take().unwrap());
+    let erl = erl(&world);
+    let mut line = || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        line
+    };
+    erl.eval("{news, N} ! {hello, \"you\", self()}");
+    assert_eq!(line(), format!("{{hello,\"you\",{}}}\n", erl.eval("self()").replace("<0.", "<a@127.0.0.1.")));
+    erl.eval("{news, N} ! ['two\\nlines', <<\"te\\nxt\">>]");
+    assert_eq!(line(), "['two\\nlines',<<\"te\\nxt\">>]\n");
+    world.tool(&["send", INBOX, "news", "last"]).done("");
+    assert_eq!(line(), "last\n");
+    assert_eq!(line(), "");
+    assert_eq!(recv.exit_code(), Some(0));
+    erl.eval_until("nodes(hidden)", "[]");
+}
+
+#[test]
+fn as_json() {
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["--json", "news", "--count", "2"], Stdio::piped());
+    let json = r#"{"a":[1,2.5,null,true,"text",{"@tuple":[]}]}"#;
+    world.tool(&["send", "--json", INBOX, "news", json]).done("");
+    world.tool(&["send", INBOX, "news", "#{unit => <<\"C\">>, 1 => [$a]}"]).done("");
+    let mut out = String::new();
+    recv.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert_eq!(out, format!("{json}\n{{\"@map\":[[\"unit\",\"C\"],[1,[97]]]}}\n"));
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
+#[test]
+fn signals_end_it() {
+    let world = World::new();
+    for name in ["TERM", "INT"] {
+        let mut recv = Recv::start(&world, &["news"], Stdio::piped());
+        signal(recv.0.id(), name);
+        assert_eq!(recv.exit_code(), Some(0), "{name}");
+    }
+}
+
+/// As `recv | head -1` does: the reader is gone, and nothing comes any more that would tell.
+#[test]
+fn the_end_of_its_reader_ends_it() {
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["news"], Stdio::piped());
+    drop(recv.0.stdout.take());
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
+/// A reader that does not read holds up who sends: nothing is lost.
+#[test]
+fn a_slow_reader_loses_nothing() {
+    const COUNT: usize = 30_000;
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["news", "--count", &COUNT.to_string()], Stdio::piped());
+    let erl = erl(&world);
+    let sent = erl.ask(&format!("[{{news, N}} ! {{I, lists:duplicate(100, $x)}} || I <- lists:seq(1, {COUNT})], sent"));
+    world.tool(&["ping", INBOX]).done("pong\n");
+    let out = BufReader::new(recv.0.stdout.take().unwrap());
+    let mut lines = 0;
+    for (at, line) in out.lines().enumerate() {
+        assert!(line.unwrap().starts_with(&format!("{{{},\"xxx", at + 1)), "line {at}");
+        lines += 1;
+    }
+    assert_eq!(lines, COUNT);
+    assert_eq!(erl.answer(sent), "sent");
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
+#[test]
+fn a_name_that_cannot_be_is_told() {
+    let world = World::new();
+    world.tool(&["recv", "--name", INBOX, "net_kernel"]).failed(2, "", &["net_kernel", "another name"]);
+    world.tool(&["recv", "--name", INBOX, "x", "--count", "0"]).failed(2, "", &["at least one"]);
+}
+
+/// Random terms, as Erlang writes them: typed into `send`, printed by `recv`, read by Erlang, and the same as before.
+#[test]
+fn five_hundred_terms_there_and_back() {
+    const SEED: u32 = 4711;
+    let world = World::new();
+    let path = world.home.join("received");
+    let mut recv = Recv::start(&world, &["terms", "--count", "500"], File::create(&path).unwrap().into());
+    let erl = erl(&world);
+    erl.load_probe(&world);
+    // identifiers and local funs have no text that can be read
+    erl.eval(
+        "Read = fun(Text) -> try
+            {ok, Tokens, _} = erl_scan:string(Text ++ \".\"),
+            {ok, Term} = erl_parse:parse_term(Tokens), {ok, Term}
+        catch _:_ -> error end end",
+    );
+    erl.eval("Text = fun(Term) -> lists:flatten(io_lib:format(\"~0p\", [Term])) end");
+    erl.eval(&format!(
+        "Terms = lists:sublist([T || T <- probe:terms({SEED}, 1500), Read(Text(T)) =:= {{ok, T}}], 500),
+         ok = file:write_file(\"typed\", [[unicode:characters_to_binary(Text(T)), 10] || T <- Terms])"
+    ));
+    assert_eq!(erl.eval("length(Terms)"), "500");
+    let typed = std::fs::read_to_string(world.home.join("typed")).unwrap();
+    for text in typed.lines() {
+        world.tool_with(&["send", INBOX, "terms", "-"], text).done("");
+    }
+    assert_eq!(recv.exit_code(), Some(0));
+    let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
+    until("all lines", || (lines() == 500).then_some(()));
+    let changed = erl.eval(
+        "{ok, Bytes} = file:read_file(\"received\"),
+         Lines = [unicode:characters_to_list(L) || L <- binary:split(Bytes, <<10>>, [global]), L =/= <<>>],
+         [{T, L} || {T, L} <- lists:zip(Terms, Lines), Read(L) =/= {ok, T}]",
+    );
+    assert_eq!(changed, "[]", "seed {SEED}");
+}
