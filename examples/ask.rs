@@ -32,6 +32,10 @@ fn main() -> Result<(), Error> {
         Ok(release) => println!("{hub} runs OTP {}", release.to_string().trim_matches('"')),
         Err(failure) => {
             eprintln!("{hub}: {failure}");
+            // why a node is down
+            while let Some(event) = node.poll_event() {
+                eprintln!("{event}");
+            }
             std::process::exit(1);
         }
     }

@@ -5,8 +5,7 @@ use core::fmt;
 /// What a fallible call of this crate answers.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// Why a call failed; the variant says who must act.
-#[derive(Debug)]
+/// Why a call failed; the variant says who must act. It debugs as it displays, since that is what a `main` prints that returns it.
 #[non_exhaustive]
 pub enum Error {
     /// A setting is wrong: whoever configures the node must change it.
@@ -22,6 +21,12 @@ pub enum Error {
     /// The operating system refused something.
     #[cfg(feature = "std")]
     Io(IoError),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Error {
@@ -91,7 +96,7 @@ pub enum ConfigError {
     NameForm,
     /// The part before the `@` has a character other than letters, digits, `_` and `-`.
     AliveName,
-    /// The host part has a space or a control character.
+    /// The name has a space or a control character.
     HostName,
     /// A name is longer than 255 bytes.
     NameTooLong,
@@ -112,7 +117,7 @@ impl fmt::Display for ConfigError {
         f.write_str(match self {
             Self::NameForm => "a node name is ALIVE@HOST with exactly one '@', such as demo@10.0.0.7",
             Self::AliveName => "the part of a node name before the '@' takes letters, digits, '_' and '-' only",
-            Self::HostName => "the host part of a node name takes no space and no control character",
+            Self::HostName => "a node name takes no space and no control character",
             Self::NameTooLong => "a name is longer than 255 bytes",
             Self::ShortNameHasDot => {
                 "a short name's host has no dot: use a long name (--name) for hosts with a domain or an address"
@@ -239,7 +244,7 @@ pub enum Full {
     Message {
         /// Bytes the message takes.
         needed: usize,
-        /// Bytes the buffer has when empty.
+        /// Bytes the buffer has for messages when empty: 2048 less than its size.
         limit: usize,
     },
     /// Every mailbox of the storage is registered.
@@ -248,8 +253,10 @@ pub enum Full {
     Watches,
     /// Every place for our own monitors, calls and aliases of the storage is taken.
     Requests,
-    /// Every peer of the storage is taken, or every place for an unfinished handshake.
+    /// Every peer of the storage is taken.
     Peers,
+    /// Six connections are being made: wait until one is up or has failed.
+    Dials,
 }
 
 impl fmt::Display for Full {
@@ -264,13 +271,14 @@ impl fmt::Display for Full {
             Self::Message { needed, limit } => {
                 write!(
                     f,
-                    "message of {needed} bytes can never fit a transmit buffer of {limit}: enlarge the storage or send less"
+                    "message of {needed} bytes can never fit: {limit} may wait for one peer; enlarge the storage or send less"
                 )
             }
             Self::Mailboxes => f.write_str("all mailboxes of the storage are in use: enlarge it"),
             Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
             Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
             Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
+            Self::Dials => f.write_str("six connections are being made at once: ask again when one is up or has failed"),
         }
     }
 }

@@ -257,7 +257,8 @@ impl Driver {
         self.ready.pop()
     }
 
-    /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever.
+    /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever. Messages that wait in mailboxes are
+    /// no reason to end it: receive all of them before.
     ///
     /// What wakes it: bytes, connections, EPMD, the program's own sources, the [`Driver::waker`], and time the protocol
     /// needs. It may return with nothing for the program.
@@ -283,6 +284,7 @@ impl Driver {
 
     /// Waits for the answer to a call, moving bytes meanwhile: for programs that have nothing else to do. How long it may take was said
     /// when the call was made. Whatever else comes to the mailbox of the call is dropped, calls of others included, so let it have one of its own.
+    /// Why a node is down ([`Failure::NodeDown`]) the event queue says: [`Event::ConnectFailed`] or [`Event::NodeDown`].
     ///
     /// # Errors
     /// As [`Driver::poll`]; [`Misuse::NoMailbox`] when the mailbox ended; [`Misuse::NoRequest`] when the call is not under way.

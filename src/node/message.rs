@@ -237,7 +237,8 @@ pub(super) const TAG: usize = 640;
 pub enum Failure<'m> {
     /// There is no process of that name or pid: `noproc`.
     NoProcess,
-    /// The node is not connected, could not be, or went away before the answer came: `nodedown`.
+    /// The node is not connected, could not be, or went away before the answer came: `nodedown`. Why is an event:
+    /// [`Event::ConnectFailed`](crate::Event::ConnectFailed) or [`Event::NodeDown`](crate::Event::NodeDown).
     NodeDown,
     /// No answer came in time. One that comes later is dropped.
     Timeout,
@@ -588,7 +589,7 @@ impl core::fmt::Display for Failure<'_> {
             Self::NoProcess => f.write_str("noproc"),
             Self::NodeDown => f.write_str("nodedown"),
             Self::Timeout => f.write_str("timeout"),
-            Self::Undefined => f.write_str("exception error: undefined function"),
+            Self::Undefined => f.write_str("exception error: undefined function (check module, name and number of arguments)"),
             Self::Ended(reason) => write!(f, "the process ended: {reason}"),
             Self::Error { reason, .. } => write!(f, "exception error: {reason}"),
             Self::Exit(reason) => write!(f, "exception exit: {reason}"),

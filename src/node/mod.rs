@@ -145,6 +145,9 @@ impl<'s> Node<'s> {
     /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`. An empty name makes one without a name,
     /// to which only those can send who were given its pid.
     ///
+    /// Like a process, it can be ended by others: by `exit(Pid, kill)`, or by any exit if it does not [trap](Node::trap_exit) them. Then
+    /// [`Event::MailboxEnded`] says so, and a program that is to go on registers it again, as a supervisor would.
+    ///
     /// # Errors
     /// [`Misuse::NameTaken`], also for `net_kernel` and `rex`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
     /// [`Full::Mailboxes`].
@@ -264,7 +267,8 @@ impl<'s> Node<'s> {
         own.is_some()
     }
 
-    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none.
+    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none, and for a mailbox
+    /// that ended. To be called until it gives `None`: what is left is no reason for the next poll to end.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
         if self.core.counters.due > 0 {
@@ -311,7 +315,7 @@ impl<'s> Node<'s> {
     ///
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
-    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken, or six connections are under way.
+    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when six connections are under way.
     pub fn connect(&mut self, node: &str) -> Result<(), Error> {
         let peer = NodeName::new(node)?;
         self.core.identity.config.reaches(&peer)?;
@@ -452,11 +456,11 @@ impl Node<'_> {
     /// Begins an attempt at connecting to a node.
     fn begin_dial(&mut self, peer: NodeName) -> Result<(), Error> {
         if self.half_open.tenants().filter(|(_, half)| !half.inbound).count() >= DIALS {
-            return Err(Full::Peers.into());
+            return Err(Full::Dials.into());
         }
         // its time begins when the driver takes it
         let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
-        self.begin(half).map(|_| ()).ok_or(Full::Peers.into())
+        self.begin(half).map(|_| ()).ok_or(Full::Dials.into())
     }
 
     /// Finds a place for a new handshake, that of the oldest unproven caller if need be.
