@@ -5,7 +5,7 @@
 //!     > gen_server:call({thermometer, 'edge@127.0.0.1'}, celsius).
 //!     > erpc:call('edge@127.0.0.1', thermometer, read, []).
 
-use beamless::{Config, Driver, DriverOptions, Error, Exception, Message, Node, NodeStorage, Outbox, Received};
+use beamless::{Config, Driver, DriverOptions, Error, Exception, Full, Message, Node, NodeStorage, Outbox, Received};
 
 fn main() -> Result<(), Error> {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
@@ -22,8 +22,14 @@ fn main() -> Result<(), Error> {
     loop {
         driver.poll(&mut node, None)?;
         while let Some((message, mut out)) = node.recv(thermometer) {
-            if let Err(e) = answer(&message, &mut out) {
-                log::warn!("no answer: {e}");
+            match answer(&message, &mut out) {
+                Ok(()) => {}
+                // no room until the peer has read: the message stays where it is, and the next poll makes room
+                Err(Error::Full(Full::Transmit { .. })) => {
+                    message.put_back();
+                    break;
+                }
+                Err(e) => log::warn!("no answer: {e}"),
             }
         }
         while let Some(event) = node.poll_event() {

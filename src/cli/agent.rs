@@ -88,6 +88,7 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
             }
             agent.handle(event, &node, &driver);
         }
+        agent.minor.tell();
         agent.retry(&mut node);
         let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
         let came = if signalled { ending.came() } else { Came::default() };
@@ -208,9 +209,10 @@ impl Agent<'_> {
         self.peers.iter_mut().find(|peer| peer.name == name)
     }
 
-    /// How long the poll may wait: for the next try, and for the supervisor.
+    /// How long the poll may wait: for the next try, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&self) -> Option<Duration> {
-        let next = self.peers.iter().filter_map(|peer| peer.at).chain(self.supervisor.next_beat()).min()?;
+        let tries = self.peers.iter().filter_map(|peer| peer.at);
+        let next = tries.chain(self.supervisor.next_beat()).chain(self.minor.end()).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -252,24 +254,41 @@ impl Agent<'_> {
     }
 }
 
-/// News of single messages, of which a peer can make any number: one line a second, and how many there were besides.
+/// News of single messages, of which a peer can make any number: some lines a second, and how many there were besides.
 #[derive(Default)]
 struct Minor {
-    last: Option<Instant>,
-    held_back: u32,
+    /// When the second began that is counted in.
+    since: Option<Instant>,
+    lines: u32,
 }
 
 impl Minor {
+    /// Lines in a second.
+    const LINES: u32 = 10;
+
     fn log(&mut self, event: &Event) {
-        if self.last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
-            self.held_back = self.held_back.saturating_add(1);
+        self.since.get_or_insert_with(Instant::now);
+        self.lines = self.lines.saturating_add(1);
+        if self.lines <= Self::LINES {
+            log::warn!("{event}");
+        }
+    }
+
+    /// When the second is over.
+    fn end(&self) -> Option<Instant> {
+        self.since?.checked_add(Duration::from_secs(1))
+    }
+
+    /// Says how many lines were held back, once the second is over.
+    fn tell(&mut self) {
+        if self.end().is_none_or(|end| end > Instant::now()) {
             return;
         }
-        self.last = Some(Instant::now());
-        match core::mem::take(&mut self.held_back) {
-            0 => log::warn!("{event}"),
-            more => log::warn!("{event} (and {more} more like it were not logged)"),
+        let more = self.lines.saturating_sub(Self::LINES);
+        if more > 0 {
+            log::warn!("{more} more messages were dropped or skipped within a second");
         }
+        *self = Self::default();
     }
 }
 

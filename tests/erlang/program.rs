@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Mailbox, Node, NodeStorage, Term};
 
-use crate::support::{Epmd as RealEpmd, Erl, PATIENCE, World, otp};
+use crate::support::{Epmd as RealEpmd, Erl, PATIENCE, World, demo_and_erl, otp};
 
 type Storage = NodeStorage<2, 4, 16_384>;
 
@@ -168,4 +168,17 @@ fn a_node_too_many_is_turned_away() {
     assert_eq!(program.eval(&third, "net_kernel:connect_node(N)"), "true");
     assert_eq!(program.eval(&third, "net_adm:ping(N)"), "pong");
     assert_eq!(program.eval(&first, "net_adm:ping(N)"), "pong");
+}
+
+/// A peer can make any number of them: some are told one by one, and the others by their number.
+#[test]
+fn what_is_dropped_is_told_and_many_are_counted() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
+    erl.eval("{nosuch, N} ! first, gen_server:call({echo, N}, first)");
+    demo.wait(&["message to nosuch", "no such mailbox"]);
+    erl.eval("catch gen_server:call({echo, N}, binary:copy(<<1>>, 20000), 1)");
+    demo.wait(&["REG_SEND to echo", "too large"]);
+    erl.eval("[{nosuch, N} ! I || I <- lists:seq(1, 100)], ok");
+    demo.wait(&["more messages were dropped or skipped within a second"]);
+    assert!(demo.log.count(&["message to nosuch"]) <= 21, "{}", demo.log.text());
 }
