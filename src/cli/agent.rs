@@ -5,14 +5,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, Epmd, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason, Term,
-    TermWriter,
+    Config, Driver, DriverOptions, Epmd, Error, Event, Full, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Reason,
+    Received, Term, TermWriter,
 };
 use mio::Token;
 
 use super::Failure;
 use super::args::Run;
 use super::cookie::Cookie;
+use super::functions::{self, Known};
 use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
 
@@ -48,6 +49,7 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
     let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);
     let echo = node.register("echo")?;
+    node.serve(echo, &functions::NAMES)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
     let mut peers = Vec::new();
     for name in &options.connect {
@@ -72,22 +74,32 @@ fn serve(options: &Run, config: Config<'static>, network: Network, cookie: &Cook
     let mut ending = if supervisor.listens() { Ending::or_reload()? } else { Ending::new()? };
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver, &mut node)?;
     ending.watch(driver.registry(), SIGNALS)?;
-    let mut agent =
-        Agent { echo, peers, cookie, announced: false, minor: Minor::default(), supervisor, trouble: None, stale: true };
+    let mut agent = Agent {
+        echo,
+        known: Known::of(&node),
+        peers,
+        cookie,
+        announced: false,
+        minor: Minor::default(),
+        supervisor,
+        trouble: None,
+        stale: true,
+    };
     if epmd == Epmd::None {
         agent.announce(&node, &driver, "no epmd");
     }
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
-        agent.echo(&mut node);
         while let Some(event) = node.poll_event() {
             if matches!(&event, Event::MailboxEnded { mailbox, .. } if *mailbox == agent.echo) {
                 // as a supervisor would
                 agent.echo = node.register("echo")?;
+                node.serve(agent.echo, &functions::NAMES)?;
             }
             agent.handle(event, &node, &driver);
         }
+        agent.echo(&mut node);
         agent.minor.tell();
         agent.retry(&mut node);
         let signalled = std::iter::from_fn(|| driver.poll_ready()).any(|ready| ready.token == SIGNALS);
@@ -139,6 +151,7 @@ impl Wanted {
 
 struct Agent<'a> {
     echo: Mailbox,
+    known: Known,
     peers: Vec<Wanted>,
     cookie: &'a Cookie,
     /// The lines for whoever started it were logged.
@@ -152,10 +165,14 @@ struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    /// Answers what is in the mailbox `echo`.
+    /// Answers what is in the mailbox `echo`, and the calls of functions that come there.
     fn echo(&self, node: &mut Node<'_>) {
         while let Some((message, mut out)) = node.recv(self.echo) {
-            match answer(&message, &mut out) {
+            let answered = match message.received() {
+                Received::Apply(apply) => self.known.answer(&apply, &mut out),
+                _ => answer(&message, &mut out),
+            };
+            match answered {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
@@ -165,6 +182,7 @@ impl Agent<'_> {
     }
 
     fn handle(&mut self, event: Event, node: &Node<'_>, driver: &Driver) {
+        self.known.update(&event, node);
         match &event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),

@@ -6,6 +6,7 @@ mod ask;
 mod cookie;
 mod epmd;
 mod function;
+mod functions;
 mod host;
 mod json;
 mod local;

@@ -125,15 +125,26 @@ fn more_monitors_than_the_agent_can_hold_are_all_answered() {
 #[test]
 fn a_function_that_is_not_served_is_undefined() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
-    let badrpc = "{badrpc,{'EXIT',{undef,[{erlang,node,[],[]}]}}}";
-    assert_eq!(at_once(&erl, "rpc:call(N, erlang, node, [])"), badrpc);
-    assert_eq!(at_once(&erl, "rpc:block_call(N, erlang, node, [])"), badrpc);
-    let answer = at_once(&erl, "erpc:call(N, erlang, node, [])");
-    assert!(answer.starts_with("{'EXIT',{{exception,undef,[{erlang,node,[],[]}]},"), "{answer}");
-    let answer = at_once(&erl, "erpc:multicall([N], erlang, node, [])");
-    assert_eq!(answer, "[{error,{exception,undef,[{erlang,node,[],[]}]}}]");
-    assert_eq!(erl.eval("rpc:cast(N, erlang, node, [])"), "true");
+    let badrpc = "{badrpc,{'EXIT',{undef,[{nosuch,f,[],[]}]}}}";
+    assert_eq!(at_once(&erl, "rpc:call(N, nosuch, f, [])"), badrpc);
+    assert_eq!(at_once(&erl, "rpc:block_call(N, nosuch, f, [])"), badrpc);
+    let answer = at_once(&erl, "erpc:call(N, nosuch, f, [])");
+    assert!(answer.starts_with("{'EXIT',{{exception,undef,[{nosuch,f,[],[]}]},"), "{answer}");
+    let answer = at_once(&erl, "erpc:multicall([N], nosuch, f, [])");
+    assert_eq!(answer, "[{error,{exception,undef,[{nosuch,f,[],[]}]}}]");
+    assert_eq!(erl.eval("rpc:cast(N, nosuch, f, [])"), "true");
     assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
+}
+
+/// What a person at the other shell asks first.
+#[test]
+fn the_agent_tells_who_it_is_and_whom_it_sees() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    assert_eq!(erl.eval("rpc:call(N, erlang, node, []) =:= N"), "true");
+    assert_eq!(erl.eval("erpc:call(N, erlang, nodes, []) =:= [node()]"), "true");
+    assert_eq!(erl.eval("erpc:call(N, erlang, nodes, [hidden])"), "[]");
+    assert_eq!(erl.eval("erpc:call(N, erlang, nodes, [[visible, this]]) =:= [node(), N]"), "true");
+    assert_eq!(erl.eval("erpc:call(N, erlang, registered, [])"), "[echo]");
 }
 
 #[test]
@@ -143,13 +154,13 @@ fn a_process_of_an_undefined_function_ends_at_once() {
     erl.eval("process_flag(trap_exit, true)");
     for options in ["[]", "[monitor]", "[link, monitor]", "[{reply_tag, spawn_reply}]"] {
         let source = format!(
-            "R = spawn_request(N, erlang, node, [], {options}), receive {{spawn_reply, R, How, _}} -> How after 5000 -> nothing end"
+            "R = spawn_request(N, nosuch, f, [], {options}), receive {{spawn_reply, R, How, _}} -> How after 5000 -> nothing end"
         );
         assert_eq!(at_once(&erl, &source), "ok", "{options}");
     }
     let source =
-        "{P, R} = spawn_monitor(N, erlang, node, []), receive {'DOWN', R, process, P, Why} -> Why after 5000 -> nothing end";
-    assert_eq!(at_once(&erl, source), "{undef,[{erlang,node,[],[]}]}");
+        "{P, R} = spawn_monitor(N, nosuch, f, []), receive {'DOWN', R, process, P, Why} -> Why after 5000 -> nothing end";
+    assert_eq!(at_once(&erl, source), "{undef,[{nosuch,f,[],[]}]}");
     assert_eq!(erl.eval("gen_server:call({echo, N}, afterwards)"), "afterwards");
     assert_eq!(erl.eval("nodes(hidden) =:= [N]"), "true");
 }

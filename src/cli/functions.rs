@@ -1,0 +1,62 @@
+//! What the agent answers of the module `erlang`: the questions that a person at another node's shell asks first.
+
+use beamless::{Apply, Error, Event, Misuse, Node, Outbox, Term, TermWriter};
+
+/// The functions, as they are served.
+pub(super) const NAMES: [&str; 4] = ["erlang:node/0", "erlang:nodes/0", "erlang:nodes/1", "erlang:registered/0"];
+
+/// What they tell.
+pub(super) struct Known {
+    own: String,
+    /// The connected nodes, and whether they are visible.
+    nodes: Vec<(String, bool)>,
+}
+
+impl Known {
+    /// What the node knows now.
+    pub(super) fn of(node: &Node<'_>) -> Self {
+        let own = node.name().map(ToString::to_string).unwrap_or_default();
+        Self { own, nodes: node.peers().map(|peer| (peer.name.to_string(), peer.visible)).collect() }
+    }
+
+    /// To be called with every event.
+    pub(super) fn update(&mut self, event: &Event, node: &Node<'_>) {
+        if matches!(event, Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Missed(_)) {
+            *self = Self::of(node);
+        }
+    }
+
+    /// Answers the call of one of the functions.
+    pub(super) fn answer(&self, apply: &Apply<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+        if apply.function == "node" {
+            return out.reply(apply, |t| t.atom(&self.own));
+        }
+        if apply.function == "registered" {
+            return out.reply(apply, |t| atoms(t, &["echo"]));
+        }
+        let kinds = apply.args.as_list().and_then(|mut args| args.next());
+        let wanted: Vec<&str> =
+            self.nodes.iter().filter(|(_, visible)| is_wanted(kinds, *visible)).map(|(name, _)| &**name).collect();
+        let this = kinds.is_some_and(|kinds| names(kinds, "this") || names(kinds, "known"));
+        let own = Some(&*self.own).filter(|_| this);
+        out.reply(apply, |t| atoms(t, &wanted.iter().copied().chain(own).collect::<Vec<_>>()))
+    }
+}
+
+/// Whether `nodes()` or `nodes(Kinds)` lists a node.
+fn is_wanted(kinds: Option<Term<'_>>, visible: bool) -> bool {
+    let Some(kinds) = kinds else { return visible };
+    let own_kind = if visible { "visible" } else { "hidden" };
+    [own_kind, "connected", "known"].iter().any(|kind| names(kinds, kind))
+}
+
+/// Whether an atom is this one, or a list has it.
+fn names(kinds: Term<'_>, kind: &str) -> bool {
+    kinds.is_atom(kind) || kinds.as_list().is_some_and(|mut list| list.any(|one| one.is_atom(kind)))
+}
+
+fn atoms(t: &mut TermWriter<'_, '_>, names: &[&str]) -> Result<(), Misuse> {
+    t.list(names.len())?;
+    names.iter().try_for_each(|name| t.atom(name))?;
+    t.nil()
+}
