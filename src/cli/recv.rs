@@ -56,6 +56,7 @@ pub(super) fn run(options: &Recv) -> Result<(), Failure> {
         announce(&node, &driver, "no epmd");
     }
     let mut left = options.count;
+    let mut registered = false;
     loop {
         driver.poll(&mut node, None)?;
         while left != Some(0)
@@ -69,7 +70,14 @@ pub(super) fn run(options: &Recv) -> Result<(), Failure> {
         }
         while let Some(event) = node.poll_event() {
             match &event {
+                // a script is not to wait for what may never be; later it is another node's trouble
+                Event::NameTaken if !registered => {
+                    return Err(Failure::refused(format!(
+                        "{home} is running already: stop that node, or give this one another name"
+                    )));
+                }
                 Event::Registered { embedded, port } => {
+                    registered = true;
                     let kind = if *embedded { "embedded" } else { "external" };
                     announce(&node, &driver, &format!("epmd {kind} on port {port}"));
                 }

@@ -124,6 +124,8 @@ fn a_name_that_cannot_be_is_told() {
     let world = World::new();
     world.tool(&["recv", "--name", INBOX, "net_kernel"]).failed(2, "", &["net_kernel", "another name"]);
     world.tool(&["recv", "--name", INBOX, "x", "--count", "0"]).failed(2, "", &["at least one"]);
+    let _running = world.agent(&["--name", INBOX]);
+    world.tool(&["recv", "--name", INBOX, "news"]).failed(1, "", &["inbox@127.0.0.1 is running already", "another name"]);
 }
 
 /// Random terms, as Erlang writes them: typed into `send`, printed by `recv`, read by Erlang, and the same as before.
