@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use beamless::{
     Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox,
-    Reason, Received, Request, Term,
+    Reason, Received, Request, Term, epmd_names,
 };
 
 use super::args::Asking;
@@ -22,6 +22,15 @@ type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
 /// The memory for one question.
 pub(super) fn storage() -> MutexGuard<'static, Storage> {
     STORAGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a node of this name is registered with this host's EPMD. Its connection with the node that is asked would end, since that takes
+/// whoever has the name and the cookie for the same node started anew.
+fn is_running(own: &str, epmd: &EpmdSettings) -> bool {
+    let alive = own.split('@').next().unwrap_or(own);
+    // without an EPMD there is none
+    let names = epmd_names("127.0.0.1", epmd.port, Duration::from_secs(1)).unwrap_or_default();
+    names.iter().any(|(name, _)| name == alive)
 }
 
 /// A node that asks another one. Dropping it ends the connection: whatever was sent is answered by then, so nothing is lost.
@@ -43,16 +52,18 @@ impl<'s> Tool<'s> {
     pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
         let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
         let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
+        let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+        if options.name.is_some() && is_running(&own, &epmd_settings) {
+            return Err(Failure::usage(format!(
+                "{own} is running, and {peer} would take this for it: give a name that no node has"
+            )));
+        }
         let config = Config::hidden(&own, &cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))?;
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}")))?;
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
-        let options_here = DriverOptions {
-            listen: vec![([127, 0, 0, 1], 0).into()],
-            epmd: Epmd::None,
-            epmd_settings: EpmdSettings::from_env().map_err(Failure::usage)?,
-        };
+        let options_here = DriverOptions { listen: vec![([127, 0, 0, 1], 0).into()], epmd: Epmd::None, epmd_settings };
         let mut driver = Driver::new(options_here, &mut node)?;
         if let Some(port) = port {
             driver.set_port(&peer, port)?;

@@ -292,6 +292,8 @@ fn nodes_are_listed_with_their_kind() {
     hidden.wait(&["node up", A]);
     world.tool(&["nodes", A]).done("seen@127.0.0.1 visible\ndemo@127.0.0.1 hidden\n");
     world.tool(&["nodes", "demo@127.0.0.1"]).done("a@127.0.0.1 visible\n");
+    // whose connection it would end
+    world.tool(&["ping", A, "--name", "demo@127.0.0.1"]).failed(2, "", &["demo@127.0.0.1 is running"]);
     drop(erl);
 }
 
