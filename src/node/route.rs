@@ -204,6 +204,9 @@ impl Core<'_> {
             }
             Control::SpawnRequest { id, from, mfa, module, function, arity, options, .. } => {
                 theirs(self, from)?;
+                if id.node != from.node {
+                    return Err(Misbehaved::Control(message.op));
+                }
                 let spawn = Spawn { id, from, module, function, arity, mfa, options };
                 if !whole {
                     self.spawn_refused(peer, &spawn, SYSTEM_LIMIT);
