@@ -41,9 +41,16 @@ pub(super) enum Format {
     Json,
 }
 
+/// Each wins over the configuration file.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    pub(super) local: Local,
+    pub(super) config: Option<PathBuf>,
+    pub(super) check: bool,
+    pub(super) name: Option<Name>,
+    pub(super) cookie_file: Option<PathBuf>,
+    pub(super) listen: Option<String>,
+    pub(super) epmd: Option<Epmd>,
+    pub(super) visible: bool,
     pub(super) connect: Vec<String>,
 }
 
@@ -157,14 +164,21 @@ fn command(name: &'static str, help: &'static str, parser: Boxed<Command>, descr
 }
 
 fn run() -> Boxed<Given> {
-    let local = local();
+    let config = long("config")
+        .help("The configuration file (TOML); what is given besides on the command line wins over it")
+        .argument::<PathBuf>("FILE")
+        .complete_shell(ShellComp::File { mask: None })
+        .optional();
+    let check = long("check").help("Check the settings, show what would be done, and end").switch();
+    let name = name().optional();
+    let (cookie_file, listen, epmd, visible) = (own_cookie_file(), listen(), which_epmd(), visible());
     let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
     command(
         "run",
         "Be a node until SIGTERM or SIGINT",
-        construct!(Run { local, connect }).map(Command::Run).boxed(),
+        construct!(Run { config, check, name, cookie_file, listen, epmd, visible, connect }).map(Command::Run).boxed(),
         "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
-        "Example: beamless run --sname demo --connect hub@nuc3",
+        "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",
     )
 }
 
@@ -297,18 +311,33 @@ fn man() -> Boxed<Given> {
 }
 
 fn local() -> Boxed<Local> {
-    let (name, cookie_file) =
-        (name(), cookie_file("The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing"));
-    let listen = long("listen")
+    let (name, cookie_file, listen, visible) = (name(), own_cookie_file(), listen(), visible());
+    let epmd = which_epmd().map(Option::unwrap_or_default);
+    construct!(Local { name, cookie_file, listen, epmd, visible }).boxed()
+}
+
+fn own_cookie_file() -> Boxed<Option<PathBuf>> {
+    cookie_file("The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing")
+}
+
+fn listen() -> Boxed<Option<String>> {
+    long("listen")
         .help("Where to listen; by default on the addresses of the name's host part, at any free port")
         .argument("ADDR[:PORT]")
-        .optional();
-    let epmd = long("epmd")
+        .optional()
+        .boxed()
+}
+
+fn which_epmd() -> Boxed<Option<Epmd>> {
+    long("epmd")
         .help("auto: use a running EPMD, else serve one (the default); external, embedded, none")
         .argument::<Epmd>("WHICH")
-        .fallback(Epmd::Auto);
-    let visible = long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch();
-    construct!(Local { name, cookie_file, listen, epmd, visible }).boxed()
+        .optional()
+        .boxed()
+}
+
+fn visible() -> Boxed<bool> {
+    long("visible").help("Stand in nodes() of the others, not in nodes(hidden)").switch().boxed()
 }
 
 fn asking() -> Boxed<Asking> {

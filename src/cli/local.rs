@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use beamless::{Config, DriverOptions, EpmdSettings, Error, IoError, Node, listen_addresses};
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use super::args::Local;
@@ -55,6 +55,8 @@ pub(super) struct Ending(Signals);
 pub(super) struct Came {
     pub(super) end: bool,
     pub(super) reload: bool,
+    /// A process ended that this one started.
+    pub(super) child: bool,
 }
 
 impl Ending {
@@ -63,9 +65,11 @@ impl Ending {
         Ok(Self(Signals::new([SIGTERM, SIGINT]).map_err(failed)?))
     }
 
-    /// Takes SIGHUP too, which otherwise means that the terminal is gone, and ends the program.
-    pub(super) fn or_reload() -> Result<Self, Failure> {
-        Ok(Self(Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(failed)?))
+    /// Takes SIGCHLD too, and SIGHUP where it asks for the settings to be read again; it otherwise means that the terminal is gone,
+    /// and ends the program.
+    pub(super) fn of_agent(reloads: bool) -> Result<Self, Failure> {
+        let signals = [SIGTERM, SIGINT, SIGCHLD].into_iter().chain(reloads.then_some(SIGHUP));
+        Ok(Self(Signals::new(signals).map_err(failed)?))
     }
 
     /// Has a poll loop told of them with this token.
@@ -84,6 +88,8 @@ impl Ending {
         for signal in self.0.pending() {
             if signal == SIGHUP {
                 came.reload = true;
+            } else if signal == SIGCHLD {
+                came.child = true;
             } else if !came.end {
                 log::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
                 came.end = true;

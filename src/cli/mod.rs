@@ -6,7 +6,6 @@ mod ask;
 mod cookie;
 mod epmd;
 mod function;
-mod functions;
 mod host;
 mod json;
 mod local;

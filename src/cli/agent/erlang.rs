@@ -10,19 +10,27 @@ pub(super) struct Known {
     own: String,
     /// The connected nodes, and whether they are visible.
     nodes: Vec<(String, bool)>,
+    /// The names of the mailboxes.
+    registered: Vec<String>,
 }
 
 impl Known {
     /// What the node knows now.
-    pub(super) fn of(node: &Node<'_>) -> Self {
+    pub(super) fn of(node: &Node<'_>, registered: Vec<String>) -> Self {
         let own = node.name().map(ToString::to_string).unwrap_or_default();
-        Self { own, nodes: node.peers().map(|peer| (peer.name.to_string(), peer.visible)).collect() }
+        let mut known = Self { own, nodes: Vec::new(), registered };
+        known.look(node);
+        known
+    }
+
+    fn look(&mut self, node: &Node<'_>) {
+        self.nodes = node.peers().map(|peer| (peer.name.to_string(), peer.visible)).collect();
     }
 
     /// To be called with every event.
     pub(super) fn update(&mut self, event: &Event, node: &Node<'_>) {
         if matches!(event, Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Missed(_)) {
-            *self = Self::of(node);
+            self.look(node);
         }
     }
 
@@ -32,7 +40,7 @@ impl Known {
             return out.reply(apply, |t| t.atom(&self.own));
         }
         if apply.function == "registered" {
-            return out.reply(apply, |t| atoms(t, &["echo"]));
+            return out.reply(apply, |t| atoms(t, &self.registered.iter().map(String::as_str).collect::<Vec<_>>()));
         }
         let kinds = apply.args.as_list().and_then(|mut args| args.next());
         let wanted: Vec<&str> =

@@ -1,0 +1,283 @@
+//! `beamless run`: a node until it is told to stop.
+
+mod config;
+mod echo;
+mod erlang;
+mod functions;
+mod limit;
+mod peers;
+mod process;
+mod programs;
+mod publish;
+mod settings;
+mod system;
+
+use std::io::{self, IsTerminal};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, HeapStorage, Mailbox, Node};
+use mio::Token;
+
+use super::Failure;
+use super::args::Run;
+use super::cookie::Cookie;
+use super::local::{self, Came, Ending};
+use super::systemd::{self, Supervisor};
+use echo::Echo;
+use functions::Functions;
+use limit::Limit;
+use peers::Peers;
+use process::PIPES;
+use programs::Programs;
+use publish::Publishing;
+use settings::Settings;
+use system::System;
+
+const SIGNALS: Token = Token(0);
+/// How long closing may take.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Runs the agent.
+pub(super) fn run(options: &Run) -> Result<(), Failure> {
+    let settings = config::settings(options)?;
+    // first, while there are no threads and no sockets of our own
+    let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
+    if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
+        return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
+    }
+    let (config, driver, cookie) = local::prepare(&settings.local)?;
+    serve(options, settings, config, Network { driver, epmd }, cookie)
+}
+
+/// How the driver is made.
+struct Network {
+    driver: DriverOptions,
+    /// What systemd bound for EPMD.
+    epmd: Vec<TcpListener>,
+}
+
+fn serve(
+    options: &Run,
+    settings: Settings,
+    mut config: Config<'static>,
+    network: Network,
+    cookie: Cookie,
+) -> Result<(), Failure> {
+    if !settings.allow.is_empty() {
+        config = config.allow(functions::leak(settings.allow.clone()));
+    }
+    if let Some(tick_time) = settings.tick_time {
+        config = config.tick_time(tick_time).map_err(Failure::usage)?;
+    }
+    let mut storage = HeapStorage::new(settings.sizes).map_err(Failure::usage)?;
+    let mut node = Node::on_heap(config, &mut storage);
+    let epmd = network.driver.epmd;
+    // before anything is listened on: a name that cannot be connected to is the user's to change
+    let parts = Parts::new(&settings, &mut node)?;
+    let supervisor = Supervisor::from_env();
+    let reloads = options.config.is_some() || supervisor.listens();
+    let mut ending = Ending::of_agent(reloads)?;
+    let mut driver = Driver::with_epmd_on(network.epmd, network.driver, &mut node)?;
+    ending.watch(driver.registry(), SIGNALS)?;
+    let mut agent = Agent {
+        options,
+        settings,
+        parts,
+        cookie,
+        announced: false,
+        minor: Limit::new("messages were dropped or skipped within a second"),
+        supervisor,
+        trouble: None,
+        stale: true,
+        has_terminal: io::stderr().is_terminal(),
+    };
+    if epmd == Epmd::None {
+        agent.announce(&node, &driver, "no epmd");
+    }
+    loop {
+        agent.tell(&node);
+        driver.poll(&mut node, agent.next_wake())?;
+        agent.read_events(&mut node, &driver)?;
+        let came = agent.ready(&mut driver, &mut ending);
+        agent.parts.turn(&mut node, &driver);
+        agent.minor.tell();
+        if came.reload && agent.reload(&mut node, &driver) || came.end {
+            agent.supervisor.stopping();
+            agent.parts.stop();
+            driver.close(&mut node, CLOSING)?;
+            agent.read_events(&mut node, &driver)?;
+            log::info!("stopped");
+            return Ok(());
+        }
+    }
+}
+
+/// What the agent does, part by part.
+struct Parts {
+    peers: Peers,
+    echo: Echo,
+    system: System,
+    functions: Functions,
+    programs: Programs,
+    publishing: Publishing,
+}
+
+impl Parts {
+    fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let own = ["echo", "system"].into_iter().map(str::to_owned);
+        let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
+        Ok(Self {
+            peers: Peers::new(&settings.connect, node)?,
+            echo: Echo::new(node)?,
+            system: System::new(node)?,
+            functions: Functions::new(&settings.functions, registered, node)?,
+            programs: Programs::new(&settings.programs, node)?,
+            publishing: Publishing::new(&settings.publish, node)?,
+        })
+    }
+
+    /// Does what there is to do.
+    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.peers.turn(node);
+        self.echo.turn(node);
+        self.system.turn(node);
+        self.functions.turn(node, driver.registry());
+        self.programs.turn(node, driver.registry());
+        self.publishing.turn(node, driver.registry());
+    }
+
+    /// When a part has something to do by itself.
+    fn next_wake(&self) -> Option<Instant> {
+        let wakes = [self.peers.next_wake(), self.functions.next_wake(), self.programs.next_wake(), self.publishing.next_wake()];
+        wakes.into_iter().flatten().min()
+    }
+
+    fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
+        self.echo.mailbox_ended(ended, node)?;
+        self.system.mailbox_ended(ended, node)?;
+        self.functions.mailbox_ended(ended, node)?;
+        self.programs.mailbox_ended(ended, node)?;
+        self.publishing.mailbox_ended(ended, node)
+    }
+
+    /// A pipe of some process is ready, or a process ended.
+    fn pipes_ready(&mut self) {
+        self.functions.pipes_ready();
+        self.programs.pipes_ready();
+        self.publishing.pipes_ready();
+    }
+
+    /// Ends what runs beside the agent.
+    fn stop(&mut self) {
+        self.programs.stop();
+    }
+}
+
+struct Agent<'a> {
+    options: &'a Run,
+    settings: Settings,
+    parts: Parts,
+    cookie: Cookie,
+    /// The lines for whoever started it were logged.
+    announced: bool,
+    minor: Limit,
+    supervisor: Supervisor,
+    /// What keeps others from finding this node.
+    trouble: Option<String>,
+    /// Something happened that the supervisor may not know.
+    stale: bool,
+    /// What it says goes to a terminal.
+    has_terminal: bool,
+}
+
+impl Agent<'_> {
+    fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) -> Result<(), Failure> {
+        while let Some(event) = node.poll_event() {
+            if let Event::MailboxEnded { mailbox, .. } = &event {
+                self.parts.mailbox_ended(*mailbox, node)?;
+            }
+            self.handle(&event, node, driver);
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
+        self.parts.functions.handle(event, node);
+        match event {
+            Event::Registered { .. } => self.trouble = None,
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            _ => {}
+        }
+        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. });
+        if let Event::Registered { embedded, port } = event
+            && !self.announced
+        {
+            let kind = if *embedded { "embedded" } else { "external" };
+            return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+        }
+        let is_known = self.parts.peers.handle(event);
+        match event {
+            _ if is_known => {}
+            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
+            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
+            _ => log::warn!("{event}"),
+        }
+    }
+
+    /// Looks at the sources beside the node that became ready. What signals came.
+    fn ready(&mut self, driver: &mut Driver, ending: &mut Ending) -> Came {
+        let mut came = Came::default();
+        while let Some(ready) = driver.poll_ready() {
+            match ready.token {
+                SIGNALS => came = ending.came(),
+                PIPES => self.parts.pipes_ready(),
+                _ => {}
+            }
+        }
+        if came.child {
+            process::reap();
+            self.parts.pipes_ready();
+        }
+        came
+    }
+
+    /// How long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
+    fn next_wake(&self) -> Option<Duration> {
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end()];
+        Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Tells the supervisor that the loop turns, and what is new.
+    fn tell(&mut self, node: &Node<'_>) {
+        self.supervisor.beat();
+        if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            self.supervisor.status(systemd::status(node, self.announced, self.trouble.as_deref()));
+        }
+    }
+
+    /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
+    fn reload(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+        if self.has_terminal && !io::stderr().is_terminal() {
+            return true;
+        }
+        if self.options.config.is_none() {
+            log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them");
+        }
+        if self.announced {
+            // whoever asked for it may wait
+            self.supervisor.ready();
+        }
+        false
+    }
+
+    /// Says who the node is, and how to try it.
+    fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
+        self.announced = true;
+        self.supervisor.ready();
+        let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
+        local::announce(node, address, epmd, &self.cookie);
+        log::info!("net_adm:ping('{name}').");
+        log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
+    }
+}

@@ -1,0 +1,224 @@
+//! A program that the agent started, with pipes that never block.
+//!
+//! It is the leader of a process group of its own, so that what it started ends with it. All pipes share one token, [`PIPES`]: when one is
+//! ready, whoever has a process reads on until there is nothing.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use mio::unix::pipe;
+use mio::{Interest, Registry, Token};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::limit::Limit;
+
+/// The token of every pipe of every process.
+pub(super) const PIPES: Token = Token(1);
+
+/// Of a line on standard error, so much is logged.
+const LINE: usize = 512;
+
+/// What systemd and a shell give the agent and nobody else.
+const PRIVATE: [&str; 8] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+    "JOURNAL_STREAM",
+];
+
+/// Processes that were killed and whose end is still to be taken note of, so that they do not stay in the system's table.
+static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+/// Takes note of the processes that have ended since they were killed. For when a child ended.
+pub(super) fn reap() {
+    KILLED.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+}
+
+/// A running program, or one that has just ended. Dropping it kills it, and whatever it started.
+pub(super) struct Process {
+    child: Option<Child>,
+    /// In front of its lines in the log.
+    name: String,
+    stdin: Option<pipe::Sender>,
+    stdout: Option<pipe::Receiver>,
+    stderr: Option<pipe::Receiver>,
+    /// The beginning of a line on standard error.
+    line: Vec<u8>,
+    limit: Limit,
+    /// The system has been told that its end was taken note of: from then on its number may be another's.
+    is_reaped: bool,
+}
+
+/// What came of reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// It closed its standard output.
+    End,
+}
+
+impl Process {
+    /// Starts a program with arguments, in the agent's folder and environment, which has `BEAMLESS_NODE` besides. Its standard input is a
+    /// pipe if that is asked for, else empty.
+    pub(super) fn start(name: &str, command: &[String], input: bool, node: &str, registry: &Registry) -> io::Result<Self> {
+        let (program, args) = command.split_first().ok_or(ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command.args(args).env("BEAMLESS_NODE", node).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if input { Stdio::piped() } else { Stdio::null() });
+        PRIVATE.iter().for_each(|name| drop(command.env_remove(name)));
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take().map(pipe::Sender::from);
+        let stdout = child.stdout.take().map(pipe::Receiver::from);
+        let stderr = child.stderr.take().map(pipe::Receiver::from);
+        // from here on dropping it ends what was started
+        let mut process = Self {
+            child: Some(child),
+            name: name.to_owned(),
+            stdin,
+            stdout,
+            stderr,
+            line: Vec::new(),
+            limit: Limit::new("lines of a program's standard error within a second"),
+            is_reaped: false,
+        };
+        for pipe in [&mut process.stdout, &mut process.stderr].into_iter().flatten() {
+            pipe.set_nonblocking(true)?;
+            registry.register(pipe, PIPES, Interest::READABLE)?;
+        }
+        if let Some(pipe) = &mut process.stdin {
+            pipe.set_nonblocking(true)?;
+            registry.register(pipe, PIPES, Interest::WRITABLE)?;
+        }
+        Ok(process)
+    }
+
+    /// Writes as much as its standard input takes now; 0 when it takes nothing, or was closed.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+        let Some(pipe) = &mut self.stdin else { return 0 };
+        loop {
+            match pipe.write(bytes) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return 0,
+                // it reads no more
+                Err(_) => {
+                    self.stdin = None;
+                    return 0;
+                }
+                Ok(written) => return written,
+            }
+        }
+    }
+
+    /// Closes its standard input, which ends most programs in order.
+    pub(super) fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Reads from its standard output.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Came {
+        let Some(pipe) = &mut self.stdout else { return Came::End };
+        match read(pipe, into) {
+            Came::End => {
+                self.stdout = None;
+                Came::End
+            }
+            other => other,
+        }
+    }
+
+    /// Logs what it wrote on its standard error, a line each. Also does what is due by time: see [`Process::next_wake`].
+    pub(super) fn log_stderr(&mut self) {
+        self.limit.tell();
+        let mut bytes = [0; LINE];
+        // what is written without end is read in turns
+        for _ in 0..16 {
+            let Some(pipe) = &mut self.stderr else { return };
+            match read(pipe, &mut bytes) {
+                Came::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
+                Came::Nothing => return,
+                Came::End => {
+                    self.stderr = None;
+                    self.log_line();
+                }
+            }
+        }
+    }
+
+    fn log_bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte == b'\n' {
+                self.log_line();
+            } else if self.line.len() < LINE {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    fn log_line(&mut self) {
+        let text = String::from_utf8_lossy(&self.line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.limit.warn(format_args!("{}: {}", self.name, text.escape_debug()));
+        }
+        self.line.clear();
+    }
+
+    /// How it ended, once it has. What it wrote before can still be read.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten();
+        self.is_reaped |= status.is_some();
+        status
+    }
+
+    /// Asks it to end: SIGTERM for it and what it started.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// When there is something to say of what was held back.
+    pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
+        self.limit.end()
+    }
+
+    fn signal(&self, signal: Signal) {
+        // what it started holds on to its pipes, and then the number is still taken
+        let is_there = !self.is_reaped || self.stdout.is_some() || self.stderr.is_some();
+        if let Some(child) = self.child.as_ref().filter(|_| is_there) {
+            // an error says that there is nobody any more
+            let _ = kill_process_group(Pid::from_child(child), signal);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.log_stderr();
+        self.signal(Signal::KILL);
+        if let Some(mut child) = self.child.take()
+            && matches!(child.try_wait(), Ok(None))
+        {
+            KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+        }
+    }
+}
+
+fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Came {
+    loop {
+        match pipe.read(into) {
+            Ok(0) => return Came::End,
+            Ok(count) => return Came::Bytes(count),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Came::Nothing,
+            Err(_) => return Came::End,
+        }
+    }
+}

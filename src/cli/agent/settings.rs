@@ -1,0 +1,100 @@
+//! What the agent is to do, out of its configuration file and the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use beamless::Sizes;
+
+use crate::cli::args::Local;
+
+/// Everything.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) local: Local,
+    /// The nodes that may connect; all, if there are none.
+    pub(super) allow: Vec<String>,
+    pub(super) tick_time: Option<Duration>,
+    pub(super) sizes: Sizes,
+    /// Nodes to be connected to for as long as the agent runs.
+    pub(super) connect: Vec<String>,
+    pub(super) discover: Option<Discover>,
+    pub(super) publish: Vec<Publish>,
+    pub(super) programs: Vec<Program>,
+    pub(super) functions: Vec<Function>,
+}
+
+/// `[discover]`: connect to every node that these hosts' EPMDs name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Discover {
+    pub(super) hosts: Vec<String>,
+    pub(super) every: Duration,
+}
+
+/// `[[publish]]`: what is read at an interval and sent to a process.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Publish {
+    pub(super) source: Source,
+    pub(super) label: String,
+    pub(super) every: Duration,
+    pub(super) form: Form,
+    /// The registered name that it is sent to, and its node.
+    pub(super) to: String,
+    pub(super) node: String,
+    /// How many readings are kept while the node is away.
+    pub(super) keep: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    File(PathBuf),
+    Command(Vec<String>),
+}
+
+/// What is made of a reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    /// An integer or a float, divided if that was asked for.
+    Number { divide: Option<f64> },
+    /// A binary, without the newline at its end.
+    Text,
+    /// The term that the Erlang text is.
+    Term,
+}
+
+/// `[mailbox.NAME]`: a program behind a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Program {
+    pub(super) name: String,
+    pub(super) command: Vec<String>,
+    pub(super) format: Format,
+}
+
+/// What a program is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A line of Erlang text for each message.
+    Erlang,
+    /// A line of JSON for each message.
+    Json,
+    /// The external term format, behind a length of four bytes: `{packet,4}`.
+    Etf,
+}
+
+/// `[functions]`: a function that is served by running a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Function {
+    /// `Module:Function/Arity`.
+    pub(super) name: String,
+    pub(super) command: Vec<String>,
+    pub(super) output: Output,
+    pub(super) timeout: Duration,
+}
+
+/// What the value of a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// What the command printed, as a binary without its last newline.
+    Text,
+    /// The term that it printed.
+    Term,
+}
