@@ -1,6 +1,7 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod config;
+mod discover;
 mod echo;
 mod erlang;
 mod functions;
@@ -24,6 +25,7 @@ use super::args::Run;
 use super::cookie::Cookie;
 use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
+use discover::Discovery;
 use echo::Echo;
 use functions::Functions;
 use limit::Limit;
@@ -116,6 +118,7 @@ fn serve(
 /// What the agent does, part by part.
 struct Parts {
     peers: Peers,
+    discovery: Discovery,
     echo: Echo,
     system: System,
     functions: Functions,
@@ -128,7 +131,8 @@ impl Parts {
         let own = ["echo", "system"].into_iter().map(str::to_owned);
         let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
-            peers: Peers::new(&settings.connect, node)?,
+            peers: Peers::new(settings, node)?,
+            discovery: Discovery::new(settings, node)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(&settings.functions, registered, node)?,
@@ -139,6 +143,7 @@ impl Parts {
 
     /// Does what there is to do.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
         self.system.turn(node);
@@ -149,7 +154,13 @@ impl Parts {
 
     /// When a part has something to do by itself.
     fn next_wake(&self) -> Option<Instant> {
-        let wakes = [self.peers.next_wake(), self.functions.next_wake(), self.programs.next_wake(), self.publishing.next_wake()];
+        let wakes = [
+            self.peers.next_wake(),
+            self.discovery.next_wake(),
+            self.functions.next_wake(),
+            self.programs.next_wake(),
+            self.publishing.next_wake(),
+        ];
         wakes.into_iter().flatten().min()
     }
 
@@ -217,6 +228,7 @@ impl Agent<'_> {
             return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
         }
         let is_known = self.parts.peers.handle(event);
+        self.parts.discovery.handle(event);
         match event {
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
