@@ -37,19 +37,31 @@ use settings::Settings;
 use system::System;
 
 const SIGNALS: Token = Token(0);
+/// Mailboxes of the agent's own: `echo`, `system`, that of the functions, and the one that readings are sent from.
+const MAILBOXES: u16 = 4;
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Run) -> Result<(), Failure> {
-    let settings = config::settings(options)?;
+    let settings = config::settings(options, None).map_err(all_told)?;
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
         return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
     }
-    let (config, driver, cookie) = local::prepare(&settings.local)?;
+    let (config, mut driver, cookie) = local::prepare(&settings.local)?;
+    if let Some(port) = settings.epmd_port {
+        driver.epmd_settings.port = port;
+    }
     serve(options, settings, config, Network { driver, epmd }, cookie)
+}
+
+/// Of several faults all but the last are told here.
+fn all_told(mut faults: Vec<String>) -> Failure {
+    let last = faults.pop();
+    faults.iter().for_each(|fault| log::error!("{fault}"));
+    Failure::usage(last.unwrap_or_default())
 }
 
 /// How the driver is made.

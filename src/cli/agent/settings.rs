@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use beamless::Sizes;
+use beamless::{NodeName, Sizes};
 
 use crate::cli::args::Local;
 
@@ -11,6 +11,10 @@ use crate::cli::args::Local;
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) local: Local,
+    /// The node's whole name. So are all names of nodes in here, whatever the file leaves out.
+    pub(super) node: NodeName,
+    /// EPMD's port; as the environment says, if there is none.
+    pub(super) epmd_port: Option<u16>,
     /// The nodes that may connect; all, if there are none.
     pub(super) allow: Vec<String>,
     pub(super) tick_time: Option<Duration>,
