@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, listen_addresses};
 
-use super::peers::{By, Peers, after, jittered, refusal};
+use super::peers::{By, Peers, RETRY, after, jittered};
 use super::settings::{Discover, Settings};
 use crate::cli::Failure;
 
@@ -31,8 +31,9 @@ struct Host {
     name: String,
     /// As the names of its nodes have it.
     shown: String,
-    /// When it is asked next.
+    /// When it is asked next, and how long after that again: soon if something has changed there, else ever later.
     at: Instant,
+    wait: Duration,
     /// It has never been asked.
     is_new: bool,
     /// The nodes that it names, and their ports.
@@ -51,6 +52,8 @@ struct Answer {
 
 /// All of them.
 pub(super) struct Discovery {
+    /// This node.
+    own: NodeName,
     epmd_port: u16,
     every: Duration,
     /// The nodes and hosts that may be connected to; all, if there are none.
@@ -63,55 +66,45 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    pub(super) fn new(settings: &Settings, node: &Node<'_>) -> Result<Self, Failure> {
-        let epmd_port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
+    pub(super) fn new(settings: &Settings) -> Result<Self, Failure> {
+        let epmd_port = match settings.epmd_port {
+            Some(port) => port,
+            None => EpmdSettings::from_env().map_err(Failure::usage)?.port,
+        };
         let (sender, answers) = channel();
-        let (allow, hosts, asked) = (Vec::new(), Vec::new(), Vec::new());
-        let mut discovery = Self { epmd_port, every: Duration::MAX, allow, hosts, asked, sender, answers };
-        match discovery.set(settings, node).pop() {
-            Some(fault) => Err(Failure::usage(fault)),
-            None => Ok(discovery),
-        }
+        let (own, allow, hosts, asked) = (settings.node.clone(), Vec::new(), Vec::new(), Vec::new());
+        let mut discovery = Self { own, epmd_port, every: Duration::MAX, allow, hosts, asked, sender, answers };
+        discovery.set(settings);
+        Ok(discovery)
     }
 
     /// The settings were read again. Whoever is connected stays so.
     pub(super) fn apply(&mut self, settings: &Settings, peers: &mut Peers, node: &mut Node<'_>) {
         let names = |hosts: &[Host]| hosts.iter().map(|host| host.name.clone()).collect::<Vec<_>>();
         let before = names(&self.hosts);
-        for fault in self.set(settings, node) {
-            log::warn!("{fault}");
-        }
+        self.set(settings);
         let now = names(&self.hosts);
         for name in now.iter().filter(|name| !before.contains(name)) {
-            log::info!("discover.epmd {name}: the nodes there are connected from now on");
+            log::info!("discover: the nodes of {name} are connected from now on");
         }
         for name in before.iter().filter(|name| !now.contains(name)) {
-            log::info!("discover.epmd {name}: the nodes there are not connected again once they are down");
+            log::info!("discover: the nodes of {name} are not connected again once they are down");
         }
         self.want(peers, node);
     }
 
-    /// Takes the settings. What is wrong with hosts that had to be left out.
-    fn set(&mut self, settings: &Settings, node: &Node<'_>) -> Vec<String> {
+    fn set(&mut self, settings: &Settings) {
         let none = Discover { hosts: Vec::new(), every: Duration::MAX };
         let wanted = settings.discover.as_ref().unwrap_or(&none);
         let mut before = core::mem::take(&mut self.hosts);
-        let mut faults = Vec::new();
         for name in &wanted.hosts {
-            if let Some(place) = before.iter().position(|host| host.name == *name) {
-                self.hosts.push(before.swap_remove(place));
-            } else if !self.hosts.iter().any(|host| host.name == *name) {
-                match Host::new(name, node) {
-                    Ok(host) => self.hosts.push(host),
-                    Err(fault) => faults.push(fault),
-                }
-            }
+            let kept = before.iter().position(|host| host.name == *name).map(|place| before.swap_remove(place));
+            self.hosts.push(kept.unwrap_or_else(|| Host::new(name, &self.own)));
         }
         self.every = wanted.every;
         let latest = after(self.every);
         self.hosts.iter_mut().for_each(|host| host.at = host.at.min(latest));
         self.allow.clone_from(&settings.allow);
-        faults
     }
 
     /// Takes note of what happened.
@@ -122,7 +115,10 @@ impl Discovery {
             }
             Event::NodeDown { node, .. } => {
                 let names = |host: &&mut Host| host.nodes.iter().any(|(name, _)| name == node.as_str());
-                self.hosts.iter_mut().filter(names).for_each(|host| host.at = host.at.min(after(GONE)));
+                for host in self.hosts.iter_mut().filter(names) {
+                    host.at = host.at.min(after(GONE));
+                    host.wait = RETRY.0;
+                }
             }
             _ => {}
         }
@@ -143,19 +139,19 @@ impl Discovery {
             self.answered(answer, peers, node);
         }
         while self.next_wake().is_some_and(|at| at <= Instant::now()) {
-            self.ask(node, driver);
+            self.ask(driver);
         }
     }
 
     /// Asks the host that has waited longest.
-    fn ask(&mut self, node: &Node<'_>, driver: &Driver) {
+    fn ask(&mut self, driver: &Driver) {
         let free = self.hosts.iter_mut().filter(|host| !self.asked.contains(&host.name));
         let Some(host) = free.min_by_key(|host| host.at) else { return };
-        host.at = after(jittered(self.every));
+        host.at = after(jittered(host.wait.min(self.every)));
+        host.wait = host.wait.saturating_mul(2).min(self.every);
         host.is_new = false;
         let (name, port, limit) = (host.name.clone(), self.epmd_port, LIMIT.min(self.every));
-        let own = node.name().map_or("", |own| own.alive()).to_owned();
-        let (sender, waker) = (self.sender.clone(), driver.waker());
+        let (own, sender, waker) = (self.own.alive().to_owned(), self.sender.clone(), driver.waker());
         let ask = move || {
             let names = names(&name, port, limit, &own);
             // the agent may have ended, and then nobody waits for this
@@ -173,14 +169,15 @@ impl Discovery {
         let Some(known) = self.hosts.iter_mut().find(|known| known.name == host) else { return };
         let mut new = Vec::new();
         match names {
-            Ok(names) => new = known.named(names, self.epmd_port, &self.allow, node),
+            Ok(names) => new = known.named(names, self.epmd_port, &self.own, &self.allow),
             Err(e) => known.failed(&e, self.epmd_port),
         }
-        // the others were refused before
-        for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
-            log::warn!("epmd on {host} names a node that cannot be connected to: {}", refusal("node", name, e));
-        }
+        // some of them may be wanted already, by others or at another port
         new.iter().for_each(|name| peers.is_there(name));
+        // those that are not new were refused before
+        for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
+            log::warn!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug());
+        }
     }
 
     /// What all hosts name is wanted; what of it cannot be.
@@ -191,49 +188,38 @@ impl Discovery {
 }
 
 impl Host {
-    /// A host that is to be asked; what is wrong with it, if none of its nodes could ever be connected to.
-    fn new(name: &str, node: &Node<'_>) -> Result<Self, String> {
-        let own = node.name().map_or("", |own| own.host());
-        // the one name that is the same on all hosts stands in no node's name but those of this host
-        let shown = if name == "localhost" { own } else { name };
-        let fault = |why: &str| format!("discover.epmd {}: {why}", name.escape_debug());
-        NodeName::new(&format!("node@{shown}")).map_err(|_| fault("a host has no space, no '@', and at most 250 characters"))?;
-        match (is_long(own), is_long(shown)) {
-            (false, true) => Err(fault(
-                "nodes there have long names, and this node's is short: write the host without its domain, or give this node a long name",
-            )),
-            (true, false) => Err(fault(
-                "nodes there have short names, and this node's is long: write the host's full name or its address, or give this node a \
-                 short name",
-            )),
-            _ => Ok(Self {
-                name: name.to_owned(),
-                shown: shown.to_owned(),
-                at: after(FIRST),
-                is_new: true,
-                nodes: Vec::new(),
-                said: None,
-                is_crowded: false,
-            }),
-        }
+    fn new(name: &str, own: &NodeName) -> Self {
+        // the one name that every host has for itself stands in hardly any node's name
+        let shown = if name == "localhost" { own.host() } else { name };
+        let (name, shown) = (name.to_owned(), shown.to_owned());
+        Self { name, shown, at: after(FIRST), wait: RETRY.0, is_new: true, nodes: Vec::new(), said: None, is_crowded: false }
     }
 
     /// Its EPMD names these. The nodes among them that it did not name before, or at another port.
-    fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, allow: &[String], node: &Node<'_>) -> Vec<String> {
+    fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
         if self.said.take().is_some() {
+            self.changed();
             log::info!("epmd on {}, port {epmd_port}, answers again", self.name);
         }
-        let own = node.name().map_or("", |own| own.as_str());
         let may = |name: &str| allow.is_empty() || allow.iter().any(|entry| entry == name || *entry == self.shown);
         let nodes = names.into_iter().map(|(alive, port)| (format!("{alive}@{}", self.shown), port));
-        let mut nodes: Vec<_> = nodes.filter(|(name, _)| name != own && may(name)).collect();
+        let mut nodes: Vec<_> = nodes.filter(|(name, _)| name != own.as_str() && may(name)).collect();
         if nodes.len() > NODES && !core::mem::replace(&mut self.is_crowded, true) {
             log::warn!("epmd on {} names {} nodes, of which {NODES} are connected", self.name, nodes.len());
         }
         nodes.truncate(NODES);
         let new = nodes.iter().filter(|node| !self.nodes.contains(node)).map(|(name, _)| name.clone()).collect();
-        self.nodes = nodes;
+        if self.nodes != nodes {
+            self.nodes = nodes;
+            self.changed();
+        }
         new
+    }
+
+    /// More may change soon.
+    fn changed(&mut self) {
+        self.wait = RETRY.0;
+        self.at = self.at.min(after(jittered(self.wait)));
     }
 
     /// It gave no names: until it does, its nodes are not tried, and those that are connected stay so.
@@ -245,6 +231,7 @@ impl Host {
             kind => kind,
         };
         if self.said.replace(kind) != Some(kind) {
+            self.changed();
             log::warn!("epmd on {}, port {epmd_port}, does not answer, asking again: {e}", self.name);
         }
     }
@@ -265,9 +252,4 @@ fn names(host: &str, port: u16, limit: Duration, own: &str) -> io::Result<Vec<(S
 /// Whether the host is this one: it has an address that can be bound here.
 fn is_this(host: &str) -> bool {
     listen_addresses(host, 0).unwrap_or_default().iter().any(|address| UdpSocket::bind(address).is_ok())
-}
-
-/// Whether a host makes the names of its nodes long ones.
-fn is_long(host: &str) -> bool {
-    host.contains(['.', ':'])
 }

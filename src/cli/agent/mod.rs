@@ -144,7 +144,7 @@ impl Parts {
         let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
             peers: Peers::new(settings, node)?,
-            discovery: Discovery::new(settings, node)?,
+            discovery: Discovery::new(settings)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(&settings.functions, registered, node)?,

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Full, Misuse, NetworkFault, Node, NodeName, Reason};
+use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
+use super::limit::Limit;
 use super::settings::Settings;
 use crate::cli::Failure;
 
 /// The first wait before a node is tried again, and the longest.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The longest wait for a node that nobody asked for by name and that refuses this one. It logs every try, and a wait seldom changes its mind:
 /// a restart does, and that is seen by the port its EPMD names.
 const REFUSED: Duration = Duration::from_secs(300);
@@ -40,6 +41,13 @@ enum State {
     Waiting(Instant),
 }
 
+impl State {
+    /// Whoever is to be tried later is tried now.
+    fn hastened(self) -> Self {
+        if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
+    }
+}
+
 /// One of them.
 struct Wanted {
     name: String,
@@ -62,6 +70,12 @@ impl Wanted {
         self.wait = self.wait.saturating_mul(2).min(longest);
     }
 
+    /// Whether this is said by asking the host's EPMD.
+    fn is_told_of(&self, reason: Reason) -> bool {
+        let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
+        self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
+    }
+
     /// Tries to connect; `false` if there is no room for one more. What can never be is an error.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
         match node.connect(&self.name) {
@@ -79,9 +93,10 @@ impl Wanted {
 }
 
 /// All of them.
-#[derive(Default)]
 pub(super) struct Peers {
     wanted: Vec<Wanted>,
+    /// EPMDs can name any number of nodes that cannot be connected to.
+    lines: Limit,
     /// That there is no room was said, and no node has left since.
     is_full: bool,
 }
@@ -89,9 +104,10 @@ pub(super) struct Peers {
 impl Peers {
     /// Begins to connect to the nodes that `connect` names.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let mut peers = Self::default();
+        let lines = Limit::new("nodes could not be connected to within a second");
+        let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
         match peers.want(By::Connect, &settings.connect, node).first() {
-            Some((name, e)) => Err(Failure::usage(refusal("connect", name, e))),
+            Some((name, e)) => Err(Failure::usage(format!("connect {name}: {e}"))),
             None => Ok(peers),
         }
     }
@@ -100,7 +116,7 @@ impl Peers {
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
         for (name, e) in self.want(By::Connect, &settings.connect, node) {
-            log::warn!("{}", refusal("connect", &name, &e));
+            log::warn!("connect {name}: {e}");
         }
         let now = self.names(By::Connect);
         for name in now.iter().filter(|name| !before.contains(name)) {
@@ -118,13 +134,12 @@ impl Peers {
         self.wanted.iter_mut().for_each(|peer| peer.by &= !bit);
         let mut refused = Vec::new();
         for name in names {
-            let name = with_host(name, node);
-            if let Some(peer) = self.find(&name) {
+            if let Some(peer) = self.find(name) {
                 peer.by |= bit;
                 continue;
             }
-            let at = State::Waiting(Instant::now());
-            let mut peer = Wanted { name, by: bit, state: at, wait: RETRY.0, said: None };
+            let state = State::Waiting(Instant::now());
+            let mut peer = Wanted { name: name.clone(), by: bit, state, wait: RETRY.0, said: None };
             match peer.connect(node) {
                 Ok(has_room) => {
                     if !has_room {
@@ -163,7 +178,10 @@ impl Peers {
                 false
             }
             Event::NodeDown { node, .. } => {
-                self.is_full = false;
+                if core::mem::take(&mut self.is_full) {
+                    // one of those that wait for room gets it
+                    self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
+                }
                 if let Some(peer) = self.find(node.as_str()) {
                     if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
                         peer.wait = RETRY.0;
@@ -200,11 +218,11 @@ impl Peers {
             }
         }
         // nobody wants to know any more what became of one that nobody wants
-        let is_news = peer.by != 0 && before.is_none_or(|before| !is_alike(before, reason));
+        let is_news = peer.by != 0 && !peer.is_told_of(reason) && before.is_none_or(|before| !is_alike(before, reason));
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
         } else if is_news {
-            log::warn!("cannot connect to {node}, trying again: {reason}");
+            self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
         }
         true
     }
@@ -222,14 +240,15 @@ impl Peers {
         self.wanted.iter().filter(|peer| peer.by & by as u8 != 0).map(|peer| peer.name.clone()).collect()
     }
 
-    /// When the next try is due.
+    /// When the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let due = |peer: &Wanted| if let State::Waiting(at) = peer.state { Some(at) } else { None };
-        self.wanted.iter().filter_map(due).min()
+        self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
     }
 
     /// Tries again what is due.
     pub(super) fn turn(&mut self, node: &mut Node<'_>) {
+        self.lines.tell();
         let now = Instant::now();
         let mut no_room = None;
         for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, State::Waiting(at) if at <= now)) {
@@ -248,31 +267,17 @@ impl Peers {
     /// There is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
-            log::warn!("no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes");
+            log::warn!(
+                "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
+            );
         }
     }
 }
 
-/// Why a setting names a node in vain.
-pub(super) fn refusal(key: &str, name: &str, error: &Error) -> String {
-    match error {
-        Error::Misuse(Misuse::OwnNode) => format!("{key} {name}: that is this node, and a node does not connect to itself"),
-        e => format!("{key} {}: {e}", name.escape_debug()),
-    }
-}
-
-/// A node without a host is on this one.
-pub(super) fn with_host(name: &str, node: &Node<'_>) -> String {
-    match node.name() {
-        Some(own) if !name.contains('@') => format!("{name}@{}", own.host()),
-        _ => name.to_owned(),
-    }
-}
-
-/// A little less than a wait, by chance: from three quarters of it to nearly all.
+/// A little less than a wait, by chance: 12 to 15 sixteenths of it.
 pub(super) fn jittered(wait: Duration) -> Duration {
     let chance = getrandom::u32().map_or(0, |random| random % 192);
-    wait.saturating_mul(1008_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
+    wait.saturating_mul(960_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
 }
 
 /// So long from now on.
@@ -303,4 +308,114 @@ fn is_alike(one: Reason, other: Reason) -> bool {
     let is_silence =
         |reason| matches!(reason, Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable));
     one == other || is_silence(one) && is_silence(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use beamless::{Config, HeapStorage, Sizes};
+
+    use super::*;
+
+    fn with_peers(test: impl FnOnce(Peers, Node<'_>)) {
+        let sizes = Sizes { peers: 2, mailboxes: 1, bytes: 4096, watches: 1, requests: 1 };
+        let mut storage = HeapStorage::new(sizes).unwrap();
+        let node = Node::on_heap(Config::hidden("edge@host", "x").unwrap(), &mut storage);
+        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
+        test(peers, node);
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn failed(name: &str, reason: Reason) -> Event {
+        Event::ConnectFailed { node: NodeName::new(name).unwrap(), reason }
+    }
+
+    fn state(peers: &mut Peers, name: &str) -> Option<State> {
+        peers.find(name).map(|peer| peer.state)
+    }
+
+    #[test]
+    fn who_leaves_takes_nothing_from_the_others() {
+        with_peers(|mut peers, mut node| {
+            assert!(peers.want(By::Connect, &names(&["a@host", "b@host"]), &mut node).is_empty());
+            peers.want(By::Discover, &names(&["b@host", "c@host"]), &mut node);
+            for name in ["a@host", "b@host", "c@host"] {
+                assert!(peers.handle(&failed(name, Reason::Timeout)), "{name}");
+            }
+            peers.want(By::Discover, &[], &mut node);
+            assert_eq!(peers.names(By::Connect), ["a@host", "b@host"]);
+            assert!(state(&mut peers, "b@host").is_some() && state(&mut peers, "c@host").is_none());
+            peers.want(By::Connect, &names(&["b@host"]), &mut node);
+            assert_eq!(peers.wanted.len(), 1);
+            // it is not down yet, or comes up by itself: that is said as ever, and nothing follows
+            let node = NodeName::new("a@host").unwrap();
+            assert!(!peers.handle(&Event::NodeDown { node, reason: Reason::Silent }));
+            assert_eq!(peers.wanted.len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_try_that_nobody_waits_for_ends_without_a_word() {
+        with_peers(|mut peers, mut node| {
+            peers.want(By::Discover, &names(&["a@host"]), &mut node);
+            peers.want(By::Discover, &[], &mut node);
+            assert_eq!(state(&mut peers, "a@host"), Some(State::Trying { again: false }));
+            assert!(peers.handle(&failed("a@host", Reason::Timeout)));
+            assert!(peers.wanted.is_empty());
+            assert!(!peers.handle(&failed("a@host", Reason::Timeout)), "somebody else's try");
+        });
+    }
+
+    #[test]
+    fn the_waits_grow_and_begin_anew() {
+        with_peers(|mut peers, mut node| {
+            peers.want(By::Connect, &names(&["a@host"]), &mut node);
+            let mut waits = Vec::new();
+            for _ in 0..8 {
+                let peer = peers.find("a@host").unwrap();
+                peer.state = State::Trying { again: false };
+                let before = Instant::now();
+                peers.handle(&failed("a@host", Reason::CookieRefused));
+                let Some(State::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
+                waits.push(at - before);
+            }
+            for (wait, longest) in waits.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]) {
+                let share = wait.as_secs_f64() / longest;
+                assert!((0.75..0.95).contains(&share), "{waits:?}");
+            }
+            // it ends the connection at once: that is no reason to hurry
+            let node = NodeName::new("a@host").unwrap();
+            peers.handle(&Event::NodeUp { node: node.clone(), visible: true });
+            peers.handle(&Event::NodeDown { node, reason: Reason::ClosedByPeer });
+            assert_eq!(peers.find("a@host").unwrap().wait, RETRY.1);
+            peers.is_there("a@host");
+            let peer = peers.find("a@host").unwrap();
+            assert!(peer.wait == RETRY.0 && matches!(peer.state, State::Waiting(at) if at <= Instant::now()));
+            // it was there while it was tried
+            peer.state = State::Trying { again: false };
+            peers.is_there("a@host");
+            peers.handle(&failed("a@host", Reason::Timeout));
+            assert!(matches!(state(&mut peers, "a@host"), Some(State::Waiting(at)) if at <= Instant::now()));
+        });
+    }
+
+    #[test]
+    fn what_can_never_be_comes_back() {
+        with_peers(|mut peers, mut node| {
+            let wanted = names(&["edge@host", "a@host.example.org", "a b@host", "a@host"]);
+            let refused = peers.want(By::Discover, &wanted, &mut node);
+            assert_eq!(refused.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), wanted[..3]);
+            assert_eq!(peers.wanted.len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_host_that_is_off_has_one_reason() {
+        let off = [Reason::Timeout, Reason::Network(NetworkFault::TimedOut), Reason::Network(NetworkFault::Unreachable)];
+        assert!(off.iter().all(|one| off.iter().all(|other| is_alike(*one, *other))));
+        assert!(!is_alike(Reason::Timeout, Reason::Network(NetworkFault::Refused)));
+        assert!(is_alike(Reason::Nok, Reason::Nok));
+    }
 }
