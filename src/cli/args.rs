@@ -1,5 +1,6 @@
 //! The command line: what can be given, and what `--help`, the completions and the manual page say of it.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,14 +11,24 @@ use bpaf::{OptionParser, Parser, ShellComp, choice, construct, long, positional,
 use super::json;
 
 /// A name as given, which decides how its host part is found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Short(String),
     Long(String),
 }
 
+impl fmt::Display for Name {
+    /// As an option.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(name) => write!(f, "--sname {name}"),
+            Self::Long(name) => write!(f, "--name {name}"),
+        }
+    }
+}
+
 /// What it takes to be a node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) name: Name,
     pub(super) cookie_file: Option<PathBuf>,

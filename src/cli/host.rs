@@ -4,19 +4,17 @@ use std::io;
 
 use super::args::Name;
 
-/// The node's whole name.
+/// The node's whole name; else why it is none, without the name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {
     match name {
         Name::Short(name) => match name.split_once('@') {
-            Some((_, host)) if host.contains('.') => {
-                Err(format!("--sname {name}: a short name's host has no dot; use --name {name}"))
-            }
+            Some((_, host)) if host.contains('.') => Err(format!("a short name's host has no dot: give {name} as a long name")),
             Some(_) => Ok(name.clone()),
             None => short_host().map(|host| format!("{name}@{host}")),
         },
         Name::Long(name) => match name.split_once('@') {
             Some((_, host)) if !host.contains(['.', ':']) => Err(format!(
-                "--name {name}: a long name's host has a dot or is an address; use --sname {name}, or --name with the full host name"
+                "a long name's host has a dot or is an address: give {name} as a short name, or with the full host name"
             )),
             Some(_) => Ok(name.clone()),
             None => full_host().map(|host| format!("{name}@{host}")),
@@ -34,7 +32,7 @@ pub(super) struct Target {
 /// The node that `given` means, and the name of the node that asks it: as given, or one that nobody else has.
 pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
     let (node, port) = split_port(given)?;
-    let own = own.map(whole_name).transpose()?;
+    let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
     let node = match (node.contains('@'), &own) {
         (true, _) => node,
         (false, Some(own)) => format!("{node}@{}", own.split_once('@').map_or("", |(_, host)| host)),
@@ -91,7 +89,7 @@ fn full_host() -> Result<String, String> {
     let host = own_host()?;
     let full = if host.contains('.') { Some(host.clone()) } else { canonical(&host).ok().flatten() };
     full.filter(|full| full.contains('.')).ok_or_else(|| {
-        format!("--name without a host needs this host's full name, and {host} has no domain: give the whole name, such as --name demo@10.0.0.7")
+        format!("a long name without a host needs this host's full name, and {host} has no domain: give the whole name, such as demo@10.0.0.7")
     })
 }
 

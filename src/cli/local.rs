@@ -14,31 +14,37 @@ use super::{Failure, host};
 
 /// The settings of a node, and its cookie, to tell where it came from.
 pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
-    let name = host::whole_name(&options.name).map_err(Failure::usage)?;
+    let name = host::whole_name(&options.name).map_err(|why| Failure::usage(format!("{}: {why}", options.name)))?;
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
-    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), listen_on)?;
-    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    let driver = driver_options(options)?;
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
-    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
+    Ok((config, driver, cookie))
+}
+
+/// How the driver of a node is made.
+pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> {
+    let wrong = |text, why| Failure::usage(format!("--listen {text}: {why}"));
+    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| wrong(text, why)))?;
+    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    Ok(DriverOptions { listen, epmd: options.epmd, epmd_settings })
 }
 
 /// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
-fn listen_on(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = text.parse() {
         return Ok(vec![address]);
     }
-    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--listen {text}: {why}"));
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().map_err(|_| wrong(&format!("{port} is no port, which is a number up to 65535")))?)
+            (host, port.parse().map_err(|_| format!("{port} is no port, which is a number up to 65535"))?)
         }
         _ => (text, 0),
     };
-    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| wrong(&e))
+    listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 
 /// The name, address and EPMD of a node that is up, for a log.

@@ -120,6 +120,24 @@ impl Default for Sizes {
     }
 }
 
+#[cfg(feature = "std")]
+impl Sizes {
+    /// How many bytes a [`HeapStorage`] of these sizes takes in all; `usize::MAX` where that is more than can be.
+    pub fn memory(&self) -> usize {
+        let buffers = usize::from(self.peers).saturating_mul(2).saturating_add(self.mailboxes.into()).saturating_mul(self.bytes);
+        let parts = [
+            size_of::<HeapStorage>(),
+            size_of::<Events>(),
+            HeapPlaces::<Link>::bytes(self.peers),
+            HeapPlaces::<Inbox>::bytes(self.mailboxes),
+            HeapPlaces::<Watch>::bytes(self.watches),
+            HeapPlaces::<Request>::bytes(self.requests),
+            HeapPlaces::<HalfOpen>::bytes(HALF_OPEN),
+        ];
+        parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
+    }
+}
+
 /// As [`NodeStorage`], with sizes that are known only when the program runs, such as those of a configuration file. It is allocated
 /// once, here, and takes what a [`NodeStorage`] of the same sizes takes; what is never used of its buffers the system need not back with
 /// memory.
@@ -255,6 +273,14 @@ mod tests {
         ] {
             assert_eq!(HeapStorage::new(wrong).err(), Some(ConfigError::Sizes), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_heap_takes_what_it_says() {
+        let same = size_of::<NodeStorage<4, 8, 16_384, 256, 32>>();
+        assert!(Sizes::default().memory().abs_diff(same) < 512, "{} and {same}", Sizes::default().memory());
+        let most = Sizes { peers: 65_534, bytes: usize::MAX, ..Sizes::default() };
+        assert_eq!(most.memory(), usize::MAX);
     }
 
     #[test]

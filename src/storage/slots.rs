@@ -80,6 +80,11 @@ impl<T> HeapPlaces<T> {
         Self { slots: (0..places).map(|_| Slot::EMPTY).collect(), tenants: 0 }
     }
 
+    /// Bytes that so many places take.
+    pub(crate) fn bytes(places: u16) -> usize {
+        usize::from(places).saturating_mul(size_of::<Slot<T>>())
+    }
+
     /// As [`Places::table`].
     pub(crate) fn table(&mut self) -> Table<'_, T> {
         let mut table = Table { slots: &mut self.slots, tenants: &mut self.tenants };

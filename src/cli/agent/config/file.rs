@@ -1,0 +1,321 @@
+//! A TOML file, read value by value: each knows its key and its place, and so does every fault.
+
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::units;
+
+/// So many faults are told; who has more starts with these.
+const MOST: usize = 10;
+/// Of a wrong value so many characters are shown.
+const SHOWN: usize = 60;
+
+/// What is wrong, and where in the file; without a place it is something of the command line.
+#[derive(Debug)]
+pub(super) struct Fault {
+    at: Option<usize>,
+    why: String,
+}
+
+impl Fault {
+    /// A fault of an argument.
+    pub(super) fn of_argument(why: String) -> Self {
+        Self { at: None, why }
+    }
+}
+
+/// All that is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// The value, or a note of what is wrong with it.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.add(fault)).ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A line each, `FILE:LINE:COLUMN: KEY: WHAT IS WRONG`, in the order of the file.
+    pub(super) fn into_lines(mut self, file: &str, text: &str) -> Vec<String> {
+        self.0.sort_by_key(|fault| fault.at);
+        let more = self.0.len().saturating_sub(MOST);
+        let line = |fault: Fault| match fault.at {
+            Some(at) => format!("{}: {}", place(file, text, at), fault.why),
+            None => fault.why,
+        };
+        let mut lines: Vec<String> = self.0.into_iter().take(MOST).map(line).collect();
+        if more > 0 {
+            lines.push(format!("{file}: and {more} more faults"));
+        }
+        lines
+    }
+}
+
+/// `FILE:LINE:COLUMN`, both counted from one, the column in characters.
+fn place(file: &str, text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);
+    format!("{file}:{line}:{column}")
+}
+
+/// The whole file.
+pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
+    DeTable::parse(text).map_err(|e| {
+        let span = e.span().unwrap_or(0..0);
+        let what = text.get(span.clone()).filter(|what| !what.trim().is_empty()).map(|what| format!("{}: ", shown(what)));
+        Fault { at: Some(span.start), why: format!("{}{}", what.unwrap_or_default(), e.message()) }
+    })
+}
+
+/// A table: the whole file, or what stands behind `[..]` or between braces.
+pub(super) struct Section<'f> {
+    path: String,
+    at: usize,
+    text: &'f str,
+    table: &'f DeTable<'f>,
+    /// The keys that were asked for, which are all there are.
+    known: Vec<&'static str>,
+}
+
+impl<'f> Section<'f> {
+    pub(super) fn whole(text: &'f str, table: &'f DeTable<'f>) -> Self {
+        Self { path: String::new(), at: 0, text, table, known: Vec::new() }
+    }
+
+    /// The value of a key, if it is there.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'f>> {
+        self.known.push(key);
+        let value = self.table.get(key)?;
+        Some(self.item(key, value.span(), value))
+    }
+
+    /// The value of a key that must be there. `such` is an example of it.
+    pub(super) fn required(&mut self, key: &'static str, such: &str) -> Result<Item<'f>, Fault> {
+        self.get(key).ok_or_else(|| self.wrong(&format!("`{key}` is missing: write {key} = {such}")))
+    }
+
+    /// Every key, whatever its name, in the order of the file.
+    pub(super) fn entries(&self) -> Vec<(&'f str, Item<'f>)> {
+        let mut entries: Vec<_> = self.table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries.into_iter().map(|(key, value)| (&**key.get_ref(), self.item(key.get_ref(), key.span(), value))).collect()
+    }
+
+    fn item(&self, key: &str, span: Range<usize>, value: &'f Spanned<DeValue<'f>>) -> Item<'f> {
+        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let key = if plain { key.to_owned() } else { format!("{key:?}") };
+        let path = if self.path.is_empty() { key } else { format!("{}.{key}", self.path) };
+        Item { path, at: span.start, text: self.text, value }
+    }
+
+    /// Something is wrong with the table as a whole.
+    pub(super) fn wrong(&self, why: &str) -> Fault {
+        let why = if self.path.is_empty() { why.to_owned() } else { format!("{}: {why}", self.path) };
+        Fault { at: Some(self.at), why }
+    }
+
+    /// Refuses the keys that nobody asked for. `elsewhere` are those of the top level.
+    pub(super) fn finish(self, elsewhere: &[&str], faults: &mut Faults) {
+        for (key, value) in self.table {
+            let key_text = &**key.get_ref();
+            if self.known.contains(&key_text) {
+                continue;
+            }
+            let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
+            let hint = if key_text == "cookie" {
+                "a cookie stands in a file of its own, which `cookie_file` names".to_owned()
+            } else if elsewhere.contains(&key_text) && !value.get_ref().is_table() {
+                format!("`{key_text}` belongs to the top, above the first line in brackets")
+            } else if let Some(near) = nearest(key_text, &self.known) {
+                format!("did you mean `{near}`?")
+            } else {
+                format!("the keys are {}", self.known.join(", "))
+            };
+            faults.add(Fault { at: Some(key.span().start), why: format!("unknown key `{}`{place}: {hint}", shown(key_text)) });
+        }
+    }
+}
+
+/// The known key that is like this one.
+fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let (distance, near) = known.iter().map(|near| (distance(key, near), *near)).min()?;
+    (distance <= 2 && distance < near.len()).then_some(near)
+}
+
+/// How many characters have to be put in, taken out or changed to make one word another (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, c) in a.chars().enumerate() {
+        let mut left = i.saturating_add(1);
+        let mut next = vec![left];
+        for (d, (diagonal, above)) in b.chars().zip(row.iter().zip(row.iter().skip(1))) {
+            left = diagonal.saturating_add(usize::from(c != d)).min(above.saturating_add(1)).min(left.saturating_add(1));
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// A value, with its key and its place.
+#[derive(Clone)]
+pub(super) struct Item<'f> {
+    path: String,
+    at: usize,
+    text: &'f str,
+    value: &'f Spanned<DeValue<'f>>,
+}
+
+impl<'f> Item<'f> {
+    /// The value will not do.
+    pub(super) fn wrong(&self, why: impl std::fmt::Display) -> Fault {
+        let value = match self.value.get_ref() {
+            DeValue::Table(_) => String::new(),
+            _ => format!(": {}", shown(self.text.get(self.value.span()).unwrap_or(""))),
+        };
+        Fault { at: Some(self.at), why: format!("{}{value}: {why}", self.path) }
+    }
+
+    pub(super) fn text(&self) -> Result<&'f str, Fault> {
+        self.value.get_ref().as_str().ok_or_else(|| self.wrong("text is needed, in quotes"))
+    }
+
+    /// Text that is an atom's: 1 to 255 bytes.
+    pub(super) fn name(&self) -> Result<String, Fault> {
+        let text = self.text()?;
+        if text.is_empty() || text.len() > 255 {
+            return Err(self.wrong("a name has 1 to 255 bytes"));
+        }
+        Ok(text.to_owned())
+    }
+
+    pub(super) fn switch(&self) -> Result<bool, Fault> {
+        self.value.get_ref().as_bool().ok_or_else(|| self.wrong("write true or false, without quotes"))
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Copy>(&self, of: &[(&str, T)]) -> Result<T, Fault> {
+        let words = || of.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        let text = self.value.get_ref().as_str();
+        let found = of.iter().find(|(word, _)| Some(*word) == text).map(|(_, value)| *value);
+        found.ok_or_else(|| self.wrong(format!("write one of {}", words())))
+    }
+
+    pub(super) fn integer(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+        self.whole_number().filter(|number| range.contains(number)).ok_or_else(|| {
+            self.wrong(format!("a whole number from {} to {} is needed, without quotes", range.start(), range.end()))
+        })
+    }
+
+    fn whole_number(&self) -> Option<u64> {
+        let integer = self.value.get_ref().as_integer()?;
+        u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+    }
+
+    /// A number, with or without a fraction.
+    pub(super) fn number(&self) -> Result<f64, Fault> {
+        let number = match self.value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+            _ => None,
+        };
+        number.filter(|number: &f64| number.is_finite()).ok_or_else(|| self.wrong("a number is needed, without quotes"))
+    }
+
+    /// A time, such as `"500ms"`.
+    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
+        let form = || self.wrong("a time is a number and its unit, in quotes: \"500ms\", \"10s\", \"5m\", \"1h\"");
+        let duration = units::duration(self.value.get_ref().as_str().ok_or_else(form)?).ok_or_else(form)?;
+        if !range.contains(&duration) {
+            let (from, to) = (units::Time(*range.start()), units::Time(*range.end()));
+            return Err(self.wrong(format!("it is from \"{from}\" to \"{to}\"")));
+        }
+        Ok(duration)
+    }
+
+    /// An amount of memory, in bytes or such as `"16KiB"`.
+    pub(super) fn bytes(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+        let given = self.value.get_ref().as_str().map_or_else(|| self.whole_number(), units::bytes);
+        let bytes = given.ok_or_else(|| self.wrong("a size is a number of bytes, such as 16384, or \"16KiB\", \"1MiB\""))?;
+        if !range.contains(&bytes) {
+            return Err(self.wrong(format!("it is from {} to {} bytes", range.start(), range.end())));
+        }
+        Ok(bytes)
+    }
+
+    /// A list, each of whose items stands for itself.
+    pub(super) fn list(&self) -> Result<Vec<Item<'f>>, Fault> {
+        let list =
+            self.value.get_ref().as_array().ok_or_else(|| self.wrong("a list is needed, in brackets: [\"..\", \"..\"]"))?;
+        Ok(list.iter().map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value }).collect())
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
+    }
+
+    /// What it is if it is text: to guess what was meant.
+    pub(super) fn as_text(&self) -> Option<&'f str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// `such` is an example of the line in front of it.
+    pub(super) fn section(&self, such: &str) -> Result<Section<'f>, Fault> {
+        match self.value.get_ref() {
+            DeValue::Table(table) => {
+                Ok(Section { path: self.path.clone(), at: self.at, text: self.text, table, known: Vec::new() })
+            }
+            _ => Err(self.wrong(format!("this is a table: put {such} on a line, and its keys below"))),
+        }
+    }
+}
+
+/// As much of a text as fits a line.
+fn shown(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}..", line.get(..end).unwrap_or("")),
+        None if line.len() < text.len() => format!("{line}.."),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_like_another_is_found() {
+        let known = ["connect", "cookie_file", "epmd", "name", "to"];
+        for (key, near) in [
+            ("conect", Some("connect")),
+            ("connects", Some("connect")),
+            ("cookie-file", Some("cookie_file")),
+            ("nmae", Some("name")),
+            ("something", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(key, &known), near, "{key}");
+        }
+        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
+    }
+
+    #[test]
+    fn a_place_is_counted_in_characters() {
+        let text = "a = 1\nü = 2 x";
+        assert_eq!(place("f", text, 0), "f:1:1");
+        assert_eq!(place("f", text, text.find('x').unwrap()), "f:2:7");
+        assert_eq!(place("f", text, text.len() + 9), "f:2:8");
+    }
+}

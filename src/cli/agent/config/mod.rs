@@ -1,0 +1,168 @@
+//! The configuration file, and what the command line says besides.
+
+mod file;
+mod sections;
+pub(super) mod units;
+mod values;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{self, Path, PathBuf};
+use std::time::Duration;
+
+use beamless::{Epmd, NodeName};
+use toml::de::DeTable;
+
+use super::settings::Settings;
+use crate::cli::args::{Local, Name, Run};
+use crate::cli::{cookie, local};
+use file::{Fault, Faults, Section};
+use sections::Reader;
+
+/// No configuration file is larger.
+const LARGEST: u64 = 1 << 20;
+/// The shortest tick time and the longest.
+const TICK_TIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+const EPMDS: [(&str, Epmd); 4] =
+    [("auto", Epmd::Auto), ("external", Epmd::External), ("embedded", Epmd::Embedded), ("none", Epmd::None)];
+
+/// The settings of the agent: those of the file, and over them those of the command line. Otherwise what is wrong, a line each. Of an
+/// agent that runs, `running` are the settings that it has; then nothing is asked of the network, since that would hold it up.
+pub(super) fn settings(run: &Run, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
+    let mut faults = Faults::default();
+    let Some(file) = &run.config else {
+        let settings = read(run, Section::whole("", &DeTable::new()), Path::new(""), running, &mut faults);
+        return settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_lines("", ""));
+    };
+    let shown = file.display().to_string();
+    let failed = |why: io::Error| vec![format!("{shown}: {why}")];
+    let text = contents(file).map_err(failed)?;
+    let whole = path::absolute(file).map_err(failed)?;
+    let folder = whole.parent().unwrap_or(Path::new("/"));
+    let settings = match file::parse(&text) {
+        Ok(table) => read(run, Section::whole(&text, table.get_ref()), folder, running, &mut faults),
+        Err(fault) => faults.keep(Err(fault)),
+    };
+    settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_lines(&shown, &text))
+}
+
+/// The text of the file.
+fn contents(path: &Path) -> io::Result<String> {
+    let wrong = |why| Err(io::Error::other(why));
+    let file = File::open(path)?;
+    // a pipe would hold up the agent when it reads its settings again
+    if !file.metadata()?.is_file() {
+        return wrong("not a regular file");
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text)?;
+    if text.len() as u64 == LARGEST {
+        return wrong("larger than 1 MiB, which no configuration is");
+    }
+    String::from_utf8(text).or_else(|_| wrong("not UTF-8 text"))
+}
+
+/// The settings, as far as nothing is wrong; else there are faults.
+fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
+    let name = name(run, &mut top, running, faults);
+    let cookie_file = cookie_file(run, &mut top, folder, faults);
+    let listen = listen(run, &mut top, running, faults);
+    let epmd = top.get("epmd").and_then(|item| faults.keep(item.choice(&EPMDS)));
+    let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer(1..=65_535)));
+    let visible = top.get("visible").and_then(|item| faults.keep(item.switch()));
+    let tick_time = top.get("tick_time").and_then(|item| faults.keep(item.duration(TICK_TIME.0..=TICK_TIME.1)));
+    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
+    let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
+    let connect = top.get("connect");
+    let nodes = connect.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();
+    let connect_given = reader.arguments(&run.connect);
+    let discover = top.get("discover").and_then(|table| reader.discover(&table));
+    let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
+    let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
+    let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let sizes = top.get("sizes");
+    let sizes = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
+    if let Some(list) = connect.filter(|_| nodes.len() > usize::from(sizes.peers)) {
+        let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", nodes.len());
+        faults.add(list.wrong(why));
+    }
+    top.finish(&[], faults);
+    let (name, node) = name?;
+    Some(Settings {
+        local: Local {
+            name,
+            cookie_file,
+            listen,
+            epmd: run.epmd.or(epmd).unwrap_or_default(),
+            visible: run.visible || visible.unwrap_or_default(),
+        },
+        node,
+        epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
+        allow,
+        tick_time: tick_time.unwrap_or(Duration::from_secs(60)),
+        sizes,
+        connect: if run.connect.is_empty() { nodes } else { connect_given },
+        discover,
+        publish,
+        programs,
+        functions,
+    })
+}
+
+/// The node's name as given, and whole.
+fn name(run: &Run, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
+    let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
+    let (short, long) = (top.get("sname"), top.get("name"));
+    if let Some(name) = &run.name {
+        let node = own(name).map_err(|why| Fault::of_argument(format!("{name}: {why}")));
+        return faults.keep(node).map(|node| (name.clone(), node));
+    }
+    let (item, make): (_, fn(String) -> Name) = match (short, long) {
+        (Some(item), None) => (item, Name::Short),
+        (None, Some(item)) => (item, Name::Long),
+        (Some(_), Some(item)) => {
+            faults.add(item.wrong("there is a `sname` too: a node has one name, so leave one out"));
+            return None;
+        }
+        (None, None) if run.config.is_some() => {
+            faults.add(
+                top.wrong("the node has no name: write sname = \"NAME\" or name = \"NAME@HOST\", or give it --sname or --name"),
+            );
+            return None;
+        }
+        (None, None) => {
+            let why = "the node has no name: give it one with --sname NAME or --name NAME@HOST, or in a file with --config FILE";
+            faults.add(Fault::of_argument(why.to_owned()));
+            return None;
+        }
+    };
+    let name = make(faults.keep(item.text())?.to_owned());
+    let node = faults.keep(own(&name).map_err(|why| item.wrong(why)))?;
+    Some((name, node))
+}
+
+/// The cookie file, in which there must be a cookie.
+fn cookie_file(run: &Run, top: &mut Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+    let item = top.get("cookie_file");
+    if run.cookie_file.is_some() {
+        return run.cookie_file.clone();
+    }
+    let item = item?;
+    let path = faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))?;
+    faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    Some(path)
+}
+
+/// Where to listen.
+fn listen(run: &Run, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
+    let item = top.get("listen");
+    if run.listen.is_some() {
+        return run.listen.clone();
+    }
+    let item = item?;
+    let text = faults.keep(item.text())?;
+    if running.is_none() {
+        faults.keep(local::listen_on(text).map(drop).map_err(|why| item.wrong(why)));
+    }
+    Some(text.to_owned())
+}

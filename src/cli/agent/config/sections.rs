@@ -1,0 +1,315 @@
+//! The tables of the file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use beamless::{NodeName, Sizes};
+
+use super::file::{Fault, Faults, Item, Section};
+use super::{units, values};
+use crate::cli::agent::settings::{Discover, Form, Format, Function, Output, Program, Publish, Source};
+use crate::cli::agent::{MAILBOXES, erlang};
+
+/// The keys of the top level, which are easily written below a line in brackets by mistake.
+const TOP: [&str; 10] =
+    ["name", "sname", "cookie_file", "listen", "epmd_port", "visible", "allow", "tick_time", "connect", "epmd"];
+
+/// Memory that the node may take for its buffers and tables. More is most likely a mistake: a box that is to have less has far less.
+const MEMORY: usize = 256 << 20;
+/// Places for mailboxes, beyond those of the agent and of the file, that there are if the file does not say: for what a changed file brings.
+const ROOM: u16 = 8;
+
+/// What the tables are read with.
+pub(super) struct Reader<'r> {
+    /// This node, unless its name is wrong.
+    pub(super) own: Option<&'r NodeName>,
+    /// Where paths begin.
+    pub(super) folder: &'r Path,
+    pub(super) faults: &'r mut Faults,
+}
+
+impl Reader<'_> {
+    /// A table, read to its end.
+    fn table<'f, T>(&mut self, item: &Item<'f>, such: &str, read: impl FnOnce(&mut Self, &mut Section<'f>) -> T) -> Option<T> {
+        let mut section = self.faults.keep(item.section(such))?;
+        let value = read(self, &mut section);
+        section.finish(&TOP, self.faults);
+        Some(value)
+    }
+
+    /// A time of a table, and what it is if the file does not say.
+    fn time(&mut self, section: &mut Section<'_>, key: &'static str, default: Duration, from: Duration) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(86_400);
+        let given = section.get(key).map_or(Ok(default), |item| item.duration(from..=LONGEST));
+        self.faults.keep(given).unwrap_or(default)
+    }
+
+    /// Nodes, none of them twice.
+    pub(super) fn nodes(&mut self, list: &Item<'_>) -> Vec<String> {
+        let own = self.own;
+        self.list(list, |item| values::node(item.text()?, own).map_err(|why| item.wrong(why)))
+    }
+
+    /// The nodes of `--connect`.
+    pub(super) fn arguments(&mut self, given: &[String]) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for text in given {
+            match values::node(text, self.own) {
+                Ok(node) if found.contains(&node) => {}
+                Ok(node) => found.push(node),
+                Err(why) => self.faults.add(Fault::of_argument(format!("--connect {text}: {why}"))),
+            }
+        }
+        found
+    }
+
+    /// Nodes, or hosts all of whose nodes are meant.
+    pub(super) fn allowed(&mut self, list: &Item<'_>) -> Vec<String> {
+        let own = self.own;
+        let read = |item: &Item<'_>| values::allowed(item.text()?, own).map_err(|why| item.wrong(why));
+        let allowed = self.list(list, read);
+        if allowed.is_empty() {
+            self.faults.add(list.wrong("this would let nobody in: name nodes, or leave it out to let in who has the cookie"));
+        }
+        allowed
+    }
+
+    fn list(&mut self, list: &Item<'_>, read: impl Fn(&Item<'_>) -> Result<String, Fault>) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for item in self.faults.keep(list.list()).unwrap_or_default() {
+            match read(&item) {
+                Ok(text) if found.contains(&text) => self.faults.add(item.wrong("it is there twice: leave one out")),
+                Ok(text) => found.push(text),
+                Err(fault) => self.faults.add(fault),
+            }
+        }
+        found
+    }
+
+    /// `[sizes]`. `programs` are the mailboxes of the file; those of a node that runs are kept where the file does not say, and they do.
+    pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> Sizes {
+        let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
+        let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
+        let mailboxes = running.unwrap_or_else(|| needed.saturating_add(ROOM));
+        let default = Sizes { peers: 16, mailboxes, bytes: 16_384, watches: 1024, requests: 64 };
+        let Some(table) = table else { return default };
+        let read = |reader: &mut Self, section: &mut Section<'_>| {
+            let mut places = |key, default, from, to| {
+                let given = section.get(key).map_or(Ok(u64::from(default)), |item| item.integer(from..=to));
+                reader.faults.keep(given).and_then(|number| u16::try_from(number).ok()).unwrap_or(default)
+            };
+            let peers = places("nodes", default.peers, 1, 65_534);
+            let mailboxes = places("mailboxes", default.mailboxes, u64::from(needed), 16_383);
+            let watches = places("watches", default.watches, 0, 65_534);
+            let requests = places("requests", default.requests, 0, 65_534);
+            let bytes = section.get("message").map_or(Ok(16_384), |item| item.bytes(4096..=(MEMORY as u64)));
+            let bytes = reader.faults.keep(bytes).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
+            Sizes { peers, mailboxes, bytes, watches, requests }
+        };
+        let sizes = self.table(table, "[sizes]", read).unwrap_or(default);
+        if sizes.memory() > MEMORY {
+            let Sizes { peers, mailboxes, bytes, .. } = sizes;
+            self.faults.add(table.wrong(format!(
+                "{peers} nodes with two buffers each and {mailboxes} mailboxes with one, of {} each, take {} in all, and {} are the \
+                 limit: write less for `message`, `nodes` or `mailboxes`",
+                units::Size(bytes),
+                units::Size(sizes.memory()),
+                units::Size(MEMORY),
+            )));
+        }
+        sizes
+    }
+
+    /// `[discover]`.
+    pub(super) fn discover(&mut self, table: &Item<'_>) -> Option<Discover> {
+        let read = |reader: &mut Self, section: &mut Section<'_>| {
+            let every = reader.time(section, "every", Duration::from_secs(5), Duration::from_secs(1));
+            let list = reader.faults.keep(section.required("epmd", "[\"nuc3\", \"nuc4\"]"))?;
+            let hosts = reader.list(&list, |item| values::host(item.text()?).map_err(|why| item.wrong(why)));
+            if hosts.is_empty() {
+                reader.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
+            }
+            Some(Discover { hosts, every })
+        };
+        self.table(table, "[discover]", read).flatten()
+    }
+
+    /// `[[publish]]`, all of them.
+    pub(super) fn publish(&mut self, list: &Item<'_>) -> Vec<Publish> {
+        let tables = match list.list() {
+            Ok(tables) if tables.iter().all(Item::is_table) => tables,
+            _ => {
+                self.faults.add(
+                    list.wrong("this is a table, of which there can be many: put [[publish]] on a line, and its keys below"),
+                );
+                return Vec::new();
+            }
+        };
+        tables.iter().filter_map(|table| self.table(table, "[[publish]]", Self::reading).flatten()).collect()
+    }
+
+    fn reading(&mut self, section: &mut Section<'_>) -> Option<Publish> {
+        let source = self.source(section);
+        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=Duration::from_secs(86_400)));
+        let to = section.required("to", "\"collector\"").and_then(|item| item.name());
+        let own = self.own;
+        let node = section.required("node", "\"hub@nuc3\"");
+        let node = node.and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
+        let keep = section.get("keep").map_or(Ok(100), |item| item.integer(1..=10_000));
+        let label = section.get("label").map(|item| item.name());
+        let form = self.form(section);
+        let (every, to, node) = (self.faults.keep(every), self.faults.keep(to), self.faults.keep(node));
+        let (keep, label) = (self.faults.keep(keep), label.and_then(|label| self.faults.keep(label)));
+        let (source, own_label) = source?;
+        Some(Publish {
+            source,
+            label: label.unwrap_or(own_label),
+            every: every?,
+            form: form?,
+            to: to?,
+            node: node?,
+            keep: usize::try_from(keep?).ok()?,
+        })
+    }
+
+    /// Where a reading comes from, and what that is called.
+    fn source(&mut self, section: &mut Section<'_>) -> Option<(Source, String)> {
+        match (section.get("file"), section.get("command")) {
+            (Some(file), None) => {
+                let folder = self.folder;
+                let path =
+                    self.faults.keep(file.text().and_then(|text| values::path(text, folder).map_err(|why| file.wrong(why))))?;
+                let label = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                Some((Source::File(path), label))
+            }
+            (None, Some(command)) => {
+                let command = self.command(&command)?;
+                let label = Path::new(command.first()?).file_name().map(|name| name.to_string_lossy().into_owned());
+                Some((Source::Command(command), label.unwrap_or_default()))
+            }
+            (Some(_), Some(command)) => {
+                self.faults.add(command.wrong("there is a `file` too: a reading comes from one of them, so leave one out"));
+                None
+            }
+            (None, None) => {
+                self.faults.add(section.wrong("`file` or `command` is missing: write file = \"/sys/..\" or command = [\"..\"]"));
+                None
+            }
+        }
+    }
+
+    /// What is made of a reading: a number if it is to be divided, else text, unless the file says.
+    fn form(&mut self, section: &mut Section<'_>) -> Option<Form> {
+        let given = section.get("as").map(|item| item.choice(&FORMS));
+        let divide = section.get("divide");
+        let given = match given {
+            Some(form) => Some(self.faults.keep(form)?),
+            None => None,
+        };
+        let Some(divide) = divide else { return Some(given.unwrap_or(Form::Text)) };
+        if !matches!(given, None | Some(Form::Number { .. })) {
+            self.faults.add(divide.wrong("only a number is divided: write as = \"number\", or leave `divide` out"));
+        }
+        let by = divide.number().and_then(|by| {
+            if by == 0.0 {
+                Err(divide.wrong("nothing can be divided by 0: leave it out, or write another number"))
+            } else {
+                Ok(by)
+            }
+        });
+        Some(Form::Number { divide: Some(self.faults.keep(by)?) })
+    }
+
+    /// A program and its arguments.
+    fn command(&mut self, item: &Item<'_>) -> Option<Vec<String>> {
+        if let Some(text) = item.as_text() {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            self.faults.add(
+                item.wrong(format!("a command is a list of the program and its arguments, and no shell reads it: {words:?}")),
+            );
+            return None;
+        }
+        let words = self.faults.keep(item.list())?;
+        let Some(program) = words.first() else {
+            self.faults.add(item.wrong("a command is a list of the program and its arguments: this one is empty"));
+            return None;
+        };
+        let folder = self.folder;
+        let found = program.text().and_then(|text| values::program(text, folder).map_err(|why| program.wrong(why)));
+        let mut command = vec![self.faults.keep(found)];
+        for word in words.iter().skip(1) {
+            let text = match word.text() {
+                Ok(text) if text.contains('\0') => Err(word.wrong("an argument cannot have the character 0")),
+                Ok(text) => Ok(text.to_owned()),
+                Err(_) => Err(word.wrong("an argument is text, in quotes")),
+            };
+            command.push(self.faults.keep(text));
+        }
+        command.into_iter().collect()
+    }
+
+    /// `[mailbox.NAME]`, all of them.
+    pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<Program> {
+        let Some(section) = self.faults.keep(table.section("[mailbox.NAME]")) else { return Vec::new() };
+        section.entries().into_iter().filter_map(|(name, item)| self.program(name, &item)).collect()
+    }
+
+    fn program(&mut self, name: &str, item: &Item<'_>) -> Option<Program> {
+        const TAKEN: [&str; 4] = ["echo", "system", "net_kernel", "rex"];
+        if TAKEN.contains(&name) {
+            self.faults.add(item.wrong("the agent has a process of this name itself: choose another"));
+        }
+        if name.is_empty() || name.len() > 255 {
+            self.faults.add(item.wrong("a name has 1 to 255 bytes"));
+        }
+        let read = |reader: &mut Self, section: &mut Section<'_>| {
+            let command = reader.faults.keep(section.required("command", "[\"/usr/bin/..\", \"..\"]"));
+            let command = command.and_then(|item| reader.command(&item));
+            let format = section.get("format").map_or(Ok(Format::Erlang), |item| item.choice(&FORMATS));
+            let format = reader.faults.keep(format);
+            Some(Program { name: name.to_owned(), command: command?, format: format? })
+        };
+        self.table(item, &format!("[mailbox.{name}]"), read).flatten()
+    }
+
+    /// `[functions]`.
+    pub(super) fn functions(&mut self, table: &Item<'_>) -> Vec<Function> {
+        let Some(section) = self.faults.keep(table.section("[functions]")) else { return Vec::new() };
+        let mut functions = Vec::new();
+        for (name, item) in section.entries() {
+            match values::function(name) {
+                Err(why) => self.faults.add(item.wrong(why)),
+                Ok(()) if erlang::NAMES.contains(&name) => {
+                    self.faults.add(item.wrong("the agent answers this one itself: leave it out"));
+                }
+                Ok(()) => {}
+            }
+            functions.extend(self.function(name, &item));
+        }
+        functions
+    }
+
+    fn function(&mut self, name: &str, item: &Item<'_>) -> Option<Function> {
+        const TIMEOUT: Duration = Duration::from_secs(5);
+        if !item.is_table() {
+            let command = self.command(item)?;
+            return Some(Function { name: name.to_owned(), command, output: Output::Text, timeout: TIMEOUT });
+        }
+        let read = |reader: &mut Self, section: &mut Section<'_>| {
+            let command = reader.faults.keep(section.required("command", "[\"/usr/bin/..\", \"..\"]"));
+            let command = command.and_then(|item| reader.command(&item));
+            let output = section.get("output").map_or(Ok(Output::Text), |item| item.choice(&OUTPUTS));
+            let output = reader.faults.keep(output);
+            let timeout = reader.time(section, "timeout", TIMEOUT, SHORTEST);
+            Some(Function { name: name.to_owned(), command: command?, output: output?, timeout })
+        };
+        self.table(item, "", read).flatten()
+    }
+}
+
+/// No interval and no time limit is shorter: what comes more often is no matter of a file.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+const FORMS: [(&str, Form); 3] = [("number", Form::Number { divide: None }), ("text", Form::Text), ("term", Form::Term)];
+const FORMATS: [(&str, Format); 3] = [("erlang", Format::Erlang), ("json", Format::Json), ("etf", Format::Etf)];
+const OUTPUTS: [(&str, Output); 2] = [("text", Output::Text), ("term", Output::Term)];

@@ -1,0 +1,105 @@
+//! Times and sizes, as people write them.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Units of time, in milliseconds.
+const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+/// Units of memory, in bytes.
+const SIZES: [(&str, u64); 3] = [("KiB", 1024), ("MiB", 1024 * 1024), ("B", 1)];
+
+/// `500ms`, `10s`, `1.5s`, `5m`, `1h`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let (_, milliseconds) = TIMES.iter().find(|(name, _)| *name == unit)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // to the millisecond: a fraction of more digits is none
+    let digits = u32::try_from(fraction.len()).ok().filter(|digits| (1..=3).contains(digits))?;
+    let parts = 10_u64.checked_pow(digits)?;
+    let thousandths = digit_number(whole)?.checked_mul(parts)?.checked_add(digit_number(fraction)?)?;
+    Some(Duration::from_millis(thousandths.checked_mul(*milliseconds)?.checked_div(parts)?))
+}
+
+/// `16KiB`, `1MiB`, `16384B`, `16384`.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let unit = if unit.is_empty() { "B" } else { unit };
+    let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit)?;
+    digit_number(number)?.checked_mul(*bytes)
+}
+
+/// The number that a text begins with, and its unit.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number, unit.trim_start()))
+}
+
+/// Digits, and nothing but digits.
+fn digit_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A time as [`duration`] reads it.
+#[derive(Clone, Copy)]
+pub(in crate::cli::agent) struct Time(pub(in crate::cli::agent) Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let fits = |unit: &&(&str, u64)| milliseconds.checked_rem(unit.1) == Some(0);
+        let (name, unit) = TIMES.iter().rfind(fits).copied().unwrap_or(("ms", 1));
+        write!(f, "{}{name}", milliseconds.checked_div(unit).unwrap_or(0))
+    }
+}
+
+/// An amount of memory, rounded up.
+#[derive(Clone, Copy)]
+pub(in crate::cli::agent) struct Size(pub(in crate::cli::agent) usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..0x2800 => write!(f, "{} bytes", self.0),
+            0x2800..0xa0_0000 => write!(f, "{} KiB", self.0.div_ceil(1 << 10)),
+            _ => write!(f, "{} MiB", self.0.div_ceil(1 << 20)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written() {
+        for (text, milliseconds, shown) in [
+            ("500ms", 500, "500ms"),
+            ("10s", 10_000, "10s"),
+            ("1.5s", 1500, "1500ms"),
+            ("90s", 90_000, "90s"),
+            ("5 m", 300_000, "5m"),
+            ("1h", 3_600_000, "1h"),
+            ("24h", 86_400_000, "24h"),
+            ("0.25h", 900_000, "15m"),
+        ] {
+            let duration = duration(text).unwrap();
+            assert_eq!((duration.as_millis(), Time(duration).to_string().as_str()), (milliseconds, shown), "{text}");
+        }
+        for text in
+            ["", "s", "10", "10 sec", "-1s", "1e3s", "1.s", ".5s", "1.2345s", "1.2.3s", "99999999999999999999h", "5S", "+1s"]
+        {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, size) in [("4096", 4096), ("16KiB", 16_384), ("16 KiB", 16_384), ("1MiB", 1_048_576), ("5000B", 5000)] {
+            assert_eq!(bytes(text), Some(size), "{text}");
+        }
+        for text in ["", "KiB", "16kb", "16K", "1.5MiB", "-1", "99999999999999999999"] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+    }
+}
