@@ -146,7 +146,7 @@ impl Parts {
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(&settings.functions, registered, node)?,
-            programs: Programs::new(&settings.programs, node)?,
+            programs: Programs::new(settings, node)?,
             publishing: Publishing::new(&settings.publish, node)?,
         })
     }
