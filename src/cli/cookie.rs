@@ -24,20 +24,24 @@ const CREDENTIAL: &str = "cookie";
 
 /// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
-    match place(file)? {
-        Ok((path, guard)) => read(path, guard),
-        Err(missing) => Err(format!(
+    look(file)?.map_err(|missing| {
+        format!(
             "no cookie file {}: copy it from a machine of the cluster, mode 0400, or name another with --cookie-file FILE",
             missing.display()
-        )),
-    }
+        )
+    })
 }
 
 /// As [`find`], but where Erlang looks for it a missing one is made; a file that was named must be there.
 pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
+    look(file)?.or_else(make)
+}
+
+/// The cookie, or the file that [`find_or_make`] would make.
+pub(super) fn look(file: Option<&Path>) -> Result<Result<Cookie, PathBuf>, String> {
     match place(file)? {
-        Ok((path, guard)) => read(path, guard),
-        Err(missing) => make(missing),
+        Ok((path, guard)) => read(path, guard).map(Ok),
+        Err(missing) => Ok(Err(missing)),
     }
 }
 

@@ -35,11 +35,16 @@ const DECIMAL_BYTES: usize = 2048;
 
 /// Reads JSON as a term, into `bytes`.
 pub(super) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
-    let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    term(&value, bytes)
+    term(&parse(text)?, bytes)
 }
 
-fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
+/// Reads JSON.
+pub(super) fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|e| e.to_string())
+}
+
+/// The term that JSON stands for, in `bytes`.
+pub(super) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
     let wrong = RefCell::new(None);
     let write = |t: &mut TermWriter<'_, '_>| {
         put(t, value).map_err(|e| match e {

@@ -18,15 +18,19 @@ pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
-    let listen = options
-        .listen
-        .as_deref()
-        .map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| Failure::usage(format!("--listen {text}: {why}"))))?;
-    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    let driver = driver_options(options)?;
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
-    Ok((config, DriverOptions { listen, epmd: options.epmd, epmd_settings }, cookie))
+    Ok((config, driver, cookie))
+}
+
+/// How the driver of a node is made.
+pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> {
+    let wrong = |text, why| Failure::usage(format!("--listen {text}: {why}"));
+    let listen = options.listen.as_deref().map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| wrong(text, why)))?;
+    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    Ok(DriverOptions { listen, epmd: options.epmd, epmd_settings })
 }
 
 /// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.

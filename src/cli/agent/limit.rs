@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Lines a second of one kind.
+/// Lines a second of one kind, as a rule.
 const LINES: u32 = 10;
 
 /// Holds back what is too much.
 pub(super) struct Limit {
+    most: u32,
     /// What is said of those that were held back, behind their number.
     rest: &'static str,
     /// When the second began that is counted in.
@@ -17,14 +18,19 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn new(rest: &'static str) -> Self {
-        Self { rest, since: None, lines: 0 }
+        Self::of(LINES, rest)
+    }
+
+    /// As [`Limit::new`], with so many lines a second.
+    pub(super) fn of(most: u32, rest: &'static str) -> Self {
+        Self { most, rest, since: None, lines: 0 }
     }
 
     /// Logs a line, or counts it.
     pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
         self.since.get_or_insert_with(Instant::now);
         self.lines = self.lines.saturating_add(1);
-        if self.lines <= LINES {
+        if self.lines <= self.most {
             log::warn!("{line}");
         }
     }
@@ -36,13 +42,17 @@ impl Limit {
 
     /// Says how many lines were held back, once the second is over.
     pub(super) fn tell(&mut self) {
-        if self.end().is_none_or(|end| end > Instant::now()) {
-            return;
+        if self.end().is_some_and(|end| end <= Instant::now()) {
+            self.tell_now();
         }
-        let more = self.lines.saturating_sub(LINES);
+    }
+
+    /// The same, at once.
+    pub(super) fn tell_now(&mut self) {
+        let more = self.lines.saturating_sub(self.most);
         if more > 0 {
             log::warn!("{more} more {}", self.rest);
         }
-        *self = Self::new(self.rest);
+        *self = Self::of(self.most, self.rest);
     }
 }

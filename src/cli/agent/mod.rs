@@ -1,5 +1,6 @@
 //! `beamless run`: a node until it is told to stop.
 
+mod check;
 mod config;
 mod discover;
 mod echo;
@@ -22,7 +23,7 @@ use mio::Token;
 
 use super::Failure;
 use super::args::Run;
-use super::cookie::Cookie;
+use super::cookie::{self, Cookie};
 use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
 use discover::Discovery;
@@ -45,6 +46,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Runs the agent.
 pub(super) fn run(options: &Run) -> Result<(), Failure> {
     let settings = config::settings(options, None).map_err(all_told)?;
+    if options.check {
+        return check::show(options, &settings);
+    }
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
@@ -81,9 +85,7 @@ fn serve(
     if !settings.allow.is_empty() {
         config = config.allow(functions::leak(settings.allow.clone()));
     }
-    if let Some(tick_time) = settings.tick_time {
-        config = config.tick_time(tick_time).map_err(Failure::usage)?;
-    }
+    config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
     let mut storage = HeapStorage::new(settings.sizes).map_err(Failure::usage)?;
     let mut node = Node::on_heap(config, &mut storage);
     let epmd = network.driver.epmd;
@@ -148,7 +150,7 @@ impl Parts {
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(&settings.functions, registered, node)?,
-            programs: Programs::new(&settings.programs, node)?,
+            programs: Programs::new(settings, node)?,
             publishing: Publishing::new(&settings.publish, node)?,
         })
     }
@@ -190,6 +192,9 @@ impl Parts {
         self.programs.pipes_ready();
         self.publishing.pipes_ready();
     }
+
+    /// Goes on with new settings; what did not change is left as it is.
+    fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>, _driver: &Driver) {}
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
@@ -281,18 +286,47 @@ impl Agent<'_> {
     }
 
     /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
-    fn reload(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+    fn reload(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
         }
-        if self.options.config.is_none() {
-            log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them");
+        // whoever asked for it may wait; before it is up nobody does
+        if self.announced {
+            self.supervisor.reloading();
+        }
+        match &self.options.config {
+            Some(file) => self.read_again(&file.display().to_string(), node, driver),
+            None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if self.announced {
-            // whoever asked for it may wait
             self.supervisor.ready();
         }
         false
+    }
+
+    /// Reads the file again, and changes what can be changed while connections stay as they are.
+    fn read_again(&mut self, file: &str, node: &mut Node<'_>, driver: &Driver) {
+        let new = match config::settings(self.options, Some(&self.settings)) {
+            Ok(new) => new,
+            Err(faults) => {
+                faults.iter().for_each(|fault| log::error!("{fault}"));
+                return log::error!("{file}: not taken, all settings stay as they were");
+            }
+        };
+        let (settings, mut fixed) = self.settings.updated(new);
+        let cookie = cookie::find(self.settings.local.cookie_file.as_deref());
+        if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
+            fixed.push("the cookie");
+        }
+        if !fixed.is_empty() {
+            log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
+        }
+        if settings == self.settings {
+            return log::info!("{file} read again: nothing to change");
+        }
+        log::info!("{file} read again");
+        self.parts.apply(&settings, node, driver);
+        self.settings = settings;
     }
 
     /// Says who the node is, and how to try it.

@@ -20,6 +20,9 @@ pub(super) const PIPES: Token = Token(1);
 /// Of a line on standard error, so much is logged.
 const LINE: usize = 512;
 
+/// So many lines on standard error are logged within a second: an exception in Python or Java takes some dozens.
+const LINES: u32 = 100;
+
 /// What systemd and a shell give the agent and nobody else.
 const PRIVATE: [&str; 8] = [
     "NOTIFY_SOCKET",
@@ -74,7 +77,9 @@ impl Process {
         let mut command = Command::new(program);
         command.args(args).env("BEAMLESS_NODE", node).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if input { Stdio::piped() } else { Stdio::null() });
-        PRIVATE.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in PRIVATE {
+            command.env_remove(name);
+        }
         let mut child = command.spawn()?;
         let stdin = child.stdin.take().map(pipe::Sender::from);
         let stdout = child.stdout.take().map(pipe::Receiver::from);
@@ -87,7 +92,7 @@ impl Process {
             stdout,
             stderr,
             line: Vec::new(),
-            limit: Limit::new("lines of a program's standard error within a second"),
+            limit: Limit::of(LINES, "lines of a program's standard error within a second"),
             is_reaped: false,
         };
         for pipe in [&mut process.stdout, &mut process.stderr].into_iter().flatten() {
@@ -118,6 +123,21 @@ impl Process {
         }
     }
 
+    /// Whether its standard input is open: that it is not is known once something was written.
+    pub(super) fn takes_input(&self) -> bool {
+        self.stdin.is_some()
+    }
+
+    /// Whether its standard output is open: that it is not is known once it was read to its end.
+    pub(super) fn gives_output(&self) -> bool {
+        self.stdout.is_some()
+    }
+
+    /// Its number in the system.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Closes its standard input, which ends most programs in order.
     pub(super) fn close_input(&mut self) {
         self.stdin = None;
@@ -135,22 +155,23 @@ impl Process {
         }
     }
 
-    /// Logs what it wrote on its standard error, a line each. Also does what is due by time: see [`Process::next_wake`].
-    pub(super) fn log_stderr(&mut self) {
+    /// Logs what it wrote on its standard error, a line each. Also does what is due by time: see [`Process::next_wake`]. Whether there may
+    /// be more: what is written without end is read in turns, and the poll tells of it once.
+    pub(super) fn log_stderr(&mut self) -> bool {
         self.limit.tell();
         let mut bytes = [0; LINE];
-        // what is written without end is read in turns
         for _ in 0..16 {
-            let Some(pipe) = &mut self.stderr else { return };
+            let Some(pipe) = &mut self.stderr else { return false };
             match read(pipe, &mut bytes) {
                 Came::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing => return,
+                Came::Nothing => return false,
                 Came::End => {
                     self.stderr = None;
                     self.log_line();
                 }
             }
         }
+        true
     }
 
     fn log_bytes(&mut self, bytes: &[u8]) {
@@ -184,6 +205,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Ends it, and what it started: SIGKILL.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// When there is something to say of what was held back.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
         self.limit.end()
@@ -202,7 +228,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.log_stderr();
-        self.signal(Signal::KILL);
+        self.log_line();
+        self.limit.tell_now();
+        self.kill();
         if let Some(mut child) = self.child.take()
             && matches!(child.try_wait(), Ok(None))
         {

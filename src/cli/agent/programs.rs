@@ -1,36 +1,132 @@
 //! The mailboxes with a program of any language behind each.
 
-use std::time::Instant;
+mod envelope;
+mod framing;
+mod input;
+mod letters;
+mod program;
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use beamless::{Error, Mailbox, Node};
 use mio::Registry;
 
-use super::settings::Program;
+use super::limit::Limit;
+use super::settings::Settings;
+use crate::cli::Failure;
+use program::{GRACE, Program, World};
+
+/// A line that a program writes is longer than the term in it, for each byte of which it may have up to so many.
+const LINE: usize = 8;
+
+/// Lines of so many bytes are taken in any case.
+const SHORTEST_LIMIT: usize = 1 << 18;
+
+/// How often it is looked whether the programs have ended when the agent ends.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// All of them.
-pub(super) struct Programs;
+pub(super) struct Programs {
+    programs: Vec<Program>,
+    /// Those that were asked to end and are in the settings no more.
+    leaving: Vec<Program>,
+    /// The node's name.
+    home: String,
+    /// Bytes of a line or a frame that a program writes.
+    limit: usize,
+    log: Limit,
+}
 
 impl Programs {
-    pub(super) fn new(_settings: &[Program], _node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self)
+    /// Registers the mailboxes. The programs are started by the first turn.
+    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let mut programs = Vec::new();
+        let limit = settings.sizes.bytes.saturating_mul(LINE).max(SHORTEST_LIMIT);
+        for given in &settings.programs {
+            let mailbox = node.register(&given.name).map_err(|e| Failure::usage(format!("mailbox.{}: {e}", given.name)))?;
+            programs.push(Program::new(given.clone(), mailbox, limit));
+        }
+        let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
+        let log = Limit::new("messages to names that no program has within a second");
+        Ok(Self { programs, leaving: Vec::new(), home, limit, log })
     }
 
-    /// Makes the mailbox anew if it was one of these that ended, as a supervisor would.
-    pub(super) fn mailbox_ended(&mut self, _ended: Mailbox, _node: &mut Node<'_>) -> Result<(), Error> {
+    /// Takes up other settings: what did not change runs on untouched.
+    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        for mut program in core::mem::take(&mut self.programs) {
+            let Some(given) = settings.programs.iter().find(|given| given.name == program.given.name) else {
+                log::info!("mailbox {}: removed", program.given.name);
+                // calls of it end with the mailbox
+                if let Err(e) = node.close_mailbox(program.mailbox, |t| t.atom("shutdown")) {
+                    log::warn!("mailbox {}: {e}", program.given.name);
+                }
+                program.leave();
+                self.leaving.push(program);
+                continue;
+            };
+            if *given != program.given {
+                log::info!("mailbox {}: changed, its program is started again", given.name);
+                program.change(given.clone(), node);
+            }
+            self.programs.push(program);
+        }
+        for given in &settings.programs {
+            if self.programs.iter().any(|program| program.given.name == given.name) {
+                continue;
+            }
+            match node.register(&given.name) {
+                Ok(mailbox) => {
+                    log::info!("mailbox {}: added", given.name);
+                    self.programs.push(Program::new(given.clone(), mailbox, self.limit));
+                }
+                Err(e) => log::warn!("mailbox {}: not added: {e}; what needs more room needs a restart", given.name),
+            }
+        }
+    }
+
+    /// Makes the mailbox anew if it was one of these that ended, as a supervisor would. The program behind it is not concerned.
+    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
+        if let Some(program) = self.programs.iter_mut().find(|program| program.mailbox == ended) {
+            program.mailbox = node.register(&program.given.name)?;
+        }
         Ok(())
     }
 
     /// A pipe of some process is ready, or a process ended.
-    pub(super) fn pipes_ready(&mut self) {}
+    pub(super) fn pipes_ready(&mut self) {
+        self.programs.iter_mut().for_each(Program::set_ready);
+    }
 
     /// Does what there is to do.
-    pub(super) fn turn(&mut self, _node: &mut Node<'_>, _registry: &Registry) {}
+    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
+        self.leaving.retain_mut(Program::is_leaving);
+        let mut world = World { node, registry, home: &self.home, local: Vec::new() };
+        self.programs.iter_mut().for_each(|program| program.turn(&mut world));
+        for (name, term) in world.local {
+            match self.programs.iter_mut().find(|program| program.given.name == name) {
+                Some(program) => program.tell_term(&term, &self.home),
+                None => self.log.warn(format_args!("not sent to {name}: no program of this node has a mailbox of that name")),
+            }
+        }
+        self.log.tell();
+    }
 
     /// When it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        None
+        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(self.log.end()).min()
     }
 
-    /// Ends the programs.
-    pub(super) fn stop(&mut self) {}
+    /// Ends the programs: asks them, and kills after a second those that are still there.
+    pub(super) fn stop(&mut self) {
+        let mut leaving = core::mem::take(&mut self.leaving);
+        leaving.append(&mut self.programs);
+        leaving.iter_mut().for_each(Program::leave);
+        let end = Instant::now().checked_add(GRACE);
+        leaving.retain_mut(Program::is_leaving);
+        while !leaving.is_empty() && end.is_some_and(|end| Instant::now() < end) {
+            thread::sleep(LOOK_AGAIN);
+            leaving.retain_mut(Program::is_leaving);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use beamless::{NodeName, Sizes};
 use crate::cli::args::Local;
 
 /// Everything.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) local: Local,
     /// The node's whole name. So are all names of nodes in here, whatever the file leaves out.
@@ -17,7 +17,7 @@ pub(super) struct Settings {
     pub(super) epmd_port: Option<u16>,
     /// The nodes that may connect; all, if there are none.
     pub(super) allow: Vec<String>,
-    pub(super) tick_time: Option<Duration>,
+    pub(super) tick_time: Duration,
     pub(super) sizes: Sizes,
     /// Nodes to be connected to for as long as the agent runs.
     pub(super) connect: Vec<String>,
@@ -25,6 +25,27 @@ pub(super) struct Settings {
     pub(super) publish: Vec<Publish>,
     pub(super) programs: Vec<Program>,
     pub(super) functions: Vec<Function>,
+}
+
+impl Settings {
+    /// These, with what of the new ones can be had without a restart. Also the keys of the rest.
+    pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
+        let (old, local) = (&self.local, &new.local);
+        let fixed = [
+            ("name", old.name != local.name),
+            ("cookie_file", old.cookie_file != local.cookie_file),
+            ("listen", old.listen != local.listen),
+            ("epmd", old.epmd != local.epmd),
+            ("epmd_port", self.epmd_port != new.epmd_port),
+            ("visible", old.visible != local.visible),
+            ("allow", self.allow != new.allow),
+            ("tick_time", self.tick_time != new.tick_time),
+            ("sizes", self.sizes != new.sizes),
+        ];
+        let Self { connect, discover, publish, programs, functions, .. } = new;
+        let updated = Self { connect, discover, publish, programs, functions, ..self.clone() };
+        (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
+    }
 }
 
 /// `[discover]`: connect to every node that these hosts' EPMDs name.

@@ -71,7 +71,11 @@ fn place(file: &str, text: &str, at: usize) -> String {
 
 /// The whole file.
 pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
-    DeTable::parse(text).map_err(|e| Fault { at: Some(e.span().map_or(0, |span| span.start)), why: e.message().to_owned() })
+    DeTable::parse(text).map_err(|e| {
+        let span = e.span().unwrap_or(0..0);
+        let what = text.get(span.clone()).filter(|what| !what.trim().is_empty()).map(|what| format!("{}: ", shown(what)));
+        Fault { at: Some(span.start), why: format!("{}{}", what.unwrap_or_default(), e.message()) }
+    })
 }
 
 /// A table: the whole file, or what stands behind `[..]` or between braces.
@@ -234,7 +238,7 @@ impl<'f> Item<'f> {
         let form = || self.wrong("a time is a number and its unit, in quotes: \"500ms\", \"10s\", \"5m\", \"1h\"");
         let duration = units::duration(self.value.get_ref().as_str().ok_or_else(form)?).ok_or_else(form)?;
         if !range.contains(&duration) {
-            let (from, to) = (units::Shown(*range.start()), units::Shown(*range.end()));
+            let (from, to) = (units::Time(*range.start()), units::Time(*range.end()));
             return Err(self.wrong(format!("it is from \"{from}\" to \"{to}\"")));
         }
         Ok(duration)

@@ -2,7 +2,7 @@
 
 mod file;
 mod sections;
-mod units;
+pub(super) mod units;
 mod values;
 
 use std::fs::File;
@@ -99,7 +99,7 @@ fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Setting
         node,
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
-        tick_time,
+        tick_time: tick_time.unwrap_or(Duration::from_secs(60)),
         sizes,
         connect: if run.connect.is_empty() { nodes } else { connect_given },
         discover,

@@ -42,9 +42,9 @@ fn digit_number(text: &str) -> Option<u64> {
 
 /// A time as [`duration`] reads it.
 #[derive(Clone, Copy)]
-pub(super) struct Shown(pub(super) Duration);
+pub(in crate::cli::agent) struct Time(pub(in crate::cli::agent) Duration);
 
-impl fmt::Display for Shown {
+impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         let fits = |unit: &&(&str, u64)| milliseconds.checked_rem(unit.1) == Some(0);
@@ -55,7 +55,7 @@ impl fmt::Display for Shown {
 
 /// An amount of memory, rounded up.
 #[derive(Clone, Copy)]
-pub(super) struct Size(pub(super) usize);
+pub(in crate::cli::agent) struct Size(pub(in crate::cli::agent) usize);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ mod tests {
             ("0.25h", 900_000, "15m"),
         ] {
             let duration = duration(text).unwrap();
-            assert_eq!((duration.as_millis(), Shown(duration).to_string().as_str()), (milliseconds, shown), "{text}");
+            assert_eq!((duration.as_millis(), Time(duration).to_string().as_str()), (milliseconds, shown), "{text}");
         }
         for text in
             ["", "s", "10", "10 sec", "-1s", "1e3s", "1.s", ".5s", "1.2345s", "1.2.3s", "99999999999999999999h", "5S", "+1s"]

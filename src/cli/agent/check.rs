@@ -1,0 +1,126 @@
+//! `beamless run --check`: what the agent would do, in words, and nothing done.
+
+use std::fmt::Display;
+
+use beamless::{Epmd, Sizes, listen_addresses};
+
+use super::config::units::{Size, Time};
+use super::settings::{Form, Format, Function, Output, Program, Publish, Settings, Source};
+use crate::cli::args::Run;
+use crate::cli::{Failure, cookie, local, print};
+
+/// Prints it, or says what is wrong besides the file.
+pub(super) fn show(run: &Run, settings: &Settings) -> Result<(), Failure> {
+    let driver = local::driver_options(&settings.local)?;
+    let cookie = match cookie::look(settings.local.cookie_file.as_deref()).map_err(Failure::usage)? {
+        Ok(cookie) => format!("the one in {}", cookie.path.display()),
+        Err(missing) => format!("a new one would be made, in {}", missing.display()),
+    };
+    let mut lines = Vec::new();
+    let mut line = |what: &str, words: &dyn Display| lines.push(format!("{what:<9} {words}"));
+    let visible = if settings.local.visible { "visible" } else { "hidden" };
+    line("node", &format_args!("{}, {visible}", settings.node));
+    let addresses = driver.listen.iter().map(|address| match address.port() {
+        0 => format!("{} at any free port", address.ip()),
+        _ => address.to_string(),
+    });
+    match driver.listen.len() {
+        0 => line("listen", &format_args!("{} at any free port", own_addresses(settings)?)),
+        _ => line("listen", &and(addresses)),
+    }
+    let port = settings.epmd_port.unwrap_or(driver.epmd_settings.port);
+    line("epmd", &epmd(settings.local.epmd, port));
+    line("cookie", &cookie);
+    let allowed = and(settings.allow.iter().map(|name| match name.contains('@') {
+        true => name.clone(),
+        false => format!("every node on {name}"),
+    }));
+    line("allow", if settings.allow.is_empty() { &"every node that has the cookie" } else { &allowed });
+    line("tick time", &Time(settings.tick_time));
+    line("sizes", &sizes(settings.sizes));
+    settings.connect.iter().for_each(|node| line("connect", node));
+    if let Some(discover) = &settings.discover {
+        let hosts = and(discover.hosts.iter().cloned());
+        line("discover", &format_args!("what EPMD names on {hosts}, asked every {}", Time(discover.every)));
+    }
+    settings.publish.iter().for_each(|publish| line("publish", &reading(publish)));
+    settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
+    settings.functions.iter().for_each(|served| line("function", &function(served)));
+    let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
+    line("checked", &format_args!("{what} is right; nothing was started"));
+    print(&lines.join("\n"))
+}
+
+/// The addresses that the node's name stands for, on which it listens.
+fn own_addresses(settings: &Settings) -> Result<String, Failure> {
+    let host = settings.node.host();
+    let found = listen_addresses(host, 0).map_err(|e| Failure::usage(format!("{}: {e}", settings.local.name)))?;
+    let is_said = host == "localhost" || found.iter().any(|address| address.ip().to_string() == host);
+    if found.iter().all(|address| address.ip().is_loopback()) && !is_said {
+        return Ok(format!("every address, since {host} stands for loopback alone,"));
+    }
+    Ok(and(found.iter().map(|address| address.ip().to_string())))
+}
+
+fn epmd(epmd: Epmd, port: u16) -> String {
+    match epmd {
+        Epmd::Auto => format!("the one on port {port}, or served there if none runs"),
+        Epmd::External => format!("the one on port {port}"),
+        Epmd::Embedded => format!("served on port {port}"),
+        Epmd::None => "none: others need the port to connect".to_owned(),
+    }
+}
+
+fn sizes(sizes: Sizes) -> String {
+    let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+    format!(
+        "{peers} nodes, {mailboxes} mailboxes, messages of {}, {watches} watches, {requests} requests: {} in all",
+        Size(bytes),
+        Size(sizes.memory())
+    )
+}
+
+fn reading(publish: &Publish) -> String {
+    let Publish { label, every, to, node, keep, .. } = publish;
+    let source = match &publish.source {
+        Source::File(path) if path.exists() => path.display().to_string(),
+        Source::File(path) => format!("{} (which is not there now)", path.display()),
+        Source::Command(command) => words(command),
+    };
+    let form = match publish.form {
+        Form::Number { divide: Some(by) } => format!("a number divided by {by}"),
+        Form::Number { divide: None } => "a number".to_owned(),
+        Form::Text => "text".to_owned(),
+        Form::Term => "a term".to_owned(),
+    };
+    format!("{source} as {form}, every {}, to {to} on {node}, labelled {label}; {keep} are kept while it is away", Time(*every))
+}
+
+fn mailbox(program: &Program) -> String {
+    let format = match program.format {
+        Format::Erlang => "lines of Erlang terms",
+        Format::Json => "lines of JSON",
+        Format::Etf => "frames of external terms",
+    };
+    format!("{}: {}, with {format}", program.name, words(&program.command))
+}
+
+fn function(function: &Function) -> String {
+    let output = match function.output {
+        Output::Text => "what it prints",
+        Output::Term => "the term it prints",
+    };
+    format!("{} gives {output}: {}, for up to {}", function.name, words(&function.command), Time(function.timeout))
+}
+
+/// A command, in which each argument can be told from the next.
+fn words(command: &[String]) -> String {
+    let plain = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"');
+    let shown = |word: &String| if plain(word) { word.clone() } else { format!("{word:?}") };
+    command.iter().map(shown).collect::<Vec<_>>().join(" ")
+}
+
+/// A list as a sentence has it.
+fn and(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

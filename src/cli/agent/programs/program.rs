@@ -1,0 +1,531 @@
+//! One program behind its mailbox.
+
+use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term};
+use mio::Registry;
+
+use super::super::limit::Limit;
+use super::super::process::{Came, Process};
+use super::super::settings::{self, Format};
+use super::envelope::{self, Said, Told};
+use super::framing::{Fault, Framing};
+use super::input::Input;
+use super::letters::{Letter, Letters, Log, Refusal, To};
+
+/// Calls that wait for their answer at once. Each takes 1 KiB.
+const CALLS: usize = 256;
+
+/// How long a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// The first wait before a program that ended is started again, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// After so long a run the first wait is due again.
+const LIVED: Duration = Duration::from_secs(30);
+
+/// From being asked to end to being killed.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a program may be there without its standard output, since one that ends closes it a little earlier.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Read in one turn: so many times so many bytes.
+const READ: (u8, usize) = (4, 16_384);
+
+/// Who the node is, and what came for its own mailboxes.
+pub(super) struct World<'w, 'n> {
+    pub(super) node: &'w mut Node<'n>,
+    pub(super) registry: &'w Registry,
+    /// Its name.
+    pub(super) home: &'w str,
+    /// Names of mailboxes, and the terms that go there.
+    pub(super) local: Vec<(String, Vec<u8>)>,
+}
+
+/// The program and its mailbox.
+pub(super) struct Program {
+    pub(super) given: settings::Program,
+    pub(super) mailbox: Mailbox,
+    state: State,
+    /// When it was last started.
+    since: Instant,
+    wait: Duration,
+    /// Its pipes are to be looked at.
+    is_ready: bool,
+    input: Input,
+    /// Calls that it has not answered, the oldest first.
+    calls: VecDeque<Waiting>,
+    last_id: u32,
+    /// Of a line or a frame that it writes.
+    limit: usize,
+    framing: Framing,
+    output: Output,
+    letters: Letters,
+    dropped: Dropped,
+    log: Limit,
+}
+
+enum State {
+    /// It is to be started then.
+    Away(Instant),
+    Up(Process),
+    /// It was asked to end, and is killed then.
+    Ending(Process, Instant),
+}
+
+/// What became of a program's standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Open,
+    /// It was closed, and if the program is there still at that time it is taken for one that never answers.
+    Closing(Instant),
+    Closed,
+}
+
+/// A call that waits for its answer.
+struct Waiting {
+    id: u32,
+    /// Where it ends in the input.
+    end: u64,
+    since: Instant,
+    node: String,
+    caller: OwnedCaller,
+}
+
+/// Messages that were dropped and not told of yet.
+#[derive(Default)]
+struct Dropped {
+    count: u64,
+    why: &'static str,
+    /// When they are told of.
+    at: Option<Instant>,
+}
+
+impl Output {
+    /// When it is to be taken for closed.
+    fn closes(self) -> Option<Instant> {
+        match self {
+            Self::Closing(at) => Some(at),
+            Self::Open | Self::Closed => None,
+        }
+    }
+}
+
+impl Dropped {
+    fn add(&mut self, name: &str, why: &'static str) {
+        if self.why != why {
+            self.tell(name);
+        }
+        self.why = why;
+        self.count = self.count.saturating_add(1);
+        self.at = self.at.or_else(|| Instant::now().checked_add(Duration::from_secs(1)));
+    }
+
+    fn tell(&mut self, name: &str) {
+        if self.count > 0 {
+            log::warn!("mailbox {name}: {} dropped: {}", messages(self.count), self.why);
+        }
+        *self = Self::default();
+    }
+}
+
+fn messages(count: u64) -> String {
+    if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") }
+}
+
+impl Program {
+    /// A program that is to be started at once. `limit` is that of a line or a frame that it writes.
+    pub(super) fn new(given: settings::Program, mailbox: Mailbox, limit: usize) -> Self {
+        let now = Instant::now();
+        Self {
+            framing: Framing::new(given.format == Format::Etf, limit),
+            output: Output::Open,
+            given,
+            mailbox,
+            state: State::Away(now),
+            since: now,
+            wait: RETRY.0,
+            is_ready: false,
+            input: Input::default(),
+            calls: VecDeque::new(),
+            last_id: 0,
+            limit,
+            letters: Letters::default(),
+            dropped: Dropped::default(),
+            log: Limit::new("lines about programs behind mailboxes within a second"),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.given.name
+    }
+
+    /// A pipe is ready, or a process ended.
+    pub(super) fn set_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// When it has something to do by itself.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let (process, at) = match &self.state {
+            State::Away(at) => (None, Some(*at)),
+            State::Ending(process, at) => (process.next_wake(), Some(*at)),
+            // there is more at once; but what finds no room waits for that
+            State::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
+            State::Up(process) => (process.next_wake(), self.output.closes()),
+        };
+        [process, at, self.letters.next_wake(), self.dropped.at, self.log.end()].into_iter().flatten().min()
+    }
+
+    /// Does what there is to do.
+    pub(super) fn turn(&mut self, world: &mut World<'_, '_>) {
+        let now = Instant::now();
+        self.state = match core::mem::replace(&mut self.state, State::Away(now)) {
+            State::Away(at) if at <= now => self.start(now, world),
+            State::Up(process) => self.look(process, now, world),
+            State::Ending(process, at) => self.end(process, at, now),
+            away @ State::Away(_) => away,
+        };
+        self.receive(world);
+        self.write(world);
+        if let Ok(mut out) = world.node.outbox(self.mailbox) {
+            self.letters.turn(&mut out, &mut Log { name: &self.given.name, limit: &mut self.log });
+        }
+        self.log.tell();
+        if self.dropped.at.is_some_and(|at| at <= now) {
+            self.dropped.tell(&self.given.name);
+        }
+    }
+
+    // --- its life -----------------------------------------------------------------------------------------------------------
+
+    fn start(&mut self, now: Instant, world: &World<'_, '_>) -> State {
+        self.since = now;
+        let started = Process::start(self.name(), &self.given.command, true, world.home, world.registry);
+        let program = self.given.command.first().map_or("", String::as_str);
+        match started {
+            Ok(process) => {
+                log::info!("mailbox {}: started {program}, pid {}", self.name(), process.id().unwrap_or(0));
+                self.is_ready = true;
+                State::Up(process)
+            }
+            Err(e) => {
+                log::warn!("mailbox {}: {program} cannot be started: {e}; tried again in {:?}", self.name(), self.wait);
+                self.later(now)
+            }
+        }
+    }
+
+    /// Plans the next start.
+    fn later(&mut self, now: Instant) -> State {
+        let at = now.checked_add(self.wait).unwrap_or(now);
+        self.wait = self.wait.saturating_mul(2).min(RETRY.1);
+        State::Away(at)
+    }
+
+    /// Looks at a running program.
+    fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> State {
+        if self.is_ready || process.next_wake().is_some_and(|at| at <= now) {
+            let more = process.log_stderr();
+            self.is_ready = self.read(&mut process, world) || more;
+            // what it wrote before it ended was read, unless more comes of what it started
+            if !self.is_ready
+                && let Some(status) = process.ended()
+            {
+                return self.ended(process, status, now, world);
+            }
+        }
+        match self.output {
+            Output::Open if !process.gives_output() => self.output = Output::Closing(now.checked_add(CLOSING).unwrap_or(now)),
+            Output::Closing(at) if at <= now => {
+                log::info!("mailbox {}: its program closed its standard output and runs on: it answers no calls", self.name());
+                self.output = Output::Closed;
+                self.refuse_all(Refusal::Closed, |_| true, world);
+            }
+            _ => {}
+        }
+        State::Up(process)
+    }
+
+    fn ended(&mut self, process: Process, status: ExitStatus, now: Instant, world: &mut World<'_, '_>) -> State {
+        self.say_last(world);
+        // with what it started; what that wrote on standard error is logged
+        drop(process);
+        if now.saturating_duration_since(self.since) >= LIVED {
+            self.wait = RETRY.0;
+        }
+        let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128))).unwrap_or(-1);
+        let (calls, unread) = (self.calls.len(), self.input.unwritten());
+        log::warn!("mailbox {}: its program ended, {status}; started again in {:?}", self.name(), self.wait);
+        if calls > 0 || unread > 0 {
+            log::warn!("mailbox {}: {calls} calls were not answered, {unread} messages not read", self.name());
+        }
+        self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
+        self.begin_anew();
+        self.later(now)
+    }
+
+    /// Forgets what was between the agent and the program that is gone.
+    fn begin_anew(&mut self) {
+        self.input = Input::default();
+        self.framing = Framing::new(self.given.format == Format::Etf, self.limit);
+        self.output = Output::Open;
+    }
+
+    fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> State {
+        process.log_stderr();
+        if at > now && process.ended().is_none() {
+            return State::Ending(process, at);
+        }
+        State::Away(now)
+    }
+
+    /// Asks the program to end, and starts it again once it has, as what is `given` now says.
+    pub(super) fn change(&mut self, given: settings::Program, node: &mut Node<'_>) {
+        if let Ok(mut out) = node.outbox(self.mailbox) {
+            let calls = core::mem::take(&mut self.calls);
+            calls.into_iter().for_each(|call| self.refuse(call, Refusal::Restarting, &mut out));
+        }
+        self.leave();
+        if let State::Away(at) = &mut self.state {
+            *at = Instant::now();
+        }
+        self.given = given;
+        self.wait = RETRY.0;
+        self.begin_anew();
+    }
+
+    /// Asks the program to end. Nothing is heard of it any more.
+    pub(super) fn leave(&mut self) {
+        let now = Instant::now();
+        self.state = match core::mem::replace(&mut self.state, State::Away(now)) {
+            State::Up(mut process) => {
+                process.close_input();
+                process.terminate();
+                State::Ending(process, now.checked_add(GRACE).unwrap_or(now))
+            }
+            other => other,
+        };
+    }
+
+    /// Whether the program that was asked to end is there still.
+    pub(super) fn is_leaving(&mut self) -> bool {
+        let now = Instant::now();
+        match core::mem::replace(&mut self.state, State::Away(now)) {
+            State::Ending(process, at) => self.state = self.end(process, at, now),
+            other => self.state = other,
+        }
+        matches!(self.state, State::Ending(..))
+    }
+
+    // --- what is for it -----------------------------------------------------------------------------------------------------
+
+    /// Empties the mailbox, whatever the program does, so that nobody is held up.
+    fn receive(&mut self, world: &mut World<'_, '_>) {
+        while let Some((message, mut out)) = world.node.recv(self.mailbox) {
+            match message.received() {
+                Received::Call(call) => self.call(&call, &mut out, world.home),
+                Received::Cast(term) => self.tell(Told::Cast(term), world.home),
+                Received::Info(term) => self.tell(Told::Info(term), world.home),
+                // it neither links nor monitors, calls nor serves
+                _ => {}
+            }
+        }
+    }
+
+    /// Why the program is told nothing now.
+    fn refusal(&self) -> Option<(Refusal, &'static str)> {
+        let process = match &self.state {
+            State::Up(process) => process,
+            State::Away(_) | State::Ending(..) => return Some((Refusal::Restarting, "the program is not running")),
+        };
+        if !process.takes_input() {
+            return Some((Refusal::Closed, "the program closed its standard input"));
+        }
+        (!self.input.has_room()).then_some((Refusal::Busy, "the program does not read its standard input"))
+    }
+
+    /// A cast or another message; it is dropped when the program takes none.
+    pub(super) fn tell(&mut self, told: Told<'_>, home: &str) {
+        match self.refusal() {
+            None => drop(self.input.push(&told.record(self.given.format, home))),
+            Some((_, why)) => self.dropped.add(&self.given.name, why),
+        }
+    }
+
+    /// A call, which is answered at once when the program takes none.
+    fn call(&mut self, call: &Call<'_>, out: &mut Outbox<'_>, home: &str) {
+        // no Erlang makes one that cannot be kept
+        let Some(caller) = call.caller().keep() else { return };
+        let now = Instant::now();
+        let mut waiting = Waiting { id: 0, end: 0, since: now, node: call.from.node.chars().collect(), caller };
+        if let Some(refusal) = self.no_call(now, out) {
+            return self.refuse(waiting, refusal, out);
+        }
+        waiting.id = self.next_id();
+        waiting.end = self.input.push(&Told::Call(waiting.id, call.request).record(self.given.format, home));
+        self.calls.push_back(waiting);
+    }
+
+    /// Why there is to be no further call now.
+    fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
+        if let Some((refusal, _)) = self.refusal() {
+            return Some(refusal);
+        }
+        if self.output == Output::Closed {
+            return Some(Refusal::Closed);
+        }
+        if self.calls.len() < CALLS {
+            return None;
+        }
+        let forgotten = |call: &Waiting| now.saturating_duration_since(call.since) >= FORGOTTEN;
+        if !self.calls.front().is_some_and(forgotten) {
+            return Some(Refusal::Busy);
+        }
+        let oldest = self.calls.pop_front()?;
+        self.log.warn(format_args!("mailbox {}: call {} was not answered, and makes room", self.given.name, oldest.id));
+        self.refuse(oldest, Refusal::Timeout, out);
+        None
+    }
+
+    /// The number of the next call: small in every language, and not used again soon.
+    fn next_id(&mut self) -> u32 {
+        const LAST: u32 = 1 << 30;
+        loop {
+            self.last_id = if self.last_id >= LAST { 1 } else { self.last_id.saturating_add(1) };
+            if self.calls.iter().all(|call| call.id != self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// Answers a call in the program's place.
+    fn refuse(&mut self, call: Waiting, why: Refusal, out: &mut Outbox<'_>) {
+        match out.reply(&call.caller, |t| why.put(t)) {
+            Ok(()) => {}
+            Err(Error::Full(Full::Transmit { .. })) if self.letters.has_room() => {
+                self.letters.keep(Letter { to: To::Caller(call.caller), node: call.node, term: why.term() });
+            }
+            // the mailbox is emptied all the same
+            Err(Error::Full(_)) => self.dropped.add(&self.given.name, "answers to a node that takes no more"),
+            Err(e) => log::debug!("mailbox {}: no answer to {}: {e}", self.given.name, call.node),
+        }
+    }
+
+    /// Answers all calls in the program's place that are like that.
+    fn refuse_all(&mut self, why: Refusal, like: impl Fn(&Waiting) -> bool, world: &mut World<'_, '_>) {
+        let Ok(mut out) = world.node.outbox(self.mailbox) else { return };
+        for call in core::mem::take(&mut self.calls) {
+            if like(&call) {
+                self.refuse(call, why, &mut out);
+            } else {
+                self.calls.push_back(call);
+            }
+        }
+    }
+
+    /// Writes to the program.
+    fn write(&mut self, world: &mut World<'_, '_>) {
+        let State::Up(process) = &mut self.state else { return };
+        self.is_ready |= self.input.write(process);
+        let unwritten = self.input.unwritten();
+        if process.takes_input() || unwritten == 0 {
+            return;
+        }
+        log::warn!("mailbox {}: it closed its standard input, and {unwritten} messages were not read", self.name());
+        let input = core::mem::take(&mut self.input);
+        self.refuse_all(Refusal::Closed, |call| !input.is_written(call.end), world);
+    }
+
+    // --- what it says -------------------------------------------------------------------------------------------------------
+
+    /// Reads what the program wrote. Whether there may be more.
+    fn read(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
+        let mut bytes = [0; READ.1];
+        for _ in 0..READ.0 {
+            if !self.say(process, world) {
+                return true;
+            }
+            match process.read(&mut bytes) {
+                Came::Bytes(count) => self.framing.push(bytes.get(..count).unwrap_or(&[])),
+                Came::Nothing => return false,
+                Came::End => {
+                    self.say_last(world);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Does what the program said, as long as its messages find room. Whether that was all of it.
+    fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
+        while self.letters.has_room() {
+            let said = match self.framing.next() {
+                None => return true,
+                Some(Ok(record)) => envelope::read(self.given.format, record),
+                Some(Err(fault)) => {
+                    self.log.warn(format_args!("mailbox {}: {fault}", self.given.name));
+                    if matches!(fault, Fault::NoFrame(_)) {
+                        process.kill();
+                    }
+                    continue;
+                }
+            };
+            match said {
+                Ok(said) => self.act(said, world),
+                Err(why) => self.log.warn(format_args!("mailbox {}: {why}", self.given.name)),
+            }
+        }
+        false
+    }
+
+    /// Does what is left at the end of the output, which may be a line without its end.
+    fn say_last(&mut self, world: &mut World<'_, '_>) {
+        let said = match self.framing.last() {
+            None => return,
+            Some(Ok(record)) => envelope::read(self.given.format, record).map_err(|why| why.to_string()),
+            Some(Err(fault)) => Err(fault.to_string()),
+        };
+        match said {
+            Ok(said) => self.act(said, world),
+            Err(why) => self.log.warn(format_args!("mailbox {}: {why}", self.given.name)),
+        }
+    }
+
+    fn act(&mut self, said: Option<Said>, world: &mut World<'_, '_>) {
+        let letter = match said {
+            None => return,
+            Some(Said::Reply { id, term }) => {
+                let Some(at) = self.calls.iter().position(|call| u64::from(call.id) == id) else {
+                    return self.log.warn(format_args!("mailbox {}: no call {id} waits for an answer", self.given.name));
+                };
+                let Some(call) = self.calls.remove(at) else { return };
+                Letter { to: To::Caller(call.caller), node: call.node, term }
+            }
+            Some(Said::Send { name, node, term }) => {
+                let host = world.home.split_once('@').map_or("", |(_, host)| host);
+                let node = if node.contains('@') { node } else { format!("{node}@{host}") };
+                if node == world.home {
+                    return world.local.push((name, term));
+                }
+                Letter { to: To::Name(name), node, term }
+            }
+        };
+        if let Ok(mut out) = world.node.outbox(self.mailbox) {
+            self.letters.post(letter, &mut out, &mut Log { name: &self.given.name, limit: &mut self.log });
+        }
+    }
+
+    /// A message of one of this node's own programs.
+    pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
+        if let Ok(term) = Term::parse(term) {
+            self.tell(Told::Info(term), home);
+        }
+    }
+}
