@@ -18,7 +18,7 @@
 mod aliases;
 mod calls;
 mod calls_out;
-
+mod config;
 mod cookies;
 mod elixir;
 mod epmd;

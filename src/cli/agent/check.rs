@@ -75,8 +75,8 @@ fn sizes(sizes: Sizes) -> String {
     let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
     format!(
         "{peers} nodes, {mailboxes} mailboxes, messages of {}, {watches} watches, {requests} requests: {} in all",
-        Size(bytes),
-        Size(sizes.memory())
+        Size::of(bytes),
+        Size::of(sizes.memory())
     )
 }
 

@@ -194,7 +194,10 @@ impl Parts {
     }
 
     /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>, _driver: &Driver) {}
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>, _driver: &Driver) {
+        self.peers.apply(settings, node);
+        self.discovery.apply(settings, &mut self.peers, node);
+    }
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
@@ -232,6 +235,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
+        self.parts.discovery.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
@@ -245,7 +249,6 @@ impl Agent<'_> {
             return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
         }
         let is_known = self.parts.peers.handle(event);
-        self.parts.discovery.handle(event);
         match event {
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
