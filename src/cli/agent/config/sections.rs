@@ -131,7 +131,8 @@ impl Reader<'_> {
         let read = |reader: &mut Self, section: &mut Section<'_>| {
             let every = reader.time(section, "every", Duration::from_secs(5), Duration::from_secs(1));
             let list = reader.faults.keep(section.required("epmd", "[\"nuc3\", \"nuc4\"]"))?;
-            let hosts = reader.list(&list, |item| values::host(item.text()?).map_err(|why| item.wrong(why)));
+            let own = reader.own;
+            let hosts = reader.list(&list, |item| values::reached(item.text()?, own).map_err(|why| item.wrong(why)));
             if list.is_empty() {
                 reader.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
             }
