@@ -12,6 +12,7 @@ mod programs;
 mod publish;
 mod settings;
 mod system;
+mod task;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -116,7 +117,7 @@ fn serve(
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
-        if came.reload && agent.reload(&mut node, &driver) || came.end {
+        if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
             driver.close(&mut node, CLOSING)?;
@@ -139,15 +140,13 @@ struct Parts {
 
 impl Parts {
     fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let own = ["echo", "system"].into_iter().map(str::to_owned);
-        let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
-            peers: Peers::new(&settings.connect, node)?,
+            peers: Peers::new(&wanted(settings), node)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
-            functions: Functions::new(&settings.functions, registered, node)?,
+            functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
-            publishing: Publishing::new(&settings.publish, node)?,
+            publishing: Publishing::new(settings, node)?,
         })
     }
 
@@ -155,7 +154,7 @@ impl Parts {
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         self.peers.turn(node);
         self.echo.turn(node);
-        self.system.turn(node);
+        self.system.turn(node, &self.functions, &self.publishing);
         self.functions.turn(node, driver.registry());
         self.programs.turn(node, driver.registry());
         self.publishing.turn(node, driver.registry());
@@ -183,12 +182,22 @@ impl Parts {
     }
 
     /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>, _driver: &Driver) {}
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.functions.apply(settings, node);
+        self.programs.apply(settings, node);
+        self.publishing.apply(settings, node);
+    }
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
         self.programs.stop();
+        self.publishing.stop();
     }
+}
+
+/// The nodes to be connected to.
+fn wanted(settings: &Settings) -> Vec<String> {
+    settings.connect.iter().chain(settings.publish.iter().map(|publish| &publish.node)).cloned().collect()
 }
 
 struct Agent<'a> {
@@ -221,6 +230,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
+        self.parts.publishing.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
@@ -274,7 +284,7 @@ impl Agent<'_> {
     }
 
     /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
-    fn reload(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+    fn reload(&mut self, node: &mut Node<'_>) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
         }
@@ -283,7 +293,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node, driver),
+            Some(file) => self.read_again(&file.display().to_string(), node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if self.announced {
@@ -293,7 +303,7 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut Node<'_>, driver: &Driver) {
+    fn read_again(&mut self, file: &str, node: &mut Node<'_>) {
         let new = match config::settings(self.options, Some(&self.settings)) {
             Ok(new) => new,
             Err(faults) => {
@@ -313,7 +323,7 @@ impl Agent<'_> {
             return log::info!("{file} read again: nothing to change");
         }
         log::info!("{file} read again");
-        self.parts.apply(&settings, node, driver);
+        self.parts.apply(&settings, node);
         self.settings = settings;
     }
 
