@@ -30,6 +30,7 @@ mod join;
 mod load;
 mod names;
 mod program;
+mod programs;
 mod restart;
 mod soak;
 mod strangers;

@@ -183,7 +183,9 @@ impl Parts {
     }
 
     /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>, _driver: &Driver) {}
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>, _driver: &Driver) {
+        self.programs.apply(settings, node);
+    }
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
