@@ -33,6 +33,7 @@ mod names;
 mod namespaces;
 mod peers;
 mod program;
+mod programs;
 mod reload;
 mod restart;
 mod soak;
