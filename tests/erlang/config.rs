@@ -122,7 +122,7 @@ fn a_check_says_what_would_be_done() {
         nodes = 4
         message = "8KiB"
         [discover]
-        epmd = ["nuc3", "10.0.0.7"]
+        epmd = ["nuc3", "nuc4"]
         every = "1m"
         [[publish]]
         file = "beamless.toml"
@@ -155,7 +155,7 @@ fn a_check_says_what_would_be_done() {
         "sizes     4 nodes, 13 mailboxes, messages of 8 KiB, 1024 watches, 64 requests: ",
         &format!("connect   hub@{host}"),
         "connect   store@nuc4",
-        "discover  what EPMD names on nuc3, 10.0.0.7, asked every 1m",
+        "discover  what EPMD names on nuc3, nuc4, asked every 1m",
         &format!(
             "publish   {}/beamless.toml as a number divided by 1000, every 1500ms, to collector on hub@{host}",
             world.home.display()
