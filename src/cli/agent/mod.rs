@@ -118,7 +118,7 @@ fn serve(
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
-        if came.reload && agent.reload(&mut node, &driver) || came.end {
+        if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
             driver.close(&mut node, CLOSING)?;
@@ -194,9 +194,10 @@ impl Parts {
     }
 
     /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>, _driver: &Driver) {
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         self.peers.apply(settings, node);
         self.discovery.apply(settings, &mut self.peers, node);
+        self.programs.apply(settings, node);
     }
 
     /// Ends what runs beside the agent.
@@ -289,7 +290,7 @@ impl Agent<'_> {
     }
 
     /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
-    fn reload(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+    fn reload(&mut self, node: &mut Node<'_>) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
         }
@@ -298,7 +299,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node, driver),
+            Some(file) => self.read_again(&file.display().to_string(), node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if self.announced {
@@ -308,7 +309,7 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut Node<'_>, driver: &Driver) {
+    fn read_again(&mut self, file: &str, node: &mut Node<'_>) {
         let new = match config::settings(self.options, Some(&self.settings)) {
             Ok(new) => new,
             Err(faults) => {
@@ -328,7 +329,7 @@ impl Agent<'_> {
             return log::info!("{file} read again: nothing to change");
         }
         log::info!("{file} read again");
-        self.parts.apply(&settings, node, driver);
+        self.parts.apply(&settings, node);
         self.settings = settings;
     }
 
