@@ -95,3 +95,40 @@ fn localhost_is_this_host() {
     agent.wait(&["node up", &erl.node]);
     assert_eq!(agent.log.count(&["cannot connect"]), 0, "{}", agent.log.text());
 }
+
+/// Whoever is not wanted any more stays connected, and is not called again.
+#[test]
+fn a_reload_drops_nobody() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut a, mut b) = (world.erl(&["-sname", "a"]), world.erl(&["-sname", "b"]));
+    let agent = demo(&world, "connect = [\"a\"]\n");
+    agent.wait(&["node up", &a.node]);
+    let reload = |settings: &str| {
+        let from = agent.log.len();
+        fs::write(world.home.join("beamless.toml"), format!("sname = \"demo\"\n{settings}")).unwrap();
+        agent.signal("HUP");
+        agent.wait_from(from, &["beamless.toml", "read again"]);
+        from
+    };
+    let from = reload(HERE);
+    agent.wait_from(from, &["connect", &a.node, "is not connected again once it is down"]);
+    agent.wait_from(from, &["discover", "nodes of localhost are connected from now on"]);
+    agent.wait_from(from, &["node up", &b.node]);
+    // found by EPMD now: it comes back
+    a.kill();
+    agent.wait_from(from, &["node down", &a.node]);
+    a = world.erl(&["-sname", "a"]);
+    agent.wait_from(from, &["node up", &a.node]);
+    let from = reload("");
+    agent.wait_from(from, &["discover", "nodes of localhost are not connected again"]);
+    for erl in [&a, &b] {
+        assert_eq!(erl.eval(&format!("nodes(hidden) =:= [{}]", agent.atom())), "true");
+    }
+    b.kill();
+    agent.wait_from(from, &["node down", &b.node]);
+    b = world.erl(&["-sname", "b"]);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(b.eval("nodes(hidden)"), "[]");
+    assert_eq!(agent.log.count(&["node up", &b.node]), 1, "{}", agent.log.text());
+}
