@@ -83,6 +83,49 @@ fn nodes_and_mailboxes_come_and_go_while_the_rest_stays() {
 }
 
 #[test]
+fn functions_and_readings_come_and_go() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = world.erl(&["-sname", "a"]);
+    erl.eval("register(collector, self()), ok");
+    let publish = |label: &str| {
+        format!(
+            "[[publish]]\nfile = \"reading\"\nevery = \"100ms\"\nas = \"number\"\nlabel = \"{label}\"\nto = \"collector\"\nnode = \"a\"\n"
+        )
+    };
+    fs::write(world.home.join("reading"), "21\n").unwrap();
+    let old = "[functions]\n\"box:stays/0\" = [\"echo\", \"stays\"]\n\"box:goes/0\" = [\"echo\", \"goes\"]\n\"box:changes/0\" = [\"echo\", \"1\"]\n";
+    let new = "[functions]\n\"box:stays/0\" = [\"echo\", \"stays\"]\n\"box:comes/0\" = [\"echo\", \"comes\"]\n\"box:changes/0\" = [\"echo\", \"2\"]\n";
+    let demo = Configured::new(&world, &format!("sname = \"demo\"\n{}{}{old}", publish("stays"), publish("goes")));
+    let call = |function: &str| erl.eval(&format!("rpc:call({}, box, {function}, [])", demo.agent.atom()));
+    let next = |label: &str| erl.eval(&format!("receive {{publish, _, <<\"{label}\">>, _, V}} -> V after 20000 -> none end"));
+    assert_eq!((next("stays").as_str(), next("goes").as_str()), ("21", "21"));
+    assert_eq!(
+        (call("stays"), call("goes"), call("changes")),
+        (r#"<<"stays">>"#.into(), r#"<<"goes">>"#.into(), r#"<<"1">>"#.into())
+    );
+    assert!(call("comes").contains("undef"));
+    demo.reload(
+        &format!("sname = \"demo\"\n{}{}{new}", publish("stays"), publish("comes")),
+        &[
+            "function box:comes/0: added",
+            "function box:goes/0: removed",
+            "function box:changes/0: changed",
+            "comes: added",
+            "goes: removed",
+        ],
+    );
+    assert_eq!(
+        (call("stays"), call("comes"), call("changes")),
+        (r#"<<"stays">>"#.into(), r#"<<"comes">>"#.into(), r#"<<"2">>"#.into())
+    );
+    assert!(call("goes").contains("undef"));
+    assert_eq!((next("stays").as_str(), next("comes").as_str()), ("21", "21"));
+    assert_eq!(demo.agent.log.count(&["node down"]) + demo.agent.log.count(&["stays"]), 0, "{}", demo.agent.log.text());
+    demo.ends();
+}
+
+#[test]
 fn what_needs_a_restart_is_named() {
     let world = World::new();
     let _epmd = world.epmd();
@@ -157,13 +200,14 @@ fn reading_again_takes_no_memory() {
     let world = World::new();
     let text = |connect: &str| {
         format!(
-            "sname = \"demo\"\nepmd = \"none\"\nconnect = [{connect}]\nallow = [\"nuc3\"]\n[mailbox.stays]\ncommand = {WHO}\n\
+            "name = \"demo@127.0.0.1\"\nepmd = \"none\"\nconnect = [{connect}]\nallow = [\"127.0.0.2\"]\n[mailbox.stays]\ncommand = {WHO}\n\
              [functions]\n\"box:date/0\" = [\"date\"]\n"
         )
     };
     let demo = Configured::new(&world, &text(""));
+    // nodes whose hosts need not be looked up, by a thread each
     let round = |number: usize| {
-        let connect = if number % 2 == 0 { "\"x\", \"y\"" } else { "\"z\"" };
+        let connect = if number.is_multiple_of(2) { "\"x\", \"y\"" } else { "\"z\"" };
         demo.reload(&text(connect), &["read again", "connect: "]);
         demo.reload(&text(connect), &["read again: nothing to change"]);
     };
