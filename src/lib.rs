@@ -22,7 +22,7 @@ pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
-    Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request,
+    Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
 };
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};

@@ -117,6 +117,42 @@ pub(super) struct Link {
     pub(super) phase: Phase,
     /// Beats in a row in which nothing but ticks went either way.
     pub(super) idle: u32,
+    pub(super) traffic: Traffic,
+}
+
+/// What went over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages and signals that came, those included that were too large to be taken.
+    pub received: u64,
+    /// Bytes that came.
+    pub received_bytes: u64,
+    /// Messages and signals to the peer, the protocol's own answers included.
+    pub sent: u64,
+    /// Bytes that the network has taken.
+    pub sent_bytes: u64,
+    /// Bytes that wait for the network.
+    pub pending: usize,
+}
+
+impl Traffic {
+    #[inline]
+    pub(super) fn came(&mut self) {
+        self.received = self.received.wrapping_add(1);
+    }
+
+    /// So many bytes came.
+    #[inline]
+    pub(super) fn read(&mut self, bytes: usize) {
+        self.received_bytes = self.received_bytes.wrapping_add(bytes as u64);
+    }
+
+    /// So many bytes went.
+    #[inline]
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
+    }
 }
 
 /// How far a link is.
@@ -147,6 +183,7 @@ impl Link {
             recent: Recent::NONE,
             phase,
             idle: 0,
+            traffic: Traffic::default(),
         }
     }
 
@@ -219,6 +256,7 @@ impl Links<'_> {
                 link.sending.fill(written);
                 link.state.sent();
                 link.idle = 0;
+                link.traffic.sent = link.traffic.sent.wrapping_add(1);
                 Ok(())
             }
             Err(over) => {
@@ -232,15 +270,16 @@ impl Links<'_> {
         }
     }
 
-    /// How many bytes wait to be sent, to come back to with [`Links::rewind`].
-    pub(super) fn mark(&self, key: Key) -> usize {
-        self.table.at(key).map_or(0, |link| link.sending.len())
+    /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
+    pub(super) fn mark(&self, key: Key) -> (usize, u64) {
+        self.table.at(key).map_or((0, 0), |link| (link.sending.len(), link.traffic.sent))
     }
 
     /// Takes back the frames that were put since the mark, none of which has been sent yet.
-    pub(super) fn rewind(&mut self, key: Key, mark: usize) {
+    pub(super) fn rewind(&mut self, key: Key, (waiting, sent): (usize, u64)) {
         if let Some(link) = self.table.at_mut(key) {
-            link.sending.truncate(mark);
+            link.sending.truncate(waiting);
+            link.traffic.sent = sent;
         }
     }
 

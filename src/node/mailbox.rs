@@ -34,6 +34,8 @@ pub(super) struct Inbox {
     pub(super) name: heapless::String<255>,
     pub(super) ring: Ring,
     pub(super) overflow: Overflow,
+    /// Messages and signals that came in.
+    pub(super) received: u64,
     pub(super) dropped: u64,
     /// It was full and holds up a peer, or did before it was last empty.
     pub(super) held: bool,
@@ -69,6 +71,7 @@ impl Inbox {
             sender.copy_from_slice(from);
             payload.copy_from_slice(term);
         }
+        self.received = self.received.wrapping_add(1);
         true
     }
 
@@ -95,6 +98,7 @@ impl Inbox {
             place.copy_from_slice(part);
             room = rest;
         }
+        self.received = self.received.wrapping_add(1);
         true
     }
 }
@@ -138,8 +142,16 @@ impl Inboxes<'_> {
             return Err(Misuse::NameTaken.into());
         }
         let name = heapless::String::try_from(name).map_err(|_| Misuse::AtomTooLong)?;
-        let inbox =
-            Inbox { name, ring: Ring::EMPTY, overflow: Overflow::Hold, dropped: 0, held: false, traps_exits: false, ended: None };
+        let inbox = Inbox {
+            name,
+            ring: Ring::EMPTY,
+            overflow: Overflow::Hold,
+            received: 0,
+            dropped: 0,
+            held: false,
+            traps_exits: false,
+            ended: None,
+        };
         self.table.insert(inbox).map_err(|_| Full::Mailboxes.into())
     }
 

@@ -35,6 +35,7 @@ use crate::wire::build::TermWriter;
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 use half_open::{DIALS, HalfOpen, Progress, oldest_caller};
+pub use links::Traffic;
 use links::{Identity, Link, Links, Phase, RESERVED};
 use mailbox::{Flow, Inboxes};
 use requests::{Ask, Counters, Limit, NOBODY, OwnWords, State as RequestState, Target};
@@ -84,6 +85,8 @@ pub struct Peer<'n> {
     pub name: &'n NodeName,
     /// Whether it is a visible node.
     pub visible: bool,
+    /// What went over the connection.
+    pub traffic: Traffic,
 }
 
 /// How many places of the storage are in use: see [`NodeStorage`].
@@ -231,6 +234,11 @@ impl<'s> Node<'s> {
         Ok(())
     }
 
+    /// How many messages and signals came into the mailbox since it was registered.
+    pub fn received(&self, mailbox: Mailbox) -> u64 {
+        self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.received)
+    }
+
     /// How many messages the mailbox dropped since it was registered because it was full.
     pub fn dropped(&self, mailbox: Mailbox) -> u64 {
         self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.dropped)
@@ -372,7 +380,16 @@ impl<'s> Node<'s> {
     /// The connected nodes.
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
-        up.map(|(_, link)| Peer { name: &link.name, visible: link.visible })
+        up.map(|(_, link)| {
+            let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
+            Peer { name: &link.name, visible: link.visible, traffic }
+        })
+    }
+
+    /// The mailboxes there are, each with its name, which is empty for one without.
+    pub fn mailboxes(&self) -> impl Iterator<Item = (Mailbox, &str)> {
+        let alive = self.core.inboxes.table.tenants().filter(|(_, inbox)| inbox.ended.is_none());
+        alive.map(|(key, inbox)| (Mailbox(key), &*inbox.name))
     }
 
     /// How much of the storage is in use.

@@ -198,6 +198,7 @@ impl Node<'_> {
         if let Some(room) = link.received.room(buffer).get_mut(..rest.len()) {
             room.copy_from_slice(rest);
             link.received.fill(rest.len());
+            link.traffic.read(rest.len());
         }
     }
 

@@ -122,6 +122,7 @@ impl Node<'_> {
         }
         if let Some(link) = self.core.links.table.at_mut(connection.key) {
             link.received.fill(len);
+            link.traffic.read(len);
             link.state.received();
             self.pump(connection.key);
         }
@@ -148,6 +149,7 @@ impl Node<'_> {
         }
         let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
         link.sending.consume(len);
+        link.traffic.wrote(len);
         link.state.taken();
         self.core.flow.wake |= core::mem::take(&mut self.core.flow.put_back);
         self.core.flow.pay |= self.core.flow.owing;
@@ -327,6 +329,7 @@ impl Node<'_> {
                         && self.core.inboxes.deliver_payload(inbox, from, payload)
                     {
                         link.received.consume(taken);
+                        link.traffic.came();
                         continue;
                     }
                     (self.core.route(key, body), taken)
@@ -348,7 +351,12 @@ impl Node<'_> {
             };
             let Some(link) = self.core.links.table.at_mut(key) else { return };
             match outcome {
-                Ok(Routed::Done) => link.received.consume(taken),
+                Ok(Routed::Done) => {
+                    link.received.consume(taken);
+                    if taken > HEADER {
+                        link.traffic.came();
+                    }
+                }
                 Ok(Routed::Stalled(stall)) => {
                     link.stalled = Some(stall);
                     return;

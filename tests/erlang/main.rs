@@ -18,7 +18,7 @@
 mod aliases;
 mod calls;
 mod calls_out;
-
+mod config;
 mod cookies;
 mod elixir;
 mod epmd;
@@ -27,8 +27,11 @@ mod flags;
 mod functions;
 mod inside;
 mod join;
+mod lan;
 mod load;
 mod names;
+mod namespaces;
+mod peers;
 mod program;
 mod programs;
 mod restart;

@@ -299,3 +299,41 @@ fn a_call_of_a_function_is_not_pushed_out() {
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert!(matches!(a.node.recv(from).map(|(m, _)| m.received()), Some(Received::Answer { result: Ok(_), .. })));
 }
+
+/// What came and went is counted, for each connection and each mailbox.
+#[test]
+fn what_went_over_a_connection_is_counted() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let traffic = |end: &End<'_>| end.node.peers().next().unwrap().traffic;
+    let (before_a, before_b) = (traffic(&a), traffic(&b));
+    assert_eq!((before_a.sent, before_b.received), (0, 0), "the handshake is no message");
+    for value in 0..10 {
+        send(&mut a, from, "to", "b@host", value).unwrap();
+    }
+    let pending = traffic(&a).pending;
+    assert!(pending > 0 && traffic(&a).sent == 10);
+    // a call that does not fit has not half gone either
+    let huge = |out: &mut beamless::Outbox<'_>| out.call(("to", "b@host"), None, |t| t.binary(&[0; 4000]));
+    assert!(matches!(huge(&mut a.node.outbox(from).unwrap()), Err(Error::Full(_))));
+    assert_eq!((traffic(&a).sent, traffic(&a).pending), (10, pending));
+    wire.settle(&mut a, &mut b, || 7);
+    let (after_a, after_b) = (traffic(&a), traffic(&b));
+    assert_eq!((after_a.pending, after_b.received, after_b.sent), (0, 10, 0));
+    assert_eq!(after_a.sent_bytes - before_a.sent_bytes, pending as u64);
+    assert_eq!(after_b.received_bytes - before_b.received_bytes, pending as u64);
+    // ticks have bytes, and are no messages
+    for quarter in 0..5 {
+        a.node.handle_timeout(at(quarter * 15));
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    assert!(traffic(&b).received == 10 && traffic(&b).received_bytes > after_b.received_bytes);
+
+    assert_eq!((b.node.received(to), a.node.received(from)), (10, 0));
+    assert_eq!(integers(&mut b, to).len(), 10);
+    assert_eq!(b.node.received(to), 10);
+    b.node.register("").unwrap();
+    let names: Vec<&str> = b.node.mailboxes().map(|(_, name)| name).collect();
+    assert_eq!(names, ["to", ""]);
+}

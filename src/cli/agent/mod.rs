@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod discover;
 mod echo;
 mod erlang;
 mod functions;
@@ -25,6 +26,7 @@ use super::args::Run;
 use super::cookie::{self, Cookie};
 use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
+use discover::Discovery;
 use echo::Echo;
 use functions::Functions;
 use limit::Limit;
@@ -116,7 +118,7 @@ fn serve(
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
-        if came.reload && agent.reload(&mut node, &driver) || came.end {
+        if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
             driver.close(&mut node, CLOSING)?;
@@ -130,6 +132,7 @@ fn serve(
 /// What the agent does, part by part.
 struct Parts {
     peers: Peers,
+    discovery: Discovery,
     echo: Echo,
     system: System,
     functions: Functions,
@@ -142,7 +145,8 @@ impl Parts {
         let own = ["echo", "system"].into_iter().map(str::to_owned);
         let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
-            peers: Peers::new(&settings.connect, node)?,
+            peers: Peers::new(settings, node)?,
+            discovery: Discovery::new(settings)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(&settings.functions, registered, node)?,
@@ -153,6 +157,7 @@ impl Parts {
 
     /// Does what there is to do.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
         self.system.turn(node);
@@ -163,7 +168,13 @@ impl Parts {
 
     /// When a part has something to do by itself.
     fn next_wake(&self) -> Option<Instant> {
-        let wakes = [self.peers.next_wake(), self.functions.next_wake(), self.programs.next_wake(), self.publishing.next_wake()];
+        let wakes = [
+            self.peers.next_wake(),
+            self.discovery.next_wake(),
+            self.functions.next_wake(),
+            self.programs.next_wake(),
+            self.publishing.next_wake(),
+        ];
         wakes.into_iter().flatten().min()
     }
 
@@ -183,7 +194,9 @@ impl Parts {
     }
 
     /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>, _driver: &Driver) {
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.peers.apply(settings, node);
+        self.discovery.apply(settings, &mut self.peers, node);
         self.programs.apply(settings, node);
     }
 
@@ -223,6 +236,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
+        self.parts.discovery.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
@@ -276,7 +290,7 @@ impl Agent<'_> {
     }
 
     /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
-    fn reload(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+    fn reload(&mut self, node: &mut Node<'_>) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
         }
@@ -285,7 +299,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node, driver),
+            Some(file) => self.read_again(&file.display().to_string(), node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if self.announced {
@@ -295,7 +309,7 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut Node<'_>, driver: &Driver) {
+    fn read_again(&mut self, file: &str, node: &mut Node<'_>) {
         let new = match config::settings(self.options, Some(&self.settings)) {
             Ok(new) => new,
             Err(faults) => {
@@ -315,7 +329,7 @@ impl Agent<'_> {
             return log::info!("{file} read again: nothing to change");
         }
         log::info!("{file} read again");
-        self.parts.apply(&settings, node, driver);
+        self.parts.apply(&settings, node);
         self.settings = settings;
     }
 
