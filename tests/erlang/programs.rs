@@ -508,7 +508,7 @@ fn a_program_has_what_it_needs_and_nothing_else() {
         &world,
         "tells",
         r#"
-        sleep 1000 <&- >&- 2>&- &
+        sh -c 'trap "" TERM; exec sleep 1000' <&- >&- 2>&- &
         env | sort >env
         ls -l /proc/$$/fd >fds
         cut -d' ' -f5 /proc/$$/stat >group

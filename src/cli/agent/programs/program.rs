@@ -285,9 +285,11 @@ impl Program {
 
     fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> State {
         process.log_stderr();
-        if at > now && process.ended().is_none() {
+        if at > now && !process.has_ended() {
             return State::Ending(process, at);
         }
+        // with what it started
+        drop(process);
         State::Away(now)
     }
 
