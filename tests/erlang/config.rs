@@ -102,6 +102,10 @@ fn a_fault_of_a_flag_is_one_of_the_flag() {
     assert!(said[0].starts_with("error: --sname de.mo: "), "{said:?}");
     assert!(said[1].starts_with("error: --connect a@b@c: "), "{said:?}");
     assert!(said[2].starts_with("error: beamless.toml:2:11: visible: 1: "), "{said:?}");
+    let file = write(&world, "sname = \"demo\"\n[sizes]\nnodes = 1\n");
+    let (code, said) = ended(&world, &["--config", file, "--connect", "a", "--connect", "b"]);
+    assert_eq!(code, Some(2));
+    assert!(said.starts_with("error: --connect: 2 nodes are more than there is room for: write nodes = 2"), "{said}");
 }
 
 /// `--check` says what would be, and does nothing: no cookie is made, and EPMD's port stays free.
@@ -122,7 +126,7 @@ fn a_check_says_what_would_be_done() {
         nodes = 4
         message = "8KiB"
         [discover]
-        epmd = ["nuc3", "10.0.0.7"]
+        epmd = ["nuc3", "nuc4"]
         every = "1m"
         [[publish]]
         file = "beamless.toml"
@@ -155,7 +159,7 @@ fn a_check_says_what_would_be_done() {
         "sizes     4 nodes, 13 mailboxes, messages of 8 KiB, 1024 watches, 64 requests: ",
         &format!("connect   hub@{host}"),
         "connect   store@nuc4",
-        "discover  what EPMD names on nuc3, 10.0.0.7, asked every 1m",
+        "discover  what EPMD names on nuc3, nuc4, asked every 1m",
         &format!(
             "publish   {}/beamless.toml as a number divided by 1000, every 1500ms, to collector on hub@{host}",
             world.home.display()

@@ -34,6 +34,7 @@ mod namespaces;
 mod peers;
 mod program;
 mod programs;
+mod reload;
 mod restart;
 mod soak;
 mod strangers;

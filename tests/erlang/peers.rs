@@ -83,24 +83,52 @@ fn an_epmd_that_names_hundreds_of_nodes() {
     agent.wait(&["node up", &erl.node]);
 }
 
-/// What cannot be is refused before anything is asked, with the place in the file.
+/// In a node with a long name it is not a host's short name, but this host.
 #[test]
-fn hosts_whose_nodes_have_names_of_the_other_kind() {
+fn localhost_is_this_host() {
     let world = World::new();
-    let file = world.home.join("beamless.toml");
-    let refused = |text: &str, words: &[&str]| {
-        fs::write(&file, text).unwrap();
-        let mut agent = world.launch(&["--config", &file.display().to_string()]);
-        assert_eq!(agent.exit_code(), Some(2));
-        agent.wait(words);
-    };
-    let discover = |name: &str, host: &str| format!("{name}\n[discover]\nepmd = [\"{host}\"]\n");
-    refused(&discover("sname = \"demo\"", "nuc3.example.org"), &["beamless.toml:3:", "discover.epmd", "leave out the domain"]);
-    refused(&discover("name = \"demo@127.0.0.1\"", "nuc3"), &["beamless.toml:3:", "discover.epmd", "with its domain"]);
-    // this host, however its nodes write it
     let _epmd = world.epmd();
     let erl = world.erl(&["-name", "a@127.0.0.1"]);
-    fs::write(&file, discover("name = \"demo@127.0.0.1\"", "localhost")).unwrap();
+    let file = world.home.join("beamless.toml");
+    fs::write(&file, format!("name = \"demo@127.0.0.1\"\n{HERE}")).unwrap();
     let agent = world.agent(&["--config", &file.display().to_string()]);
     agent.wait(&["node up", &erl.node]);
+    assert_eq!(agent.log.count(&["cannot connect"]), 0, "{}", agent.log.text());
+}
+
+/// Whoever is not wanted any more stays connected, and is not called again.
+#[test]
+fn a_reload_drops_nobody() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut a, mut b) = (world.erl(&["-sname", "a"]), world.erl(&["-sname", "b"]));
+    let agent = demo(&world, "connect = [\"a\"]\n");
+    agent.wait(&["node up", &a.node]);
+    let reload = |settings: &str| {
+        let from = agent.log.len();
+        fs::write(world.home.join("beamless.toml"), format!("sname = \"demo\"\n{settings}")).unwrap();
+        agent.signal("HUP");
+        agent.wait_from(from, &["beamless.toml", "read again"]);
+        from
+    };
+    let from = reload(HERE);
+    agent.wait_from(from, &["connect", &a.node, "is not connected again once it is down"]);
+    agent.wait_from(from, &["discover", "nodes of localhost are connected from now on"]);
+    agent.wait_from(from, &["node up", &b.node]);
+    // found by EPMD now: it comes back
+    a.kill();
+    agent.wait_from(from, &["node down", &a.node]);
+    a = world.erl(&["-sname", "a"]);
+    agent.wait_from(from, &["node up", &a.node]);
+    let from = reload("");
+    agent.wait_from(from, &["discover", "nodes of localhost are not connected again"]);
+    for erl in [&a, &b] {
+        assert_eq!(erl.eval(&format!("nodes(hidden) =:= [{}]", agent.atom())), "true");
+    }
+    b.kill();
+    agent.wait_from(from, &["node down", &b.node]);
+    b = world.erl(&["-sname", "b"]);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(b.eval("nodes(hidden)"), "[]");
+    assert_eq!(agent.log.count(&["node up", &b.node]), 1, "{}", agent.log.text());
 }

@@ -13,6 +13,7 @@ mod programs;
 mod publish;
 mod settings;
 mod system;
+mod task;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -52,7 +53,9 @@ pub(super) fn run(options: &Run) -> Result<(), Failure> {
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
-        return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
+        return Err(Failure::usage(
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+        ));
     }
     let (config, mut driver, cookie) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {
@@ -142,16 +145,14 @@ struct Parts {
 
 impl Parts {
     fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let own = ["echo", "system"].into_iter().map(str::to_owned);
-        let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
             peers: Peers::new(settings, node)?,
             discovery: Discovery::new(settings)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
-            functions: Functions::new(&settings.functions, registered, node)?,
+            functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
-            publishing: Publishing::new(&settings.publish, node)?,
+            publishing: Publishing::new(settings, node)?,
         })
     }
 
@@ -160,7 +161,7 @@ impl Parts {
         self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
-        self.system.turn(node);
+        self.system.turn(node, &self.functions, &self.publishing);
         self.functions.turn(node, driver.registry());
         self.programs.turn(node, driver.registry());
         self.publishing.turn(node, driver.registry());
@@ -197,12 +198,15 @@ impl Parts {
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         self.peers.apply(settings, node);
         self.discovery.apply(settings, &mut self.peers, node);
+        self.functions.apply(settings, node);
         self.programs.apply(settings, node);
+        self.publishing.apply(settings, node);
     }
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
         self.programs.stop();
+        self.publishing.stop();
     }
 }
 
@@ -237,6 +241,7 @@ impl Agent<'_> {
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
         self.parts.discovery.handle(event);
+        self.parts.publishing.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),

@@ -26,8 +26,12 @@ pub(super) enum By {
     /// `[discover]`.
     Discover = 2,
     /// `[[publish]]`.
-    #[allow(dead_code, reason = "its part is still to be filled")]
     Publish = 4,
+}
+
+/// The nodes that readings are sent to.
+fn readers(settings: &Settings) -> Vec<String> {
+    settings.publish.iter().map(|publish| publish.node.clone()).collect()
 }
 
 /// How it stands with a node.
@@ -102,11 +106,13 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Begins to connect to the nodes that `connect` names.
+    /// Begins to connect to the nodes that `connect` names, and those that readings are sent to.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let lines = Limit::new("nodes could not be connected to within a second");
         let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
-        match peers.want(By::Connect, &settings.connect, node).first() {
+        let mut refused = peers.want(By::Connect, &settings.connect, node);
+        refused.extend(peers.want(By::Publish, &readers(settings), node));
+        match refused.first() {
             Some((name, e)) => Err(Failure::usage(format!("connect {name}: {e}"))),
             None => Ok(peers),
         }
@@ -115,7 +121,9 @@ impl Peers {
     /// The settings were read again. Who is not wanted any more stays connected.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
-        for (name, e) in self.want(By::Connect, &settings.connect, node) {
+        let mut refused = self.want(By::Connect, &settings.connect, node);
+        refused.extend(self.want(By::Publish, &readers(settings), node));
+        for (name, e) in refused {
             log::warn!("connect {name}: {e}");
         }
         let now = self.names(By::Connect);
