@@ -174,7 +174,8 @@ mod tests {
             assert_eq!(value(plain, text).as_deref(), Ok(want), "{text:?}");
         }
         let thousandth = Form::Number { divide: Some(1000.0) };
-        for (text, want) in [("21500\n", "21.5"), ("-500", "-0.5"), ("0", "0.0"), ("12345678901234567890", "1.2345678901234568e16")]
+        for (text, want) in
+            [("21500\n", "21.5"), ("-500", "-0.5"), ("0", "0.0"), ("12345678901234567890", "1.2345678901234568e16")]
         {
             assert_eq!(value(thousandth, text).as_deref(), Ok(want), "{text:?}");
         }
