@@ -259,7 +259,9 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     let world = World::new();
     let one = "[[publish]]\ncommand = [\"sh\", \"-c\", \"echo >>one; wc -l <one\"]\nas = \"number\"\nevery = \"100ms\"\nlabel = \"one\"\nto = \"collector\"\nnode = \"a\"\n";
     let mut demo = agent(&world, &[COUNTER, one].concat());
+    let ones = || fs::read_to_string(world.home.join("one")).unwrap_or_default().lines().count();
     until_made(&world, 3);
+    until("readings of the other", || (ones() > 1).then_some(()));
     // the same but for the interval
     let slower = COUNTER.replace("100ms", "1h");
     write(&world, &slower);
@@ -268,6 +270,7 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     demo.wait(&["publish one: removed"]);
     let lost = demo.wait(&["publish one: ", " readings that were kept for collector at a@", " are lost"]);
     assert!(!lost.contains(" 0 "), "{lost}");
+    // the command that runs when the settings change goes on
     let before = made(&world);
     write(&world, &[&slower, one].concat());
     demo.signal("HUP");
@@ -279,7 +282,6 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     assert_eq!(hub.eval("receive {publish, _, <<\"one\">>, _, V} -> is_integer(V) after 30000 -> none end"), "true");
     drop(hub);
     demo.wait(&["node down: a@"]);
-    let ones = || fs::read_to_string(world.home.join("one")).unwrap().lines().count();
     let now = ones();
     until("more readings", || (ones() > now + 3).then_some(()));
     demo.signal("TERM");
