@@ -23,6 +23,11 @@ impl Known {
         known
     }
 
+    /// Other mailboxes have names from now on.
+    pub(super) fn set_registered(&mut self, registered: Vec<String>) {
+        self.registered = registered;
+    }
+
     fn look(&mut self, node: &Node<'_>) {
         self.nodes = node.peers().map(|peer| (peer.name.to_string(), peer.visible)).collect();
     }

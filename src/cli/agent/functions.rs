@@ -1,28 +1,89 @@
 //! The functions that the agent serves: some of the module `erlang`, and those of the settings, which run a command each.
 
+mod arguments;
+mod job;
+
+use std::ffi::OsString;
 use std::time::Instant;
 
-use beamless::{Error, Event, Full, Mailbox, Node, Received};
+use beamless::{Apply, Error, Event, Exception, Full, Mailbox, Node, Outbox, Received};
 use mio::Registry;
 
 use super::erlang::{self, Known};
-use super::settings::Function;
+use super::limit::Limit;
+use super::settings::{Function, Settings};
+use crate::cli::Failure;
+use job::{Job, Told};
+
+/// Commands that run at once.
+const AT_ONCE: usize = 8;
+/// Calls that are under way, those included that wait for one of these places: one more is `system_limit`. Each has its arguments in memory.
+const CALLS: usize = 64;
+/// What does not fit a value: the room that the node keeps for itself, and what stands around the value.
+const AROUND: usize = 2048 + 512;
 
 /// Serves them, in a mailbox without a name.
 pub(super) struct Functions {
     mailbox: Mailbox,
     known: Known,
-    names: &'static [&'static str],
+    functions: Vec<Function>,
+    names: Names,
+    jobs: Vec<Job>,
+    /// Bytes that a command may print.
+    most: usize,
+    own: String,
+    log: Limit,
+    counts: Counts,
+}
+
+/// How the calls of commands went.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    /// Those that came to an error, `system_limit` included.
+    pub(super) failed: u64,
+    pub(super) waiting: u64,
+    pub(super) running: u64,
 }
 
 impl Functions {
-    /// Serves these, and those of the module `erlang`. `registered` are the names of the agent's mailboxes.
-    pub(super) fn new(functions: &[Function], registered: Vec<String>, node: &mut Node<'_>) -> Result<Self, Error> {
-        let own = erlang::NAMES.into_iter().map(str::to_owned);
-        let names = leak(own.chain(functions.iter().map(|function| function.name.clone())).collect());
+    /// Serves those of the settings, and those of the module `erlang`.
+    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let mut names = Names::default();
         let mailbox = node.register("")?;
-        node.serve(mailbox, names)?;
-        Ok(Self { mailbox, known: Known::of(node, registered), names })
+        node.serve(mailbox, names.of(&settings.functions)).map_err(|e| Failure::usage(format!("functions: {e}")))?;
+        Ok(Self {
+            mailbox,
+            known: Known::of(node, registered(settings)),
+            functions: settings.functions.clone(),
+            names,
+            jobs: Vec::new(),
+            most: settings.sizes.bytes.saturating_sub(AROUND),
+            own: settings.node.as_str().to_owned(),
+            log: Limit::new("calls of functions failed within a second"),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Serves other functions from now on. Calls under way go on.
+    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.known.set_registered(registered(settings));
+        if self.functions == settings.functions {
+            return;
+        }
+        let old = core::mem::replace(&mut self.functions, settings.functions.clone());
+        if let Err(e) = node.serve(self.mailbox, self.names.of(&settings.functions)) {
+            return log::warn!("functions: not changed: {e}");
+        }
+        for function in &settings.functions {
+            match old.iter().find(|old| old.name == function.name) {
+                None => log::info!("function {}: added", function.name),
+                Some(old) if old != function => log::info!("function {}: changed", function.name),
+                Some(_) => {}
+            }
+        }
+        let is_gone = |old: &&Function| settings.functions.iter().all(|function| function.name != old.name);
+        old.iter().filter(is_gone).for_each(|old| log::info!("function {}: removed", old.name));
     }
 
     /// Takes note of what happened.
@@ -30,38 +91,146 @@ impl Functions {
         self.known.update(event, node);
     }
 
-    /// Makes the mailbox anew if it was this one that ended, as a supervisor would.
+    /// Makes the mailbox anew if it was this one that ended, as a supervisor would. The commands go on: they are told to nobody.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if ended == self.mailbox {
             self.mailbox = node.register("")?;
-            node.serve(self.mailbox, self.names)?;
+            node.serve(self.mailbox, self.names.of(&self.functions))?;
         }
         Ok(())
     }
 
-    /// A pipe of some process is ready.
-    pub(super) fn pipes_ready(&mut self) {}
+    /// A pipe of some process is ready, or a process ended.
+    pub(super) fn pipes_ready(&mut self) {
+        self.jobs.iter_mut().for_each(Job::set_ready);
+    }
 
-    /// Answers the calls that came.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>, _registry: &Registry) {
+    /// Answers the calls that came, and those whose command has ended.
+    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
+        self.log.tell();
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             let Received::Apply(apply) = message.received() else { continue };
-            match self.known.answer(&apply, &mut out) {
+            match self.call(&apply, &mut out) {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
-                Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
+                Err(Error::Full(Full::Transmit { .. })) => {
+                    message.put_back();
+                    break;
+                }
                 Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
             }
         }
+        if let Ok(mut out) = node.outbox(self.mailbox) {
+            self.work(&mut out, registry);
+        }
+    }
+
+    /// Answers a call, or takes it up.
+    fn call(&mut self, apply: &Apply<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+        if erlang::NAMES.iter().any(|name| is_named(apply, name)) {
+            return self.known.answer(apply, out);
+        }
+        let Some(function) = self.functions.iter().find(|function| is_named(apply, &function.name)) else {
+            // taken out of the settings while it waited
+            return out.raise(apply, Exception::Error, |t| t.atom("undef"));
+        };
+        let arguments = apply.args.as_list().into_iter().flatten().map(|term| arguments::argument(term, &self.own));
+        let Some(arguments) = arguments.collect::<Option<Vec<OsString>>>() else {
+            return out.raise(apply, Exception::Error, |t| t.atom("badarg"));
+        };
+        if self.jobs.len() >= CALLS {
+            out.raise(apply, Exception::Error, |t| t.atom("system_limit"))?;
+            self.counts.calls = self.counts.calls.saturating_add(1);
+            let words = format!("{}: {CALLS} calls are under way, and no more are taken", function.name);
+            self.failed(&words);
+            return Ok(());
+        }
+        // no Erlang calls without a proper tag
+        let Some(caller) = apply.caller.keep() else { return Ok(()) };
+        self.counts.calls = self.counts.calls.saturating_add(1);
+        self.jobs.push(Job::new(function.clone(), arguments, caller));
+        Ok(())
+    }
+
+    /// Goes on with the calls that were taken up.
+    fn work(&mut self, out: &mut Outbox<'_>, registry: &Registry) {
+        let most = self.most;
+        let mut failed: Vec<String> = self.jobs.iter_mut().filter_map(|job| job.look(most)).collect();
+        let mut running = self.jobs.iter().filter(|job| job.is_running()).count();
+        for job in self.jobs.iter_mut().filter(|job| job.is_waiting()) {
+            if running >= AT_ONCE {
+                break;
+            }
+            failed.extend(job.start(most, &self.own, registry));
+            running = running.saturating_add(job.is_running().into());
+        }
+        self.jobs.retain_mut(|job| job.tell(out) == Told::NotYet);
+        failed.iter().for_each(|words| self.failed(words));
+    }
+
+    fn failed(&mut self, words: &str) {
+        self.counts.failed = self.counts.failed.saturating_add(1);
+        self.log.warn(format_args!("{words}"));
     }
 
     /// When it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        None
+        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
+    }
+
+    /// How the calls of commands went.
+    pub(super) fn counts(&self) -> Counts {
+        let count = |is: fn(&Job) -> bool| self.jobs.iter().filter(|job| is(job)).count() as u64;
+        Counts { waiting: count(Job::is_waiting), running: count(Job::is_running), ..self.counts }
     }
 }
 
-/// The node wants names that outlive it. They are made when the agent starts, and when its settings are read again.
+/// Whether a call is one of the function of this name, `Module:Function/Arity`.
+fn is_named(apply: &Apply<'_>, name: &str) -> bool {
+    let parts = name.split_once(':').and_then(|(module, rest)| Some((module, rest.rsplit_once('/')?)));
+    parts.is_some_and(|(module, (function, arity))| {
+        let count = apply.args.as_list().map_or(0, Iterator::count);
+        apply.module == module && apply.function == function && arity.parse() == Ok(count)
+    })
+}
+
+/// The names of the agent's mailboxes.
+fn registered(settings: &Settings) -> Vec<String> {
+    let own = ["echo", "system"].into_iter().map(str::to_owned);
+    own.chain(settings.programs.iter().map(|program| program.name.clone())).collect()
+}
+
+/// The names of functions, in memory that outlives the node. What was there once is used again, so that settings that change to and
+/// fro take no more.
+#[derive(Default)]
+struct Names {
+    names: Vec<&'static str>,
+    lists: Vec<&'static [&'static str]>,
+}
+
+impl Names {
+    /// Those of the module `erlang`, and of these functions.
+    fn of(&mut self, functions: &[Function]) -> &'static [&'static str] {
+        let wanted = || erlang::NAMES.into_iter().chain(functions.iter().map(|function| &*function.name));
+        if let Some(list) = self.lists.iter().find(|list| list.iter().copied().eq(wanted())) {
+            return list;
+        }
+        let list: &[&str] = wanted().map(|name| self.name(name)).collect::<Vec<_>>().leak();
+        self.lists.push(list);
+        list
+    }
+
+    fn name(&mut self, name: &str) -> &'static str {
+        if let Some(known) = self.names.iter().find(|known| **known == name) {
+            return known;
+        }
+        let name: &'static str = name.to_owned().leak();
+        self.names.push(name);
+        name
+    }
+}
+
+/// The node wants names that outlive it.
 pub(super) fn leak(names: Vec<String>) -> &'static [&'static str] {
     let names: Vec<&'static str> = names.into_iter().map(|name| &*name.leak()).collect();
     names.leak()

@@ -13,6 +13,7 @@ mod programs;
 mod publish;
 mod settings;
 mod system;
+mod task;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -142,16 +143,14 @@ struct Parts {
 
 impl Parts {
     fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let own = ["echo", "system"].into_iter().map(str::to_owned);
-        let registered = own.chain(settings.programs.iter().map(|program| program.name.clone())).collect();
         Ok(Self {
             peers: Peers::new(settings, node)?,
             discovery: Discovery::new(settings)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
-            functions: Functions::new(&settings.functions, registered, node)?,
+            functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
-            publishing: Publishing::new(&settings.publish, node)?,
+            publishing: Publishing::new(settings, node)?,
         })
     }
 
@@ -160,7 +159,7 @@ impl Parts {
         self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
-        self.system.turn(node);
+        self.system.turn(node, &self.functions, &self.publishing);
         self.functions.turn(node, driver.registry());
         self.programs.turn(node, driver.registry());
         self.publishing.turn(node, driver.registry());
@@ -197,12 +196,15 @@ impl Parts {
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         self.peers.apply(settings, node);
         self.discovery.apply(settings, &mut self.peers, node);
+        self.functions.apply(settings, node);
         self.programs.apply(settings, node);
+        self.publishing.apply(settings, node);
     }
 
     /// Ends what runs beside the agent.
     fn stop(&mut self) {
         self.programs.stop();
+        self.publishing.stop();
     }
 }
 
@@ -237,6 +239,7 @@ impl Agent<'_> {
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
         self.parts.discovery.handle(event);
+        self.parts.publishing.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),

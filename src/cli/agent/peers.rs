@@ -26,7 +26,6 @@ pub(super) enum By {
     /// `[discover]`.
     Discover = 2,
     /// `[[publish]]`.
-    #[allow(dead_code, reason = "its part is still to be filled")]
     Publish = 4,
 }
 
@@ -102,21 +101,28 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Begins to connect to the nodes that `connect` names.
+    /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let lines = Limit::new("nodes could not be connected to within a second");
         let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
-        match peers.want(By::Connect, &settings.connect, node).first() {
-            Some((name, e)) => Err(Failure::usage(format!("connect {name}: {e}"))),
+        match peers.set(settings, node).first() {
+            Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
         }
+    }
+
+    fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
+        let published: Vec<String> = settings.publish.iter().map(|publish| publish.node.clone()).collect();
+        let mut refused = self.want(By::Connect, &settings.connect, node);
+        refused.extend(self.want(By::Publish, &published, node));
+        refused
     }
 
     /// The settings were read again. Who is not wanted any more stays connected.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
-        for (name, e) in self.want(By::Connect, &settings.connect, node) {
-            log::warn!("connect {name}: {e}");
+        for (name, e) in self.set(settings, node) {
+            log::warn!("{name}: {e}");
         }
         let now = self.names(By::Connect);
         for name in now.iter().filter(|name| !before.contains(name)) {

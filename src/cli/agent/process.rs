@@ -3,6 +3,7 @@
 //! It is the leader of a process group of its own, so that what it started ends with it. All pipes share one token, [`PIPES`]: when one is
 //! ready, whoever has a process reads on until there is nothing.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -72,7 +73,13 @@ pub(super) enum Came {
 impl Process {
     /// Starts a program with arguments, in the agent's folder and environment, which has `BEAMLESS_NODE` besides. Its standard input is a
     /// pipe if that is asked for, else empty.
-    pub(super) fn start(name: &str, command: &[String], input: bool, node: &str, registry: &Registry) -> io::Result<Self> {
+    pub(super) fn start<S: AsRef<OsStr>>(
+        name: &str,
+        command: &[S],
+        input: bool,
+        node: &str,
+        registry: &Registry,
+    ) -> io::Result<Self> {
         let (program, args) = command.split_first().ok_or(ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(args).env("BEAMLESS_NODE", node).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,33 +1,341 @@
 //! Readings that are sent to a process at an interval.
+//!
+//! A reading is kept until it is known to have arrived. Messages that were sent may be lost with the connection, and the peer drops those
+//! for a name that no process has; so behind some readings it is asked whether there is such a process (a monitor) and whether the node
+//! reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second without having
+//! said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not lost.
 
-use std::time::Instant;
+mod publisher;
+mod reading;
 
-use beamless::{Error, Mailbox, Node};
+use std::time::{Duration, Instant};
+
+use beamless::{Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use mio::Registry;
 
-use super::settings::Publish;
+use super::settings::{Publish, Settings};
+use crate::cli::Failure;
+use publisher::{Publisher, World};
+
+/// How often it is asked whether there is a process of the name, while there is none.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How long until something is tried again for which there was no room.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// What does not fit a reading: the room that the node keeps for itself, and what stands around the value.
+const AROUND: usize = 2048 + 512;
 
 /// All of them.
-pub(super) struct Publishing;
+pub(super) struct Publishing {
+    /// Who sends them; nobody, if there are none.
+    mailbox: Option<Mailbox>,
+    own: String,
+    /// Bytes of a reading.
+    most: usize,
+    publishers: Vec<Publisher>,
+    targets: Vec<Target>,
+}
+
+/// A process that readings are sent to, by its name.
+struct Target {
+    to: String,
+    node: String,
+    state: State,
+    /// What the peer was asked and has not answered.
+    question: Option<(Request, Monitor)>,
+    /// When something is tried again.
+    again: Option<Instant>,
+    /// Readings that arrived since it was away; nothing once all had.
+    late: Option<u64>,
+    /// That nobody has the name was said.
+    is_told: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its node is not connected.
+    Away,
+    /// Its node is, and whether there is such a process is not known or was so the last time.
+    There,
+    /// There was no process of this name.
+    Missing,
+}
 
 impl Publishing {
-    pub(super) fn new(_settings: &[Publish], _node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self)
+    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let most = settings.sizes.bytes.saturating_sub(AROUND);
+        let own = settings.node.as_str().to_owned();
+        let mut publishing = Self { mailbox: None, own, most, publishers: Vec::new(), targets: Vec::new() };
+        publishing.publishers = settings.publish.iter().cloned().map(Publisher::new).collect();
+        publishing.aim(node)?;
+        Ok(publishing)
     }
 
-    /// Makes the mailbox anew if it was one of these that ended, as a supervisor would.
-    pub(super) fn mailbox_ended(&mut self, _ended: Mailbox, _node: &mut Node<'_>) -> Result<(), Error> {
+    /// Goes on with other settings: what did not change is left as it is, and where only the source or the interval did, what is kept
+    /// stays.
+    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        let mut old = core::mem::take(&mut self.publishers);
+        let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
+            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
+        };
+        let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
+        for (given, same) in settings.publish.iter().zip(same) {
+            let alike = |old: &Publish| (&old.label, &old.to, &old.node) == (&given.label, &given.to, &given.node);
+            let publisher = same.unwrap_or_else(|| match take(&alike) {
+                Some(publisher) => {
+                    log::info!("{}: changed", publisher.name());
+                    publisher.changed(given.clone())
+                }
+                None => {
+                    let publisher = Publisher::new(given.clone());
+                    log::info!("{}: added", publisher.name());
+                    publisher
+                }
+            });
+            self.publishers.push(publisher);
+        }
+        for publisher in old {
+            log::info!("{}: removed", publisher.name());
+            tell_lost(&publisher);
+        }
+        if let Err(e) = self.aim(node) {
+            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
+        }
+    }
+
+    /// Makes the targets those of the publishers, and the mailbox if there are any.
+    fn aim(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
+        self.targets.retain(|target| self.publishers.iter().any(|publisher| target.is_of(publisher)));
+        for publisher in &self.publishers {
+            if !self.targets.iter().any(|target| target.is_of(publisher)) {
+                self.targets.push(Target::new(&publisher.given));
+            }
+        }
+        if self.mailbox.is_none() && !self.publishers.is_empty() {
+            self.mailbox = Some(node.register("")?);
+        }
+        Ok(())
+    }
+
+    /// Takes note of what happened.
+    pub(super) fn handle(&mut self, event: &Event) {
+        for target in &mut self.targets {
+            let is_down = match event {
+                Event::NodeDown { node, .. } => target.node == node.as_str(),
+                // it may have been down meanwhile
+                Event::Missed(_) => true,
+                _ => false,
+            };
+            if is_down {
+                target.is_away(&mut self.publishers);
+            }
+        }
+    }
+
+    /// Makes the mailbox anew if it was this one that ended, as a supervisor would.
+    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
+        if self.mailbox == Some(ended) {
+            self.mailbox = Some(node.register("")?);
+            // what was asked ended with it
+            self.targets.iter_mut().for_each(|target| target.is_away(&mut self.publishers));
+        }
         Ok(())
     }
 
     /// A pipe of some process is ready, or a process ended.
-    pub(super) fn pipes_ready(&mut self) {}
+    pub(super) fn pipes_ready(&mut self) {
+        self.publishers.iter_mut().for_each(Publisher::set_ready);
+    }
 
-    /// Does what there is to do.
-    pub(super) fn turn(&mut self, _node: &mut Node<'_>, _registry: &Registry) {}
+    /// Reads what is due, and sends what can be sent.
+    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
+        let world = World { node: &self.own, most: self.most, registry };
+        self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
+        let Some(mailbox) = self.mailbox else { return };
+        while let Some((message, mut out)) = node.recv(mailbox) {
+            let received = message.received();
+            self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
+        }
+        for target in &mut self.targets {
+            if target.state == State::Away && node.peers().any(|peer| peer.name.as_str() == target.node) {
+                target.state = State::There;
+            }
+            // it has just been registered anew where it is not there
+            if let Ok(mut out) = node.outbox(mailbox) {
+                target.turn(&mut self.publishers, &mut out, &self.own);
+            }
+        }
+    }
 
     /// When it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        None
+        let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
+        publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
+    }
+
+    /// Says what is lost, now that the agent ends.
+    pub(super) fn stop(&self) {
+        self.publishers.iter().for_each(tell_lost);
+    }
+
+    /// What is published, and how many readings arrived, are kept, and were dropped.
+    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
+        self.publishers.iter().map(|publisher| {
+            let kept = &publisher.kept;
+            (&publisher.given, [kept.arrived, kept.len() as u64, kept.dropped])
+        })
+    }
+}
+
+/// Says how many readings of a publisher were never sent, and never will be.
+fn tell_lost(publisher: &Publisher) {
+    let lost = publisher.kept.waiting();
+    if lost > 0 {
+        let Publish { to, node, .. } = &publisher.given;
+        log::warn!("{}: {lost} readings that were kept for {to} at {node} are lost", publisher.name());
+    }
+}
+
+impl Target {
+    fn new(given: &Publish) -> Self {
+        Self {
+            to: given.to.clone(),
+            node: given.node.clone(),
+            state: State::Away,
+            question: None,
+            again: None,
+            late: Some(0),
+            is_told: false,
+        }
+    }
+
+    fn is_of(&self, publisher: &Publisher) -> bool {
+        publisher.given.to == self.to && publisher.given.node == self.node
+    }
+
+    fn own<'p>(&self, publishers: &'p mut [Publisher]) -> impl Iterator<Item = &'p mut Publisher> {
+        publishers.iter_mut().filter(|publisher| self.is_of(publisher))
+    }
+
+    /// Its node is not connected any more: what is not known to have arrived is sent again.
+    fn is_away(&mut self, publishers: &mut [Publisher]) {
+        self.state = State::Away;
+        self.goes_back(publishers);
+    }
+
+    fn goes_back(&mut self, publishers: &mut [Publisher]) {
+        self.question = None;
+        self.again = None;
+        self.late.get_or_insert(0);
+        self.own(publishers).for_each(|publisher| publisher.kept.are_lost());
+    }
+
+    /// The peer has answered something.
+    fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        let Some((request, monitor)) = self.question else { return };
+        match received {
+            Received::Answer { request: answered, result } if answered == request => {
+                // whatever else it is, it is an answer
+                if matches!(result, Err(No::NodeDown)) {
+                    return self.is_away(publishers);
+                }
+                // one that is gone meanwhile is no error
+                let _ = out.demonitor(monitor);
+                self.have_arrived(publishers);
+            }
+            Received::Down { monitor: ended, reason } if ended == monitor => {
+                if reason.is_atom("noconnection") {
+                    return self.is_away(publishers);
+                }
+                let _ = out.abandon(request);
+                self.is_missing(publishers, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// The process is there, and has what was sent before it was asked.
+    fn have_arrived(&mut self, publishers: &mut [Publisher]) {
+        self.question = None;
+        self.state = State::There;
+        self.is_told = false;
+        let arrived = self.own(publishers).map(|publisher| publisher.kept.have_arrived()).fold(0, u64::saturating_add);
+        let Some(late) = &mut self.late else { return };
+        *late = late.saturating_add(arrived);
+        let late = *late;
+        if late > 0 && self.own(publishers).all(|publisher| publisher.kept.len() == 0) {
+            self.late = None;
+            let dropped = self.own(publishers).map(|publisher| publisher.kept.take_untold()).fold(0, u64::saturating_add);
+            let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
+            log::info!("{} at {} has the readings that were kept for it: {late}{dropped}", self.to, self.node);
+        }
+    }
+
+    /// There is no process of the name, or it has just ended.
+    fn is_missing(&mut self, publishers: &mut [Publisher], reason: Term<'_>) {
+        self.goes_back(publishers);
+        self.state = State::Missing;
+        // one that has ended may be there again already
+        let wait = if reason.is_atom("noproc") { ASK_AGAIN } else { Duration::ZERO };
+        self.again = Instant::now().checked_add(wait);
+        if reason.is_atom("noproc") && !core::mem::replace(&mut self.is_told, true) {
+            log::warn!("no process is registered as {} at {}: readings are kept until there is one", self.to, self.node);
+        }
+    }
+
+    /// Sends what can be sent, and asks whether it arrived.
+    fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, own: &str) {
+        let is_due = self.again.is_none_or(|again| again <= Instant::now());
+        match self.state {
+            State::There => self.send(publishers, out),
+            State::Missing if is_due => {}
+            State::Missing | State::Away => return,
+        }
+        let is_asked = self.state == State::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
+        if self.question.is_some() || !is_asked || !is_due {
+            return;
+        }
+        match self.ask(out, own) {
+            Ok(question) => {
+                self.question = Some(question);
+                self.again = None;
+                self.own(publishers).for_each(|publisher| publisher.kept.ask());
+            }
+            Err(e) => {
+                self.again = Instant::now().checked_add(TRY_AGAIN);
+                log::debug!("{} at {}: cannot ask: {e}", self.to, self.node);
+            }
+        }
+    }
+
+    fn send(&self, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        for publisher in self.own(publishers) {
+            while let Some(message) = publisher.kept.next() {
+                let Ok(term) = Term::parse(message) else { return publisher.kept.drop_oldest() };
+                match out.send((self.to.as_str(), self.node.as_str()), |t| t.term(term)) {
+                    Ok(()) => publisher.kept.was_sent(),
+                    // the peer has to take what waits for it first, or is not there any more
+                    Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
+                    Err(e) => {
+                        publisher.kept.drop_oldest();
+                        log::warn!("{}: a reading cannot be sent and is dropped: {e}", publisher.name());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks whether there is such a process, and behind that whether the node reads.
+    fn ask(&self, out: &mut Outbox<'_>, own: &str) -> Result<(Request, Monitor), Error> {
+        let monitor = out.monitor((self.to.as_str(), self.node.as_str()))?;
+        let asked = out.call(("net_kernel", self.node.as_str()), None, |t| {
+            t.tuple(2)?;
+            t.atom("is_auth")?;
+            t.atom(own)
+        });
+        if asked.is_err() {
+            // for the next try
+            let _ = out.demonitor(monitor);
+        }
+        Ok((asked?, monitor))
     }
 }

@@ -1,25 +1,227 @@
 //! The mailbox `system`: how the box and the node are.
 
-use beamless::{Error, Mailbox, Node};
+mod facts;
+
+use std::time::{Duration, Instant};
+
+use beamless::{Error, Full, Mailbox, Message, Misuse, Node, Outbox, Term, TermWriter};
+
+use super::functions::Functions;
+use super::publish::Publishing;
+use crate::cli::terms;
+use facts::Facts;
+
+/// The box is looked at no more often: whoever asks without end costs little.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The mailbox.
-pub(super) struct System(Mailbox);
+pub(super) struct System {
+    mailbox: Mailbox,
+    started: Instant,
+    /// How many messages were taken out of the mailbox.
+    taken: u64,
+    facts: Option<(Instant, Facts)>,
+}
 
 impl System {
     pub(super) fn new(node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self(node.register("system")?))
+        Ok(Self { mailbox: node.register("system")?, started: Instant::now(), taken: 0, facts: None })
     }
 
     /// Makes it anew if it was this one that ended, as a supervisor would.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if ended == self.0 {
-            *self = Self::new(node)?;
+        if ended == self.mailbox {
+            (self.mailbox, self.taken) = (node.register("system")?, 0);
         }
         Ok(())
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>) {
-        while node.recv(self.0).is_some() {}
+    pub(super) fn turn(&mut self, node: &mut Node<'_>, functions: &Functions, publishing: &Publishing) {
+        if node.received(self.mailbox) == self.taken {
+            return;
+        }
+        let mut room = Vec::new();
+        let info = match self.info(node, functions, publishing, &mut room) {
+            Ok(info) => info,
+            Err(e) => return log::warn!("system: {e}"),
+        };
+        while let Some((message, mut out)) = node.recv(self.mailbox) {
+            match answer(&message, info, &mut out) {
+                Ok(()) => {}
+                // the peer has to take what waits for it first; the message stays
+                Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
+                Err(e) => log::warn!("system: no answer: {e}"),
+            }
+            self.taken = self.taken.saturating_add(1);
+        }
     }
+
+    /// All that is told, as a map.
+    fn info<'r>(
+        &mut self,
+        node: &Node<'_>,
+        functions: &Functions,
+        publishing: &Publishing,
+        room: &'r mut Vec<u8>,
+    ) -> Result<Term<'r>, Error> {
+        let running = self.started.elapsed().as_secs();
+        let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
+        let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
+        terms::encoded(
+            |t| {
+                t.map(13)?;
+                t.atom("node")?;
+                t.atom(node.name().map_or("", |name| name.as_str()))?;
+                t.atom("version")?;
+                t.str(env!("CARGO_PKG_VERSION"))?;
+                t.atom("running")?;
+                count(t, running)?;
+                of_box(t, facts)?;
+                t.atom("links")?;
+                links(t, node)?;
+                t.atom("mailboxes")?;
+                mailboxes(t, node)?;
+                t.atom("functions")?;
+                let counts = functions.counts();
+                counted(
+                    t,
+                    &[
+                        ("calls", counts.calls),
+                        ("failed", counts.failed),
+                        ("waiting", counts.waiting),
+                        ("running", counts.running),
+                    ],
+                )?;
+                t.atom("publish")?;
+                published(t, publishing)
+            },
+            room,
+        )
+    }
+}
+
+/// A call of `info` gets the map, one of `{info, Key}` a value of it. Whatever is no call is no question.
+fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+    let Some(call) = message.as_call() else { return Ok(()) };
+    let wanted = match call.request.tuple() {
+        Some([word, key]) if word.is_atom("info") => key.as_atom().and_then(|key| info.get(key.as_str()?)),
+        _ => call.request.is_atom("info").then_some(info),
+    };
+    let Some(wanted) = wanted else {
+        return out
+            .reply(&call, |t| refused(t, "unknown_request", |t| t.str("ask with info, or {info, Key} for one key of its map")));
+    };
+    match out.reply(&call, |t| t.term(wanted)) {
+        Err(Error::Full(Full::Message { limit, .. })) => {
+            out.reply(&call, |t| refused(t, "too_large", |t| count(t, limit as u64)))
+        }
+        result => result,
+    }
+}
+
+/// `{error, {Why, What}}`.
+fn refused(
+    t: &mut TermWriter<'_, '_>,
+    why: &str,
+    what: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+) -> Result<(), Misuse> {
+    t.tuple(2)?;
+    t.atom("error")?;
+    t.tuple(2)?;
+    t.atom(why)?;
+    what(t)
+}
+
+/// Six keys of the map.
+fn of_box(t: &mut TermWriter<'_, '_>, facts: &Facts) -> Result<(), Misuse> {
+    t.atom("uptime")?;
+    count(t, facts.uptime)?;
+    t.atom("load")?;
+    t.list(facts.load.len())?;
+    facts.load.iter().try_for_each(|load| t.float(*load))?;
+    t.nil()?;
+    t.atom("cpus")?;
+    count(t, facts.cpus)?;
+    t.atom("memory")?;
+    counted(t, &facts.memory)?;
+    t.atom("temperatures")?;
+    t.map(facts.temperatures.len())?;
+    for (name, celsius) in &facts.temperatures {
+        t.str(name)?;
+        t.float(*celsius)?;
+    }
+    t.atom("disk")?;
+    t.map(facts.disks.len())?;
+    for (place, disk) in &facts.disks {
+        t.str(place)?;
+        counted(t, &[("total", disk.total), ("free", disk.free), ("available", disk.available)])?;
+    }
+    Ok(())
+}
+
+/// The counters of every connection, named as `inet:getstat/1` names them.
+fn links(t: &mut TermWriter<'_, '_>, node: &Node<'_>) -> Result<(), Misuse> {
+    t.map(node.peers().count())?;
+    for peer in node.peers() {
+        t.atom(peer.name.as_str())?;
+        t.map(6)?;
+        t.atom("visible")?;
+        t.bool(peer.visible)?;
+        let traffic = peer.traffic;
+        pairs(
+            t,
+            &[
+                ("recv_cnt", traffic.received),
+                ("recv_oct", traffic.received_bytes),
+                ("send_cnt", traffic.sent),
+                ("send_oct", traffic.sent_bytes),
+                ("send_pend", traffic.pending as u64),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Those that have a name; the others are the functions' and the readings'.
+fn mailboxes(t: &mut TermWriter<'_, '_>, node: &Node<'_>) -> Result<(), Misuse> {
+    let named = || node.mailboxes().filter(|(_, name)| !name.is_empty());
+    t.map(named().count())?;
+    for (mailbox, name) in named() {
+        t.atom(name)?;
+        counted(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
+    }
+    Ok(())
+}
+
+fn published(t: &mut TermWriter<'_, '_>, publishing: &Publishing) -> Result<(), Misuse> {
+    let counts = publishing.counts();
+    t.list(counts.len())?;
+    for (publish, [arrived, kept, dropped]) in counts {
+        t.map(6)?;
+        t.atom("label")?;
+        t.str(&publish.label)?;
+        t.atom("to")?;
+        t.atom(&publish.to)?;
+        t.atom("node")?;
+        t.atom(&publish.node)?;
+        pairs(t, &[("sent", arrived), ("kept", kept), ("dropped", dropped)])?;
+    }
+    t.nil()
+}
+
+fn counted(t: &mut TermWriter<'_, '_>, counts: &[(&str, u64)]) -> Result<(), Misuse> {
+    t.map(counts.len())?;
+    pairs(t, counts)
+}
+
+fn pairs(t: &mut TermWriter<'_, '_>, counts: &[(&str, u64)]) -> Result<(), Misuse> {
+    counts.iter().try_for_each(|(key, value)| {
+        t.atom(key)?;
+        count(t, *value)
+    })
+}
+
+fn count(t: &mut TermWriter<'_, '_>, value: u64) -> Result<(), Misuse> {
+    t.int(i64::try_from(value).unwrap_or(i64::MAX))
 }

@@ -1,0 +1,305 @@
+//! One `[[publish]]`: when it is read, and which of its readings are kept.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
+
+use super::reading::{self, Kind, Trouble};
+use crate::cli::agent::settings::{Publish, Source};
+use crate::cli::agent::task::{Ended, Task};
+
+/// A command may take so long, or until its next time if that is later.
+const COMMAND_TIME: Duration = Duration::from_secs(60);
+/// A file that takes longer to read holds up the agent more than it should.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// What all of them need.
+pub(super) struct World<'w> {
+    /// The node's name.
+    pub(super) node: &'w str,
+    /// Bytes of a reading.
+    pub(super) most: usize,
+    pub(super) registry: &'w Registry,
+}
+
+pub(super) struct Publisher {
+    pub(super) given: Publish,
+    /// When it is read next.
+    at: Instant,
+    /// The command, while it runs.
+    task: Option<Task>,
+    /// Why the last reading failed.
+    trouble: Option<Kind>,
+    /// That it takes long was said.
+    is_slow: bool,
+    pub(super) kept: Kept,
+}
+
+impl Publisher {
+    /// Reads at once, and then at the interval.
+    pub(super) fn new(given: Publish) -> Self {
+        let kept = Kept::new(given.keep);
+        Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, kept }
+    }
+
+    /// Another source or interval, with the readings that are kept.
+    pub(super) fn changed(mut self, given: Publish) -> Self {
+        self.kept.set_most(given.keep);
+        Self { kept: self.kept, ..Self::new(given) }
+    }
+
+    /// A pipe of some process is ready, or a process ended.
+    pub(super) fn set_ready(&mut self) {
+        self.task.iter_mut().for_each(Task::set_ready);
+    }
+
+    /// Reads what is due.
+    pub(super) fn turn(&mut self, world: &World<'_>) {
+        if let Some(ended) = self.task.as_mut().and_then(Task::turn) {
+            self.task = None;
+            let bytes = self.printed(ended, world);
+            self.take(bytes, world);
+        }
+        let now = Instant::now();
+        if self.at > now {
+            return;
+        }
+        self.at = next(self.at, self.given.every, now);
+        match &self.given.source {
+            Source::File(path) => {
+                let bytes = reading::file(path, world.most);
+                self.told_slow(now.elapsed());
+                self.take(bytes, world);
+            }
+            Source::Command(_) if self.task.is_some() => self.told_running(),
+            Source::Command(command) => {
+                let time = self.given.every.max(COMMAND_TIME);
+                match Task::start(&self.name(), command, (world.most, time), world.node, world.registry) {
+                    Ok(task) => self.task = Some(task),
+                    Err(e) => self.failed(&Trouble::io("cannot start its command", &e)),
+                }
+            }
+        }
+    }
+
+    /// When it has something to do.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        Some(self.at).into_iter().chain(self.task.as_ref().and_then(Task::next_wake)).min()
+    }
+
+    /// What it is called in the log.
+    pub(super) fn name(&self) -> String {
+        format!("publish {}", self.given.label.escape_debug())
+    }
+
+    /// What a command printed, if it ended well.
+    fn printed(&self, ended: Ended, world: &World<'_>) -> Result<Vec<u8>, Trouble> {
+        let (kind, words) = match ended {
+            Ended::Status(0, printed) => return Ok(printed),
+            Ended::Status(status, _) => (Kind::Status(status), format!("its command ended with exit status {status}")),
+            Ended::Signal(signal, _) => (Kind::Signal(signal), format!("its command was ended by signal {signal}")),
+            Ended::TimedOut => {
+                let time = self.given.every.max(COMMAND_TIME).as_secs();
+                (Kind::Time, format!("its command was still running after {time} s and was ended"))
+            }
+            Ended::TooMuch => (Kind::Size, format!("its command printed {}", Trouble::size(world.most).words)),
+        };
+        Err(Trouble::new(kind, words))
+    }
+
+    /// Makes a message of what was read, and keeps it.
+    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &World<'_>) {
+        let message = bytes.and_then(|bytes| reading::message(world.node, &self.given.label, self.given.form, &bytes));
+        match message {
+            Ok(message) => {
+                if self.trouble.take().is_some() {
+                    log::info!("{}: readings again", self.name());
+                }
+                if self.kept.push(message) {
+                    let Publish { to, node, keep, .. } = &self.given;
+                    log::warn!("{}: {keep} readings wait for {to} at {node}: from now on the oldest are dropped", self.name());
+                }
+            }
+            Err(trouble) => self.failed(&trouble),
+        }
+    }
+
+    /// There is no reading: that is told when it begins, and when the reason changes.
+    fn failed(&mut self, trouble: &Trouble) {
+        if self.trouble.replace(trouble.kind) != Some(trouble.kind) {
+            log::warn!("{}: no reading: {}", self.name(), trouble.words);
+        }
+    }
+
+    fn told_slow(&mut self, took: Duration) {
+        if took > SLOW && !core::mem::replace(&mut self.is_slow, true) {
+            log::warn!(
+                "{}: its file took {} ms to be read, and all else waited: a command such as [\"cat\", \"FILE\"] holds up nothing",
+                self.name(),
+                took.as_millis()
+            );
+        }
+    }
+
+    fn told_running(&mut self) {
+        if !core::mem::replace(&mut self.is_slow, true) {
+            log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
+        }
+    }
+}
+
+/// The next time behind `now`: what was missed, as when the box slept, is not made up for.
+fn next(at: Instant, every: Duration, now: Instant) -> Instant {
+    let late = now.saturating_duration_since(at).as_nanos();
+    let into = late.checked_rem(every.as_nanos()).and_then(|into| u64::try_from(into).ok()).unwrap_or(0);
+    let begun = now.checked_sub(Duration::from_nanos(into)).unwrap_or(now);
+    begun.checked_add(every).unwrap_or(now)
+}
+
+/// The readings that wait to be sent, and those that were sent and are not known to have arrived.
+pub(super) struct Kept {
+    /// As many of either.
+    most: usize,
+    waiting: VecDeque<Vec<u8>>,
+    sent: VecDeque<Vec<u8>>,
+    /// Of those that were sent, so many went before the question whether they arrived.
+    asked: usize,
+    /// Readings that arrived.
+    pub(super) arrived: u64,
+    /// Readings that had to make room for newer ones, or could not be sent.
+    pub(super) dropped: u64,
+    /// Of these, so many since that was last told.
+    untold: u64,
+}
+
+impl Kept {
+    fn new(most: usize) -> Self {
+        Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), asked: 0, arrived: 0, dropped: 0, untold: 0 }
+    }
+
+    /// Keeps a reading. Whether another had to make room, the first since that was told.
+    fn push(&mut self, message: Vec<u8>) -> bool {
+        let is_first = self.untold == 0;
+        self.waiting.push_back(message);
+        self.make_room();
+        is_first && self.untold > 0
+    }
+
+    fn make_room(&mut self) {
+        while self.waiting.len() > self.most {
+            self.drop_oldest();
+        }
+    }
+
+    /// Gives up the oldest that waits.
+    pub(super) fn drop_oldest(&mut self) {
+        if self.waiting.pop_front().is_some() {
+            self.dropped = self.dropped.saturating_add(1);
+            self.untold = self.untold.saturating_add(1);
+        }
+    }
+
+    fn set_most(&mut self, most: usize) {
+        self.most = most;
+        self.make_room();
+    }
+
+    /// The next to be sent: while too many are not known to have arrived, none.
+    pub(super) fn next(&self) -> Option<&[u8]> {
+        self.waiting.front().filter(|_| self.sent.len() < self.most).map(Vec::as_slice)
+    }
+
+    /// The next was sent.
+    pub(super) fn was_sent(&mut self) {
+        self.sent.extend(self.waiting.pop_front());
+    }
+
+    /// It is asked whether all that were sent arrived.
+    pub(super) fn ask(&mut self) {
+        self.asked = self.sent.len();
+    }
+
+    /// What was sent before the question has arrived. How many that were.
+    pub(super) fn have_arrived(&mut self) -> u64 {
+        let arrived = self.sent.drain(..self.asked.min(self.sent.len())).count() as u64;
+        self.asked = 0;
+        self.arrived = self.arrived.saturating_add(arrived);
+        arrived
+    }
+
+    /// What was sent may be lost: it is to be sent again.
+    pub(super) fn are_lost(&mut self) {
+        self.asked = 0;
+        self.sent.append(&mut self.waiting);
+        core::mem::swap(&mut self.sent, &mut self.waiting);
+        self.make_room();
+    }
+
+    /// How many were dropped since this was asked last.
+    pub(super) fn take_untold(&mut self) -> u64 {
+        core::mem::take(&mut self.untold)
+    }
+
+    /// Readings that are not known to have arrived.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len().saturating_add(self.sent.len())
+    }
+
+    /// Readings that were not sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether some were sent of which it is not known whether they arrived.
+    pub(super) fn are_out(&self) -> bool {
+        !self.sent.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(kept: &VecDeque<Vec<u8>>) -> Vec<u8> {
+        kept.iter().map(|message| message[0]).collect()
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_what_was_sent_comes_back_in_order() {
+        let mut kept = Kept::new(3);
+        let first: Vec<bool> = (1..=5).map(|number| kept.push(vec![number])).collect();
+        assert_eq!(first, [false, false, false, true, false]);
+        assert_eq!((numbers(&kept.waiting), kept.dropped), (vec![3, 4, 5], 2));
+        kept.was_sent();
+        kept.was_sent();
+        kept.ask();
+        kept.was_sent();
+        assert_eq!((kept.next(), kept.len()), (None, 3));
+        // what went before the question is known to have arrived
+        assert_eq!(kept.have_arrived(), 2);
+        assert_eq!((numbers(&kept.sent), kept.arrived), (vec![5], 2));
+        kept.push(vec![6]);
+        assert_eq!(kept.next(), Some(&[6][..]));
+        kept.are_lost();
+        assert_eq!(numbers(&kept.waiting), [5, 6]);
+        // more at once than are kept: the oldest goes
+        kept.was_sent();
+        kept.was_sent();
+        (7..=9).for_each(|number| assert!(!kept.push(vec![number])));
+        kept.are_lost();
+        assert_eq!((numbers(&kept.waiting), kept.dropped, kept.take_untold(), kept.take_untold()), (vec![7, 8, 9], 4, 4, 0));
+        kept.set_most(1);
+        assert_eq!((numbers(&kept.waiting), kept.are_out()), (vec![9], false));
+    }
+
+    #[test]
+    fn the_interval_does_not_drift_and_does_not_make_up() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let after = |millis| start + Duration::from_millis(millis);
+        assert_eq!(next(start, second, after(3)), after(1000));
+        assert_eq!(next(after(1000), second, after(1000)), after(2000));
+        assert_eq!(next(after(1000), second, after(60_500)), after(61_000));
+    }
+}

@@ -1,0 +1,218 @@
+//! What is read, and what is made of it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use beamless::{Misuse, Term, TermWriter};
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::cli::agent::settings::Form;
+use crate::cli::agent::task::without_newline;
+use crate::cli::terms;
+
+/// Of text that is not what it should be, so many characters are logged.
+const SHOWN: usize = 40;
+
+/// Why there is no reading.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) kind: Kind,
+    /// What to log.
+    pub(super) words: String,
+}
+
+/// What sort of trouble: it is told once for as long as it stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Io(ErrorKind),
+    Size,
+    Number,
+    Term,
+    Status(i32),
+    Signal(i32),
+    Time,
+}
+
+impl Trouble {
+    pub(super) fn new(kind: Kind, words: String) -> Self {
+        Self { kind, words }
+    }
+
+    pub(super) fn io(what: &str, e: &io::Error) -> Self {
+        Self::new(Kind::Io(e.kind()), format!("{what}: {e}"))
+    }
+
+    pub(super) fn size(most: usize) -> Self {
+        Self::new(Kind::Size, format!("more than {most} bytes, which is what fits a message: enlarge `message` in [sizes]"))
+    }
+}
+
+/// Reads a file of at most `most` bytes, besides its last newline.
+pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
+    let failed = |e: io::Error| Trouble::io(&format!("cannot read {}", path.display()), &e);
+    // a device may do something when it is opened, and a pipe would hold up the agent
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(ErrorKind::InvalidInput, "not a regular file; a `command` may read it")));
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty()).map_err(|e| failed(e.into()))?);
+    let mut bytes = Vec::new();
+    let room = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(2);
+    file.take(room).read_to_end(&mut bytes).map_err(failed)?;
+    if without_newline(&bytes).len() > most {
+        return Err(Trouble::new(Kind::Size, format!("{}: {}", path.display(), Trouble::size(most).words)));
+    }
+    Ok(bytes)
+}
+
+/// `{publish, Node, Label, Milliseconds, Value}`, encoded.
+pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let mut room = Vec::new();
+    let value = Value::read(form, bytes, &mut room)?;
+    let mut message = Vec::new();
+    let encoded = terms::encoded(
+        |t| {
+            t.tuple(5)?;
+            t.atom("publish")?;
+            t.atom(node)?;
+            t.str(label)?;
+            t.int(milliseconds)?;
+            value.write(t)
+        },
+        &mut message,
+    );
+    match encoded {
+        Ok(_) => Ok(message),
+        Err(e) => Err(Trouble::new(Kind::Term, format!("cannot be sent: {e}"))),
+    }
+}
+
+/// What was read, as it is sent.
+enum Value<'v> {
+    Float(f64),
+    Text(&'v [u8]),
+    Term(Term<'v>),
+}
+
+impl<'v> Value<'v> {
+    /// Makes of the bytes what they are to be; a term takes `room`.
+    fn read(form: Form, bytes: &'v [u8], room: &'v mut Vec<u8>) -> Result<Self, Trouble> {
+        let kind = match form {
+            Form::Text => return Ok(Self::Text(without_newline(bytes))),
+            Form::Number { .. } => Kind::Number,
+            Form::Term => Kind::Term,
+        };
+        let text = str::from_utf8(bytes).map_err(|_| Trouble::new(kind, "what was read is not UTF-8 text".to_owned()))?.trim();
+        match form {
+            Form::Number { divide } => number(text, divide, room)
+                .ok_or_else(|| Trouble::new(kind, format!("{} is no number; as = \"text\" takes anything", shown(text)))),
+            _ => terms::erlang(text, room)
+                .map(Self::Term)
+                .map_err(|e| Trouble::new(kind, format!("{} is no Erlang term: {e}", shown(text)))),
+        }
+    }
+
+    fn write(&self, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
+        match self {
+            Self::Float(value) => t.float(*value),
+            Self::Text(text) => t.binary(text),
+            Self::Term(term) => t.term(*term),
+        }
+    }
+}
+
+/// A number in decimal: an integer, of any size, stays one unless it is divided.
+fn number<'v>(text: &str, divide: Option<f64>, room: &'v mut Vec<u8>) -> Option<Value<'v>> {
+    let plain = text.strip_prefix('+').unwrap_or(text);
+    let digits = plain.strip_prefix('-').filter(|_| plain == text).unwrap_or(plain);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer && divide.is_none() {
+        return terms::erlang(plain, room).ok().map(Value::Term);
+    }
+    // what Rust reads besides numbers, `inf` and `nan`, is no number to Erlang
+    let value = text.parse::<f64>().ok()? / divide.unwrap_or(1.0);
+    value.is_finite().then_some(Value::Float(value))
+}
+
+/// The beginning of a text, for the log.
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN).collect();
+    let rest = if start.len() < text.len() { ".." } else { "" };
+    format!("\"{}{rest}\"", start.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(form: Form, text: &str) -> Result<String, String> {
+        let message = message("edge@nuc1", "cpu", form, text.as_bytes()).map_err(|e| e.words)?;
+        let term = Term::parse(&message).unwrap();
+        let [publish, node, label, at, value] = term.tuple().unwrap();
+        assert!(publish.is_atom("publish") && node.is_atom("edge@nuc1") && label.as_str() == Some("cpu"));
+        assert!(at.as_i64().unwrap() > 1_700_000_000_000);
+        Ok(value.to_string())
+    }
+
+    #[test]
+    fn a_number_is_what_it_looks_like() {
+        let plain = Form::Number { divide: None };
+        for (text, want) in [
+            ("21500\n", "21500"),
+            ("  -7 \n", "-7"),
+            ("+0021", "21"),
+            ("123456789012345678901234567890\n", "123456789012345678901234567890"),
+            ("21.5\n", "21.5"),
+            (".5", "0.5"),
+            ("1e3", "1.0e3"),
+            ("-0", "0"),
+        ] {
+            assert_eq!(value(plain, text).as_deref(), Ok(want), "{text:?}");
+        }
+        let thousandth = Form::Number { divide: Some(1000.0) };
+        for (text, want) in
+            [("21500\n", "21.5"), ("-500", "-0.5"), ("0", "0.0"), ("12345678901234567890", "1.2345678901234568e16")]
+        {
+            assert_eq!(value(thousandth, text).as_deref(), Ok(want), "{text:?}");
+        }
+        for text in ["", "\n", "21.5 C", "abc", "inf", "NaN", "-", "+", "+-5", "1_000", "16#ff", "1e999", "5\n6"] {
+            let why = value(plain, text).unwrap_err();
+            assert!(why.contains("is no number"), "{text:?}: {why}");
+        }
+        assert!(value(thousandth, &"9".repeat(400)).unwrap_err().contains("is no number"));
+        assert!(value(plain, &"x".repeat(400)).unwrap_err().len() < 120);
+    }
+
+    #[test]
+    fn text_loses_one_newline_and_nothing_else() {
+        for (text, want) in [("a b\n", "<<\"a b\">>"), ("a\n\n", "<<\"a\\n\">>"), ("", "<<>>"), (" \n", "<<\" \">>")] {
+            assert_eq!(value(Form::Text, text).as_deref(), Ok(want), "{text:?}");
+        }
+        let message = message("a@b", "x", Form::Text, b"\xff\n").unwrap();
+        assert_eq!(Term::parse(&message).unwrap().tuple::<5>().unwrap()[4].as_binary(), Some(&b"\xff"[..]));
+    }
+
+    #[test]
+    fn a_term_is_erlang_text() {
+        assert_eq!(value(Form::Term, " {ok, #{load => [0.5]}}.\n").as_deref(), Ok("{ok,#{load => [0.5]}}"));
+        assert!(value(Form::Term, "{ok,\n").unwrap_err().contains("line 1, column"));
+        assert!(message("a@b", "x", Form::Term, b"\xff").unwrap_err().words.contains("UTF-8"));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_read() {
+        let folder = std::env::temp_dir();
+        let why = file(&folder, 10).unwrap_err();
+        assert!(why.words.contains("not a regular file") && why.kind == Kind::Io(ErrorKind::InvalidInput), "{why:?}");
+        let why = file(Path::new("/dev/zero"), 10).unwrap_err();
+        assert!(why.words.contains("not a regular file"), "{why:?}");
+        assert_eq!(file(Path::new("/no/such/file"), 10).unwrap_err().kind, Kind::Io(ErrorKind::NotFound));
+        // the kernel's own files have no size
+        assert!(!file(Path::new("/proc/self/comm"), 100).unwrap().is_empty());
+        assert_eq!(file(Path::new("/proc/self/status"), 100).unwrap_err().kind, Kind::Size);
+    }
+}

@@ -1,0 +1,167 @@
+//! What the system tells of the box: what needs no rights, and no more time than a call takes.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::statvfs;
+use rustix::system::sysinfo;
+
+/// Sensors and disks of a box, so many of each are told.
+const MOST: usize = 16;
+
+/// How the box is.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Seconds since it was started.
+    pub(super) uptime: u64,
+    /// The load averages over 1, 5 and 15 minutes.
+    pub(super) load: [f64; 3],
+    pub(super) cpus: u64,
+    /// Bytes of each kind.
+    pub(super) memory: Vec<(&'static str, u64)>,
+    /// Degrees Celsius of each sensor.
+    pub(super) temperatures: Vec<(String, f64)>,
+    /// Bytes of each file system, by where it is mounted.
+    pub(super) disks: Vec<(String, Disk)>,
+}
+
+/// Bytes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Disk {
+    pub(super) total: u64,
+    pub(super) free: u64,
+    /// What is free to whoever is not root.
+    pub(super) available: u64,
+}
+
+impl Facts {
+    #[expect(clippy::cast_precision_loss, reason = "a load of 2^53 is none")]
+    pub(super) fn now() -> Self {
+        let info = sysinfo();
+        let bytes = |count: u64| count.saturating_mul(info.mem_unit.into());
+        // in the kernel's fixed point
+        let load = info.loads.map(|load| load as f64 / 65_536.0);
+        let mut memory = vec![("total", bytes(info.totalram)), ("free", bytes(info.freeram))];
+        // hidden where /proc shows processes alone
+        let available = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(available);
+        memory.extend(available.map(|bytes| ("available", bytes)));
+        memory.extend([("swap_total", bytes(info.totalswap)), ("swap_free", bytes(info.freeswap))]);
+        Self {
+            uptime: u64::try_from(info.uptime).unwrap_or(0),
+            load,
+            cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
+            memory,
+            temperatures: temperatures(Path::new("/sys/class/thermal")),
+            disks: disks(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
+        }
+    }
+}
+
+/// `MemAvailable` of /proc/meminfo, in bytes.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The thermal zones. Several of one type are told apart by their number.
+fn temperatures(folder: &Path) -> Vec<(String, f64)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("thermal_zone")?.parse::<u32>().ok();
+    let mut zones: Vec<u32> = entries.filter_map(number).collect();
+    zones.sort_unstable();
+    let mut found: Vec<(String, f64)> = Vec::new();
+    for zone in zones.into_iter().take(MOST) {
+        let read = |file| fs::read_to_string(folder.join(format!("thermal_zone{zone}")).join(file)).ok();
+        // a sensor that is off cannot be read
+        let Some(millidegrees) = read("temp").and_then(|text| text.trim().parse::<f64>().ok()) else { continue };
+        let kind = read("type").map_or_else(String::new, |text| text.trim().to_owned());
+        let is_taken = kind.is_empty() || found.iter().any(|(known, _)| *known == kind);
+        let name = if is_taken { format!("{kind}{}{zone}", if kind.is_empty() { "" } else { "/" }) } else { kind };
+        found.push((name, millidegrees / 1000.0));
+    }
+    found
+}
+
+/// The root, and what else is a disk here.
+fn disks(mounts: &str) -> Vec<(String, Disk)> {
+    let mut found: Vec<(&str, String)> = Vec::new();
+    for line in mounts.lines() {
+        let mut fields = line.split(' ');
+        let (Some(device), Some(place), Some(kind)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let place = unescaped(place);
+        // images are always full, and what a process serves may hang as it does
+        let is_disk = device.starts_with("/dev/") && !device.starts_with("/dev/loop") && !kind.starts_with("fuse");
+        let is_new = is_disk && found.iter().all(|(known, other)| *known != device && *other != place);
+        if place == "/" {
+            found.retain(|(known, other)| *known != device && other != "/");
+            found.insert(0, (device, place));
+        } else if is_new && Path::new(&place).is_dir() {
+            found.push((device, place));
+        }
+    }
+    if found.is_empty() {
+        found.push(("", "/".to_owned()));
+    }
+    found
+        .into_iter()
+        .take(MOST)
+        .filter_map(|(_, place)| Some((disk(&place)?, place)))
+        .map(|(disk, place)| (place, disk))
+        .collect()
+}
+
+fn disk(place: &str) -> Option<Disk> {
+    let about = statvfs(place).ok().filter(|about| about.f_blocks > 0)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+    Some(Disk { total: bytes(about.f_blocks), free: bytes(about.f_bfree), available: bytes(about.f_bavail) })
+}
+
+/// A place as the kernel writes it: spaces and their like are a backslash and three octal digits.
+fn unescaped(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .into_iter()
+        .fold(text.to_owned(), |text, (written, meant)| text.replace(written, meant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_box_has_a_memory_and_a_root() {
+        let facts = Facts::now();
+        let memory = |key| facts.memory.iter().find(|(name, _)| *name == key).unwrap().1;
+        assert!(memory("total") > memory("free") && memory("total") >= memory("available") && facts.cpus > 0);
+        assert!(facts.uptime > 0 && facts.load.iter().all(|load| (0.0..100_000.0).contains(load)));
+        let (place, root) = &facts.disks[0];
+        assert!(place == "/" && root.total > root.free && root.free >= root.available, "{root:?}");
+    }
+
+    #[test]
+    fn what_is_no_disk_is_left_out() {
+        let mounts = "proc /proc proc rw 0 0\n/dev/sda2 /tmp ext4 rw 0 0\n/dev/sda1 / ext4 rw 0 0\n/dev/sda1 /usr ext4 rw 0 0\n\
+                      /dev/loop0 /home squashfs ro 0 0\nnuc3:/x /mnt nfs4 rw 0 0\n/dev/sdb1 /no/such/place vfat rw 0 0\nodd";
+        let places: Vec<String> = disks(mounts).into_iter().map(|(place, _)| place).collect();
+        assert_eq!(places, ["/", "/tmp"]);
+        assert_eq!(disks("").len(), 1);
+        assert_eq!(unescaped("/a\\040b\\134c"), "/a b\\c");
+        assert_eq!((available("MemFree: 1 kB\nMemAvailable:    12 kB\n"), available("MemFree: 1 kB\n")), (Some(12_288), None));
+    }
+
+    #[test]
+    fn sensors_of_one_type_are_told_apart() {
+        let folder = std::env::temp_dir().join(format!("beamless-thermal-{}", std::process::id()));
+        for (zone, kind, temp) in [(0, "acpitz", "27800"), (1, "acpitz", "-1500"), (2, "off", ""), (10, "x86_pkg_temp", "45000")]
+        {
+            let zone = folder.join(format!("thermal_zone{zone}"));
+            fs::create_dir_all(&zone).unwrap();
+            fs::write(zone.join("type"), format!("{kind}\n")).unwrap();
+            fs::write(zone.join("temp"), temp).unwrap();
+        }
+        let found = temperatures(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        let want = [("acpitz", 27.8), ("acpitz/1", -1.5), ("x86_pkg_temp", 45.0)];
+        assert_eq!(found, want.map(|(name, celsius)| (name.to_owned(), celsius)));
+        assert!(temperatures(Path::new("/no/such/folder")).is_empty());
+    }
+}
