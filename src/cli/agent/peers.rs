@@ -183,7 +183,7 @@ impl Peers {
                 }
                 false
             }
-            Event::NodeDown { node, .. } => {
+            Event::NodeDown { node, reason } => {
                 if core::mem::take(&mut self.is_full) {
                     // one of those that wait for room gets it
                     self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
@@ -192,6 +192,8 @@ impl Peers {
                     if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
                         peer.wait = RETRY.0;
                     }
+                    // that it does not answer either goes without saying
+                    peer.said = Some(*reason).filter(|reason| is_silence(*reason));
                     peer.later();
                 }
                 false
@@ -309,10 +311,13 @@ fn is_refusal(reason: Reason) -> bool {
     )
 }
 
+/// Whether nothing comes from the host.
+fn is_silence(reason: Reason) -> bool {
+    matches!(reason, Reason::Silent | Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable))
+}
+
 /// Whether one reason says no more than the other: a host that is off does not answer in one way now and in another later.
 fn is_alike(one: Reason, other: Reason) -> bool {
-    let is_silence =
-        |reason| matches!(reason, Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable));
     one == other || is_silence(one) && is_silence(other)
 }
 
@@ -419,7 +424,12 @@ mod tests {
 
     #[test]
     fn a_host_that_is_off_has_one_reason() {
-        let off = [Reason::Timeout, Reason::Network(NetworkFault::TimedOut), Reason::Network(NetworkFault::Unreachable)];
+        let off = [
+            Reason::Silent,
+            Reason::Timeout,
+            Reason::Network(NetworkFault::TimedOut),
+            Reason::Network(NetworkFault::Unreachable),
+        ];
         assert!(off.iter().all(|one| off.iter().all(|other| is_alike(*one, *other))));
         assert!(!is_alike(Reason::Timeout, Reason::Network(NetworkFault::Refused)));
         assert!(is_alike(Reason::Nok, Reason::Nok));
