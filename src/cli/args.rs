@@ -152,7 +152,10 @@ pub(super) fn parser(first: Option<&str>) -> OptionParser<Given> {
 
 /// A subcommand: its options, what it does in a word, and how.
 fn command(name: &'static str, help: &'static str, parser: Boxed<Command>, descr: &'static str, footer: &str) -> Boxed<Given> {
-    let verbose = long("verbose").short('v').help("Say more").switch();
+    let verbose = long("verbose")
+        .short('v')
+        .help("Say more: also each message between nodes, by name and size, never what is in it")
+        .switch();
     construct!(Given { verbose, command(parser) }).to_options().descr(descr).footer(footer).command(name).help(help).boxed()
 }
 

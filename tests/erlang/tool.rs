@@ -246,8 +246,9 @@ fn call_prints_the_reply() {
     world.tool(&["call", A, "server", "crash"]).failed(1, "", &["server on a@127.0.0.1 ended", "{boom,[1]}", "log"]);
 
     let verbose = world.tool(&["call", A, "nobody", "{secret, payload}", "-v"]);
-    verbose.failed(1, "", &["node up", "asks a@127.0.0.1"]);
-    assert!(!verbose.err.contains("payload"), "{verbose:?}");
+    verbose.failed(1, "", &["node up", "asks a@127.0.0.1", "debug: from a@127.0.0.1: send_challenge, 3"]);
+    verbose.failed(1, "", &["debug: to a@127.0.0.1: MONITOR_P, ", "debug: to a@127.0.0.1: REG_SEND, 1"]);
+    assert!(!verbose.err.contains("payload") && !verbose.err.contains("secret"), "{verbose:?}");
     erl.eval("register(server, spawn(fun() -> receive _ -> erlang:halt(0, [{flush, false}]) end end))");
     world.tool(&["call", A, "server", "halt"]).failed(1, "", &["nodedown: a@127.0.0.1 went away", "beamless ping"]);
 }
