@@ -262,6 +262,10 @@ fn rpc_prints_the_value() {
     rpc("erlang:'+'(1, 2)").done("3\n");
     rpc("erlang:list_to_atom(\"it's\")").done("'it\\'s'\n");
     world.tool(&["rpc", "--json", A, "maps:from_list([{a, {1, \"x\"}}])"]).done("{\"a\":{\"@tuple\":[1,[120]]}}\n");
+    // text beyond ASCII, as a shell in UTF-8 prints it with ~tp; what is printed can be typed again
+    let text = "{<<\"h\u{e9}\u{e9}\"/utf8>>,\"\u{434}\u{435}\u{43d}\u{44c}\",'\u{434}\u{430}',<<\"\u{e9}\">>,<<255,0>>}";
+    rpc(&format!("erlang:hd([{text}])")).done(&format!("{text}\n"));
+    rpc("erlang:error('\u{434}\u{430}')").failed(1, "", &["** exception error: '\u{434}\u{430}'\n"]);
     // a pid is of the node that was asked, so it is shown as there
     rpc("erlang:whereis(kernel_sup)").done(&(erl.eval("whereis(kernel_sup)") + "\n"));
 
