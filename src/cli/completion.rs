@@ -1,9 +1,14 @@
 //! Completions: a script for each shell, which asks this program for what may follow.
 //!
-//! They stand in the place of those that bpaf brings, which hand what was typed to the shell's `eval`: a `$(..)` in a term would run
-//! when somebody presses the tabulator.
+//! What was typed is handed on and never evaluated: a `$(..)` in a term must not run when somebody presses the tabulator.
 
 use std::str::FromStr;
+use std::time::Duration;
+
+use beamless::{EpmdSettings, epmd_names};
+
+use super::args::COMMANDS;
+use super::grammar::{Offer, Opt, Spec};
 
 /// A shell that there is a script for.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +42,50 @@ impl Shell {
     }
 }
 
-/// The shell whose script an option asks for that bpaf knows by itself.
-pub(super) fn asked(option: &str) -> Option<Shell> {
-    option.strip_prefix("--bpaf-complete-style-")?.parse().ok()
+/// The option by which a script asks for what may follow the words behind it, the last of which is being typed.
+pub(super) const ASK: &str = "--complete";
+
+/// What may stand in the place of the last word, a line each; behind a tabulator, what it is.
+pub(super) fn candidates(words: &[String]) -> String {
+    let Some((last, before)) = words.split_last() else { return String::new() };
+    let Some((command, before)) = before.split_first() else {
+        return lines(COMMANDS.iter().map(|spec| (spec.name.to_owned(), spec.help)), last);
+    };
+    let Some(spec) = Spec::of(command) else { return String::new() };
+    let mut at = 0_usize;
+    let mut value_of: Option<&Opt> = None;
+    for word in before {
+        value_of = match spec.all_options().find(|option| word.strip_prefix("--") == Some(option.long)) {
+            _ if value_of.is_some() => None,
+            Some(option) => Some(option).filter(|option| option.value.is_some()),
+            None => {
+                at = at.saturating_add((!word.starts_with('-')).into());
+                None
+            }
+        };
+    }
+    if let Some(option) = value_of {
+        return lines(offered(option.offer), last);
+    }
+    let unused = |option: &&Opt| option.repeats || before.iter().all(|word| word.strip_prefix("--") != Some(option.long));
+    let options = spec.all_options().filter(unused).map(|option| (format!("--{}", option.long), option.help));
+    let positional = spec.positionals.get(at).map_or_else(Vec::new, |positional| offered(positional.offer));
+    lines(options.filter(|_| last.is_empty() || last.starts_with('-')).chain(positional), last)
+}
+
+fn lines(all: impl IntoIterator<Item = (String, &'static str)>, begun: &str) -> String {
+    let fitting = all.into_iter().filter(|(word, _)| word.starts_with(begun));
+    fitting.map(|(word, help)| format!("{word}\t{help}\n")).collect()
+}
+
+fn offered(offer: Offer) -> Vec<(String, &'static str)> {
+    match offer {
+        Offer::Nothing | Offer::Files => Vec::new(),
+        Offer::Words(words) => words.iter().map(|word| ((*word).to_owned(), "")).collect(),
+        Offer::Nodes => {
+            let port = EpmdSettings::from_env().unwrap_or_default().port;
+            let names = epmd_names("localhost", port, Duration::from_millis(200)).unwrap_or_default();
+            names.into_iter().map(|(name, _)| (name, "a node of this host")).collect()
+        }
+    }
 }

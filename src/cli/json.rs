@@ -10,20 +10,20 @@ use serde_json::{Map, Value};
 
 use super::terms;
 
-/// What `--help` says where JSON is read and printed. A line break and a space begin a line of their own.
-pub(super) const HELP: &str = "\n \n Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.\
-\n With --json they are JSON:\
-\n   strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;\
-\n   {\"@tuple\": [...]}, {\"@atom\": \"ok\"}, {\"@map\": [[KEY, VALUE], ...]} and {\"@term\": \"ERLANG TEXT\"} are what JSON lacks.\
-\n Printed, atoms are strings too, except true, false, and nil, null and undefined, which are null; Erlang's \"strings\" are arrays of numbers; \
-what else JSON lacks is printed as one of the four objects.";
+/// What `--help` says where JSON is read and printed.
+pub(super) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
+With --json they are JSON:
+  strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;
+  {\"@tuple\": [...]}, {\"@atom\": \"ok\"}, {\"@map\": [[KEY, VALUE], ...]} and {\"@term\": \"ERLANG TEXT\"} are what JSON lacks.
+Printed, atoms are strings too, except true, false, and nil, null and undefined, which are null; Erlang's \"strings\" are arrays of \
+numbers; what else JSON lacks is printed as one of the four objects.";
 
 /// What `--help` says where JSON is only printed.
-pub(super) const PRINTED: &str = "\n \n With --json:\
-\n   binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, \
-Erlang's \"strings\" being lists of numbers;\
-\n   tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, \
-and what else JSON lacks {\"@term\": \"ERLANG TEXT\"}.";
+pub(super) const PRINTED: &str = "With --json:
+  binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, Erlang's \"strings\" being \
+lists of numbers;
+  tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, and what else JSON lacks \
+{\"@term\": \"ERLANG TEXT\"}.";
 
 const TUPLE: &str = "@tuple";
 const ATOM: &str = "@atom";

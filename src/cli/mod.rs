@@ -7,25 +7,25 @@ mod completion;
 mod cookie;
 mod epmd;
 mod function;
+mod grammar;
+mod help;
 mod host;
 mod json;
 mod local;
-mod man;
 mod recv;
 mod systemd;
 mod terms;
 mod tool;
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use beamless::Error;
-use bpaf::{Args, ParseFailure};
 use log::LevelFilter;
 
 use args::{Command, Given};
+use grammar::Read;
 
 /// The cluster said no, or the system did.
 const REFUSED: u8 = 1;
@@ -64,23 +64,20 @@ impl From<Error> for Failure {
     }
 }
 
-/// Parses the arguments and runs the command.
+/// Reads the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let first = std::env::args_os().nth(1);
-    if let Some(shell) = first.as_deref().and_then(OsStr::to_str).and_then(completion::asked) {
-        return ended(print(shell.script().trim_end()));
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    if words.next().is_some_and(|first| first == completion::ASK) {
+        return ended(print(completion::candidates(&words.collect::<Vec<_>>()).trim_end()));
     }
-    match args::parser(first.as_deref().and_then(OsStr::to_str)).run_inner(Args::current_args()) {
-        Ok(given) => {
+    match grammar::read() {
+        Ok(Read::Run(given)) => {
             start_log(&given);
             ended(run(&given.command))
         }
-        // `print_message` of these would panic where nobody reads on, as in `beamless --help | head`
-        Err(failure @ (ParseFailure::Stdout(..) | ParseFailure::Completion(_))) => {
-            ended(print(failure.unwrap_stdout().trim_end()))
-        }
-        Err(failure @ ParseFailure::Stderr(_)) => {
-            failure.print_message(100);
+        Ok(Read::Print(text)) => ended(print(&text)),
+        Err(why) => {
+            eprintln!("error: {why}");
             ExitCode::from(USAGE)
         }
     }
@@ -108,7 +105,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Nodes(about) => ask::nodes(about),
         Command::Names(names) => epmd::names(names),
         Command::Epmd(serve) => epmd::serve(serve),
-        Command::Man => print(man::page().trim_end()),
+        Command::Man => print(&help::man()),
         Command::Completion(shell) => print(shell.script().trim_end()),
     }
 }

@@ -309,10 +309,10 @@ fn the_words_of_help_are_everywhere() {
     let man = world.tool(&["man"]);
     let headings: Vec<_> = man.out.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
     let commands = all.map(str::to_uppercase);
-    assert!(man.code == 0 && man.out.contains("\n.TH BEAMLESS 1 "), "{man:?}");
+    assert!(man.code == 0 && man.out.starts_with(".TH BEAMLESS 1 "), "{man:?}");
     assert_eq!(headings[..3], ["NAME", "SYNOPSIS", "DESCRIPTION"]);
     assert_eq!(headings[3..], commands.each_ref().map(String::as_str));
-    assert!(man.out.contains("\n.SH NAME\n\\fRbeamless \\- "), "what whatis looks for: {}", man.out);
+    assert!(man.out.contains("\n.SH NAME\nbeamless \\- "), "what whatis looks for: {}", man.out);
     let general = world.tool(&["--help"]);
     for command in all {
         let help = world.tool(&[command, "--help"]);
@@ -334,7 +334,6 @@ fn completions_offer_what_fits_and_run_nothing() {
         let script = world.tool(&["completion", shell]);
         script.done(&script.out);
         assert!(script.out.contains("beamless") && !script.out.contains("eval "), "{}", script.out);
-        assert_eq!(world.tool(&[&format!("--bpaf-complete-style-{shell}")]), script, "bpaf's own is not safe");
     }
     world.tool(&["completion", "dash"]).failed(2, "", &["bash, zsh and fish"]);
 
@@ -353,7 +352,7 @@ fn completions_offer_what_fits_and_run_nothing() {
     assert_eq!(complete(&["n"]), "nodes names");
     assert_eq!(complete(&["ping", "a"]), "a", "the names of this host, and no option");
     assert_eq!(complete(&["ping", "b"]), "");
-    assert!(complete(&["ping", ""]).ends_with("--timeout a"));
+    assert!(complete(&["ping", ""]).ends_with("--help a"));
     assert_eq!(complete(&["call", "a", "--ti"]), "--timeout");
     // as bash takes it apart
     assert_eq!(complete(&["ping", "--timeout", "=", "5", "a"]), "a");

@@ -15,6 +15,6 @@ _beamless() {
     while IFS= read -r line; do
         line=${line%%$'\t'*}
         [[ $line && $line == "${COMP_WORDS[COMP_CWORD]}"* ]] && COMPREPLY+=("$line")
-    done < <("$1" --bpaf-complete-rev=1 "${words[@]}" 2>/dev/null)
+    done < <("$1" --complete "${words[@]}" 2>/dev/null)
 }
 complete -o default -F _beamless beamless

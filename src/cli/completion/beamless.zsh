@@ -3,7 +3,7 @@
 _beamless() {
     local line
     local -a found
-    for line in "${(f@)$("${(Q)words[1]}" --bpaf-complete-rev=1 "${(Q@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    for line in "${(f@)$("${(Q)words[1]}" --complete "${(Q@)words[2,CURRENT]}" 2>/dev/null)}"; do
         [[ -n ${line%%$'\t'*} ]] && found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
     done
     if (( $#found )); then _describe beamless found; else _files; fi
