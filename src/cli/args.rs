@@ -183,13 +183,17 @@ fn run() -> Boxed<Given> {
     let check = long("check").help("Check the settings, show what would be done, and end").switch();
     let name = name().optional();
     let (cookie_file, listen, epmd, visible) = (own_cookie_file(), listen(), which_epmd(), visible());
-    let connect = long("connect").help("Connect to this node, and again whenever it is back; repeatable").argument("NODE").many();
+    let connect = long("connect")
+        .help("Connect to this node, and again whenever it is back; repeatable. These take the place of the file's")
+        .argument("NODE")
+        .many();
     command(
         "run",
         "Be a node until SIGTERM or SIGINT",
         construct!(Run { config, check, name, cookie_file, listen, epmd, visible, connect }).map(Command::Run).boxed(),
         "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
-        "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",
+        "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check\n \
+         SIGHUP reads the file again, and applies what can be applied while connections stay.",
     )
 }
 

@@ -24,25 +24,31 @@ const CREDENTIAL: &str = "cookie";
 
 /// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
-    look(file)?.map_err(|missing| {
-        format!(
+    match place(file)? {
+        Ok((path, guard)) => read(path, guard),
+        Err(missing) => Err(format!(
             "no cookie file {}: copy it from a machine of the cluster, mode 0400, or name another with --cookie-file FILE",
             missing.display()
-        )
-    })
+        )),
+    }
 }
 
 /// As [`find`], but where Erlang looks for it a missing one is made; a file that was named must be there.
 pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
-    look(file)?.or_else(make)
+    match place(file)? {
+        Ok((path, guard)) => read(path, guard),
+        Err(missing) => make(missing),
+    }
 }
 
-/// The cookie, or the file that [`find_or_make`] would make.
-pub(super) fn look(file: Option<&Path>) -> Result<Result<Cookie, PathBuf>, String> {
-    match place(file)? {
-        Ok((path, guard)) => read(path, guard).map(Ok),
-        Err(missing) => Ok(Err(missing)),
-    }
+/// What [`find_or_make`] would do, in words.
+pub(super) fn would_find(file: Option<&Path>) -> Result<String, String> {
+    Ok(match place(file)? {
+        // nobody but the service itself can read it, not even what is run to check its settings
+        Ok((path, Guard::Systemd)) => format!("the one that systemd hands over, in {}", path.display()),
+        Ok((path, Guard::Mode)) => format!("the one in {}", read(path, Guard::Mode)?.path.display()),
+        Err(missing) => format!("a new one would be made, in {}", missing.display()),
+    })
 }
 
 /// Where the cookie is, and who guards it; or, if it is in none of the places where Erlang looks, where it should be.

@@ -17,6 +17,8 @@ use crate::time::Instant;
 
 /// How long to wait before EPMD is tried again: as long as BEAM waits.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Names that are taken from an EPMD that is asked for all of them.
+const NAMES: usize = 4096;
 /// Events kept for the driver. A turn makes three at most and the driver fetches them every turn.
 const EVENTS: usize = 8;
 
@@ -479,7 +481,8 @@ impl Attempt {
 /// `port` is EPMD's, see [`EpmdSettings`].
 ///
 /// # Errors
-/// [`Error::Io`] if the host has no address, no EPMD answers there, or the time is up; [`Error::Misbehaved`] if what answers is none.
+/// [`Error::Io`] if the host has no address, no EPMD answers there, or the time is up; [`Error::Misbehaved`] if what answers is none, or
+/// names more than 4096 nodes.
 pub fn epmd_names(host: &str, port: u16, timeout: Duration) -> Result<Vec<(String, u16)>> {
     let deadline = std::time::Instant::now().checked_add(timeout);
     let left = || match deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now())) {
@@ -505,20 +508,27 @@ pub fn epmd_names(host: &str, port: u16, timeout: Duration) -> Result<Vec<(Strin
             return Ok(list);
         }
         names.handle_bytes(bytes.get(..count).unwrap_or_default(), |name, port| list.push((name.to_owned(), port)))?;
+        if list.len() > NAMES {
+            return Err(Misbehaved::Epmd("answer to NAMES_REQ: more than 4096 names").into());
+        }
     }
 }
 
 fn connect_to(host: &str, port: u16, left: impl Fn() -> io::Result<Option<Duration>>) -> io::Result<std::net::TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
-    for address in (host, port).to_socket_addrs()? {
-        let attempt = match left()? {
-            Some(left) => std::net::TcpStream::connect_timeout(&address, left),
+    let addresses = (host, port).to_socket_addrs()?;
+    let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
+    for address in addresses {
+        // one that does not answer leaves time for the others
+        let attempt = match left()?.and_then(|left| left.checked_div(untried)) {
+            Some(share) => std::net::TcpStream::connect_timeout(&address, share),
             None => std::net::TcpStream::connect(address),
         };
         match attempt {
             Ok(stream) => return Ok(stream),
             Err(e) => last = e,
         }
+        untried = untried.saturating_sub(1);
     }
     Err(last)
 }

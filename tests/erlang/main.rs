@@ -18,8 +18,8 @@
 mod aliases;
 mod calls;
 mod calls_out;
-
 mod commands;
+mod config;
 mod cookies;
 mod elixir;
 mod epmd;
@@ -28,10 +28,15 @@ mod flags;
 mod functions;
 mod inside;
 mod join;
+mod lan;
 mod load;
 mod names;
+mod namespaces;
+mod peers;
 mod program;
+mod programs;
 mod publish;
+mod reload;
 mod restart;
 mod soak;
 mod strangers;

@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) home: PathBuf,
     pub(crate) epmd_port: u16,
     pub(crate) cookie: String,
+    /// The command, if there is one, that runs others on the host that this is.
+    on: Vec<String>,
 }
 
 impl World {
@@ -83,7 +85,13 @@ impl World {
             home,
             epmd_port: free_port(),
             cookie: format!("COOKIE{number}OF{}", std::process::id()),
+            on: Vec::new(),
         }
+    }
+
+    /// The same on another host, where this command runs others.
+    pub(crate) fn on_host(&self, command: Vec<String>) -> Self {
+        Self { on: command, ..self.clone() }
     }
 
     /// The same home and cookie, another EPMD.
@@ -107,6 +115,12 @@ impl World {
     }
 
     pub(crate) fn dress(&self, command: &mut Command) {
+        if let Some((program, args)) = self.on.split_first() {
+            let mut outer = Command::new(program);
+            outer.args(args).arg(command.get_program()).args(command.get_args());
+            outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            *command = outer;
+        }
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
         for name in SETTINGS {
@@ -206,8 +220,17 @@ impl World {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|e| panic!("epmd cannot be started ({e}): apt-get install erlang-nox"));
         let epmd = Epmd { child };
-        until("epmd to listen", || TcpStream::connect(("127.0.0.1", self.epmd_port)).ok());
+        until("epmd to listen", || self.has_epmd().then_some(()));
         epmd
+    }
+
+    fn has_epmd(&self) -> bool {
+        if self.on.is_empty() {
+            return TcpStream::connect(("127.0.0.1", self.epmd_port)).is_ok();
+        }
+        let mut command = epmd_command();
+        self.dress(command.arg("-names"));
+        command.output().expect("epmd -names").status.success()
     }
 
     /// What `epmd -names` prints, sorted, without its first line: `name demo at port 40123`. Empty when there is no epmd.

@@ -187,6 +187,36 @@ fn a_hangup_is_no_end_to_a_service() {
     assert_eq!(other.exit_code(), None);
 }
 
+/// Between RELOADING, with the time that systemd wants beside it, and READY, whatever the file is; and nothing before it is up.
+#[test]
+fn a_reload_is_told_from_its_begin_to_its_end() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let file = world.home.join("demo.toml");
+    fs::write(&file, "sname = \"demo\"\nepmd = \"external\"\n").unwrap();
+    let demo = manager.launch(&world, &["--config", "demo.toml"], &[]);
+    demo.wait(&["not registered"]);
+    demo.signal("HUP");
+    demo.wait(&["demo.toml read again: nothing to change"]);
+    let _epmd = world.epmd();
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+    assert_eq!(manager.count("RELOADING=1"), 0);
+    let seconds = || fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u64>().unwrap();
+    for round in 1..=2 {
+        let before = seconds();
+        demo.signal("HUP");
+        until("READY again", || (manager.count("READY=1") == round + 1).then_some(()));
+        let said = manager.said();
+        let at = said.iter().rposition(|line| line == "RELOADING=1").unwrap();
+        let time: u64 = said[at + 1].strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+        assert!((before..=seconds() + 1).contains(&(time / 1_000_000)), "{time}");
+        assert!(said[at..].contains(&"READY=1".to_owned()), "{said:?}");
+        fs::write(&file, "sname = \"demo\"\nepmd = \"sometimes\"\n").unwrap();
+    }
+    demo.wait(&["error: demo.toml:2:8: epmd: \"sometimes\": write one of"]);
+    demo.wait(&["error: demo.toml: not taken, all settings stay as they were"]);
+}
+
 /// systemd's credential is the cookie, whatever its mode: systemd guards its folder. A file that was named comes first, and a
 /// credential of another name is none.
 #[test]
@@ -276,7 +306,7 @@ fn the_units_are_sound_and_the_service_is_hardened() {
     let world = World::new();
     // the binary is where the tests are, not where it is installed
     let service = fs::read_to_string(format!("{UNITS}/beamless.service")).unwrap();
-    assert!(service.contains("ExecStart=/usr/local/bin/beamless run "));
+    assert!(service.contains("ExecStart=/usr/local/bin/beamless run --config /etc/beamless/beamless.toml $BEAMLESS_ARGS\n"));
     fs::write(world.home.join("beamless.service"), service.replace("/usr/local/bin/beamless", env!("CARGO_BIN_EXE_beamless")))
         .unwrap();
     fs::copy(format!("{UNITS}/beamless-epmd.socket"), world.home.join("beamless-epmd.socket")).unwrap();

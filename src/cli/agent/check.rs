@@ -12,10 +12,7 @@ use crate::cli::{Failure, cookie, local, print};
 /// Prints it, or says what is wrong besides the file.
 pub(super) fn show(run: &Run, settings: &Settings) -> Result<(), Failure> {
     let driver = local::driver_options(&settings.local)?;
-    let cookie = match cookie::look(settings.local.cookie_file.as_deref()).map_err(Failure::usage)? {
-        Ok(cookie) => format!("the one in {}", cookie.path.display()),
-        Err(missing) => format!("a new one would be made, in {}", missing.display()),
-    };
+    let cookie = cookie::would_find(settings.local.cookie_file.as_deref()).map_err(Failure::usage)?;
     let mut lines = Vec::new();
     let mut line = |what: &str, words: &dyn Display| lines.push(format!("{what:<9} {words}"));
     let visible = if settings.local.visible { "visible" } else { "hidden" };
@@ -75,8 +72,8 @@ fn sizes(sizes: Sizes) -> String {
     let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
     format!(
         "{peers} nodes, {mailboxes} mailboxes, messages of {}, {watches} watches, {requests} requests: {} in all",
-        Size(bytes),
-        Size(sizes.memory())
+        Size::of(bytes),
+        Size::of(sizes.memory())
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod discover;
 mod echo;
 mod erlang;
 mod functions;
@@ -26,6 +27,7 @@ use super::args::Run;
 use super::cookie::{self, Cookie};
 use super::local::{self, Came, Ending};
 use super::systemd::{self, Supervisor};
+use discover::Discovery;
 use echo::Echo;
 use functions::Functions;
 use limit::Limit;
@@ -51,7 +53,9 @@ pub(super) fn run(options: &Run) -> Result<(), Failure> {
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
-        return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
+        return Err(Failure::usage(
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+        ));
     }
     let (config, mut driver, cookie) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {
@@ -131,6 +135,7 @@ fn serve(
 /// What the agent does, part by part.
 struct Parts {
     peers: Peers,
+    discovery: Discovery,
     echo: Echo,
     system: System,
     functions: Functions,
@@ -141,7 +146,8 @@ struct Parts {
 impl Parts {
     fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         Ok(Self {
-            peers: Peers::new(&wanted(settings), node)?,
+            peers: Peers::new(settings, node)?,
+            discovery: Discovery::new(settings)?,
             echo: Echo::new(node)?,
             system: System::new(node)?,
             functions: Functions::new(settings, node)?,
@@ -152,6 +158,7 @@ impl Parts {
 
     /// Does what there is to do.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
         self.system.turn(node, &self.functions, &self.publishing);
@@ -162,7 +169,13 @@ impl Parts {
 
     /// When a part has something to do by itself.
     fn next_wake(&self) -> Option<Instant> {
-        let wakes = [self.peers.next_wake(), self.functions.next_wake(), self.programs.next_wake(), self.publishing.next_wake()];
+        let wakes = [
+            self.peers.next_wake(),
+            self.discovery.next_wake(),
+            self.functions.next_wake(),
+            self.programs.next_wake(),
+            self.publishing.next_wake(),
+        ];
         wakes.into_iter().flatten().min()
     }
 
@@ -183,6 +196,8 @@ impl Parts {
 
     /// Goes on with new settings; what did not change is left as it is.
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.peers.apply(settings, node);
+        self.discovery.apply(settings, &mut self.peers, node);
         self.functions.apply(settings, node);
         self.programs.apply(settings, node);
         self.publishing.apply(settings, node);
@@ -193,11 +208,6 @@ impl Parts {
         self.programs.stop();
         self.publishing.stop();
     }
-}
-
-/// The nodes to be connected to.
-fn wanted(settings: &Settings) -> Vec<String> {
-    settings.connect.iter().chain(settings.publish.iter().map(|publish| &publish.node)).cloned().collect()
 }
 
 struct Agent<'a> {
@@ -230,6 +240,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         self.parts.functions.handle(event, node);
+        self.parts.discovery.handle(event);
         self.parts.publishing.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,

@@ -1,114 +1,429 @@
-//! The nodes to be connected to for as long as the agent runs.
+//! The nodes to be connected to, for as long as somebody here wants them.
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Misuse, Node, Reason};
+use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
+use super::limit::Limit;
+use super::settings::Settings;
 use crate::cli::Failure;
 
 /// The first wait before a node is tried again, and the longest.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The longest wait for a node that nobody asked for by name and that refuses this one. It logs every try, and a wait seldom changes its mind:
+/// a restart does, and that is seen by the port its EPMD names.
+const REFUSED: Duration = Duration::from_secs(300);
+/// A connection that lasted so long was a good one: the waits begin anew after it. One that a peer ends at once does not bring them down.
+const LASTED: Duration = Duration::from_secs(10);
+/// When six connections are being made at once, the next waits so long for its turn.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Who wants a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// `connect`.
+    Connect = 1,
+    /// `[discover]`.
+    Discover = 2,
+    /// `[[publish]]`.
+    Publish = 4,
+}
+
+/// The nodes that readings are sent to.
+fn readers(settings: &Settings) -> Vec<String> {
+    settings.publish.iter().map(|publish| publish.node.clone()).collect()
+}
+
+/// How it stands with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Connected, since then.
+    Up(Instant),
+    /// Being connected to; if that fails, at once again.
+    Trying { again: bool },
+    /// To be tried then.
+    Waiting(Instant),
+}
+
+impl State {
+    /// Whoever is to be tried later is tried now.
+    fn hastened(self) -> Self {
+        if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
+    }
+}
 
 /// One of them.
 struct Wanted {
     name: String,
-    /// When to try again; nothing while it is up or being tried.
-    at: Option<Instant>,
+    /// Everybody who wants it, a bit each.
+    by: u8,
+    state: State,
     wait: Duration,
     /// What was last said of it, so that each change is said once.
     said: Option<Reason>,
 }
 
 impl Wanted {
-    fn new(name: String) -> Self {
-        Self { name, at: None, wait: RETRY.0, said: None }
+    /// Plans the next try. Many that lost the same node do not come back to it all at the same moment.
+    fn later(&mut self) {
+        let longest = match self.said {
+            Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
+            _ => RETRY.1,
+        };
+        self.state = State::Waiting(after(jittered(self.wait)));
+        self.wait = self.wait.saturating_mul(2).min(longest);
     }
 
-    /// Plans the next try.
-    fn later(&mut self) {
-        self.at = Instant::now().checked_add(self.wait);
-        self.wait = self.wait.saturating_mul(2).min(RETRY.1);
+    /// Whether this is said by asking the host's EPMD.
+    fn is_told_of(&self, reason: Reason) -> bool {
+        let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
+        self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
+    }
+
+    /// Tries to connect; `false` if there is no room for one more. What can never be is an error.
+    fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
+        match node.connect(&self.name) {
+            Ok(()) if is_up(node, &self.name) => self.state = State::Up(Instant::now()),
+            Ok(()) => self.state = State::Trying { again: false },
+            Err(Error::Full(Full::Dials)) => self.state = State::Waiting(after(TURN)),
+            Err(Error::Full(_)) => {
+                self.later();
+                return Ok(false);
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(true)
     }
 }
 
 /// All of them.
-#[derive(Default)]
-pub(super) struct Peers(Vec<Wanted>);
+pub(super) struct Peers {
+    wanted: Vec<Wanted>,
+    /// EPMDs can name any number of nodes that cannot be connected to.
+    lines: Limit,
+    /// That there is no room was said, and no node has left since.
+    is_full: bool,
+}
 
 impl Peers {
-    /// Begins to connect to these.
-    pub(super) fn new(names: &[String], node: &mut Node<'_>) -> Result<Self, Failure> {
-        let mut peers = Self::default();
-        for name in names {
-            let mut peer = Wanted::new(with_host(name, node));
-            match node.connect(&peer.name) {
-                Ok(()) => {}
-                // more than can be tried at once
-                Err(Error::Full(_)) => peer.later(),
-                Err(Error::Misuse(Misuse::OwnNode)) => {
-                    return Err(Failure::usage(format!(
-                        "connect {}: that is this node, and a node does not connect to itself",
-                        peer.name
-                    )));
-                }
-                Err(e) => return Err(Failure::usage(format!("connect {}: {e}", peer.name))),
-            }
-            peers.0.push(peer);
+    /// Begins to connect to the nodes that `connect` names, and those that readings are sent to.
+    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let lines = Limit::new("nodes could not be connected to within a second");
+        let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
+        let mut refused = peers.want(By::Connect, &settings.connect, node);
+        refused.extend(peers.want(By::Publish, &readers(settings), node));
+        match refused.first() {
+            Some((name, e)) => Err(Failure::usage(format!("connect {name}: {e}"))),
+            None => Ok(peers),
         }
-        Ok(peers)
     }
 
-    /// Takes note of what happened. Whether that was said before.
+    /// The settings were read again. Who is not wanted any more stays connected.
+    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        let before = self.names(By::Connect);
+        let mut refused = self.want(By::Connect, &settings.connect, node);
+        refused.extend(self.want(By::Publish, &readers(settings), node));
+        for (name, e) in refused {
+            log::warn!("connect {name}: {e}");
+        }
+        let now = self.names(By::Connect);
+        for name in now.iter().filter(|name| !before.contains(name)) {
+            log::info!("connect: {name} is kept connected from now on");
+        }
+        for name in before.iter().filter(|name| !now.contains(name)) {
+            log::info!("connect: {name} is not connected again once it is down");
+        }
+    }
+
+    /// These are the nodes that `by` wants from now on, in place of those it wanted before. Those that can never be connected to come back, each with the
+    /// reason.
+    pub(super) fn want(&mut self, by: By, names: &[String], node: &mut Node<'_>) -> Vec<(String, Error)> {
+        let bit = by as u8;
+        self.wanted.iter_mut().for_each(|peer| peer.by &= !bit);
+        let mut refused = Vec::new();
+        for name in names {
+            if let Some(peer) = self.find(name) {
+                peer.by |= bit;
+                continue;
+            }
+            let state = State::Waiting(Instant::now());
+            let mut peer = Wanted { name: name.clone(), by: bit, state, wait: RETRY.0, said: None };
+            match peer.connect(node) {
+                Ok(has_room) => {
+                    if !has_room {
+                        self.tell_room(&peer.name);
+                    }
+                    self.wanted.push(peer);
+                }
+                Err(e) => refused.push((peer.name, e)),
+            }
+        }
+        self.forget();
+        refused
+    }
+
+    /// A node is there, new or anew: it is not waited for any longer.
+    pub(super) fn is_there(&mut self, name: &str) {
+        let Some(peer) = self.find(name) else { return };
+        match &mut peer.state {
+            State::Up(_) => {}
+            State::Trying { again } => *again = true,
+            State::Waiting(at) => {
+                *at = Instant::now();
+                peer.wait = RETRY.0;
+            }
+        }
+    }
+
+    /// Takes note of what happened. Whether nothing is left to be said of it.
     pub(super) fn handle(&mut self, event: &Event) -> bool {
-        match event {
+        let told = match event {
             Event::NodeUp { node, .. } => {
                 if let Some(peer) = self.find(node.as_str()) {
-                    *peer = Wanted::new(core::mem::take(&mut peer.name));
+                    peer.state = State::Up(Instant::now());
+                    peer.said = None;
                 }
+                false
             }
-            // one of them may have gone down meanwhile; asking for one that is up does nothing
-            Event::Missed(_) => self.0.iter_mut().filter(|peer| peer.at.is_none()).for_each(Wanted::later),
             Event::NodeDown { node, .. } => {
+                if core::mem::take(&mut self.is_full) {
+                    // one of those that wait for room gets it
+                    self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
+                }
                 if let Some(peer) = self.find(node.as_str()) {
+                    if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
+                        peer.wait = RETRY.0;
+                    }
                     peer.later();
                 }
+                false
             }
-            Event::ConnectFailed { node, reason } => {
-                if let Some(peer) = self.find(node.as_str()) {
-                    peer.later();
-                    return peer.said.replace(*reason) == Some(*reason);
-                }
+            Event::ConnectFailed { node, reason } => self.failed(node, *reason),
+            Event::Missed(_) => {
+                // one of them may have gone down meanwhile; asking for one that is up does nothing
+                self.wanted.iter_mut().filter(|peer| !matches!(peer.state, State::Waiting(_))).for_each(Wanted::later);
+                false
             }
-            _ => {}
+            _ => return false,
+        };
+        self.forget();
+        told
+    }
+
+    /// A try came to nothing: says so, if that is new.
+    fn failed(&mut self, node: &NodeName, reason: Reason) -> bool {
+        let Some(peer) = self.find(node.as_str()) else { return false };
+        // who is sent something is tried then, too
+        if matches!(peer.state, State::Up(_)) {
+            return true;
         }
-        false
+        let before = peer.said.replace(reason);
+        if let State::Trying { again } = peer.state {
+            peer.later();
+            if again {
+                peer.wait = RETRY.0;
+                peer.state = State::Waiting(Instant::now());
+            }
+        }
+        // nobody wants to know any more what became of one that nobody wants
+        let is_news = peer.by != 0 && !peer.is_told_of(reason) && before.is_none_or(|before| !is_alike(before, reason));
+        if is_news && reason == Reason::Full {
+            self.tell_room(node.as_str());
+        } else if is_news {
+            self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
+        }
+        true
+    }
+
+    /// Lets go of those that nobody wants, except for one that is being tried: what comes of that is its own.
+    fn forget(&mut self) {
+        self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, State::Trying { .. }));
     }
 
     fn find(&mut self, name: &str) -> Option<&mut Wanted> {
-        self.0.iter_mut().find(|peer| peer.name == name)
+        self.wanted.iter_mut().find(|peer| peer.name == name)
     }
 
-    /// When the next try is due.
+    fn names(&self, by: By) -> Vec<String> {
+        self.wanted.iter().filter(|peer| peer.by & by as u8 != 0).map(|peer| peer.name.clone()).collect()
+    }
+
+    /// When the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|peer| peer.at).min()
+        let due = |peer: &Wanted| if let State::Waiting(at) = peer.state { Some(at) } else { None };
+        self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
     }
 
     /// Tries again what is due.
     pub(super) fn turn(&mut self, node: &mut Node<'_>) {
-        for peer in self.0.iter_mut().filter(|peer| peer.at.is_some_and(|at| at <= Instant::now())) {
-            match node.connect(&peer.name) {
-                Ok(()) => peer.at = None,
-                // no room for another handshake now
+        self.lines.tell();
+        let now = Instant::now();
+        let mut no_room = None;
+        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, State::Waiting(at) if at <= now)) {
+            match peer.connect(node) {
+                Ok(true) => {}
+                Ok(false) => no_room = Some(peer.name.clone()),
+                // it could be connected to before
                 Err(_) => peer.later(),
             }
+        }
+        if let Some(name) = no_room {
+            self.tell_room(&name);
+        }
+    }
+
+    /// There is no room for this node, nor for any other.
+    fn tell_room(&mut self, name: &str) {
+        if !core::mem::replace(&mut self.is_full, true) {
+            log::warn!(
+                "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
+            );
         }
     }
 }
 
-/// A node without a host is on this one.
-pub(super) fn with_host(name: &str, node: &Node<'_>) -> String {
-    match node.name() {
-        Some(own) if !name.contains('@') => format!("{name}@{}", own.host()),
-        _ => name.to_owned(),
+/// A little less than a wait, by chance: 12 to 15 sixteenths of it.
+pub(super) fn jittered(wait: Duration) -> Duration {
+    let chance = getrandom::u32().map_or(0, |random| random % 192);
+    wait.saturating_mul(960_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
+}
+
+/// So long from now on.
+pub(super) fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now)
+}
+
+fn is_up(node: &Node<'_>, name: &str) -> bool {
+    node.peers().any(|peer| peer.name.as_str() == name)
+}
+
+/// Whether the node is there, and will not have this one.
+fn is_refusal(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CookieRefused
+            | Reason::InvalidChallengeAck
+            | Reason::NotAllowed
+            | Reason::OwnName
+            | Reason::OtherName
+            | Reason::MissingFlags(_)
+    )
+}
+
+/// Whether one reason says no more than the other: a host that is off does not answer in one way now and in another later.
+fn is_alike(one: Reason, other: Reason) -> bool {
+    let is_silence =
+        |reason| matches!(reason, Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable));
+    one == other || is_silence(one) && is_silence(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use beamless::{Config, HeapStorage, Sizes};
+
+    use super::*;
+
+    fn with_peers(test: impl FnOnce(Peers, Node<'_>)) {
+        let sizes = Sizes { peers: 2, mailboxes: 1, bytes: 4096, watches: 1, requests: 1 };
+        let mut storage = HeapStorage::new(sizes).unwrap();
+        let node = Node::on_heap(Config::hidden("edge@host", "x").unwrap(), &mut storage);
+        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
+        test(peers, node);
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn failed(name: &str, reason: Reason) -> Event {
+        Event::ConnectFailed { node: NodeName::new(name).unwrap(), reason }
+    }
+
+    fn state(peers: &mut Peers, name: &str) -> Option<State> {
+        peers.find(name).map(|peer| peer.state)
+    }
+
+    #[test]
+    fn who_leaves_takes_nothing_from_the_others() {
+        with_peers(|mut peers, mut node| {
+            assert!(peers.want(By::Connect, &names(&["a@host", "b@host"]), &mut node).is_empty());
+            peers.want(By::Discover, &names(&["b@host", "c@host"]), &mut node);
+            for name in ["a@host", "b@host", "c@host"] {
+                assert!(peers.handle(&failed(name, Reason::Timeout)), "{name}");
+            }
+            peers.want(By::Discover, &[], &mut node);
+            assert_eq!(peers.names(By::Connect), ["a@host", "b@host"]);
+            assert!(state(&mut peers, "b@host").is_some() && state(&mut peers, "c@host").is_none());
+            peers.want(By::Connect, &names(&["b@host"]), &mut node);
+            assert_eq!(peers.wanted.len(), 1);
+            // it is not down yet, or comes up by itself: that is said as ever, and nothing follows
+            let node = NodeName::new("a@host").unwrap();
+            assert!(!peers.handle(&Event::NodeDown { node, reason: Reason::Silent }));
+            assert_eq!(peers.wanted.len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_try_that_nobody_waits_for_ends_without_a_word() {
+        with_peers(|mut peers, mut node| {
+            peers.want(By::Discover, &names(&["a@host"]), &mut node);
+            peers.want(By::Discover, &[], &mut node);
+            assert_eq!(state(&mut peers, "a@host"), Some(State::Trying { again: false }));
+            assert!(peers.handle(&failed("a@host", Reason::Timeout)));
+            assert!(peers.wanted.is_empty());
+            assert!(!peers.handle(&failed("a@host", Reason::Timeout)), "somebody else's try");
+        });
+    }
+
+    #[test]
+    fn the_waits_grow_and_begin_anew() {
+        with_peers(|mut peers, mut node| {
+            peers.want(By::Connect, &names(&["a@host"]), &mut node);
+            let mut waits = Vec::new();
+            for _ in 0..8 {
+                let peer = peers.find("a@host").unwrap();
+                peer.state = State::Trying { again: false };
+                let before = Instant::now();
+                peers.handle(&failed("a@host", Reason::CookieRefused));
+                let Some(State::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
+                waits.push(at - before);
+            }
+            for (wait, longest) in waits.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]) {
+                let share = wait.as_secs_f64() / longest;
+                assert!((0.75..0.95).contains(&share), "{waits:?}");
+            }
+            // it ends the connection at once: that is no reason to hurry
+            let node = NodeName::new("a@host").unwrap();
+            peers.handle(&Event::NodeUp { node: node.clone(), visible: true });
+            peers.handle(&Event::NodeDown { node, reason: Reason::ClosedByPeer });
+            assert_eq!(peers.find("a@host").unwrap().wait, RETRY.1);
+            peers.is_there("a@host");
+            let peer = peers.find("a@host").unwrap();
+            assert!(peer.wait == RETRY.0 && matches!(peer.state, State::Waiting(at) if at <= Instant::now()));
+            // it was there while it was tried
+            peer.state = State::Trying { again: false };
+            peers.is_there("a@host");
+            peers.handle(&failed("a@host", Reason::Timeout));
+            assert!(matches!(state(&mut peers, "a@host"), Some(State::Waiting(at)) if at <= Instant::now()));
+        });
+    }
+
+    #[test]
+    fn what_can_never_be_comes_back() {
+        with_peers(|mut peers, mut node| {
+            let wanted = names(&["edge@host", "a@host.example.org", "a b@host", "a@host"]);
+            let refused = peers.want(By::Discover, &wanted, &mut node);
+            assert_eq!(refused.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), wanted[..3]);
+            assert_eq!(peers.wanted.len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_host_that_is_off_has_one_reason() {
+        let off = [Reason::Timeout, Reason::Network(NetworkFault::TimedOut), Reason::Network(NetworkFault::Unreachable)];
+        assert!(off.iter().all(|one| off.iter().all(|other| is_alike(*one, *other))));
+        assert!(!is_alike(Reason::Timeout, Reason::Network(NetworkFault::Refused)));
+        assert!(is_alike(Reason::Nok, Reason::Nok));
     }
 }

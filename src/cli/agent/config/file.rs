@@ -73,8 +73,16 @@ fn place(file: &str, text: &str, at: usize) -> String {
 pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     DeTable::parse(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
-        let what = text.get(span.clone()).filter(|what| !what.trim().is_empty()).map(|what| format!("{}: ", shown(what)));
-        Fault { at: Some(span.start), why: format!("{}{}", what.unwrap_or_default(), e.message()) }
+        let what = text.get(span.clone()).map(shown).filter(|what| !what.trim().is_empty());
+        let why = match (what, e.message()) {
+            (Some(what), "duplicate key") => format!("{what}: it is there twice: leave one out"),
+            (Some(what), why) if why.starts_with("string values must be quoted") => {
+                format!("{what}: text needs quotes: {what:?}")
+            }
+            (Some(what), why) => format!("{what}: {why}"),
+            (None, why) => why.to_owned(),
+        };
+        Fault { at: Some(span.start), why }
     })
 }
 
@@ -249,7 +257,7 @@ impl<'f> Item<'f> {
         let given = self.value.get_ref().as_str().map_or_else(|| self.whole_number(), units::bytes);
         let bytes = given.ok_or_else(|| self.wrong("a size is a number of bytes, such as 16384, or \"16KiB\", \"1MiB\""))?;
         if !range.contains(&bytes) {
-            return Err(self.wrong(format!("it is from {} to {} bytes", range.start(), range.end())));
+            return Err(self.wrong(format!("it is from {} to {}", units::Size(*range.start()), units::Size(*range.end()))));
         }
         Ok(bytes)
     }
@@ -259,6 +267,11 @@ impl<'f> Item<'f> {
         let list =
             self.value.get_ref().as_array().ok_or_else(|| self.wrong("a list is needed, in brackets: [\"..\", \"..\"]"))?;
         Ok(list.iter().map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value }).collect())
+    }
+
+    /// Whether it is a list with nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|list| list.is_empty())
     }
 
     pub(super) fn is_table(&self) -> bool {

@@ -39,7 +39,6 @@ impl Reader<'_> {
 
     /// A time of a table, and what it is if the file does not say.
     fn time(&mut self, section: &mut Section<'_>, key: &'static str, default: Duration, from: Duration) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(86_400);
         let given = section.get(key).map_or(Ok(default), |item| item.duration(from..=LONGEST));
         self.faults.keep(given).unwrap_or(default)
     }
@@ -68,7 +67,7 @@ impl Reader<'_> {
         let own = self.own;
         let read = |item: &Item<'_>| values::allowed(item.text()?, own).map_err(|why| item.wrong(why));
         let allowed = self.list(list, read);
-        if allowed.is_empty() {
+        if list.is_empty() {
             self.faults.add(list.wrong("this would let nobody in: name nodes, or leave it out to let in who has the cookie"));
         }
         allowed
@@ -94,14 +93,20 @@ impl Reader<'_> {
         let default = Sizes { peers: 16, mailboxes, bytes: 16_384, watches: 1024, requests: 64 };
         let Some(table) = table else { return default };
         let read = |reader: &mut Self, section: &mut Section<'_>| {
-            let mut places = |key, default, from, to| {
-                let given = section.get(key).map_or(Ok(u64::from(default)), |item| item.integer(from..=to));
+            let mut places = |item: Option<&Item<'_>>, default, from, to| {
+                let given = item.map_or(Ok(u64::from(default)), |item| item.integer(from..=to));
                 reader.faults.keep(given).and_then(|number| u16::try_from(number).ok()).unwrap_or(default)
             };
-            let peers = places("nodes", default.peers, 1, 65_534);
-            let mailboxes = places("mailboxes", default.mailboxes, u64::from(needed), 16_383);
-            let watches = places("watches", default.watches, 0, 65_534);
-            let requests = places("requests", default.requests, 0, 65_534);
+            let peers = places(section.get("nodes").as_ref(), default.peers, 1, 65_534);
+            let given = section.get("mailboxes");
+            let mailboxes = places(given.as_ref(), default.mailboxes, 0, 16_383);
+            let watches = places(section.get("watches").as_ref(), default.watches, 0, 65_534);
+            let requests = places(section.get("requests").as_ref(), default.requests, 0, 65_534);
+            if let Some(item) = given.filter(|_| mailboxes < needed) {
+                reader.faults.add(item.wrong(format!(
+                    "the agent's own are {MAILBOXES}, and those of this file {programs}: write {needed} or more, or leave it out"
+                )));
+            }
             let bytes = section.get("message").map_or(Ok(16_384), |item| item.bytes(4096..=(MEMORY as u64)));
             let bytes = reader.faults.keep(bytes).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
             Sizes { peers, mailboxes, bytes, watches, requests }
@@ -112,9 +117,9 @@ impl Reader<'_> {
             self.faults.add(table.wrong(format!(
                 "{peers} nodes with two buffers each and {mailboxes} mailboxes with one, of {} each, take {} in all, and {} are the \
                  limit: write less for `message`, `nodes` or `mailboxes`",
-                units::Size(bytes),
-                units::Size(sizes.memory()),
-                units::Size(MEMORY),
+                units::Size::of(bytes),
+                units::Size::of(sizes.memory()),
+                units::Size::of(MEMORY),
             )));
         }
         sizes
@@ -125,8 +130,9 @@ impl Reader<'_> {
         let read = |reader: &mut Self, section: &mut Section<'_>| {
             let every = reader.time(section, "every", Duration::from_secs(5), Duration::from_secs(1));
             let list = reader.faults.keep(section.required("epmd", "[\"nuc3\", \"nuc4\"]"))?;
-            let hosts = reader.list(&list, |item| values::host(item.text()?).map_err(|why| item.wrong(why)));
-            if hosts.is_empty() {
+            let own = reader.own;
+            let hosts = reader.list(&list, |item| values::reached(item.text()?, own).map_err(|why| item.wrong(why)));
+            if list.is_empty() {
                 reader.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
             }
             Some(Discover { hosts, every })
@@ -150,7 +156,7 @@ impl Reader<'_> {
 
     fn reading(&mut self, section: &mut Section<'_>) -> Option<Publish> {
         let source = self.source(section);
-        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=Duration::from_secs(86_400)));
+        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=LONGEST));
         let to = section.required("to", "\"collector\"").and_then(|item| item.name());
         let own = self.own;
         let node = section.required("node", "\"hub@nuc3\"");
@@ -177,15 +183,15 @@ impl Reader<'_> {
         match (section.get("file"), section.get("command")) {
             (Some(file), None) => {
                 let folder = self.folder;
-                let path =
-                    self.faults.keep(file.text().and_then(|text| values::path(text, folder).map_err(|why| file.wrong(why))))?;
-                let label = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let path = file.text().and_then(|text| values::readable(text, folder).map_err(|why| file.wrong(why)));
+                let path = self.faults.keep(path)?;
+                let label = last_part(&path);
                 Some((Source::File(path), label))
             }
             (None, Some(command)) => {
                 let command = self.command(&command)?;
-                let label = Path::new(command.first()?).file_name().map(|name| name.to_string_lossy().into_owned());
-                Some((Source::Command(command), label.unwrap_or_default()))
+                let label = last_part(Path::new(command.first()?));
+                Some((Source::Command(command), label))
             }
             (Some(_), Some(command)) => {
                 self.faults.add(command.wrong("there is a `file` too: a reading comes from one of them, so leave one out"));
@@ -269,7 +275,7 @@ impl Reader<'_> {
             let format = reader.faults.keep(format);
             Some(Program { name: name.to_owned(), command: command?, format: format? })
         };
-        self.table(item, &format!("[mailbox.{name}]"), read).flatten()
+        self.table(item, "[mailbox.NAME]", read).flatten()
     }
 
     /// `[functions]`.
@@ -307,8 +313,15 @@ impl Reader<'_> {
     }
 }
 
+/// What a reading is called if the file does not say.
+fn last_part(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// No interval and no time limit is shorter: what comes more often is no matter of a file.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// And none is longer: what comes less often is left to a timer of the system.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 const FORMS: [(&str, Form); 3] = [("number", Form::Number { divide: None }), ("text", Form::Text), ("term", Form::Term)];
 const FORMATS: [(&str, Format); 3] = [("erlang", Format::Erlang), ("json", Format::Json), ("etf", Format::Etf)];

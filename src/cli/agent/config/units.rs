@@ -55,14 +55,20 @@ impl fmt::Display for Time {
 
 /// An amount of memory, rounded up.
 #[derive(Clone, Copy)]
-pub(in crate::cli::agent) struct Size(pub(in crate::cli::agent) usize);
+pub(in crate::cli::agent) struct Size(pub(in crate::cli::agent) u64);
+
+impl Size {
+    pub(in crate::cli::agent) fn of(bytes: usize) -> Self {
+        Self(u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
+}
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            0..0x2800 => write!(f, "{} bytes", self.0),
-            0x2800..0xa0_0000 => write!(f, "{} KiB", self.0.div_ceil(1 << 10)),
-            _ => write!(f, "{} MiB", self.0.div_ceil(1 << 20)),
+            bytes if bytes < 10 << 10 && bytes.trailing_zeros() < 10 => write!(f, "{bytes} bytes"),
+            bytes if bytes < 10 << 20 && bytes.trailing_zeros() < 20 => write!(f, "{} KiB", bytes.div_ceil(1 << 10)),
+            bytes => write!(f, "{} MiB", bytes.div_ceil(1 << 20)),
         }
     }
 }
@@ -90,6 +96,21 @@ mod tests {
             ["", "s", "10", "10 sec", "-1s", "1e3s", "1.s", ".5s", "1.2345s", "1.2.3s", "99999999999999999999h", "5S", "+1s"]
         {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_written() {
+        for (bytes, shown) in [
+            (1, "1 bytes"),
+            (4096, "4 KiB"),
+            (5000, "5000 bytes"),
+            (863_232, "843 KiB"),
+            (1 << 20, "1 MiB"),
+            ((1 << 20) + 1, "1025 KiB"),
+            ((20 << 20) + 1, "21 MiB"),
+        ] {
+            assert_eq!(Size::of(bytes).to_string(), shown);
         }
     }
 

@@ -63,11 +63,20 @@ pub(super) fn allowed(text: &str, own: Option<&NodeName>) -> Result<String, Stri
 }
 
 /// A host, by its name or address.
-pub(super) fn host(text: &str) -> Result<String, String> {
+fn host(text: &str) -> Result<String, String> {
     if NodeName::new(&format!("x@{text}")).is_err() || (text.contains(':') && text.parse::<IpAddr>().is_err()) {
         return Err("a host is a name or an address, such as nuc3 or 10.0.0.7".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A host whose nodes are to be connected to.
+pub(super) fn reached(text: &str, own: Option<&NodeName>) -> Result<String, String> {
+    let text = host(text)?;
+    // that is this host, however its nodes write it
+    let own = own.filter(|_| text != "localhost");
+    own.map_or(Ok(()), |own| reaches(own, &text))?;
+    Ok(text)
 }
 
 /// `MODULE:FUNCTION/ARITY`.
@@ -91,6 +100,15 @@ pub(super) fn path(text: &str, folder: &Path) -> Result<PathBuf, String> {
         return Err("only a shell knows ~: write the whole path".to_owned());
     }
     Ok(folder.join(text))
+}
+
+/// The path of a file that is read, which need not be there yet.
+pub(super) fn readable(text: &str, folder: &Path) -> Result<PathBuf, String> {
+    let path = path(text, folder)?;
+    if path.is_dir() || path.file_name().is_none() {
+        return Err("that is a folder: write the path of a file".to_owned());
+    }
+    Ok(path)
 }
 
 /// The whole path of a program: one with a `/` begins where the configuration file is, any other is looked for in `PATH`.

@@ -1,0 +1,255 @@
+//! Nodes that are found by asking EPMD: whatever the EPMDs of some hosts name is connected, as libcluster's strategy for EPMD does it.
+//!
+//! Looking up a host can only block, so each question is a thread of its own, which ends with its answer.
+
+use std::io::{self, ErrorKind};
+use std::net::UdpSocket;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, listen_addresses};
+
+use super::peers::{By, Peers, RETRY, after, jittered};
+use super::settings::{Discover, Settings};
+use crate::cli::Failure;
+
+/// How long an EPMD may take to answer: less than the time to the next question, if that is five seconds.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Hosts that are asked at once, a thread each.
+const THREADS: usize = 4;
+/// Nodes of one host that are taken in: far more than a host has.
+const NODES: usize = 256;
+/// How long the first question waits for this node's own EPMD to be there, in case that is asked too.
+const FIRST: Duration = Duration::from_secs(1);
+/// How long an EPMD has to take note that a node of its host is gone. Then it is asked, so that one that has ended is not tried.
+const GONE: Duration = Duration::from_millis(200);
+
+/// A host whose EPMD is asked.
+struct Host {
+    /// As the settings write it.
+    name: String,
+    /// As the names of its nodes have it.
+    shown: String,
+    /// When it is asked next, and how long after that again: soon if something has changed there, else ever later.
+    at: Instant,
+    wait: Duration,
+    /// It has never been asked.
+    is_new: bool,
+    /// The nodes that it names, and their ports.
+    nodes: Vec<(String, u16)>,
+    /// Why it gave no names, which was said.
+    said: Option<ErrorKind>,
+    /// That it names too many was said.
+    is_crowded: bool,
+}
+
+/// What came of asking a host: the names of its nodes before the `@`, and their ports.
+struct Answer {
+    host: String,
+    names: io::Result<Vec<(String, u16)>>,
+}
+
+/// All of them.
+pub(super) struct Discovery {
+    /// This node.
+    own: NodeName,
+    epmd_port: u16,
+    every: Duration,
+    /// The nodes and hosts that may be connected to; all, if there are none.
+    allow: Vec<String>,
+    hosts: Vec<Host>,
+    /// The hosts that are being asked, also those whose answer nobody wants any more.
+    asked: Vec<String>,
+    sender: Sender<Answer>,
+    answers: Receiver<Answer>,
+}
+
+impl Discovery {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Failure> {
+        let epmd_port = match settings.epmd_port {
+            Some(port) => port,
+            None => EpmdSettings::from_env().map_err(Failure::usage)?.port,
+        };
+        let (sender, answers) = channel();
+        let (own, allow, hosts, asked) = (settings.node.clone(), Vec::new(), Vec::new(), Vec::new());
+        let mut discovery = Self { own, epmd_port, every: Duration::MAX, allow, hosts, asked, sender, answers };
+        discovery.set(settings);
+        Ok(discovery)
+    }
+
+    /// The settings were read again. Whoever is connected stays so.
+    pub(super) fn apply(&mut self, settings: &Settings, peers: &mut Peers, node: &mut Node<'_>) {
+        let names = |hosts: &[Host]| hosts.iter().map(|host| host.name.clone()).collect::<Vec<_>>();
+        let before = names(&self.hosts);
+        self.set(settings);
+        let now = names(&self.hosts);
+        for name in now.iter().filter(|name| !before.contains(name)) {
+            log::info!("discover: the nodes of {name} are connected from now on");
+        }
+        for name in before.iter().filter(|name| !now.contains(name)) {
+            log::info!("discover: the nodes of {name} are not connected again once they are down");
+        }
+        self.want(peers, node);
+    }
+
+    fn set(&mut self, settings: &Settings) {
+        let none = Discover { hosts: Vec::new(), every: Duration::MAX };
+        let wanted = settings.discover.as_ref().unwrap_or(&none);
+        let mut before = core::mem::take(&mut self.hosts);
+        for name in &wanted.hosts {
+            let kept = before.iter().position(|host| host.name == *name).map(|place| before.swap_remove(place));
+            self.hosts.push(kept.unwrap_or_else(|| Host::new(name, &self.own)));
+        }
+        self.every = wanted.every;
+        let latest = after(self.every);
+        self.hosts.iter_mut().for_each(|host| host.at = host.at.min(latest));
+        self.allow.clone_from(&settings.allow);
+    }
+
+    /// Takes note of what happened.
+    pub(super) fn handle(&mut self, event: &Event) {
+        match event {
+            Event::Registered { .. } => {
+                self.hosts.iter_mut().filter(|host| host.is_new).for_each(|host| host.at = Instant::now());
+            }
+            Event::NodeDown { node, .. } => {
+                let names = |host: &&mut Host| host.nodes.iter().any(|(name, _)| name == node.as_str());
+                for host in self.hosts.iter_mut().filter(names) {
+                    host.at = host.at.min(after(GONE));
+                    host.wait = RETRY.0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When the next host is to be asked.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        if self.asked.len() >= THREADS {
+            // an answer comes first
+            return None;
+        }
+        self.hosts.iter().filter(|host| !self.asked.contains(&host.name)).map(|host| host.at).min()
+    }
+
+    /// Takes what the hosts answered, and asks those whose time has come.
+    pub(super) fn turn(&mut self, peers: &mut Peers, node: &mut Node<'_>, driver: &Driver) {
+        while let Ok(answer) = self.answers.try_recv() {
+            self.answered(answer, peers, node);
+        }
+        while self.next_wake().is_some_and(|at| at <= Instant::now()) {
+            self.ask(driver);
+        }
+    }
+
+    /// Asks the host that has waited longest.
+    fn ask(&mut self, driver: &Driver) {
+        let free = self.hosts.iter_mut().filter(|host| !self.asked.contains(&host.name));
+        let Some(host) = free.min_by_key(|host| host.at) else { return };
+        host.at = after(jittered(host.wait.min(self.every)));
+        host.wait = host.wait.saturating_mul(2).min(self.every);
+        host.is_new = false;
+        let (name, port, limit) = (host.name.clone(), self.epmd_port, LIMIT.min(self.every));
+        let (own, sender, waker) = (self.own.alive().to_owned(), self.sender.clone(), driver.waker());
+        let ask = move || {
+            let names = names(&name, port, limit, &own);
+            // the agent may have ended, and then nobody waits for this
+            let _ = sender.send(Answer { host: name, names });
+            let _ = waker.wake();
+        };
+        match thread::Builder::new().name("beamless-names".into()).spawn(ask) {
+            Ok(_) => self.asked.push(host.name.clone()),
+            Err(e) => host.failed(&e, port),
+        }
+    }
+
+    fn answered(&mut self, Answer { host, names }: Answer, peers: &mut Peers, node: &mut Node<'_>) {
+        self.asked.retain(|asked| *asked != host);
+        let Some(known) = self.hosts.iter_mut().find(|known| known.name == host) else { return };
+        let mut new = Vec::new();
+        match names {
+            Ok(names) => new = known.named(names, self.epmd_port, &self.own, &self.allow),
+            Err(e) => known.failed(&e, self.epmd_port),
+        }
+        // some of them may be wanted already, by others or at another port
+        new.iter().for_each(|name| peers.is_there(name));
+        // those that are not new were refused before
+        for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
+            log::warn!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug());
+        }
+    }
+
+    /// What all hosts name is wanted; what of it cannot be.
+    fn want(&self, peers: &mut Peers, node: &mut Node<'_>) -> Vec<(String, Error)> {
+        let names: Vec<String> = self.hosts.iter().flat_map(|host| &host.nodes).map(|(name, _)| name.clone()).collect();
+        peers.want(By::Discover, &names, node)
+    }
+}
+
+impl Host {
+    fn new(name: &str, own: &NodeName) -> Self {
+        // the one name that every host has for itself stands in hardly any node's name
+        let shown = if name == "localhost" { own.host() } else { name };
+        let (name, shown) = (name.to_owned(), shown.to_owned());
+        Self { name, shown, at: after(FIRST), wait: RETRY.0, is_new: true, nodes: Vec::new(), said: None, is_crowded: false }
+    }
+
+    /// Its EPMD names these. The nodes among them that it did not name before, or at another port.
+    fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
+        if self.said.take().is_some() {
+            self.changed();
+            log::info!("epmd on {}, port {epmd_port}, answers again", self.name);
+        }
+        let may = |name: &str| allow.is_empty() || allow.iter().any(|entry| entry == name || *entry == self.shown);
+        let nodes = names.into_iter().map(|(alive, port)| (format!("{alive}@{}", self.shown), port));
+        let mut nodes: Vec<_> = nodes.filter(|(name, _)| name != own.as_str() && may(name)).collect();
+        if nodes.len() > NODES && !core::mem::replace(&mut self.is_crowded, true) {
+            log::warn!("epmd on {} names {} nodes, of which {NODES} are connected", self.name, nodes.len());
+        }
+        nodes.truncate(NODES);
+        let new = nodes.iter().filter(|node| !self.nodes.contains(node)).map(|(name, _)| name.clone()).collect();
+        if self.nodes != nodes {
+            self.nodes = nodes;
+            self.changed();
+        }
+        new
+    }
+
+    /// More may change soon.
+    fn changed(&mut self) {
+        self.wait = RETRY.0;
+        self.at = self.at.min(after(jittered(self.wait)));
+    }
+
+    /// It gave no names: until it does, its nodes are not tried, and those that are connected stay so.
+    fn failed(&mut self, e: &io::Error, epmd_port: u16) {
+        self.nodes.clear();
+        let kind = match e.kind() {
+            // a host that is off does not answer in one way now and in another later
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ErrorKind::TimedOut,
+            kind => kind,
+        };
+        if self.said.replace(kind) != Some(kind) {
+            self.changed();
+            log::warn!("epmd on {}, port {epmd_port}, does not answer, asking again: {e}", self.name);
+        }
+    }
+}
+
+/// Asks the EPMD of a host for the names of its nodes. That of this node is not among them, however its host is written.
+fn names(host: &str, port: u16, limit: Duration, own: &str) -> io::Result<Vec<(String, u16)>> {
+    let mut names = epmd_names(host, port, limit).map_err(|e| match e {
+        Error::Io(e) => e.source,
+        e => io::Error::new(ErrorKind::InvalidData, e.to_string()),
+    })?;
+    if names.iter().any(|(alive, _)| alive == own) && is_this(host) {
+        names.retain(|(alive, _)| alive != own);
+    }
+    Ok(names)
+}
+
+/// Whether the host is this one: it has an address that can be bound here.
+fn is_this(host: &str) -> bool {
+    listen_addresses(host, 0).unwrap_or_default().iter().any(|address| UdpSocket::bind(address).is_ok())
+}
