@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Error, Node, NodeStorage};
+use beamless::{Config, Driver, EpmdSettings, Error, Node, NodeStorage};
 
 const TIMEOUT: Option<Duration> = Some(Duration::from_secs(5));
 
@@ -20,8 +20,7 @@ fn main() -> Result<(), Error> {
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
     let tool = node.register("")?;
     // nobody has to find it: it connects out
-    let options = DriverOptions { epmd: Epmd::None, ..DriverOptions::from_env()? };
-    let mut driver = Driver::new(options, &mut node)?;
+    let mut driver = Driver::outgoing(&EpmdSettings::from_env()?, &mut node)?;
     // calling a node connects to it
     let request = node.outbox(tool)?.rpc(&hub, "erlang", "system_info", TIMEOUT, |t| {
         t.list(1)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use beamless::{Epmd, EpmdSettings, epmd_names};
 use bpaf::{OptionParser, Parser, ShellComp, choice, construct, long, positional, pure};
 
+use super::completion::Shell;
 use super::json;
 
 /// A name as given, which decides how its host part is found.
@@ -122,6 +123,7 @@ pub(super) enum Command {
     Nodes(About),
     Names(Names),
     Epmd(Serve),
+    Completion(Shell),
     Man,
 }
 
@@ -137,7 +139,7 @@ type Boxed<T> = Box<dyn Parser<T>>;
 type Make = fn() -> Boxed<Given>;
 
 /// Every command, in the order in which `--help` lists them.
-const COMMANDS: [(&str, Make); 10] = [
+const COMMANDS: [(&str, Make); 11] = [
     ("run", run),
     ("recv", recv),
     ("ping", ping),
@@ -147,6 +149,7 @@ const COMMANDS: [(&str, Make); 10] = [
     ("nodes", nodes),
     ("names", names),
     ("epmd", epmd),
+    ("completion", completion),
     ("man", man),
 ];
 
@@ -163,14 +166,17 @@ pub(super) fn parser(first: Option<&str>) -> OptionParser<Given> {
             "Exit codes: 0 done; 1 the cluster said no (pang, noproc, an exception, a timeout); 2 wrong usage or settings. \
              Results go to standard output, words to standard error.\n \
              Example: beamless run --sname demo\n  then, from another terminal: beamless call demo echo '{hello, 1}'\n \
-             Completions: beamless --bpaf-complete-style-bash (zsh, fish, elvish) prints them; beamless man prints the manual page.",
+             beamless completion SHELL prints completions, beamless man the manual page.",
         )
         .fallback_to_usage()
 }
 
 /// A subcommand: its options, what it does in a word, and how.
 fn command(name: &'static str, help: &'static str, parser: Boxed<Command>, descr: &'static str, footer: &str) -> Boxed<Given> {
-    let verbose = long("verbose").short('v').help("Say more").switch();
+    let verbose = long("verbose")
+        .short('v')
+        .help("Say more: also each message between nodes, by name and size, never what is in it")
+        .switch();
     construct!(Given { verbose, command(parser) }).to_options().descr(descr).footer(footer).command(name).help(help).boxed()
 }
 
@@ -315,6 +321,21 @@ fn epmd() -> Boxed<Given> {
     )
 }
 
+fn completion() -> Boxed<Given> {
+    let shell = positional::<String>("SHELL")
+        .help("bash, zsh or fish")
+        .complete(|_| ["bash", "zsh", "fish"].map(|shell| (shell.to_owned(), None)).to_vec())
+        .parse(|shell| shell.parse::<Shell>());
+    command(
+        "completion",
+        "Print the completions for a shell",
+        construct!(shell).map(Command::Completion).boxed(),
+        "Print a script that lets a shell complete commands, options and the names of this host's nodes.",
+        "Example: beamless completion bash >/etc/bash_completion.d/beamless\n \
+         zsh: >/usr/local/share/zsh/site-functions/_beamless\n fish: >/etc/fish/completions/beamless.fish",
+    )
+}
+
 fn man() -> Boxed<Given> {
     command(
         "man",
@@ -396,15 +417,15 @@ fn format(help: &'static str) -> Boxed<Format> {
 fn node() -> Boxed<String> {
     positional("NODE")
         .help("The node: NAME@HOST, or NAME on this host; NAME@HOST:PORT goes around EPMD")
-        .complete(|_: &String| names_here())
+        .complete(|begun: &String| names_here(begun))
         .boxed()
 }
 
-/// The nodes of this host, for a shell to complete.
-fn names_here() -> Vec<(String, Option<String>)> {
+/// The nodes of this host whose names begin so, for a shell to complete.
+fn names_here(begun: &str) -> Vec<(String, Option<String>)> {
     let port = EpmdSettings::from_env().unwrap_or_default().port;
     let names = epmd_names("localhost", port, Duration::from_millis(200)).unwrap_or_default();
-    names.into_iter().map(|(name, _)| (name, None)).collect()
+    names.into_iter().filter(|(name, _)| name.starts_with(begun)).map(|(name, _)| (name, None)).collect()
 }
 
 fn process() -> Boxed<String> {

@@ -49,7 +49,7 @@ pub(super) fn call(message: &Message) -> Result<(), Failure> {
             Err(No::Ended(reason)) => Err(Failure::refused(format!(
                 "{} on {peer} ended before it answered: {}; that node's log may say more",
                 message.to,
-                reason.text(&peer)
+                terms::text(reason, &peer)
             ))),
             Err(e) => Err(Failure::refused(format!("{} on {peer}: {e}", message.to))),
         },

@@ -36,7 +36,7 @@ impl<'b> Function<'b> {
 
     /// How a call failed; `home` is the node where it did.
     pub(super) fn exception(&self, failure: No<'_>, home: &str) -> Failure {
-        let text = |term: Term<'_>| term.text(home).to_string();
+        let text = |term: Term<'_>| terms::text(term, home);
         let words = match failure {
             No::Error { reason, stack } => {
                 let at = first(stack).map_or(String::new(), |entry| format!("\n     in function  {}", place(entry, home)));
@@ -77,7 +77,7 @@ fn atom(text: &str) -> Option<(String, &str)> {
 
 /// The reason of an error, as the shell words it.
 fn reason_words(reason: Term<'_>, stack: Term<'_>, home: &str) -> String {
-    let text = reason.text(home).to_string();
+    let text = terms::text(reason, home);
     let words = match text.as_str() {
         "badarg" => "bad argument",
         "badarith" => "an error occurred when evaluating an arithmetic expression",
@@ -104,7 +104,7 @@ fn reason_words(reason: Term<'_>, stack: Term<'_>, home: &str) -> String {
         Some("badmap") => "bad map:",
         _ => return text,
     };
-    format!("{words} {}", value.text(home))
+    format!("{words} {}", terms::text(value, home))
 }
 
 fn first(stack: Term<'_>) -> Option<Term<'_>> {
@@ -113,10 +113,11 @@ fn first(stack: Term<'_>) -> Option<Term<'_>> {
 
 /// `m:f/a` of a stack entry, `{M, F, Arity or Args, Location}`.
 fn function_of(entry: Term<'_>, home: &str) -> String {
-    let Some([module, function, arity, _]) = entry.tuple() else { return entry.text(home).to_string() };
+    let Some([module, function, arity, _]) = entry.tuple() else { return terms::text(entry, home) };
+    let name = format!("{}:{}", terms::text(module, home), terms::text(function, home));
     match arity.value() {
-        Value::Integer(arity) => format!("{module}:{function}/{arity}"),
-        _ => format!("{module}:{function}/{}", arity.as_list().map_or(0, Iterator::count)),
+        Value::Integer(arity) => format!("{name}/{arity}"),
+        _ => format!("{name}/{}", arity.as_list().map_or(0, Iterator::count)),
     }
 }
 
@@ -128,7 +129,7 @@ fn place(entry: Term<'_>, home: &str) -> String {
     };
     let function = function_of(entry, home);
     match (location("file"), location("line")) {
-        (Some(file), Some(line)) => format!("{function} ({}, line {line})", file.to_string().trim_matches('"')),
+        (Some(file), Some(line)) => format!("{function} ({}, line {line})", terms::text(file, home).trim_matches('"')),
         _ => function,
     }
 }

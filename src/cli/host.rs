@@ -35,14 +35,19 @@ pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), 
     let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
     let node = match (node.contains('@'), &own) {
         (true, _) => node,
-        (false, Some(own)) => format!("{node}@{}", own.split_once('@').map_or("", |(_, host)| host)),
+        (false, Some(own)) => format!("{node}@{}", part(own)),
         (false, None) => format!("{node}@{}", short_host()?),
     };
     let own = match own {
         Some(own) => own,
-        None => passing_name(node.split_once('@').map_or("", |(_, host)| host))?,
+        None => passing_name(part(&node))?,
     };
     Ok((Target { node, port }, own))
+}
+
+/// The host part of a whole name.
+pub(super) fn part(name: &str) -> &str {
+    name.split_once('@').map_or("", |(_, host)| host)
 }
 
 /// `NAME@HOST:PORT`, `NAME:PORT`, `NAME@[V6]:PORT`; an address of IPv6 without brackets has no port behind it.

@@ -184,7 +184,7 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
         Kind::Map(pairs) => write_map(out, pairs, home),
         _ => {
             *out += "{\"@term\":";
-            *out += &quoted(&term.text(home).to_string());
+            *out += &quoted(&terms::text(term, home));
             *out += "}";
         }
     }

@@ -3,12 +3,14 @@
 mod agent;
 mod args;
 mod ask;
+mod completion;
 mod cookie;
 mod epmd;
 mod function;
 mod host;
 mod json;
 mod local;
+mod man;
 mod recv;
 mod systemd;
 mod terms;
@@ -20,7 +22,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use beamless::Error;
-use bpaf::doc::Section;
 use bpaf::{Args, ParseFailure};
 use log::LevelFilter;
 
@@ -66,33 +67,34 @@ impl From<Error> for Failure {
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
+    if let Some(shell) = first.as_deref().and_then(OsStr::to_str).and_then(completion::asked) {
+        return ended(print(shell.script().trim_end()));
+    }
     match args::parser(first.as_deref().and_then(OsStr::to_str)).run_inner(Args::current_args()) {
         Ok(given) => {
             start_log(&given);
-            match run(&given.command) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => {
-                    if failure.verbatim {
-                        eprintln!("{}", failure.why);
-                    } else {
-                        log::error!("{}", failure.why);
-                    }
-                    ExitCode::from(failure.code)
-                }
-            }
+            ended(run(&given.command))
         }
         // `print_message` of these would panic where nobody reads on, as in `beamless --help | head`
         Err(failure @ (ParseFailure::Stdout(..) | ParseFailure::Completion(_))) => {
-            match print(failure.unwrap_stdout().trim_end()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => ExitCode::from(failure.code),
-            }
+            ended(print(failure.unwrap_stdout().trim_end()))
         }
         Err(failure @ ParseFailure::Stderr(_)) => {
             failure.print_message(100);
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// What the shell is told.
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    if failure.verbatim {
+        eprintln!("{}", failure.why);
+    } else {
+        log::error!("{}", failure.why);
+    }
+    ExitCode::from(failure.code)
 }
 
 fn run(command: &Command) -> Result<(), Failure> {
@@ -106,9 +108,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Nodes(about) => ask::nodes(about),
         Command::Names(names) => epmd::names(names),
         Command::Epmd(serve) => epmd::serve(serve),
-        Command::Man => {
-            print(args::parser(None).render_manpage("beamless", Section::General, None, None, Some("beamless")).trim_end())
-        }
+        Command::Man => print(man::page().trim_end()),
+        Command::Completion(shell) => print(shell.script().trim_end()),
     }
 }
 

@@ -49,10 +49,15 @@ where
     Ok(Term::parse(encode(bytes, write)?)?)
 }
 
-/// A term for standard output, on one line; identifiers as the node `home` shows them.
+/// A term as Erlang text in UTF-8, on one line; identifiers as the node `home` shows them.
+pub(super) fn text(term: Term<'_>, home: &str) -> String {
+    term.text(home).unicode().to_string()
+}
+
+/// A term for standard output.
 pub(super) fn written(term: Term<'_>, format: Format, home: &str) -> String {
     match format {
-        Format::Erlang => term.text(home).to_string(),
+        Format::Erlang => text(term, home),
         Format::Json => json::written(term, home),
     }
 }

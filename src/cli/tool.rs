@@ -1,11 +1,12 @@
 //! One question to one node: connect, ask, wait, and say what went wrong.
 
+use std::net::ToSocketAddrs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use beamless::{
-    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox,
-    Reason, Received, Request, Term, epmd_names,
+    Config, Driver, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
+    Request, Term, epmd_names,
 };
 
 use super::args::Asking;
@@ -63,8 +64,14 @@ impl<'s> Tool<'s> {
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}")))?;
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
-        let options_here = DriverOptions { listen: vec![([127, 0, 0, 1], 0).into()], epmd: Epmd::None, epmd_settings };
-        let mut driver = Driver::new(options_here, &mut node)?;
+        let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
+        let here = host::part(&own);
+        if host::part(&peer) == here {
+            // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
+            // server may be slower than --timeout allows.
+            let found = (here, 0).to_socket_addrs().into_iter().flatten();
+            driver.set_addresses(here, found.map(|address| address.ip()));
+        }
         if let Some(port) = port {
             driver.set_port(&peer, port)?;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::hosts::{Addresses, Resolver, literal};
+use super::hosts::{Addresses, Resolver};
 use super::net::{fault, is_connected};
 use crate::error::{NetworkFault, Reason};
 use crate::node::Connection;
@@ -62,14 +62,14 @@ impl Dial {
         }
     }
 
-    /// Asks for the host's addresses, unless that is done or the host is one: then it goes on at once.
+    /// Asks for the host's addresses, unless that is done, or they are at hand: then it goes on at once.
     pub(super) fn begin(&mut self, connection: Connection, resolver: &mut Resolver, at: &At<'_>) -> Dialed {
         if !matches!(self.stage, Stage::Addresses { asked: false }) {
             return Dialed::Waiting;
         }
-        if let Some(address) = literal(self.peer.host()) {
+        if let Some(addresses) = resolver.at_once(self.peer.host()) {
             self.stage = Stage::Addresses { asked: true };
-            return self.resolved(core::iter::once(address).collect(), at);
+            return self.resolved(addresses, at);
         }
         self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
         Dialed::Waiting

@@ -24,12 +24,28 @@ pub(super) struct Resolver {
     sender: Sender<(Connection, Addresses)>,
     answers: Receiver<(Connection, Addresses)>,
     under_way: usize,
+    /// The hosts whose addresses are known.
+    known: Vec<(Box<str>, Addresses)>,
 }
 
 impl Resolver {
     pub(super) fn new(waker: Arc<Waker>) -> Self {
         let (sender, answers) = channel();
-        Self { waker, sender, answers, under_way: 0 }
+        Self { waker, sender, answers, under_way: 0, known: Vec::new() }
+    }
+
+    /// The addresses of this host are known from now on.
+    pub(super) fn set_addresses(&mut self, host: &str, addresses: Addresses) {
+        match self.known.iter_mut().find(|(known, _)| **known == *host) {
+            Some((_, known)) => *known = addresses,
+            None => self.known.push((host.into(), addresses)),
+        }
+    }
+
+    /// The addresses of a host that need not be looked up: it is one, or they are known.
+    pub(super) fn at_once(&self, host: &str) -> Option<Addresses> {
+        let known = || self.known.iter().find(|(known, _)| **known == *host).map(|(_, addresses)| addresses.clone());
+        literal(host).map(|address| core::iter::once(address).collect()).or_else(known)
     }
 
     /// Looks a host up for a connection that is to be made; the answer has no address if the name is unknown. `false`: too many
@@ -59,7 +75,7 @@ impl Resolver {
 }
 
 /// The address that `host` is, if it is one and no name.
-pub(super) fn literal(host: &str) -> Option<SocketAddr> {
+fn literal(host: &str) -> Option<SocketAddr> {
     host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0))
 }
 

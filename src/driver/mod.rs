@@ -10,7 +10,7 @@ mod sockets;
 
 use core::time::Duration;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use mio::net::TcpListener;
@@ -142,24 +142,7 @@ impl Driver {
     /// # Errors
     /// As [`Driver::new`].
     pub fn with_epmd_on(epmd_listeners: Vec<std::net::TcpListener>, options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
-        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
-        let waker = Arc::new(waker);
-        let [a, b, c, d, ..] = random()?.to_le_bytes();
-        node.set_creation(u32::from_le_bytes([a, b, c, d]));
-        let mut driver = Self {
-            events: Events::with_capacity(EVENTS),
-            start: std::time::Instant::now(),
-            listeners: Vec::new(),
-            sockets: Sockets::new(node.capacity(), options.epmd_settings.port),
-            resolver: Resolver::new(Arc::clone(&waker)),
-            epmd: None,
-            epmd_pending: false,
-            accept_again: None,
-            ready: Vec::with_capacity(EVENTS),
-            waker,
-            poll,
-        };
+        let mut driver = Self::outgoing(&options.epmd_settings, node)?;
         if let Some(name) = node.name().cloned() {
             driver.bind(&options.listen, name.host())?;
             let port = driver.local_addr().map_or(0, |address| address.port());
@@ -172,6 +155,32 @@ impl Driver {
             return Err(Misuse::NoName.into());
         }
         Ok(driver)
+    }
+
+    /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it. For a tool that asks something and
+    /// ends.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system cannot poll.
+    pub fn outgoing(epmd_settings: &EpmdSettings, node: &mut Node<'_>) -> Result<Self> {
+        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
+        let waker = Arc::new(waker);
+        let [a, b, c, d, ..] = random()?.to_le_bytes();
+        node.set_creation(u32::from_le_bytes([a, b, c, d]));
+        Ok(Self {
+            events: Events::with_capacity(EVENTS),
+            start: std::time::Instant::now(),
+            listeners: Vec::new(),
+            sockets: Sockets::new(node.capacity(), epmd_settings.port),
+            resolver: Resolver::new(Arc::clone(&waker)),
+            epmd: None,
+            epmd_pending: false,
+            accept_again: None,
+            ready: Vec::with_capacity(EVENTS),
+            waker,
+            poll,
+        })
     }
 
     fn bind(&mut self, listen: &[SocketAddr], host: &str) -> Result<()> {
@@ -238,6 +247,14 @@ impl Driver {
     pub fn set_port(&mut self, node: &str, port: u16) -> Result<()> {
         self.sockets.set_port(NodeName::new(node)?, port);
         Ok(())
+    }
+
+    /// The addresses of this host are known: when a node with this host part is connected to, the system is not asked for them. The first
+    /// 8 are tried, in their order; with none at all the host is unknown. For hosts that no name server knows, and for a program that may
+    /// wait for an answer itself and so saves the thread that the driver starts for each question.
+    pub fn set_addresses(&mut self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) {
+        let addresses = addresses.into_iter().take(hosts::ADDRESSES).map(|address| SocketAddr::new(address, 0));
+        self.resolver.set_addresses(host, addresses.collect());
     }
 
     /// Interrupts [`Driver::poll`] from another thread, with [`Waker::wake`].

@@ -47,7 +47,7 @@ pub(super) struct HalfOpen {
     pub(super) deadline: Instant,
     /// Counts up: which of those that came within one millisecond is the oldest.
     pub(super) number: u32,
-    /// The name it gave, for reports.
+    /// The name it gave, or was dialled by, for reports.
     pub(super) caller: Option<NodeName>,
     /// It was told that there is a connection already, and takes its place.
     pub(super) replaces: bool,

@@ -2,6 +2,7 @@
 
 use super::config::{Config, OwnName};
 use super::memory::{chunk, chunk_mut};
+use super::trace;
 use crate::error::{Error, Full, Misuse};
 use crate::proto::link;
 use crate::storage::slots::{Key, Table};
@@ -111,6 +112,8 @@ pub(super) struct Link {
     pub(super) received: Span,
     pub(super) sending: Span,
     pub(super) stalled: Option<Stall>,
+    /// The frame that is held up was traced when it came.
+    pub(super) traced: bool,
     /// When it is told that the peer is held up; nothing until time was looked at since it began.
     pub(super) tell: Option<Instant>,
     pub(super) recent: Recent,
@@ -179,6 +182,7 @@ impl Link {
             received: Span::EMPTY,
             sending: Span::EMPTY,
             stalled: None,
+            traced: false,
             tell: None,
             recent: Recent::NONE,
             phase,
@@ -190,6 +194,14 @@ impl Link {
     #[inline]
     pub(super) fn is_up(&self) -> bool {
         self.phase == Phase::Up
+    }
+
+    /// Traces the frame at the front of what was received, once.
+    #[cold]
+    pub(super) fn trace(&mut self, body: &[u8], size: u64) {
+        if !core::mem::take(&mut self.traced) {
+            trace::received(&self.name, body, size);
+        }
     }
 
     /// Whether something can be sent, if only to wait for the connection.
@@ -253,6 +265,9 @@ impl Links<'_> {
         out.patch_u32(0, len);
         match out.finish() {
             Ok(written) => {
+                if trace::is_on() {
+                    trace::sent(&link.name, room.get(HEADER..written).unwrap_or(&[]), written);
+                }
                 link.sending.fill(written);
                 link.state.sent();
                 link.idle = 0;
@@ -277,7 +292,8 @@ impl Links<'_> {
 
     /// Takes back the frames that were put since the mark, none of which has been sent yet.
     pub(super) fn rewind(&mut self, key: Key, (waiting, sent): (usize, u64)) {
-        if let Some(link) = self.table.at_mut(key) {
+        if let Some(link) = self.table.at_mut(key).filter(|link| link.sending.len() > waiting) {
+            log::debug!("to {}: the last is taken back, since what goes with it cannot be sent", link.name);
             link.sending.truncate(waiting);
             link.traffic.sent = sent;
         }

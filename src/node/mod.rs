@@ -14,6 +14,7 @@ mod requests;
 mod route;
 mod serve;
 mod shake;
+mod trace;
 mod transport;
 mod watch;
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Misbehaved, TermError, TermFault};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::TermWriter;
 use crate::wire::codes::Flags;
-use crate::wire::control::{Control, Message, Process, To};
+use crate::wire::control::{Control, Message, Process, To, operation};
 use crate::wire::ids::{NodeName, Pid};
 use crate::wire::term::Term;
 
@@ -265,7 +265,7 @@ impl Core<'_> {
             Ok(message) => message,
             // even its addresses do not fit; the operation stands in front of them
             Err(Misbehaved::Term(TermError { fault: TermFault::Truncated, .. })) => {
-                Message { op: head.get(5).copied().unwrap_or(0), control: Control::Unknown, payload: &[] }
+                Message { op: operation(head).unwrap_or(0), control: Control::Unknown, payload: &[] }
             }
             Err(e) => return Err(e),
         };

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
 use super::links::{Identity, Link, Phase};
 use super::memory::chunk_mut;
-use super::{Connection, Node};
+use super::{Connection, Node, trace};
 use crate::error::{NetworkFault, Reason};
 use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
 use crate::storage::slots::Key;
@@ -54,11 +54,9 @@ impl Node<'_> {
     fn begin_handshake(&mut self, key: Key, peer: NodeName, now: Instant) {
         let Some(half) = self.half_open.at_mut(key) else { return };
         half.deadline = now.after(SETUP_TIME);
-        let mut out = Writer::new(half.sending.room(&mut half.tx));
-        half.progress = Progress::Shaking(State::connect(peer, &self.core.identity.local(), &mut out));
-        // a name has at most 255 characters: it fits
-        let len = out.finish().unwrap_or(0);
-        half.sending.fill(len);
+        half.caller = Some(peer.clone());
+        let local = self.core.identity.local();
+        half.progress = Progress::Shaking(half.writing(|out| State::connect(peer, &local, out)));
     }
 
     /// Takes handshake packets off what was received, as many as there are.
@@ -82,6 +80,7 @@ impl Node<'_> {
         let mut copy = [0; BUFFER];
         let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
         half.received.consume(taken);
+        trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
         let seed = half.seed;
         let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
@@ -272,10 +271,17 @@ impl HalfOpen {
         step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R,
     ) -> R {
         let context = Context { local: identity.local(), challenge: self.challenge, wanted };
-        let mut out = Writer::new(self.sending.room(&mut self.tx));
-        let result = step(&context, &mut out);
+        self.writing(|out| step(&context, out))
+    }
+
+    /// Puts packets of the handshake to what waits to be sent.
+    fn writing<R>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> R) -> R {
+        let room = self.sending.room(&mut self.tx);
+        let mut out = Writer::new(&mut *room);
+        let result = write(&mut out);
         // two packets with a name of 255 characters each fit
         let len = out.finish().unwrap_or(0);
+        trace::handshake_sent(self.caller.as_ref(), room.get(..len).unwrap_or(&[]), self.inbound);
         self.sending.fill(len);
         result
     }

@@ -8,7 +8,7 @@ use super::links::{Link, Phase, RESERVED, Stall};
 use super::memory::{chunk, chunk_mut};
 use super::requests::may_be_answer;
 use super::route::Routed;
-use super::{Connection, Node};
+use super::{Connection, Node, trace};
 use crate::error::{NetworkFault, Reason};
 use crate::proto::handshake::State;
 use crate::proto::link::{BEATS, Beat};
@@ -321,6 +321,9 @@ impl Node<'_> {
                 }
                 Frame::Whole(body) => {
                     let taken = body.len().saturating_add(HEADER);
+                    if trace::is_on() {
+                        link.trace(body, taken as u64);
+                    }
                     // the way of nearly every message
                     link.idle = 0;
                     if let Some((inbox, from, payload)) = link.recent.split(body)
@@ -342,6 +345,11 @@ impl Node<'_> {
                     }
                     let size = u64::from(len).saturating_add(HEADER as u64);
                     let here = bytes.len();
+                    if trace::is_on()
+                        && let Some(link) = self.core.links.table.at_mut(key)
+                    {
+                        link.trace(head, size);
+                    }
                     let outcome = self.core.oversized(key, head, parsed, size);
                     if let (Ok(Routed::Done), Some(link)) = (&outcome, self.core.links.table.at_mut(key)) {
                         link.state.skip(size.saturating_sub(here as u64));
@@ -359,6 +367,7 @@ impl Node<'_> {
                 }
                 Ok(Routed::Stalled(stall)) => {
                     link.stalled = Some(stall);
+                    link.traced = true;
                     return;
                 }
                 Err(e) => return self.down(key, Reason::Misbehaved(e)),

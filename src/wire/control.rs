@@ -135,6 +135,14 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The operation of the frame with this body, if it has one where every release has it.
+pub(crate) fn operation(body: &[u8]) -> Option<u8> {
+    match body {
+        [PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, _, tag::SMALL_INTEGER, op, ..] => Some(*op),
+        _ => None,
+    }
+}
+
 /// The elements of a control tuple, one after the other.
 struct Fields<'a> {
     r: Reader<'a>,

@@ -72,6 +72,19 @@ pub(crate) fn announced(bytes: &[u8]) -> Option<usize> {
     Reader::new(bytes).u16().ok().map(|len| usize::from(len).saturating_add(2))
 }
 
+/// The name that the protocol documents give the packet with this body; `connecting` when it is of the side that connected.
+pub(crate) fn packet_name(body: &[u8], connecting: bool) -> &'static str {
+    match (body.first(), connecting) {
+        (Some(b'N' | b'n'), true) => "send_name",
+        (Some(b's'), _) => "send_status",
+        (Some(b'N' | b'n'), false) => "send_challenge",
+        (Some(b'c'), true) => "send_complement",
+        (Some(b'r'), true) => "send_challenge_reply",
+        (Some(b'a'), false) => "send_challenge_ack",
+        _ => "unknown packet",
+    }
+}
+
 /// Writes a packet: the length before what `body` writes.
 fn packet(out: &mut Writer<'_>, body: impl FnOnce(&mut Writer<'_>)) {
     let at = out.len();

@@ -102,6 +102,10 @@ fn a_fault_of_a_flag_is_one_of_the_flag() {
     assert!(said[0].starts_with("error: --sname de.mo: "), "{said:?}");
     assert!(said[1].starts_with("error: --connect a@b@c: "), "{said:?}");
     assert!(said[2].starts_with("error: beamless.toml:2:11: visible: 1: "), "{said:?}");
+    let file = write(&world, "sname = \"demo\"\n[sizes]\nnodes = 1\n");
+    let (code, said) = ended(&world, &["--config", file, "--connect", "a", "--connect", "b"]);
+    assert_eq!(code, Some(2));
+    assert!(said.starts_with("error: --connect: 2 nodes are more than there is room for: write nodes = 2"), "{said}");
 }
 
 /// `--check` says what would be, and does nothing: no cookie is made, and EPMD's port stays free.
@@ -313,7 +317,7 @@ fn the_example_is_right() {
         "connect   store@nuc4",
         "discover  ",
         "publish   ",
-        "mailbox   thermostat",
+        "mailbox   thermometer",
         "function  box:sum/2",
     ] {
         assert!(said.contains(line), "{line}\n{said}");

@@ -1,6 +1,6 @@
 %% What the tests need compiled on the Erlang side: terms of every kind, floods, and everything at once.
 -module(probe).
--export([terms/2, echo_all/2, flood/2, pour/3, soak/3]).
+-export([terms/2, nested/1, echo_all/2, flood/2, pour/3, soak/3]).
 
 %% Count terms, the same ones for the same seed: first one of every kind that a tag of the external format stands for, then random ones.
 terms(Seed, Count) ->

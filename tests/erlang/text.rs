@@ -16,12 +16,12 @@ const GENERATOR: &str = r##"
 -module(text_terms).
 -export([dump/2, judge/2]).
 
-%% One line a term: its external format in hexadecimal, then its text.
+%% One line a term: its external format in hexadecimal, then its text twice.
 dump(File, Count) ->
     rand:seed(exsss, {2, 5, 25}),
     Corners = corners(),
     Terms = Corners ++ [term(5) || _ <- lists:seq(length(Corners) + 1, Count)] ++ [[float() || _ <- lists:seq(1, 200)] || _ <- lists:seq(1, 100)],
-    Lines = [[hex(term_to_binary(T, [{minor_version, 2}])), $\s, io_lib:format("~0p", [T]), $\n] || T <- Terms],
+    Lines = [[hex(term_to_binary(T, [{minor_version, 2}])), $\t, io_lib:format("~0p\t~0tp\n", [T, T])] || T <- Terms],
     ok = file:write_file(File, unicode:characters_to_binary(Lines)).
 
 %% Each line has a text in hexadecimal and what it was read as, or - where it was refused: what Erlang makes of it.
@@ -62,7 +62,10 @@ corners() ->
                              "true", "undefined", "demo@10.0.0.7", "1a"]]
         ++ [{}, {[]}, list_to_tuple(lists:seq(1, 255)), list_to_tuple(lists:seq(1, 256)), [], [[]], [0], [255], [256], [-1], [1 | 2], [$a | b], [a, b | c],
             [1, 2 | 300], [[1 | a] | {b}], lists:seq(1, 300), lists:duplicate(65535, $y), lists:duplicate(65536, $y), lists:duplicate(65535, 7),
-            lists:seq(32, 126), lists:seq(160, 255), [$a, 127], "\b\t\n\v\f\r\e", "\"", [16#3b1, 16#3b2]]
+            lists:seq(32, 126), lists:seq(160, 255), [$a, 127], "\b\t\n\v\f\r\e", "\"", [16#3b1, 16#3b2],
+            [16#d7ff], [16#d800], [16#e000], [16#fffd], [16#fffe], [16#ffff], [16#10fffe], [16#10ffff], [16#110000], [16#3b1, $\n, $"], [$a, 16#85]]
+        ++ [<<16#3b1/utf8, 16#e000/utf8>>, <<16#fffe/utf8>>, <<16#ffff/utf8>>, <<16#10ffff/utf8>>, <<16#3b1/utf8, 0>>, <<16#3b1/utf8, 255>>,
+            <<16#85/utf8>>, <<16#a0/utf8, "\"\n\\">>, <<16#ed, 16#a0, 16#80>>, <<16#c0, 16#80>>]
         ++ [<<>>, <<0>>, <<"text">>, <<"caf", 233>>, <<"caf\x{e9}"/utf8>>, <<"\"\\">>, <<1:1>>, <<0:7>>, <<1, 2, 3:3>>, <<255:7>>, binary:copy(<<"0123456789">>, 800)]
         ++ [#{}, #{a => 1}, #{1 => #{2 => #{}}, "k" => <<"v">>, {t} => [l]}, maps:from_list([{I, I} || I <- lists:seq(1, 32)]),
             maps:from_list([{I, I} || I <- lists:seq(1, 33)]), maps:from_list([{integer_to_binary(I), [I]} || I <- lists:seq(1, 200)])]
@@ -159,7 +162,7 @@ fn erlang(name: &str, call: &str, input: Option<&str>) -> String {
     fs::write(home.join("in"), input.unwrap_or_default()).unwrap();
     let eval = format!("{{ok,_}}=compile:file(text_terms,[report]),text_terms:{call},halt().");
     let mut command = erl_command();
-    command.current_dir(&home).env("HOME", &home).args(["-noshell", "-eval", &eval]).stdin(Stdio::null());
+    command.current_dir(&home).env("HOME", &home).args(["+pc", "unicode", "-noshell", "-eval", &eval]).stdin(Stdio::null());
     let output = match command.output() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             panic!("Erlang is missing: tests/run brings one; or apt-get install erlang-nox")
@@ -272,32 +275,34 @@ fn random_terms_survive_and_print_as_erlang_prints_them() {
     let mut buf = vec![0; 1 << 20];
     let mut again = vec![0; 1 << 20];
     for line in dump.lines() {
-        let (bytes, text) = line.split_once(' ').unwrap();
+        let [bytes, text, unicode] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let bytes = unhex(bytes);
         let term = Term::parse(&bytes).unwrap_or_else(|e| panic!("{e}: {line}"));
         let rebuilt = encode(&mut buf, |t| rebuild(term, t)).unwrap();
         assert_eq!(hex(rebuilt), hex(&bytes), "encoded again: {text}");
 
-        let ours = term.to_string();
-        let (left, right) = (without_channels(&ours), without_channels(text));
-        if left != right && !((has_large_map(term) || otp() < 24) && same_words(&left, &right, has_large_map(term))) {
-            panic!("printed {ours}\ninstead {text}");
-        }
-        terms += 1;
-        match parse_text(&ours, &mut buf) {
-            Ok(parsed) => {
-                assert_eq!(hex(parsed.as_bytes()), hex(&bytes[1..]), "read: {ours}");
-                assert_eq!(encode(&mut again, |t| t.term(parsed)).unwrap(), bytes);
-                read += 1;
+        let ours = term.text("nonode@nohost").unicode().to_string().replace("<demo@nuc1.home.", "<0.");
+        for (ours, text) in [(term.to_string(), text), (ours, unicode)] {
+            let (left, right) = (without_channels(&ours), without_channels(text));
+            if left != right && !((has_large_map(term) || otp() < 24) && same_words(&left, &right, has_large_map(term))) {
+                panic!("printed {ours}\ninstead {text}");
             }
-            Err(e) => {
-                let identifier = ["<0.", "#Ref<", "#Port<", "#Fun<"].iter().any(|word| ours[e.at..].starts_with(word));
-                assert!(identifier && e.to_string().contains("cannot be written as text"), "{e}: {ours}");
+            terms += 1;
+            match parse_text(&ours, &mut buf) {
+                Ok(parsed) => {
+                    assert_eq!(hex(parsed.as_bytes()), hex(&bytes[1..]), "read: {ours}");
+                    assert_eq!(encode(&mut again, |t| t.term(parsed)).unwrap(), bytes);
+                    read += 1;
+                }
+                Err(e) => {
+                    let identifier = ["<0.", "#Ref<", "#Port<", "#Fun<"].iter().any(|word| ours[e.at..].starts_with(word));
+                    assert!(identifier && e.to_string().contains("cannot be written as text"), "{e}: {ours}");
+                }
             }
         }
     }
-    assert_eq!(terms, TERMS + 100);
-    assert!(read > TERMS / 2, "only {read} of {terms} terms have text that can be read");
+    assert_eq!(terms, 2 * (TERMS + 100));
+    assert!(read > TERMS, "only {read} of {terms} terms have text that can be read");
 }
 
 /// What both read, to the same term.

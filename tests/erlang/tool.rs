@@ -246,8 +246,9 @@ fn call_prints_the_reply() {
     world.tool(&["call", A, "server", "crash"]).failed(1, "", &["server on a@127.0.0.1 ended", "{boom,[1]}", "log"]);
 
     let verbose = world.tool(&["call", A, "nobody", "{secret, payload}", "-v"]);
-    verbose.failed(1, "", &["node up", "asks a@127.0.0.1"]);
-    assert!(!verbose.err.contains("payload"), "{verbose:?}");
+    verbose.failed(1, "", &["node up", "asks a@127.0.0.1", "debug: from a@127.0.0.1: send_challenge, 3"]);
+    verbose.failed(1, "", &["debug: to a@127.0.0.1: MONITOR_P, ", "debug: to a@127.0.0.1: REG_SEND, 1"]);
+    assert!(!verbose.err.contains("payload") && !verbose.err.contains("secret"), "{verbose:?}");
     erl.eval("register(server, spawn(fun() -> receive _ -> erlang:halt(0, [{flush, false}]) end end))");
     world.tool(&["call", A, "server", "halt"]).failed(1, "", &["nodedown: a@127.0.0.1 went away", "beamless ping"]);
 }
@@ -261,6 +262,10 @@ fn rpc_prints_the_value() {
     rpc("erlang:'+'(1, 2)").done("3\n");
     rpc("erlang:list_to_atom(\"it's\")").done("'it\\'s'\n");
     world.tool(&["rpc", "--json", A, "maps:from_list([{a, {1, \"x\"}}])"]).done("{\"a\":{\"@tuple\":[1,[120]]}}\n");
+    // text beyond ASCII, as a shell in UTF-8 prints it with ~tp; what is printed can be typed again
+    let text = "{<<\"h\u{e9}\u{e9}\"/utf8>>,\"\u{434}\u{435}\u{43d}\u{44c}\",'\u{434}\u{430}',<<\"\u{e9}\">>,<<255,0>>}";
+    rpc(&format!("erlang:hd([{text}])")).done(&format!("{text}\n"));
+    rpc("erlang:error('\u{434}\u{430}')").failed(1, "", &["** exception error: '\u{434}\u{430}'\n"]);
     // a pid is of the node that was asked, so it is shown as there
     rpc("erlang:whereis(kernel_sup)").done(&(erl.eval("whereis(kernel_sup)") + "\n"));
 
@@ -300,9 +305,14 @@ fn nodes_are_listed_with_their_kind() {
 #[test]
 fn the_words_of_help_are_everywhere() {
     let world = World::new();
-    let all = ["run", "recv", "ping", "send", "call", "rpc", "nodes", "names", "epmd", "man"];
+    let all = ["run", "recv", "ping", "send", "call", "rpc", "nodes", "names", "epmd", "completion", "man"];
     let man = world.tool(&["man"]);
-    assert!(man.code == 0 && man.out.contains(".TH beamless 1"), "{man:?}");
+    let headings: Vec<_> = man.out.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+    let commands = all.map(str::to_uppercase);
+    assert!(man.code == 0 && man.out.contains("\n.TH BEAMLESS 1 "), "{man:?}");
+    assert_eq!(headings[..3], ["NAME", "SYNOPSIS", "DESCRIPTION"]);
+    assert_eq!(headings[3..], commands.each_ref().map(String::as_str));
+    assert!(man.out.contains("\n.SH NAME\n\\fRbeamless \\- "), "what whatis looks for: {}", man.out);
     let general = world.tool(&["--help"]);
     for command in all {
         let help = world.tool(&[command, "--help"]);
@@ -315,12 +325,42 @@ fn the_words_of_help_are_everywhere() {
     for command in ["send", "call", "rpc", "recv"] {
         assert!(world.tool(&[command, "--help"]).out.contains("@tuple"), "{command}");
     }
-    for shell in ["bash", "zsh", "fish", "elvish"] {
-        let script = world.tool(&[&format!("--bpaf-complete-style-{shell}")]);
-        assert!(script.code == 0 && script.out.contains("beamless"), "{script:?}");
+}
+
+#[test]
+fn completions_offer_what_fits_and_run_nothing() {
+    let (world, _epmd, _erl) = world_and_erl();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.tool(&["completion", shell]);
+        script.done(&script.out);
+        assert!(script.out.contains("beamless") && !script.out.contains("eval "), "{}", script.out);
+        assert_eq!(world.tool(&[&format!("--bpaf-complete-style-{shell}")]), script, "bpaf's own is not safe");
     }
-    assert!(world.tool(&["--bpaf-complete-rev=8", "pi"]).out.contains("ping"));
-    let _epmd = world.epmd();
-    let _erl = world.erl(&["-name", A]);
-    assert!(world.tool(&["--bpaf-complete-rev=8", "ping", ""]).out.contains("'a'"), "names of this host are offered");
+    world.tool(&["completion", "dash"]).failed(2, "", &["bash, zsh and fish"]);
+
+    let script = world.home.join("complete.bash");
+    std::fs::write(&script, world.tool(&["completion", "bash"]).out).unwrap();
+    let complete = |words: &[&str]| {
+        let ask = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _beamless "$1"; echo "${COMPREPLY[@]}""#;
+        let mut bash = Command::new("bash");
+        world.dress(&mut bash);
+        bash.args(["-c", ask, "bash"]).arg(&script).arg(env!("CARGO_BIN_EXE_beamless")).args(words);
+        let output = bash.output().unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    assert_eq!(complete(&["pi"]), "ping");
+    assert_eq!(complete(&["n"]), "nodes names");
+    assert_eq!(complete(&["ping", "a"]), "a", "the names of this host, and no option");
+    assert_eq!(complete(&["ping", "b"]), "");
+    assert!(complete(&["ping", ""]).ends_with("--timeout a"));
+    assert_eq!(complete(&["call", "a", "--ti"]), "--timeout");
+    // as bash takes it apart
+    assert_eq!(complete(&["ping", "--timeout", "=", "5", "a"]), "a");
+    assert_eq!(complete(&["completion", "b"]), "bash");
+    // files are the shell's to offer
+    assert_eq!(complete(&["ping", "--cookie-file", ""]), "");
+    let evil = world.home.join("evil");
+    assert_eq!(complete(&["rpc", "a", &format!("'$(touch {})'", evil.display()), "--j"]), "--json");
+    assert!(!evil.exists());
 }

@@ -1,6 +1,7 @@
 //! The driver's own promises: what wakes it, and what it costs to wait.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, NetworkFault, Node, NodeStorage, Reason};
@@ -82,6 +83,42 @@ fn what_keeps_it_from_connecting_is_told_at_once_and_by_its_name() {
         };
         assert!(matches!(&event, Event::ConnectFailed { reason: Reason::Network(told), .. } if faults.contains(told)), "{event}");
     }
+}
+
+/// As a tool does it, with addresses that it found out itself.
+#[test]
+fn one_that_only_connects_out_listens_nowhere() {
+    let epmd = free_port();
+    let mut storage = Box::new(NodeStorage::<1, 1, 4096>::new());
+    let (mut home, mut hers) = registered("home@127.0.0.1", &mut storage, epmd);
+    let mut storage = Box::new(Storage::new());
+    let mut node = Node::new(Config::hidden("tool@127.0.0.1", "secret").unwrap(), &mut storage);
+    let mut driver = Driver::outgoing(&EpmdSettings { port: epmd, addresses: Vec::new() }, &mut node).unwrap();
+    assert_eq!(driver.local_addr(), None);
+    let mut event_of = |peer: &str, addresses: &[IpAddr]| {
+        let (_, host) = peer.split_once('@').unwrap();
+        driver.set_addresses(host, addresses.iter().copied());
+        node.connect(peer).unwrap();
+        let start = Instant::now();
+        loop {
+            driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
+            hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+            if let Some(event) = node.poll_event() {
+                return event;
+            }
+            assert!(start.elapsed() < LONG / 2, "{peer}");
+        }
+    };
+    let reason = |event: Event| match event {
+        Event::ConnectFailed { reason, .. } => reason,
+        other => panic!("{other}"),
+    };
+    // nobody but the driver knows this host
+    let here = [IpAddr::from([127, 0, 0, 1])];
+    assert_eq!(reason(event_of("x@made-up.invalid", &here)), Reason::Network(NetworkFault::NoSuchName));
+    // what was said last holds
+    assert_eq!(reason(event_of("x@made-up.invalid", &[])), Reason::Network(NetworkFault::UnknownHost));
+    assert!(matches!(event_of("home@127.0.0.1", &[]), Event::NodeUp { .. }), "an address is one whatever is said of it");
 }
 
 /// The one peer there is room for comes back after a crash, while strangers fill every place for a handshake and say nothing.

@@ -22,3 +22,4 @@ mod model;
 mod noise;
 mod pair;
 mod ties;
+mod trace;

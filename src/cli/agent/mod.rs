@@ -53,7 +53,9 @@ pub(super) fn run(options: &Run) -> Result<(), Failure> {
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
-        return Err(Failure::usage("a socket was handed over to serve EPMD on: leave --epmd out, or the socket unit"));
+        return Err(Failure::usage(
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+        ));
     }
     let (config, mut driver, cookie) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {

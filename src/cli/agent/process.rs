@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::limit::Limit;
 
@@ -195,9 +195,17 @@ impl Process {
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_end();
         if !text.is_empty() {
-            self.limit.warn(format_args!("{}: {}", self.name, text.escape_debug()));
+            self.limit.warn(format_args!("{}: {}", self.name, printable(text)));
         }
         self.line.clear();
+    }
+
+    /// Whether it has ended. Until [`Process::ended`] says so, its number is not another's, and what it started can be [killed](Process::kill).
+    pub(super) fn has_ended(&self) -> bool {
+        let Some(child) = self.child.as_ref().filter(|_| !self.is_reaped) else { return true };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        // an error says that there is none such
+        !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
     }
 
     /// How it ended, once it has. What it wrote before can still be read.
@@ -244,6 +252,15 @@ impl Drop for Process {
             KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
         }
     }
+}
+
+/// What a program wrote, for the log: without the characters that move about in a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Came {

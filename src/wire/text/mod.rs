@@ -28,7 +28,26 @@ const SEGMENT_BITS: u32 = 1 << 24;
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
     term: Term<'a>,
-    home: Option<&'a str>,
+    home: &'a str,
+    chars: Chars,
+}
+
+/// Which characters are printed as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chars {
+    /// Those up to 255; a byte is one.
+    Latin1,
+    Unicode,
+}
+
+impl Text<'_> {
+    /// With the characters beyond Latin-1 as they are, as `~0tp` prints them in an Erlang that was started with `+pc unicode`:
+    /// `<<"héé"/utf8>>` where binaries are UTF-8, `"день"` for lists of such characters, and `'день'` for atoms. [`parse_text`] reads
+    /// the same terms of it.
+    #[must_use]
+    pub fn unicode(self) -> Self {
+        Self { chars: Chars::Unicode, ..self }
+    }
 }
 
 impl<'a> Term<'a> {
@@ -38,7 +57,7 @@ impl<'a> Term<'a> {
     ///
     /// The term's own `Display` shows them all with 0.
     pub fn text(self, home: &'a str) -> Text<'a> {
-        Text { term: self, home: Some(home) }
+        Text { term: self, home, chars: Chars::Latin1 }
     }
 }
 
@@ -51,7 +70,7 @@ impl<'a> Term<'a> {
 /// sends it in another than it prints. The name of a fun has its own characters, where Erlang shows the UTF-8 bytes of those outside ASCII.
 impl fmt::Display for Term<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::print(*self, None, f)
+        print::print(*self, None, Chars::Latin1, f)
     }
 }
 
@@ -63,7 +82,7 @@ impl fmt::Debug for Term<'_> {
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::print(self.term, self.home, f)
+        print::print(self.term, Some(self.home), self.chars, f)
     }
 }
 
@@ -193,9 +212,16 @@ impl fmt::Display for TextFault {
     }
 }
 
-/// Whether Erlang prints this byte as a character of a string: `io_lib:printable_latin1_list/1`.
-fn is_printable(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | 0xa0..=0xff | 8..=13 | 27)
+impl Chars {
+    /// Whether Erlang prints this as a character of a string: `io_lib:printable_latin1_list/1` and `io_lib:printable_unicode_list/1`.
+    fn prints(self, c: char) -> bool {
+        match c {
+            ' '..='~' | '\u{a0}'..='\u{ff}' | '\u{8}'..='\r' | '\u{1b}' => true,
+            '\u{fffe}' | '\u{ffff}' => false,
+            '\u{100}'.. => self == Self::Unicode,
+            _ => false,
+        }
+    }
 }
 
 /// Whether the character can stand in an atom without quotes, once it has begun.

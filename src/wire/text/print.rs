@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::{RESERVED, RESERVED_LATER, integer, is_lower, is_name, is_printable};
+use super::{Chars, RESERVED, RESERVED_LATER, integer, is_lower, is_name};
 use crate::error::TermFault;
 use crate::wire::check;
 use crate::wire::codes::tag;
@@ -37,8 +37,8 @@ impl From<TermFault> for Halt {
 }
 
 /// Writes a term on one line.
-pub(super) fn print(term: Term<'_>, home: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut printer = Printer { f, home, open: heapless::Vec::new() };
+pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut printer = Printer { f, home, chars, open: heapless::Vec::new() };
     match printer.run(Reader::new(term.as_bytes())) {
         Err(Halt::Write) => Err(fmt::Error),
         Ok(()) | Err(Halt::Bytes) => Ok(()),
@@ -70,6 +70,7 @@ struct Frame<'r> {
 struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
+    chars: Chars,
     open: heapless::Vec<Frame<'r>, { Limits::MAX_DEPTH as usize }>,
 }
 
@@ -90,7 +91,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             tag::SMALL_TUPLE => (Shape::Tuple, "{", r.u8()?.into()),
             tag::LARGE_TUPLE => (Shape::Tuple, "{", r.u32()?),
             tag::MAP => (Shape::Key, "#{", r.u32()?),
-            tag::LIST if !is_text(start) => match r.u32()? {
+            tag::LIST if !is_text(start, self.chars) => match r.u32()? {
                 // a list of no elements is its tail
                 0 => return Ok(false),
                 count => (Shape::List, "[", count),
@@ -116,9 +117,9 @@ impl<'r> Printer<'_, '_, '_, 'r> {
     fn record(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         let (record, count) = check::record::<false>(r)?;
         self.f.write_char('#')?;
-        atom(record.module, self.f)?;
+        atom(record.module, self.chars, self.f)?;
         self.f.write_char(':')?;
-        atom(record.name, self.f)?;
+        atom(record.name, self.chars, self.f)?;
         self.f.write_char('{')?;
         let mut names = *r;
         for _ in 0..count {
@@ -128,7 +129,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        field(&mut names, self.f)?;
+        field(&mut names, self.chars, self.f)?;
         self.open.push(Frame { shape: Shape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
@@ -151,7 +152,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
                 }
                 self.f.write_char(',')?;
                 if frame.shape == Shape::Field {
-                    field(&mut frame.names, self.f)?;
+                    field(&mut frame.names, self.chars, self.f)?;
                 }
                 return Ok(true);
             }
@@ -195,10 +196,10 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             Value::Integer(value) => write!(f, "{value}"),
             Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, f),
             Value::Float(value) => float(value, f),
-            Value::Atom(name) => atom(name, f),
+            Value::Atom(name) => atom(name, self.chars, f),
             Value::Nil => f.write_str("[]"),
-            Value::List(list) => string(list, f),
-            Value::Binary(bytes) => binary(bytes, f),
+            Value::List(list) => string(list, self.chars, f),
+            Value::Binary(bytes) => binary(bytes, self.chars, f),
             Value::Bits(Bits { bytes, last }) => {
                 let (tail, head) = bytes.split_last().ok_or(fmt::Error)?;
                 f.write_str("<<")?;
@@ -242,26 +243,26 @@ impl<'r> Printer<'_, '_, '_, 'r> {
     fn node(&mut self, node: Atom<'_>) -> fmt::Result {
         match self.home {
             // A name from the wire can have any characters; those that would move a terminal's cursor are not written.
-            Some(home) if node != *home => node.chars().try_for_each(|c| escaped(c, '>', self.f)),
+            Some(home) if node != *home => node.chars().try_for_each(|c| escaped(c, '>', self.chars, self.f)),
             _ => self.f.write_char('0'),
         }
     }
 }
 
 /// Writes the name of a native record's next field.
-fn field(names: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<(), Halt> {
+fn field(names: &mut Reader<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> Result<(), Halt> {
     if let Some(name) = Term::next(names).and_then(Term::as_atom) {
-        atom(name, f)?;
+        atom(name, chars, f)?;
     }
     Ok(f.write_str(" = ")?)
 }
 
 /// Whether the list here is one that is printed as a string: proper, and printable characters all of it.
-fn is_text(mut r: Reader<'_>) -> bool {
+fn is_text(mut r: Reader<'_>, chars: Chars) -> bool {
     loop {
         match r.u8() {
             Ok(tag::NIL) => return true,
-            Ok(tag::STRING) => return r.bytes16().is_ok_and(|bytes| bytes.iter().all(|b| is_printable(*b))),
+            Ok(tag::STRING) => return r.bytes16().is_ok_and(|bytes| bytes.iter().all(|b| chars.prints(char::from(*b)))),
             Ok(tag::LIST) => {}
             _ => return false,
         }
@@ -271,50 +272,63 @@ fn is_text(mut r: Reader<'_>) -> bool {
             if !matches!(r.peek(), Ok(tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)) {
                 return false;
             }
-            let value = Term::next(&mut r).and_then(Term::as_i64);
-            if !value.is_some_and(|value| u8::try_from(value).is_ok_and(is_printable)) {
+            if !Term::next(&mut r).and_then(character).is_some_and(|c| chars.prints(c)) {
                 return false;
             }
         }
     }
 }
 
+/// The character that an integer is.
+fn character(term: Term<'_>) -> Option<char> {
+    char::from_u32(u32::try_from(term.as_i64()?).ok()?)
+}
+
 /// A list of integers: as text if it is one, and otherwise the elements of a list that was sent as bytes.
-fn string(list: List<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut bytes = list.filter_map(|term| u8::try_from(term.as_i64()?).ok());
-    if bytes.clone().all(is_printable) {
-        return quoted(bytes.map(char::from), '"', f);
+fn string(list: List<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut elements = list.filter_map(character);
+    if elements.clone().all(|c| chars.prints(c)) {
+        return quoted(elements, '"', chars, f);
     }
     f.write_char('[')?;
-    bytes.next().map_or(Ok(()), |byte| write!(f, "{byte}"))?;
-    bytes.try_for_each(|byte| write!(f, ",{byte}"))?;
+    elements.next().map_or(Ok(()), |byte| write!(f, "{}", u32::from(byte)))?;
+    elements.try_for_each(|byte| write!(f, ",{}", u32::from(byte)))?;
     f.write_char(']')
 }
 
-fn binary(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn binary(bytes: &[u8], chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("<<")?;
-    if bytes.iter().all(|byte| is_printable(*byte)) {
-        if !bytes.is_empty() {
-            quoted(bytes.iter().map(|byte| char::from(*byte)), '"', f)?;
+    // what is UTF-8 is text as such or not at all; in ASCII both are the same
+    let utf8 = if chars == Chars::Unicode { str::from_utf8(bytes).ok().filter(|_| !bytes.is_ascii()) } else { None };
+    let text =
+        utf8.map_or_else(|| bytes.iter().all(|b| chars.prints(char::from(*b))), |utf8| utf8.chars().all(|c| chars.prints(c)));
+    match (bytes.split_first(), utf8) {
+        (None, _) => {}
+        (_, Some(utf8)) if text => {
+            quoted(utf8.chars(), '"', chars, f)?;
+            f.write_str("/utf8")?;
         }
-    } else if let Some((first, rest)) = bytes.split_first() {
-        write!(f, "{first}")?;
-        rest.iter().try_for_each(|byte| write!(f, ",{byte}"))?;
+        _ if text => quoted(bytes.iter().map(|byte| char::from(*byte)), '"', chars, f)?,
+        (Some((first, rest)), _) => {
+            write!(f, "{first}")?;
+            rest.iter().try_for_each(|byte| write!(f, ",{byte}"))?;
+        }
     }
     f.write_str(">>")
 }
 
-fn quoted(mut chars: impl Iterator<Item = char>, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn quoted(mut text: impl Iterator<Item = char>, quote: char, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_char(quote)?;
-    chars.try_for_each(|c| escaped(c, quote, f))?;
+    text.try_for_each(|c| escaped(c, quote, chars, f))?;
     f.write_char(quote)
 }
 
-/// A character of a string or atom as `io_lib:write_string_as_latin1/2` writes it.
-fn escaped(c: char, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A character of a string or atom as `io_lib:write_string_as_latin1/2` or `io_lib:write_string/2` writes it.
+fn escaped(c: char, quote: char, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let letter = match c {
         _ if c == quote || c == '\\' => c,
         ' '..='~' | '\u{a0}'..='\u{ff}' => return f.write_char(c),
+        '\u{100}'.. if chars == Chars::Unicode => return f.write_char(c),
         '\u{100}'.. => return write!(f, "\\x{{{:X}}}", u32::from(c)),
         '\n' => 'n',
         '\r' => 'r',
@@ -330,13 +344,13 @@ fn escaped(c: char, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_char(letter)
 }
 
-fn atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn atom(name: Atom<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let plain = name.chars().next().is_some_and(is_lower) && name.chars().all(is_name);
     let reserved = || RESERVED.iter().chain(&RESERVED_LATER).any(|word| name == **word);
     if plain && !reserved() {
         return write!(f, "{name}");
     }
-    quoted(name.chars(), '\'', f)
+    quoted(name.chars(), '\'', chars, f)
 }
 
 /// An atom in the name of a fun. The emulator itself prints those, with rules of its own: `@` needs quotes, and a reserved
@@ -350,7 +364,7 @@ fn fun_atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match c {
             '\u{1b}' => f.write_str("\\033")?,
             '\u{7f}' | '"' | '\u{100}'.. => f.write_char(c)?,
-            _ => escaped(c, '\'', f)?,
+            _ => escaped(c, '\'', Chars::Latin1, f)?,
         }
     }
     f.write_char('\'')

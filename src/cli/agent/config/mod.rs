@@ -73,18 +73,19 @@ fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Setting
     let tick_time = top.get("tick_time").and_then(|item| faults.keep(item.duration(TICK_TIME.0..=TICK_TIME.1)));
     let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
-    let connect = top.get("connect");
-    let nodes = connect.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();
-    let connect_given = reader.arguments(&run.connect);
+    let list = top.get("connect");
+    let nodes = list.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();
+    let arguments = reader.arguments(&run.connect);
     let discover = top.get("discover").and_then(|table| reader.discover(&table));
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
     let sizes = top.get("sizes");
     let sizes = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
-    if let Some(list) = connect.filter(|_| nodes.len() > usize::from(sizes.peers)) {
-        let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", nodes.len());
-        faults.add(list.wrong(why));
+    let (connect, list) = if run.connect.is_empty() { (nodes, list) } else { (arguments, None) };
+    if connect.len() > usize::from(sizes.peers) {
+        let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
+        faults.add(list.map_or_else(|| Fault::of_argument(format!("--connect: {why}")), |list| list.wrong(&why)));
     }
     top.finish(&[], faults);
     let (name, node) = name?;
@@ -101,7 +102,7 @@ fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Setting
         allow,
         tick_time: tick_time.unwrap_or(Duration::from_secs(60)),
         sizes,
-        connect: if run.connect.is_empty() { nodes } else { connect_given },
+        connect,
         discover,
         publish,
         programs,

@@ -39,7 +39,6 @@ impl Reader<'_> {
 
     /// A time of a table, and what it is if the file does not say.
     fn time(&mut self, section: &mut Section<'_>, key: &'static str, default: Duration, from: Duration) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(86_400);
         let given = section.get(key).map_or(Ok(default), |item| item.duration(from..=LONGEST));
         self.faults.keep(given).unwrap_or(default)
     }
@@ -157,7 +156,7 @@ impl Reader<'_> {
 
     fn reading(&mut self, section: &mut Section<'_>) -> Option<Publish> {
         let source = self.source(section);
-        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=Duration::from_secs(86_400)));
+        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=LONGEST));
         let to = section.required("to", "\"collector\"").and_then(|item| item.name());
         let own = self.own;
         let node = section.required("node", "\"hub@nuc3\"");
@@ -184,15 +183,15 @@ impl Reader<'_> {
         match (section.get("file"), section.get("command")) {
             (Some(file), None) => {
                 let folder = self.folder;
-                let path =
-                    self.faults.keep(file.text().and_then(|text| values::path(text, folder).map_err(|why| file.wrong(why))))?;
-                let label = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let path = file.text().and_then(|text| values::readable(text, folder).map_err(|why| file.wrong(why)));
+                let path = self.faults.keep(path)?;
+                let label = last_part(&path);
                 Some((Source::File(path), label))
             }
             (None, Some(command)) => {
                 let command = self.command(&command)?;
-                let label = Path::new(command.first()?).file_name().map(|name| name.to_string_lossy().into_owned());
-                Some((Source::Command(command), label.unwrap_or_default()))
+                let label = last_part(Path::new(command.first()?));
+                Some((Source::Command(command), label))
             }
             (Some(_), Some(command)) => {
                 self.faults.add(command.wrong("there is a `file` too: a reading comes from one of them, so leave one out"));
@@ -314,8 +313,15 @@ impl Reader<'_> {
     }
 }
 
+/// What a reading is called if the file does not say.
+fn last_part(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// No interval and no time limit is shorter: what comes more often is no matter of a file.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// And none is longer: what comes less often is left to a timer of the system.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 const FORMS: [(&str, Form); 3] = [("number", Form::Number { divide: None }), ("text", Form::Text), ("term", Form::Term)];
 const FORMATS: [(&str, Format); 3] = [("erlang", Format::Erlang), ("json", Format::Json), ("etf", Format::Etf)];

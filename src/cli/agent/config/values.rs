@@ -102,6 +102,15 @@ pub(super) fn path(text: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(folder.join(text))
 }
 
+/// The path of a file that is read, which need not be there yet.
+pub(super) fn readable(text: &str, folder: &Path) -> Result<PathBuf, String> {
+    let path = path(text, folder)?;
+    if path.is_dir() || path.file_name().is_none() {
+        return Err("that is a folder: write the path of a file".to_owned());
+    }
+    Ok(path)
+}
+
 /// The whole path of a program: one with a `/` begins where the configuration file is, any other is looked for in `PATH`.
 pub(super) fn program(text: &str, folder: &Path) -> Result<String, String> {
     let found = if text.contains('/') {

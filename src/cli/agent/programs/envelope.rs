@@ -3,8 +3,9 @@
 use std::fmt;
 
 use beamless::{Misuse, Term, TermWriter, encode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::super::process::printable;
 use super::super::settings::Format;
 use crate::cli::{json, terms};
 
@@ -89,7 +90,7 @@ impl fmt::Display for Unclear<'_> {
         const SHOWN: usize = 24;
         let text = String::from_utf8_lossy(self.record.get(..SHOWN).unwrap_or(self.record));
         let more = if self.record.len() > SHOWN { ".." } else { "" };
-        write!(f, "what it wrote was skipped, \"{}\"{more}: {}", text.escape_debug(), self.why)
+        write!(f, "what it wrote was skipped, `{}`{more}: {}", printable(&text), self.why)
     }
 }
 
@@ -134,15 +135,15 @@ fn text(term: Term<'_>) -> Option<String> {
 
 fn of_json(line: &str) -> Result<Said, String> {
     let value = json::parse(line)?;
-    let object = value.as_object().filter(|object| matches!(object.len(), 2 | 3));
+    let object = value.as_object();
     let get = |key| object.and_then(|object| object.get(key));
     let mut bytes = Vec::new();
-    match (get("reply"), get("value"), get("send"), get("node"), get("message")) {
-        (Some(id), Some(value), None, None, None) => {
+    match (object.map(Map::len), get("reply"), get("value"), get("send"), get("node"), get("message")) {
+        (Some(2), Some(id), Some(value), ..) => {
             let id = id.as_u64().ok_or_else(|| format!("{id} is no number of a call"))?;
             Ok(Said::Reply { id, term: owned(json::term(value, &mut bytes)?) })
         }
-        (None, None, Some(Value::String(name)), Some(Value::String(node)), Some(message)) => {
+        (Some(3), _, _, Some(Value::String(name)), Some(Value::String(node)), Some(message)) => {
             Ok(Said::Send { name: name.clone(), node: node.clone(), term: owned(json::term(message, &mut bytes)?) })
         }
         _ => {
@@ -262,6 +263,6 @@ mod tests {
             assert!(why.contains(words), "{why}");
         }
         let long = read(Format::Erlang, &b"Reading the sensor takes a while".repeat(9)).map(|_| ()).unwrap_err().to_string();
-        assert!(long.starts_with("what it wrote was skipped, \"Reading the sensor takes\"..: line 1"), "{long}");
+        assert!(long.starts_with("what it wrote was skipped, `Reading the sensor takes`..: line 1"), "{long}");
     }
 }

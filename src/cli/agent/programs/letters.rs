@@ -10,6 +10,9 @@ use super::super::limit::Limit;
 /// How many wait at once for peers that are busy, and of how many bytes. With more the program's output is not read until there is room.
 const WAITING: (usize, usize) = (64, 1 << 18);
 
+/// How many wait at once if answers in a program's place are counted in. A program that ends leaves many calls to be answered at once.
+const ANSWERS: usize = 512;
+
 /// The first wait before peers that are busy are tried again, and the longest: nothing tells when they have taken something.
 const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
@@ -49,6 +52,11 @@ impl Letters {
     /// Whether one more may wait.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING.0 && self.bytes < WAITING.1
+    }
+
+    /// Whether one more answer in the program's place may wait.
+    pub(super) fn has_room_for_refusal(&self) -> bool {
+        self.waiting.len() < ANSWERS
     }
 
     /// Sends it, now or when the peer has room. To be called when there [is room](Letters::has_room) for it to wait.

@@ -231,10 +231,16 @@ impl Program {
     /// Looks at a running program.
     fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> State {
         if self.is_ready || process.next_wake().is_some_and(|at| at <= now) {
+            let has_ended = process.has_ended();
+            if has_ended {
+                // what it started
+                process.kill();
+            }
             let more = process.log_stderr();
             self.is_ready = self.read(&mut process, world) || more;
-            // what it wrote before it ended was read, unless more comes of what it started
-            if !self.is_ready
+            // what it wrote before it ended is read by now
+            if has_ended
+                && !self.is_ready
                 && let Some(status) = process.ended()
             {
                 return self.ended(process, status, now, world);
@@ -254,7 +260,7 @@ impl Program {
 
     fn ended(&mut self, process: Process, status: ExitStatus, now: Instant, world: &mut World<'_, '_>) -> State {
         self.say_last(world);
-        // with what it started; what that wrote on standard error is logged
+        // what it wrote last on standard error is logged
         drop(process);
         if now.saturating_duration_since(self.since) >= LIVED {
             self.wait = RETRY.0;
@@ -263,7 +269,7 @@ impl Program {
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
         log::warn!("mailbox {}: its program ended, {status}; started again in {:?}", self.name(), self.wait);
         if calls > 0 || unread > 0 {
-            log::warn!("mailbox {}: {calls} calls were not answered, {unread} messages not read", self.name());
+            log::warn!("mailbox {}: calls not answered: {calls}, messages not read: {unread}", self.name());
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
         self.begin_anew();
@@ -279,9 +285,11 @@ impl Program {
 
     fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> State {
         process.log_stderr();
-        if at > now && process.ended().is_none() {
+        if at > now && !process.has_ended() {
             return State::Ending(process, at);
         }
+        // with what it started
+        drop(process);
         State::Away(now)
     }
 
@@ -408,7 +416,7 @@ impl Program {
     fn refuse(&mut self, call: Waiting, why: Refusal, out: &mut Outbox<'_>) {
         match out.reply(&call.caller, |t| why.put(t)) {
             Ok(()) => {}
-            Err(Error::Full(Full::Transmit { .. })) if self.letters.has_room() => {
+            Err(Error::Full(Full::Transmit { .. })) if self.letters.has_room_for_refusal() => {
                 self.letters.keep(Letter { to: To::Caller(call.caller), node: call.node, term: why.term() });
             }
             // the mailbox is emptied all the same
@@ -437,7 +445,7 @@ impl Program {
         if process.takes_input() || unwritten == 0 {
             return;
         }
-        log::warn!("mailbox {}: it closed its standard input, and {unwritten} messages were not read", self.name());
+        log::warn!("mailbox {}: its program closed its standard input; messages not read: {unwritten}", self.name());
         let input = core::mem::take(&mut self.input);
         self.refuse_all(Refusal::Closed, |call| !input.is_written(call.end), world);
     }

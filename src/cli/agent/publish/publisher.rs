@@ -43,10 +43,14 @@ impl Publisher {
         Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, kept }
     }
 
-    /// Another source or interval, with the readings that are kept.
+    /// With other settings, and the readings that are kept. A command that runs goes on, if it is still the one.
     pub(super) fn changed(mut self, given: Publish) -> Self {
         self.kept.set_most(given.keep);
-        Self { kept: self.kept, ..Self::new(given) }
+        if self.given.source != given.source {
+            return Self { kept: self.kept, ..Self::new(given) };
+        }
+        let soon = Instant::now().checked_add(given.every).unwrap_or(self.at);
+        Self { at: self.at.min(soon), given, ..self }
     }
 
     /// A pipe of some process is ready, or a process ended.

@@ -1,0 +1,93 @@
+//! The mailbox `system`: how the box and the node are.
+
+use std::fs;
+
+use crate::support::{World, demo_and_erl};
+
+#[test]
+fn info_is_a_map_of_the_box_and_the_node() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    erl.eval("I = gen_server:call({system, N}, info)");
+    assert_eq!(erl.eval("maps:get(node, I) =:= N"), "true");
+    assert_eq!(erl.eval("maps:get(version, I)"), format!("<<\"{}\">>", env!("CARGO_PKG_VERSION")));
+    let keys = "[cpus,disk,functions,links,load,mailboxes,memory,node,publish,running,temperatures,uptime,version]";
+    assert_eq!(erl.eval("lists:sort(maps:keys(I))"), keys);
+    assert_eq!(erl.eval("#{uptime := U, running := R, cpus := C} = I, U > R andalso R >= 0 andalso C > 0"), "true");
+    assert_eq!(erl.eval("[A, B, C5] = maps:get(load, I), is_float(A) andalso is_float(B) andalso is_float(C5)"), "true");
+    let memory = "#{memory := #{total := T, free := F, available := Av, swap_total := ST, swap_free := SF}} = I, \
+                  T > F andalso T >= Av andalso ST >= SF";
+    assert_eq!(erl.eval(memory), "true");
+    let total: u64 = erl.eval("T").parse().unwrap();
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let kib: u64 = meminfo.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_eq!(total, kib * 1024);
+    assert_eq!(
+        erl.eval("#{disk := #{<<\"/\">> := #{total := DT, free := DF, available := DA}}} = I, DT > DF andalso DF >= DA"),
+        "true"
+    );
+    assert_eq!(
+        erl.eval("lists:all(fun({K, V}) -> is_binary(K) andalso is_float(V) end, maps:to_list(maps:get(temperatures, I)))"),
+        "true"
+    );
+    assert_eq!(erl.eval("maps:get(functions, I)"), "#{calls => 0,failed => 0,running => 0,waiting => 0}");
+    assert_eq!(erl.eval("maps:get(publish, I)"), "[]");
+    // one key of it
+    assert_eq!(erl.eval("gen_server:call({system, N}, {info, cpus}) =:= maps:get(cpus, I)"), "true");
+}
+
+#[test]
+fn links_and_mailboxes_are_counted() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let link = "maps:get(node(), gen_server:call({system, N}, {info, links}))";
+    erl.eval(&format!("#{{visible := true}} = Before = {link}"));
+    erl.eval("[{echo, N} ! {self(), I} || I <- lists:seq(1, 100)], gen_server:call({echo, N}, done)");
+    erl.eval(&format!("After = {link}, More = fun(K) -> maps:get(K, After) - maps:get(K, Before) end"));
+    // a call is a message and the two signals of its monitor, of which one comes after the answer
+    assert_eq!(erl.eval("More(recv_cnt)"), "106");
+    assert_eq!(erl.eval("More(send_cnt)"), "102");
+    assert_eq!(erl.eval("More(recv_oct) > 100 * 30 andalso More(send_oct) > 100 * 30"), "true");
+    let boxes = erl.eval("gen_server:call({system, N}, {info, mailboxes})");
+    assert_eq!(boxes, "#{echo => #{dropped => 0,received => 101},system => #{dropped => 0,received => 3}}");
+}
+
+#[test]
+fn what_is_no_question_is_refused_or_ignored() {
+    let (world, _demo, erl) = demo_and_erl(&[]);
+    let refused = "{error,{unknown_request,<<\"ask with info, or {info, Key} for one key of its map\">>}}";
+    for request in ["status", "{info, nosuch}", "{info, <<\"load\">>}", "{info, load, 1}", "<<0:80000>>", "{'$gen_call', info}"] {
+        assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {request})")), refused, "{request}");
+    }
+    erl.eval("gen_server:cast({system, N}, info), {system, N} ! info, {system, N} ! {self(), info}");
+    assert_eq!(erl.eval("is_map(gen_server:call({system, N}, info))"), "true");
+    assert_eq!(erl.eval("receive Anything -> Anything after 0 -> nothing end"), "nothing");
+    // many at once, and the end of the mailbox
+    let all = "[spawn_monitor(fun() -> true = is_map(gen_server:call({system, N}, info, 30000)) end) || _ <- lists:seq(1, 500)]";
+    let ends = "[receive {'DOWN', M, process, P, R} -> R end || {P, M} <- Ps]";
+    assert_eq!(erl.eval(&format!("Ps = {all}, lists:usort({ends})")), "[normal]");
+    // a small node tells that it is too much, and answers a part
+    fs::write(world.home.join("small.toml"), "[sizes]\nmessage = 4096\n").unwrap();
+    let small = world.agent(&["--sname", "small", "--config", "small.toml"]);
+    erl.eval(&format!("S = {}", small.atom()));
+    let publish =
+        "[[publish]]\nfile = \"x\"\nlabel = \"a label that takes some room\"\nevery = \"1h\"\nto = \"collector\"\nnode = \"a\"\n";
+    fs::write(world.home.join("small.toml"), format!("{}[sizes]\nmessage = 4096\n", publish.repeat(40))).unwrap();
+    small.signal("HUP");
+    small.wait(&["publish a label that takes some room: added"]);
+    assert_eq!(erl.eval("gen_server:call({system, S}, info)"), "{error,{too_large,2048}}");
+    assert_eq!(erl.eval("is_map(gen_server:call({system, S}, {info, memory}))"), "true");
+}
+
+/// With nothing but the tool.
+#[test]
+fn a_script_reads_it_as_json() {
+    let (world, demo, _erl) = demo_and_erl(&[]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_beamless"));
+    command.args(["call", "--json", &demo.node, "system", "{\"@tuple\": [{\"@atom\": \"info\"}, {\"@atom\": \"mailboxes\"}]}"]);
+    World::dress(&world, &mut command);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains("\"echo\":{\"dropped\":0,\"received\":0}") || said.contains("\"echo\":{\"received\":0,\"dropped\":0}"),
+        "{said}"
+    );
+}
