@@ -152,10 +152,10 @@ fn a_caller_that_gives_up_does_not_end_the_command() {
     erl.eval("P = spawn(fun() -> erpc:call(N, box, wait, [2]) end)");
     until("the second", || (started() == "1\n2\n").then_some(()));
     erl.eval("exit(P, kill)");
-    let counts = "maps:with([running, waiting], maps:get(functions, gen_server:call({system, N}, info)))";
-    assert_eq!(erl.eval(counts), "#{running => 2,waiting => 0}");
+    let running = "maps:get(running, gen_server:call({system, N}, {info, functions}))";
+    assert_eq!(erl.eval(running), "2");
     fs::write(world.home.join("go"), "").unwrap();
-    erl.eval_until(counts, "#{running => 0,waiting => 0}");
+    erl.eval_until(running, "0");
     assert_eq!(erl.eval("receive Anything -> Anything after 0 -> nothing end"), "nothing");
 }
 
@@ -172,7 +172,7 @@ fn many_calls_run_in_turns_and_too_many_are_refused() {
     demo.wait(&["box:wait/1: 64 calls are under way, and no more are taken"]);
     assert_eq!(erl.eval("gen_server:call({echo, N}, prompt)"), "prompt");
     let counts = "maps:get(functions, gen_server:call({system, N}, info))";
-    assert_eq!(erl.eval(counts), "#{calls => 70,failed => 6,running => 8,waiting => 56}");
+    assert_eq!(erl.eval(&format!("{counts} =:= #{{calls => 70,failed => 6,running => 8,waiting => 56}}")), "true");
     assert_eq!(started(), 8);
     fs::write(world.home.join("go"), "").unwrap();
     let values = "[erpc:receive_response(R) || R <- lists:sublist(Rs, 64)] =:= [integer_to_binary(I) || I <- lists:seq(1, 64)]";
