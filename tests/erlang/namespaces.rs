@@ -55,8 +55,8 @@ fn erl(world: &World, alive: &str) -> Erl {
     world.erl(&["-sname", alive, "-kernel", "net_ticktime", "4"])
 }
 
-/// The agent has said this behind the first `from` lines, each once, and nothing else, but for what a node that is just being started
-/// or ended may cause.
+/// The agent has said this behind the first `from` lines, each once, and nothing else, but for what the moment may bring: a node that is
+/// just being started or ended, a machine that has too much to do.
 fn has_said(agent: &Agent, from: usize, words: &[&str]) {
     words.iter().for_each(|words| drop(agent.wait_from(from, &[words])));
     let text = agent.log.text();
