@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use beamless::{Epmd, EpmdSettings, epmd_names};
-use bpaf::{OptionParser, Parser, ShellComp, choice, construct, long, positional, pure};
+use bpaf::{OptionParser, Parser, ShellComp, any, choice, construct, long, positional, pure};
 
 use super::completion::Shell;
 use super::json;
@@ -179,8 +179,8 @@ fn recv() -> Boxed<Given> {
     let format = format("Print JSON");
     let count = long("count")
         .help("End after so many messages; by default at SIGTERM, SIGINT, or when standard output is closed")
-        .argument::<u64>("N")
-        .guard(|count| *count > 0, "at least one message")
+        .argument::<String>("N")
+        .parse(|text| text.parse().ok().filter(|count| *count > 0).ok_or("it is a number of messages, from 1 on"))
         .optional();
     let mailbox = positional("NAME").help("The name that messages are sent to");
     command(
@@ -276,12 +276,13 @@ fn names() -> Boxed<Given> {
 fn epmd() -> Boxed<Given> {
     let port = long("port")
         .help("The port; ERL_EPMD_PORT or 4369 by default")
-        .argument::<u16>("P")
-        .guard(|port| *port > 0, "a port is a number from 1 to 65535")
+        .argument::<String>("P")
+        .parse(|text| text.parse().ok().filter(|port| *port > 0).ok_or("a port is a number from 1 to 65535"))
         .optional();
     let addresses = long("address")
         .help("Listen on this address and on loopback, not on all; ERL_EPMD_ADDRESS by default; repeatable")
-        .argument::<IpAddr>("A")
+        .argument::<String>("A")
+        .parse(|text| text.parse().map_err(|_| "an address of IPv4 or IPv6 is needed, such as 10.0.0.7"))
         .many();
     command(
         "epmd",
@@ -354,10 +355,12 @@ fn cookie_file(help: &'static str) -> Boxed<Option<PathBuf>> {
 fn timeout() -> Boxed<Duration> {
     long("timeout")
         .help("How long it may take; 5 by default, fractions are taken")
-        .argument::<f64>("SECONDS")
-        .parse(|seconds| match Duration::try_from_secs_f64(seconds) {
-            Ok(timeout) if !timeout.is_zero() && timeout <= LONGEST => Ok(timeout),
-            _ => Err("a timeout is a number of seconds above 0, up to a million"),
+        .argument::<String>("SECONDS")
+        .parse(|text| {
+            let timeout = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            timeout
+                .filter(|timeout| !timeout.is_zero() && *timeout <= LONGEST)
+                .ok_or("a timeout is a number of seconds above 0, up to a million")
         })
         .fallback(Duration::from_secs(5))
         .boxed()
@@ -372,7 +375,7 @@ fn format(help: &'static str) -> Boxed<Format> {
 
 fn node() -> Boxed<String> {
     positional("NODE")
-        .help("The node: NAME@HOST, or NAME on this host; NAME@HOST:PORT goes around EPMD")
+        .help("The node: NAME@HOST, or NAME on the host of --sname or --name, else on this one; NAME@HOST:PORT goes around EPMD")
         .complete(|begun: &String| names_here(begun))
         .boxed()
 }
@@ -389,7 +392,9 @@ fn process() -> Boxed<String> {
 }
 
 fn term() -> Boxed<String> {
-    positional("TERM")
-        .help("The term, as Erlang writes it; - reads it from standard input. A negative number goes behind --")
-        .boxed()
+    let term = positional("TERM").help("The term, as Erlang writes it; - reads it from standard input");
+    // of one digit it would be taken for an option
+    let is_negative = |text: &String| text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let negative = any("TERM", move |text: String| Some(text).filter(is_negative)).hide();
+    construct!([term, negative]).boxed()
 }

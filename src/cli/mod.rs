@@ -81,7 +81,12 @@ pub(crate) fn main() -> ExitCode {
             ended(print(failure.unwrap_stdout().trim_end()))
         }
         Err(failure @ ParseFailure::Stderr(_)) => {
-            failure.print_message(100);
+            // broken into lines for a terminal
+            let words: Vec<_> = failure.unwrap_stderr().split_whitespace().map(str::to_owned).collect();
+            let words = words.join(" ");
+            let takes_term = matches!(first.as_deref().and_then(OsStr::to_str), Some("send" | "call" | "rpc"));
+            let in_parts = takes_term && words.ends_with("is not expected in this context");
+            eprintln!("error: {words}{}", if in_parts { "; the shell wants quotes around a term or a call" } else { "" });
             ExitCode::from(USAGE)
         }
     }
