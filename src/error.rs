@@ -100,9 +100,9 @@ pub enum ConfigError {
     HostName,
     /// A name is longer than 255 bytes.
     NameTooLong,
-    /// A short name's host has a dot.
+    /// A node with a short name is to connect to one whose host has a dot, which has a long name.
     ShortNameHasDot,
-    /// A long name's host has no dot and is no address.
+    /// A node with a long name is to connect to one whose host has no dot and is no address, which has a short name.
     LongNameWithoutDot,
     /// The cookie is empty or longer than 255 bytes.
     Cookie,
@@ -122,11 +122,12 @@ impl fmt::Display for ConfigError {
             Self::HostName => "a node name takes no space and no control character",
             Self::NameTooLong => "a name is longer than 255 bytes",
             Self::ShortNameHasDot => {
-                "a short name's host has no dot: use a long name (--name) for hosts with a domain or an address"
+                "a host with a dot belongs to a long name, and a node with a short name connects to short ones alone: give it a long name, \
+                 such as demo@nuc1.example.org or demo@10.0.0.7"
             }
             Self::LongNameWithoutDot => {
-                "a long name's host has a dot or is an address, such as demo@nuc1.example.org or demo@10.0.0.7: \
-                 use a short name (--sname) for a plain host"
+                "a host without a dot belongs to a short name, and a node with a long name connects to long ones alone: give it a short name, \
+                 such as demo@nuc1"
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
@@ -461,13 +462,50 @@ impl fmt::Display for NetworkFault {
             }
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
-            Self::PortTaken => {
-                f.write_str("another program has epmd's port on this host: use --epmd auto, or another ERL_EPMD_PORT")
-            }
+            Self::PortTaken => f.write_str(
+                "another program has epmd's port on this host: register with that one, if it is an epmd, or use another port",
+            ),
             Self::Unreachable => f.write_str("no route to the host"),
             Self::Reset => f.write_str("connection reset"),
             Self::TimedOut => f.write_str("no answer in time"),
             Self::Other(code) => write!(f, "network error {code}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They are read by users of programs with other options, or with none.
+    #[test]
+    fn no_error_speaks_of_options() {
+        use {ConfigError as C, NetworkFault as N};
+        let settings = [
+            C::NameForm,
+            C::AliveName,
+            C::HostName,
+            C::NameTooLong,
+            C::ShortNameHasDot,
+            C::LongNameWithoutDot,
+            C::Cookie,
+            C::TickTime,
+            C::FunctionName,
+        ];
+        let faults = [
+            N::UnknownHost,
+            N::NoEpmd,
+            N::NoSuchName,
+            N::Refused,
+            N::PortTaken,
+            N::Unreachable,
+            N::Reset,
+            N::TimedOut,
+            N::Other(1),
+        ];
+        let texts = settings.iter().map(ToString::to_string).chain(faults.iter().map(ToString::to_string));
+        for text in texts {
+            assert!(!text.contains(" --") && !text.contains("(--"), "{text}");
         }
     }
 }

@@ -344,17 +344,14 @@ const ADDRESS: Opt = Opt {
 
 const NODE: Positional = Positional {
     name: "NODE",
-    help: "The node: NAME@HOST, or NAME on this host; NAME@HOST:PORT goes around EPMD",
+    help: "The node: NAME@HOST, or NAME on the host of --sname or --name, else on this one; NAME@HOST:PORT goes around EPMD",
     offer: Offer::Nodes,
     ..Positional::WORD
 };
 const PROCESS: Positional =
     Positional { name: "NAME", help: "The registered name of the process, as it is, without quotes", ..Positional::WORD };
-const TERM: Positional = Positional {
-    name: "TERM",
-    help: "The term, as Erlang writes it; - reads it from standard input. A negative number goes behind --",
-    ..Positional::WORD
-};
+const TERM: Positional =
+    Positional { name: "TERM", help: "The term, as Erlang writes it; - reads it from standard input", ..Positional::WORD };
 
 fn run(found: &mut Found) -> Result<Command, String> {
     Ok(Command::Run(Run {
@@ -401,7 +398,9 @@ fn epmd(found: &mut Found) -> Result<Command, String> {
     if port == Some(0) {
         return Err("--port 0: a port is a number from 1 to 65535".to_owned());
     }
-    let address = |text: &String| text.parse().map_err(|_| format!("--address {text}: not an IP address, such as 10.0.0.7"));
+    let address = |text: &String| {
+        text.parse().map_err(|_| format!("--address {text}: an address of IPv4 or IPv6 is needed, such as 10.0.0.7"))
+    };
     let addresses = found.texts("address")?.iter().map(address).collect::<Result<_, _>>()?;
     Ok(Command::Epmd(Serve { port, addresses }))
 }

@@ -15,13 +15,18 @@ pub(super) struct Function<'b> {
 impl<'b> Function<'b> {
     /// Parses a call; its arguments lie in `bytes`.
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
-        let form = || {
+        let told = |why: &str| {
             Failure::usage(format!(
-                "{text}: a call is MOD:FUN(ARGS), as 'erlang:memory(total)'; an Elixir module is quoted: \"'Elixir.System':version()\""
+                "{text}: {why}a call is MOD:FUN(ARGS), as 'erlang:memory(total)'; an Elixir module is quoted: \"'Elixir.System':version()\""
             ))
         };
-        let (module, rest) = atom(text).ok_or_else(form)?;
-        let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).ok_or_else(form)?;
+        let form = || told("");
+        let no_atom = |word: &str| {
+            let is_name = word.starts_with(char::is_alphabetic) && !word.contains(['.', ' ', '\'']);
+            told(&if is_name { format!("{word} is an atom only in quotes, '{word}'; ") } else { String::new() })
+        };
+        let (module, rest) = atom(text).map_err(no_atom)?;
+        let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).map_err(no_atom)?;
         let call = text.trim_end().trim_end_matches('.');
         if !rest.starts_with('(') || !call.ends_with(')') {
             return Err(form());
@@ -30,7 +35,7 @@ impl<'b> Function<'b> {
         let before = text.chars().count().saturating_sub(rest.chars().count());
         let inside = rest.get(1..).and_then(|inside| inside.get(..inside.rfind(')')?)).ok_or_else(form)?;
         let list = format!("{}[{inside}]", " ".repeat(before));
-        let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {e}")))?;
+        let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {}", terms::explained(&list, &e))))?;
         Ok(Self { module, name, args })
     }
 
@@ -54,8 +59,8 @@ impl<'b> Function<'b> {
     }
 }
 
-/// The atom that the text begins with, and what follows it.
-fn atom(text: &str) -> Option<(String, &str)> {
+/// The atom that the text begins with, and what follows it; or the word that is none.
+fn atom(text: &str) -> Result<(String, &str), &str> {
     let text = text.trim_start();
     let end = match text.strip_prefix('\'') {
         Some(inside) => {
@@ -64,15 +69,15 @@ fn atom(text: &str) -> Option<(String, &str)> {
                 let closes = c == '\'' && !escaped;
                 escaped = c == '\\' && !escaped;
                 closes
-            })?;
-            close.saturating_add(2)
+            });
+            close.map_or(text.len(), |close| close.saturating_add(2))
         }
         None => text.find([':', '(']).unwrap_or(text.len()),
     };
-    let (atom, rest) = text.split_at_checked(end)?;
+    let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     let mut bytes = Vec::new();
-    let atom = terms::erlang(atom, &mut bytes).ok()?.as_atom()?;
-    Some((atom.chars().collect(), rest.trim_start()))
+    let atom = terms::erlang(word, &mut bytes).ok().and_then(Term::as_atom).ok_or(word.trim_end())?;
+    Ok((atom.chars().collect(), rest.trim_start()))
 }
 
 /// The reason of an error, as the shell words it.
@@ -162,6 +167,9 @@ mod tests {
     fn what_is_no_call_is_told() {
         for text in ["", "a", "a:b", "a:b(", "a b()", "a:b()c", "A:b()", "Elixir.System:version()", "'a:b()", ":b()", "(a:b())"] {
             assert!(parsed(text).unwrap_err().contains("MOD:FUN(ARGS)"), "{text}");
+        }
+        for (text, word) in [("'Elixir.Map':fetch!(a)", "fetch!"), ("Lists:nth(1)", "Lists"), ("erlang:and(true)", "and")] {
+            assert!(parsed(text).unwrap_err().contains(&format!("{word} is an atom only in quotes, '{word}'")), "{text}");
         }
         // counted as it was typed
         assert!(parsed("erlang:display({a, B})").unwrap_err().contains("line 1, column 20: variables"));

@@ -168,7 +168,14 @@ fn command(spec: &'static Spec, parser: &mut Parser) -> Result<Read, String> {
                 found.positionals.push_back(value.clone());
                 continue;
             }
-            Arg::Value(value) => return Err(format!("{} is too much", value.display())),
+            Arg::Value(value) => return Err(too_much(spec, &value.to_string_lossy())),
+            // a negative number is no option
+            Arg::Short(digit @ '0'..='9') if found.positionals.len() < spec.positionals.len() => {
+                let mut number = OsString::from(format!("-{digit}"));
+                number.extend(parser.optional_value());
+                found.positionals.push_back(number);
+                continue;
+            }
             Arg::Long(long) => spec.all_options().find(|option| option.long == *long),
             Arg::Short(short) => spec.all_options().find(|option| option.short == Some(*short)),
         };
@@ -198,16 +205,16 @@ fn shown(arg: &Arg<'_>) -> String {
     }
 }
 
+fn too_much(spec: &Spec, word: &str) -> String {
+    let takes_term = matches!(spec.name, "send" | "call" | "rpc");
+    format!("{word} is too much{}", if takes_term { "; the shell wants quotes around a term or a call" } else { "" })
+}
+
 fn unknown(spec: &Spec, arg: &Arg<'_>) -> String {
     let shown = shown(arg);
+    let like = |long: &str| spec.all_options().find(|option| !long.is_empty() && option.long.starts_with(long));
     match arg {
-        Arg::Short('0'..='9') if !spec.positionals.is_empty() => {
-            format!("there is no option {shown}: a negative number goes behind --, as in beamless {} .. -- {shown}", spec.name)
-        }
-        Arg::Long(long) => match spec.all_options().find(|option| !long.is_empty() && option.long.starts_with(*long)) {
-            Some(like) => format!("there is no option {shown}: did you mean --{}?", like.long),
-            None => format!("there is no option {shown}"),
-        },
+        Arg::Long(long) if let Some(like) = like(long) => format!("there is no option {shown}: did you mean --{}?", like.long),
         _ => format!("there is no option {shown}"),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use beamless::{ConfigError, Error};
+
 use super::args::Name;
 
 /// The node's whole name; else why it is none, without the name.
@@ -29,7 +31,17 @@ pub(super) struct Target {
     pub(super) port: Option<u16>,
 }
 
-/// The node that `given` means, and the name of the node that asks it: as given, or one that nobody else has.
+/// The option that mends a name which does not go with that of the node to connect to.
+pub(super) fn option_for(e: &Error) -> &'static str {
+    match e {
+        Error::Config(ConfigError::ShortNameHasDot) => "; --name gives one",
+        Error::Config(ConfigError::LongNameWithoutDot) => "; --sname gives one",
+        _ => "",
+    }
+}
+
+/// The node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its host is
+/// on the one of the name that is given, as with `erl -remsh`, and on this one without.
 pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
     let (node, port) = split_port(given)?;
     let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
@@ -140,5 +152,9 @@ mod tests {
         let own = Name::Long("me@10.0.0.1".to_owned());
         let (target, name) = pair("demo:7", Some(&own)).unwrap();
         assert_eq!((target.node.as_str(), target.port, name.as_str()), ("demo@10.0.0.1", Some(7), "me@10.0.0.1"));
+        // as `erl -sname me@nuc7 -remsh demo` has it
+        let own = Name::Short("me@nuc7".to_owned());
+        assert_eq!(pair("demo", Some(&own)).unwrap().0.node, "demo@nuc7");
+        assert_eq!(pair("demo@nuc2", Some(&own)).unwrap().0.node, "demo@nuc2");
     }
 }

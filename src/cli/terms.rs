@@ -18,10 +18,15 @@ pub(super) fn read<'b>(given: &str, format: Format, bytes: &'b mut Vec<u8>) -> R
     } else {
         given
     };
+    if text.trim().is_empty() {
+        let place = if given == "-" { "standard input" } else { "TERM" };
+        return Err(Failure::usage(format!("{place} is empty, where a term is needed, such as ok, 21.5 or '{{reading, 21.5}}'")));
+    }
     match format {
         Format::Erlang => erlang(text, bytes).map_err(|e| {
+            let why = explained(text, &e);
             Failure::usage(format!(
-                "the term is not Erlang text: {e}; --json takes JSON, and the shell wants quotes around a term"
+                "the term is not Erlang text: {why}; --json takes JSON, and the shell wants quotes around a term"
             ))
         }),
         Format::Json => {
@@ -36,6 +41,20 @@ pub(super) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>,
         bytes.resize(needed, 0);
     }
     parse_text(text, bytes)
+}
+
+/// What is wrong with Erlang text, and how Erlang writes what looks like Elixir or like a call.
+pub(super) fn explained(text: &str, e: &TextError) -> String {
+    let (before, after) = text.split_at_checked(e.at).unwrap_or((text, ""));
+    let hint = match (after.chars().next(), before.trim_end().chars().next_back()) {
+        _ if text.contains("%{") => "; Elixir's %{a: 1} is #{a => 1} in Erlang",
+        (Some(':'), None | Some('{' | '[' | ',' | '>' | '(')) => "; Elixir's :ok is ok in Erlang",
+        (Some(':'), _) => "; Elixir's [a: 1] is [{a,1}] in Erlang",
+        (Some('('), _) => "; nothing is evaluated here, so write the value",
+        _ if e.fault == TextFault::Variable => "; an Elixir module is 'Elixir.Name'",
+        _ => "",
+    };
+    format!("{e}{hint}")
 }
 
 /// Encodes a term, with as much room as it takes.

@@ -42,6 +42,8 @@ pub(super) struct Tool<'s> {
     /// The node that is asked.
     pub(super) peer: String,
     pub(super) timeout: Duration,
+    /// Where EPMD is, or around it the node.
+    ports: (u16, Option<u16>),
     /// Why there will be no answer.
     lost: Option<String>,
     /// What was monitored is not there.
@@ -61,7 +63,7 @@ impl<'s> Tool<'s> {
         }
         let config = Config::hidden(&own, &cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))?;
         let mut node = Node::new(config, storage);
-        node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}")))?;
+        node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
         let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
@@ -76,7 +78,8 @@ impl<'s> Tool<'s> {
             driver.set_port(&peer, port)?;
         }
         log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
-        Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, lost: None, is_missing: false })
+        let ports = (epmd_settings.port, port);
+        Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, ports, lost: None, is_missing: false })
     }
 
     /// Asks with what `ask` does with the outbox and the node's name, and gives the answer to `then`. That the node could not be reached,
@@ -154,7 +157,7 @@ impl<'s> Tool<'s> {
         while let Some(event) = self.node.poll_event() {
             log::debug!("{event}");
             let why = match event {
-                Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {reason}{}", next_step(reason)),
+                Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {}", self.why(reason)),
                 Event::NodeDown { node, reason } => {
                     format!(
                         "nodedown: {node} went away before it answered ({reason}); `beamless ping {node}` tells when it is back"
@@ -166,6 +169,24 @@ impl<'s> Tool<'s> {
                 _ => continue,
             };
             self.lost = Some(why);
+        }
+    }
+
+    /// Why there is no connection, where exactly, and what to do about it.
+    fn why(&self, reason: Reason) -> String {
+        let (host, (epmd, port)) = (host::part(&self.peer), self.ports);
+        match (reason, port) {
+            (Reason::Network(NetworkFault::NoEpmd), _) => format!(
+                "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
+                 ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
+            ),
+            (Reason::Network(NetworkFault::NoSuchName), _) => {
+                format!("epmd on {host}, port {epmd}, knows no node of that name; `beamless names {host}` lists those it knows")
+            }
+            (Reason::Network(NetworkFault::Refused), Some(port)) => {
+                format!("port {port} of {host} refused the connection; is the node still running, and no firewall between?")
+            }
+            _ => format!("{reason}{}", next_step(reason)),
         }
     }
 
@@ -200,7 +221,6 @@ fn next_step(reason: Reason) -> &'static str {
         Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck => {
             "; --cookie-file FILE names the file with its cookie"
         }
-        Reason::Network(NetworkFault::NoSuchName) => "; `beamless names HOST` lists them from here",
         Reason::Network(NetworkFault::Refused) => "; is the node still running, and no firewall between?",
         Reason::Network(NetworkFault::Unreachable | NetworkFault::TimedOut | NetworkFault::Other(_)) => {
             "; is the host up, and the network between?"

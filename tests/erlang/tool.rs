@@ -145,11 +145,22 @@ fn ping_finds_short_names_and_its_own_kind() {
 fn ping_says_pang_and_why() {
     let (world, _epmd, erl) = world_and_erl();
     let pang = |world: &World, args: &[&str], words: &[&str]| world.tool(&[&["ping"], args].concat()).failed(1, "pang\n", words);
-    pang(&world, &["b@127.0.0.1"], &["error: cannot connect to b@127.0.0.1", "knows no node of that name", "beamless names"]);
-    pang(&world.with_epmd_port(free_port()), &[A], &["no epmd answers"]);
+    let epmd = format!("127.0.0.1, port {}", world.epmd_port);
+    pang(
+        &world,
+        &["b@127.0.0.1"],
+        &["error: cannot connect to b@127.0.0.1", &epmd, "knows no node of that name", "`beamless names 127.0.0.1`"],
+    );
+    let elsewhere = world.with_epmd_port(free_port());
+    pang(
+        &elsewhere,
+        &[A],
+        &[&format!("no epmd answers on 127.0.0.1, port {}", elsewhere.epmd_port), "ERL_EPMD_PORT", "NODE:PORT"],
+    );
     pang(&world, &["a@no-such-host.invalid"], &["the host name has no address"]);
     pang(&world.with_cookie("ANOTHER"), &[A], &["the cookies differ", "--cookie-file"]);
-    pang(&world, &[&format!("{A}:{}", free_port())], &["refused the connection", "still running"]);
+    let nobody = free_port();
+    pang(&world, &[&format!("{A}:{nobody}")], &[&format!("port {nobody} of 127.0.0.1 refused the connection"), "still running"]);
     pang(&world, &[&format!("b@127.0.0.1:{}", port_of(&world, "a"))], &["cannot connect to b@127.0.0.1"]);
     // whoever listens there says nothing
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -168,12 +179,25 @@ fn what_was_typed_wrongly_is_told() {
     usage(&["ping", "a@b:0"], &["1 to 65535"]);
     usage(&["ping", A, "--sname", "me"], &["long name"]);
     usage(&["ping", A, "--sname", "me@here", "--name", "me@127.0.0.1"], &["--name"]);
+    usage(&["ping", A, "--sname", "me"], &["--name"]);
+    usage(&["ping", "a@here", "--name", "me@127.0.0.1"], &["short name", "--sname"]);
     usage(&["ping", A, "--timeout", "0"], &["above 0"]);
+    usage(&["ping", A, "--timeout", "abc"], &["abc", "a number of seconds above 0"]);
+    usage(&["recv", "--sname", "x", "y", "--count", "many"], &["many", "from 1 on"]);
+    usage(&["send", A, "x", "{a,", "b}"], &["`b}`", "quotes around a term"]);
+    usage(&["send", A, "x", ""], &["TERM is empty", "'{reading, 21.5}'"]);
+    usage(&["send", A, "x", "-"], &["standard input is empty"]);
+    usage(&["send", A, "x", "%{a: 1}"], &["Elixir's %{a: 1} is #{a => 1} in Erlang"]);
+    usage(&["send", A, "x", "{:ok, 1}"], &["column 2", "Elixir's :ok is ok in Erlang"]);
+    usage(&["send", A, "x", ":ok"], &["Elixir's :ok is ok in Erlang"]);
+    usage(&["send", A, "x", "[a: 1]"], &["Elixir's [a: 1] is [{a,1}] in Erlang"]);
+    usage(&["send", A, "x", "[MyApp.Server]"], &["needs quotes", "'Elixir.Name'"]);
+    usage(&["rpc", A, "erlang:send(self(), x)"], &["column 17", "nothing is evaluated here"]);
+    usage(&["rpc", A, "'Elixir.Map':fetch!(#{}, a)"], &["'fetch!'"]);
     usage(&["ping", A, "--cookie-file", "no/such/file"], &["no/such/file", "copy it"]);
     usage(&["send", A, "x", "{a,"], &["not Erlang text", "line 1, column 4", "--json"]);
     usage(&["send", A, "x", "Foo"], &["needs quotes"]);
     usage(&["send", A, "x", "{\"a\":}", "--json"], &["not JSON", "column 6"]);
-    usage(&["call", A, "x", "-"], &["the text ends"]);
     usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'Elixir.System'"]);
     usage(&["rpc", A, "erlang:display(1,B)"], &["line 1, column 18"]);
     usage(&["recv", "x"], &["--sname"]);
@@ -192,8 +216,10 @@ fn send_is_done_once_the_node_has_it() {
     assert_eq!(erl.eval("Got()"), "{reading,21.5,<<\"x\">>,#{unit => celsius}}");
     world.tool_with(&["send", A, "sink", "-"], "[1,\n 2]. % from a file\n").done("");
     assert_eq!(erl.eval("Got()"), "[1,2]");
-    world.tool(&["send", A, "sink", "--", "-5"]).done("");
-    assert_eq!(erl.eval("Got()"), "-5");
+    for negative in [&["-5"][..], &["--", "-5"], &["-5", "--timeout", "5"], &["-05"], &["--json", "-5"]] {
+        world.tool(&[&["send", A, "sink"], negative].concat()).done("");
+        assert_eq!(erl.eval("Got()"), "-5", "{negative:?}");
+    }
     world
         .tool(&["send", "--json", A, "sink", r#"{"a": [1.5, null, {"@tuple": [{"@atom": "ok"}, {"@term": "<<1:1>>"}]}]}"#])
         .done("");
