@@ -317,7 +317,7 @@ fn the_example_is_right() {
         "connect   store@nuc4",
         "discover  ",
         "publish   ",
-        "mailbox   thermostat",
+        "mailbox   thermometer",
         "function  box:sum/2",
     ] {
         assert!(said.contains(line), "{line}\n{said}");

@@ -29,11 +29,6 @@ pub(super) enum By {
     Publish = 4,
 }
 
-/// The nodes that readings are sent to.
-fn readers(settings: &Settings) -> Vec<String> {
-    settings.publish.iter().map(|publish| publish.node.clone()).collect()
-}
-
 /// How it stands with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -106,25 +101,28 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Begins to connect to the nodes that `connect` names, and those that readings are sent to.
+    /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let lines = Limit::new("nodes could not be connected to within a second");
         let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
-        let mut refused = peers.want(By::Connect, &settings.connect, node);
-        refused.extend(peers.want(By::Publish, &readers(settings), node));
-        match refused.first() {
-            Some((name, e)) => Err(Failure::usage(format!("connect {name}: {e}"))),
+        match peers.set(settings, node).first() {
+            Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
         }
+    }
+
+    fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
+        let published: Vec<String> = settings.publish.iter().map(|publish| publish.node.clone()).collect();
+        let mut refused = self.want(By::Connect, &settings.connect, node);
+        refused.extend(self.want(By::Publish, &published, node));
+        refused
     }
 
     /// The settings were read again. Who is not wanted any more stays connected.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
-        let mut refused = self.want(By::Connect, &settings.connect, node);
-        refused.extend(self.want(By::Publish, &readers(settings), node));
-        for (name, e) in refused {
-            log::warn!("connect {name}: {e}");
+        for (name, e) in self.set(settings, node) {
+            log::warn!("{name}: {e}");
         }
         let now = self.names(By::Connect);
         for name in now.iter().filter(|name| !before.contains(name)) {
@@ -185,7 +183,7 @@ impl Peers {
                 }
                 false
             }
-            Event::NodeDown { node, .. } => {
+            Event::NodeDown { node, reason } => {
                 if core::mem::take(&mut self.is_full) {
                     // one of those that wait for room gets it
                     self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
@@ -194,6 +192,8 @@ impl Peers {
                     if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
                         peer.wait = RETRY.0;
                     }
+                    // that it does not answer either goes without saying
+                    peer.said = Some(*reason).filter(|reason| is_silence(*reason));
                     peer.later();
                 }
                 false
@@ -311,10 +311,13 @@ fn is_refusal(reason: Reason) -> bool {
     )
 }
 
+/// Whether nothing comes from the host.
+fn is_silence(reason: Reason) -> bool {
+    matches!(reason, Reason::Silent | Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable))
+}
+
 /// Whether one reason says no more than the other: a host that is off does not answer in one way now and in another later.
 fn is_alike(one: Reason, other: Reason) -> bool {
-    let is_silence =
-        |reason| matches!(reason, Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable));
     one == other || is_silence(one) && is_silence(other)
 }
 
@@ -421,7 +424,12 @@ mod tests {
 
     #[test]
     fn a_host_that_is_off_has_one_reason() {
-        let off = [Reason::Timeout, Reason::Network(NetworkFault::TimedOut), Reason::Network(NetworkFault::Unreachable)];
+        let off = [
+            Reason::Silent,
+            Reason::Timeout,
+            Reason::Network(NetworkFault::TimedOut),
+            Reason::Network(NetworkFault::Unreachable),
+        ];
         assert!(off.iter().all(|one| off.iter().all(|other| is_alike(*one, *other))));
         assert!(!is_alike(Reason::Timeout, Reason::Network(NetworkFault::Refused)));
         assert!(is_alike(Reason::Nok, Reason::Nok));

@@ -20,8 +20,8 @@ use program::{GRACE, Program, World};
 /// A line that a program writes is longer than the term in it, for each byte of which it may have up to so many.
 const LINE: usize = 8;
 
-/// Lines of so many bytes are taken in any case.
-const SHORTEST_LIMIT: usize = 1 << 18;
+/// Lines of so many bytes are taken in any case, and longer ones in none.
+const LIMITS: (usize, usize) = (1 << 18, 1 << 27);
 
 /// How often it is looked whether the programs have ended when the agent ends.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -42,7 +42,7 @@ impl Programs {
     /// Registers the mailboxes. The programs are started by the first turn.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let mut programs = Vec::new();
-        let limit = settings.sizes.bytes.saturating_mul(LINE).max(SHORTEST_LIMIT);
+        let limit = settings.sizes.bytes.saturating_mul(LINE).clamp(LIMITS.0, LIMITS.1);
         for given in &settings.programs {
             let mailbox = node.register(&given.name).map_err(|e| Failure::usage(format!("mailbox.{}: {e}", given.name)))?;
             programs.push(Program::new(given.clone(), mailbox, limit));

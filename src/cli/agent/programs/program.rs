@@ -269,7 +269,7 @@ impl Program {
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
         log::warn!("mailbox {}: its program ended, {status}; started again in {:?}", self.name(), self.wait);
         if calls > 0 || unread > 0 {
-            log::warn!("mailbox {}: {calls} calls were not answered, {unread} messages not read", self.name());
+            log::warn!("mailbox {}: calls not answered: {calls}, messages not read: {unread}", self.name());
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
         self.begin_anew();
@@ -285,9 +285,11 @@ impl Program {
 
     fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> State {
         process.log_stderr();
-        if at > now && process.ended().is_none() {
+        if at > now && !process.has_ended() {
             return State::Ending(process, at);
         }
+        // with what it started
+        drop(process);
         State::Away(now)
     }
 
@@ -443,7 +445,7 @@ impl Program {
         if process.takes_input() || unwritten == 0 {
             return;
         }
-        log::warn!("mailbox {}: it closed its standard input, and {unwritten} messages were not read", self.name());
+        log::warn!("mailbox {}: its program closed its standard input; messages not read: {unwritten}", self.name());
         let input = core::mem::take(&mut self.input);
         self.refuse_all(Refusal::Closed, |call| !input.is_written(call.end), world);
     }
