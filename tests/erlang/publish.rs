@@ -228,6 +228,30 @@ fn no_kept_reading_is_lost_with_the_hub() {
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
+/// A hub that is slow to say whether it reads, and ends the agent's mailbox meanwhile.
+#[test]
+fn readings_go_on_while_the_answer_is_out_and_when_their_mailbox_is_ended() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let hub = hub(&world);
+    let demo = agent(&world, COUNTER);
+    let mut seen = numbers_up_to(&hub, 3);
+    hub.eval("sys:suspend(net_kernel)");
+    seen.extend(numbers_up_to(&hub, made(&world) + 5));
+    // one question at a time: it is the monitor of this that stays
+    hub.eval_until("length(element(2, process_info(self(), monitored_by)))", "1");
+    hub.eval("{monitored_by, [Own]} = process_info(self(), monitored_by), exit(Own, kill)");
+    demo.wait(&["a mailbox ended: killed"]);
+    hub.eval("sys:resume(net_kernel)");
+    seen.extend(numbers_up_to(&hub, made(&world) + 5));
+    let last = *seen.last().unwrap();
+    assert!((1..=last).all(|number| seen.contains(&number)), "{seen:?}");
+    hub.eval(&format!("N = {}", demo.atom()));
+    let kept = "maps:get(kept, hd(gen_server:call({system, N}, {info, publish})))";
+    hub.eval_until(&format!("{kept} < 3"), "true");
+    assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+}
+
 /// In Erlang a message to a name that nobody has is lost.
 #[test]
 fn readings_for_a_name_that_nobody_has_are_kept() {

@@ -301,8 +301,12 @@ impl Target {
                 self.own(publishers).for_each(|publisher| publisher.kept.ask());
             }
             Err(e) => {
+                let is_first = self.again.is_none();
                 self.again = Instant::now().checked_add(TRY_AGAIN);
-                log::debug!("{} at {}: cannot ask: {e}", self.to, self.node);
+                // that the peer has to take what waits for it first is nothing to tell
+                if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
+                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {e}", self.to, self.node);
+                }
             }
         }
     }
