@@ -375,10 +375,7 @@ fn recv(found: &mut Found) -> Result<Command, String> {
         epmd: found.parsed("epmd")?.unwrap_or_default(),
         visible: found.has("visible"),
     };
-    let count: Option<u64> = found.number("count")?;
-    if count == Some(0) {
-        return Err("--count 0: at least one message".to_owned());
-    }
+    let count = found.positive("count", "a number of messages, from 1 on")?;
     Ok(Command::Recv(Recv { local, format: format(found), count, mailbox: found.positional("NAME")? }))
 }
 
@@ -394,10 +391,7 @@ fn names(found: &mut Found) -> Result<Command, String> {
 }
 
 fn epmd(found: &mut Found) -> Result<Command, String> {
-    let port: Option<u16> = found.number("port")?;
-    if port == Some(0) {
-        return Err("--port 0: a port is a number from 1 to 65535".to_owned());
-    }
+    let port = found.positive("port", "a port is a number from 1 to 65535")?;
     let address = |text: &String| {
         text.parse().map_err(|_| format!("--address {text}: an address of IPv4 or IPv6 is needed, such as 10.0.0.7"))
     };

@@ -118,8 +118,13 @@ impl Found {
         self.text(long)?.map(|text| text.parse().map_err(|e| format!("--{long} {text}: {e}"))).transpose()
     }
 
-    pub(super) fn number<T: FromStr>(&mut self, long: &str) -> Result<Option<T>, String> {
-        self.text(long)?.map(|text| text.parse().map_err(|_| format!("--{long} {text}: not a number, or too large"))).transpose()
+    /// A number above 0; `wanted` says so to whoever gives another.
+    pub(super) fn positive<T: FromStr + Default + PartialEq>(&mut self, long: &str, wanted: &str) -> Result<Option<T>, String> {
+        let read = |text: String| {
+            let number = text.parse().ok().filter(|number| *number != T::default());
+            number.ok_or_else(|| format!("--{long} {text}: {wanted}"))
+        };
+        self.text(long)?.map(read).transpose()
     }
 
     pub(super) fn next_positional(&mut self) -> Result<Option<String>, String> {
@@ -207,7 +212,7 @@ fn shown(arg: &Arg<'_>) -> String {
 
 fn too_much(spec: &Spec, word: &str) -> String {
     let takes_term = matches!(spec.name, "send" | "call" | "rpc");
-    format!("{word} is too much{}", if takes_term { "; the shell wants quotes around a term or a call" } else { "" })
+    format!("`{word}` is too much{}", if takes_term { "; the shell wants quotes around a term or a call" } else { "" })
 }
 
 fn unknown(spec: &Spec, arg: &Arg<'_>) -> String {
