@@ -4,26 +4,26 @@
 CACHE=${BEAMLESS_CROSS_CACHE:-$HERE/cache}
 TARGETS=(aarch64 armv7 armv6 x86_64 s390x thumbv7em)
 
-# target NAME: sets what is to be known of it.
+# target NAME: sets what is to be known of it, and fails if there is none.
 #   TRIPLE        Rust's name of it
-#   LIBC          Debian's name of the architecture whose musl is linked in; none on bare metal
-#   QEMU          the emulator and its arguments; CPU is the machine's own name of the processor, which needs none
-#   STD...        the library of Rust that is there at all, and how it is built
+#   DEBIAN        Debian's name of its architecture; none on bare metal
+#   CPU           its processor, as uname -m has it, and QEMU, what to start to have one
+#   STD_KIND      std, or core, which is all there is on bare metal
 #   RUSTC_FLAGS   what the compiler must be told besides
 target() {
-    TARGET=$1 STD=std STD_CRATES=std,panic_abort,test STD_FEATURES=panic-unwind RUSTC_FLAGS=
+    TARGET=$1 DEBIAN='' CPU='' QEMU='' STD_KIND=std RUSTC_FLAGS=''
     case $1 in
         # Raspberry Pi 3 and later with a 64-bit system
-        aarch64) TRIPLE=aarch64-unknown-linux-musl LIBC=arm64 CPU=aarch64 QEMU=qemu-aarch64 ;;
-        # Raspberry Pi 2 and later, and their kin, with a 32-bit system
-        armv7) TRIPLE=armv7-unknown-linux-musleabihf LIBC=armhf CPU=armv7l QEMU=qemu-arm ;;
-        # Raspberry Pi Zero and 1. Soft float: Debian's hard-float start-up files have instructions that this processor lacks
-        armv6) TRIPLE=arm-unknown-linux-musleabi LIBC=armel CPU=armv6l QEMU="qemu-arm -cpu arm1176" ;;
-        x86_64) TRIPLE=x86_64-unknown-linux-musl LIBC=amd64 CPU=x86_64 QEMU=qemu-x86_64 ;;
+        aarch64) TRIPLE=aarch64-unknown-linux-musl DEBIAN=arm64 CPU=aarch64 QEMU=qemu-aarch64 ;;
+        # Raspberry Pi 2 and later with a 32-bit system, and their kin
+        armv7) TRIPLE=armv7-unknown-linux-musleabihf DEBIAN=armhf CPU=armv7l QEMU=qemu-arm ;;
+        # Raspberry Pi Zero and 1. Soft float: Debian's start-up files for hard float have instructions that this processor lacks
+        armv6) TRIPLE=arm-unknown-linux-musleabi DEBIAN=armel CPU=armv6l QEMU="qemu-arm -cpu arm1176" ;;
+        x86_64) TRIPLE=x86_64-unknown-linux-musl DEBIAN=amd64 CPU=x86_64 QEMU=qemu-x86_64 ;;
         # for tests: the other byte order
-        s390x) TRIPLE=s390x-unknown-linux-musl LIBC=s390x CPU=s390x QEMU=qemu-s390x RUSTC_FLAGS="-C target-feature=+crt-static" ;;
-        # for tests: no system at all, hence the core alone
-        thumbv7em) TRIPLE=thumbv7em-none-eabihf LIBC="" CPU=none QEMU="" STD=core STD_CRATES=core STD_FEATURES="" ;;
+        s390x) TRIPLE=s390x-unknown-linux-musl DEBIAN=s390x CPU=s390x QEMU=qemu-s390x RUSTC_FLAGS="-C target-feature=+crt-static" ;;
+        # for tests: no system, hence the core alone
+        thumbv7em) TRIPLE=thumbv7em-none-eabihf STD_KIND=core ;;
         *) return 1 ;;
     esac
 }
