@@ -18,7 +18,6 @@
 mod aliases;
 mod calls;
 mod calls_out;
-
 mod cookies;
 mod elixir;
 mod epmd;
@@ -31,6 +30,7 @@ mod load;
 mod names;
 mod program;
 mod restart;
+mod serial;
 mod soak;
 mod strangers;
 mod support;

@@ -132,11 +132,19 @@ impl World {
     }
 
     /// The agent run by another program, such as strace.
-    pub(crate) fn launch_as(&self, mut command: Command) -> Agent {
+    pub(crate) fn launch_as(&self, command: Command) -> Agent {
+        self.launch_between(command, Stdio::null(), Stdio::piped())
+    }
+
+    /// A program whose standard input and output the test has a use for.
+    pub(crate) fn launch_between(&self, mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<Stdio>) -> Agent {
         self.dress(&mut command);
-        let mut child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let child = command.stdin(stdin).stdout(stdout).spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let log = Log::default();
-        log.read(child.stdout.take().unwrap());
+        if let Some(stdout) = child.stdout.take() {
+            log.read(stdout);
+        }
         log.read(child.stderr.take().unwrap());
         Agent { child, log, node: String::new(), port: 0, cookie: self.cookie.clone() }
     }

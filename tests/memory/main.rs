@@ -21,4 +21,5 @@ mod mailboxes;
 mod model;
 mod noise;
 mod pair;
+mod serial;
 mod ties;
