@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Agent, World, cargo_build};
+use crate::programs;
+use crate::support::{Agent, World};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -13,7 +14,7 @@ fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
 }
 
 pub(crate) fn command(example: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_build(&["--example", example], "debug").join("examples").join(example));
+    let mut command = Command::new(programs::example(example));
     command.args(args);
     command
 }

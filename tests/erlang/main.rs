@@ -29,6 +29,7 @@ mod join;
 mod load;
 mod names;
 mod program;
+mod programs;
 mod restart;
 mod serial;
 mod soak;

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::programs::beamless;
+
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition that cannot be waited for is looked at again.
@@ -126,7 +128,7 @@ impl World {
 
     /// `beamless run` with these arguments, just started.
     pub(crate) fn launch(&self, args: &[&str]) -> Agent {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.arg("run").args(args);
         self.launch_as(command)
     }
@@ -277,16 +279,6 @@ pub(crate) fn erl_command() -> Command {
 
 fn epmd_command() -> Command {
     Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
-}
-
-/// Builds something of this crate that cargo did not build for this test; the directory it lies in.
-pub(crate) fn cargo_build(what: &[&str], profile: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_BIN_EXE_beamless")).ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir").arg(target);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    assert!(cargo.status().unwrap().success(), "{cargo:?}");
-    target.join(profile)
 }
 
 /// Reads expressions from its input, one line each, evaluates them one after another with the bindings kept, and prints each

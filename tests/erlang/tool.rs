@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use crate::programs::beamless;
 use crate::support::{Epmd, Erl, World, free_port, otp, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
@@ -35,7 +36,7 @@ impl Ran {
 impl World {
     /// `beamless` with these arguments.
     pub(crate) fn tool_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.args(args);
         self.dress(&mut command);
         command
