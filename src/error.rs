@@ -110,6 +110,8 @@ pub enum ConfigError {
     TickTime,
     /// A function to serve is not `Module:Function/Arity`.
     FunctionName,
+    /// A size of a [`HeapStorage`](crate::HeapStorage) is out of its range.
+    Sizes,
 }
 
 impl fmt::Display for ConfigError {
@@ -129,6 +131,10 @@ impl fmt::Display for ConfigError {
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
+            Self::Sizes => {
+                "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \
+                 and buffers of 4096 bytes to 1 GiB, for which there must be memory"
+            }
         })
     }
 }

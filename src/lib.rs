@@ -24,6 +24,8 @@ pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
     Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request,
 };
+#[cfg(feature = "std")]
+pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
 pub use wire::build::{TermWriter, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};

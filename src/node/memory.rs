@@ -6,11 +6,18 @@ use super::links::{Link, RESERVED};
 use super::mailbox::Inbox;
 use super::requests::Request;
 use super::watch::{FIRST_JOB, Watch};
-use crate::storage::slots::Places;
+#[cfg(feature = "std")]
+use crate::error::ConfigError;
+#[cfg(feature = "std")]
+use crate::storage::slots::HeapPlaces;
+use crate::storage::slots::{Places, Table};
 
 /// How many handshakes may be under way at once, in and out together. Each needs little memory (about 2 KiB) and
 /// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
-pub(super) const HALF_OPEN: usize = 8;
+const HALF_OPEN: u16 = 8;
+
+/// The largest buffer.
+const LARGEST: usize = 0x4000_0000;
 
 /// All the memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes.
 ///
@@ -25,7 +32,8 @@ pub(super) const HALF_OPEN: usize = 8;
 ///
 /// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
 /// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making
-/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with [`NodeStorage::sized`].
+/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
+/// [`NodeStorage::sized`].
 ///
 /// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 520 bytes a peer, 336 a mailbox, 80 a watch, 328 a request and
 /// 26 KiB besides: 324,568 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
@@ -45,7 +53,7 @@ pub struct NodeStorage<
     pub(super) rings: [[u8; BYTES]; MAILBOXES],
     pub(super) watches: Places<Watch, WATCHES>,
     pub(super) requests: Places<Request, REQUESTS>,
-    pub(super) half_open: Places<HalfOpen, HALF_OPEN>,
+    pub(super) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
     pub(super) events: Events,
 }
 
@@ -66,7 +74,7 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
             assert!(MAILBOXES < FIRST_JOB as usize, "up to 16383 mailboxes");
             assert!(WATCHES < 0xffff && REQUESTS < 0xffff, "up to 65534 places of either kind");
             assert!(BYTES >= 2 * RESERVED, "buffers have at least 4096 bytes");
-            assert!(BYTES <= 0x4000_0000, "buffers have at most 1 GiB");
+            assert!(BYTES <= LARGEST, "buffers have at most 1 GiB");
         }
         Self {
             links: Places::EMPTY,
@@ -88,6 +96,131 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for
     }
 }
 
+/// The sizes of a [`HeapStorage`], which mean what those of [`NodeStorage`] do.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Connections, from 1 to 65,534.
+    pub peers: u16,
+    /// Mailboxes, up to 16,383.
+    pub mailboxes: u16,
+    /// Bytes of every buffer, from 4096 to 2^30: two for a peer, one for a mailbox.
+    pub bytes: usize,
+    /// Links, monitors by others and callers of served functions, up to 65,534.
+    pub watches: u16,
+    /// Monitors, calls and aliases of this node's own, up to 65,534.
+    pub requests: u16,
+}
+
+#[cfg(feature = "std")]
+impl Default for Sizes {
+    /// 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
+    fn default() -> Self {
+        Self { peers: 4, mailboxes: 8, bytes: 16_384, watches: 256, requests: 32 }
+    }
+}
+
+/// As [`NodeStorage`], with sizes that are known only when the program runs, such as those of a configuration file. It is allocated
+/// once, here, and takes what a [`NodeStorage`] of the same sizes takes; what is never used of its buffers the system need not back with
+/// memory.
+#[cfg(feature = "std")]
+pub struct HeapStorage {
+    pub(super) links: HeapPlaces<Link>,
+    pub(super) receiving: Box<[u8]>,
+    pub(super) sending: Box<[u8]>,
+    pub(super) inboxes: HeapPlaces<Inbox>,
+    pub(super) rings: Box<[u8]>,
+    pub(super) watches: HeapPlaces<Watch>,
+    pub(super) requests: HeapPlaces<Request>,
+    pub(super) half_open: HeapPlaces<HalfOpen>,
+    pub(super) events: Box<Events>,
+    pub(super) bytes: usize,
+}
+
+#[cfg(feature = "std")]
+impl HeapStorage {
+    /// Empty memory of these sizes.
+    ///
+    /// # Errors
+    /// [`ConfigError::Sizes`](crate::ConfigError::Sizes) for a size out of its range, or for more than there can be memory.
+    pub fn new(sizes: Sizes) -> Result<Self, ConfigError> {
+        let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+        let places =
+            peers > 0 && peers < u16::MAX && u32::from(mailboxes) < FIRST_JOB && watches < u16::MAX && requests < u16::MAX;
+        if !places || !(2 * RESERVED..=LARGEST).contains(&bytes) {
+            return Err(ConfigError::Sizes);
+        }
+        let buffers = |count: u16| -> Result<Box<[u8]>, ConfigError> {
+            let bytes = usize::from(count).checked_mul(bytes).filter(|bytes| isize::try_from(*bytes).is_ok());
+            Ok(vec![0; bytes.ok_or(ConfigError::Sizes)?].into_boxed_slice())
+        };
+        Ok(Self {
+            links: HeapPlaces::new(peers),
+            receiving: buffers(peers)?,
+            sending: buffers(peers)?,
+            inboxes: HeapPlaces::new(mailboxes),
+            rings: buffers(mailboxes)?,
+            watches: HeapPlaces::new(watches),
+            requests: HeapPlaces::new(requests),
+            half_open: HeapPlaces::new(HALF_OPEN),
+            events: Box::new(Events::EMPTY),
+            bytes,
+        })
+    }
+}
+
+/// Either kind of storage, as a node takes it.
+pub(super) struct Memory<'s> {
+    pub(super) links: Table<'s, Link>,
+    pub(super) receiving: &'s mut [u8],
+    pub(super) sending: &'s mut [u8],
+    pub(super) inboxes: Table<'s, Inbox>,
+    pub(super) rings: &'s mut [u8],
+    pub(super) watches: Table<'s, Watch>,
+    pub(super) requests: Table<'s, Request>,
+    pub(super) half_open: Table<'s, HalfOpen>,
+    pub(super) events: &'s mut Events,
+    /// The size of every buffer.
+    pub(super) stride: usize,
+}
+
+impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
+    From<&'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>> for Memory<'s>
+{
+    fn from(storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>) -> Self {
+        Self {
+            links: storage.links.table(),
+            receiving: storage.receiving.as_flattened_mut(),
+            sending: storage.sending.as_flattened_mut(),
+            inboxes: storage.inboxes.table(),
+            rings: storage.rings.as_flattened_mut(),
+            watches: storage.watches.table(),
+            requests: storage.requests.table(),
+            half_open: storage.half_open.table(),
+            events: &mut storage.events,
+            stride: BYTES,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'s> From<&'s mut HeapStorage> for Memory<'s> {
+    fn from(storage: &'s mut HeapStorage) -> Self {
+        Self {
+            links: storage.links.table(),
+            receiving: &mut storage.receiving,
+            sending: &mut storage.sending,
+            inboxes: storage.inboxes.table(),
+            rings: &mut storage.rings,
+            watches: storage.watches.table(),
+            requests: storage.requests.table(),
+            half_open: storage.half_open.table(),
+            events: &mut storage.events,
+            stride: storage.bytes,
+        }
+    }
+}
+
 /// The buffer of one place in memory that holds equal buffers one after another.
 pub(super) fn chunk(memory: &[u8], stride: usize, index: u16) -> &[u8] {
     let at = usize::from(index).saturating_mul(stride);
@@ -103,6 +236,26 @@ pub(super) fn chunk_mut(memory: &mut [u8], stride: usize, index: u16) -> &mut [u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_heap_takes_the_same_sizes() {
+        let good = Sizes { peers: 2, mailboxes: 3, bytes: 4096, watches: 0, requests: 0 };
+        let mut storage = HeapStorage::new(good).unwrap();
+        let memory = Memory::from(&mut storage);
+        assert_eq!((memory.links.capacity(), memory.inboxes.capacity(), memory.stride), (2, 3, 4096));
+        assert_eq!((memory.receiving.len(), memory.sending.len(), memory.rings.len()), (2 * 4096, 2 * 4096, 3 * 4096));
+        for wrong in [
+            Sizes { peers: 0, ..good },
+            Sizes { peers: u16::MAX, ..good },
+            Sizes { mailboxes: 16_384, ..good },
+            Sizes { bytes: 4095, ..good },
+            Sizes { bytes: LARGEST + 1, ..good },
+            Sizes { watches: u16::MAX, ..good },
+            Sizes { requests: u16::MAX, ..good },
+        ] {
+            assert_eq!(HeapStorage::new(wrong).err(), Some(ConfigError::Sizes), "{wrong:?}");
+        }
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]

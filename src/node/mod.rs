@@ -20,7 +20,10 @@ mod watch;
 pub use config::{AutoConnect, Config};
 pub use event::{Dropped, Event, Receiver};
 pub use mailbox::{Mailbox, Overflow};
+use memory::Memory;
 pub use memory::NodeStorage;
+#[cfg(feature = "std")]
+pub use memory::{HeapStorage, Sizes};
 pub use message::{Apply, Call, Caller, Failure, Message, Monitor, OwnedCaller, Received, Request};
 pub use outbox::{Address, Outbox};
 pub use serve::Exception;
@@ -104,22 +107,33 @@ impl<'s> Node<'s> {
         config: Config<'s>,
         storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>,
     ) -> Self {
-        storage.events = event::Events::EMPTY;
+        Self::with(config, storage.into())
+    }
+
+    /// As [`Node::new`], in memory whose sizes were chosen when the program ran.
+    #[cfg(feature = "std")]
+    pub fn on_heap(config: Config<'s>, storage: &'s mut HeapStorage) -> Self {
+        Self::with(config, storage.into())
+    }
+
+    fn with(config: Config<'s>, memory: Memory<'s>) -> Self {
+        let Memory { links, receiving, sending, inboxes, rings, watches, requests, half_open, events, stride } = memory;
+        *events = event::Events::EMPTY;
         let creation = config.creation;
         Self {
             core: Core {
                 identity: Identity { config, creation },
-                links: Links { table: storage.links.table(), sending: storage.sending.as_flattened_mut(), stride: BYTES },
-                inboxes: Inboxes { table: storage.inboxes.table(), rings: storage.rings.as_flattened_mut(), stride: BYTES },
-                watches: storage.watches.table(),
-                requests: storage.requests.table(),
+                links: Links { table: links, sending, stride },
+                inboxes: Inboxes { table: inboxes, rings, stride },
+                watches,
+                requests,
                 counters: Counters::default(),
                 functions: None,
-                events: &mut storage.events,
+                events,
                 flow: Flow::default(),
             },
-            receiving: storage.receiving.as_flattened_mut(),
-            half_open: storage.half_open.table(),
+            receiving,
+            half_open,
             next_beat: None,
             begun: 0,
             first: 0,

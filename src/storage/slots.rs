@@ -66,6 +66,28 @@ impl<T, const N: usize> Places<T, N> {
     }
 }
 
+/// As [`Places`], with a number of places that is known only when the program runs.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub(crate) struct HeapPlaces<T> {
+    slots: Box<[Slot<T>]>,
+    tenants: usize,
+}
+
+#[cfg(feature = "std")]
+impl<T> HeapPlaces<T> {
+    pub(crate) fn new(places: u16) -> Self {
+        Self { slots: (0..places).map(|_| Slot::EMPTY).collect(), tenants: 0 }
+    }
+
+    /// As [`Places::table`].
+    pub(crate) fn table(&mut self) -> Table<'_, T> {
+        let mut table = Table { slots: &mut self.slots, tenants: &mut self.tenants };
+        table.clear();
+        table
+    }
+}
+
 /// A table of places, whose memory is the caller's. Looking at all tenants ends with the last one, so a large table that is
 /// nearly empty costs no more than a small one.
 pub(crate) struct Table<'s, T> {
