@@ -25,7 +25,7 @@ use uart::Uart;
 /// Hertz of the board's processor.
 const CLOCK: u32 = 25_000_000;
 
-/// Milliseconds since the start; 49 days of them.
+/// Milliseconds since the start, of which 49 days fit.
 static MILLIS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
@@ -67,8 +67,11 @@ fn run() -> Result<(), Error> {
     let mut node = Node::new(config.creation(u32::from_le_bytes([a, b, c, d])), storage);
     let echo = Echo::new(&mut node)?;
     let mut line = Line::new(board, peer);
+    let mut millis: u64 = 0;
     loop {
-        let now = Instant::from_millis(MILLIS.load(Ordering::Relaxed).into());
+        // the clock must never go back
+        millis += u64::from(MILLIS.load(Ordering::Relaxed).wrapping_sub(millis as u32));
+        let now = Instant::from_millis(millis);
         match line.turn(&mut node, now, |node| echo.turn(node)) {
             Ok(due) if due.is_some_and(|due| due <= now) => {}
             Ok(_) => sleep(),
