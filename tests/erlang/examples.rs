@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Agent, World, cargo_build};
+use crate::binaries;
+use crate::support::{Agent, World};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -12,8 +13,8 @@ fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
     agent
 }
 
-fn command(example: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_build(&["--example", example], "debug").join("examples").join(example));
+pub(crate) fn command(example: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binaries::example(example));
     command.args(args);
     command
 }
@@ -88,7 +89,7 @@ fn ask_tells_the_release() {
 
 #[test]
 fn each_says_how_it_is_used() {
-    for example in ["ask", "echo", "thermometer", "sensor"] {
+    for example in ["ask", "echo", "sensor", "serial", "thermometer"] {
         let output = command(example, &[]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{example}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("usage"), "{example}");

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{World, cargo_build, demo_and_erl, until};
+use crate::binaries::{beamless, released};
+use crate::support::{World, demo_and_erl, until};
 
 #[test]
 fn fifty_thousand_questions_are_answered_in_order() {
@@ -108,7 +109,7 @@ fn a_giant_exit_reason_does_not_break_the_link() {
 #[test]
 fn an_idle_agent_with_one_peer_is_small() {
     let world = World::new();
-    let mut command = Command::new(cargo_build(&["--release", "--bin", "beamless"], "release").join("beamless"));
+    let mut command = Command::new(released());
     command.args(["run", "--sname", "demo"]);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
@@ -154,7 +155,7 @@ fn system_calls_of_a_flood() -> u64 {
     let counts = world.home.join("counts");
     let mut command = Command::new("strace");
     // -D: the agent stays our own child, so that a signal reaches it and not strace.
-    command.args(["-D", "-f", "-c", "-o"]).arg(&counts).arg(env!("CARGO_BIN_EXE_beamless")).args(["run", "--sname", "demo"]);
+    command.args(["-D", "-f", "-c", "-o"]).arg(&counts).arg(beamless()).args(["run", "--sname", "demo"]);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
     let erl = world.erl(&["-sname", "a"]);

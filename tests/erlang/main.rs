@@ -16,6 +16,7 @@
 )]
 
 mod aliases;
+mod binaries;
 mod calls;
 mod calls_out;
 mod commands;
@@ -38,6 +39,7 @@ mod programs;
 mod publish;
 mod reload;
 mod restart;
+mod serial;
 mod soak;
 mod strangers;
 mod support;

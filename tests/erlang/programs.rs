@@ -100,7 +100,7 @@ fn shell_and_python_answer_elixir() {
         ("hangs", vec!["sleep".to_owned(), "1000".to_owned()], "erlang"),
     ];
     let path = configure(&world, "", &mailboxes);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+    let mut command = Command::new(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]).env("SENSOR", &reading);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
@@ -518,7 +518,7 @@ fn a_program_has_what_it_needs_and_nothing_else() {
     let stubborn = sh(&world, "stubborn", "trap '' TERM; echo ready >&2; while :; do sleep 1; done");
     let loud = sh(&world, "loud", "seq 1000 >&2; exec cat");
     let path = configure(&world, "", &[("tells", tells, "erlang"), ("stubborn", stubborn, "erlang"), ("loud", loud, "erlang")]);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+    let mut command = Command::new(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]);
     for private in ["WATCHDOG_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"] {
         command.env(private, "1");

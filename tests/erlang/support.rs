@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::binaries::beamless;
+
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition that cannot be waited for is looked at again.
@@ -140,17 +142,25 @@ impl World {
 
     /// `beamless run` with these arguments, just started.
     pub(crate) fn launch(&self, args: &[&str]) -> Agent {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.arg("run").args(args);
         self.launch_as(command)
     }
 
     /// The agent run by another program, such as strace.
-    pub(crate) fn launch_as(&self, mut command: Command) -> Agent {
+    pub(crate) fn launch_as(&self, command: Command) -> Agent {
+        self.launch_between(command, Stdio::null(), Stdio::piped())
+    }
+
+    /// A program whose standard input and output the test has a use for.
+    pub(crate) fn launch_between(&self, mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<Stdio>) -> Agent {
         self.dress(&mut command);
-        let mut child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let child = command.stdin(stdin).stdout(stdout).spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let log = Log::default();
-        log.read(child.stdout.take().unwrap());
+        if let Some(stdout) = child.stdout.take() {
+            log.read(stdout);
+        }
         log.read(child.stderr.take().unwrap());
         Agent { child, log, node: String::new(), port: 0, cookie: self.cookie.clone() }
     }
@@ -292,16 +302,6 @@ pub(crate) fn erl_command() -> Command {
 
 fn epmd_command() -> Command {
     Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
-}
-
-/// Builds something of this crate that cargo did not build for this test; the directory it lies in.
-pub(crate) fn cargo_build(what: &[&str], profile: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_BIN_EXE_beamless")).ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir").arg(target);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    assert!(cargo.status().unwrap().success(), "{cargo:?}");
-    target.join(profile)
 }
 
 /// Reads expressions from its input, one line each, evaluates them one after another with the bindings kept, and prints each

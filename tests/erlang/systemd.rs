@@ -10,7 +10,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Agent, World, cargo_build, until};
+use crate::binaries::{beamless, released};
+use crate::support::{Agent, World, until};
 
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/systemd");
 
@@ -38,7 +39,7 @@ impl Manager {
 
     /// An agent, just started, that tells this manager.
     fn launch(&self, world: &World, args: &[&str], variables: &[(&str, &str)]) -> Agent {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.arg("run").args(args).env("NOTIFY_SOCKET", &self.socket).envs(variables.iter().copied());
         world.launch_as(command)
     }
@@ -230,7 +231,7 @@ fn the_cookie_is_a_credential() {
         credentials.join(name).display().to_string()
     };
     let launch = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.arg("run").args(args).env("CREDENTIALS_DIRECTORY", &credentials);
         world.launch_as(command)
     };
@@ -252,7 +253,7 @@ fn the_cookie_is_a_credential() {
 #[test]
 fn lines_for_the_journal_have_a_priority() {
     let world = World::new();
-    let beamless = env!("CARGO_BIN_EXE_beamless");
+    let beamless = beamless().display().to_string();
     let launch = |stream: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external")]);
@@ -280,7 +281,7 @@ fn a_question_for_a_name_starts_the_agent() {
     let socket = |more: &[&str]| {
         let mut command = Command::new("systemd-socket-activate");
         command.arg(format!("--listen={}", world.epmd_port)).arg(format!("--setenv=ERL_EPMD_PORT={}", world.epmd_port));
-        command.args([env!("CARGO_BIN_EXE_beamless"), "run", "--sname", "demo"]).args(more);
+        command.arg(beamless()).args(["run", "--sname", "demo"]).args(more);
         let agent = world.launch_as(command);
         agent.wait(&["Listening on"]);
         agent
@@ -307,8 +308,8 @@ fn the_units_are_sound_and_the_service_is_hardened() {
     // the binary is where the tests are, not where it is installed
     let service = fs::read_to_string(format!("{UNITS}/beamless.service")).unwrap();
     assert!(service.contains("ExecStart=/usr/local/bin/beamless run --config /etc/beamless/beamless.toml $BEAMLESS_ARGS\n"));
-    fs::write(world.home.join("beamless.service"), service.replace("/usr/local/bin/beamless", env!("CARGO_BIN_EXE_beamless")))
-        .unwrap();
+    let service = service.replace("/usr/local/bin/beamless", &beamless().display().to_string());
+    fs::write(world.home.join("beamless.service"), service).unwrap();
     fs::copy(format!("{UNITS}/beamless-epmd.socket"), world.home.join("beamless-epmd.socket")).unwrap();
     let analyze = |args: &[&str]| {
         let mut command = Command::new("systemd-analyze");
@@ -329,7 +330,7 @@ fn a_real_systemd_runs_the_service() {
     const LEFT_OUT: i32 = 77;
     let world = World::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let binary = cargo_build(&["--release", "--bin", "beamless"], "release").join("beamless");
+    let binary = released();
     let mut boot = Command::new(root.join("tests/systemd/boot"));
     boot.arg(&world.home).arg(root.join("tests/systemd/service")).arg(binary).arg(UNITS);
     let output = boot.output().unwrap();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use crate::binaries::beamless;
 use crate::support::{Epmd, Erl, World, free_port, otp, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
@@ -35,7 +36,7 @@ impl Ran {
 impl World {
     /// `beamless` with these arguments.
     pub(crate) fn tool_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beamless"));
+        let mut command = Command::new(beamless());
         command.args(args);
         self.dress(&mut command);
         command
@@ -369,7 +370,7 @@ fn completions_offer_what_fits_and_run_nothing() {
         let ask = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _beamless "$1"; echo "${COMPREPLY[@]}""#;
         let mut bash = Command::new("bash");
         world.dress(&mut bash);
-        bash.args(["-c", ask, "bash"]).arg(&script).arg(env!("CARGO_BIN_EXE_beamless")).args(words);
+        bash.args(["-c", ask, "bash"]).arg(&script).arg(beamless()).args(words);
         let output = bash.output().unwrap();
         assert!(output.stderr.is_empty(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()

@@ -21,5 +21,6 @@ mod mailboxes;
 mod model;
 mod noise;
 mod pair;
+mod serial;
 mod ties;
 mod trace;
