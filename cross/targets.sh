@@ -1,7 +1,7 @@
 # The machines we compile for, by their short names. For scripts to source.
 # shellcheck shell=bash
 
-CACHE=${BEAMLESS_CROSS_CACHE:-$HERE/cache}
+CACHE=$(realpath -m -- "${BEAMLESS_CROSS_CACHE:-$HERE/cache}")
 TARGETS=(aarch64 armv7 armv6 x86_64 s390x thumbv7em)
 
 # target NAME: sets what is to be known of it, and fails if there is none.
