@@ -38,23 +38,37 @@ impl Facts {
     #[expect(clippy::cast_precision_loss, reason = "a load of 2^53 is none")]
     pub(super) fn now() -> Self {
         let info = sysinfo();
-        let bytes = |count: u64| count.saturating_mul(info.mem_unit.into());
+        let unit = info.mem_unit;
         // in the kernel's fixed point
         let load = info.loads.map(|load| load as f64 / 65_536.0);
-        let mut memory = vec![("total", bytes(info.totalram)), ("free", bytes(info.freeram))];
+        let mut memory = vec![("total", bytes(info.totalram, unit)), ("free", bytes(info.freeram, unit))];
         // hidden where /proc shows processes alone
         let available = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(available);
         memory.extend(available.map(|bytes| ("available", bytes)));
-        memory.extend([("swap_total", bytes(info.totalswap)), ("swap_free", bytes(info.freeswap))]);
+        memory.extend([("swap_total", bytes(info.totalswap, unit)), ("swap_free", bytes(info.freeswap, unit))]);
         Self {
             uptime: u64::try_from(info.uptime).unwrap_or(0),
             load,
-            cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
+            cpus: fs::read_to_string("/sys/devices/system/cpu/online").ok().as_deref().and_then(cpus).unwrap_or(1),
             memory,
             temperatures: temperatures(Path::new("/sys/class/thermal")),
             disks: disks(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
         }
     }
+}
+
+/// The system counts in words of the machine.
+fn bytes(count: impl Into<u64>, unit: u32) -> u64 {
+    count.into().saturating_mul(unit.into())
+}
+
+/// How many there are in a list such as `0-3,5`.
+fn cpus(online: &str) -> Option<u64> {
+    online.trim().split(',').try_fold(0_u64, |sum, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        last.checked_sub(first)?.checked_add(1)?.checked_add(sum)
+    })
 }
 
 /// `MemAvailable` of /proc/meminfo, in bytes.
@@ -126,6 +140,11 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpus_are_counted() {
+        assert_eq!(["0\n", "0-3\n", "0-1,3,6-7\n", "", "3-1"].map(cpus), [Some(1), Some(4), Some(5), None, None]);
+    }
 
     #[test]
     fn this_box_has_a_memory_and_a_root() {
