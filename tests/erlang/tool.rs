@@ -390,3 +390,17 @@ fn completions_offer_what_fits_and_run_nothing() {
     assert_eq!(complete(&["rpc", "a", &format!("'$(touch {})'", evil.display()), "--j"]), "--json");
     assert!(!evil.exists());
 }
+
+#[test]
+fn a_verbose_agent_shows_messages_and_nothing_of_what_is_in_them() {
+    let world = World::new();
+    let demo = world.agent(&["--sname", "demo", "-v"]);
+    world.tool(&["call", "demo", "echo", "{secret, payload}"]).done("{secret,payload}\n");
+    demo.wait(&["debug: from a caller: send_name, "]);
+    demo.wait(&["debug: from beamless-", ": send_challenge_reply, 23 bytes"]);
+    demo.wait(&["debug: from beamless-", ": MONITOR_P, "]);
+    demo.wait(&["debug: from beamless-", ": REG_SEND, "]);
+    demo.wait(&["debug: to beamless-", ": ALTACT_SIG_SEND, "]);
+    let log = demo.log.text();
+    assert!(!log.contains("payload") && !log.contains("secret"), "{log}");
+}
