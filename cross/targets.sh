@@ -4,7 +4,7 @@
 CACHE=$(realpath -m -- "${BEAMLESS_CROSS_CACHE:-$HERE/cache}")
 TARGETS=(aarch64 armv7 armv6 x86_64 s390x thumbv7em)
 
-# target NAME: sets what is to be known of it, and fails if there is none.
+# target NAME: sets what is to be known of it; if there is none, says so and fails.
 #   TRIPLE        Rust's name of it
 #   DEBIAN        Debian's name of its architecture; none on bare metal
 #   CPU           its processor, as uname -m has it, and QEMU, what to start to have one
@@ -28,6 +28,9 @@ target() {
         s390x) TRIPLE=s390x-unknown-linux-musl DEBIAN=s390x CPU=s390x QEMU=qemu-s390x RUSTC_FLAGS="-C target-feature=+crt-static" ;;
         # for tests: no system, hence the core alone
         thumbv7em) TRIPLE=thumbv7em-none-eabihf STD_KIND=core ;;
-        *) return 1 ;;
+        *)
+            echo "cross: there is no target $1" >&2
+            return 1
+            ;;
     esac
 }
