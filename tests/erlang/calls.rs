@@ -144,7 +144,7 @@ fn the_agent_tells_who_it_is_and_whom_it_sees() {
     assert_eq!(erl.eval("erpc:call(N, erlang, nodes, []) =:= [node()]"), "true");
     assert_eq!(erl.eval("erpc:call(N, erlang, nodes, [hidden])"), "[]");
     assert_eq!(erl.eval("erpc:call(N, erlang, nodes, [[visible, this]]) =:= [node(), N]"), "true");
-    assert_eq!(erl.eval("erpc:call(N, erlang, registered, [])"), "[echo]");
+    assert_eq!(erl.eval("erpc:call(N, erlang, registered, [])"), "[echo,system]");
 }
 
 #[test]
