@@ -41,6 +41,8 @@ use system::System;
 const SIGNALS: Token = Token(0);
 /// Mailboxes of the agent's own: `echo`, `system`, that of the functions, and the one that readings are sent from.
 const MAILBOXES: u16 = 4;
+/// How long until a mailbox is tried again that ended and could not be made anew.
+const REVIVE: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -117,7 +119,7 @@ fn serve(
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
-        agent.read_events(&mut node, &driver)?;
+        agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
@@ -125,7 +127,7 @@ fn serve(
             agent.supervisor.stopping();
             agent.parts.stop();
             driver.close(&mut node, CLOSING)?;
-            agent.read_events(&mut node, &driver)?;
+            agent.read_events(&mut node, &driver);
             log::info!("stopped");
             return Ok(());
         }
@@ -141,6 +143,8 @@ struct Parts {
     functions: Functions,
     programs: Programs,
     publishing: Publishing,
+    /// When mailboxes that could not be made anew are tried again.
+    revive_at: Option<Instant>,
 }
 
 impl Parts {
@@ -153,11 +157,15 @@ impl Parts {
             functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
             publishing: Publishing::new(settings, node)?,
+            revive_at: None,
         })
     }
 
     /// Does what there is to do.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        if self.revive_at.is_some_and(|at| at <= Instant::now()) {
+            self.revive(node);
+        }
         self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
@@ -175,8 +183,27 @@ impl Parts {
             self.functions.next_wake(),
             self.programs.next_wake(),
             self.publishing.next_wake(),
+            self.revive_at,
         ];
         wakes.into_iter().flatten().min()
+    }
+
+    /// Makes those mailboxes anew that have ended, as a supervisor would. All are looked at, since more may end at once than there is room to
+    /// tell of. The place of one that ended is free once a peer that is busy was told; until then there may be none.
+    fn revive(&mut self, node: &mut Node<'_>) {
+        let own = [self.echo.mailbox(), self.system.mailbox(), self.functions.mailbox()];
+        let all: Vec<Mailbox> = own.into_iter().chain(self.programs.mailboxes()).chain(self.publishing.mailbox()).collect();
+        let mut failed = None;
+        for ended in all {
+            if node.outbox(ended).is_err() {
+                failed = self.mailbox_ended(ended, node).err().or(failed);
+            }
+        }
+        let was_told = self.revive_at.is_some();
+        self.revive_at = failed.as_ref().map(|_| peers::after(REVIVE));
+        if let Some(e) = failed.filter(|_| !was_told) {
+            log::warn!("a mailbox that ended cannot be made anew, trying again: {e}");
+        }
     }
 
     fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
@@ -228,14 +255,13 @@ struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) -> Result<(), Failure> {
+    fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) {
         while let Some(event) = node.poll_event() {
-            if let Event::MailboxEnded { mailbox, .. } = &event {
-                self.parts.mailbox_ended(*mailbox, node)?;
+            if matches!(event, Event::MailboxEnded { .. } | Event::Missed(_)) {
+                self.parts.revive(node);
             }
             self.handle(&event, node, driver);
         }
-        Ok(())
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {

@@ -131,6 +131,10 @@ impl Publishing {
         }
     }
 
+    pub(super) fn mailbox(&self) -> Option<Mailbox> {
+        self.mailbox
+    }
+
     /// Makes the mailbox anew if it was this one that ended, as a supervisor would.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if self.mailbox == Some(ended) {
