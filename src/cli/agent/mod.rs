@@ -108,6 +108,7 @@ fn serve(
         cookie,
         announced: false,
         minor: Limit::new("messages were dropped or skipped within a second"),
+        strangers: Limit::new("connections were rejected within a second"),
         supervisor,
         trouble: None,
         stale: true,
@@ -123,6 +124,7 @@ fn serve(
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
+        agent.strangers.tell();
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
@@ -245,6 +247,8 @@ struct Agent<'a> {
     /// The lines for whoever started it were logged.
     announced: bool,
     minor: Limit,
+    /// Anybody can connect and be turned away.
+    strangers: Limit,
     supervisor: Supervisor,
     /// What keeps others from finding this node.
     trouble: Option<String>,
@@ -273,7 +277,7 @@ impl Agent<'_> {
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
             _ => {}
         }
-        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. });
+        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
         if let Event::Registered { embedded, port } = event
             && !self.announced
         {
@@ -284,6 +288,7 @@ impl Agent<'_> {
         match event {
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
+            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
             Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
             _ => log::warn!("{event}"),
         }
@@ -308,7 +313,7 @@ impl Agent<'_> {
 
     /// How long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 
