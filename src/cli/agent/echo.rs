@@ -10,6 +10,10 @@ impl Echo {
         Ok(Self(node.register("echo")?))
     }
 
+    pub(super) fn mailbox(&self) -> Mailbox {
+        self.0
+    }
+
     /// Makes it anew if it was this one that ended, as a supervisor would.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if ended == self.0 {

@@ -91,6 +91,10 @@ impl Functions {
         self.known.update(event, node);
     }
 
+    pub(super) fn mailbox(&self) -> Mailbox {
+        self.mailbox
+    }
+
     /// Makes the mailbox anew if it was this one that ended, as a supervisor would. The commands go on: they are told to nobody.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if ended == self.mailbox {

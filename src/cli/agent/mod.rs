@@ -41,6 +41,8 @@ use system::System;
 const SIGNALS: Token = Token(0);
 /// Mailboxes of the agent's own: `echo`, `system`, that of the functions, and the one that readings are sent from.
 const MAILBOXES: u16 = 4;
+/// How long until a mailbox is tried again that ended and could not be made anew.
+const REVIVE: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -106,6 +108,7 @@ fn serve(
         cookie,
         announced: false,
         minor: Limit::new("messages were dropped or skipped within a second"),
+        strangers: Limit::new("connections were rejected within a second"),
         supervisor,
         trouble: None,
         stale: true,
@@ -117,15 +120,16 @@ fn serve(
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
-        agent.read_events(&mut node, &driver)?;
+        agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
+        agent.strangers.tell();
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
             driver.close(&mut node, CLOSING)?;
-            agent.read_events(&mut node, &driver)?;
+            agent.read_events(&mut node, &driver);
             log::info!("stopped");
             return Ok(());
         }
@@ -141,6 +145,8 @@ struct Parts {
     functions: Functions,
     programs: Programs,
     publishing: Publishing,
+    /// When mailboxes that could not be made anew are tried again.
+    revive_at: Option<Instant>,
 }
 
 impl Parts {
@@ -153,11 +159,15 @@ impl Parts {
             functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
             publishing: Publishing::new(settings, node)?,
+            revive_at: None,
         })
     }
 
     /// Does what there is to do.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        if self.revive_at.is_some_and(|at| at <= Instant::now()) {
+            self.revive(node);
+        }
         self.discovery.turn(&mut self.peers, node, driver);
         self.peers.turn(node);
         self.echo.turn(node);
@@ -175,8 +185,27 @@ impl Parts {
             self.functions.next_wake(),
             self.programs.next_wake(),
             self.publishing.next_wake(),
+            self.revive_at,
         ];
         wakes.into_iter().flatten().min()
+    }
+
+    /// Makes those mailboxes anew that have ended, as a supervisor would. All are looked at, since more may end at once than there is room to
+    /// tell of. The place of one that ended is free once a peer that is busy was told; until then there may be none.
+    fn revive(&mut self, node: &mut Node<'_>) {
+        let own = [self.echo.mailbox(), self.system.mailbox(), self.functions.mailbox()];
+        let all: Vec<Mailbox> = own.into_iter().chain(self.programs.mailboxes()).chain(self.publishing.mailbox()).collect();
+        let mut failed = None;
+        for ended in all {
+            if node.outbox(ended).is_err() {
+                failed = self.mailbox_ended(ended, node).err().or(failed);
+            }
+        }
+        let was_told = self.revive_at.is_some();
+        self.revive_at = failed.as_ref().map(|_| peers::after(REVIVE));
+        if let Some(e) = failed.filter(|_| !was_told) {
+            log::warn!("a mailbox that ended cannot be made anew, trying again: {e}");
+        }
     }
 
     fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
@@ -218,6 +247,8 @@ struct Agent<'a> {
     /// The lines for whoever started it were logged.
     announced: bool,
     minor: Limit,
+    /// Anybody can connect and be turned away.
+    strangers: Limit,
     supervisor: Supervisor,
     /// What keeps others from finding this node.
     trouble: Option<String>,
@@ -228,14 +259,13 @@ struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) -> Result<(), Failure> {
+    fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) {
         while let Some(event) = node.poll_event() {
-            if let Event::MailboxEnded { mailbox, .. } = &event {
-                self.parts.mailbox_ended(*mailbox, node)?;
+            if matches!(event, Event::MailboxEnded { .. } | Event::Missed(_)) {
+                self.parts.revive(node);
             }
             self.handle(&event, node, driver);
         }
-        Ok(())
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
@@ -247,7 +277,7 @@ impl Agent<'_> {
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
             _ => {}
         }
-        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. });
+        self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
         if let Event::Registered { embedded, port } = event
             && !self.announced
         {
@@ -258,6 +288,7 @@ impl Agent<'_> {
         match event {
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
+            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
             Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
             _ => log::warn!("{event}"),
         }
@@ -282,7 +313,7 @@ impl Agent<'_> {
 
     /// How long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 

@@ -85,6 +85,10 @@ impl Programs {
         }
     }
 
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = Mailbox> {
+        self.programs.iter().map(|program| program.mailbox)
+    }
+
     /// Makes the mailbox anew if it was one of these that ended, as a supervisor would. The program behind it is not concerned.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if let Some(program) = self.programs.iter_mut().find(|program| program.mailbox == ended) {

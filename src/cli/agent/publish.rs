@@ -104,7 +104,11 @@ impl Publishing {
 
     /// Makes the targets those of the publishers, and the mailbox if there are any.
     fn aim(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
-        self.targets.retain(|target| self.publishers.iter().any(|publisher| target.is_of(publisher)));
+        let (targets, gone) = core::mem::take(&mut self.targets)
+            .into_iter()
+            .partition(|target| self.publishers.iter().any(|own| target.is_of(own)));
+        self.targets = targets;
+        self.give_up(gone, node);
         for publisher in &self.publishers {
             if !self.targets.iter().any(|target| target.is_of(publisher)) {
                 self.targets.push(Target::new(&publisher.given));
@@ -114,6 +118,15 @@ impl Publishing {
             self.mailbox = Some(node.register("")?);
         }
         Ok(())
+    }
+
+    /// Nobody wants to know any more what was asked of these.
+    fn give_up(&self, gone: Vec<Target>, node: &mut Node<'_>) {
+        let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) else { return };
+        for (request, monitor) in gone.into_iter().filter_map(|target| target.question) {
+            // one that is gone meanwhile is no error
+            let _ = (out.abandon(request), out.demonitor(monitor));
+        }
     }
 
     /// Takes note of what happened.
@@ -129,6 +142,10 @@ impl Publishing {
                 target.is_away(&mut self.publishers);
             }
         }
+    }
+
+    pub(super) fn mailbox(&self) -> Option<Mailbox> {
+        self.mailbox
     }
 
     /// Makes the mailbox anew if it was this one that ended, as a supervisor would.
@@ -292,6 +309,8 @@ impl Target {
         }
         let is_asked = self.state == State::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
         if self.question.is_some() || !is_asked || !is_due {
+            // a time that has come and is not kept here would be waited for without end
+            self.again = self.again.filter(|_| !is_due);
             return;
         }
         match self.ask(out, own) {
@@ -341,5 +360,42 @@ impl Target {
             let _ = out.demonitor(monitor);
         }
         Ok((asked?, monitor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Form, Source};
+    use super::*;
+    use beamless::{Config, NodeStorage};
+
+    #[test]
+    fn nothing_is_left_of_a_target_and_no_time_is_waited_for_in_vain() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap(), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let given = Publish {
+            source: Source::Command(Vec::new()),
+            label: "label".to_owned(),
+            every: Duration::from_secs(1),
+            form: Form::Text,
+            to: "hub".to_owned(),
+            node: "b@host".to_owned(),
+            keep: 1,
+        };
+        let mut target = Target::new(&given);
+        // it could not be asked, and of whom that was the reading is gone with the settings
+        (target.state, target.again) = (State::There, Some(Instant::now()));
+        let mut out = node.outbox(mailbox).unwrap();
+        target.turn(&mut [], &mut out, "a@host");
+        assert_eq!(target.again, None);
+        // it was asked, and then nothing is to be sent there any more
+        target.question = Some(target.ask(&mut out, "a@host").unwrap());
+        assert!(node.in_use().requests > 0);
+        let own = "a@host".to_owned();
+        let mut publishing = Publishing { mailbox: Some(mailbox), own, most: 0, publishers: Vec::new(), targets: vec![target] };
+        publishing.aim(&mut node).unwrap();
+        assert!(publishing.targets.is_empty());
+        assert_eq!(node.in_use().requests, 0);
     }
 }

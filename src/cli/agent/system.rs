@@ -28,6 +28,10 @@ impl System {
         Ok(Self { mailbox: node.register("system")?, started: Instant::now(), taken: 0, facts: None })
     }
 
+    pub(super) fn mailbox(&self) -> Mailbox {
+        self.mailbox
+    }
+
     /// Makes it anew if it was this one that ended, as a supervisor would.
     pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
         if ended == self.mailbox {

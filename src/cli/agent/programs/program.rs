@@ -534,6 +534,8 @@ impl Program {
     pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
         if let Ok(term) = Term::parse(term) {
             self.tell(Told::Info(term), home);
+            // its turn may be over, and nothing else tells that there is something to write
+            self.is_ready = true;
         }
     }
 }
