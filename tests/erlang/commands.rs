@@ -23,6 +23,7 @@ const FUNCTIONS: &str = r#"
     "box:gone/0" = ["./gone"]
     "box:append/1" = ["sh", "-c", "echo $1 >>appended", "sh"]
     "box:background/0" = ["sh", "-c", "sleep 1000 & echo $!"]
+    "box:apart/0" = ["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"]
     "box:wait/1" = { command = ["sh", "-c", "echo $1 >>started; while [ ! -e go ]; do sleep 0.05; done; echo $1", "sh"], timeout = "1m" }
     "Elixir.Box:hello/1" = ["echo", "hello"]
 "#;
@@ -66,13 +67,15 @@ fn what_a_command_prints_is_the_value() {
         assert_eq!(called(&erl, function, args), want, "{function}, {args}");
     }
     demo.wait(&["box:fails/1: words"]);
-    // what it leaves in the background ends with it
-    let sleeper = called(&erl, "background", "[]");
-    let sleeper = sleeper.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
-    until("the end of what runs in the background", || {
-        let status = fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
-        (status.is_empty() || status.contains(") Z ")).then_some(())
-    });
+    // what it leaves in the background ends with it, whether that holds its pipes or not
+    for function in ["background", "apart"] {
+        let sleeper = called(&erl, function, "[]");
+        let sleeper = sleeper.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+        until("the end of what runs in the background", || {
+            let status = fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+            (status.is_empty() || status.contains(") Z ")).then_some(())
+        });
+    }
 }
 
 #[test]

@@ -593,18 +593,36 @@ fn a_reload_touches_what_changed() {
     assert_eq!(demo.exit_code(), Some(0));
 }
 
-/// Who has the cookie can end a mailbox; it is there again at once, and the program never noticed.
+/// Nothing else happens there that could take a message along.
+#[test]
+fn a_message_between_programs_waits_for_nothing() {
+    let world = World::new();
+    let sends = sh(&world, "sends", "sleep 1; echo '{send,hears,demo,hello}.'; exec cat >/dev/null");
+    let path = configure(
+        &world,
+        "epmd = \"none\"",
+        &[("sends", sends, "erlang"), ("hears", sh(&world, "hears", "exec cat >&2"), "erlang")],
+    );
+    let demo = world.agent(&["--sname", "demo", "--config", path.to_str().unwrap()]);
+    demo.wait(&["warn: hears: {info,hello}"]);
+}
+
+/// Who has the cookie can end a mailbox; it is there again at once, and the program never noticed. All of them may end at once.
 #[test]
 fn a_mailbox_that_is_killed_is_there_again() {
     let world = World::new();
-    let (demo, erl) = start(&world, "", &[("text", python(&world, "text", TEXT_ECHO), "erlang")]);
+    let names: Vec<String> = (1..=30).map(|number| format!("m{number}")).collect();
+    let mut mailboxes = vec![("text", python(&world, "text", TEXT_ECHO), "erlang")];
+    mailboxes.extend(names.iter().map(|name| (&**name, vec!["cat".to_owned()], "erlang")));
+    let (demo, erl) = start(&world, "", &mailboxes);
     assert_eq!(erl.eval("gen_server:call({text, N}, hello, 20000)"), "hello");
     // the pid of a function's process tells all of a mailbox's but the number
     erl.eval(
         "Other = term_to_binary(spawn(N, erlang, node, [])), Front = byte_size(Other) - 12, <<_:Front/binary, _:64, Creation:32>> = Other,
-         [exit(binary_to_term(<<(binary:part(Other, 0, Front))/binary, Id:32, 0:32, Creation:32>>), kill) || Id <- lists:seq(1, 8)], ok",
+         [exit(binary_to_term(<<(binary:part(Other, 0, Front))/binary, Id:32, 0:32, Creation:32>>), kill) || Id <- lists:seq(1, 40)], ok",
     );
     demo.wait(&["mailbox text", "ended"]);
+    erl.eval_until("map_size(gen_server:call({system, N}, {info, mailboxes}, 20000))", "33");
     assert_eq!(erl.eval("gen_server:call({text, N}, hello, 20000)"), "hello");
     assert_eq!(demo.log.count(&["mailbox text: started"]), 1);
 }

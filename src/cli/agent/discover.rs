@@ -176,7 +176,7 @@ impl Discovery {
         new.iter().for_each(|name| peers.is_there(name));
         // those that are not new were refused before
         for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
-            log::warn!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug());
+            peers.warn(format_args!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug()));
         }
     }
 

@@ -43,6 +43,8 @@ const SIGNALS: Token = Token(0);
 const MAILBOXES: u16 = 4;
 /// How long until a mailbox is tried again that ended and could not be made anew.
 const REVIVE: Duration = Duration::from_secs(1);
+/// How long the loop waits meanwhile.
+const NO_MAILBOX: Duration = Duration::from_millis(50);
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -187,7 +189,9 @@ impl Parts {
             self.publishing.next_wake(),
             self.revive_at,
         ];
-        wakes.into_iter().flatten().min()
+        let wake = wakes.into_iter().flatten().min()?;
+        // whoever has something to do and no mailbox to do it with cannot do it now
+        Some(if self.revive_at.is_some() { wake.max(peers::after(NO_MAILBOX)) } else { wake })
     }
 
     /// Makes those mailboxes anew that have ended, as a supervisor would. All are looked at, since more may end at once than there is room to

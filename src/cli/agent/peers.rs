@@ -1,5 +1,6 @@
 //! The nodes to be connected to, for as long as somebody here wants them.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
@@ -158,6 +159,11 @@ impl Peers {
         }
         self.forget();
         refused
+    }
+
+    /// A line about a node that cannot be connected to, of which an EPMD can cause any number.
+    pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
+        self.lines.warn(line);
     }
 
     /// A node is there, new or anew: it is not waited for any longer.

@@ -117,18 +117,19 @@ impl Output {
 }
 
 impl Dropped {
-    fn add(&mut self, name: &str, why: &'static str) {
+    fn add(&mut self, name: &str, why: &'static str, log: &mut Limit) {
         if self.why != why {
-            self.tell(name);
+            self.tell(name, log);
         }
         self.why = why;
         self.count = self.count.saturating_add(1);
         self.at = self.at.or_else(|| Instant::now().checked_add(Duration::from_secs(1)));
     }
 
-    fn tell(&mut self, name: &str) {
+    fn tell(&mut self, name: &str, log: &mut Limit) {
         if self.count > 0 {
-            log::warn!("mailbox {name}: {} dropped: {}", messages(self.count), self.why);
+            // one that sends now this and now that changes the reason with each
+            log.warn(format_args!("mailbox {name}: {} dropped: {}", messages(self.count), self.why));
         }
         *self = Self::default();
     }
@@ -198,7 +199,7 @@ impl Program {
         }
         self.log.tell();
         if self.dropped.at.is_some_and(|at| at <= now) {
-            self.dropped.tell(&self.given.name);
+            self.dropped.tell(&self.given.name, &mut self.log);
         }
     }
 
@@ -362,7 +363,7 @@ impl Program {
     pub(super) fn tell(&mut self, told: Told<'_>, home: &str) {
         match self.refusal() {
             None => drop(self.input.push(&told.record(self.given.format, home))),
-            Some((_, why)) => self.dropped.add(&self.given.name, why),
+            Some((_, why)) => self.dropped.add(&self.given.name, why, &mut self.log),
         }
     }
 
@@ -420,7 +421,7 @@ impl Program {
                 self.letters.keep(Letter { to: To::Caller(call.caller), node: call.node, term: why.term() });
             }
             // the mailbox is emptied all the same
-            Err(Error::Full(_)) => self.dropped.add(&self.given.name, "answers to a node that takes no more"),
+            Err(Error::Full(_)) => self.dropped.add(&self.given.name, "answers to a node that takes no more", &mut self.log),
             Err(e) => log::debug!("mailbox {}: no answer to {}: {e}", self.given.name, call.node),
         }
     }
