@@ -91,7 +91,8 @@ fn a_node_without_the_mandatory_flags_is_not_allowed() {
 #[test]
 fn a_guessed_digest_is_refused_without_an_answer() {
     let (_world, demo, _erl) = demo_and_erl(&[]);
-    for _ in 0..20 {
+    // as many as are told one by one
+    for _ in 0..10 {
         let mut stream = connect(&demo);
         stream.write_all(&send_name("guest@localhost", FLAGS)).unwrap();
         assert_eq!(read_packet(&mut stream).unwrap(), b"sok");
@@ -103,7 +104,7 @@ fn a_guessed_digest_is_refused_without_an_answer() {
         stream.write_all(&packet(&reply)).unwrap();
         assert_eq!(read_to_the_end(stream), b"");
     }
-    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 20).then_some(()));
+    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 10).then_some(()));
 }
 
 /// Every challenge is another one.
