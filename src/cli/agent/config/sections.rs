@@ -90,7 +90,7 @@ impl Reader<'_> {
         let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
         let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
         let mailboxes = running.unwrap_or_else(|| needed.saturating_add(ROOM));
-        let default = Sizes { peers: 16, mailboxes, bytes: 16_384, watches: 512, requests: 64 };
+        let default = Sizes { peers: 16, mailboxes, bytes: 16_384, watches: 512, requests: 32 };
         let Some(table) = table else { return default };
         let read = |reader: &mut Self, section: &mut Section<'_>| {
             let mut places = |item: Option<&Item<'_>>, default, from, to| {
