@@ -113,8 +113,9 @@ fn disks(mounts: &str) -> Vec<(String, Disk)> {
             found.push((device, place));
         }
     }
-    if found.is_empty() {
-        found.push(("", "/".to_owned()));
+    // in a folder made the root it is not told
+    if found.iter().all(|(_, place)| place != "/") {
+        found.insert(0, ("", "/".to_owned()));
     }
     found
         .into_iter()
