@@ -2,9 +2,9 @@
 
 use super::links::{Identity, Links};
 use super::message::{Call, TAG};
-use crate::error::{Error, Misuse};
+use crate::error::Error;
 use crate::storage::slots::Key;
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTerm};
 use crate::wire::codes::Flags;
 use crate::wire::control::{To, put_send};
 use crate::wire::ids::Atom;
@@ -36,7 +36,7 @@ pub(super) fn net_kernel(identity: &Identity<'_>, links: &mut Links<'_>, peer: K
         Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
         _ => To::Pid(call.from),
     };
-    send(identity, links, peer, to, |t| {
+    send(identity, links, peer, to, &mut |t| {
         t.tuple(2)?;
         t.term(call.tag)?;
         t.atom(answer)
@@ -49,7 +49,7 @@ pub(super) fn send(
     links: &mut Links<'_>,
     peer: Key,
     to: To<'_>,
-    message: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    message: WriteTerm<'_>,
 ) -> Result<(), Error> {
     let altact = links.flags(peer).has(Flags::ALTACT_SIG);
     links.frame(peer, 0, |out| {
@@ -66,7 +66,7 @@ pub(super) fn group_leader(identity: &Identity<'_>, links: &mut Links<'_>, peer:
         return Ok(());
     };
     let prints = what.as_tuple().and_then(|mut what| what.next()).is_some_and(|what| what.is_atom("put_chars"));
-    send(identity, links, peer, To::Pid(from), |t| {
+    send(identity, links, peer, To::Pid(from), &mut |t| {
         t.tuple(3)?;
         t.atom("io_reply")?;
         t.term(reply_as)?;

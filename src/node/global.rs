@@ -56,7 +56,7 @@ fn is_init_connect(message: Term<'_>) -> bool {
 /// The last word of that conversation, said at once: the peer forgets that it began one, wakes those who wait for it to end, and
 /// does not count this node among the known.
 fn in_sync(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key) -> Result<(), Error> {
-    send(identity, links, peer, To::Name(Atom::from_str(SERVER)), |t| {
+    send(identity, links, peer, To::Name(Atom::from_str(SERVER)), &mut |t| {
         t.tuple(2)?;
         t.atom("$gen_cast")?;
         t.tuple(3)?;
@@ -75,7 +75,7 @@ fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
 
 /// Calls are answered as `erpc` makes them. OTP 23 sends an `rpc:cast` so only to a node that said this.
 fn features(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, observer: Pid<'_>) -> Result<(), Error> {
-    send(identity, links, peer, To::Pid(observer), |t| {
+    send(identity, links, peer, To::Pid(observer), &mut |t| {
         t.tuple(3)?;
         t.atom("features_reply")?;
         t.atom(identity.config.name.shown().as_str())?;

@@ -253,6 +253,15 @@ impl Links<'_> {
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
     {
+        let mut frame = self.begin(key, keep)?;
+        put(&mut frame.out)?;
+        frame.end()
+    }
+
+    /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
+    /// which a program has a copy for each place that sends.
+    #[inline]
+    pub(super) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
         // the last of the handshake is to go in front of what waits for a connection
@@ -260,29 +269,7 @@ impl Links<'_> {
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        put(&mut out)?;
-        let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
-        out.patch_u32(0, len);
-        match out.finish() {
-            Ok(written) => {
-                if trace::is_on() {
-                    trace::sent(&link.name, room.get(HEADER..written).unwrap_or(&[]), written);
-                }
-                link.sending.fill(written);
-                link.state.sent();
-                link.idle = 0;
-                link.traffic.sent = link.traffic.sent.wrapping_add(1);
-                Ok(())
-            }
-            Err(over) => {
-                let limit = self.stride.saturating_sub(keep);
-                Err(Error::Full(if over.needed > limit {
-                    Full::Message { needed: over.needed, limit }
-                } else {
-                    Full::Transmit { needed: over.needed, room: over.room }
-                }))
-            }
-        }
+        Ok(Frame { link, out, limit: self.stride.saturating_sub(keep) })
     }
 
     /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
@@ -327,6 +314,41 @@ impl Links<'_> {
         if let Some(link) = self.table.at_mut(key) {
             // a link takes messages before it is up, but leaves room for answers, which have not begun
             link.sending.precede(chunk_mut(self.sending, self.stride, key.index), bytes);
+        }
+    }
+}
+
+/// A frame that is being written into the transmit buffer of a link.
+pub(super) struct Frame<'l> {
+    link: &'l mut Link,
+    pub(super) out: Writer<'l>,
+    /// What fits into the buffer when it is empty.
+    limit: usize,
+}
+
+impl Frame<'_> {
+    /// What was written is to be sent.
+    #[inline]
+    pub(super) fn end(self) -> Result<(), Error> {
+        let Self { link, mut out, limit } = self;
+        let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
+        out.patch_u32(0, len);
+        if trace::is_on() && out.fits() {
+            trace::sent(&link.name, out.written(HEADER), out.len());
+        }
+        match out.finish() {
+            Ok(written) => {
+                link.sending.fill(written);
+                link.state.sent();
+                link.idle = 0;
+                link.traffic.sent = link.traffic.sent.wrapping_add(1);
+                Ok(())
+            }
+            Err(over) => Err(Error::Full(if over.needed > limit {
+                Full::Message { needed: over.needed, limit }
+            } else {
+                Full::Transmit { needed: over.needed, room: over.room }
+            })),
         }
     }
 }

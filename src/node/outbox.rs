@@ -1,9 +1,10 @@
 //! What a mailbox may do to others: send, answer, link, monitor and call.
 
+use core::mem::replace;
 use core::time::Duration;
 
 use super::config::AutoConnect;
-use super::links::{Identity, Link, Links, Phase, RESERVED};
+use super::links::{Frame, Identity, Link, Links, Phase, RESERVED};
 use super::mailbox::Mailbox;
 use super::message::{Caller, Form, Handle, Monitor, Request as Asked};
 use super::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove, take_back};
@@ -11,7 +12,7 @@ use super::serve::{Exception, NOBODY, outcome};
 use super::watch::{Number, Owner, Tie, Watch, atom, free_gone, job_pid, put_exit, tell};
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTerm};
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Process, To, put_send};
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Reference};
@@ -138,11 +139,7 @@ impl Outbox<'_> {
     {
         let caller = to.into();
         let mut write = Some(write);
-        self.answer(&caller, |t| match write.take() {
-            Some(write) => outcome(t, &caller, None, write),
-            // somebody besides its caller watched the function's process: to them it has just ended
-            None => t.atom("normal"),
-        })
+        self.answer(&caller, None, &mut |t| write.take().map_or(Ok(()), |write| write(t)))
     }
 
     /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
@@ -159,13 +156,16 @@ impl Outbox<'_> {
         if caller.form == Form::Call {
             return Err(Misuse::NotAFunction.into());
         }
-        self.answer(&caller, |t| outcome(t, &caller, Some(exception), &write))
+        self.answer(&caller, Some(exception), &mut |t| write(t))
     }
 
-    fn answer<F>(&mut self, caller: &Caller<'_>, write: F) -> Result<(), Error>
-    where
-        F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-    {
+    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteTerm<'_>) -> Result<(), Error> {
+        let mut told = false;
+        let mut write = |t: &mut TermWriter<'_, '_>| match exception {
+            // somebody besides its caller watched the function's process: to them it has just ended
+            None if replace(&mut told, true) => t.atom("normal"),
+            _ => outcome(t, caller, exception, write),
+        };
         match (caller.form, caller.from) {
             (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
                 let peer = self.links.find(from.node).ok_or(Error::NotConnected)?;
@@ -175,20 +175,17 @@ impl Outbox<'_> {
                 };
                 self.send_to(peer, to, write)
             }
-            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
+            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, &mut write),
             _ => Ok(()),
         }
     }
 
     /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
-    fn end_job<F>(&mut self, caller: &Caller<'_>, mut write: F) -> Result<(), Error>
-    where
-        F: FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-    {
+    fn end_job(&mut self, caller: &Caller<'_>, write: WriteTerm<'_>) -> Result<(), Error> {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
         while let Some(key) = self.watches.find(|watch| watch.owner.is_job(caller.job)) {
             let Some(watch) = self.watches.at(key).copied() else { break };
-            tell(&mut self.links, RESERVED, &watch, own, NOBODY, &mut write)?;
+            tell(&mut self.links, RESERVED, &watch, own, NOBODY, write)?;
             self.watches.remove(key);
         }
         Ok(())
@@ -379,18 +376,10 @@ impl Outbox<'_> {
         let words = OwnWords::new(self.handle(key));
         let aliases = self.links.flags(peer).has(Flags::ALIAS);
         let mark = self.links.mark(peer);
-        let (identity, from) = (self.identity, self.identity.pid(self.mailbox));
+        let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
         let sent = self.send_monitor(peer, key, to).and_then(|()| {
             self.send_to(peer, to, |t| {
-                t.tuple(3)?;
-                t.atom("$gen_call")?;
-                t.tuple(2)?;
-                t.pid(from)?;
-                if aliases {
-                    t.list(1)?;
-                    t.atom("alias")?;
-                }
-                t.reference(words.reference(identity))?;
+                gen_call(t, from, aliases, tag)?;
                 write(t)
             })
         });
@@ -445,16 +434,23 @@ impl Outbox<'_> {
     where
         F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
     {
+        let mut frame = self.begin_send(peer, to)?;
+        TermWriter::one(&mut frame.out, write)?;
+        frame.end()
+    }
+
+    /// What goes in front of the message.
+    #[inline]
+    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<Frame<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
         let flags = self.links.flags(peer);
         if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {
             return Err(Misuse::NotAnAlias.into());
         }
         let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.has(Flags::SEND_SENDER));
-        self.links.frame(peer, RESERVED, |out| {
-            put_send(out, from, to, flags.has(Flags::ALTACT_SIG))?;
-            TermWriter::one(out, write)
-        })
+        let mut frame = self.links.begin(peer, RESERVED)?;
+        put_send(&mut frame.out, from, to, flags.has(Flags::ALTACT_SIG))?;
+        Ok(frame)
     }
 
     /// The connection to a node, if need be one that is still to be made.
@@ -489,6 +485,19 @@ impl Outbox<'_> {
 /// A number that stands for a node's name, so that many are remembered in little memory (FNV-1a).
 pub(super) fn hash(name: &NodeName) -> u32 {
     name.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// `{'$gen_call', {From, Tag}, Request}` up to the request.
+fn gen_call(t: &mut TermWriter<'_, '_>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Result<(), Misuse> {
+    t.tuple(3)?;
+    t.atom("$gen_call")?;
+    t.tuple(2)?;
+    t.pid(from)?;
+    if aliases {
+        t.list(1)?;
+        t.atom("alias")?;
+    }
+    t.reference(tag)
 }
 
 /// The node of an address, and the place there.

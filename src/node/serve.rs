@@ -10,7 +10,7 @@ use super::route::{Core, Routed};
 use super::watch::{NORMAL, Number, Owner, SYSTEM_LIMIT, Tie, Watch, Words, atom, job_pid, tell};
 use crate::error::{ConfigError, Error, Misuse};
 use crate::storage::slots::Key;
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTerm};
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, To, put_send};
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -60,15 +60,12 @@ pub enum Exception {
 }
 
 /// Writes what a function came to, in the form that its caller takes.
-pub(super) fn outcome<F>(
+pub(super) fn outcome(
     t: &mut TermWriter<'_, '_>,
     caller: &Caller<'_>,
     exception: Option<Exception>,
-    write: F,
-) -> Result<(), Misuse>
-where
-    F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-{
+    write: WriteTerm<'_>,
+) -> Result<(), Misuse> {
     match caller.form {
         Form::Call | Form::Rex => {
             t.tuple(2)?;
@@ -113,10 +110,7 @@ where
 }
 
 /// As `rpc` gives it: a thrown value as if it were returned.
-fn of_rex<F>(t: &mut TermWriter<'_, '_>, exception: Option<Exception>, write: F) -> Result<(), Misuse>
-where
-    F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-{
+fn of_rex(t: &mut TermWriter<'_, '_>, exception: Option<Exception>, write: WriteTerm<'_>) -> Result<(), Misuse> {
     if matches!(exception, None | Some(Exception::Throw)) {
         return write(t);
     }
@@ -164,7 +158,7 @@ fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, s
         t.nil()?;
         t.nil()
     };
-    let reason = |t: &mut TermWriter<'_, '_>| {
+    let mut reason = |t: &mut TermWriter<'_, '_>| {
         t.tuple(2)?;
         t.atom(why)?;
         stack(t)
@@ -181,12 +175,12 @@ fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, s
         Form::Call | Form::Rex => {
             t.tuple(2)?;
             t.term(caller.tag)?;
-            of_rex(t, Some(Exception::Exit), reason)
+            of_rex(t, Some(Exception::Exit), &mut reason)
         }
         Form::RexSend => {
             t.tuple(2)?;
             t.atom("rex")?;
-            of_rex(t, Some(Exception::Exit), reason)
+            of_rex(t, Some(Exception::Exit), &mut reason)
         }
     }
 }
@@ -300,7 +294,7 @@ impl Core<'_> {
             // a process that never was anybody's
             let owner = Owner::Job { number, server: super::requests::NOBODY };
             let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
-            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NOBODY, |t| reason(t, stack)).is_ok();
+            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NOBODY, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
                 log::warn!("the end of a process could not be told");
             }
@@ -339,7 +333,7 @@ impl Core<'_> {
                 return self.drop(peer, receiver(&served), Dropped::NotServed);
             }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
-            let mut answer = |stack| self.answer_caller(peer, &caller, |t| undef(t, &caller, &served, stack)).is_ok();
+            let mut answer = |stack| self.answer_caller(peer, &caller, &mut |t| undef(t, &caller, &served, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut answer) {
                 log::warn!("the caller of a function that is not served could not be told");
             }
@@ -361,7 +355,7 @@ impl Core<'_> {
             return Routed::Stalled(Stall::Mailbox(inbox));
         }
         let node = self.identity.node();
-        let answered = super::calls::send(&self.identity, &mut self.links, peer, To::Pid(from), |t| {
+        let answered = super::calls::send(&self.identity, &mut self.links, peer, To::Pid(from), &mut |t| {
             t.tuple(3)?;
             t.atom("rex")?;
             t.atom_of(node)?;
@@ -379,10 +373,7 @@ impl Core<'_> {
     }
 
     /// Answers in the core's own name.
-    fn answer_caller<F>(&mut self, peer: Key, caller: &Caller<'_>, write: F) -> Result<(), Error>
-    where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-    {
+    fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteTerm<'_>) -> Result<(), Error> {
         let Some(pid) = caller.from else { return Ok(()) };
         let flags = self.links.flags(peer);
         let to = match caller.alias() {

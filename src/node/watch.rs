@@ -3,7 +3,7 @@
 //! Protocol: erl_dist_protocol, "Link Protocol" and the control messages LINK to PAYLOAD_MONITOR_P_EXIT.
 
 use super::event::{Dropped, Event};
-use super::links::{Links, Phase, Stall};
+use super::links::{Frame, Links, Phase, Stall};
 use super::mailbox::{Delivery, Mailbox, Record};
 use super::message::{Handle, Kind};
 use super::requests::Request;
@@ -11,8 +11,8 @@ use super::route::{Core, Routed};
 use super::serve::NOBODY;
 use crate::error::{Error, Full, Misuse};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::TermWriter;
-use crate::wire::codes::Flags;
+use crate::wire::build::{TermWriter, WriteTerm};
+use crate::wire::codes::{Flags, tag};
 use crate::wire::control::{Control, Process, To};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -352,9 +352,9 @@ impl Core<'_> {
             };
             let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
             let name = Atom::from_str(&inbox.name);
-            let told = match tell(&mut self.links, 0, &watch, own, name, |t| t.term(reason)) {
+            let told = match tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
                 // the reason came in a frame whose names were shorter
-                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, |t| t.term(TOO_LARGE)),
+                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
                 told => told,
             };
             if is_paid(&told) {
@@ -378,9 +378,9 @@ impl Core<'_> {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            let told = match tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(reason)) {
+            let told = match tell(&mut self.links, 0, &watch, own, NOBODY, &mut |t| t.term(reason)) {
                 // the reason stands in a frame that does not stay
-                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(TOO_LARGE)),
+                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NOBODY, &mut |t| t.term(TOO_LARGE)),
                 told => told,
             };
             if is_paid(&told) {
@@ -399,7 +399,7 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied() else { continue };
             let Owner::Ended(number) = watch.owner else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            if is_paid(&tell(&mut self.links, 0, &watch, own, NOBODY, |t| t.term(KILLED))) {
+            if is_paid(&tell(&mut self.links, 0, &watch, own, NOBODY, &mut |t| t.term(KILLED))) {
                 self.watches.remove(at);
             } else {
                 self.flow.owing = true;
@@ -496,17 +496,14 @@ enum Cause {
 }
 
 /// Tells one process that what it is tied to ended. `keep` bytes of its node's transmit buffer stay free.
-pub(super) fn tell<F>(
+pub(super) fn tell(
     links: &mut Links<'_>,
     keep: usize,
     watch: &Watch,
     own: Pid<'_>,
     name: Atom<'_>,
-    reason: F,
-) -> Result<(), Error>
-where
-    F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-{
+    reason: WriteTerm<'_>,
+) -> Result<(), Error> {
     let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
     let to = watch.pid.on(node.as_atom());
     let control = match &watch.kind {
@@ -525,15 +522,22 @@ pub(super) fn put_exit<F>(links: &mut Links<'_>, peer: Key, keep: usize, control
 where
     F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
 {
+    let mut frame = begin_exit(links, peer, keep, control)?;
+    TermWriter::one_inside(&mut frame.out, reason)?;
+    frame.end()
+}
+
+/// What goes in front of the reason.
+fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<Frame<'l>, Error> {
     let payload = links.flags(peer).has(Flags::EXIT_PAYLOAD);
-    links.frame(peer, keep, |out| {
-        if payload {
-            control.put(out)?;
-            return TermWriter::one(out, reason);
-        }
-        control.put_up_to_reason(out)?;
-        TermWriter::one_inside(out, reason)
-    })
+    let mut frame = links.begin(peer, keep)?;
+    if payload {
+        control.put(&mut frame.out)?;
+        frame.out.u8(tag::VERSION);
+    } else {
+        control.put_up_to_reason(&mut frame.out)?;
+    }
+    Ok(frame)
 }
 
 /// Whether nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.

@@ -35,6 +35,9 @@ pub struct TermWriter<'w, 'b> {
     fault: Option<Misuse>,
 }
 
+/// What writes a term, where one copy of the code around it is enough for all who write.
+pub(crate) type WriteTerm<'f> = &'f mut dyn FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>;
+
 impl<'w, 'b> TermWriter<'w, 'b> {
     /// Runs `write` for exactly one term, version byte first.
     pub(crate) fn one<F>(out: &'w mut Writer<'b>, write: F) -> Result<(), Misuse>
@@ -52,7 +55,13 @@ impl<'w, 'b> TermWriter<'w, 'b> {
     {
         let mut term = TermWriter { out, due: 1, fault: None };
         write(&mut term)?;
-        match (term.fault, term.due) {
+        term.complete()
+    }
+
+    /// Whether one whole term was written. Apart, since a program has a copy of the above for each term that it writes.
+    #[inline]
+    fn complete(&self) -> Result<(), Misuse> {
+        match (self.fault, self.due) {
             (Some(fault), _) => Err(fault),
             (None, 0) => Ok(()),
             (None, due) => Err(Misuse::TermIncomplete(u32::try_from(due).unwrap_or(u32::MAX))),

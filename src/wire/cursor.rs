@@ -269,10 +269,16 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Whether all that was written fitted, so far.
+    #[inline]
+    pub(crate) fn fits(&self) -> bool {
+        self.at <= self.buf.len()
+    }
+
     /// How many bytes were written, if all of them fitted.
     #[inline]
     pub(crate) fn finish(self) -> Result<usize, Overflow> {
-        if self.at <= self.buf.len() { Ok(self.at) } else { Err(Overflow { needed: self.at, room: self.buf.len() }) }
+        if self.fits() { Ok(self.at) } else { Err(Overflow { needed: self.at, room: self.buf.len() }) }
     }
 }
 
