@@ -4,7 +4,7 @@ use beamless::{Failure as No, Term};
 
 use super::args::{About, Message, Rpc};
 use super::function::Function;
-use super::tool::{Tool, storage};
+use super::tool::{Then, Tool, storage};
 use super::{Failure, print, terms};
 
 /// `net_adm:ping`.
@@ -41,19 +41,19 @@ pub(super) fn call(message: &Message) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(&message.node, &message.asking, &mut storage)?;
     let peer = tool.peer.clone();
-    let reply = tool.ask(
-        |out, node, timeout| out.call((message.to.as_str(), node), timeout, |t| t.term(request)),
-        |result| match result {
-            Ok(reply) => Ok(terms::written(reply, message.format, &peer)),
-            Err(No::NoProcess) => Err(no_process(&message.to, &peer)),
-            Err(No::Ended(reason)) => Err(Failure::refused(format!(
-                "{} on {peer} ended before it answered: {}; that node's log may say more",
-                message.to,
-                terms::text(reason, &peer)
-            ))),
-            Err(e) => Err(Failure::refused(format!("{} on {peer}: {e}", message.to))),
-        },
-    )??;
+    let reply =
+        tool.ask(&mut |out, node, timeout| out.call((message.to.as_str(), node), timeout, |t| t.term(request)), &mut |result| {
+            match result {
+                Ok(reply) => Ok(terms::written(reply, message.format, &peer)),
+                Err(No::NoProcess) => Err(no_process(&message.to, &peer)),
+                Err(No::Ended(reason)) => Err(Failure::refused(format!(
+                    "{} on {peer} ended before it answered: {}; that node's log may say more",
+                    message.to,
+                    terms::text(reason, &peer)
+                ))),
+                Err(e) => Err(Failure::refused(format!("{} on {peer}: {e}", message.to))),
+            }
+        })?;
     print(&reply)
 }
 
@@ -70,11 +70,16 @@ pub(super) fn rpc(rpc: &Rpc) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(&rpc.node, &rpc.asking, &mut storage)?;
     let peer = tool.peer.clone();
-    let value = tool.ask(
-        |out, node, timeout| out.rpc(node, &function.module, &function.name, timeout, |t| t.term(function.args)),
-        |result| result.map(|value| terms::written(value, rpc.format, &peer)).map_err(|e| function.exception(e, &peer)),
-    )??;
+    let value = apply(&mut tool, &function, &mut |result| match result {
+        Ok(value) => Ok(terms::written(value, rpc.format, &peer)),
+        Err(e) => Err(function.exception(e, &peer)),
+    })?;
     print(&value)
+}
+
+/// Calls a function at the node.
+fn apply(tool: &mut Tool<'_>, function: &Function<'_>, then: Then<'_>) -> Result<String, Failure> {
+    tool.ask(&mut |out, node, timeout| out.rpc(node, &function.module, &function.name, timeout, |t| t.term(function.args)), then)
 }
 
 /// The nodes that a node is connected to, this one left out.
@@ -87,11 +92,11 @@ pub(super) fn nodes(about: &About) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         let function = Function::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
         let peer = tool.peer.clone();
-        let found = tool.ask(
-            |out, node, timeout| out.rpc(node, &function.module, &function.name, timeout, |t| t.term(function.args)),
-            |result| result.map(atoms).map_err(|e| function.exception(e, &peer)),
-        )??;
-        lines.extend(found.into_iter().filter(|node| *node != own).map(|node| format!("{node} {kind}")));
+        apply(&mut tool, &function, &mut |result| {
+            let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);
+            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{node} {kind}")));
+            Ok(String::new())
+        })?;
     }
     lines.iter().try_for_each(|line| print(line))
 }

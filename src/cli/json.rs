@@ -56,7 +56,7 @@ pub(super) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>
             }
         })
     };
-    terms::encoded(write, bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
+    terms::encoded(&write, bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
 }
 
 /// Why JSON has no term.

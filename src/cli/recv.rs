@@ -2,10 +2,10 @@
 //!
 //! A thread of its own writes, so that a reader that is slow holds up who sends, and not the ticks that keep connections alive.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem::take;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -103,71 +103,89 @@ pub(super) fn run(options: &Recv) -> Result<(), Failure> {
     }
 }
 
-/// The thread that writes lines to standard output.
-struct Printer {
-    lines: SyncSender<String>,
-    state: Arc<State>,
-    /// Closed once the thread has ended.
-    ended: Receiver<()>,
+/// The thread that writes lines to standard output, and what it shares with the poll loop.
+struct Printer(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told of every change that the other side may wait for.
+    changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Somebody waits for room.
-    stalled: AtomicBool,
-    /// Standard output takes no more.
-    closed: AtomicBool,
+    lines: VecDeque<String>,
+    /// The poll loop waits for room.
+    stalled: bool,
+    /// No more lines come.
+    last: bool,
+    /// The thread has ended: all is written, or standard output takes no more.
+    ended: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next line, as soon as there is one; and whether somebody waits for its room.
+    fn next(&self) -> Option<(String, bool)> {
+        let idle = |state: &mut State| state.lines.is_empty() && !state.last;
+        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        let line = state.lines.pop_front()?;
+        Some((line, take(&mut state.stalled)))
+    }
+
+    fn write_all(&self, waker: &Waker) {
+        let mut out = io::stdout().lock();
+        while let Some((line, stalled)) = self.next() {
+            if stalled {
+                let _ = waker.wake();
+            }
+            if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+                log::debug!("standard output: {e}");
+                break;
+            }
+        }
+        self.state().ended = true;
+        self.changed.notify_all();
+        let _ = waker.wake();
+    }
 }
 
 impl Printer {
     fn start(waker: Arc<Waker>) -> Result<Self, Failure> {
-        let (lines, to_write) = sync_channel(LINES);
-        let (alive, ended) = channel();
-        let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        let write = move || write_all(&to_write, &shared, &waker, alive);
-        thread::Builder::new()
-            .name("beamless-stdout".into())
-            .spawn(write)
-            .map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
-        Ok(Self { lines, state, ended })
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let write: Box<dyn FnOnce() + Send> = Box::new(move || of_thread.write_all(&waker));
+        let started = thread::Builder::new().name("beamless-stdout".into()).spawn(write);
+        started.map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
+        Ok(Self(shared))
     }
 
     /// Takes a line; `false` if it has to wait, and the driver is woken when there is room.
     fn print(&self, line: String) -> bool {
-        match self.lines.try_send(line) {
-            Ok(()) => true,
-            Err(TrySendError::Full(line)) => {
-                self.state.stalled.store(true, Ordering::SeqCst);
-                // there may be room by now, and then nobody would wake us
-                self.lines.try_send(line).is_ok()
-            }
-            Err(TrySendError::Disconnected(_)) => false,
+        let mut state = self.0.state();
+        state.stalled = state.lines.len() >= LINES;
+        if state.stalled || state.ended {
+            return false;
         }
+        state.lines.push_back(line);
+        self.0.changed.notify_all();
+        true
     }
 
+    /// Standard output takes no more.
     fn is_closed(&self) -> bool {
-        self.state.closed.load(Ordering::SeqCst)
+        self.0.state().ended
     }
 
     /// Waits for what was taken to be written.
     fn finish(self) {
-        drop(self.lines);
-        let _ = self.ended.recv_timeout(CLOSING);
-    }
-}
-
-fn write_all(lines: &Receiver<String>, state: &State, waker: &Waker, _alive: Sender<()>) {
-    let mut out = io::stdout().lock();
-    for line in lines {
-        if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
-            log::debug!("standard output: {e}");
-            state.closed.store(true, Ordering::SeqCst);
-            let _ = waker.wake();
-            return;
-        }
-        if state.stalled.swap(false, Ordering::SeqCst) {
-            let _ = waker.wake();
-        }
+        let mut state = self.0.state();
+        state.last = true;
+        self.0.changed.notify_all();
+        let _ = self.0.changed.wait_timeout_while(state, CLOSING, |state| !state.ended);
     }
 }

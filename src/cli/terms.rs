@@ -58,11 +58,11 @@ pub(super) fn explained(text: &str, e: &TextError) -> String {
 }
 
 /// Encodes a term, with as much room as it takes.
-pub(super) fn encoded<'b, F>(write: F, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, Error>
-where
-    F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-{
-    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, &write) {
+pub(super) fn encoded<'b>(
+    write: &dyn Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    bytes: &'b mut Vec<u8>,
+) -> Result<Term<'b>, Error> {
+    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, write) {
         bytes.resize(needed, 0);
     }
     Ok(Term::parse(encode(bytes, write)?)?)

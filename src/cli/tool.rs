@@ -34,6 +34,11 @@ fn is_running(own: &str, epmd: &EpmdSettings) -> bool {
     names.iter().any(|(name, _)| name == alive)
 }
 
+/// Asks a node, of this name, with so much time.
+pub(super) type Ask<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>;
+/// What there is to print of an answer.
+pub(super) type Then<'f> = &'f mut dyn FnMut(Result<Term<'_>, beamless::Failure<'_>>) -> Result<String, Failure>;
+
 /// A node that asks another one. Dropping it ends the connection: whatever was sent is answered by then, so nothing is lost.
 pub(super) struct Tool<'s> {
     node: Node<'s>,
@@ -82,13 +87,9 @@ impl<'s> Tool<'s> {
         Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, ports, lost: None, is_missing: false })
     }
 
-    /// Asks with what `ask` does with the outbox and the node's name, and gives the answer to `then`. That the node could not be reached,
-    /// or gave no answer in time, is a failure here.
-    pub(super) fn ask<T>(
-        &mut self,
-        ask: impl FnOnce(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>,
-        then: impl FnOnce(Result<Term<'_>, beamless::Failure<'_>>) -> T,
-    ) -> Result<T, Failure> {
+    /// Asks with what `ask` does with the outbox and the node's name, and gives the answer to `then`, which says what there is to print.
+    /// That the node could not be reached, or gave no answer in time, is a failure here.
+    pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
         let mut out = self.node.outbox(self.mailbox)?;
         let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
         loop {
@@ -106,7 +107,7 @@ impl<'s> Tool<'s> {
                             failed = Some(format!("the answer of {} is too large: ask for less at once", self.peer));
                         }
                         Err(beamless::Failure::Timeout) => return Err(self.timed_out()),
-                        result => return Ok(then(result)),
+                        result => return then(result),
                     },
                     Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
                     _ => {}
@@ -135,22 +136,24 @@ impl<'s> Tool<'s> {
 
     /// `net_adm:ping`: the node has read whatever was sent to it before.
     pub(super) fn ping(&mut self) -> Result<(), Failure> {
-        let own = self.name();
-        let is_there = self.ask(
-            |out, peer, timeout| {
+        let (own, peer) = (self.name(), self.peer.clone());
+        self.ask(
+            &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {
                     t.tuple(2)?;
                     t.atom("is_auth")?;
                     t.atom(&own)
                 })
             },
-            |result| result.is_ok_and(|answer| answer.is_atom("yes")),
+            &mut |result| match result {
+                Ok(answer) if answer.is_atom("yes") => Ok(String::new()),
+                _ => {
+                    let why = format!("{peer} is connected, but its net_kernel did not say yes: look into that node's log");
+                    Err(Failure::refused(why))
+                }
+            },
         )?;
-        if is_there {
-            return Ok(());
-        }
-        let why = format!("{} is connected, but its net_kernel did not say yes: look into that node's log", self.peer);
-        Err(Failure::refused(why))
+        Ok(())
     }
 
     fn read_events(&mut self) {

@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use mio::Waker;
@@ -21,8 +20,7 @@ const THREADS: usize = 8;
 /// Answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
-    sender: Sender<(Connection, Addresses)>,
-    answers: Receiver<(Connection, Addresses)>,
+    answers: Arc<Mutex<Vec<(Connection, Addresses)>>>,
     under_way: usize,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
@@ -30,8 +28,7 @@ pub(super) struct Resolver {
 
 impl Resolver {
     pub(super) fn new(waker: Arc<Waker>) -> Self {
-        let (sender, answers) = channel();
-        Self { waker, sender, answers, under_way: 0, known: Vec::new() }
+        Self { waker, answers: Arc::default(), under_way: 0, known: Vec::new() }
     }
 
     /// The addresses of this host are known from now on.
@@ -54,21 +51,23 @@ impl Resolver {
         if self.under_way >= THREADS {
             return false;
         }
-        let (host, sender, waker) = (String::from(host), self.sender.clone(), Arc::clone(&self.waker));
-        let look_up = move || {
+        let (host, answers, waker) = (String::from(host), Arc::clone(&self.answers), Arc::clone(&self.waker));
+        // boxed: a program has one copy of what starts threads for all that are started so
+        let look_up: Box<dyn FnOnce() + Send> = Box::new(move || {
             let found = addresses(&host).unwrap_or_default();
+            let answer = (connection, found.into_iter().take(ADDRESSES).collect());
             // the driver may be gone by now, and then nobody waits for this
-            let _ = sender.send((connection, found.into_iter().take(ADDRESSES).collect()));
+            answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
             let _ = waker.wake();
-        };
+        });
         let started = thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok();
         self.under_way = self.under_way.saturating_add(started.into());
         started
     }
 
-    /// The next answer.
+    /// An answer.
     pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
-        let answer = self.answers.try_recv().ok()?;
+        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         self.under_way = self.under_way.saturating_sub(1);
         Some(answer)
     }

@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,8 +61,7 @@ pub(super) struct Discovery {
     hosts: Vec<Host>,
     /// The hosts that are being asked, also those whose answer nobody wants any more.
     asked: Vec<String>,
-    sender: Sender<Answer>,
-    answers: Receiver<Answer>,
+    answers: Arc<Mutex<Vec<Answer>>>,
 }
 
 impl Discovery {
@@ -71,9 +70,8 @@ impl Discovery {
             Some(port) => port,
             None => EpmdSettings::from_env().map_err(Failure::usage)?.port,
         };
-        let (sender, answers) = channel();
         let (own, allow, hosts, asked) = (settings.node.clone(), Vec::new(), Vec::new(), Vec::new());
-        let mut discovery = Self { own, epmd_port, every: Duration::MAX, allow, hosts, asked, sender, answers };
+        let mut discovery = Self { own, epmd_port, every: Duration::MAX, allow, hosts, asked, answers: Arc::default() };
         discovery.set(settings);
         Ok(discovery)
     }
@@ -135,7 +133,8 @@ impl Discovery {
 
     /// Takes what the hosts answered, and asks those whose time has come.
     pub(super) fn turn(&mut self, peers: &mut Peers, node: &mut Node<'_>, driver: &Driver) {
-        while let Ok(answer) = self.answers.try_recv() {
+        let answers = core::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
+        for answer in answers {
             self.answered(answer, peers, node);
         }
         while self.next_wake().is_some_and(|at| at <= Instant::now()) {
@@ -151,13 +150,13 @@ impl Discovery {
         host.wait = host.wait.saturating_mul(2).min(self.every);
         host.is_new = false;
         let (name, port, limit) = (host.name.clone(), self.epmd_port, LIMIT.min(self.every));
-        let (own, sender, waker) = (self.own.alive().to_owned(), self.sender.clone(), driver.waker());
-        let ask = move || {
+        let (own, answers, waker) = (self.own.alive().to_owned(), Arc::clone(&self.answers), driver.waker());
+        let ask: Box<dyn FnOnce() + Send> = Box::new(move || {
             let names = names(&name, port, limit, &own);
             // the agent may have ended, and then nobody waits for this
-            let _ = sender.send(Answer { host: name, names });
+            answers.lock().unwrap_or_else(PoisonError::into_inner).push(Answer { host: name, names });
             let _ = waker.wake();
-        };
+        });
         match thread::Builder::new().name("beamless-names".into()).spawn(ask) {
             Ok(_) => self.asked.push(host.name.clone()),
             Err(e) => host.failed(&e, port),

@@ -73,7 +73,7 @@ impl System {
         let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
-            |t| {
+            &|t| {
                 t.map(13)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;

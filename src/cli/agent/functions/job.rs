@@ -206,7 +206,7 @@ impl Answer {
     fn of(is_error: bool, write: impl Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) -> Self {
         let mut term = Vec::new();
         // a term of ours is a proper one, and has as much room as it takes
-        let _ = terms::encoded(write, &mut term);
+        let _ = terms::encoded(&write, &mut term);
         Self { is_error, term }
     }
 

@@ -75,7 +75,7 @@ pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Resu
     let value = Value::read(form, bytes, &mut room)?;
     let mut message = Vec::new();
     let encoded = terms::encoded(
-        |t| {
+        &|t| {
             t.tuple(5)?;
             t.atom("publish")?;
             t.atom(node)?;
