@@ -16,6 +16,8 @@ pub(super) struct Framing {
     bytes: Vec<u8>,
     /// Where in them the next line or frame begins.
     start: usize,
+    /// No line ends between there and here.
+    searched: usize,
     skipping: Skipping,
 }
 
@@ -55,12 +57,13 @@ impl fmt::Display for Fault {
 impl Framing {
     /// Lines or frames of at most `limit` bytes.
     pub(super) fn new(frames: bool, limit: usize) -> Self {
-        Self { frames, limit, bytes: Vec::new(), start: 0, skipping: Skipping::Nothing }
+        Self { frames, limit, bytes: Vec::new(), start: 0, searched: 0, skipping: Skipping::Nothing }
     }
 
     /// Takes more of the output. To be called when [`Framing::next`] has given all there was: then less is kept than one line or frame.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.start.min(self.bytes.len()));
+        self.searched = self.searched.saturating_sub(self.start);
         self.start = 0;
         if self.bytes.is_empty() {
             self.bytes.shrink_to(KEPT);
@@ -75,10 +78,14 @@ impl Framing {
 
     fn next_line(&mut self) -> Option<Result<&[u8], Fault>> {
         loop {
-            let rest = self.bytes.get(self.start..).unwrap_or(&[]);
+            let from = self.searched.max(self.start);
             let skips = self.skipping == Skipping::Line;
-            let Some(len) = rest.iter().position(|byte| *byte == b'\n') else {
-                if rest.len() <= self.limit && !skips {
+            let new = self.bytes.get(from..).unwrap_or(&[]);
+            let Some(len) =
+                new.iter().position(|byte| *byte == b'\n').map(|at| at.saturating_add(from).saturating_sub(self.start))
+            else {
+                self.searched = self.bytes.len();
+                if self.searched.saturating_sub(self.start) <= self.limit && !skips {
                     return None;
                 }
                 self.start = self.bytes.len();

@@ -13,6 +13,8 @@ use crate::cli::agent::task::{Ended, Task};
 const COMMAND_TIME: Duration = Duration::from_secs(60);
 /// A file that takes longer to read holds up the agent more than it should.
 const SLOW: Duration = Duration::from_millis(100);
+/// Bytes of all readings that are kept, however many they are; the newest is, whatever its size.
+const MOST_BYTES: usize = 1 << 20;
 
 /// What all of them need.
 pub(super) struct World<'w> {
@@ -121,8 +123,8 @@ impl Publisher {
                     log::info!("{}: readings again", self.name());
                 }
                 if self.kept.push(message) {
-                    let Publish { to, node, keep, .. } = &self.given;
-                    log::warn!("{}: {keep} readings wait for {to} at {node}: from now on the oldest are dropped", self.name());
+                    let (Publish { to, node, .. }, waiting) = (&self.given, self.kept.waiting());
+                    log::warn!("{}: {waiting} readings wait for {to} at {node}: from now on the oldest are dropped", self.name());
                 }
             }
             Err(trouble) => self.failed(&trouble),
@@ -167,6 +169,8 @@ pub(super) struct Kept {
     most: usize,
     waiting: VecDeque<Vec<u8>>,
     sent: VecDeque<Vec<u8>>,
+    /// Bytes of both.
+    bytes: usize,
     /// Of those that were sent, so many went before the question whether they arrived.
     asked: usize,
     /// Readings that arrived.
@@ -179,26 +183,28 @@ pub(super) struct Kept {
 
 impl Kept {
     fn new(most: usize) -> Self {
-        Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), asked: 0, arrived: 0, dropped: 0, untold: 0 }
+        Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: 0, arrived: 0, dropped: 0, untold: 0 }
     }
 
     /// Keeps a reading. Whether another had to make room, the first since that was told.
     fn push(&mut self, message: Vec<u8>) -> bool {
         let is_first = self.untold == 0;
+        self.bytes = self.bytes.saturating_add(message.len());
         self.waiting.push_back(message);
         self.make_room();
         is_first && self.untold > 0
     }
 
     fn make_room(&mut self) {
-        while self.waiting.len() > self.most {
+        while self.waiting.len() > self.most || (self.bytes > MOST_BYTES && self.waiting.len() > 1) {
             self.drop_oldest();
         }
     }
 
     /// Gives up the oldest that waits.
     pub(super) fn drop_oldest(&mut self) {
-        if self.waiting.pop_front().is_some() {
+        if let Some(message) = self.waiting.pop_front() {
+            self.bytes = self.bytes.saturating_sub(message.len());
             self.dropped = self.dropped.saturating_add(1);
             self.untold = self.untold.saturating_add(1);
         }
@@ -226,7 +232,10 @@ impl Kept {
 
     /// What was sent before the question has arrived. How many that were.
     pub(super) fn have_arrived(&mut self) -> u64 {
-        let arrived = self.sent.drain(..self.asked.min(self.sent.len())).count() as u64;
+        let arriving = self.sent.drain(..self.asked.min(self.sent.len()));
+        let (arrived, bytes) = arriving
+            .fold((0_u64, 0_usize), |(count, bytes), message| (count.saturating_add(1), bytes.saturating_add(message.len())));
+        self.bytes = self.bytes.saturating_sub(bytes);
         self.asked = 0;
         self.arrived = self.arrived.saturating_add(arrived);
         arrived
@@ -295,6 +304,29 @@ mod tests {
         assert_eq!((numbers(&kept.waiting), kept.dropped, kept.take_untold(), kept.take_untold()), (vec![7, 8, 9], 4, 4, 0));
         kept.set_most(1);
         assert_eq!((numbers(&kept.waiting), kept.are_out()), (vec![9], false));
+    }
+
+    #[test]
+    fn large_readings_are_fewer() {
+        let mut kept = Kept::new(1000);
+        let large = || vec![0; MOST_BYTES / 4];
+        assert_eq!([(); 5].map(|()| kept.push(large())), [false, false, false, false, true]);
+        assert_eq!((kept.waiting(), kept.dropped), (4, 1));
+        // those under way count as well
+        (0..3).for_each(|_| kept.was_sent());
+        kept.ask();
+        for _ in 0..3 {
+            kept.push(large());
+        }
+        assert_eq!((kept.waiting(), kept.len(), kept.dropped), (1, 4, 4));
+        assert_eq!(kept.have_arrived(), 3);
+        for _ in 0..4 {
+            kept.push(vec![0; 9]);
+        }
+        assert_eq!((kept.waiting(), kept.dropped), (5, 4));
+        // one that is larger than all may be
+        kept.push(vec![0; MOST_BYTES + 1]);
+        assert_eq!(kept.waiting(), 1);
     }
 
     #[test]
