@@ -132,5 +132,5 @@ fn runs(path: &Path) -> Result<(), String> {
     if !about.is_file() {
         return Err(format!("{}: that is no file", path.display()));
     }
-    access(path, Access::EXEC_OK).map_err(|_| format!("{0} cannot be executed: chmod +x {0}", path.display()))
+    access(path, Access::EXEC_OK).map_err(|_| format!("{0} cannot be executed: chmod a+rx {0}", path.display()))
 }
