@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io};
 
@@ -131,6 +132,25 @@ pub(super) fn is_journal() -> bool {
     let named = || env::var("JOURNAL_STREAM").ok();
     let stderr = || -> io::Result<fs::Metadata> { File::from(io::stderr().as_fd().try_clone_to_owned()?).metadata() };
     named().is_some_and(|named| stderr().is_ok_and(|about| named == format!("{}:{}", about.dev(), about.ino())))
+}
+
+/// What a line for the journal, of the agent or of a program, has in it when one of them was refused something.
+const REFUSALS: [&str; 5] = [
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Address family not supported",
+    "No usable temporary directory",
+];
+
+/// What is to be said behind such a line: most often it is the unit that refuses, and who reads the journal has not written that. Once is
+/// enough.
+pub(super) fn way_out(line: &str) -> Option<&'static str> {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let is_hidden = line.contains("/dev/") && line.contains("No such file");
+    let is_refused = is_hidden || REFUSALS.iter().any(|words| line.contains(words));
+    (is_refused && !TOLD.swap(true, Ordering::Relaxed))
+        .then_some("it may be the service's unit that refuses this: \"systemctl cat beamless\" says how to allow it")
 }
 
 /// The priority in front of a line for the journal, as the system log numbers them (sd-daemon(3)).
