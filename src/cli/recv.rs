@@ -25,7 +25,7 @@ const SIGNALS: Token = Token(0);
 const STDOUT: Token = Token(1);
 /// Lines that wait to be written; what comes after them waits in the mailbox.
 const LINES: usize = 16;
-/// How long closing may take, and writing what is left.
+/// How long closing may take, and writing what is left when it is told to stop.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Prints until it is told to stop, by a signal, the count, or the end of standard output.
@@ -87,7 +87,10 @@ pub(super) fn run(options: &Recv) -> Result<(), Failure> {
                 _ => log::warn!("{event}"),
             }
         }
-        let mut over = left == Some(0) || printer.is_closed();
+        if left == Some(0) {
+            printer.no_more();
+        }
+        let mut over = printer.is_closed();
         while let Some(ready) = driver.poll_ready() {
             // it is watched for writing alone: readable means that nobody reads any more
             over |= match ready.token {
@@ -176,16 +179,23 @@ impl Printer {
         true
     }
 
-    /// Standard output takes no more.
+    /// No more lines come: it is closed once those that it took are written, however long that takes.
+    fn no_more(&self) {
+        self.0.state().last = true;
+        self.0.changed.notify_all();
+    }
+
+    /// All is written, or standard output takes no more.
     fn is_closed(&self) -> bool {
         self.0.state().ended
     }
 
-    /// Waits for what was taken to be written.
+    /// Waits for what was taken to be written, but not for ever.
     fn finish(self) {
-        let mut state = self.0.state();
-        state.last = true;
-        self.0.changed.notify_all();
-        let _ = self.0.changed.wait_timeout_while(state, CLOSING, |state| !state.ended);
+        self.no_more();
+        let waited = self.0.changed.wait_timeout_while(self.0.state(), CLOSING, |state| !state.ended);
+        if !waited.unwrap_or_else(PoisonError::into_inner).0.ended {
+            log::warn!("the last lines are lost: nobody reads standard output");
+        }
     }
 }

@@ -119,6 +119,23 @@ fn a_slow_reader_loses_nothing() {
     assert_eq!(recv.exit_code(), Some(0));
 }
 
+/// The last lines, too, wait for their reader, and the node lives on meanwhile.
+#[test]
+fn a_slow_reader_gets_the_last_lines() {
+    // more than a pipe holds
+    const BYTES: usize = 100_000;
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["news", "--count", "2"], Stdio::piped());
+    let erl = erl(&world);
+    erl.eval(&format!("[{{news, N}} ! binary:copy(<<$x>>, {BYTES}) || _ <- [1, 2]], sent"));
+    // the first may be answered along with the last message
+    assert_eq!(erl.eval("[net_adm:ping(N), net_adm:ping(N)]"), "[pong,pong]");
+    let mut out = String::new();
+    recv.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert_eq!(out, format!("<<\"{}\">>\n", "x".repeat(BYTES)).repeat(2));
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
 #[test]
 fn a_name_that_cannot_be_is_told() {
     let world = World::new();
