@@ -183,7 +183,10 @@ impl Outbox<'_> {
     /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
     fn end_job(&mut self, caller: &Caller<'_>, write: WriteTerm<'_>) -> Result<(), Error> {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
-        while let Some(key) = self.watches.find(|watch| watch.owner.is_job(caller.job)) {
+        // its caller first, who is owed what it came to; the others may lie in front of it
+        let is_callers = |watch: &Watch| watch.owner.is_job(caller.job) && watch.is_spawners();
+        while let Some(key) = self.watches.find(is_callers).or_else(|| self.watches.find(|watch| watch.owner.is_job(caller.job)))
+        {
             let Some(watch) = self.watches.at(key).copied() else { break };
             tell(&mut self.links, RESERVED, &watch, own, NOBODY, write)?;
             self.watches.remove(key);

@@ -7,7 +7,7 @@ use super::links::Stall;
 use super::mailbox::{Delivery, Mailbox, Record};
 use super::message::{Call, Caller, Form, Handle, Kind, Served};
 use super::route::{Core, Routed};
-use super::watch::{NORMAL, Number, Owner, SYSTEM_LIMIT, Tie, Watch, Words, atom, job_pid, tell};
+use super::watch::{Given, NORMAL, Number, Owner, SYSTEM_LIMIT, Tie, Watch, Words, atom, job_pid, tell};
 use crate::error::{ConfigError, Error, Misuse};
 use crate::storage::slots::Key;
 use crate::wire::build::{TermWriter, WriteTerm};
@@ -257,7 +257,7 @@ impl Core<'_> {
 
     /// What the caller of a spawn request asked to be tied to the process with.
     fn ties(spawn: &Spawn<'_>, flags: u64) -> impl Iterator<Item = Tie> {
-        let monitor = Tie::Monitor { reference: Words::of(spawn.id), by_name: false };
+        let monitor = Tie::Monitor { reference: Words::of(spawn.id), given: Given::Spawn };
         let ties = [(flags & MONITOR != 0).then_some(monitor), (flags & LINK != 0).then_some(Tie::Link)];
         ties.into_iter().flatten()
     }

@@ -117,17 +117,31 @@ pub(super) enum Tie {
     Unlinking(u64),
     /// The connection is gone, and the mailbox that traps exits has no room yet to be told so.
     Lost,
-    /// The process monitors us, by our name or by our pid.
+    /// The process monitors us.
     Monitor {
         reference: Words,
-        by_name: bool,
+        given: Given,
     },
+}
+
+/// What a process named when it asked for a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    Pid,
+    Name,
+    /// The monitor came with the request for the process.
+    Spawn,
 }
 
 impl Watch {
     /// A link, whether active or not.
     pub(super) fn is_link(&self) -> bool {
         matches!(self.kind, Tie::Link | Tie::Unlinking(_))
+    }
+
+    /// Of whoever asked for the process, and waits for what it comes to.
+    pub(super) fn is_spawners(&self) -> bool {
+        matches!(self.kind, Tie::Monitor { given: Given::Spawn, .. })
     }
 }
 
@@ -206,7 +220,8 @@ impl Core<'_> {
             }
             return;
         };
-        let kind = Tie::Monitor { reference: Words::of(reference), by_name: matches!(to, Process::Name(_)) };
+        let given = if matches!(to, Process::Name(_)) { Given::Name } else { Given::Pid };
+        let kind = Tie::Monitor { reference: Words::of(reference), given };
         if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind }).is_err() {
             let receiver = match to {
                 Process::Pid(pid) => To::Pid(pid),
@@ -508,8 +523,8 @@ pub(super) fn tell(
     let to = watch.pid.on(node.as_atom());
     let control = match &watch.kind {
         Tie::Link => Control::Exit { from: own, to, reason: None },
-        Tie::Monitor { reference, by_name } => {
-            let from = if *by_name { Process::Name(name) } else { Process::Pid(own) };
+        Tie::Monitor { reference, given } => {
+            let from = if *given == Given::Name { Process::Name(name) } else { Process::Pid(own) };
             Control::MonitorExit { from, to, reference: reference.on(node.as_atom()), reason: None }
         }
         Tie::Unlinking(_) | Tie::Lost => return Ok(()),

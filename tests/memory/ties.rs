@@ -404,6 +404,34 @@ fn the_end_of_a_process_is_told_once_there_is_room() {
     assert_eq!((b.node.in_use().watches, a.node.in_use().requests), (0, 0));
 }
 
+/// Whoever watches the process of a served function is told that it has ended; what it came to goes to its caller, wherever the two lie
+/// in the table.
+#[test]
+fn what_a_function_comes_to_is_its_callers() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.b.node.serve(tied.other, &["m:f/0"]).unwrap();
+    tied.a_links();
+    tied.settle();
+    let call = tied.a.node.outbox(tied.one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    // the second watch comes into the place of the link, before the first
+    tied.a_unlinks();
+    tied.settle();
+    let process = Pid { id: 0x4001, serial: 0, ..tied.other_pid.as_pid() };
+    tied.a.node.outbox(tied.one).unwrap().monitor(process).unwrap();
+    tied.settle();
+    assert_eq!(tied.watches().1, 2);
+    let (message, mut out) = tied.b.node.recv(tied.other).unwrap();
+    let Received::Apply(apply) = message.received() else { panic!("{:?}", message.term()) };
+    out.reply(&apply, |t| t.int(7)).unwrap();
+    tied.settle();
+    let (message, _) = tied.a.node.recv(tied.one).unwrap();
+    let Received::Answer { request, result } = message.received() else { panic!("{:?}", message.term()) };
+    assert_eq!((request, result.unwrap().as_i64()), (call, Some(7)));
+    assert_eq!(tied.a_got(), ["down normal"]);
+    assert_eq!(tied.watches(), (0, 0));
+}
+
 /// The calls that wait in a mailbox are gone when it ends, but nobody waits for them in vain.
 #[test]
 fn functions_end_with_the_mailbox_that_serves_them() {
