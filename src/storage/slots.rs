@@ -1,5 +1,7 @@
 //! A table of fixed places, each with a generation, so that an old handle never reaches a new tenant.
 
+use core::iter::from_fn;
+
 /// A handle on a place, good until its tenant leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -196,20 +198,37 @@ impl<T> Table<'_, T> {
     /// All tenants with their keys.
     #[inline]
     pub(crate) fn tenants(&self) -> impl Iterator<Item = (Key, &T)> {
-        let taken = self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
-            Some((key, slot.tenant()?))
-        });
-        taken.take(*self.tenants)
+        // not of iter's adapters, each of which a program has once for every use
+        let (mut slots, mut index, mut left) = (self.slots.iter(), 0_u16, *self.tenants);
+        from_fn(move || {
+            while left > 0 {
+                let slot = slots.next()?;
+                let key = Key { index, generation: slot.generation };
+                index = index.wrapping_add(1);
+                if let Some(tenant) = slot.tenant() {
+                    left = left.wrapping_sub(1);
+                    return Some((key, tenant));
+                }
+            }
+            None
+        })
     }
 
     /// All tenants, to be changed.
     pub(crate) fn tenants_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        let taken = self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
-            let key = Key { index: u16::try_from(index).ok()?, generation: slot.generation };
-            Some((key, slot.tenant_mut()?))
-        });
-        taken.take(*self.tenants)
+        let (mut slots, mut index, mut left) = (self.slots.iter_mut(), 0_u16, *self.tenants);
+        from_fn(move || {
+            while left > 0 {
+                let slot = slots.next()?;
+                let key = Key { index, generation: slot.generation };
+                index = index.wrapping_add(1);
+                if let Some(tenant) = slot.tenant_mut() {
+                    left = left.wrapping_sub(1);
+                    return Some((key, tenant));
+                }
+            }
+            None
+        })
     }
 }
 
