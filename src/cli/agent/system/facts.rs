@@ -41,11 +41,16 @@ impl Facts {
         let unit = info.mem_unit;
         // in the kernel's fixed point
         let load = info.loads.map(|load| load as f64 / 65_536.0);
-        let mut memory = vec![("total", bytes(info.totalram, unit)), ("free", bytes(info.freeram, unit))];
         // hidden where /proc shows processes alone
-        let available = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(available);
-        memory.extend(available.map(|bytes| ("available", bytes)));
-        memory.extend([("swap_total", bytes(info.totalswap, unit)), ("swap_free", bytes(info.freeswap, unit))]);
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let memory = [
+            ("total", "MemTotal:", Some(bytes(info.totalram, unit))),
+            ("free", "MemFree:", Some(bytes(info.freeram, unit))),
+            ("available", "MemAvailable:", None),
+            ("swap_total", "SwapTotal:", Some(bytes(info.totalswap, unit))),
+            ("swap_free", "SwapFree:", Some(bytes(info.freeswap, unit))),
+        ];
+        let memory = memory.into_iter().filter_map(|(key, line, or)| Some((key, in_bytes(&meminfo, line).or(or)?))).collect();
         Self {
             uptime: u64::try_from(info.uptime).unwrap_or(0),
             load,
@@ -71,9 +76,9 @@ fn cpus(online: &str) -> Option<u64> {
     })
 }
 
-/// `MemAvailable` of /proc/meminfo, in bytes.
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+/// A line of /proc/meminfo, in bytes.
+fn in_bytes(meminfo: &str, line: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|told| told.strip_prefix(line))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -165,7 +170,9 @@ mod tests {
         assert_eq!(places, ["/", "/tmp"]);
         assert_eq!(disks("").len(), 1);
         assert_eq!(unescaped("/a\\040b\\134c"), "/a b\\c");
-        assert_eq!((available("MemFree: 1 kB\nMemAvailable:    12 kB\n"), available("MemFree: 1 kB\n")), (Some(12_288), None));
+        let meminfo = "MemFree: 1 kB\nMemAvailable:    12 kB\nHugePages_Free:        0\n";
+        let found = ["MemAvailable:", "MemFree:", "SwapFree:", "HugePages_Free:"].map(|line| in_bytes(meminfo, line));
+        assert_eq!(found, [Some(12_288), Some(1024), None, None]);
     }
 
     #[test]
