@@ -29,8 +29,9 @@ pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
 pub use wire::build::{TermWriter, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
-pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
+pub use wire::term::{Elements, List, Pairs, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
+pub use wire::value::{Big, Bits, Export, Fun, Limits, Record};
 
 /// EPMD without I/O, both sides: for a loop of your own. The driver brings its own sockets for it.
 pub mod epmd {

@@ -14,3 +14,4 @@ pub(crate) mod handshake;
 pub(crate) mod ids;
 pub(crate) mod term;
 pub(crate) mod text;
+pub(crate) mod value;
