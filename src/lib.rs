@@ -27,7 +27,7 @@ pub use node::{
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
-pub use wire::build::{TermWriter, encode};
+pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
 pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
