@@ -29,6 +29,9 @@ pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
+pub use wire::key::MapKey;
+#[cfg(feature = "std")]
+pub use wire::owned::OwnedTerm;
 pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
 
