@@ -27,8 +27,11 @@ pub use node::{
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
-pub use wire::build::{TermWriter, encode};
+pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
+pub use wire::key::MapKey;
+#[cfg(feature = "std")]
+pub use wire::owned::OwnedTerm;
 pub use wire::term::{Elements, List, Pairs, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
 pub use wire::value::{Big, Bits, Export, Fun, Limits, Record};

@@ -5,6 +5,7 @@ use super::ids::Atom;
 
 /// How much of a term is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Levels of tuples, lists and maps inside each other; at most [`Limits::MAX_DEPTH`], which larger values mean.
     pub depth: u16,
@@ -15,6 +16,11 @@ pub struct Limits {
 impl Limits {
     /// The deepest nesting that is ever taken. It bounds the stack that printing a term needs.
     pub const MAX_DEPTH: u16 = 256;
+
+    /// Makes limits of a term's depth and its bytes.
+    pub const fn new(depth: u16, bytes: usize) -> Self {
+        Self { depth, bytes }
+    }
 }
 
 impl Default for Limits {

@@ -2,8 +2,7 @@
 
 use super::fault::TextFault;
 use super::scan::{Fault, Number, Scan};
-use crate::error::Misuse;
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTerm};
 use crate::wire::codes::tag;
 use crate::wire::cursor::Writer;
 use crate::wire::value::Limits;
@@ -82,7 +81,7 @@ impl Frame {
     pub(super) fn character(&mut self, c: char, out: &mut Writer<'_>) {
         if !self.element(u8::try_from(c).ok(), out) {
             // an integer always can be written
-            let _ = TermWriter::uncounted(out).int(u32::from(c).into());
+            let _ = TermWriter::parts(out, |t| t.int(u32::from(c).into()));
         }
     }
 
@@ -191,7 +190,7 @@ impl<'t, 'b> Parser<'t, 'b> {
     }
 
     /// Writes a part whose values were checked when they were read.
-    pub(super) fn put(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
-        let _ = write(&mut TermWriter::uncounted(&mut self.out));
+    pub(super) fn put(&mut self, write: impl WriteTerm) {
+        let _ = TermWriter::parts(&mut self.out, write);
     }
 }
