@@ -81,9 +81,11 @@ impl fmt::Debug for Text<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::fault::TEXT_KEYS;
     use super::*;
     use crate::wire::captured;
     use crate::wire::term::Value;
+    use crate::wire::value::Limits;
 
     /// Every captured term with its name and the text that Erlang printed.
     fn captured() -> impl Iterator<Item = (&'static str, Vec<u8>, String)> {

@@ -2,12 +2,14 @@
 
 use super::event::Events;
 use super::half_open::HalfOpen;
+use super::identity::FIRST_JOB;
 use super::links::{Link, RESERVED};
 use super::mailbox::Inbox;
 use super::requests::Request;
-use super::watch::{FIRST_JOB, Watch};
+use super::ties::Watch;
 #[cfg(feature = "std")]
 use crate::error::ConfigError;
+use crate::storage::buffers::Buffers;
 #[cfg(feature = "std")]
 use crate::storage::slots::HeapPlaces;
 use crate::storage::slots::{Places, Table};
@@ -46,15 +48,15 @@ pub struct NodeStorage<
     const WATCHES: usize = 256,
     const REQUESTS: usize = 32,
 > {
-    pub(super) links: Places<Link, PEERS>,
-    pub(super) receiving: [[u8; BYTES]; PEERS],
-    pub(super) sending: [[u8; BYTES]; PEERS],
-    pub(super) inboxes: Places<Inbox, MAILBOXES>,
-    pub(super) rings: [[u8; BYTES]; MAILBOXES],
-    pub(super) watches: Places<Watch, WATCHES>,
-    pub(super) requests: Places<Request, REQUESTS>,
-    pub(super) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
-    pub(super) events: Events,
+    pub(in crate::node) links: Places<Link, PEERS>,
+    pub(in crate::node) receiving: [[u8; BYTES]; PEERS],
+    pub(in crate::node) sending: [[u8; BYTES]; PEERS],
+    pub(in crate::node) inboxes: Places<Inbox, MAILBOXES>,
+    pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
+    pub(in crate::node) watches: Places<Watch, WATCHES>,
+    pub(in crate::node) requests: Places<Request, REQUESTS>,
+    pub(in crate::node) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
+    pub(in crate::node) events: Events,
 }
 
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
@@ -143,16 +145,16 @@ impl Sizes {
 /// memory.
 #[cfg(feature = "std")]
 pub struct HeapStorage {
-    pub(super) links: HeapPlaces<Link>,
-    pub(super) receiving: Box<[u8]>,
-    pub(super) sending: Box<[u8]>,
-    pub(super) inboxes: HeapPlaces<Inbox>,
-    pub(super) rings: Box<[u8]>,
-    pub(super) watches: HeapPlaces<Watch>,
-    pub(super) requests: HeapPlaces<Request>,
-    pub(super) half_open: HeapPlaces<HalfOpen>,
-    pub(super) events: Box<Events>,
-    pub(super) bytes: usize,
+    pub(in crate::node) links: HeapPlaces<Link>,
+    pub(in crate::node) receiving: Box<[u8]>,
+    pub(in crate::node) sending: Box<[u8]>,
+    pub(in crate::node) inboxes: HeapPlaces<Inbox>,
+    pub(in crate::node) rings: Box<[u8]>,
+    pub(in crate::node) watches: HeapPlaces<Watch>,
+    pub(in crate::node) requests: HeapPlaces<Request>,
+    pub(in crate::node) half_open: HeapPlaces<HalfOpen>,
+    pub(in crate::node) events: Box<Events>,
+    pub(in crate::node) bytes: usize,
 }
 
 #[cfg(feature = "std")]
@@ -188,18 +190,16 @@ impl HeapStorage {
 }
 
 /// Either kind of storage, as a node takes it.
-pub(super) struct Memory<'s> {
-    pub(super) links: Table<'s, Link>,
-    pub(super) receiving: &'s mut [u8],
-    pub(super) sending: &'s mut [u8],
-    pub(super) inboxes: Table<'s, Inbox>,
-    pub(super) rings: &'s mut [u8],
-    pub(super) watches: Table<'s, Watch>,
-    pub(super) requests: Table<'s, Request>,
-    pub(super) half_open: Table<'s, HalfOpen>,
-    pub(super) events: &'s mut Events,
-    /// The size of every buffer.
-    pub(super) stride: usize,
+pub(crate) struct Memory<'s> {
+    pub(crate) links: Table<'s, Link>,
+    pub(crate) receiving: Buffers<'s>,
+    pub(crate) sending: Buffers<'s>,
+    pub(crate) inboxes: Table<'s, Inbox>,
+    pub(crate) rings: Buffers<'s>,
+    pub(crate) watches: Table<'s, Watch>,
+    pub(crate) requests: Table<'s, Request>,
+    pub(crate) half_open: Table<'s, HalfOpen>,
+    pub(crate) events: &'s mut Events,
 }
 
 impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
@@ -208,15 +208,14 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
     fn from(storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>) -> Self {
         Self {
             links: storage.links.table(),
-            receiving: storage.receiving.as_flattened_mut(),
-            sending: storage.sending.as_flattened_mut(),
+            receiving: Buffers::new(storage.receiving.as_flattened_mut(), BYTES),
+            sending: Buffers::new(storage.sending.as_flattened_mut(), BYTES),
             inboxes: storage.inboxes.table(),
-            rings: storage.rings.as_flattened_mut(),
+            rings: Buffers::new(storage.rings.as_flattened_mut(), BYTES),
             watches: storage.watches.table(),
             requests: storage.requests.table(),
             half_open: storage.half_open.table(),
             events: &mut storage.events,
-            stride: BYTES,
         }
     }
 }
@@ -226,29 +225,16 @@ impl<'s> From<&'s mut HeapStorage> for Memory<'s> {
     fn from(storage: &'s mut HeapStorage) -> Self {
         Self {
             links: storage.links.table(),
-            receiving: &mut storage.receiving,
-            sending: &mut storage.sending,
+            receiving: Buffers::new(&mut storage.receiving, storage.bytes),
+            sending: Buffers::new(&mut storage.sending, storage.bytes),
             inboxes: storage.inboxes.table(),
-            rings: &mut storage.rings,
+            rings: Buffers::new(&mut storage.rings, storage.bytes),
             watches: storage.watches.table(),
             requests: storage.requests.table(),
             half_open: storage.half_open.table(),
             events: &mut storage.events,
-            stride: storage.bytes,
         }
     }
-}
-
-/// The buffer of one place in memory that holds equal buffers one after another.
-pub(super) fn chunk(memory: &[u8], stride: usize, index: u16) -> &[u8] {
-    let at = usize::from(index).saturating_mul(stride);
-    memory.get(at..at.saturating_add(stride)).unwrap_or(&[])
-}
-
-/// As [`chunk`], to write to.
-pub(super) fn chunk_mut(memory: &mut [u8], stride: usize, index: u16) -> &mut [u8] {
-    let at = usize::from(index).saturating_mul(stride);
-    memory.get_mut(at..at.saturating_add(stride)).unwrap_or(&mut [])
 }
 
 #[cfg(test)]
@@ -260,8 +246,10 @@ mod tests {
         let good = Sizes { peers: 2, mailboxes: 3, bytes: 4096, watches: 0, requests: 0 };
         let mut storage = HeapStorage::new(good).unwrap();
         let memory = Memory::from(&mut storage);
-        assert_eq!((memory.links.capacity(), memory.inboxes.capacity(), memory.stride), (2, 3, 4096));
-        assert_eq!((memory.receiving.len(), memory.sending.len(), memory.rings.len()), (2 * 4096, 2 * 4096, 3 * 4096));
+        assert_eq!((memory.links.capacity(), memory.inboxes.capacity()), (2, 3));
+        for (buffers, count) in [(&memory.receiving, 2), (&memory.sending, 2), (&memory.rings, 3)] {
+            assert_eq!((buffers.size(), buffers.at(count - 1).len(), buffers.at(count).len()), (4096, 4096, 0));
+        }
         for wrong in [
             Sizes { peers: 0, ..good },
             Sizes { peers: u16::MAX, ..good },
@@ -298,6 +286,6 @@ mod tests {
         );
         assert_eq!((usual, each), (324_792, (560, 344, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
-        assert_eq!(size_of::<super::super::OwnedCaller>(), 952);
+        assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }
 }

@@ -3,71 +3,32 @@
 use core::mem::replace;
 use core::time::Duration;
 
-use super::config::AutoConnect;
-use super::links::{Frame, Identity, Link, Links, Phase, RESERVED};
-use super::mailbox::Mailbox;
-use super::message::{Caller, Form, Handle, Monitor, Request as Asked};
-use super::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove, take_back};
-use super::serve::{Exception, NOBODY, outcome};
-use super::watch::{Number, Owner, Tie, Watch, atom, free_gone, job_pid, put_exit, tell};
+use super::address::{Address, place};
 use crate::error::{ConfigError, Error, Full, Misuse};
+use crate::node::config::AutoConnect;
+use crate::node::core::release::free_gone;
+use crate::node::core::send::{put_exit, take_back, tell};
+use crate::node::core::state::Core;
+use crate::node::forms::atoms::atom;
+use crate::node::forms::caller::{Caller, Form};
+use crate::node::forms::outcome::{Exception, outcome};
+use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request as Asked};
+use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
+use crate::node::tables::links::{Frame, Link, Links, Phase, RESERVED};
+use crate::node::tables::mailbox::{Flow, Inboxes};
+use crate::node::tables::past::Past;
+use crate::node::tables::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove};
+use crate::node::tables::ties::{Number, Owner, Tie, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Process, To, put_send};
-use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Reference};
+use crate::wire::ids::{Atom, NodeName, Pid, Reference};
 use crate::wire::term::Term;
 
 /// `{erpc, execute_call, 4}`, and the option that gives the outcome.
 const ERPC_CALL: Term<'static> = atom(b"\x68\x03\x77\x04erpc\x77\x0cexecute_call\x61\x04");
 const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor\x6a");
-
-/// Where a message goes.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Address<'a> {
-    /// A registered process, as `{Name, Node} ! Message` says it; `("name", "alive@host")` converts into it.
-    Name {
-        /// The registered name.
-        name: &'a str,
-        /// The node's full name.
-        node: &'a str,
-    },
-    /// A process.
-    Pid(Pid<'a>),
-    /// An alias of a process.
-    Alias(Reference<'a>),
-}
-
-impl<'a> From<(&'a str, &'a str)> for Address<'a> {
-    fn from((name, node): (&'a str, &'a str)) -> Self {
-        Self::Name { name, node }
-    }
-}
-
-impl<'a> From<Pid<'a>> for Address<'a> {
-    fn from(pid: Pid<'a>) -> Self {
-        Self::Pid(pid)
-    }
-}
-
-impl<'a> From<&'a OwnedPid> for Address<'a> {
-    fn from(pid: &'a OwnedPid) -> Self {
-        Self::Pid(pid.as_pid())
-    }
-}
-
-impl<'a> From<Reference<'a>> for Address<'a> {
-    fn from(alias: Reference<'a>) -> Self {
-        Self::Alias(alias)
-    }
-}
-
-impl<'a> From<&'a OwnedReference> for Address<'a> {
-    fn from(alias: &'a OwnedReference) -> Self {
-        Self::Alias(alias.as_reference())
-    }
-}
 
 /// Acts in the name of one mailbox, as a process does in its own.
 ///
@@ -81,13 +42,34 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
 /// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
 /// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
 pub struct Outbox<'n> {
-    pub(super) identity: &'n Identity<'n>,
-    pub(super) links: Links<'n>,
-    pub(super) watches: Table<'n, Watch>,
-    pub(super) requests: Table<'n, Request>,
-    pub(super) counters: &'n mut Counters,
-    pub(super) past: &'n [u32],
-    pub(super) mailbox: Key,
+    identity: &'n Identity<'n>,
+    links: Links<'n>,
+    watches: Table<'n, Watch>,
+    requests: Table<'n, Request>,
+    counters: &'n mut Counters,
+    past: &'n Past,
+    mailbox: Key,
+}
+
+impl<'n> Outbox<'n> {
+    /// The right to act in the name of a mailbox, and what it takes to receive besides.
+    #[inline]
+    pub(in crate::node) fn lent<'s>(
+        core: &'n mut Core<'s>,
+        past: &'n Past,
+        mailbox: Key,
+    ) -> (Self, &'n mut Inboxes<'s>, &'n mut Flow) {
+        let outbox = Self {
+            identity: &core.identity,
+            links: core.links.lend(),
+            watches: core.watches.lend(),
+            requests: core.requests.lend(),
+            counters: &mut core.counters,
+            past,
+            mailbox,
+        };
+        (outbox, &mut core.inboxes, &mut core.flow)
+    }
 }
 
 impl Outbox<'_> {
@@ -191,7 +173,7 @@ impl Outbox<'_> {
         while let Some(key) = self.watches.find(is_callers).or_else(|| self.watches.find(|watch| watch.owner.is_job(caller.job)))
         {
             let Some(watch) = self.watches.at(key).copied() else { break };
-            tell(&mut self.links, RESERVED, &watch, own, NOBODY, write)?;
+            tell(&mut self.links, RESERVED, &watch, own, NAMELESS, write)?;
             self.watches.remove(key);
         }
         Ok(())
@@ -323,14 +305,13 @@ impl Outbox<'_> {
         let key = self.ask(peer, Ask::Spawn, Target::Unknown, timeout)?;
         let words = OwnWords::new(self.handle(key));
         let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
-        let nobody = Atom::from_str("");
         let control = Control::SpawnRequest {
             id,
             from,
             leader,
             mfa: ERPC_CALL,
-            module: nobody,
-            function: nobody,
+            module: NAMELESS,
+            function: NAMELESS,
             arity: 4,
             options: MONITOR_OPTION,
         };
@@ -478,7 +459,7 @@ impl Outbox<'_> {
         config.reaches(&name)?;
         let allowed = match config.auto_connect {
             AutoConnect::Always => true,
-            AutoConnect::Once => !self.past.contains(&hash(&name)),
+            AutoConnect::Once => !self.past.has(&name),
             AutoConnect::Never => false,
         };
         if !allowed {
@@ -486,11 +467,6 @@ impl Outbox<'_> {
         }
         self.links.table.insert(Link::new(name, Phase::Opening { dialled: false })).map_err(|_| Full::Peers.into())
     }
-}
-
-/// A number that stands for a node's name, so that many are remembered in little memory (FNV-1a).
-pub(super) fn hash(name: &NodeName) -> u32 {
-    name.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// `{'$gen_call', {From, Tag}, Request}` up to the request.
@@ -504,15 +480,6 @@ fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag
         t.atom("alias")?;
     }
     t.reference(tag)
-}
-
-/// The node of an address, and the place there.
-fn place(address: Address<'_>) -> (Atom<'_>, To<'_>) {
-    match address {
-        Address::Name { name, node } => (Atom::from_str(node), To::Name(Atom::from_str(name))),
-        Address::Pid(pid) => (pid.node, To::Pid(pid)),
-        Address::Alias(alias) => (alias.node, To::Alias(alias)),
-    }
 }
 
 /// What a demonitor will name.

@@ -1,40 +1,33 @@
 //! What OTP's processes on a peer tell those of the same name here, unasked, once this node stands in `nodes()`.
-//!
-//! There is no `global` here: no names and no locks. Who takes part in it becomes *known* to every node that does, and nodes that
-//! know each other must all be connected: one that lost a known node has the others disconnect from it
-//! (`prevent_overlapping_partitions`). A node that stays out of it is asked for nothing and disturbs nobody, but for one thing:
-//! `global:sync` waits for each of `nodes()` to say that it is in sync, so that is said.
 
-use super::calls::{OTP_NAMES, send};
-use super::links::{Identity, Links};
+use super::{global, pg, rex};
 use crate::error::Error;
+use crate::node::core::names::OTP_NAMES;
+use crate::node::tables::identity::Identity;
+use crate::node::tables::links::Links;
 use crate::storage::slots::Key;
-use crate::wire::control::To;
-use crate::wire::ids::{Atom, Pid};
+use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
-/// The process of `global`.
-const SERVER: &str = "global_name_server";
-
 /// Does what a message to `name`, which is no mailbox, asks for. `false`: it is none that OTP sends by itself.
-pub(super) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
-    if name == SERVER && is_init_connect(message) {
-        told(name, in_sync(identity, links, peer));
+pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
+    if name == global::SERVER && global::is_init_connect(message) {
+        told(name, global::in_sync(identity, links, peer));
     } else if name == "rex"
-        && let Some(observer) = features_request(message)
+        && let Some(observer) = rex::features_request(message)
         && links.table.at(peer).is_some_and(|link| observer.node == *link.name.as_str())
     {
-        told(name, features(identity, links, peer, observer));
+        told(name, rex::features(identity, links, peer, observer));
     }
-    OTP_NAMES.iter().any(|otp| name == **otp) || is_discover(message)
+    OTP_NAMES.iter().any(|otp| name == **otp) || pg::is_discover(message)
 }
 
 /// The same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that
 /// is sent to `global` here is as large.
-pub(super) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
-    let is_server = name == SERVER;
+pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
+    let is_server = name == global::SERVER;
     if is_server {
-        told(name, in_sync(identity, links, peer));
+        told(name, global::in_sync(identity, links, peer));
     }
     is_server
 }
@@ -46,54 +39,6 @@ fn told(name: Atom<'_>, sent: Result<(), Error>) {
     }
 }
 
-/// `{'$gen_cast',{init_connect,Version,Node,Locker}}`: with this `global` begins its conversation with a node that came up.
-fn is_init_connect(message: Term<'_>) -> bool {
-    let Some([kind, cast]) = message.tuple() else { return false };
-    let Some([what, _version, _node, _locker]) = cast.tuple() else { return false };
-    kind.is_atom("$gen_cast") && what.is_atom("init_connect")
-}
-
-/// The last word of that conversation, said at once: the peer forgets that it began one, wakes those who wait for it to end, and
-/// does not count this node among the known.
-fn in_sync(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key) -> Result<(), Error> {
-    send(identity, links, peer, To::Name(Atom::from_str(SERVER)), &mut |t| {
-        t.tuple(2)?;
-        t.atom("$gen_cast")?;
-        t.tuple(3)?;
-        t.atom("in_sync")?;
-        t.atom(identity.config.name.shown().as_str())?;
-        // every release says so, and none looks at it
-        t.atom("true")
-    })
-}
-
-/// Who asks what `rex` can do: `{Pid,features_request}`.
-fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
-    let [from, what] = message.tuple()?;
-    if what.is_atom("features_request") { from.as_pid() } else { None }
-}
-
-/// Calls are answered as `erpc` makes them. OTP 23 sends an `rpc:cast` so only to a node that said this.
-fn features(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, observer: Pid<'_>) -> Result<(), Error> {
-    send(identity, links, peer, To::Pid(observer), &mut |t| {
-        t.tuple(3)?;
-        t.atom("features_reply")?;
-        t.atom(identity.config.name.shown().as_str())?;
-        t.list(1)?;
-        t.atom("erpc")?;
-        t.nil()
-    })
-}
-
-/// `{discover,Pid}`, and a version behind it since OTP 28: a scope of `pg`, which may have any name, looks for the same one here.
-/// A node without it does not answer.
-fn is_discover(message: Term<'_>) -> bool {
-    let Some(mut parts) = message.as_tuple() else { return false };
-    matches!(parts.len(), 2 | 3)
-        && parts.next().is_some_and(|what| what.is_atom("discover"))
-        && parts.next().is_some_and(|scope| scope.as_pid().is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use std::boxed::Box;
@@ -101,12 +46,14 @@ mod tests {
     use std::string::{String, ToString};
     use std::vec::Vec;
 
-    use super::super::links::RESERVED;
-    use super::super::{Config, Connection, Node, NodeStorage};
     use super::*;
+    use crate::node::otp::rex::{features, features_request};
+    use crate::node::tables::links::RESERVED;
+    use crate::node::{Config, Connection, Node, NodeStorage};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
-    use crate::wire::control::{Control, Message};
+    use crate::wire::control::{Control, Message, To};
+    use crate::wire::ids::Pid;
 
     type Storage = NodeStorage<1, 1, 4096>;
 
@@ -222,7 +169,7 @@ mod tests {
         let name = long("b");
         connected(&long("a"), &name, |node, _, peer| {
             let (identity, links) = (&node.core.identity, &mut node.core.links);
-            assert!(handle_oversized(identity, links, peer, Atom::from_str(SERVER)));
+            assert!(handle_oversized(identity, links, peer, Atom::from_str(global::SERVER)));
             let first = links.pending(peer).len();
             let observer = Pid { node: Atom::from_str(&name), id: 1, serial: 0, creation: 8 };
             features(identity, links, peer, observer).unwrap();

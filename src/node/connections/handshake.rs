@@ -1,26 +1,16 @@
 //! Handshakes inside the node: who is welcome, and what a proven connection takes the place of.
 
-use super::config::OwnName;
-use super::event::Event;
-use super::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
-use super::links::{Identity, Link, Phase};
-use super::memory::chunk_mut;
-use super::{Connection, Node, trace};
+use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
-use crate::proto::handshake::{Caller, Context, Established, Local, State, Step, Verdict};
+use crate::node::config::OwnName;
+use crate::node::tables::event::Event;
+use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
+use crate::node::tables::links::{Link, Phase};
+use crate::node::trace;
+use crate::proto::handshake::{Caller, Established, State, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
-use crate::wire::cursor::Writer;
 use crate::wire::ids::NodeName;
-
-impl Identity<'_> {
-    fn local(&self) -> Local<'_> {
-        let config = &self.config;
-        // a node without a name has no creation either
-        let creation = config.name.known().map_or(0, |_| self.creation);
-        Local { name: config.name.in_handshake(), creation, flags: config.flags(), cookie: &config.cookie }
-    }
-}
 
 /// What a packet of the handshake led to, as far as the node is concerned.
 enum Next {
@@ -60,7 +50,7 @@ impl Node<'_> {
     }
 
     /// Takes handshake packets off what was received, as many as there are.
-    pub(super) fn shake(&mut self, connection: &mut Connection) {
+    pub(in crate::node) fn shake(&mut self, connection: &mut Connection) {
         let key = connection.key;
         loop {
             match self.shake_once(key) {
@@ -193,7 +183,7 @@ impl Node<'_> {
         link.state.received();
         link.state.sent();
         let rest = half.received.filled(&half.rx);
-        let buffer = chunk_mut(self.receiving, self.core.links.stride, key.index);
+        let buffer = self.receiving.at_mut(key.index);
         if let Some(room) = link.received.room(buffer).get_mut(..rest.len()) {
             room.copy_from_slice(rest);
             link.received.fill(rest.len());
@@ -202,7 +192,7 @@ impl Node<'_> {
     }
 
     /// A handshake took too long.
-    pub(super) fn half_open_late(&mut self, key: Key, now: Instant) {
+    pub(in crate::node) fn half_open_late(&mut self, key: Key, now: Instant) {
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
             Some(Progress::Waiting { peer }) => {
                 let peer = peer.clone();
@@ -215,74 +205,5 @@ impl Node<'_> {
         };
         self.give_up(key, reason);
         self.half_open.remove(key);
-    }
-
-    /// A handshake came to nothing: says so, and closes once what the peer is told has been sent.
-    pub(super) fn give_up(&mut self, key: Key, reason: Reason) {
-        let Some(half) = self.half_open.at_mut(key) else { return };
-        let node = half.peer().cloned().or_else(|| half.caller.take());
-        let flushed = half.sending.is_empty();
-        if !half.inbound
-            && reason == Reason::Nok
-            && let Some(peer) = &node
-            && !matches!(half.progress, Progress::Yielded { .. })
-        {
-            // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
-            half.progress = Progress::Yielded { peer: peer.clone() };
-            return;
-        }
-        let reported = matches!(half.progress, Progress::Ending);
-        half.progress = Progress::Ending;
-        let inbound = half.inbound;
-        if flushed {
-            self.half_open.remove(key);
-        }
-        let news = match (inbound, node, reason) {
-            _ if reported => None,
-            // the other connection with this peer stands
-            (false, None, _) | (_, _, Reason::Superseded) => None,
-            (false, Some(node), reason) => Some(Event::ConnectFailed { node, reason }),
-            // ours goes on, or the caller changed its mind
-            (true, _, Reason::Nok | Reason::ClosedByPeer) => None,
-            // somebody looked whether the port is open
-            (true, None, Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
-            (true, node, reason) => Some(Event::Refused { node, reason }),
-        };
-        let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
-        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
-        self.core.events.push(event);
-        if let Some(opening) = opening {
-            // what waits for the connection is lost, and whatever is sent from now on waits for the next
-            self.down(opening, Reason::ClosedByUs);
-        }
-    }
-}
-
-impl HalfOpen {
-    pub(super) fn is_shaking(&self) -> bool {
-        matches!(self.progress, Progress::Shaking(_))
-    }
-
-    /// Runs one step of the handshake, whose answers go to what waits to be sent.
-    fn answering<R>(
-        &mut self,
-        identity: &Identity<'_>,
-        wanted: bool,
-        step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R,
-    ) -> R {
-        let context = Context { local: identity.local(), challenge: self.challenge, wanted };
-        self.writing(|out| step(&context, out))
-    }
-
-    /// Puts packets of the handshake to what waits to be sent.
-    fn writing<R>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> R) -> R {
-        let room = self.sending.room(&mut self.tx);
-        let mut out = Writer::new(&mut *room);
-        let result = write(&mut out);
-        // two packets with a name of 255 characters each fit
-        let len = out.finish().unwrap_or(0);
-        trace::handshake_sent(self.caller.as_ref(), room.get(..len).unwrap_or(&[]), self.inbound);
-        self.sending.fill(len);
-        result
     }
 }

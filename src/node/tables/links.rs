@@ -1,61 +1,24 @@
 //! The connected peers and what waits to be sent to them.
 
-use super::config::{Config, OwnName};
-use super::memory::{chunk, chunk_mut};
-use super::trace;
 use crate::error::{Error, Full, Misuse};
+use crate::node::trace;
 use crate::proto::link;
+use crate::storage::buffers::Buffers;
 use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::codes::Flags;
 use crate::wire::cursor::Writer;
 use crate::wire::frame::{HEADER, TICK};
-use crate::wire::ids::{Atom, NodeName, Pid};
+use crate::wire::ids::{Atom, NodeName};
 
 /// Bytes of a transmit buffer that only the core's own answers may use. One frame of a peer asks for one answer at most,
 /// the largest of which (a monitor by a name of 255 characters, on nodes with names as long) has under 2 KiB.
-pub(super) const RESERVED: usize = 2048;
-
-/// Who this node is.
-pub(super) struct Identity<'s> {
-    pub(super) config: Config<'s>,
-    pub(super) creation: u32,
-}
-
-impl Identity<'_> {
-    /// The node's name; that of a dynamic node which has none yet leads nowhere.
-    #[inline]
-    pub(super) fn node(&self) -> Atom<'_> {
-        self.config.name.shown().as_atom()
-    }
-
-    /// The pid in whose name the core itself answers. It lasts as long as the node.
-    pub(super) fn core_pid(&self) -> Pid<'_> {
-        Pid { node: self.node(), id: 0, serial: 0, creation: self.creation }
-    }
-
-    /// Whether a pid or reference with these is one of this node, as it runs now.
-    #[inline]
-    pub(super) fn is_own(&self, node: Atom<'_>, creation: u32) -> bool {
-        creation == self.creation && matches!(&self.config.name, OwnName::Fixed(name) if node == *name.as_str())
-    }
-
-    /// The pid of the mailbox at `key`.
-    #[inline]
-    pub(super) fn pid(&self, key: Key) -> Pid<'_> {
-        Pid { node: self.node(), id: u32::from(key.index).saturating_add(1), serial: serial(key), creation: self.creation }
-    }
-}
-
-/// Thirteen bits of the place's generation, which is what every release reads of a pid's second number.
-pub(super) fn serial(key: Key) -> u32 {
-    u32::from(key.generation & 0x1fff)
-}
+pub(crate) const RESERVED: usize = 2048;
 
 /// Why a peer is not read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stall {
+pub(crate) enum Stall {
     /// This mailbox is full.
     Mailbox(Key),
     /// The peer does not take what it is owed.
@@ -64,7 +27,7 @@ pub(super) enum Stall {
 
 /// The control part of the last message to a mailbox. A stream of messages from one process to another has the same one in
 /// front of each, and comparing it takes a tenth of reading it.
-pub(super) struct Recent {
+pub(crate) struct Recent {
     head: heapless::Vec<u8, 128>,
     /// Where in it the sender's pid ends, which begins behind the operation.
     sender_end: usize,
@@ -74,10 +37,10 @@ pub(super) struct Recent {
 impl Recent {
     /// The bytes in front of a sender: 112, 131, a small tuple's tag and arity, a small integer's tag and the operation.
     const SENDER: usize = 6;
-    pub(super) const NONE: Self = Self { head: heapless::Vec::new(), sender_end: 0, inbox: Key { index: 0, generation: 0 } };
+    pub(crate) const NONE: Self = Self { head: heapless::Vec::new(), sender_end: 0, inbox: Key { index: 0, generation: 0 } };
 
     /// Remembers the message with this body, if its head is short enough and its sender stands where most do.
-    pub(super) fn remember(&mut self, body: &[u8], from: &[u8], payload: &[u8], inbox: Key) {
+    pub(crate) fn remember(&mut self, body: &[u8], from: &[u8], payload: &[u8], inbox: Key) {
         let head = body.get(..body.len().saturating_sub(payload.len())).unwrap_or(&[]);
         self.sender_end = Self::SENDER.saturating_add(from.len());
         self.inbox = inbox;
@@ -90,7 +53,7 @@ impl Recent {
 
     /// The mailbox, the sender and the payload of a message with the same head.
     #[inline]
-    pub(super) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
+    pub(crate) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
         if self.head.is_empty() {
             return None;
         }
@@ -103,24 +66,24 @@ impl Recent {
 }
 
 /// One connected peer.
-pub(super) struct Link {
-    pub(super) name: NodeName,
+pub(crate) struct Link {
+    pub(crate) name: NodeName,
     /// What both sides offered.
-    pub(super) flags: Flags,
-    pub(super) visible: bool,
-    pub(super) state: link::Link,
-    pub(super) received: Span,
-    pub(super) sending: Span,
-    pub(super) stalled: Option<Stall>,
+    pub(crate) flags: Flags,
+    pub(crate) visible: bool,
+    pub(crate) state: link::Link,
+    pub(crate) received: Span,
+    pub(crate) sending: Span,
+    pub(crate) stalled: Option<Stall>,
     /// The frame that is held up was traced when it came.
-    pub(super) traced: bool,
+    pub(crate) traced: bool,
     /// When it is told that the peer is held up; nothing until time was looked at since it began.
-    pub(super) tell: Option<Instant>,
-    pub(super) recent: Recent,
-    pub(super) phase: Phase,
+    pub(crate) tell: Option<Instant>,
+    pub(crate) recent: Recent,
+    pub(crate) phase: Phase,
     /// Beats in a row in which nothing but ticks went either way.
-    pub(super) idle: u32,
-    pub(super) traffic: Traffic,
+    pub(crate) idle: u32,
+    pub(crate) traffic: Traffic,
 }
 
 /// What went over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
@@ -141,26 +104,26 @@ pub struct Traffic {
 
 impl Traffic {
     #[inline]
-    pub(super) fn came(&mut self) {
+    pub(in crate::node) fn came(&mut self) {
         self.received = self.received.wrapping_add(1);
     }
 
     /// So many bytes came.
     #[inline]
-    pub(super) fn read(&mut self, bytes: usize) {
+    pub(in crate::node) fn read(&mut self, bytes: usize) {
         self.received_bytes = self.received_bytes.wrapping_add(bytes as u64);
     }
 
     /// So many bytes went.
     #[inline]
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    pub(in crate::node) fn wrote(&mut self, bytes: usize) {
         self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
     }
 }
 
 /// How far a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// There is no connection yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
     Opening {
         dialled: bool,
@@ -173,7 +136,7 @@ pub(super) enum Phase {
 }
 
 impl Link {
-    pub(super) fn new(name: NodeName, phase: Phase) -> Self {
+    pub(crate) fn new(name: NodeName, phase: Phase) -> Self {
         Self {
             name,
             flags: Flags::ASSUMED,
@@ -192,13 +155,13 @@ impl Link {
     }
 
     #[inline]
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.phase == Phase::Up
     }
 
     /// Traces the frame at the front of what was received, once.
     #[cold]
-    pub(super) fn trace(&mut self, body: &[u8], size: u64) {
+    pub(crate) fn trace(&mut self, body: &[u8], size: u64) {
         if !core::mem::take(&mut self.traced) {
             trace::received(&self.name, body, size);
         }
@@ -206,50 +169,49 @@ impl Link {
 
     /// Whether something can be sent, if only to wait for the connection.
     #[inline]
-    pub(super) fn takes(&self) -> bool {
+    pub(crate) fn takes(&self) -> bool {
         matches!(self.phase, Phase::Up | Phase::Opening { .. })
     }
 }
 
 /// All connected peers.
-pub(super) struct Links<'s> {
-    pub(super) table: Table<'s, Link>,
-    pub(super) sending: &'s mut [u8],
-    pub(super) stride: usize,
+pub(crate) struct Links<'s> {
+    pub(crate) table: Table<'s, Link>,
+    pub(crate) sending: Buffers<'s>,
 }
 
 impl Links<'_> {
     /// The same links, borrowed for a shorter time.
     #[inline]
-    pub(super) fn lend(&mut self) -> Links<'_> {
-        Links { table: self.table.lend(), sending: self.sending, stride: self.stride }
+    pub(crate) fn lend(&mut self) -> Links<'_> {
+        Links { table: self.table.lend(), sending: self.sending.lend() }
     }
 
     /// The connection to the node of this name, or the one that is being made.
     #[inline]
-    pub(super) fn find(&self, node: Atom<'_>) -> Option<Key> {
+    pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.takes())
     }
 
     /// The connection to the node of this name.
-    pub(super) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
+    pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.is_up())
     }
 
     /// The connection to the node of this name that is being made because something was sent to it.
-    pub(super) fn find_opening(&self, node: &NodeName) -> Option<Key> {
+    pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
     /// What both sides understand.
     #[inline]
-    pub(super) fn flags(&self, key: Key) -> Flags {
+    pub(crate) fn flags(&self, key: Key) -> Flags {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
     }
 
     /// Puts one frame into the transmit buffer, whole or not at all. `keep` bytes of the buffer stay free.
     #[inline]
-    pub(super) fn frame<F>(&mut self, key: Key, keep: usize, put: F) -> Result<(), Error>
+    pub(crate) fn frame<F>(&mut self, key: Key, keep: usize, put: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
     {
@@ -261,24 +223,25 @@ impl Links<'_> {
     /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
     /// which a program has a copy for each place that sends.
     #[inline]
-    pub(super) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
+    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
+        let limit = self.sending.size().saturating_sub(keep);
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
-        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
+        let room = link.sending.room(self.sending.at_mut(key.index));
         // the last of the handshake is to go in front of what waits for a connection
         let kept = if link.phase == Phase::Up { keep } else { keep.max(RESERVED) };
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        Ok(Frame { link, out, limit: self.stride.saturating_sub(keep) })
+        Ok(Frame { link, out, limit })
     }
 
     /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
-    pub(super) fn mark(&self, key: Key) -> (usize, u64) {
+    pub(crate) fn mark(&self, key: Key) -> (usize, u64) {
         self.table.at(key).map_or((0, 0), |link| (link.sending.len(), link.traffic.sent))
     }
 
     /// Takes back the frames that were put since the mark, none of which has been sent yet.
-    pub(super) fn rewind(&mut self, key: Key, (waiting, sent): (usize, u64)) {
+    pub(crate) fn rewind(&mut self, key: Key, (waiting, sent): (usize, u64)) {
         if let Some(link) = self.table.at_mut(key).filter(|link| link.sending.len() > waiting) {
             log::debug!("to {}: the last is taken back, since what goes with it cannot be sent", link.name);
             link.sending.truncate(waiting);
@@ -287,12 +250,12 @@ impl Links<'_> {
     }
 
     /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
-    pub(super) fn tick(&mut self, key: Key) {
+    pub(crate) fn tick(&mut self, key: Key) {
         let Some(link) = self.table.at_mut(key) else { return };
         if !link.sending.is_empty() {
             return;
         }
-        let room = link.sending.room(chunk_mut(self.sending, self.stride, key.index));
+        let room = link.sending.room(self.sending.at_mut(key.index));
         if let Some(room) = room.first_chunk_mut::<HEADER>() {
             *room = TICK;
             link.sending.fill(HEADER);
@@ -302,26 +265,26 @@ impl Links<'_> {
 
     /// What waits to be sent to a peer.
     #[inline]
-    pub(super) fn pending(&self, key: Key) -> &[u8] {
+    pub(crate) fn pending(&self, key: Key) -> &[u8] {
         match self.table.at(key) {
-            Some(link) => link.sending.filled(chunk(self.sending, self.stride, key.index)),
+            Some(link) => link.sending.filled(self.sending.at(key.index)),
             None => &[],
         }
     }
 
     /// Puts bytes of the handshake that were not sent yet in front of everything else.
-    pub(super) fn preload(&mut self, key: Key, bytes: &[u8]) {
+    pub(crate) fn preload(&mut self, key: Key, bytes: &[u8]) {
         if let Some(link) = self.table.at_mut(key) {
             // a link takes messages before it is up, but leaves room for answers, which have not begun
-            link.sending.precede(chunk_mut(self.sending, self.stride, key.index), bytes);
+            link.sending.precede(self.sending.at_mut(key.index), bytes);
         }
     }
 }
 
 /// A frame that is being written into the transmit buffer of a link.
-pub(super) struct Frame<'l> {
+pub(crate) struct Frame<'l> {
     link: &'l mut Link,
-    pub(super) out: Writer<'l>,
+    pub(crate) out: Writer<'l>,
     /// What fits into the buffer when it is empty.
     limit: usize,
 }
@@ -329,7 +292,7 @@ pub(super) struct Frame<'l> {
 impl Frame<'_> {
     /// What was written is to be sent.
     #[inline]
-    pub(super) fn end(self) -> Result<(), Error> {
+    pub(crate) fn end(self) -> Result<(), Error> {
         let Self { link, mut out, limit } = self;
         let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
         out.patch_u32(0, len);

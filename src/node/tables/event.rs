@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::mailbox::Mailbox;
+use super::handles::Mailbox;
 use crate::error::{Misbehaved, NetworkFault, Reason};
 use crate::wire::codes::OpName;
 use crate::wire::control::{Process, To};
@@ -231,15 +231,15 @@ impl fmt::Display for Event {
 }
 
 /// The queue of events not read yet.
-pub(super) struct Events {
+pub(crate) struct Events {
     queue: heapless::Vec<Event, { Event::KEPT }>,
     missed: u32,
 }
 
 impl Events {
-    pub(super) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
+    pub(crate) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
 
-    pub(super) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Event) {
         if self.queue.is_full() {
             self.missed = self.missed.saturating_add(1);
             match self.queue.iter().position(|kept| !kept.is_state()) {
@@ -252,7 +252,7 @@ impl Events {
         let _ = self.queue.push(event);
     }
 
-    pub(super) fn pop(&mut self) -> Option<Event> {
+    pub(crate) fn pop(&mut self) -> Option<Event> {
         match core::mem::take(&mut self.missed) {
             0 if self.queue.is_empty() => None,
             0 => Some(self.queue.remove(0)),

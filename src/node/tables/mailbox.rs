@@ -1,18 +1,15 @@
 //! Mailboxes: where messages and signals wait.
 
-use super::links::serial;
-use super::memory::chunk_mut;
-use super::message::{Handle, Kind, Message};
+use super::handles::{Handle, Mailbox};
+use super::identity::serial;
+use super::record::{Kind, Record};
 use crate::error::{Error, Full, Misuse};
+use crate::storage::buffers::Buffers;
 use crate::storage::ring::Ring;
 use crate::storage::slots::{Key, Table};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
-
-/// A handle on a mailbox, which is to Erlang a process: it has a pid, and a name if it was given one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mailbox(pub(super) Key);
 
 /// What happens to a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped: where one is the
 /// oldest that waits, or the one that finds no room, the peer waits as with [`Overflow::Hold`].
@@ -29,32 +26,21 @@ pub enum Overflow {
 }
 
 /// One mailbox.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     /// Empty for a mailbox without a name.
-    pub(super) name: heapless::String<255>,
-    pub(super) ring: Ring,
-    pub(super) overflow: Overflow,
+    pub(crate) name: heapless::String<255>,
+    pub(crate) ring: Ring,
+    pub(crate) overflow: Overflow,
     /// Messages and signals that came in.
-    pub(super) received: u64,
-    pub(super) dropped: u64,
+    pub(crate) received: u64,
+    pub(crate) dropped: u64,
     /// It was full and holds up a peer, or did before it was last empty.
-    pub(super) held: bool,
+    pub(crate) held: bool,
     /// Exits of other processes come as messages, rather than end this one.
-    pub(super) traps_exits: bool,
+    pub(crate) traps_exits: bool,
     /// It has ended, for a reason of this many bytes that stands where the messages were; its place is kept until everybody who is to
     /// be told has been.
-    pub(super) ended: Option<usize>,
-}
-
-/// What goes into a mailbox.
-#[derive(Clone, Copy)]
-pub(super) struct Record<'r> {
-    pub(super) kind: Kind,
-    /// The encoded sender, or what stands in its place.
-    pub(super) from: &'r [u8],
-    /// What it is about; messages have none.
-    pub(super) handle: Option<Handle>,
-    pub(super) term: Term<'r>,
+    pub(crate) ended: Option<usize>,
 }
 
 impl Inbox {
@@ -78,7 +64,7 @@ impl Inbox {
     /// Drops the oldest record, if that is a message.
     fn drops_oldest(&mut self, memory: &[u8]) -> bool {
         let before = self.ring;
-        let is_message = |record| Message::peek(record).is_some_and(|(kind, _)| kind == Kind::Message);
+        let is_message = |record| Record::read(record).is_some_and(|record| record.kind == Kind::Message);
         let dropped = self.ring.pop(memory).is_some_and(is_message);
         if !dropped {
             self.ring = before;
@@ -104,7 +90,7 @@ impl Inbox {
 }
 
 /// What became of a message.
-pub(super) enum Delivery {
+pub(crate) enum Delivery {
     Done,
     /// No room.
     Held,
@@ -113,31 +99,48 @@ pub(super) enum Delivery {
 
 /// What is to go on once there is room.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     /// A mailbox or a transmit buffer has room: peers that were held up may go on.
-    pub(super) resume: bool,
+    pub(crate) resume: bool,
     /// The program put a message back: it waits for a peer to take what waits for it.
-    pub(super) put_back: bool,
+    pub(crate) put_back: bool,
     /// A peer took something since: the program is to receive again.
-    pub(super) wake: bool,
+    pub(crate) wake: bool,
     /// Something is owed to a peer that its transmit buffer has no room for.
-    pub(super) owing: bool,
+    pub(crate) owing: bool,
     /// There is room since: pay.
-    pub(super) pay: bool,
+    pub(crate) pay: bool,
+}
+
+/// A record that was taken out of its mailbox, and can be put back.
+#[derive(Debug)]
+pub(crate) struct Taken<'m> {
+    pub(crate) record: &'m [u8],
+    /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
+    now: (&'m mut Ring, &'m mut bool, &'m mut Flow),
+    before: (Ring, bool, bool),
+}
+
+impl Taken<'_> {
+    /// Makes it the oldest record again.
+    pub(crate) fn put_back(self) {
+        let (ring, held, flow) = self.now;
+        (*ring, *held, flow.resume) = self.before;
+        flow.put_back = true;
+    }
 }
 
 /// All mailboxes.
-pub(super) struct Inboxes<'s> {
-    pub(super) table: Table<'s, Inbox>,
-    pub(super) rings: &'s mut [u8],
-    pub(super) stride: usize,
+pub(crate) struct Inboxes<'s> {
+    pub(crate) table: Table<'s, Inbox>,
+    pub(crate) rings: Buffers<'s>,
 }
 
 /// Bytes of a record in front of the sender and the rest: its kind, and the sender's length.
 const HEAD: usize = 2;
 
 impl Inboxes<'_> {
-    pub(super) fn register(&mut self, name: &str) -> Result<Key, Error> {
+    pub(crate) fn register(&mut self, name: &str) -> Result<Key, Error> {
         if !name.is_empty() && self.find(Atom::from_str(name)).is_some() {
             return Err(Misuse::NameTaken.into());
         }
@@ -156,33 +159,33 @@ impl Inboxes<'_> {
     }
 
     /// The mailbox behind a handle.
-    pub(super) fn get(&self, mailbox: Mailbox) -> Result<&Inbox, Misuse> {
+    pub(crate) fn get(&self, mailbox: Mailbox) -> Result<&Inbox, Misuse> {
         self.table.at(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
     /// As [`Inboxes::get`], to be changed.
-    pub(super) fn get_mut(&mut self, mailbox: Mailbox) -> Result<&mut Inbox, Misuse> {
+    pub(crate) fn get_mut(&mut self, mailbox: Mailbox) -> Result<&mut Inbox, Misuse> {
         self.table.at_mut(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
     /// The mailbox of this name.
     #[inline]
-    pub(super) fn find(&self, name: Atom<'_>) -> Option<Key> {
+    pub(crate) fn find(&self, name: Atom<'_>) -> Option<Key> {
         self.table.find(|inbox| name == *inbox.name.as_str() && inbox.ended.is_none() && !inbox.name.is_empty())
     }
 
     /// The mailbox with this pid, which is known to be of this node.
     #[inline]
-    pub(super) fn by_pid(&self, pid: Pid<'_>) -> Option<Key> {
+    pub(crate) fn by_pid(&self, pid: Pid<'_>) -> Option<Key> {
         let index = u16::try_from(pid.id.checked_sub(1)?).ok()?;
         let key = self.table.key_at(index).filter(|key| serial(*key) == pid.serial)?;
         self.table.at(key).is_some_and(|inbox| inbox.ended.is_none()).then_some(key)
     }
 
     /// Copies a message into its mailbox: the one copy it makes on its way.
-    pub(super) fn deliver(&mut self, key: Key, record: &Record<'_>) -> Delivery {
+    pub(crate) fn deliver(&mut self, key: Key, record: &Record<'_>) -> Delivery {
         let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return Delivery::Dropped };
-        let memory = chunk_mut(self.rings, self.stride, key.index);
+        let memory = self.rings.at_mut(key.index);
         loop {
             if inbox.put_any(memory, record) {
                 return Delivery::Done;
@@ -209,61 +212,61 @@ impl Inboxes<'_> {
 
     /// Delivers a payload as it came. `false`: something about it wants a closer look, and nothing has happened.
     #[inline]
-    pub(super) fn deliver_payload(&mut self, key: Key, from: &[u8], payload: &[u8]) -> bool {
+    pub(crate) fn deliver_payload(&mut self, key: Key, from: &[u8], payload: &[u8]) -> bool {
         let Some(inbox) = self.table.at_mut(key) else { return false };
         if inbox.ended.is_some() {
             return false;
         }
         match Term::payload(payload) {
-            Ok(term) => inbox.put(chunk_mut(self.rings, self.stride, key.index), from, term.as_bytes()),
+            Ok(term) => inbox.put(self.rings.at_mut(key.index), from, term.as_bytes()),
             Err(_) => false,
         }
     }
 
-    /// Takes the oldest message.
+    /// Takes the oldest record.
     #[inline]
-    pub(super) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Message<'m>> {
+    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Taken<'m>> {
         let inbox = self.table.at_mut(key)?;
         if inbox.ended.is_some() {
             return None;
         }
-        let ring: &'m [u8] = chunk_mut(self.rings, self.stride, key.index);
         let before = (inbox.ring, inbox.held, flow.resume);
-        let record = inbox.ring.pop(ring)?;
+        let record = inbox.ring.pop(self.rings.at(key.index))?;
         if inbox.held {
             flow.resume = true;
             inbox.held = !inbox.ring.is_empty();
         }
-        Message::new(Mailbox(key), record, (&mut inbox.ring, &mut inbox.held, flow), before)
+        Some(Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before })
     }
 
     /// The kind and the handle of the oldest record.
     #[cfg(feature = "std")]
-    pub(super) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
+    pub(crate) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
         let inbox = self.table.at(key)?;
         // a copy of the ring is read, so the record stays
         let mut ring = inbox.ring;
-        Message::peek(ring.pop(chunk_mut(self.rings, self.stride, key.index))?)
+        let record = Record::read(ring.pop(self.rings.at(key.index))?)?;
+        Some((record.kind, record.handle.unwrap_or(Handle::NONE)))
     }
 
     /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended
     /// matter from now on, to those who are told.
-    pub(super) fn end(&mut self, key: Key, reason: &[u8]) {
+    pub(crate) fn end(&mut self, key: Key, reason: &[u8]) {
         let Some(inbox) = self.table.at_mut(key) else { return };
         inbox.ring = Ring::EMPTY;
         inbox.held = false;
-        if let Some(room) = chunk_mut(self.rings, self.stride, key.index).get_mut(..reason.len()) {
+        if let Some(room) = self.rings.at_mut(key.index).get_mut(..reason.len()) {
             room.copy_from_slice(reason);
             inbox.ended = Some(reason.len());
         }
     }
 
     /// As [`Inboxes::end`], with a reason that is written in place, and known to fit.
-    pub(super) fn end_with<F>(&mut self, key: Key, write: F) -> Result<(), Misuse>
+    pub(crate) fn end_with<F>(&mut self, key: Key, write: F) -> Result<(), Misuse>
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
     {
-        let mut out = Writer::new(chunk_mut(self.rings, self.stride, key.index));
+        let mut out = Writer::new(self.rings.at_mut(key.index));
         write(&mut out)?;
         if let (Ok(len), Some(inbox)) = (out.finish(), self.table.at_mut(key)) {
             inbox.ring = Ring::EMPTY;
@@ -274,8 +277,8 @@ impl Inboxes<'_> {
     }
 
     /// Why a mailbox ended.
-    pub(super) fn reason(&self, key: Key) -> Option<Term<'_>> {
+    pub(crate) fn reason(&self, key: Key) -> Option<Term<'_>> {
         let len = self.table.at(key)?.ended?;
-        super::memory::chunk(self.rings, self.stride, key.index).get(..len).map(Term::trusted)
+        self.rings.at(key.index).get(..len).map(Term::trusted)
     }
 }
