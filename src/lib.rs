@@ -23,6 +23,9 @@ pub use driver::{
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+/// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
+#[cfg(feature = "std")]
+pub use mio;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
     Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
