@@ -16,10 +16,16 @@ mod time;
 mod wire;
 
 #[cfg(feature = "std")]
-pub use driver::{Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, epmd_names, listen_addresses};
+pub use driver::{
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, cookie_file, epmd_names, full_host_name, listen_addresses,
+    read_cookie, short_host_name,
+};
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+/// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
+#[cfg(feature = "std")]
+pub use mio;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
     Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,

@@ -85,7 +85,11 @@ impl<'a> Term<'a> {
         }
         // no term begins with this byte
         let r = Reader::new(bytes.strip_prefix(&[tag::VERSION]).unwrap_or(bytes));
-        Self::whole(bytes, r, limits)
+        Self::whole(bytes, r, limits).map_err(|e| match e {
+            // and what begins with none of either is rather a wrong version
+            TermError { at: 0, fault: TermFault::Tag(other) } => TermError { at: 0, fault: TermFault::Version(other) },
+            e => e,
+        })
     }
 
     /// Takes the payload of a message: one whole term, and its version byte in front.
