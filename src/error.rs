@@ -314,6 +314,9 @@ pub enum Misuse {
     OwnNode,
     /// The node has no name yet: a dynamic node gets one from the first peer it connects to.
     NoName,
+    /// The node does not know yet which incarnation it is, so nobody could reach what it gives out: make its driver first or, without one,
+    /// set [`Config::creation`](crate::Config::creation).
+    NoCreation,
     /// The address is an alias, and the peer's release does not know aliases (OTP 23).
     NotAnAlias,
     /// The call was answered, or given up.
@@ -339,6 +342,9 @@ impl fmt::Display for Misuse {
             Self::NoMailbox => f.write_str("no such mailbox"),
             Self::OwnNode => f.write_str("that address is on this very node: hand the value over inside the program"),
             Self::NoName => f.write_str("the node has no name yet: a dynamic node gets it from the first peer it connects to"),
+            Self::NoCreation => f.write_str(
+                "the node does not know yet which incarnation it is: make its driver first or, without one, set Config::creation",
+            ),
             Self::NoRequest => f.write_str("that call is not under way: it was answered, or given up"),
             Self::NotAProcess => f.write_str("an alias is no process: link to its pid, monitor and call its pid or its name"),
             Self::NotAFunction => f.write_str("a gen_server:call takes a reply, not an exception: only functions raise"),

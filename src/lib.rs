@@ -27,13 +27,14 @@ pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reas
 #[cfg(feature = "std")]
 pub use mio;
 pub use node::{
-    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
-    Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
+    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, HeldBy, InUse, Mailbox,
+    Message, Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
 };
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
+pub use wire::fixed::{FixedStr, TooLong};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
 pub use wire::key::MapKey;
 #[cfg(feature = "std")]

@@ -72,8 +72,9 @@ impl<'p, B: Board> Line<'p, B> {
         let received = self.receive(node, now)?;
         program(node);
         let sent = self.transmit(node, now)?;
-        if received || sent {
-            // there may be more
+        let woken = node.poll_wake();
+        if received || sent || woken {
+            // there may be more, or the program has not been shown all there is
             return Ok(Some(now));
         }
         let call = Some(self.quiet_until).filter(|_| self.peer.is_some() && self.connection.is_none());

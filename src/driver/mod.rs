@@ -319,17 +319,17 @@ impl Driver {
         self.ready.pop_front()
     }
 
-    /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever. Messages that wait in mailboxes are
-    /// no reason to end it: receive all of them before.
+    /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever.
     ///
     /// What wakes it: bytes, connections, EPMD, the program's own sources, the [`Driver::waker`], and time the protocol
-    /// needs. It may return with nothing for the program.
+    /// needs. It may return with nothing for the program. It does not wait at all while there is something that the program has not been
+    /// shown: an event, a message, room for what was refused. [`Node::poll_wake`] has the rules.
     ///
     /// # Errors
     /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
-        let busy = self.before(node, now);
+        let busy = self.before(node, now) | node.poll_wake();
         let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),

@@ -31,7 +31,7 @@ pub use forms::caller::{Caller, OwnedCaller};
 pub use forms::failure::Failure;
 pub use forms::outcome::Exception;
 pub use forms::served::Apply;
-pub use tables::event::{Dropped, Event, Receiver};
+pub use tables::event::{Dropped, Event, HeldBy, Receiver};
 pub use tables::handles::{Mailbox, Monitor, Request};
 pub use tables::links::Traffic;
 pub use tables::mailbox::Overflow;

@@ -5,7 +5,7 @@ const WRAP: u32 = u32::MAX;
 const HEADER: usize = 4;
 
 /// Where the records begin and end; the buffer itself is handed in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ring {
     head: usize,
     tail: usize,

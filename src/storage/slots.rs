@@ -160,6 +160,12 @@ impl<T> Table<'_, T> {
         if slot.generation == key.generation { slot.tenant_mut() } else { None }
     }
 
+    /// The tenant of this place.
+    #[inline]
+    pub(crate) fn tenant_mut(&mut self, index: u16) -> Option<&mut T> {
+        self.slots.get_mut(usize::from(index))?.tenant_mut()
+    }
+
     /// Frees the place; its key reaches nothing from now on.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(usize::from(key.index))?;

@@ -9,6 +9,7 @@ pub(crate) mod control;
 pub(crate) mod cursor;
 pub(crate) mod digest;
 pub(crate) mod epmd;
+pub(crate) mod fixed;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod ids;

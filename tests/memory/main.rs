@@ -24,3 +24,4 @@ mod pair;
 mod serial;
 mod ties;
 mod trace;
+mod wake;

@@ -4,7 +4,7 @@ mod facts;
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
+use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
 use super::functions::Functions;
 use super::own;
@@ -168,9 +168,8 @@ fn links<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> 
     t.map(node.peers().count())?;
     for peer in node.peers() {
         t.atom(peer.name.as_str())?;
-        t.map(6)?;
-        t.atom("visible")?;
-        t.bool(peer.visible)?;
+        t.map(7)?.atom("visible")?.bool(peer.visible)?;
+        held(t.atom("held")?, peer.held.as_ref())?;
         let traffic = peer.traffic;
         pairs(
             t,
@@ -184,6 +183,15 @@ fn links<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> 
         )?;
     }
     Ok(t)
+}
+
+/// Why nothing is read from a node: `false` while it is, `{mailbox,Name}`, or `transmit`.
+fn held<'t, 'b>(t: &'t mut TermWriter<'b>, by: Option<&HeldBy>) -> Written<'t, 'b> {
+    match by {
+        None => t.bool(false),
+        Some(HeldBy::Mailbox(name)) => t.tuple(2)?.atom("mailbox")?.atom(name),
+        Some(_) => t.atom("transmit"),
+    }
 }
 
 /// Those that have a name; the others are the functions' and the readings'.

@@ -116,6 +116,11 @@ impl<'m> Message<'m> {
         Some(Apply { module: served.module, function: served.function, args: served.args, caller })
     }
 
+    /// Returns the mailbox it came into.
+    pub fn mailbox(&self) -> Mailbox {
+        self.mailbox
+    }
+
     /// The message itself; of a signal, the reason.
     #[inline]
     pub fn term(&self) -> Term<'m> {

@@ -5,7 +5,7 @@ use super::outbox::Outbox;
 use crate::error::{Error, Full, Misuse, Reason};
 use crate::node::connections::node::Node;
 use crate::node::core::names::exists;
-use crate::node::tables::event::Event;
+use crate::node::tables::event::{Event, HeldBy};
 use crate::node::tables::functions::Functions;
 #[cfg(feature = "std")]
 use crate::node::tables::handles::Request;
@@ -20,7 +20,7 @@ use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 
 /// A connected node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer<'n> {
     /// Its name.
@@ -29,6 +29,8 @@ pub struct Peer<'n> {
     pub visible: bool,
     /// What went over the connection.
     pub traffic: Traffic,
+    /// Why nothing is read from it at the moment: `None` while it is.
+    pub held: Option<HeldBy>,
 }
 
 /// How many places of the storage are in use: see [`NodeStorage`].
@@ -135,9 +137,9 @@ impl<'s> Node<'s> {
     /// The mailbox's pid.
     ///
     /// # Errors
-    /// [`Misuse::NoMailbox`]; [`Misuse::NoName`] while a dynamic node has no name.
+    /// [`Misuse::NoMailbox`]; [`Misuse::NoName`] while a dynamic node has no name; [`Misuse::NoCreation`] before the node has a driver.
     pub fn pid(&self, mailbox: Mailbox) -> Result<OwnedPid, Error> {
-        self.core.identity.config.name.known()?;
+        self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
         OwnedPid::new(self.core.identity.pid(mailbox.0)).ok_or(Misuse::NoName.into())
     }
@@ -148,7 +150,7 @@ impl<'s> Node<'s> {
     /// # Errors
     /// As [`Node::pid`]; [`Full::Requests`].
     pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
-        self.core.identity.config.name.known()?;
+        self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
         let number = self.core.counters.next();
         let request = Entry {
@@ -177,16 +179,42 @@ impl<'s> Node<'s> {
         own.is_some()
     }
 
+    /// Returns the next mailbox that has something the program has not been shown: first come, first served, each in its turn, and at a cost
+    /// that does not grow with how many there are. Then [`Node::recv`] takes one message from it, or all. One that has more when the
+    /// program has taken something is given again, behind the others; one from which the program takes nothing is not, until something else
+    /// comes into it. `None` when all have been shown.
+    ///
+    /// ```no_run
+    /// # fn turn(node: &mut beamless::Node<'_>) {
+    /// while let Some(mailbox) = node.poll_mailbox() {
+    ///     if let Some((message, out)) = node.recv(mailbox) {
+    ///         println!("{mailbox:?}: {}", message.term());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn poll_mailbox(&mut self) -> Option<Mailbox> {
+        self.core.tell_lost();
+        self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
+    }
+
     /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none, and for a mailbox
-    /// that ended. To be called until it gives `None`: what is left is no reason for the next poll to end.
+    /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        if self.core.counters.due > 0 {
-            self.core.tell_lost();
+        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 {
+            self.before_recv(mailbox);
         }
         let (outbox, inboxes, flow) = Outbox::lent(&mut self.core, &self.past, mailbox.0);
         let message = Message::new(mailbox, inboxes.recv(mailbox.0, flow)?)?;
         Some((message, outbox))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn before_recv(&mut self, mailbox: Mailbox) {
+        self.core.tell_lost();
+        self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
     }
 
     /// The right to act in the name of a mailbox.
@@ -270,7 +298,8 @@ impl<'s> Node<'s> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| {
             let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
-            Peer { name: &link.name, visible: link.visible, traffic }
+            let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall));
+            Peer { name: &link.name, visible: link.visible, traffic, held }
         })
     }
 
@@ -288,6 +317,17 @@ impl<'s> Node<'s> {
             watches: self.core.watches.taken(),
             requests: self.core.requests.taken(),
         }
+    }
+
+    /// Returns true if the program is to look at something before anybody waits: whoever moves the bytes asks before every wait, and does not
+    /// wait then. [`Driver::poll`](crate::Driver::poll) does so.
+    ///
+    /// It is true for an event, for a mailbox that something came into or that was read in part, for what was
+    /// [put back](Message::put_back) when a peer has taken something, and for room for what was refused with [`Full::Transmit`]: each once.
+    /// What the program leaves all the same keeps nobody awake.
+    pub fn poll_wake(&mut self) -> bool {
+        self.core.tell_lost();
+        self.core.inboxes.wake(&mut self.core.flow) | self.core.events.wake()
     }
 
     /// The oldest event not read yet.

@@ -12,6 +12,7 @@ use crate::node::tables::memory::HeapStorage;
 use crate::node::tables::memory::{Memory, NodeStorage};
 use crate::node::tables::past::Past;
 use crate::node::tables::requests::Counters;
+use crate::node::tables::unread::Unread;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
@@ -75,13 +76,13 @@ impl<'s> Node<'s> {
             core: Core {
                 identity: Identity { config, creation },
                 links: Links { table: links, sending },
-                inboxes: Inboxes { table: inboxes, rings },
+                inboxes: Inboxes { table: inboxes, rings, unread: Unread::NONE },
                 watches,
                 requests,
                 counters: Counters::default(),
                 functions: None,
                 events,
-                flow: Flow::default(),
+                flow: Flow::NONE,
             },
             receiving,
             half_open,

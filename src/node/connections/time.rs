@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::node::Node;
 use crate::error::Reason;
 use crate::node::tables::event::Event;
-use crate::node::tables::links::{Link, Phase, Stall};
+use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
 use crate::time::Instant;
@@ -20,7 +20,7 @@ impl Node<'_> {
         const AT_ONCE: Instant = Instant::from_millis(0);
         let links = &self.core.links.table;
         let up = !links.is_empty();
-        if self.core.flow.wake || self.core.flow.pay {
+        if self.core.flow.pay {
             return Some(AT_ONCE);
         }
         if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
@@ -47,7 +47,6 @@ impl Node<'_> {
             None => self.next_beat = Some(now.after(self.beat_time())),
         }
         self.core.expire(now);
-        self.core.flow.wake = false;
         if core::mem::take(&mut self.core.flow.pay) {
             self.core.pay();
         }
@@ -125,10 +124,8 @@ impl Node<'_> {
                 None => link.tell = Some(now.after(HELD)),
                 Some(at) if at <= now => {
                     link.tell = Some(Instant::from_millis(u64::MAX));
-                    let full = if let Stall::Mailbox(inbox) = stall { self.core.inboxes.table.at(inbox) } else { None };
-                    if let Some(full) = full {
-                        self.core.events.push(Event::Held { node: link.name.clone(), mailbox: full.name.clone() });
-                    }
+                    let by = self.core.inboxes.held_by(stall);
+                    self.core.events.push(Event::Held { node: link.name.clone(), by });
                 }
                 Some(_) => {}
             }

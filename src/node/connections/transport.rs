@@ -139,7 +139,8 @@ impl Node<'_> {
         link.sending.consume(len);
         link.traffic.wrote(len);
         link.state.taken();
-        self.core.flow.wake |= core::mem::take(&mut self.core.flow.put_back);
+        self.core.flow.room |= link.has_room_again(self.core.links.sending.size());
+        self.core.flow.retry |= core::mem::take(&mut self.core.flow.put_back);
         self.core.flow.pay |= self.core.flow.owing;
         if link.stalled == Some(Stall::Transmit) {
             self.core.flow.resume = true;

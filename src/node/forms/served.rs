@@ -1,10 +1,13 @@
 //! The call of a function that is served here, in each of the forms that it can come in.
 
+use core::fmt::Write;
+
 use super::atoms::NIL;
 use super::call::Call;
 use super::caller::Caller;
 use crate::node::tables::event::Receiver;
 use crate::node::tables::record::Kind;
+use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
@@ -80,16 +83,16 @@ impl<'m> Served<'m> {
 
     /// The function, for a report.
     pub(crate) fn receiver(&self) -> Receiver {
-        let mut name = heapless::String::new();
+        let mut name = FixedStr::new();
         let arity = self.arity().unwrap_or(0);
         let mut text = self.module.chars().chain([':']).chain(self.function.chars());
         // a longer name is cut, and leaves room for the number
         while name.len() < 246
             && let Some(c) = text.next()
         {
-            let _ = name.push(c);
+            let _ = name.write_char(c);
         }
-        let _ = core::fmt::write(&mut name, format_args!("/{arity}"));
+        let _ = write!(name, "/{arity}");
         Receiver::Function(name)
     }
 }

@@ -14,6 +14,7 @@ use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::node::tables::ties::{Owner, Tie};
 use crate::storage::slots::Key;
+use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
@@ -70,10 +71,10 @@ impl Core<'_> {
     /// As [`Core::end_mailbox`], once the reason is in place.
     pub(crate) fn mailbox_ended(&mut self, key: Key) {
         if let Some(inbox) = self.inboxes.table.at(key) {
-            let mut text = heapless::String::new();
+            let mut text = FixedStr::new();
             if let Some(reason) = self.inboxes.reason(key) {
                 // as much of it as fits
-                let _ = core::fmt::write(&mut Short(&mut text), format_args!("{reason}"));
+                let _ = core::fmt::write(&mut text, format_args!("{reason}"));
             }
             self.events.push(Event::MailboxEnded { mailbox: Mailbox(key), name: inbox.name.clone(), reason: text });
         }
@@ -156,14 +157,5 @@ impl Core<'_> {
                 self.flow.owing = true;
             }
         }
-    }
-}
-
-/// Takes as much text as there is room for.
-struct Short<'t>(&'t mut heapless::String<64>);
-
-impl core::fmt::Write for Short<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        text.chars().try_for_each(|c| self.0.push(c).map_err(|_| core::fmt::Error))
     }
 }

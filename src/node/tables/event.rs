@@ -6,6 +6,7 @@ use super::handles::Mailbox;
 use crate::error::{Misbehaved, NetworkFault, Reason};
 use crate::wire::codes::OpName;
 use crate::wire::control::{Process, To};
+use crate::wire::fixed::FixedStr;
 use crate::wire::ids::NodeName;
 
 /// Something that happened, for the program to act on or to log with `{}`.
@@ -65,13 +66,12 @@ pub enum Event {
         /// Why.
         why: Dropped,
     },
-    /// For a second now a full mailbox has stopped the reading from a node: everything that node sends waits until the mailbox is
-    /// read. Told once for as long as the node is held up.
+    /// For a second now nothing has been read from a node: everything it sends waits. Told once for as long as the node is held up.
     Held {
         /// The node.
         node: NodeName,
-        /// The mailbox's name.
-        mailbox: heapless::String<255>,
+        /// What holds it up.
+        by: HeldBy,
     },
     /// A mailbox ended: it was sent an exit signal that it does not trap, or was [closed](crate::Node::close_mailbox). Its handle means
     /// nothing any more; its name can be registered anew.
@@ -79,9 +79,9 @@ pub enum Event {
         /// The mailbox.
         mailbox: Mailbox,
         /// Its name; empty if it had none.
-        name: heapless::String<255>,
+        name: FixedStr<255>,
         /// Why, as Erlang text, of which at most the first 64 bytes are kept.
-        reason: heapless::String<64>,
+        reason: FixedStr<64>,
     },
     /// The name stands in EPMD; reported again after EPMD died and came back.
     Registered {
@@ -108,6 +108,16 @@ impl Event {
     fn is_state(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::Dropped { .. } | Self::Refused { .. } | Self::Held { .. })
     }
+}
+
+/// Why nothing is read from a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeldBy {
+    /// The mailbox of this name is full, and set to [`Overflow::Hold`](crate::Overflow::Hold); the name is empty for one without.
+    Mailbox(FixedStr<255>),
+    /// The node's own transmit buffer has no room for an answer, since the node does not read what waits for it there.
+    Transmit,
 }
 
 /// Why a message was not delivered.
@@ -146,13 +156,13 @@ impl fmt::Display for Dropped {
 #[non_exhaustive]
 pub enum Receiver {
     /// A registered name, of which at most the first 255 bytes are kept.
-    Name(heapless::String<255>),
+    Name(FixedStr<255>),
     /// The numbers of a pid, `<0.ID.SERIAL>`.
     Pid(u32, u32),
     /// An alias.
     Alias,
     /// A function, `Module:Function/Arity`, of which at most the first 250 bytes are kept.
-    Function(heapless::String<255>),
+    Function(FixedStr<255>),
     /// The node itself.
     Node,
 }
@@ -161,9 +171,9 @@ impl From<To<'_>> for Receiver {
     fn from(to: To<'_>) -> Self {
         match to {
             To::Name(name) => {
-                let mut kept = heapless::String::new();
+                let mut kept = FixedStr::new();
                 // a longer name is cut: it is no mailbox's
-                let _ = name.chars().try_for_each(|c| kept.push(c));
+                let _ = fmt::write(&mut kept, format_args!("{name}"));
                 Self::Name(kept)
             }
             To::Pid(pid) => Self::Pid(pid.id, pid.serial),
@@ -215,7 +225,12 @@ impl fmt::Display for Event {
                 write!(f, " is too large: {size} bytes, skipped")
             }
             Self::Dropped { node, to, why } => write!(f, "message to {to} from {node} dropped: {why}"),
-            Self::Held { node, mailbox } => write!(f, "mailbox {mailbox} is full and holds up {node} until it is read"),
+            Self::Held { node, by: HeldBy::Mailbox(name) } => {
+                write!(f, "mailbox {name} is full and holds up {node} until it is read")
+            }
+            Self::Held { node, by: HeldBy::Transmit } => {
+                write!(f, "{node} does not read what is sent to it, and is not read from until it does: its transmit buffer is full")
+            }
             Self::MailboxEnded { name, reason, .. } if name.is_empty() => write!(f, "a mailbox ended: {reason}"),
             Self::MailboxEnded { name, reason, .. } => write!(f, "mailbox {name} ended: {reason}"),
             Self::Registered { embedded: true, port } => write!(f, "registered with the epmd of this node on port {port}"),
@@ -234,12 +249,15 @@ impl fmt::Display for Event {
 pub(crate) struct Events {
     queue: heapless::Vec<Event, { Event::KEPT }>,
     missed: u32,
+    /// One came, or was read and left others, since the program was last shown them.
+    fresh: bool,
 }
 
 impl Events {
-    pub(crate) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
+    pub(crate) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0, fresh: false };
 
     pub(crate) fn push(&mut self, event: Event) {
+        self.fresh = true;
         if self.queue.is_full() {
             self.missed = self.missed.saturating_add(1);
             match self.queue.iter().position(|kept| !kept.is_state()) {
@@ -253,10 +271,17 @@ impl Events {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        match core::mem::take(&mut self.missed) {
+        let event = match core::mem::take(&mut self.missed) {
             0 if self.queue.is_empty() => None,
             0 => Some(self.queue.remove(0)),
             missed => Some(Event::Missed(missed)),
-        }
+        };
+        self.fresh = !self.queue.is_empty();
+        event
+    }
+
+    /// Returns true if the program is to be shown an event before anybody waits; then all count as shown.
+    pub(crate) fn wake(&mut self) -> bool {
+        core::mem::take(&mut self.fresh)
     }
 }

@@ -1,5 +1,6 @@
 //! Who this node is, and the pids it gives out.
 
+use crate::error::Misuse;
 use crate::node::config::{Config, OwnName};
 use crate::proto::handshake::Local;
 use crate::storage::slots::Key;
@@ -16,6 +17,12 @@ impl Identity<'_> {
     #[inline]
     pub(crate) fn node(&self) -> Atom<'_> {
         self.config.name.shown().as_atom()
+    }
+
+    /// Whether pids and references can be made that others reach.
+    pub(crate) fn known(&self) -> Result<(), Misuse> {
+        self.config.name.known()?;
+        if self.creation == 0 { Err(Misuse::NoCreation) } else { Ok(()) }
     }
 
     /// The pid in whose name the core itself answers. It lasts as long as the node.

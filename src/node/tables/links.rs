@@ -74,6 +74,8 @@ pub(crate) struct Link {
     pub(crate) state: link::Link,
     pub(crate) received: Span,
     pub(crate) sending: Span,
+    /// Bytes of the smallest message that the program was refused room for; 0 for none.
+    pub(crate) refused: usize,
     pub(crate) stalled: Option<Stall>,
     /// The frame that is held up was traced when it came.
     pub(crate) traced: bool,
@@ -144,6 +146,7 @@ impl Link {
             state: link::Link::default(),
             received: Span::EMPTY,
             sending: Span::EMPTY,
+            refused: 0,
             stalled: None,
             traced: false,
             tell: None,
@@ -165,6 +168,16 @@ impl Link {
         if !core::mem::take(&mut self.traced) {
             trace::received(&self.name, body, size);
         }
+    }
+
+    /// Returns true, once, if what the program was refused room for fits a transmit buffer of this size now.
+    #[inline]
+    pub(crate) fn has_room_again(&mut self, size: usize) -> bool {
+        let fits = self.refused > 0 && size.saturating_sub(RESERVED).saturating_sub(self.sending.len()) >= self.refused;
+        if fits {
+            self.refused = 0;
+        }
+        fits
     }
 
     /// Whether something can be sent, if only to wait for the connection.
@@ -232,7 +245,7 @@ impl Links<'_> {
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        Ok(Frame { link, out, limit })
+        Ok(Frame { link, out, limit, is_programs: keep >= RESERVED })
     }
 
     /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
@@ -287,13 +300,15 @@ pub(crate) struct Frame<'l> {
     pub(crate) out: Writer<'l>,
     /// What fits into the buffer when it is empty.
     limit: usize,
+    /// The program sends it, rather than the core.
+    is_programs: bool,
 }
 
 impl Frame<'_> {
     /// What was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {
-        let Self { link, mut out, limit } = self;
+        let Self { link, mut out, limit, is_programs } = self;
         let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
         out.patch_u32(0, len);
         if trace::is_on() && out.fits() {
@@ -307,11 +322,13 @@ impl Frame<'_> {
                 link.traffic.sent = link.traffic.sent.wrapping_add(1);
                 Ok(())
             }
-            Err(over) => Err(Error::Full(if over.needed > limit {
-                Full::Message { needed: over.needed, limit }
-            } else {
-                Full::Transmit { needed: over.needed, room: over.room }
-            })),
+            Err(over) if over.needed > limit => Err(Full::Message { needed: over.needed, limit }.into()),
+            Err(over) => {
+                if is_programs && (link.refused == 0 || link.refused > over.needed) {
+                    link.refused = over.needed;
+                }
+                Err(Full::Transmit { needed: over.needed, room: over.room }.into())
+            }
         }
     }
 }

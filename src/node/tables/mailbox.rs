@@ -1,13 +1,18 @@
 //! Mailboxes: where messages and signals wait.
 
+use super::event::HeldBy;
 use super::handles::{Handle, Mailbox};
 use super::identity::serial;
+use super::links::Stall;
 use super::record::{Kind, Record};
+use super::unread::{NOBODY, Unread};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
+use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
 use crate::storage::slots::{Key, Table};
 use crate::wire::cursor::Writer;
+use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
@@ -26,9 +31,10 @@ pub enum Overflow {
 }
 
 /// One mailbox.
+#[derive(Debug)]
 pub(crate) struct Inbox {
     /// Empty for a mailbox without a name.
-    pub(crate) name: heapless::String<255>,
+    pub(crate) name: FixedStr<255>,
     pub(crate) ring: Ring,
     pub(crate) overflow: Overflow,
     /// Messages and signals that came in.
@@ -41,6 +47,9 @@ pub(crate) struct Inbox {
     /// It has ended, for a reason of this many bytes that stands where the messages were; its place is kept until everybody who is to
     /// be told has been.
     pub(crate) ended: Option<usize>,
+    /// Where it stands among those that the program is to be shown, and since which round.
+    pub(crate) turn: Turn,
+    pub(crate) round: u64,
 }
 
 impl Inbox {
@@ -98,18 +107,29 @@ pub(crate) enum Delivery {
 }
 
 /// What is to go on once there is room.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Flow {
     /// A mailbox or a transmit buffer has room: peers that were held up may go on.
     pub(crate) resume: bool,
     /// The program put a message back: it waits for a peer to take what waits for it.
     pub(crate) put_back: bool,
-    /// A peer took something since: the program is to receive again.
-    pub(crate) wake: bool,
+    /// The mailbox that something was taken from last, until it is settled what the program is to be shown of it.
+    pub(crate) taken: Key,
+    /// What it had in it when its message was put back.
+    pub(crate) aside: Option<Ring>,
+    /// A peer took something since: what was put back is to be shown again.
+    pub(crate) retry: bool,
+    /// There is room for what was refused.
+    pub(crate) room: bool,
     /// Something is owed to a peer that its transmit buffer has no room for.
     pub(crate) owing: bool,
     /// There is room since: pay.
     pub(crate) pay: bool,
+}
+
+impl Flow {
+    pub(crate) const NONE: Self =
+        Self { resume: false, put_back: false, taken: NOBODY, aside: None, retry: false, room: false, owing: false, pay: false };
 }
 
 /// A record that was taken out of its mailbox, and can be put back.
@@ -122,11 +142,12 @@ pub(crate) struct Taken<'m> {
 }
 
 impl Taken<'_> {
-    /// Makes it the oldest record again.
+    /// Makes it the oldest record of its mailbox again.
     pub(crate) fn put_back(self) {
         let (ring, held, flow) = self.now;
         (*ring, *held, flow.resume) = self.before;
         flow.put_back = true;
+        flow.aside = Some(*ring);
     }
 }
 
@@ -134,6 +155,7 @@ impl Taken<'_> {
 pub(crate) struct Inboxes<'s> {
     pub(crate) table: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
+    pub(crate) unread: Unread,
 }
 
 /// Bytes of a record in front of the sender and the rest: its kind, and the sender's length.
@@ -144,7 +166,7 @@ impl Inboxes<'_> {
         if !name.is_empty() && self.find(Atom::from_str(name)).is_some() {
             return Err(Misuse::NameTaken.into());
         }
-        let name = heapless::String::try_from(name).map_err(|_| Misuse::AtomTooLong)?;
+        let name = FixedStr::try_from(name).map_err(|_| Misuse::AtomTooLong)?;
         let inbox = Inbox {
             name,
             ring: Ring::EMPTY,
@@ -154,6 +176,8 @@ impl Inboxes<'_> {
             held: false,
             traps_exits: false,
             ended: None,
+            turn: Turn::NONE,
+            round: 0,
         };
         self.table.insert(inbox).map_err(|_| Full::Mailboxes.into())
     }
@@ -186,28 +210,35 @@ impl Inboxes<'_> {
     pub(crate) fn deliver(&mut self, key: Key, record: &Record<'_>) -> Delivery {
         let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return Delivery::Dropped };
         let memory = self.rings.at_mut(key.index);
-        loop {
+        let delivery = loop {
             if inbox.put_any(memory, record) {
-                return Delivery::Done;
+                break Delivery::Done;
             }
             let overflow = inbox.overflow;
             match overflow {
                 Overflow::DropOldest if inbox.drops_oldest(memory) => inbox.dropped = inbox.dropped.saturating_add(1),
                 Overflow::DropNewest if record.kind == Kind::Message => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
-                    return Delivery::Dropped;
+                    break Delivery::Dropped;
                 }
                 // even an empty ring does not hold it
                 _ if inbox.ring.is_empty() => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
-                    return Delivery::Dropped;
+                    break Delivery::Dropped;
                 }
                 _ => {
                     inbox.held = true;
-                    return Delivery::Held;
+                    break Delivery::Held;
                 }
             }
+        };
+        match delivery {
+            Delivery::Done => self.unread.came(&mut self.table, key.index),
+            // the oldest may have been dropped for it
+            Delivery::Dropped if inbox.ring.is_empty() => self.unread.gone(&mut self.table, key.index),
+            Delivery::Dropped | Delivery::Held => {}
         }
+        delivery
     }
 
     /// Delivers a payload as it came. `false`: something about it wants a closer look, and nothing has happened.
@@ -218,12 +249,17 @@ impl Inboxes<'_> {
             return false;
         }
         match Term::payload(payload) {
-            Ok(term) => inbox.put(self.rings.at_mut(key.index), from, term.as_bytes()),
-            Err(_) => false,
+            Ok(term) if inbox.put(self.rings.at_mut(key.index), from, term.as_bytes()) => {
+                if inbox.round != self.unread.round {
+                    self.unread.came(&mut self.table, key.index);
+                }
+                true
+            }
+            _ => false,
         }
     }
 
-    /// Takes the oldest record.
+    /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
     #[inline]
     pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Taken<'m>> {
         let inbox = self.table.at_mut(key)?;
@@ -236,7 +272,38 @@ impl Inboxes<'_> {
             flow.resume = true;
             inbox.held = !inbox.ring.is_empty();
         }
+        flow.aside = None;
         Some(Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before })
+    }
+
+    /// Settles what the program is to be shown of the mailbox that it took something from, before it takes something from `next`. This is
+    /// not done for each message, of which there may be many.
+    pub(crate) fn settle(&mut self, flow: &mut Flow, next: Key) {
+        let last = core::mem::replace(&mut flow.taken, next);
+        let put_back = flow.aside.take();
+        let Some(inbox) = self.table.at(last).filter(|inbox| inbox.ended.is_none()) else { return };
+        if inbox.ring.is_empty() {
+            self.unread.gone(&mut self.table, last.index);
+        } else if put_back == Some(inbox.ring) {
+            self.unread.set_aside(&mut self.table, last.index);
+        } else {
+            self.unread.came(&mut self.table, last.index);
+        }
+    }
+
+    /// The next mailbox that has something the program was not shown.
+    pub(crate) fn poll(&mut self, flow: &mut Flow) -> Option<Key> {
+        self.settle(flow, NOBODY);
+        self.unread.poll(&mut self.table)
+    }
+
+    /// Returns true if the program is to be shown something before anybody waits; then it counts as shown.
+    pub(crate) fn wake(&mut self, flow: &mut Flow) -> bool {
+        self.settle(flow, NOBODY);
+        if core::mem::take(&mut flow.retry) {
+            self.unread.retry(&mut self.table);
+        }
+        self.unread.wake() | core::mem::take(&mut flow.room)
     }
 
     /// The kind and the handle of the oldest record.
@@ -255,6 +322,8 @@ impl Inboxes<'_> {
         let Some(inbox) = self.table.at_mut(key) else { return };
         inbox.ring = Ring::EMPTY;
         inbox.held = false;
+        self.unread.gone(&mut self.table, key.index);
+        let Some(inbox) = self.table.at_mut(key) else { return };
         if let Some(room) = self.rings.at_mut(key.index).get_mut(..reason.len()) {
             room.copy_from_slice(reason);
             inbox.ended = Some(reason.len());
@@ -272,8 +341,17 @@ impl Inboxes<'_> {
             inbox.ring = Ring::EMPTY;
             inbox.held = false;
             inbox.ended = Some(len);
+            self.unread.gone(&mut self.table, key.index);
         }
         Ok(())
+    }
+
+    /// What a peer is held up by.
+    pub(crate) fn held_by(&self, stall: Stall) -> HeldBy {
+        match stall {
+            Stall::Mailbox(key) => HeldBy::Mailbox(self.table.at(key).map_or(FixedStr::new(), |inbox| inbox.name.clone())),
+            Stall::Transmit => HeldBy::Transmit,
+        }
     }
 
     /// Why a mailbox ended.

@@ -12,3 +12,4 @@ pub(crate) mod past;
 pub(crate) mod record;
 pub(crate) mod requests;
 pub(crate) mod ties;
+pub(crate) mod unread;

@@ -1,0 +1,133 @@
+//! First come, first served, through the tenants of a table: a queue that takes no memory but theirs, whose every step costs the same
+//! however many there are.
+
+use super::slots::Table;
+
+/// No place.
+const NONE: u16 = u16::MAX;
+
+/// Where a tenant stands in the queues that it may be in, one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    before: u16,
+    after: u16,
+    queue: Option<u8>,
+}
+
+impl Turn {
+    /// In none.
+    pub(crate) const NONE: Self = Self { before: NONE, after: NONE, queue: None };
+}
+
+/// A tenant that stands in queues.
+pub(crate) trait Queued {
+    /// Where it stands.
+    fn turn(&mut self) -> &mut Turn;
+}
+
+/// A queue of tenants, each by the index of its place. A tenant leaves it before its place is freed.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Which of the table's queues this is.
+    number: u8,
+    first: u16,
+    last: u16,
+}
+
+impl Queue {
+    pub(crate) const fn new(number: u8) -> Self {
+        Self { number, first: NONE, last: NONE }
+    }
+
+    /// Returns true if the tenant stands in this queue.
+    #[inline]
+    pub(crate) fn has(&self, turn: Turn) -> bool {
+        turn.queue == Some(self.number)
+    }
+
+    /// Puts a tenant that stands in no queue behind all others.
+    pub(crate) fn push<T: Queued>(&mut self, table: &mut Table<'_, T>, index: u16) {
+        let before = self.last;
+        let Some(tenant) = table.tenant_mut(index) else { return };
+        *tenant.turn() = Turn { before, after: NONE, queue: Some(self.number) };
+        match table.tenant_mut(before) {
+            Some(last) => last.turn().after = index,
+            None => self.first = index,
+        }
+        self.last = index;
+    }
+
+    /// Takes a tenant out of this queue; one that is not in it stays as it is.
+    pub(crate) fn remove<T: Queued>(&mut self, table: &mut Table<'_, T>, index: u16) {
+        let Some(tenant) = table.tenant_mut(index) else { return };
+        if !self.has(*tenant.turn()) {
+            return;
+        }
+        let Turn { before, after, .. } = core::mem::replace(tenant.turn(), Turn::NONE);
+        match table.tenant_mut(before) {
+            Some(tenant) => tenant.turn().after = after,
+            None => self.first = after,
+        }
+        match table.tenant_mut(after) {
+            Some(tenant) => tenant.turn().before = before,
+            None => self.last = before,
+        }
+    }
+
+    /// Takes out the first.
+    pub(crate) fn pop<T: Queued>(&mut self, table: &mut Table<'_, T>) -> Option<u16> {
+        let first = self.first;
+        if first == NONE {
+            return None;
+        }
+        self.remove(table, first);
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::slots::Places;
+    use std::collections::VecDeque;
+
+    struct Tenant(Turn);
+
+    impl Queued for Tenant {
+        fn turn(&mut self) -> &mut Turn {
+            &mut self.0
+        }
+    }
+
+    #[test]
+    fn two_queues_behave_as_two_of_the_library() {
+        let mut places = Places::<Tenant, 20>::EMPTY;
+        let mut table = places.table();
+        (0..20).for_each(|_| drop(table.insert(Tenant(Turn::NONE))));
+        let mut queues = [Queue::new(0), Queue::new(1)];
+        let mut models = [VecDeque::new(), VecDeque::new()];
+        let mut seed = 7_u32;
+        let mut random = |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % below
+        };
+        for _ in 0..20_000 {
+            let (which, index) = (random(2) as usize, random(20) as u16);
+            match random(3) {
+                0 if models.iter().all(|model| !model.contains(&index)) => {
+                    queues[which].push(&mut table, index);
+                    models[which].push_back(index);
+                }
+                1 => {
+                    queues[which].remove(&mut table, index);
+                    models[which].retain(|other| *other != index);
+                }
+                _ => assert_eq!(queues[which].pop(&mut table), models[which].pop_front()),
+            }
+            for (queue, model) in queues.iter().zip(&models) {
+                assert_eq!(queue.first == NONE, model.is_empty());
+                assert_eq!(queue.has(*table.tenant_mut(index).unwrap().turn()), model.contains(&index));
+            }
+        }
+    }
+}

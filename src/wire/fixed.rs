@@ -1,0 +1,87 @@
+//! Text in fixed memory.
+
+use core::fmt;
+use core::ops::Deref;
+
+/// Text of at most `N` bytes of UTF-8, kept where it lies: a name in an [`Event`](crate::Event), for example. It is a `&str` wherever one is
+/// wanted.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct FixedStr<const N: usize>(heapless::String<N>);
+
+impl<const N: usize> FixedStr<N> {
+    /// Empty text.
+    pub(crate) const fn new() -> Self {
+        Self(heapless::String::new())
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const N: usize> TryFrom<&str> for FixedStr<N> {
+    type Error = TooLong;
+
+    /// Takes text of up to `N` bytes.
+    fn try_from(text: &str) -> Result<Self, TooLong> {
+        heapless::String::try_from(text).map(Self).map_err(|_| TooLong)
+    }
+}
+
+/// Text does not fit a [`FixedStr`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text is too long for the memory it is to be kept in")
+    }
+}
+
+impl core::error::Error for TooLong {}
+
+impl<const N: usize> fmt::Write for FixedStr<N> {
+    /// Takes as much text as there is room for; an error says that some did not fit.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.0.push(c).map_err(|_| fmt::Error))
+    }
+}
+
+impl<const N: usize> Deref for FixedStr<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const N: usize> AsRef<str> for FixedStr<N> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const N: usize> PartialEq<str> for FixedStr<N> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl<const N: usize> PartialEq<&str> for FixedStr<N> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl<const N: usize> fmt::Display for FixedStr<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl<const N: usize> fmt::Debug for FixedStr<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
