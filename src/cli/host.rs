@@ -1,10 +1,25 @@
 //! Which host a node is on, as Erlang works it out for `-sname` and `-name`.
 
-use std::io;
+use std::{fmt, io};
 
 use beamless::{ConfigError, Error};
 
-use super::args::Name;
+/// A name as given, which decides how its host part is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Name {
+    Short(String),
+    Long(String),
+}
+
+impl fmt::Display for Name {
+    /// As an option.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(name) => write!(f, "--sname {name}"),
+            Self::Long(name) => write!(f, "--name {name}"),
+        }
+    }
+}
 
 /// The node's whole name; else why it is none, without the name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {

@@ -2,15 +2,26 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use beamless::{Config, DriverOptions, EpmdSettings, Error, IoError, Node, listen_addresses};
+use beamless::{Config, DriverOptions, Epmd, EpmdSettings, Error, IoError, Node, listen_addresses};
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use super::args::Local;
 use super::cookie::{self, Cookie};
-use super::{Failure, host};
+use super::host::{self, Name};
+use super::outcome::Failure;
+
+/// What it takes to be a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Local {
+    pub(super) name: Name,
+    pub(super) cookie_file: Option<PathBuf>,
+    pub(super) listen: Option<String>,
+    pub(super) epmd: Epmd,
+    pub(super) visible: bool,
+}
 
 /// The settings of a node, and its cookie, to tell where it came from.
 pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {

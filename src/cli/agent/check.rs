@@ -5,12 +5,12 @@ use std::fmt::Display;
 use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
-use super::settings::{Form, Format, Function, Output, Program, Publish, Settings, Source};
-use crate::cli::args::Run;
-use crate::cli::{Failure, cookie, local, print};
+use super::config::{Arguments, Form, Format, Function, Output, Program, Publish, Settings, Source};
+use crate::cli::outcome::{Failure, print};
+use crate::cli::{cookie, local};
 
 /// Prints it, or says what is wrong besides the file.
-pub(super) fn show(run: &Run, settings: &Settings) -> Result<(), Failure> {
+pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> {
     let driver = local::driver_options(&settings.local)?;
     let cookie = cookie::would_find(settings.local.cookie_file.as_deref()).map_err(Failure::usage)?;
     let mut lines = Vec::new();

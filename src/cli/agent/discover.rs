@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, listen_addresses};
 
+use super::config::{Discover, Settings};
 use super::peers::{By, Peers, RETRY, after, jittered};
-use super::settings::{Discover, Settings};
-use crate::cli::Failure;
+use crate::cli::outcome::Failure;
 
 /// How long an EPMD may take to answer: less than the time to the next question, if that is five seconds.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -1,29 +1,26 @@
 //! The mailbox `echo`, to try the node with.
 
-use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, Written};
+use beamless::{Driver, Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, Written};
+
+use super::own;
+use super::part::Part;
 
 /// The mailbox.
 pub(super) struct Echo(Mailbox);
 
 impl Echo {
     pub(super) fn new(node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self(node.register("echo")?))
+        Ok(Self(node.register(own::ECHO)?))
     }
+}
 
-    pub(super) fn mailbox(&self) -> Mailbox {
-        self.0
-    }
-
-    /// Makes it anew if it was this one that ended, as a supervisor would.
-    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if ended == self.0 {
-            *self = Self::new(node)?;
-        }
-        Ok(())
+impl Part for Echo {
+    fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
+        vec![(&mut self.0, own::ECHO)]
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn turn(&self, node: &mut Node<'_>) {
+    fn turn(&mut self, node: &mut Node<'_>, _driver: &Driver) {
         while let Some((message, mut out)) = node.recv(self.0) {
             match answer(&message, &mut out) {
                 Ok(()) => {}

@@ -6,21 +6,21 @@ mod job;
 use std::ffi::OsString;
 use std::time::Instant;
 
-use beamless::{Apply, Error, Event, Exception, Full, Mailbox, Node, Outbox, Received};
+use beamless::{Apply, Driver, Error, Event, Exception, Full, Mailbox, Node, Outbox, Received};
 use mio::Registry;
 
+use super::config::{Function, Settings};
 use super::erlang::{self, Known};
 use super::limit::Limit;
-use super::settings::{Function, Settings};
-use crate::cli::Failure;
+use super::own;
+use super::part::Part;
+use crate::cli::outcome::Failure;
 use job::{Job, Told};
 
 /// Commands that run at once.
 const AT_ONCE: usize = 8;
 /// Calls that are under way, those included that wait for one of these places: one more is `system_limit`. Each has its arguments in memory.
 const CALLS: usize = 64;
-/// What does not fit a value: the room that the node keeps for itself, and what stands around the value.
-const AROUND: usize = 2048 + 512;
 
 /// Serves them, in a mailbox without a name.
 pub(super) struct Functions {
@@ -58,75 +58,11 @@ impl Functions {
             functions: settings.functions.clone(),
             names,
             jobs: Vec::new(),
-            most: settings.sizes.bytes.saturating_sub(AROUND),
+            most: settings.largest_value(),
             own: settings.node.as_str().to_owned(),
             log: Limit::new("calls of functions failed within a second"),
             counts: Counts::default(),
         })
-    }
-
-    /// Serves other functions from now on. Calls under way go on.
-    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
-        self.known.set_registered(registered(settings));
-        if self.functions == settings.functions {
-            return;
-        }
-        let old = core::mem::replace(&mut self.functions, settings.functions.clone());
-        if let Err(e) = node.serve(self.mailbox, self.names.of(&settings.functions)) {
-            return log::warn!("functions: not changed: {e}");
-        }
-        for function in &settings.functions {
-            match old.iter().find(|old| old.name == function.name) {
-                None => log::info!("function {}: added", function.name),
-                Some(old) if old != function => log::info!("function {}: changed", function.name),
-                Some(_) => {}
-            }
-        }
-        let is_gone = |old: &&Function| settings.functions.iter().all(|function| function.name != old.name);
-        old.iter().filter(is_gone).for_each(|old| log::info!("function {}: removed", old.name));
-    }
-
-    /// Takes note of what happened.
-    pub(super) fn handle(&mut self, event: &Event, node: &Node<'_>) {
-        self.known.update(event, node);
-    }
-
-    pub(super) fn mailbox(&self) -> Mailbox {
-        self.mailbox
-    }
-
-    /// Makes the mailbox anew if it was this one that ended, as a supervisor would. The commands go on: they are told to nobody.
-    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if ended == self.mailbox {
-            self.mailbox = node.register("")?;
-            node.serve(self.mailbox, self.names.of(&self.functions))?;
-        }
-        Ok(())
-    }
-
-    /// A pipe of some process is ready, or a process ended.
-    pub(super) fn pipes_ready(&mut self) {
-        self.jobs.iter_mut().for_each(Job::set_ready);
-    }
-
-    /// Answers the calls that came, and those whose command has ended.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
-        self.log.tell();
-        while let Some((message, mut out)) = node.recv(self.mailbox) {
-            let Received::Apply(apply) = message.received() else { continue };
-            match self.call(&apply, &mut out) {
-                Ok(()) => {}
-                // the peer has to take what waits for it first; the message stays
-                Err(Error::Full(Full::Transmit { .. })) => {
-                    message.put_back();
-                    break;
-                }
-                Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
-            }
-        }
-        if let Ok(mut out) = node.outbox(self.mailbox) {
-            self.work(&mut out, registry);
-        }
     }
 
     /// Answers a call, or takes it up.
@@ -177,15 +113,75 @@ impl Functions {
         self.log.warn(format_args!("{words}"));
     }
 
-    /// When it has something to do by itself.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
-    }
-
     /// How the calls of commands went.
     pub(super) fn counts(&self) -> Counts {
         let count = |is: fn(&Job) -> bool| self.jobs.iter().filter(|job| is(job)).count() as u64;
         Counts { waiting: count(Job::is_waiting), running: count(Job::is_running), ..self.counts }
+    }
+}
+
+impl Part for Functions {
+    /// Serves other functions from now on. Calls under way go on.
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.known.set_registered(registered(settings));
+        if self.functions == settings.functions {
+            return;
+        }
+        let old = core::mem::replace(&mut self.functions, settings.functions.clone());
+        if let Err(e) = node.serve(self.mailbox, self.names.of(&settings.functions)) {
+            return log::warn!("functions: not changed: {e}");
+        }
+        for function in &settings.functions {
+            match old.iter().find(|old| old.name == function.name) {
+                None => log::info!("function {}: added", function.name),
+                Some(old) if old != function => log::info!("function {}: changed", function.name),
+                Some(_) => {}
+            }
+        }
+        let is_gone = |old: &&Function| settings.functions.iter().all(|function| function.name != old.name);
+        old.iter().filter(is_gone).for_each(|old| log::info!("function {}: removed", old.name));
+    }
+
+    fn handle(&mut self, event: &Event, node: &Node<'_>) -> bool {
+        self.known.update(event, node);
+        false
+    }
+
+    fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
+        vec![(&mut self.mailbox, "")]
+    }
+
+    /// The commands go on: they are told to nobody.
+    fn revived(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
+        node.serve(self.mailbox, self.names.of(&self.functions))
+    }
+
+    fn pipes_ready(&mut self) {
+        self.jobs.iter_mut().for_each(Job::set_ready);
+    }
+
+    /// Answers the calls that came, and those whose command has ended.
+    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.log.tell();
+        while let Some((message, mut out)) = node.recv(self.mailbox) {
+            let Received::Apply(apply) = message.received() else { continue };
+            match self.call(&apply, &mut out) {
+                Ok(()) => {}
+                // the peer has to take what waits for it first; the message stays
+                Err(Error::Full(Full::Transmit { .. })) => {
+                    message.put_back();
+                    break;
+                }
+                Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
+            }
+        }
+        if let Ok(mut out) = node.outbox(self.mailbox) {
+            self.work(&mut out, driver.registry());
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
     }
 }
 
@@ -200,7 +196,7 @@ fn is_named(apply: &Apply<'_>, name: &str) -> bool {
 
 /// The names of the agent's mailboxes.
 fn registered(settings: &Settings) -> Vec<String> {
-    let own = ["echo", "system"].into_iter().map(str::to_owned);
+    let own = [own::ECHO, own::SYSTEM].into_iter().map(str::to_owned);
     own.chain(settings.programs.iter().map(|program| program.name.clone())).collect()
 }
 

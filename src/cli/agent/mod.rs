@@ -2,16 +2,19 @@
 
 mod check;
 mod config;
+mod connections;
 mod discover;
 mod echo;
 mod erlang;
 mod functions;
 mod limit;
+mod own;
+mod part;
+mod parts;
 mod peers;
 mod process;
 mod programs;
 mod publish;
-mod settings;
 mod system;
 mod task;
 
@@ -19,37 +22,25 @@ use std::io::{self, IsTerminal};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, HeapStorage, Mailbox, Node};
+use beamless::{Config, Driver, DriverOptions, Epmd, Event, HeapStorage, Node};
 use mio::Token;
 
-use super::Failure;
-use super::args::Run;
 use super::cookie::{self, Cookie};
 use super::local::{self, Came, Ending};
+use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
-use discover::Discovery;
-use echo::Echo;
-use functions::Functions;
+pub(super) use config::Arguments;
+use config::Settings;
 use limit::Limit;
-use peers::Peers;
+use parts::Parts;
 use process::PIPES;
-use programs::Programs;
-use publish::Publishing;
-use settings::Settings;
-use system::System;
 
 const SIGNALS: Token = Token(0);
-/// Mailboxes of the agent's own: `echo`, `system`, that of the functions, and the one that readings are sent from.
-const MAILBOXES: u16 = 4;
-/// How long until a mailbox is tried again that ended and could not be made anew.
-const REVIVE: Duration = Duration::from_secs(1);
-/// How long the loop waits meanwhile.
-const NO_MAILBOX: Duration = Duration::from_millis(50);
 /// How long closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
-pub(super) fn run(options: &Run) -> Result<(), Failure> {
+pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     let settings = config::settings(options, None).map_err(all_told)?;
     if options.check {
         return check::show(options, &settings);
@@ -83,7 +74,7 @@ struct Network {
 }
 
 fn serve(
-    options: &Run,
+    options: &Arguments,
     settings: Settings,
     mut config: Config<'static>,
     network: Network,
@@ -138,113 +129,8 @@ fn serve(
     }
 }
 
-/// What the agent does, part by part.
-struct Parts {
-    peers: Peers,
-    discovery: Discovery,
-    echo: Echo,
-    system: System,
-    functions: Functions,
-    programs: Programs,
-    publishing: Publishing,
-    /// When mailboxes that could not be made anew are tried again.
-    revive_at: Option<Instant>,
-}
-
-impl Parts {
-    fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        Ok(Self {
-            peers: Peers::new(settings, node)?,
-            discovery: Discovery::new(settings)?,
-            echo: Echo::new(node)?,
-            system: System::new(node)?,
-            functions: Functions::new(settings, node)?,
-            programs: Programs::new(settings, node)?,
-            publishing: Publishing::new(settings, node)?,
-            revive_at: None,
-        })
-    }
-
-    /// Does what there is to do.
-    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        if self.revive_at.is_some_and(|at| at <= Instant::now()) {
-            self.revive(node);
-        }
-        self.discovery.turn(&mut self.peers, node, driver);
-        self.peers.turn(node);
-        self.echo.turn(node);
-        self.system.turn(node, &self.functions, &self.publishing);
-        self.functions.turn(node, driver.registry());
-        self.programs.turn(node, driver.registry());
-        self.publishing.turn(node, driver.registry());
-    }
-
-    /// When a part has something to do by itself.
-    fn next_wake(&self) -> Option<Instant> {
-        let wakes = [
-            self.peers.next_wake(),
-            self.discovery.next_wake(),
-            self.functions.next_wake(),
-            self.programs.next_wake(),
-            self.publishing.next_wake(),
-            self.revive_at,
-        ];
-        let wake = wakes.into_iter().flatten().min()?;
-        // whoever has something to do and no mailbox to do it with cannot do it now
-        Some(if self.revive_at.is_some() { wake.max(peers::after(NO_MAILBOX)) } else { wake })
-    }
-
-    /// Makes those mailboxes anew that have ended, as a supervisor would. All are looked at, since more may end at once than there is room to
-    /// tell of. The place of one that ended is free once a peer that is busy was told; until then there may be none.
-    fn revive(&mut self, node: &mut Node<'_>) {
-        let own = [self.echo.mailbox(), self.system.mailbox(), self.functions.mailbox()];
-        let all: Vec<Mailbox> = own.into_iter().chain(self.programs.mailboxes()).chain(self.publishing.mailbox()).collect();
-        let mut failed = None;
-        for ended in all {
-            if node.outbox(ended).is_err() {
-                failed = self.mailbox_ended(ended, node).err().or(failed);
-            }
-        }
-        let was_told = self.revive_at.is_some();
-        self.revive_at = failed.as_ref().map(|_| peers::after(REVIVE));
-        if let Some(e) = failed.filter(|_| !was_told) {
-            log::warn!("a mailbox that ended cannot be made anew, trying again: {e}");
-        }
-    }
-
-    fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        self.echo.mailbox_ended(ended, node)?;
-        self.system.mailbox_ended(ended, node)?;
-        self.functions.mailbox_ended(ended, node)?;
-        self.programs.mailbox_ended(ended, node)?;
-        self.publishing.mailbox_ended(ended, node)
-    }
-
-    /// A pipe of some process is ready, or a process ended.
-    fn pipes_ready(&mut self) {
-        self.functions.pipes_ready();
-        self.programs.pipes_ready();
-        self.publishing.pipes_ready();
-    }
-
-    /// Goes on with new settings; what did not change is left as it is.
-    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
-        self.peers.apply(settings, node);
-        self.discovery.apply(settings, &mut self.peers, node);
-        self.functions.apply(settings, node);
-        self.programs.apply(settings, node);
-        self.publishing.apply(settings, node);
-    }
-
-    /// Ends what runs beside the agent.
-    fn stop(&mut self) {
-        self.programs.stop();
-        self.publishing.stop();
-    }
-}
-
 struct Agent<'a> {
-    options: &'a Run,
+    options: &'a Arguments,
     settings: Settings,
     parts: Parts,
     cookie: Cookie,
@@ -273,9 +159,7 @@ impl Agent<'_> {
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
-        self.parts.functions.handle(event, node);
-        self.parts.discovery.handle(event);
-        self.parts.publishing.handle(event);
+        let is_known = self.parts.handle(event, node);
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
@@ -288,7 +172,6 @@ impl Agent<'_> {
             let kind = if *embedded { "embedded" } else { "external" };
             return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
         }
-        let is_known = self.parts.peers.handle(event);
         match event {
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
@@ -316,7 +199,7 @@ impl Agent<'_> {
     }
 
     /// How long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
-    fn next_wake(&self) -> Option<Duration> {
+    fn next_wake(&mut self) -> Option<Duration> {
         let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
+use super::config::Settings;
 use super::limit::Limit;
-use super::settings::Settings;
-use crate::cli::Failure;
+use crate::cli::outcome::Failure;
 
 /// The first wait before a node is tried again, and the longest.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));

@@ -9,12 +9,12 @@ mod program;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Mailbox, Node};
-use mio::Registry;
+use beamless::{Driver, Mailbox, Node};
 
+use super::config::Settings;
 use super::limit::Limit;
-use super::settings::Settings;
-use crate::cli::Failure;
+use super::part::Part;
+use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
 
 /// A line that a program writes is longer than the term in it, for each byte of which it may have up to so many.
@@ -51,9 +51,11 @@ impl Programs {
         let log = Limit::new("messages to names that no program has within a second");
         Ok(Self { programs, leaving: Vec::new(), home, limit, log })
     }
+}
 
+impl Part for Programs {
     /// Takes up other settings: what did not change runs on untouched.
-    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         for mut program in core::mem::take(&mut self.programs) {
             let Some(given) = settings.programs.iter().find(|given| given.name == program.given.name) else {
                 log::info!("mailbox {}: removed", program.given.name);
@@ -85,27 +87,18 @@ impl Programs {
         }
     }
 
-    pub(super) fn mailboxes(&self) -> impl Iterator<Item = Mailbox> {
-        self.programs.iter().map(|program| program.mailbox)
+    /// The programs behind those that end are not concerned.
+    fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
+        self.programs.iter_mut().map(|program| (&mut program.mailbox, &*program.given.name)).collect()
     }
 
-    /// Makes the mailbox anew if it was one of these that ended, as a supervisor would. The program behind it is not concerned.
-    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if let Some(program) = self.programs.iter_mut().find(|program| program.mailbox == ended) {
-            program.mailbox = node.register(&program.given.name)?;
-        }
-        Ok(())
-    }
-
-    /// A pipe of some process is ready, or a process ended.
-    pub(super) fn pipes_ready(&mut self) {
+    fn pipes_ready(&mut self) {
         self.programs.iter_mut().for_each(Program::set_ready);
     }
 
-    /// Does what there is to do.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
+    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         self.leaving.retain_mut(Program::is_leaving);
-        let mut world = World { node, registry, home: &self.home, local: Vec::new() };
+        let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new() };
         self.programs.iter_mut().for_each(|program| program.turn(&mut world));
         for (name, term) in world.local {
             match self.programs.iter_mut().find(|program| program.given.name == name) {
@@ -116,13 +109,12 @@ impl Programs {
         self.log.tell();
     }
 
-    /// When it has something to do by itself.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    fn next_wake(&self) -> Option<Instant> {
         self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(self.log.end()).min()
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.
-    pub(super) fn stop(&mut self) {
+    fn stop(&mut self) {
         let mut leaving = core::mem::take(&mut self.leaving);
         leaving.append(&mut self.programs);
         leaving.iter_mut().for_each(Program::leave);

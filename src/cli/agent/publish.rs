@@ -10,19 +10,16 @@ mod reading;
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
-use mio::Registry;
-
-use super::settings::{Publish, Settings};
-use crate::cli::Failure;
+use super::config::{Publish, Settings};
+use super::part::Part;
+use crate::cli::outcome::Failure;
+use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use publisher::{Publisher, World};
 
 /// How often it is asked whether there is a process of the name, while there is none.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How long until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// What does not fit a reading: the room that the node keeps for itself, and what stands around the value.
-const AROUND: usize = 2048 + 512;
 
 /// All of them.
 pub(super) struct Publishing {
@@ -62,44 +59,12 @@ enum State {
 
 impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let most = settings.sizes.bytes.saturating_sub(AROUND);
+        let most = settings.largest_value();
         let own = settings.node.as_str().to_owned();
         let mut publishing = Self { mailbox: None, own, most, publishers: Vec::new(), targets: Vec::new() };
         publishing.publishers = settings.publish.iter().cloned().map(Publisher::new).collect();
         publishing.aim(node)?;
         Ok(publishing)
-    }
-
-    /// Goes on with other settings: what did not change is left as it is, and where only the source or the interval did, what is kept
-    /// stays.
-    pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
-        let mut old = core::mem::take(&mut self.publishers);
-        let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
-            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
-        };
-        let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
-        for (given, same) in settings.publish.iter().zip(same) {
-            let alike = |old: &Publish| (&old.label, &old.to, &old.node) == (&given.label, &given.to, &given.node);
-            let publisher = same.unwrap_or_else(|| match take(&alike) {
-                Some(publisher) => {
-                    log::info!("{}: changed", publisher.name());
-                    publisher.changed(given.clone())
-                }
-                None => {
-                    let publisher = Publisher::new(given.clone());
-                    log::info!("{}: added", publisher.name());
-                    publisher
-                }
-            });
-            self.publishers.push(publisher);
-        }
-        for publisher in old {
-            log::info!("{}: removed", publisher.name());
-            tell_lost(&publisher);
-        }
-        if let Err(e) = self.aim(node) {
-            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
-        }
     }
 
     /// Makes the targets those of the publishers, and the mailbox if there are any.
@@ -129,8 +94,49 @@ impl Publishing {
         }
     }
 
-    /// Takes note of what happened.
-    pub(super) fn handle(&mut self, event: &Event) {
+    /// What is published, and how many readings arrived, are kept, and were dropped.
+    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
+        self.publishers.iter().map(|publisher| {
+            let kept = &publisher.kept;
+            (&publisher.given, [kept.arrived, kept.len() as u64, kept.dropped])
+        })
+    }
+}
+
+impl Part for Publishing {
+    /// Goes on with other settings: what did not change is left as it is, and where only the source or the interval did, what is kept
+    /// stays.
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        let mut old = core::mem::take(&mut self.publishers);
+        let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
+            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
+        };
+        let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
+        for (given, same) in settings.publish.iter().zip(same) {
+            let alike = |old: &Publish| (&old.label, &old.to, &old.node) == (&given.label, &given.to, &given.node);
+            let publisher = same.unwrap_or_else(|| match take(&alike) {
+                Some(publisher) => {
+                    log::info!("{}: changed", publisher.name());
+                    publisher.changed(given.clone())
+                }
+                None => {
+                    let publisher = Publisher::new(given.clone());
+                    log::info!("{}: added", publisher.name());
+                    publisher
+                }
+            });
+            self.publishers.push(publisher);
+        }
+        for publisher in old {
+            log::info!("{}: removed", publisher.name());
+            tell_lost(&publisher);
+        }
+        if let Err(e) = self.aim(node) {
+            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
+        }
+    }
+
+    fn handle(&mut self, event: &Event, _node: &Node<'_>) -> bool {
         for target in &mut self.targets {
             let is_down = match event {
                 Event::NodeDown { node, .. } => target.node == node.as_str(),
@@ -142,30 +148,26 @@ impl Publishing {
                 target.is_away(&mut self.publishers);
             }
         }
+        false
     }
 
-    pub(super) fn mailbox(&self) -> Option<Mailbox> {
-        self.mailbox
+    fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
+        self.mailbox.iter_mut().map(|mailbox| (mailbox, "")).collect()
     }
 
-    /// Makes the mailbox anew if it was this one that ended, as a supervisor would.
-    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if self.mailbox == Some(ended) {
-            self.mailbox = Some(node.register("")?);
-            // what was asked ended with it
-            self.targets.iter_mut().for_each(|target| target.is_away(&mut self.publishers));
-        }
+    /// What was asked ended with the mailbox.
+    fn revived(&mut self, _node: &mut Node<'_>) -> Result<(), Error> {
+        self.targets.iter_mut().for_each(|target| target.is_away(&mut self.publishers));
         Ok(())
     }
 
-    /// A pipe of some process is ready, or a process ended.
-    pub(super) fn pipes_ready(&mut self) {
+    fn pipes_ready(&mut self) {
         self.publishers.iter_mut().for_each(Publisher::set_ready);
     }
 
     /// Reads what is due, and sends what can be sent.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>, registry: &Registry) {
-        let world = World { node: &self.own, most: self.most, registry };
+    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        let world = World { node: &self.own, most: self.most, registry: driver.registry() };
         self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
         let Some(mailbox) = self.mailbox else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
@@ -183,23 +185,14 @@ impl Publishing {
         }
     }
 
-    /// When it has something to do by itself.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    fn next_wake(&self) -> Option<Instant> {
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
         publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
     }
 
     /// Says what is lost, now that the agent ends.
-    pub(super) fn stop(&self) {
+    fn stop(&mut self) {
         self.publishers.iter().for_each(tell_lost);
-    }
-
-    /// What is published, and how many readings arrived, are kept, and were dropped.
-    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
-        self.publishers.iter().map(|publisher| {
-            let kept = &publisher.kept;
-            (&publisher.given, [kept.arrived, kept.len() as u64, kept.dropped])
-        })
     }
 }
 
@@ -365,7 +358,7 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{Form, Source};
+    use super::super::config::{Form, Source};
     use super::*;
     use beamless::{Config, NodeStorage};
 

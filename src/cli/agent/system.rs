@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
 use super::functions::Functions;
+use super::own;
+use super::part::Part;
 use super::publish::Publishing;
 use crate::cli::terms;
 use facts::Facts;
@@ -25,23 +27,11 @@ pub(super) struct System {
 
 impl System {
     pub(super) fn new(node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self { mailbox: node.register("system")?, started: Instant::now(), taken: 0, facts: None })
-    }
-
-    pub(super) fn mailbox(&self) -> Mailbox {
-        self.mailbox
-    }
-
-    /// Makes it anew if it was this one that ended, as a supervisor would.
-    pub(super) fn mailbox_ended(&mut self, ended: Mailbox, node: &mut Node<'_>) -> Result<(), Error> {
-        if ended == self.mailbox {
-            (self.mailbox, self.taken) = (node.register("system")?, 0);
-        }
-        Ok(())
+        Ok(Self { mailbox: node.register(own::SYSTEM)?, started: Instant::now(), taken: 0, facts: None })
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>, functions: &Functions, publishing: &Publishing) {
+    pub(super) fn answer(&mut self, node: &mut Node<'_>, functions: &Functions, publishing: &Publishing) {
         if node.received(self.mailbox) == self.taken {
             return;
         }
@@ -102,6 +92,17 @@ impl System {
             },
             room,
         )
+    }
+}
+
+impl Part for System {
+    fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
+        vec![(&mut self.mailbox, own::SYSTEM)]
+    }
+
+    fn revived(&mut self, _node: &mut Node<'_>) -> Result<(), Error> {
+        self.taken = 0;
+        Ok(())
     }
 }
 

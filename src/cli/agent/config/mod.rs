@@ -10,14 +10,74 @@ use std::io::{self, Read};
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
-use beamless::{Epmd, NodeName};
+use beamless::{Epmd, NodeName, Sizes};
 use toml::de::DeTable;
 
-use super::settings::Settings;
-use crate::cli::args::{Local, Name, Run};
-use crate::cli::{cookie, local};
+use crate::cli::cookie;
+use crate::cli::host::Name;
+use crate::cli::local::{self, Local};
 use file::{Fault, Faults, Section};
 use sections::Reader;
+pub(super) use sections::{Discover, Form, Format, Function, Output, Program, Publish, Source};
+
+/// What the command line says of the agent. Each wins over the configuration file.
+pub(in crate::cli) struct Arguments {
+    pub(in crate::cli) config: Option<PathBuf>,
+    pub(in crate::cli) check: bool,
+    pub(in crate::cli) name: Option<Name>,
+    pub(in crate::cli) cookie_file: Option<PathBuf>,
+    pub(in crate::cli) listen: Option<String>,
+    pub(in crate::cli) epmd: Option<Epmd>,
+    pub(in crate::cli) visible: bool,
+    pub(in crate::cli) connect: Vec<String>,
+}
+
+/// What the agent is to do, out of its configuration file and the command line.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Settings {
+    pub(super) local: Local,
+    /// The node's whole name. So are all names of nodes in here, whatever the file leaves out.
+    pub(super) node: NodeName,
+    /// EPMD's port; as the environment says, if there is none.
+    pub(super) epmd_port: Option<u16>,
+    /// The nodes that may connect; all, if there are none.
+    pub(super) allow: Vec<String>,
+    pub(super) tick_time: Duration,
+    pub(super) sizes: Sizes,
+    /// Nodes to be connected to for as long as the agent runs.
+    pub(super) connect: Vec<String>,
+    pub(super) discover: Option<Discover>,
+    pub(super) publish: Vec<Publish>,
+    pub(super) programs: Vec<Program>,
+    pub(super) functions: Vec<Function>,
+}
+
+impl Settings {
+    /// How many bytes a value may have to fit a message: besides there are the room that the node keeps for itself, and what stands around
+    /// the value.
+    pub(super) fn largest_value(&self) -> usize {
+        self.sizes.bytes.saturating_sub(2048 + 512)
+    }
+
+    /// These, with what of the new ones can be had without a restart. Also the keys of the rest.
+    pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
+        let (old, local) = (&self.local, &new.local);
+        let fixed = [
+            ("name", old.name != local.name),
+            ("cookie_file", old.cookie_file != local.cookie_file),
+            ("listen", old.listen != local.listen),
+            ("epmd", old.epmd != local.epmd),
+            ("epmd_port", self.epmd_port != new.epmd_port),
+            ("visible", old.visible != local.visible),
+            ("allow", self.allow != new.allow),
+            ("tick_time", self.tick_time != new.tick_time),
+            ("sizes", self.sizes != new.sizes),
+        ];
+        let Self { connect, discover, publish, programs, functions, .. } = new;
+        let updated = Self { connect, discover, publish, programs, functions, ..self.clone() };
+        (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
+    }
+}
 
 /// No configuration file is larger.
 const LARGEST: u64 = 1 << 20;
@@ -28,7 +88,7 @@ const EPMDS: [(&str, Epmd); 4] =
 
 /// The settings of the agent: those of the file, and over them those of the command line. Otherwise what is wrong, a line each. Of an
 /// agent that runs, `running` are the settings that it has; then nothing is asked of the network, since that would hold it up.
-pub(super) fn settings(run: &Run, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
+pub(super) fn settings(run: &Arguments, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
     let mut faults = Faults::default();
     let Some(file) = &run.config else {
         let settings = read(run, Section::whole("", &DeTable::new()), Path::new(""), running, &mut faults);
@@ -63,7 +123,13 @@ fn contents(path: &Path) -> io::Result<String> {
 }
 
 /// The settings, as far as nothing is wrong; else there are faults.
-fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
+fn read(
+    run: &Arguments,
+    mut top: Section<'_>,
+    folder: &Path,
+    running: Option<&Settings>,
+    faults: &mut Faults,
+) -> Option<Settings> {
     let name = name(run, &mut top, running, faults);
     let cookie_file = cookie_file(run, &mut top, folder, faults);
     let listen = listen(run, &mut top, running, faults);
@@ -111,7 +177,7 @@ fn read(run: &Run, mut top: Section<'_>, folder: &Path, running: Option<&Setting
 }
 
 /// The node's name as given, and whole.
-fn name(run: &Run, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
+fn name(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
     let (short, long) = (top.get("sname"), top.get("name"));
     if let Some(name) = &run.name {
@@ -143,7 +209,7 @@ fn name(run: &Run, top: &mut Section<'_>, running: Option<&Settings>, faults: &m
 }
 
 /// The cookie file, in which there must be a cookie.
-fn cookie_file(run: &Run, top: &mut Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+fn cookie_file(run: &Arguments, top: &mut Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
     let item = top.get("cookie_file");
     if run.cookie_file.is_some() {
         return run.cookie_file.clone();
@@ -155,7 +221,7 @@ fn cookie_file(run: &Run, top: &mut Section<'_>, folder: &Path, faults: &mut Fau
 }
 
 /// Where to listen.
-fn listen(run: &Run, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
+fn listen(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
     let item = top.get("listen");
     if run.listen.is_some() {
         return run.listen.clone();

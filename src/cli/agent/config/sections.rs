@@ -1,14 +1,90 @@
 //! The tables of the file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beamless::{NodeName, Sizes};
 
 use super::file::{Fault, Faults, Item, Section};
 use super::{units, values};
-use crate::cli::agent::settings::{Discover, Form, Format, Function, Output, Program, Publish, Source};
-use crate::cli::agent::{MAILBOXES, erlang};
+use crate::cli::agent::erlang;
+use crate::cli::agent::own::{MAILBOXES, RESERVED};
+
+/// `[discover]`: connect to every node that these hosts' EPMDs name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) struct Discover {
+    pub(in crate::cli::agent) hosts: Vec<String>,
+    pub(in crate::cli::agent) every: Duration,
+}
+
+/// `[[publish]]`: what is read at an interval and sent to a process.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli::agent) struct Publish {
+    pub(in crate::cli::agent) source: Source,
+    pub(in crate::cli::agent) label: String,
+    pub(in crate::cli::agent) every: Duration,
+    pub(in crate::cli::agent) form: Form,
+    /// The registered name that it is sent to, and its node.
+    pub(in crate::cli::agent) to: String,
+    pub(in crate::cli::agent) node: String,
+    /// How many readings are kept while the node is away.
+    pub(in crate::cli::agent) keep: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) enum Source {
+    File(PathBuf),
+    Command(Vec<String>),
+}
+
+/// What is made of a reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::cli::agent) enum Form {
+    /// An integer or a float, divided if that was asked for.
+    Number { divide: Option<f64> },
+    /// A binary, without the newline at its end.
+    Text,
+    /// The term that the Erlang text is.
+    Term,
+}
+
+/// `[mailbox.NAME]`: a program behind a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) struct Program {
+    pub(in crate::cli::agent) name: String,
+    pub(in crate::cli::agent) command: Vec<String>,
+    pub(in crate::cli::agent) format: Format,
+}
+
+/// What a program is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli::agent) enum Format {
+    /// A line of Erlang text for each message.
+    Erlang,
+    /// A line of JSON for each message.
+    Json,
+    /// The external term format, behind a length of four bytes: `{packet,4}`.
+    Etf,
+}
+
+/// `[functions]`: a function that is served by running a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) struct Function {
+    /// `Module:Function/Arity`.
+    pub(in crate::cli::agent) name: String,
+    pub(in crate::cli::agent) command: Vec<String>,
+    pub(in crate::cli::agent) output: Output,
+    pub(in crate::cli::agent) timeout: Duration,
+}
+
+/// What the value of a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli::agent) enum Output {
+    /// What the command printed, as a binary without its last newline.
+    Text,
+    /// The term that it printed.
+    Term,
+}
 
 /// The keys of the top level, which are easily written below a line in brackets by mistake.
 const TOP: [&str; 10] =
@@ -261,8 +337,7 @@ impl Reader<'_> {
     }
 
     fn program(&mut self, name: &str, item: &Item<'_>) -> Option<Program> {
-        const TAKEN: [&str; 4] = ["echo", "system", "net_kernel", "rex"];
-        if TAKEN.contains(&name) {
+        if RESERVED.contains(&name) {
             self.faults.add(item.wrong("the agent has a process of this name itself: choose another"));
         }
         if name.is_empty() || name.len() > 255 {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use beamless::{Config, NodeName};
 use rustix::fs::{Access, access};
 
-use crate::cli::args::Name;
-use crate::cli::host;
+use crate::cli::host::{self, Name};
 
 /// This node's whole name.
 pub(super) fn own(name: &Name) -> Result<NodeName, String> {

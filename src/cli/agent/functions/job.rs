@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use beamless::{Error, Exception, Full, Outbox, OwnedCaller, WriteTermAgain};
 use mio::Registry;
 
-use crate::cli::agent::settings::{Function, Output};
+use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
 use crate::cli::terms;
 

@@ -5,9 +5,9 @@ use std::fmt;
 use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
-use super::super::process::printable;
-use super::super::settings::Format;
-use crate::cli::{json, terms};
+use crate::cli::agent::config::Format;
+use crate::cli::agent::process::printable;
+use crate::cli::terms::{self, json};
 
 /// A message for a program.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::process::Process;
+use crate::cli::agent::process::Process;
 
 /// Bytes that wait at once. With more, calls are refused and other messages dropped; one message may go beyond.
 const WAITING: usize = 1 << 18;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
-use super::super::limit::Limit;
+use crate::cli::agent::limit::Limit;
 
 /// How many wait at once for peers that are busy, and of how many bytes. With more the program's output is not read until there is room.
 const WAITING: (usize, usize) = (64, 1 << 18);

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term};
 use mio::Registry;
 
-use super::super::limit::Limit;
-use super::super::process::{Came, Process};
-use super::super::settings::{self, Format};
 use super::envelope::{self, Said, Told};
 use super::framing::{Fault, Framing};
 use super::input::Input;
 use super::letters::{Letter, Letters, Log, Refusal, To};
+use crate::cli::agent::config::{self, Format};
+use crate::cli::agent::limit::Limit;
+use crate::cli::agent::process::{Came, Process};
 
 /// Calls that wait for their answer at once. Each takes 1 KiB.
 const CALLS: usize = 256;
@@ -49,7 +49,7 @@ pub(super) struct World<'w, 'n> {
 
 /// The program and its mailbox.
 pub(super) struct Program {
-    pub(super) given: settings::Program,
+    pub(super) given: config::Program,
     pub(super) mailbox: Mailbox,
     state: State,
     /// When it was last started.
@@ -141,7 +141,7 @@ fn messages(count: u64) -> String {
 
 impl Program {
     /// A program that is to be started at once. `limit` is that of a line or a frame that it writes.
-    pub(super) fn new(given: settings::Program, mailbox: Mailbox, limit: usize) -> Self {
+    pub(super) fn new(given: config::Program, mailbox: Mailbox, limit: usize) -> Self {
         let now = Instant::now();
         Self {
             framing: Framing::new(given.format == Format::Etf, limit),
@@ -295,7 +295,7 @@ impl Program {
     }
 
     /// Asks the program to end, and starts it again once it has, as what is `given` now says.
-    pub(super) fn change(&mut self, given: settings::Program, node: &mut Node<'_>) {
+    pub(super) fn change(&mut self, given: config::Program, node: &mut Node<'_>) {
         if let Ok(mut out) = node.outbox(self.mailbox) {
             let calls = core::mem::take(&mut self.calls);
             calls.into_iter().for_each(|call| self.refuse(call, Refusal::Restarting, &mut out));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use super::reading::{self, Kind, Trouble};
-use crate::cli::agent::settings::{Publish, Source};
+use crate::cli::agent::config::{Publish, Source};
 use crate::cli::agent::task::{Ended, Task};
 
 /// A command may take so long, or until its next time if that is later.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use beamless::{Term, TermWriter, Written};
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::cli::agent::settings::Form;
+use crate::cli::agent::config::Form;
 use crate::cli::agent::task::without_newline;
 use crate::cli::terms;
 

@@ -1,6 +1,7 @@
 //! One question to one node: connect, ask, wait, and say what went wrong.
 
 use std::net::ToSocketAddrs;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use beamless::{
     Request, Term, epmd_names,
 };
 
-use super::args::Asking;
-use super::host::{self, Target};
-use super::{Failure, cookie};
+use crate::cli::command_line::options;
+use crate::cli::command_line::spec::Found;
+use crate::cli::cookie;
+use crate::cli::host::{self, Name, Target};
+use crate::cli::outcome::Failure;
 
 /// The largest message, either way, with its addresses.
 const BYTES: usize = 8 << 20;
@@ -19,6 +22,19 @@ const BYTES: usize = 8 << 20;
 static STORAGE: Mutex<Storage> = Mutex::new(Storage::sized());
 
 type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
+
+/// What it takes to ask a node.
+pub(super) struct Asking {
+    name: Option<Name>,
+    cookie_file: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl Asking {
+    pub(super) fn read(found: &mut Found) -> Result<Self, String> {
+        Ok(Self { name: options::name(found)?, cookie_file: found.path("cookie-file"), timeout: options::timeout(found)? })
+    }
+}
 
 /// The memory for one question.
 pub(super) fn storage() -> MutexGuard<'static, Storage> {
@@ -46,7 +62,7 @@ pub(super) struct Tool<'s> {
     mailbox: Mailbox,
     /// The node that is asked.
     pub(super) peer: String,
-    pub(super) timeout: Duration,
+    timeout: Duration,
     /// Where EPMD is, or around it the node.
     ports: (u16, Option<u16>),
     /// Why there will be no answer.

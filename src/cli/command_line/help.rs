@@ -1,7 +1,13 @@
-//! What `--help` prints, and the manual page, out of the tables of the commands.
+//! What `--help` prints, out of the tables of the commands.
 
-use super::args::{ABOUT, COMMANDS, EXAMPLE, EXIT_CODES};
-use super::grammar::{Opt, Spec};
+use super::spec::{Opt, Spec};
+
+/// What `--help` says first, and last.
+pub(super) const ABOUT: &str = "An Erlang node without the BEAM, and a tool to talk to Erlang nodes from a shell.";
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done; 1 the cluster said no (pang, noproc, an exception, a timeout); 2 wrong usage or settings. \
+Results go to standard output, words to standard error.";
+pub(super) const EXAMPLE: &str =
+    "Example: beamless run --sname demo\n  then, from another terminal: beamless call demo echo '{hello, 1}'";
 
 /// Columns of a terminal that are used.
 const WIDTH: usize = 100;
@@ -14,9 +20,9 @@ pub(super) fn usage() -> String {
 }
 
 /// Help on the whole program.
-pub(super) fn general() -> String {
+pub(super) fn general(commands: &[Spec]) -> String {
     let mut out = format!("{ABOUT}\n\n{}\n\nCommands:\n", usage());
-    for spec in COMMANDS {
+    for spec in commands {
         entry(&mut out, spec.name, spec.help);
     }
     entry(&mut out, "--version", "Print the version");
@@ -43,7 +49,7 @@ pub(super) fn of(spec: &Spec) -> String {
     out.trim_end().to_owned()
 }
 
-fn synopsis(spec: &Spec) -> String {
+pub(super) fn synopsis(spec: &Spec) -> String {
     let mut out = format!("{} [OPTIONS]", spec.name);
     for positional in spec.positionals {
         out += &if positional.optional { format!(" [{}]", positional.name) } else { format!(" {}", positional.name) };
@@ -52,7 +58,7 @@ fn synopsis(spec: &Spec) -> String {
 }
 
 /// An option with its value: `-v, --verbose`, `--timeout SECONDS`.
-fn named(option: &Opt) -> String {
+pub(super) fn named(option: &Opt) -> String {
     let short = option.short.map_or_else(String::new, |short| format!("-{short}, "));
     let value = option.value.map_or_else(String::new, |value| format!(" {value}"));
     format!("{short}--{}{value}", option.long)
@@ -65,7 +71,7 @@ fn entry(out: &mut String, name: &str, help: &str) {
 }
 
 /// A line, broken between words; what follows the first line is moved in by `indent`.
-fn wrap(out: &mut String, line: &str, indent: usize) {
+pub(super) fn wrap(out: &mut String, line: &str, indent: usize) {
     let mut rest = line;
     let mut lead = 0_usize;
     while lead.saturating_add(rest.chars().count()) > WIDTH {
@@ -83,45 +89,4 @@ fn wrap(out: &mut String, line: &str, indent: usize) {
     *out += &" ".repeat(lead);
     *out += rest;
     out.push('\n');
-}
-
-/// The manual page, for `man`.
-pub(super) fn man() -> String {
-    let mut out = concat!(".TH BEAMLESS 1 \"\" \"beamless ", env!("CARGO_PKG_VERSION"), "\" \"User Commands\"\n").to_owned();
-    out += ".SH NAME\nbeamless \\- an Erlang node without the BEAM\n.SH SYNOPSIS\n";
-    for spec in COMMANDS {
-        out += &format!(".B beamless {}\n{}\n.br\n", spec.name, roff(synopsis(spec).trim_start_matches(spec.name).trim_start()));
-    }
-    out += &format!(".SH DESCRIPTION\n{}\n", roff(ABOUT));
-    for spec in COMMANDS {
-        out += &format!(".TP\n\\fB{}\\fP\n{}\n", spec.name, roff(spec.help));
-    }
-    out += &format!(".PP\n{}\n.PP\n.nf\n{}\n.fi\n", roff(EXIT_CODES), roff(EXAMPLE));
-    for spec in COMMANDS {
-        out += &format!(".SH {}\n{}\n", spec.name.to_uppercase(), roff(spec.about));
-        let positionals = spec.positionals.iter().map(|positional| (positional.name.to_owned(), positional.help));
-        for (name, help) in positionals.chain(spec.all_options().map(|option| (named(option), option.help))) {
-            out += &format!(".TP\n\\fB{}\\fP\n{}\n", roff(&name), roff(help));
-        }
-        for note in spec.notes {
-            // a first line that is text may be broken, and examples not
-            out += &format!(".PP\n.nf\n{}\n.fi\n", roff(&filled(note)));
-        }
-    }
-    out.trim_end().to_owned()
-}
-
-/// As on a terminal.
-fn filled(note: &str) -> String {
-    let mut out = String::new();
-    note.lines().for_each(|line| wrap(&mut out, line, 4));
-    out.trim_end().to_owned()
-}
-
-/// Text for roff: its own characters are escaped, and no line begins with a macro.
-fn roff(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
-    let lines: Vec<String> =
-        escaped.lines().map(|line| if line.starts_with('.') { format!("\\&{line}") } else { line.to_owned() }).collect();
-    lines.join("\n")
 }

@@ -2,14 +2,16 @@
 
 use beamless::{Failure as No, Term, Value};
 
-use super::{Failure, terms};
+use super::asking::{Then, Tool};
+use crate::cli::outcome::Failure;
+use crate::cli::terms;
 
 /// The call of a function.
 pub(super) struct Function<'b> {
-    pub(super) module: String,
-    pub(super) name: String,
+    module: String,
+    name: String,
     /// The list of arguments.
-    pub(super) args: Term<'b>,
+    args: Term<'b>,
 }
 
 impl<'b> Function<'b> {
@@ -37,6 +39,11 @@ impl<'b> Function<'b> {
         let list = format!("{}[{inside}]", " ".repeat(before));
         let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {}", terms::explained(&list, &e))))?;
         Ok(Self { module, name, args })
+    }
+
+    /// Calls it at the node that is asked.
+    pub(super) fn apply(&self, tool: &mut Tool<'_>, then: Then<'_>) -> Result<String, Failure> {
+        tool.ask(&mut |out, node, timeout| out.rpc(node, &self.module, &self.name, timeout, |t| t.term(self.args)), then)
     }
 
     /// How a call failed; `home` is the node where it did.

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
 
-use super::terms;
+use super::erlang::{encoded, erlang, text as erlang_text};
 
 /// What `--help` says where JSON is read and printed.
-pub(super) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
+pub(crate) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
 With --json they are JSON:
   strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;
   {\"@tuple\": [...]}, {\"@atom\": \"ok\"}, {\"@map\": [[KEY, VALUE], ...]} and {\"@term\": \"ERLANG TEXT\"} are what JSON lacks.
@@ -19,7 +19,7 @@ Printed, atoms are strings too, except true, false, and nil, null and undefined,
 numbers; what else JSON lacks is printed as one of the four objects.";
 
 /// What `--help` says where JSON is only printed.
-pub(super) const PRINTED: &str = "With --json:
+pub(crate) const PRINTED: &str = "With --json:
   binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, Erlang's \"strings\" being \
 lists of numbers;
   tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, and what else JSON lacks \
@@ -34,17 +34,17 @@ const TERM: &str = "@term";
 const DECIMAL_BYTES: usize = 2048;
 
 /// Reads JSON as a term, into `bytes`.
-pub(super) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
+pub(crate) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
     term(&parse(text)?, bytes)
 }
 
 /// Reads JSON.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 /// The term that JSON stands for, in `bytes`.
-pub(super) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
+pub(crate) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
     let wrong = RefCell::new(None);
     let misuse = |e| match e {
         Wrong::Misuse(e) => e,
@@ -54,7 +54,7 @@ pub(super) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>
             Misuse::TermIncomplete(1)
         }
     };
-    terms::encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
+    encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
 }
 
 /// Why JSON has no term.
@@ -106,7 +106,7 @@ fn put_number<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Put<'t, 'b> {
 
 fn put_erlang<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Put<'t, 'b> {
     let mut bytes = Vec::new();
-    match terms::erlang(text, &mut bytes) {
+    match erlang(text, &mut bytes) {
         Ok(term) => Ok(t.term(term)?),
         Err(e) => Err(Wrong::Words(format!("in the Erlang text {text:?}, {e}"))),
     }
@@ -163,7 +163,7 @@ fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> 
 }
 
 /// A term as JSON, on one line.
-pub(super) fn written(term: Term<'_>, home: &str) -> String {
+pub(crate) fn written(term: Term<'_>, home: &str) -> String {
     let mut out = String::new();
     write(&mut out, term, home);
     out
@@ -189,7 +189,7 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
         Kind::Map(pairs) => write_map(out, pairs, home),
         _ => {
             *out += "{\"@term\":";
-            *out += &quoted(&terms::text(term, home));
+            *out += &quoted(&erlang_text(term, home));
             *out += "}";
         }
     }
@@ -246,9 +246,9 @@ mod tests {
     use super::*;
     use beamless::parse_text;
 
-    fn to_json(erlang: &str) -> String {
+    fn to_json(text: &str) -> String {
         let mut bytes = Vec::new();
-        written(terms::erlang(erlang, &mut bytes).unwrap(), "n@h")
+        written(erlang(text, &mut bytes).unwrap(), "n@h")
     }
 
     fn to_erlang(json: &str) -> Result<String, String> {

@@ -14,9 +14,11 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token, Waker};
 use std::os::fd::AsRawFd;
 
-use super::args::Recv;
-use super::local::{self, Ending};
-use super::{Failure, terms};
+use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, SNAME, VISIBLE};
+use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
+use crate::cli::local::{self, Ending, Local};
+use crate::cli::outcome::Failure;
+use crate::cli::terms::{self, Format, json};
 
 /// For connected nodes, the mailbox, and bytes of the largest message. A static of zeros costs nothing until it is used.
 static STORAGE: Mutex<NodeStorage<16, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
@@ -28,8 +30,50 @@ const LINES: usize = 16;
 /// How long closing may take, and writing what is left when it is told to stop.
 const CLOSING: Duration = Duration::from_secs(2);
 
+pub(super) const SPEC: Spec = Spec {
+    name: "recv",
+    help: "Be a node, and print what is sent to one name: flush() for shells",
+    about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
+    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT],
+    positionals: &[Positional { name: "NAME", help: "The name that messages are sent to", ..Positional::WORD }],
+    notes: &[
+        "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.",
+        json::PRINTED,
+    ],
+    lasts: true,
+    run: read,
+};
+
+const COUNT: Opt = Opt {
+    long: "count",
+    value: Some("N"),
+    help: "End after so many messages; by default at SIGTERM, SIGINT, or when standard output is closed",
+    ..Opt::SWITCH
+};
+
+struct Recv {
+    local: Local,
+    format: Format,
+    count: Option<u64>,
+    mailbox: String,
+}
+
+fn read(found: &mut Found) -> Result<(), Failure> {
+    let name = options::name(found)?.ok_or_else(|| "the node needs a name: --sname NAME, or --name NAME@HOST".to_owned())?;
+    let local = Local {
+        name,
+        cookie_file: found.path("cookie-file"),
+        listen: found.text("listen")?,
+        epmd: found.parsed("epmd")?.unwrap_or_default(),
+        visible: found.has("visible"),
+    };
+    let count = found.positive("count", "a number of messages, from 1 on")?;
+    let recv = Recv { local, format: options::format(found), count, mailbox: found.positional("NAME")? };
+    run(&recv)
+}
+
 /// Prints until it is told to stop, by a signal, the count, or the end of standard output.
-pub(super) fn run(options: &Recv) -> Result<(), Failure> {
+fn run(options: &Recv) -> Result<(), Failure> {
     let (config, driver, cookie) = local::prepare(&options.local)?;
     let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);

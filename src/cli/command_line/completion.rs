@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use beamless::{EpmdSettings, epmd_names};
 
-use super::args::COMMANDS;
-use super::grammar::{Offer, Opt, Spec};
+use super::spec::{Offer, Opt, Spec};
 
 /// A shell that there is a script for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Shell {
+pub(crate) enum Shell {
     Bash,
     Zsh,
     Fish,
 }
 
 impl FromStr for Shell {
-    type Err = &'static str;
+    type Err = String;
 
     /// Takes `bash`, `zsh` or `fish`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -27,13 +26,13 @@ impl FromStr for Shell {
             "bash" => Self::Bash,
             "zsh" => Self::Zsh,
             "fish" => Self::Fish,
-            _ => return Err("there are completions for bash, zsh and fish"),
+            _ => return Err("there are completions for bash, zsh and fish".to_owned()),
         })
     }
 }
 
 impl Shell {
-    pub(super) fn script(self) -> &'static str {
+    pub(crate) fn script(self) -> &'static str {
         match self {
             Self::Bash => include_str!("completion/beamless.bash"),
             Self::Zsh => include_str!("completion/beamless.zsh"),
@@ -43,15 +42,15 @@ impl Shell {
 }
 
 /// The option by which a script asks for what may follow the words behind it, the last of which is being typed.
-pub(super) const ASK: &str = "--complete";
+pub(crate) const ASK: &str = "--complete";
 
 /// What may stand in the place of the last word, a line each; behind a tabulator, what it is.
-pub(super) fn candidates(words: &[String]) -> String {
+pub(crate) fn candidates(commands: &'static [Spec], words: &[String]) -> String {
     let Some((last, before)) = words.split_last() else { return String::new() };
     let Some((command, before)) = before.split_first() else {
-        return lines(COMMANDS.iter().map(|spec| (spec.name.to_owned(), spec.help)), last);
+        return lines(commands.iter().map(|spec| (spec.name.to_owned(), spec.help)), last);
     };
-    let Some(spec) = Spec::of(command) else { return String::new() };
+    let Some(spec) = Spec::of(commands, command) else { return String::new() };
     let mut at = 0_usize;
     let mut value_of: Option<&Opt> = None;
     for word in before {

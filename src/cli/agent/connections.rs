@@ -1,0 +1,45 @@
+//! The nodes to be connected to: those that the settings name, and those that are found.
+
+use std::time::Instant;
+
+use beamless::{Driver, Event, Node};
+
+use super::config::Settings;
+use super::discover::Discovery;
+use super::part::Part;
+use super::peers::Peers;
+use crate::cli::outcome::Failure;
+
+/// All of them.
+pub(super) struct Connections {
+    peers: Peers,
+    discovery: Discovery,
+}
+
+impl Connections {
+    /// Begins to connect to the nodes that the settings name.
+    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        Ok(Self { peers: Peers::new(settings, node)?, discovery: Discovery::new(settings)? })
+    }
+}
+
+impl Part for Connections {
+    fn handle(&mut self, event: &Event, _node: &Node<'_>) -> bool {
+        self.discovery.handle(event);
+        self.peers.handle(event)
+    }
+
+    fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.discovery.turn(&mut self.peers, node, driver);
+        self.peers.turn(node);
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        [self.peers.next_wake(), self.discovery.next_wake()].into_iter().flatten().min()
+    }
+
+    fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
+        self.peers.apply(settings, node);
+        self.discovery.apply(settings, &mut self.peers, node);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a command comes to: words on standard output, or a failure.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use beamless::Error;
+
+/// The exit code when the cluster said no, or the system did.
+const REFUSED: u8 = 1;
+/// The exit code when something went wrong before anything ran: usage or configuration.
+pub(crate) const USAGE: u8 = 2;
+
+/// Why a command came to nothing: the exit code, and the words for standard error.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) why: String,
+    pub(crate) of: Of,
+}
+
+/// Whose words a failure is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// The command's own.
+    Command,
+    /// Of whoever reads the command line: help is not far.
+    CommandLine,
+    /// Erlang's, which stand as they are.
+    Erlang,
+}
+
+impl Failure {
+    /// Whoever typed it must change something.
+    pub(crate) fn usage(why: impl fmt::Display) -> Self {
+        Self { code: USAGE, why: why.to_string(), of: Of::Command }
+    }
+
+    /// It was done right, and somebody said no.
+    pub(crate) fn refused(why: impl fmt::Display) -> Self {
+        Self { code: REFUSED, why: why.to_string(), of: Of::Command }
+    }
+
+    /// What was called raised an exception.
+    pub(crate) fn exception(why: String) -> Self {
+        Self { code: REFUSED, why, of: Of::Erlang }
+    }
+}
+
+impl From<String> for Failure {
+    /// What is wrong with the command line.
+    fn from(why: String) -> Self {
+        Self { code: USAGE, why, of: Of::CommandLine }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::refused(e)
+    }
+}
+
+/// Prints a line on standard output. That nobody reads it is not an error, as with any tool in a pipe.
+pub(crate) fn print(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::refused(format!("writing to standard output: {e}"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! What `send` and `call` have in common: a term for a registered process.
+
+use super::asking::Asking;
+use crate::cli::command_line::options;
+use crate::cli::command_line::spec::Found;
+use crate::cli::outcome::Failure;
+use crate::cli::terms::Format;
+
+/// A message, and where it goes.
+pub(super) struct Message {
+    pub(super) asking: Asking,
+    pub(super) format: Format,
+    pub(super) node: String,
+    pub(super) to: String,
+    pub(super) term: String,
+}
+
+impl Message {
+    pub(super) fn read(found: &mut Found) -> Result<Self, String> {
+        let (asking, format) = (Asking::read(found)?, options::format(found));
+        let (node, to, term) = (found.positional("NODE")?, found.positional("NAME")?, found.positional("TERM")?);
+        Ok(Self { asking, format, node, to, term })
+    }
+}
+
+/// No process has the name.
+pub(super) fn no_process(name: &str, node: &str) -> Failure {
+    Failure::refused(format!(
+        "noproc: no process on {node} is registered as {name}; `beamless rpc {node} 'erlang:registered()'` lists those that are"
+    ))
+}

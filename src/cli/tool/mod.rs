@@ -1,0 +1,33 @@
+//! The commands, a file each: what it takes, what its help says, and what it does. A new one is a file here and a line in [`COMMANDS`].
+
+mod asking;
+mod call;
+mod completion;
+mod epmd;
+mod function;
+mod man;
+mod message;
+mod names;
+mod nodes;
+mod ping;
+mod recv;
+mod rpc;
+mod run;
+mod send;
+
+use super::command_line::spec::Spec;
+
+/// Every command, in the order in which `--help` lists them.
+pub(super) const COMMANDS: &[Spec] = &[
+    run::SPEC,
+    recv::SPEC,
+    ping::SPEC,
+    send::SPEC,
+    call::SPEC,
+    rpc::SPEC,
+    nodes::SPEC,
+    names::SPEC,
+    epmd::SPEC,
+    completion::SPEC,
+    man::SPEC,
+];

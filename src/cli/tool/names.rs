@@ -1,0 +1,36 @@
+//! `beamless names`: what the EPMD of a host knows.
+
+use std::time::Duration;
+
+use beamless::{EpmdSettings, epmd_names};
+
+use crate::cli::command_line::options::{self, TIMEOUT};
+use crate::cli::command_line::spec::{Positional, Spec};
+use crate::cli::outcome::{Failure, print};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "names",
+    help: "List the nodes of a host, as epmd -names does",
+    about: "List the nodes that are registered with a host's EPMD, as epmd -names does. ERL_EPMD_PORT says at which port that is.",
+    options: &[TIMEOUT],
+    positionals: &[Positional { name: "HOST", help: "The host; this one by default", optional: true, ..Positional::WORD }],
+    notes: &["Example: beamless names nuc3"],
+    lasts: false,
+    run: |found| {
+        let timeout = options::timeout(found)?;
+        let host = found.next_positional()?.unwrap_or_else(|| "localhost".to_owned());
+        names(&host, timeout)
+    },
+};
+
+/// What `epmd -names` prints, of any host.
+fn names(host: &str, timeout: Duration) -> Result<(), Failure> {
+    let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
+    let names = epmd_names(host, port, timeout).map_err(|e| {
+        Failure::refused(format!(
+            "{e}; is a node running there, or an epmd (`beamless epmd` is one)? ERL_EPMD_PORT says where, and firewalls must let it through"
+        ))
+    })?;
+    print(&format!("epmd: up and running on port {port} with data:"))?;
+    names.iter().try_for_each(|(name, port)| print(&format!("name {name} at port {port}")))
+}

@@ -1,0 +1,47 @@
+//! `beamless nodes`: the nodes that a node is connected to.
+
+use beamless::Term;
+
+use super::asking::{Asking, Tool, storage};
+use super::function::Function;
+use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
+use crate::cli::command_line::spec::Spec;
+use crate::cli::outcome::{Failure, print};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "nodes",
+    help: "List the nodes that a node is connected to",
+    about: "List the nodes that a node is connected to, one a line, each with its kind: visible or hidden.",
+    options: &[SNAME, NAME, COOKIE_FILE, TIMEOUT],
+    positionals: &[NODE],
+    notes: &["Example: beamless nodes hub@nuc3"],
+    lasts: false,
+    run: |found| {
+        let (asking, node) = (Asking::read(found)?, found.positional("NODE")?);
+        nodes(&node, &asking)
+    },
+};
+
+/// The nodes that a node is connected to, this one left out.
+fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
+    let mut storage = storage();
+    let mut tool = Tool::open(node, asking, &mut storage)?;
+    let own = tool.name();
+    let mut lines = Vec::new();
+    for kind in ["visible", "hidden"] {
+        let mut bytes = Vec::new();
+        let function = Function::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
+        let peer = tool.peer.clone();
+        function.apply(&mut tool, &mut |result| {
+            let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);
+            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{node} {kind}")));
+            Ok(String::new())
+        })?;
+    }
+    lines.iter().try_for_each(|line| print(line))
+}
+
+/// The texts of a list of atoms.
+fn atoms(list: Term<'_>) -> Vec<String> {
+    list.as_list().into_iter().flatten().filter_map(Term::as_atom).map(|atom| atom.chars().collect()).collect()
+}

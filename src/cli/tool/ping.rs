@@ -1,0 +1,33 @@
+//! `beamless ping`: whether a node is there.
+
+use super::asking::{Asking, Tool, storage};
+use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
+use crate::cli::command_line::spec::Spec;
+use crate::cli::outcome::{Failure, print};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "ping",
+    help: "Ask whether a node is there: pong or pang",
+    about: "Connect to a node as net_adm:ping does, and print pong; or pang, and why on standard error.",
+    options: &[SNAME, NAME, COOKIE_FILE, TIMEOUT],
+    positionals: &[NODE],
+    notes: &["Example: beamless ping hub@nuc3 || systemctl restart hub"],
+    lasts: false,
+    run: |found| {
+        let (asking, node) = (Asking::read(found)?, found.positional("NODE")?);
+        ping(&node, &asking)
+    },
+};
+
+/// `net_adm:ping`.
+fn ping(node: &str, asking: &Asking) -> Result<(), Failure> {
+    let mut storage = storage();
+    let mut tool = Tool::open(node, asking, &mut storage)?;
+    match tool.ping() {
+        Ok(()) => print("pong"),
+        Err(failure) => {
+            print("pang")?;
+            Err(failure)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `beamless rpc`: a call of a function, and its value.
+
+use super::asking::{Asking, Tool, storage};
+use super::function::Function;
+use crate::cli::command_line::options::{self, COOKIE_FILE, JSON, NAME, NODE, SNAME, TIMEOUT};
+use crate::cli::command_line::spec::{Opt, Positional, Spec};
+use crate::cli::outcome::{Failure, print};
+use crate::cli::terms::{self, Format, json};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "rpc",
+    help: "Call a function on a node and print its value",
+    about: "Call a function on a node, as rpc:call does, and print its value; or the exception, on standard error. \
+        What the function itself prints goes nowhere.",
+    options: &[
+        SNAME,
+        NAME,
+        COOKIE_FILE,
+        TIMEOUT,
+        Opt { help: "Print the value as JSON; the call is Erlang text all the same", ..JSON },
+    ],
+    positionals: &[
+        NODE,
+        Positional {
+            name: "MOD:FUN(ARGS)",
+            help: "The call, as Erlang writes it; nothing in it is evaluated. An Elixir module is 'Elixir.Name'",
+            quoted: true,
+            ..Positional::WORD
+        },
+    ],
+    notes: &[
+        "Examples: beamless rpc hub@nuc3 'erlang:memory(total)'\n  beamless rpc hub@nuc3 \"'Elixir.System':version()\"",
+        json::PRINTED,
+    ],
+    lasts: false,
+    run: |found| {
+        let (asking, format) = (Asking::read(found)?, options::format(found));
+        let (node, function) = (found.positional("NODE")?, found.positional("MOD:FUN(ARGS)")?);
+        rpc(&node, &function, format, &asking)
+    },
+};
+
+/// `rpc:call`.
+fn rpc(node: &str, function: &str, format: Format, asking: &Asking) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    let function = Function::parse(function, &mut bytes)?;
+    let mut storage = storage();
+    let mut tool = Tool::open(node, asking, &mut storage)?;
+    let peer = tool.peer.clone();
+    let value = function.apply(&mut tool, &mut |result| match result {
+        Ok(value) => Ok(terms::written(value, format, &peer)),
+        Err(e) => Err(function.exception(e, &peer)),
+    })?;
+    print(&value)
+}

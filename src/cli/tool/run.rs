@@ -1,0 +1,49 @@
+//! `beamless run`: the agent.
+
+use crate::cli::agent;
+use crate::cli::agent::Arguments;
+use crate::cli::command_line::options::{self, EPMD, LISTEN, NAME, OWN_COOKIE_FILE, SNAME, VISIBLE};
+use crate::cli::command_line::spec::{Offer, Opt, Spec};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "run",
+    help: "Be a node until SIGTERM or SIGINT",
+    about: "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
+    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, CONNECT],
+    positionals: &[],
+    notes: &[
+        "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",
+        "SIGHUP reads the file again, and applies what can be applied while connections stay.",
+    ],
+    lasts: true,
+    run: |found| {
+        let arguments = Arguments {
+            config: found.path("config"),
+            check: found.has("check"),
+            name: options::name(found)?,
+            cookie_file: found.path("cookie-file"),
+            listen: found.text("listen")?,
+            epmd: found.parsed("epmd")?,
+            visible: found.has("visible"),
+            connect: found.texts("connect")?,
+        };
+        agent::run(&arguments)
+    },
+};
+
+const CONFIG: Opt = Opt {
+    long: "config",
+    value: Some("FILE"),
+    help: "The configuration file (TOML); what is given besides on the command line wins over it",
+    offer: Offer::Files,
+    ..Opt::SWITCH
+};
+const CHECK: Opt = Opt { long: "check", help: "Check the settings, show what would be done, and end", ..Opt::SWITCH };
+const CONNECT: Opt = Opt {
+    long: "connect",
+    value: Some("NODE"),
+    help: "Connect to this node, and again whenever it is back; repeatable. These take the place of the file's",
+    offer: Offer::Nodes,
+    repeats: true,
+    ..Opt::SWITCH
+};

@@ -1,0 +1,36 @@
+//! `beamless send`: a message to a registered process.
+
+use super::asking::{Tool, storage};
+use super::message::{Message, no_process};
+use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT};
+use crate::cli::command_line::spec::{Opt, Spec};
+use crate::cli::outcome::Failure;
+use crate::cli::terms::{self, json};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "send",
+    help: "Send a message to a registered process",
+    about: "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error.",
+    options: &[SNAME, NAME, COOKIE_FILE, TIMEOUT, Opt { help: "TERM is JSON", ..JSON }],
+    positionals: &[NODE, PROCESS, TERM],
+    notes: &["Example: beamless send hub@nuc3 readings '{reading, 21.5, <<\"kitchen\">>, #{unit => celsius}}'", json::HELP],
+    lasts: false,
+    run: |found| {
+        let message = Message::read(found)?;
+        send(&message)
+    },
+};
+
+/// `{Name, Node} ! Term`, and a question behind it: once that is answered, the node has read the message.
+fn send(message: &Message) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    let term = terms::read(&message.term, message.format, &mut bytes)?;
+    let mut storage = storage();
+    let mut tool = Tool::open(&message.node, &message.asking, &mut storage)?;
+    tool.send(&message.to, term)?;
+    tool.ping()?;
+    if tool.is_missing {
+        return Err(no_process(&message.to, &tool.peer));
+    }
+    Ok(())
+}
