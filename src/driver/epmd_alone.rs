@@ -9,7 +9,8 @@ use mio::{Events, Poll, Registry, Token};
 use super::epmd::EpmdSettings;
 use super::epmd_service::EpmdService;
 use super::net::failed;
-use super::{OWN, Ready};
+use super::ready::Ready;
+use super::tokens::OWN;
 use crate::error::Result;
 use crate::time::Instant;
 

@@ -7,7 +7,10 @@ pub(crate) mod epmd_service;
 mod hosts;
 mod local;
 mod net;
+mod random;
+mod ready;
 mod sockets;
+mod tokens;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -29,16 +32,10 @@ pub use epmd_alone::EpmdServer;
 use hosts::Resolver;
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
+use random::random;
+pub use ready::Ready;
 use sockets::Sockets;
-
-/// The first token of the driver's own; a program's tokens are below it.
-const OWN: usize = usize::MAX / 2;
-const WAKER: Token = Token(OWN);
-const LISTENERS: usize = OWN + 1;
-/// Addresses a node listens on at once.
-const MAX_LISTENERS: usize = 8;
-const EPMD: usize = LISTENERS + MAX_LISTENERS;
-const SOCKETS: usize = EPMD + EpmdClient::TOKENS;
+use tokens::{EPMD, LISTENERS, MAX_LISTENERS, OWN, SOCKETS, WAKER};
 
 /// Connections taken in one turn from one listener, so that a flood of them leaves time for those that are up.
 const ACCEPTS: usize = 16;
@@ -90,36 +87,6 @@ impl DriverOptions {
     #[must_use]
     pub fn epmd_settings(self, epmd_settings: EpmdSettings) -> Self {
         Self { epmd_settings, ..self }
-    }
-}
-
-/// What a source of the program's own is ready for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ready {
-    /// The token it was registered with.
-    pub token: Token,
-    /// There is something to read, or the other end is closed.
-    pub readable: bool,
-    /// It can be written to.
-    pub writable: bool,
-}
-
-impl Ready {
-    fn new(token: Token, event: &mio::event::Event) -> Self {
-        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-        Self { token, readable, writable: event.is_writable() }
-    }
-
-    /// Puts it behind those that wait, or into the one of its source that does.
-    fn join(self, waiting: &mut VecDeque<Self>) {
-        match waiting.iter_mut().find(|other| other.token == self.token) {
-            Some(other) => {
-                other.readable |= self.readable;
-                other.writable |= self.writable;
-            }
-            None => waiting.push_back(self),
-        }
     }
 }
 
@@ -501,11 +468,6 @@ impl Driver {
         }
         any
     }
-}
-
-/// 64 bits from the system's generator.
-fn random() -> Result<u64> {
-    getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(e)))
 }
 
 /// The addresses of `host` and `port` to listen on, for settings that name a host.

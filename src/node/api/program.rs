@@ -33,7 +33,7 @@ pub struct Peer<'n> {
     pub held: Option<HeldBy>,
 }
 
-/// How many places of the storage are in use: see [`NodeStorage`].
+/// How many places of the storage are in use: see [`NodeStorage`](crate::NodeStorage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InUse {
@@ -91,7 +91,7 @@ impl<'s> Node<'s> {
         Ok(())
     }
 
-    /// Sets whether exits come to the mailbox as [`Received::Exit`], as with `process_flag(trap_exit, true)`. If not, which is how it
+    /// Sets whether exits come to the mailbox as [`Received::Exit`](crate::Received::Exit), as with `process_flag(trap_exit, true)`. If not, which is how it
     /// begins, an exit whose reason is not `normal` ends the mailbox. `exit(Pid, kill)` ends it either way.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl<'s> Node<'s> {
     }
 
     /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
-    /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
+    /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`](crate::Received::Apply). Calls of any other function are
     /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.
     ///
     /// # Errors

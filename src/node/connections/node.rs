@@ -41,7 +41,7 @@ pub struct Node<'s> {
     pub(in crate::node) begun: u32,
     /// Where the next round over held up peers begins.
     pub(in crate::node) first: u16,
-    /// The nodes that went down, where that is remembered: [`AutoConnect::Once`].
+    /// The nodes that went down, where that is remembered: [`AutoConnect::Once`](crate::AutoConnect::Once).
     pub(in crate::node) past: Past,
 }
 
