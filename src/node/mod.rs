@@ -33,8 +33,8 @@ pub use forms::outcome::Exception;
 pub use forms::served::Apply;
 pub use tables::event::{Dropped, Event, HeldBy, Receiver};
 pub use tables::handles::{Mailbox, Monitor, Request};
+pub use tables::inbox::Overflow;
 pub use tables::links::Traffic;
-pub use tables::mailbox::Overflow;
 pub use tables::memory::NodeStorage;
 #[cfg(feature = "std")]
 pub use tables::memory::{HeapStorage, Sizes};

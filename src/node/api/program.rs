@@ -10,8 +10,8 @@ use crate::node::tables::functions::Functions;
 #[cfg(feature = "std")]
 use crate::node::tables::handles::Request;
 use crate::node::tables::handles::{Handle, Mailbox};
+use crate::node::tables::inbox::Overflow;
 use crate::node::tables::links::{Link, RESERVED, Recent, Traffic};
-use crate::node::tables::mailbox::Overflow;
 #[cfg(feature = "std")]
 use crate::node::tables::requests::find;
 use crate::node::tables::requests::{Ask, Limit, NOBODY, OwnWords, Request as Entry, State, Target};

@@ -3,8 +3,8 @@
 use super::event::Events;
 use super::half_open::HalfOpen;
 use super::identity::FIRST_JOB;
+use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
-use super::mailbox::Inbox;
 use super::requests::Request;
 use super::ties::Watch;
 #[cfg(feature = "std")]

@@ -4,7 +4,7 @@
 //! * `ready`: something came since it was last shown, or the program took something and more is left;
 //! * `aside`: the program put its oldest message back, until a peer has taken something of what waits for it.
 
-use super::mailbox::Inbox;
+use super::inbox::Inbox;
 use crate::storage::queue::{Queue, Queued, Turn};
 use crate::storage::slots::{Key, Table};
 

@@ -1,0 +1,92 @@
+//! One mailbox.
+
+use super::handles::Handle;
+use super::record::{Kind, Record};
+use crate::storage::queue::Turn;
+use crate::storage::ring::Ring;
+use crate::wire::fixed::FixedStr;
+
+/// What happens to a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped: where one is the
+/// oldest that waits, or the one that finds no room, the peer waits as with [`Overflow::Hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The peer is not read from until there is room: nothing is lost, and everything else that peer sends waits too.
+    #[default]
+    Hold,
+    /// The new message is dropped and counted.
+    DropNewest,
+    /// The oldest messages are dropped and counted until the new one fits: for readings, of which the last counts.
+    DropOldest,
+}
+
+/// One mailbox.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// Empty for a mailbox without a name.
+    pub(crate) name: FixedStr<255>,
+    pub(crate) ring: Ring,
+    pub(crate) overflow: Overflow,
+    /// Messages and signals that came in.
+    pub(crate) received: u64,
+    pub(crate) dropped: u64,
+    /// It was full and holds up a peer, or did before it was last empty.
+    pub(crate) held: bool,
+    /// Exits of other processes come as messages, rather than end this one.
+    pub(crate) traps_exits: bool,
+    /// It has ended, for a reason of this many bytes that stands where the messages were; its place is kept until everybody who is to
+    /// be told has been.
+    pub(crate) ended: Option<usize>,
+    /// Where it stands among those that the program is to be shown, and since which round.
+    pub(crate) turn: Turn,
+    pub(crate) round: u64,
+}
+
+impl Inbox {
+    /// Adds a message, if there is room for it.
+    #[inline]
+    pub(crate) fn put(&mut self, memory: &mut [u8], from: &[u8], term: &[u8]) -> bool {
+        let Some(head) = Kind::Message.head(from) else { return false };
+        let len = HEAD.saturating_add(from.len()).saturating_add(term.len());
+        let Some(record) = self.ring.push(memory, len) else { return false };
+        if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>()
+            && let Some((sender, payload)) = rest.split_at_mut_checked(from.len())
+        {
+            *start = head;
+            sender.copy_from_slice(from);
+            payload.copy_from_slice(term);
+        }
+        self.received = self.received.wrapping_add(1);
+        true
+    }
+
+    /// Drops the oldest record, if that is a message.
+    pub(crate) fn drops_oldest(&mut self, memory: &[u8]) -> bool {
+        let before = self.ring;
+        let is_message = |record| Record::read(record).is_some_and(|record| record.kind == Kind::Message);
+        let dropped = self.ring.pop(memory).is_some_and(is_message);
+        if !dropped {
+            self.ring = before;
+        }
+        dropped
+    }
+
+    /// Adds a record of any kind, if there is room for it.
+    pub(crate) fn put_any(&mut self, memory: &mut [u8], record: &Record<'_>) -> bool {
+        let Some(head) = record.kind.head(record.from) else { return false };
+        let handle = record.handle.map(Handle::to_bytes);
+        let parts = [&head[..], record.from, handle.as_ref().map_or(&[][..], |bytes| bytes), record.term.as_bytes()];
+        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let Some(mut room) = self.ring.push(memory, len) else { return false };
+        for part in parts {
+            let Some((place, rest)) = room.split_at_mut_checked(part.len()) else { return false };
+            place.copy_from_slice(part);
+            room = rest;
+        }
+        self.received = self.received.wrapping_add(1);
+        true
+    }
+}
+
+/// Bytes of a record in front of the sender and the rest: its kind, and the sender's length.
+const HEAD: usize = 2;
