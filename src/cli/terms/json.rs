@@ -3,7 +3,6 @@
 //! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
@@ -29,6 +28,9 @@ const TUPLE: &str = "@tuple";
 const ATOM: &str = "@atom";
 const MAP: &str = "@map";
 const TERM: &str = "@term";
+
+/// The keys that were there before. The parser has this map anyway; a set with its hashing would be 6 KB more.
+type Seen = Map<String, Value>;
 
 /// Integers of more bytes are not printed in decimal by Erlang text either.
 const DECIMAL_BYTES: usize = 2048;
@@ -142,7 +144,7 @@ fn of_pair(pair: &Value) -> Option<(&Value, &Value)> {
 
 /// Equal keys are refused here: a node that got such a map would take the connection for broken.
 fn put_pairs(t: &mut TermWriter<'_, '_>, pairs: &[Value]) -> Result<(), Wrong> {
-    let mut seen = HashSet::new();
+    let mut seen = Seen::new();
     t.map(pairs.len())?;
     for (key, value) in pairs.iter().filter_map(of_pair) {
         // equal terms have equal text, though perhaps not equal bytes
@@ -150,9 +152,10 @@ fn put_pairs(t: &mut TermWriter<'_, '_>, pairs: &[Value]) -> Result<(), Wrong> {
         let text = term(key, &mut bytes).map_err(Wrong::Words)?.to_string();
         put(t, key)?;
         put(t, value)?;
-        if let Some(text) = seen.replace(text) {
+        if seen.contains_key(&text) {
             return Err(Wrong::Words(format!("{{{MAP:?}: ..}} has the key {text} twice")));
         }
+        seen.insert(text, Value::Null);
     }
     Ok(())
 }
@@ -196,9 +199,9 @@ fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, h
 
 /// A map whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
 fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
-    let mut seen = HashSet::new();
-    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text)));
-    let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains(*special));
+    let mut seen = Seen::new();
+    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
+    let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
     if plain && !is_special {
         separated(out, ('{', '}'), pairs, |out, (key, value)| {
             *out += &quoted(&key_text(key).unwrap_or_default());
