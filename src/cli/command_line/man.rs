@@ -26,7 +26,7 @@ pub(crate) fn page(commands: &[Spec]) -> String {
             out += &format!(".PP\n.nf\n{}\n.fi\n", roff(&filled(note)));
         }
     }
-    out.trim_end().to_owned()
+    out + ".SH SEE ALSO\n.BR beamless.toml (5)"
 }
 
 /// As on a terminal.

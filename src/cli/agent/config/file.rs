@@ -1,11 +1,12 @@
 //! A TOML file, read value by value: each knows its key and its place, and so does every fault.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{Key, Table};
 use super::units;
 
 /// So many faults are told; who has more starts with these.
@@ -92,39 +93,59 @@ pub(super) struct Section<'f> {
     at: usize,
     text: &'f str,
     table: &'f DeTable<'f>,
-    /// The keys that were asked for, which are all there are.
-    known: Vec<&'static str>,
+    /// The row of the table itself, and the keys that it has.
+    key: Option<Key>,
+    keys: Table,
 }
 
 impl<'f> Section<'f> {
     pub(super) fn whole(text: &'f str, table: &'f DeTable<'f>) -> Self {
-        Self { path: String::new(), at: 0, text, table, known: Vec::new() }
+        Self { path: String::new(), at: 0, text, table, key: None, keys: Table::of("") }
     }
 
     /// The value of a key, if it is there.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'f>> {
-        self.known.push(key);
-        let value = self.table.get(key)?;
-        Some(self.item(key, value.span(), value))
+    pub(super) fn get(&self, name: &str) -> Option<Item<'f>> {
+        let key = self.keys.key(name)?;
+        let value = self.table.get(name)?;
+        Some(self.item(name, value.span(), value, key))
     }
 
-    /// The value of a key that must be there. `such` is an example of it.
-    pub(super) fn required(&mut self, key: &'static str, such: &str) -> Result<Item<'f>, Fault> {
-        self.get(key).ok_or_else(|| self.wrong(&format!("`{key}` is missing: write {key} = {such}")))
+    /// The value of a key that must be there.
+    pub(super) fn required(&self, name: &str) -> Result<Item<'f>, Fault> {
+        self.get(name).ok_or_else(|| {
+            let such = self.keys.key(name).map_or("..", Key::example);
+            self.wrong(&format!("`{name}` is missing: write {name} = {such}"))
+        })
     }
 
-    /// Every key, whatever its name, in the order of the file.
+    /// A time, which has a default.
+    pub(super) fn duration(&self, name: &str) -> Result<Duration, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, units::duration)), |item| item.duration())
+    }
+
+    /// A whole number, which has a default.
+    pub(super) fn integer(&self, name: &str) -> Result<u64, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, units::digit_number)), |item| item.integer())
+    }
+
+    /// A word, which has a default.
+    pub(super) fn word(&self, name: &str) -> Result<&'static str, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, Some)), |item| item.word())
+    }
+
+    /// Every key, whatever its name, in the order of the file: of a table of tables that are alike.
     pub(super) fn entries(&self) -> Vec<(&'f str, Item<'f>)> {
+        let Some(key) = self.key else { return Vec::new() };
         let mut entries: Vec<_> = self.table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        entries.into_iter().map(|(key, value)| (&**key.get_ref(), self.item(key.get_ref(), key.span(), value))).collect()
+        entries.sort_by_key(|(name, _)| name.span().start);
+        entries.into_iter().map(|(name, value)| (&**name.get_ref(), self.item(name.get_ref(), name.span(), value, key))).collect()
     }
 
-    fn item(&self, key: &str, span: Range<usize>, value: &'f Spanned<DeValue<'f>>) -> Item<'f> {
-        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        let key = if plain { key.to_owned() } else { format!("{key:?}") };
-        let path = if self.path.is_empty() { key } else { format!("{}.{key}", self.path) };
-        Item { path, at: span.start, text: self.text, value }
+    fn item(&self, name: &str, span: Range<usize>, value: &'f Spanned<DeValue<'f>>, key: Key) -> Item<'f> {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let name = if plain { name.to_owned() } else { format!("{name:?}") };
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
+        Item { path, at: span.start, text: self.text, value, key }
     }
 
     /// Something is wrong with the table as a whole.
@@ -133,22 +154,24 @@ impl<'f> Section<'f> {
         Fault { at: Some(self.at), why }
     }
 
-    /// Refuses the keys that nobody asked for. `elsewhere` are those of the top level.
-    pub(super) fn finish(self, elsewhere: &[&str], faults: &mut Faults) {
+    /// Refuses the keys that there are not.
+    pub(super) fn finish(self, faults: &mut Faults) {
+        let known: Vec<&'static str> = self.keys.keys().map(Key::name).collect();
+        let is_of_top = |name: &str| Table::of("").key(name).is_some_and(|key| !key.is_table());
         for (key, value) in self.table {
             let key_text = &**key.get_ref();
-            if self.known.contains(&key_text) {
+            if known.contains(&key_text) {
                 continue;
             }
             let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
             let hint = if key_text == "cookie" {
                 "a cookie stands in a file of its own, which `cookie_file` names".to_owned()
-            } else if elsewhere.contains(&key_text) && !value.get_ref().is_table() {
+            } else if is_of_top(key_text) && !value.get_ref().is_table() {
                 format!("`{key_text}` belongs to the top, above the first line in brackets")
-            } else if let Some(near) = nearest(key_text, &self.known) {
+            } else if let Some(near) = nearest(key_text, &known) {
                 format!("did you mean `{near}`?")
             } else {
-                format!("the keys are {}", self.known.join(", "))
+                format!("the keys are {}", known.join(", "))
             };
             faults.add(Fault { at: Some(key.span().start), why: format!("unknown key `{}`{place}: {hint}", shown(key_text)) });
         }
@@ -183,6 +206,7 @@ pub(super) struct Item<'f> {
     at: usize,
     text: &'f str,
     value: &'f Spanned<DeValue<'f>>,
+    key: Key,
 }
 
 impl<'f> Item<'f> {
@@ -212,15 +236,15 @@ impl<'f> Item<'f> {
         self.value.get_ref().as_bool().ok_or_else(|| self.wrong("write true or false, without quotes"))
     }
 
-    /// One of these words.
-    pub(super) fn choice<T: Copy>(&self, of: &[(&str, T)]) -> Result<T, Fault> {
-        let words = || of.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    /// One of the words that it may be.
+    pub(super) fn word(&self) -> Result<&'static str, Fault> {
+        let words = || self.key.words().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
         let text = self.value.get_ref().as_str();
-        let found = of.iter().find(|(word, _)| Some(*word) == text).map(|(_, value)| *value);
-        found.ok_or_else(|| self.wrong(format!("write one of {}", words())))
+        self.key.words().find(|word| Some(*word) == text).ok_or_else(|| self.wrong(format!("write one of {}", words())))
     }
 
-    pub(super) fn integer(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    pub(super) fn integer(&self) -> Result<u64, Fault> {
+        let range = self.key.range(units::digit_number);
         self.whole_number().filter(|number| range.contains(number)).ok_or_else(|| {
             self.wrong(format!("a whole number from {} to {} is needed, without quotes", range.start(), range.end()))
         })
@@ -242,7 +266,8 @@ impl<'f> Item<'f> {
     }
 
     /// A time, such as `"500ms"`.
-    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
+    pub(super) fn duration(&self) -> Result<Duration, Fault> {
+        let range = self.key.range(units::duration);
         let form = || self.wrong("a time is a number and its unit, in quotes: \"500ms\", \"10s\", \"5m\", \"1h\"");
         let duration = units::duration(self.value.get_ref().as_str().ok_or_else(form)?).ok_or_else(form)?;
         if !range.contains(&duration) {
@@ -253,7 +278,8 @@ impl<'f> Item<'f> {
     }
 
     /// An amount of memory, in bytes or such as `"16KiB"`.
-    pub(super) fn bytes(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    pub(super) fn bytes(&self) -> Result<u64, Fault> {
+        let range = self.key.range(units::bytes);
         let given = self.value.get_ref().as_str().map_or_else(|| self.whole_number(), units::bytes);
         let bytes = given.ok_or_else(|| self.wrong("a size is a number of bytes, such as 16384, or \"16KiB\", \"1MiB\""))?;
         if !range.contains(&bytes) {
@@ -266,7 +292,10 @@ impl<'f> Item<'f> {
     pub(super) fn list(&self) -> Result<Vec<Item<'f>>, Fault> {
         let list =
             self.value.get_ref().as_array().ok_or_else(|| self.wrong("a list is needed, in brackets: [\"..\", \"..\"]"))?;
-        Ok(list.iter().map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value }).collect())
+        Ok(list
+            .iter()
+            .map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value, key: self.key })
+            .collect())
     }
 
     /// Whether it is a list with nothing in it.
@@ -283,13 +312,13 @@ impl<'f> Item<'f> {
         self.value.get_ref().as_str()
     }
 
-    /// `such` is an example of the line in front of it.
-    pub(super) fn section(&self, such: &str) -> Result<Section<'f>, Fault> {
+    pub(super) fn section(&self) -> Result<Section<'f>, Fault> {
         match self.value.get_ref() {
             DeValue::Table(table) => {
-                Ok(Section { path: self.path.clone(), at: self.at, text: self.text, table, known: Vec::new() })
+                let keys = Table::of(self.key.example());
+                Ok(Section { path: self.path.clone(), at: self.at, text: self.text, table, key: Some(self.key), keys })
             }
-            _ => Err(self.wrong(format!("this is a table: put {such} on a line, and its keys below"))),
+            _ => Err(self.wrong(format!("this is a table: put {} on a line, and its keys below", self.key.example()))),
         }
     }
 }

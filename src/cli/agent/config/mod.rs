@@ -1,6 +1,8 @@
 //! The configuration file, and what the command line says besides.
 
 mod file;
+mod keys;
+mod page;
 mod sections;
 pub(super) mod units;
 mod values;
@@ -17,6 +19,7 @@ use crate::cli::cookie;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use file::{Fault, Faults, Section};
+pub(in crate::cli) use page::page;
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Format, Function, Output, Program, Publish, Source};
 
@@ -81,10 +84,6 @@ impl Settings {
 
 /// No configuration file is larger.
 const LARGEST: u64 = 1 << 20;
-/// The shortest tick time and the longest.
-const TICK_TIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
-const EPMDS: [(&str, Epmd); 4] =
-    [("auto", Epmd::Auto), ("external", Epmd::External), ("embedded", Epmd::Embedded), ("none", Epmd::None)];
 
 /// The settings of the agent: those of the file, and over them those of the command line. Otherwise what is wrong, a line each. Of an
 /// agent that runs, `running` are the settings that it has; then nothing is asked of the network, since that would hold it up.
@@ -123,20 +122,14 @@ fn contents(path: &Path) -> io::Result<String> {
 }
 
 /// The settings, as far as nothing is wrong; else there are faults.
-fn read(
-    run: &Arguments,
-    mut top: Section<'_>,
-    folder: &Path,
-    running: Option<&Settings>,
-    faults: &mut Faults,
-) -> Option<Settings> {
-    let name = name(run, &mut top, running, faults);
-    let cookie_file = cookie_file(run, &mut top, folder, faults);
-    let listen = listen(run, &mut top, running, faults);
-    let epmd = top.get("epmd").and_then(|item| faults.keep(item.choice(&EPMDS)));
-    let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer(1..=65_535)));
+fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
+    let name = name(run, &top, running, faults);
+    let cookie_file = cookie_file(run, &top, folder, faults);
+    let listen = listen(run, &top, running, faults);
+    let epmd = top.get("epmd").and_then(|item| faults.keep(item.word())).and_then(|word| word.parse().ok());
+    let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer()));
     let visible = top.get("visible").and_then(|item| faults.keep(item.switch()));
-    let tick_time = top.get("tick_time").and_then(|item| faults.keep(item.duration(TICK_TIME.0..=TICK_TIME.1)));
+    let tick_time = faults.keep(top.duration("tick_time"));
     let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
@@ -153,7 +146,7 @@ fn read(
         let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
         faults.add(list.map_or_else(|| Fault::of_argument(format!("--connect: {why}")), |list| list.wrong(&why)));
     }
-    top.finish(&[], faults);
+    top.finish(faults);
     let (name, node) = name?;
     Some(Settings {
         local: Local {
@@ -166,7 +159,7 @@ fn read(
         node,
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
-        tick_time: tick_time.unwrap_or(Duration::from_secs(60)),
+        tick_time: tick_time.unwrap_or_default(),
         sizes,
         connect,
         discover,
@@ -177,7 +170,7 @@ fn read(
 }
 
 /// The node's name as given, and whole.
-fn name(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
+fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
     let (short, long) = (top.get("sname"), top.get("name"));
     if let Some(name) = &run.name {
@@ -209,7 +202,7 @@ fn name(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faul
 }
 
 /// The cookie file, in which there must be a cookie.
-fn cookie_file(run: &Arguments, top: &mut Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
     let item = top.get("cookie_file");
     if run.cookie_file.is_some() {
         return run.cookie_file.clone();
@@ -221,7 +214,7 @@ fn cookie_file(run: &Arguments, top: &mut Section<'_>, folder: &Path, faults: &m
 }
 
 /// Where to listen.
-fn listen(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
+fn listen(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
     let item = top.get("listen");
     if run.listen.is_some() {
         return run.listen.clone();

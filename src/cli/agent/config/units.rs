@@ -36,7 +36,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Digits, and nothing but digits.
-fn digit_number(text: &str) -> Option<u64> {
+pub(super) fn digit_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
