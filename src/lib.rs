@@ -16,10 +16,16 @@ mod time;
 mod wire;
 
 #[cfg(feature = "std")]
-pub use driver::{Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, epmd_names, listen_addresses};
+pub use driver::{
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, cookie_file, epmd_names, full_host_name, listen_addresses,
+    read_cookie, short_host_name,
+};
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+/// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
+#[cfg(feature = "std")]
+pub use mio;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, InUse, Mailbox, Message,
     Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
@@ -27,10 +33,14 @@ pub use node::{
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
-pub use wire::build::{TermWriter, encode};
+pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
-pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
+pub use wire::key::MapKey;
+#[cfg(feature = "std")]
+pub use wire::owned::OwnedTerm;
+pub use wire::term::{Elements, List, Pairs, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
+pub use wire::value::{Big, Bits, Export, Fun, Limits, Record};
 
 /// EPMD without I/O, both sides: for a loop of your own. The driver brings its own sockets for it.
 pub mod epmd {

@@ -41,7 +41,7 @@ pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> 
     let wrong = |text, why| Failure::usage(format!("--listen {text}: {why}"));
     let listen = options.listen.as_deref().map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| wrong(text, why)))?;
     let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
-    Ok(DriverOptions { listen, epmd: options.epmd, epmd_settings })
+    Ok(DriverOptions::default().listen(listen).epmd(options.epmd).epmd_settings(epmd_settings))
 }
 
 /// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.

@@ -24,6 +24,7 @@ const EVENTS: usize = 8;
 
 /// Which EPMD a node registers its name with, so that other nodes of the cluster find its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Epmd {
     /// One that runs on this host; if none does, this process serves one itself, for every node on the host. When a foreign one
     /// ends, the name is registered with the next within two seconds, or this process takes over.
@@ -54,6 +55,7 @@ impl FromStr for Epmd {
 
 /// Where EPMD is on this host, and on which addresses it is served from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EpmdSettings {
     /// The port of every EPMD, on this host and on others: `ERL_EPMD_PORT`, 4369 without it.
     pub port: u16,
@@ -68,6 +70,11 @@ impl Default for EpmdSettings {
 }
 
 impl EpmdSettings {
+    /// Makes settings of the port of every EPMD; one that is served from here is served on all addresses.
+    pub fn new(port: u16) -> Self {
+        Self { port, ..Self::default() }
+    }
+
     /// Reads `ERL_EPMD_PORT` and `ERL_EPMD_ADDRESS` from the environment.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! EPMD by itself, for a host where it is to be there before any node is, and after.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 
 use mio::{Events, Poll, Registry, Token};
@@ -25,7 +26,13 @@ pub struct EpmdServer {
     service: EpmdService,
     pending: bool,
     start: std::time::Instant,
-    ready: Vec<Ready>,
+    ready: VecDeque<Ready>,
+}
+
+impl core::fmt::Debug for EpmdServer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EpmdServer").finish_non_exhaustive()
+    }
 }
 
 impl EpmdServer {
@@ -44,7 +51,7 @@ impl EpmdServer {
             service,
             pending: false,
             start: std::time::Instant::now(),
-            ready: Vec::with_capacity(EVENTS),
+            ready: VecDeque::with_capacity(EVENTS),
         })
     }
 
@@ -60,7 +67,7 @@ impl EpmdServer {
 
     /// The next of the program's own sources that became ready, as with [`Driver::poll_ready`](crate::Driver::poll_ready).
     pub fn poll_ready(&mut self) -> Option<Ready> {
-        self.ready.pop()
+        self.ready.pop_front()
     }
 
     /// Answers, and waits until something happened, or for `timeout` at most; `None` is for ever.
@@ -68,7 +75,6 @@ impl EpmdServer {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is no error.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<()> {
-        self.ready.clear();
         let now = self.now();
         let due = self.service.poll_timeout().map(|at| at.since(now));
         let wait = if self.pending { Some(Duration::ZERO) } else { [due, timeout].into_iter().flatten().min() };
@@ -84,7 +90,7 @@ impl EpmdServer {
         for event in &self.events {
             match event.token() {
                 Token(OWN..) => self.pending |= self.service.handle(event.token(), registry, now),
-                token => self.ready.push(Ready::new(token, event)),
+                token => Ready::new(token, event).join(&mut self.ready),
             }
         }
         if self.service.poll_timeout().is_some_and(|at| at <= now) {

@@ -5,10 +5,12 @@ pub(crate) mod epmd;
 mod epmd_alone;
 pub(crate) mod epmd_service;
 mod hosts;
+mod local;
 mod net;
 mod sockets;
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
 use hosts::Resolver;
+pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
 use sockets::Sockets;
 
@@ -43,7 +46,14 @@ const ACCEPTS: usize = 16;
 const EVENTS: usize = 256;
 
 /// How a node meets the network.
+///
+/// ```
+/// # use beamless::{DriverOptions, Epmd};
+/// let options = DriverOptions::from_env()?.listen(["127.0.0.1:0".parse().unwrap()]).epmd(Epmd::External);
+/// # Ok::<(), beamless::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct DriverOptions {
     /// The addresses and ports to listen on, 8 at most; port 0 is any free one, the same on all. Empty: the addresses that the host part of
     /// the node's name resolves to. When those are loopback alone though the name does not say so (as with Debian's
@@ -63,6 +73,24 @@ impl DriverOptions {
     pub fn from_env() -> Result<Self> {
         Ok(Self { epmd_settings: EpmdSettings::from_env()?, ..Self::default() })
     }
+
+    /// Sets the addresses to listen on.
+    #[must_use]
+    pub fn listen(self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self { listen: addresses.into_iter().collect(), ..self }
+    }
+
+    /// Sets which EPMD the node's name goes to.
+    #[must_use]
+    pub fn epmd(self, epmd: Epmd) -> Self {
+        Self { epmd, ..self }
+    }
+
+    /// Sets where EPMD is.
+    #[must_use]
+    pub fn epmd_settings(self, epmd_settings: EpmdSettings) -> Self {
+        Self { epmd_settings, ..self }
+    }
 }
 
 /// What a source of the program's own is ready for.
@@ -81,6 +109,17 @@ impl Ready {
     fn new(token: Token, event: &mio::event::Event) -> Self {
         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
         Self { token, readable, writable: event.is_writable() }
+    }
+
+    /// Puts it behind those that wait, or into the one of its source that does.
+    fn join(self, waiting: &mut VecDeque<Self>) {
+        match waiting.iter_mut().find(|other| other.token == self.token) {
+            Some(other) => {
+                other.readable |= self.readable;
+                other.writable |= self.writable;
+            }
+            None => waiting.push_back(self),
+        }
     }
 }
 
@@ -103,7 +142,13 @@ pub struct Driver {
     epmd_pending: bool,
     /// When connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
-    ready: Vec<Ready>,
+    ready: VecDeque<Ready>,
+}
+
+impl core::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("listening", &self.local_addr()).finish_non_exhaustive()
+    }
 }
 
 struct Listener {
@@ -177,7 +222,7 @@ impl Driver {
             epmd: None,
             epmd_pending: false,
             accept_again: None,
-            ready: Vec::with_capacity(EVENTS),
+            ready: VecDeque::with_capacity(EVENTS),
             waker,
             poll,
         })
@@ -268,10 +313,10 @@ impl Driver {
         self.poll.registry()
     }
 
-    /// The next of the program's own sources that became ready. Those not fetched before the next poll are forgotten: mio
-    /// tells of a change once.
+    /// The next of the program's own sources that became ready, first come first served. mio tells of a change once, so what is not
+    /// fetched here waits for the next poll.
     pub fn poll_ready(&mut self) -> Option<Ready> {
-        self.ready.pop()
+        self.ready.pop_front()
     }
 
     /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever. Messages that wait in mailboxes are
@@ -283,7 +328,6 @@ impl Driver {
     /// # Errors
     /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
-        self.ready.clear();
         let now = self.now();
         let busy = self.before(node, now);
         let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
@@ -399,7 +443,7 @@ impl Driver {
                     }
                 }
                 OWN => {}
-                _ => self.ready.push(Ready::new(event.token(), event)),
+                _ => Ready::new(event.token(), event).join(&mut self.ready),
             }
         }
         while let Some((connection, addresses)) = self.resolver.poll() {

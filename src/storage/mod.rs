@@ -1,5 +1,6 @@
-//! Fixed memory: spans of one buffer, a ring of whole records, a table whose places know their generation.
+//! Fixed memory: spans of one buffer, a ring of whole records, buffers of one size, a table whose places know their generation.
 
+pub(crate) mod buffers;
 pub(crate) mod ring;
 pub(crate) mod slots;
 pub(crate) mod span;

@@ -3,7 +3,7 @@
 use super::codes::tag;
 use super::cursor::Reader;
 use super::ids::{Atom, Pid, Port, Reference};
-use super::term::{Export, Fun, Limits, Record};
+use super::value::{Export, Fun, Limits, Record};
 use crate::error::TermFault;
 
 /// Moves over one term and tells how many tuples, lists, maps and funs it met. `CHECK` refuses what is wrong; without
@@ -234,7 +234,7 @@ pub(super) fn record<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Recor
     let fields = r.u32()?;
     let exported = r.u8()? != 0;
     let (module, name) = (Atom::read::<CHECK>(r)?, Atom::read::<CHECK>(r)?);
-    Ok((Record::new(module, name, exported, fields, *r), fields))
+    Ok((Record { module, name, exported, count: fields, r: *r }, fields))
 }
 
 fn small_integer(r: &mut Reader<'_>) -> Result<u32, TermFault> {

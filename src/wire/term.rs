@@ -7,27 +7,8 @@ use super::check::{check_depth, export, fun, old_float, record, walk};
 use super::codes::tag;
 use super::cursor::Reader;
 use super::ids::{Atom, Pid, Port, Reference};
-use crate::error::{TermError, TermFault};
-
-/// How much of a term is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Levels of tuples, lists and maps inside each other; at most [`Limits::MAX_DEPTH`], which larger values mean.
-    pub depth: u16,
-    /// Bytes of the whole term.
-    pub bytes: usize,
-}
-
-impl Limits {
-    /// The deepest nesting that is ever taken. It bounds the stack that printing a term needs.
-    pub const MAX_DEPTH: u16 = 256;
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { depth: Self::MAX_DEPTH, bytes: usize::MAX }
-    }
-}
+use super::value::{Big, Bits, Export, Fun, Limits, Record};
+use crate::error::{Full, TermError, TermFault};
 
 /// One whole term inside received bytes, checked.
 #[derive(Clone, Copy)]
@@ -73,67 +54,7 @@ pub enum Value<'a> {
     Record(Record<'a>),
 }
 
-/// An integer of any size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Big<'a> {
-    /// Whether it is below zero.
-    pub negative: bool,
-    /// Its magnitude, least significant byte first, without leading zeros.
-    pub magnitude: &'a [u8],
-}
-
-/// A bit string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bits<'a> {
-    /// The bytes; the unused low bits of the last are not part of the value.
-    pub bytes: &'a [u8],
-    /// How many high bits of the last byte are used: 1 to 8.
-    pub last: u8,
-}
-
-/// A local fun.
-#[derive(Debug, Clone, Copy)]
-pub struct Fun<'a> {
-    /// The module it was made in.
-    pub module: Atom<'a>,
-    /// How many arguments it takes.
-    pub arity: u8,
-    /// The number that `#Fun<module.INDEX.uniq>` shows.
-    pub index: u32,
-    /// The hash that `#Fun<module.index.UNIQ>` shows.
-    pub uniq: u32,
-}
-
-/// An external fun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Export<'a> {
-    /// Its module.
-    pub module: Atom<'a>,
-    /// Its name.
-    pub function: Atom<'a>,
-    /// How many arguments it takes.
-    pub arity: u8,
-}
-
-/// A native record, `#module:name{field = value}`.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
-    /// The module that defines it.
-    pub module: Atom<'a>,
-    /// Its name there.
-    pub name: Atom<'a>,
-    /// Whether other modules may look into it.
-    pub exported: bool,
-    count: u32,
-    /// All the names, then all the values.
-    r: Reader<'a>,
-}
-
 impl<'a> Record<'a> {
-    pub(super) fn new(module: Atom<'a>, name: Atom<'a>, exported: bool, count: u32, r: Reader<'a>) -> Self {
-        Self { module, name, exported, count, r }
-    }
-
     /// The fields and their values, in the order of the definition.
     pub fn fields(self) -> impl Iterator<Item = (Term<'a>, Term<'a>)> {
         let (mut names, mut values) = (self.r, self.r);
@@ -145,8 +66,8 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Term<'a> {
-    /// Takes one whole term as `term_to_binary` makes it (version byte 131 first, nothing behind it), nested no deeper
-    /// than [`Limits::MAX_DEPTH`].
+    /// Takes one whole term, nested no deeper than [`Limits::MAX_DEPTH`]: as `term_to_binary` makes it, with version byte 131 in front, or
+    /// without that byte, as [`Term::as_bytes`] gives it. Nothing may follow.
     ///
     /// # Errors
     /// [`TermError`] says at which byte what is wrong. Compressed and local terms are refused.
@@ -159,28 +80,38 @@ impl<'a> Term<'a> {
     /// # Errors
     /// As [`Term::parse`]; [`TermFault::TooDeep`] and [`TermFault::TooLong`] when a limit is passed.
     pub fn parse_within(bytes: &'a [u8], limits: Limits) -> Result<Self, TermError> {
-        let (term, rest) = Self::parse_prefix(bytes, limits)?;
-        if rest.is_empty() { Ok(term) } else { Err(fault_at(bytes, rest, TermFault::Trailing)) }
-    }
-
-    /// Takes a term with its version byte off the front of `bytes`; what follows is given back.
-    pub(crate) fn parse_prefix(bytes: &'a [u8], limits: Limits) -> Result<(Self, &'a [u8]), TermError> {
         if bytes.len() > limits.bytes {
             return Err(TermError { at: 0, fault: TermFault::TooLong });
         }
-        let mut r = Reader::new(bytes);
-        match r.u8() {
-            Ok(tag::VERSION) => {}
-            Ok(other) => return Err(TermError { at: 0, fault: TermFault::Version(other) }),
-            Err(_) => return Err(TermError { at: 0, fault: TermFault::Truncated }),
-        }
+        // no term begins with this byte
+        let r = Reader::new(bytes.strip_prefix(&[tag::VERSION]).unwrap_or(bytes));
+        Self::whole(bytes, r, limits).map_err(|e| match e {
+            // and what begins with none of either is rather a wrong version
+            TermError { at: 0, fault: TermFault::Tag(other) } => TermError { at: 0, fault: TermFault::Version(other) },
+            e => e,
+        })
+    }
+
+    /// Takes the payload of a message: one whole term, and its version byte in front.
+    #[inline]
+    pub(crate) fn payload(bytes: &'a [u8]) -> Result<Self, TermError> {
+        let r = behind_version(bytes)?;
+        Self::whole(bytes, r, Limits::default())
+    }
+
+    #[inline]
+    fn whole(bytes: &'a [u8], mut r: Reader<'a>, limits: Limits) -> Result<Self, TermError> {
         let start = r;
         let depth = limits.depth.min(Limits::MAX_DEPTH);
         let containers = walk::<true>(&mut r).map_err(|fault| fault_at(bytes, r.rest(), fault))?;
         if containers > usize::from(depth) {
             check_depth(start.up_to(&r), depth).map_err(|rest| fault_at(bytes, rest, TermFault::TooDeep))?;
         }
-        Ok((Self { bytes: start.up_to(&r) }, r.rest()))
+        if r.rest().is_empty() {
+            Ok(Self { bytes: start.up_to(&r) })
+        } else {
+            Err(fault_at(bytes, r.rest(), TermFault::Trailing))
+        }
     }
 
     /// The next term of bytes that were not checked yet, without a version byte.
@@ -410,10 +341,15 @@ impl<'a> Term<'a> {
         Some(Pairs { left: r.u32().ok()?, r })
     }
 
-    /// The value a map has under this atom.
-    #[inline]
-    pub fn get(self, key: &str) -> Option<Term<'a>> {
-        self.as_map()?.find(|(k, _)| k.is_atom(key)).map(|(_, value)| value)
+    /// Keeps the term in a buffer of the caller's.
+    ///
+    /// # Errors
+    /// [`Full::Message`] with the bytes it takes when `buf` is too small.
+    pub fn copy_to(self, buf: &mut [u8]) -> Result<Term<'_>, Full> {
+        let (needed, limit) = (self.bytes.len(), buf.len());
+        let room = buf.get_mut(..needed).ok_or(Full::Message { needed, limit })?;
+        room.copy_from_slice(self.bytes);
+        Ok(Term { bytes: room })
     }
 
     /// The pid, if it is one.
@@ -425,6 +361,16 @@ impl<'a> Term<'a> {
     /// The reference, if it is one.
     pub fn as_reference(self) -> Option<Reference<'a>> {
         Reference::read::<false>(&mut Reader::new(self.bytes)).ok()
+    }
+}
+
+/// The bytes behind the version byte.
+#[inline]
+fn behind_version(bytes: &[u8]) -> Result<Reader<'_>, TermError> {
+    match bytes.split_first() {
+        Some((&tag::VERSION, rest)) => Ok(Reader::new(rest)),
+        Some((other, _)) => Err(TermError { at: 0, fault: TermFault::Version(*other) }),
+        None => Err(TermError { at: 0, fault: TermFault::Truncated }),
     }
 }
 
@@ -638,7 +584,7 @@ mod tests {
         let too_deep = Term::parse(&nested(257)).unwrap_err();
         assert_eq!(too_deep, TermError { at: 513, fault: TermFault::TooDeep });
         assert!(Term::parse(&nested(1_000_000)).is_err());
-        let limits = Limits { depth: 3, bytes: 100 };
+        let limits = Limits::new(3, 100);
         assert!(Term::parse_within(&nested(3), limits).is_ok() && Term::parse_within(&nested(4), limits).is_err());
         assert_eq!(Term::parse_within(&[131; 101], limits).unwrap_err().fault, TermFault::TooLong);
         // wide is not deep: a tuple of a thousand tuples, and a list that goes on in its tail a thousand times

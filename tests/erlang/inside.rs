@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Mailbox, Message, Node, NodeStorage, Outbox};
+use beamless::{Config, Driver, DriverOptions, EpmdSettings, Event, Mailbox, Message, Node, NodeStorage, Outbox};
 
 use crate::support::{Asked, Erl, PATIENCE, World};
 
@@ -33,8 +33,8 @@ impl World {
         storage: &'s mut NodeStorage<P, M, B, W, R>,
     ) -> Inside<'s> {
         let mut node = Node::new(config, storage);
-        let epmd_settings = EpmdSettings { port: self.epmd_port, addresses: Vec::new() };
-        let options = DriverOptions { listen: vec!["127.0.0.1:0".parse().unwrap()], epmd: Epmd::Auto, epmd_settings };
+        let epmd_settings = EpmdSettings::new(self.epmd_port);
+        let options = DriverOptions::default().listen(["127.0.0.1:0".parse().unwrap()]).epmd_settings(epmd_settings);
         let driver = Driver::new(options, &mut node).unwrap();
         let mut inside = Inside { node, driver, events: Vec::new() };
         inside.until_event("registered", |event| matches!(event, Event::Registered { .. }));

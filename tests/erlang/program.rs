@@ -22,11 +22,8 @@ impl<'s> Program<'s> {
         let world = World::new();
         let epmd = world.epmd();
         let mut node = Node::new(Config::hidden("program@127.0.0.1", &world.cookie).unwrap(), storage);
-        let options = DriverOptions {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            epmd: Epmd::External,
-            epmd_settings: EpmdSettings { port: world.epmd_port, addresses: Vec::new() },
-        };
+        let options = DriverOptions::default().listen(["127.0.0.1:0".parse().unwrap()]).epmd(Epmd::External);
+        let options = options.epmd_settings(EpmdSettings::new(world.epmd_port));
         let driver = Driver::new(options, &mut node).unwrap();
         let mut program = Self { node, driver, world, events: Vec::new(), _epmd: epmd };
         program.until("the name to be registered", |p| p.events.iter().any(|e| matches!(e, Event::Registered { .. })));

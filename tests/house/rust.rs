@@ -73,7 +73,9 @@ impl Source {
                     inside.pop_if(|(_, begin)| *begin == depth);
                 }
                 "crate" | "super" | "self" | CRATE_NAME => {
-                    let begins = i == 0 || !self.tokens[i - 1].is("::");
+                    // the place in `pub(in crate::node)` is not what a file leans on
+                    let is_place = i > 1 && self.tokens[i - 1].is("in") && self.tokens[i - 2].is("(");
+                    let begins = !is_place && (i == 0 || !self.tokens[i - 1].is("::"));
                     // `use crate as root`, `extern crate self as x`, and `pub(crate)` or plain `self`, which are no paths
                     let follows = self.word(i + 1).unwrap_or_default();
                     if begins && (follows == "::" || (follows == "as" && token.text != "self" && token.text != CRATE_NAME)) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Node, NodeStorage};
+use beamless::{Config, Driver, DriverOptions, EpmdSettings, Node, NodeStorage};
 
 use crate::pair::{at, connected, storage};
 
@@ -39,11 +39,8 @@ fn over_sockets() {
     let mut a = Node::new(Config::hidden("a@127.0.0.1", "secret").unwrap(), &mut one);
     let mut b = Node::new(Config::hidden("b@127.0.0.1", "secret").unwrap(), &mut other);
     let (from, to) = (a.register("from").unwrap(), b.register("to").unwrap());
-    let options = || DriverOptions {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        epmd: Epmd::Auto,
-        epmd_settings: EpmdSettings { port: free_port(), addresses: Vec::new() },
-    };
+    let local = || DriverOptions::default().listen(["127.0.0.1:0".parse().unwrap()]);
+    let options = || local().epmd_settings(EpmdSettings::new(free_port()));
     let shared = options();
     let mut left = Driver::new(shared.clone(), &mut a).unwrap();
     let mut right = Driver::new(shared, &mut b).unwrap();

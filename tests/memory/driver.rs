@@ -16,8 +16,8 @@ type Storage = NodeStorage<2, 1, 4096>;
 fn node(storage: &mut Storage) -> (Node<'_>, Driver) {
     let mut node = Node::new(Config::hidden("driver@127.0.0.1", "secret").unwrap(), storage);
     // nobody answers on port 1, and nobody is asked to
-    let epmd_settings = EpmdSettings { port: 1, addresses: Vec::new() };
-    let options = DriverOptions { epmd: Epmd::None, epmd_settings, ..DriverOptions::default() };
+    let epmd_settings = EpmdSettings::new(1);
+    let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(epmd_settings);
     let mut driver = Driver::new(options, &mut node).unwrap();
     // whatever there is to do at first
     driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
@@ -93,7 +93,7 @@ fn one_that_only_connects_out_listens_nowhere() {
     let (mut home, mut hers) = registered("home@127.0.0.1", &mut storage, epmd);
     let mut storage = Box::new(Storage::new());
     let mut node = Node::new(Config::hidden("tool@127.0.0.1", "secret").unwrap(), &mut storage);
-    let mut driver = Driver::outgoing(&EpmdSettings { port: epmd, addresses: Vec::new() }, &mut node).unwrap();
+    let mut driver = Driver::outgoing(&EpmdSettings::new(epmd), &mut node).unwrap();
     assert_eq!(driver.local_addr(), None);
     let mut event_of = |peer: &str, addresses: &[IpAddr]| {
         let (_, host) = peer.split_once('@').unwrap();
@@ -150,9 +150,8 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
     // the first one stands still, as if its host had lost power; another of its name comes, as after a restart
     let mut second = Box::new(Storage::new());
     let mut again = Node::new(Config::hidden("guest@127.0.0.1", "secret").unwrap(), &mut second);
-    let epmd_settings = EpmdSettings { port: epmd, addresses: Vec::new() };
-    let mut fresh =
-        Driver::new(DriverOptions { epmd: Epmd::None, epmd_settings, ..DriverOptions::default() }, &mut again).unwrap();
+    let epmd_settings = EpmdSettings::new(epmd);
+    let mut fresh = Driver::new(DriverOptions::default().epmd(Epmd::None).epmd_settings(epmd_settings), &mut again).unwrap();
     until_up(&mut again, &mut fresh, &mut home, &mut hers);
     drop(strangers);
 }
@@ -160,8 +159,8 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
 /// A node and its driver, registered with the EPMD on this port, which the first of them serves.
 fn registered<'s, const P: usize>(name: &str, storage: &'s mut NodeStorage<P, 1, 4096>, port: u16) -> (Node<'s>, Driver) {
     let mut node = Node::new(Config::hidden(name, "secret").unwrap(), storage);
-    let epmd_settings = EpmdSettings { port, addresses: Vec::new() };
-    let options = DriverOptions { epmd_settings, ..DriverOptions::default() };
+    let epmd_settings = EpmdSettings::new(port);
+    let options = DriverOptions::default().epmd_settings(epmd_settings);
     let mut driver = Driver::new(options, &mut node).unwrap();
     let start = Instant::now();
     // served from this very thread, EPMD answers others only while its own driver polls: this one is the first, or needs no answer

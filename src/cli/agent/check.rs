@@ -61,10 +61,10 @@ fn own_addresses(settings: &Settings) -> Result<String, Failure> {
 
 fn epmd(epmd: Epmd, port: u16) -> String {
     match epmd {
-        Epmd::Auto => format!("the one on port {port}, or served there if none runs"),
         Epmd::External => format!("the one on port {port}"),
         Epmd::Embedded => format!("served on port {port}"),
         Epmd::None => "none: others need the port to connect".to_owned(),
+        _ => format!("the one on port {port}, or served there if none runs"),
     }
 }
 

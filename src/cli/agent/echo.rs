@@ -1,6 +1,6 @@
 //! The mailbox `echo`, to try the node with.
 
-use beamless::{Driver, Error, Full, Mailbox, Message, Misuse, Node, Outbox, Term, TermWriter};
+use beamless::{Driver, Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, Written};
 
 use super::own;
 use super::part::Part;
@@ -50,7 +50,7 @@ fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn too_large(t: &mut TermWriter<'_, '_>, limit: usize) -> Result<(), Misuse> {
+fn too_large<'t, 'b>(t: &'t mut TermWriter<'b>, limit: usize) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("error")?;
     t.tuple(2)?;
@@ -58,7 +58,7 @@ fn too_large(t: &mut TermWriter<'_, '_>, limit: usize) -> Result<(), Misuse> {
     t.int(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
-fn echoed(t: &mut TermWriter<'_, '_>, term: Term<'_>) -> Result<(), Misuse> {
+fn echoed<'t, 'b>(t: &'t mut TermWriter<'b>, term: Term<'_>) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("echo")?;
     t.term(term)

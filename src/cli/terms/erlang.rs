@@ -1,6 +1,6 @@
 //! Terms as Erlang text.
 
-use beamless::{Error, Full, Misuse, Term, TermWriter, TextError, TextFault, encode, parse_text};
+use beamless::{Error, Full, Term, TextError, TextFault, WriteTermAgain, encode, parse_text};
 
 /// Parses Erlang text, with as much room as it takes.
 pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, TextError> {
@@ -25,11 +25,8 @@ pub(crate) fn explained(text: &str, e: &TextError) -> String {
 }
 
 /// Encodes a term, with as much room as it takes.
-pub(crate) fn encoded<'b>(
-    write: &dyn Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-    bytes: &'b mut Vec<u8>,
-) -> Result<Term<'b>, Error> {
-    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, write) {
+pub(crate) fn encoded<'b>(write: impl WriteTermAgain, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, Error> {
+    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, &write) {
         bytes.resize(needed, 0);
     }
     Ok(Term::parse(encode(bytes, write)?)?)

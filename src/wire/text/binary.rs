@@ -1,10 +1,13 @@
 //! Parsing binaries and bit strings: segments of integers and strings.
 
-use super::parse::{HEADER, Parser};
+use super::fault::TextFault;
+use super::parser::{HEADER, Parser};
 use super::scan::{Fault, Number};
-use super::{SEGMENT_BITS, TextFault};
 use crate::wire::codes::tag;
 use crate::wire::cursor::Writer;
+
+/// The largest size of a segment of a binary that is written as text, in bits.
+const SEGMENT_BITS: u32 = 1 << 24;
 
 /// The last byte, as far as it is filled.
 #[derive(Default)]

@@ -2,9 +2,12 @@
 
 use core::fmt::{self, Write};
 
-use super::DECIMAL_BYTES;
 use crate::wire::codes::tag;
 use crate::wire::cursor::Writer;
+
+/// The longest magnitude of an integer, in bytes, that is printed and read in decimal: 4,932 digits. Longer ones are printed in
+/// base 16, as `16#...`, and read in the bases 2, 4, 8, 16 and 32, where each digit is a number of bits.
+const DECIMAL_BYTES: usize = 2048;
 
 const LIMBS: usize = DECIMAL_BYTES / 4;
 /// A chunk of nine decimal digits is the largest that fits a limb.

@@ -3,13 +3,13 @@
 //! What a header says (how many elements, whether all of a list are bytes) is known only behind the last element. So the
 //! smaller form is begun, and what is written behind it is moved when the larger one is due.
 
-use super::scan::{Fault, Number, Scan};
-use super::{TEXT_KEYS, TextError, TextFault, is_lower, is_upper};
-use crate::error::Misuse;
-use crate::wire::build::TermWriter;
+use super::chars::{is_lower, is_upper};
+use super::fault::{TEXT_KEYS, TextError, TextFault};
+use super::parser::{Frame, HEADER, Parser, Shape};
+use super::scan::{Fault, Number};
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Writer};
-use crate::wire::term::{Limits, Term};
+use crate::wire::term::Term;
 
 /// Reads one term as Erlang writes it, into `buf` as `term_to_binary` encodes it (without the version byte); a full stop behind
 /// it may be left out.
@@ -20,7 +20,7 @@ use crate::wire::term::{Limits, Term};
 /// are refused: nothing is evaluated.
 ///
 /// A map keeps the order in which its keys are written, may have 4,096 of them, and no two equal ones. Integers in decimal
-/// have at most 2,048 bytes (4,932 digits), and nesting ends at [`Limits::MAX_DEPTH`].
+/// have at most 2,048 bytes (4,932 digits), and nesting ends at [`Limits::MAX_DEPTH`](crate::Limits::MAX_DEPTH).
 ///
 /// ```
 /// # use beamless::{encode, parse_text};
@@ -35,7 +35,7 @@ use crate::wire::term::{Limits, Term};
 /// # Errors
 /// [`TextError`] says where what is wrong. If only the buffer is too small, it says how many bytes the term takes.
 pub fn parse_text<'b>(text: &str, buf: &'b mut [u8]) -> Result<Term<'b>, TextError> {
-    let mut parser = Parser { scan: Scan { text, at: 0 }, out: Writer::new(&mut *buf), open: heapless::Vec::new() };
+    let mut parser = Parser::new(text, Writer::new(&mut *buf));
     let done = parser.run();
     match done.and_then(|()| parser.out.finish().map_err(|e| (0, TextFault::Room { needed: e.needed, room: e.room }))) {
         Ok(len) => Ok(Term::trusted(buf.get(..len).unwrap_or(&[]))),
@@ -52,114 +52,6 @@ pub fn parse_text<'b>(text: &str, buf: &'b mut [u8]) -> Result<Term<'b>, TextErr
     }
 }
 
-/// What is open, and what may come next in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Tuple,
-    List,
-    /// Behind the `|` of a list.
-    Tail,
-    /// Behind the tail of a list: only its end may follow.
-    Ending,
-    Key,
-    Value,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    shape: Shape,
-    /// A list that is not only bytes: the form with a tag for each element and a tail.
-    wide: bool,
-    /// A list whose tail was written.
-    improper: bool,
-    /// Where its header is in the output.
-    at: usize,
-    /// Elements or pairs so far.
-    count: u32,
-    /// Of a list: how many lists that are tails are open in it. Of a map: where its last key is, behind `at`.
-    extra: u32,
-}
-
-/// The length of the header of a list of bytes.
-const STRING_HEADER: usize = 3;
-/// The length of the headers of a map, a large tuple, a list and a binary.
-pub(super) const HEADER: usize = 5;
-
-impl Frame {
-    fn new(shape: Shape, at: usize) -> Self {
-        Self { shape, wide: false, improper: false, at, count: 0, extra: 0 }
-    }
-
-    fn list(out: &mut Writer<'_>) -> Self {
-        let at = out.len();
-        out.u8(tag::STRING);
-        out.u16(0);
-        Self::new(Shape::List, at)
-    }
-
-    /// Gives each element of a list its tag.
-    fn widen(&mut self, out: &mut Writer<'_>) {
-        if !self.wide {
-            self.wide = true;
-            out.spread(self.at.saturating_add(STRING_HEADER), tag::SMALL_INTEGER);
-            out.open_gap(self.at.saturating_add(STRING_HEADER), HEADER.saturating_sub(STRING_HEADER));
-            out.patch_u8(self.at, tag::LIST);
-        }
-    }
-
-    /// Counts one more element of a list. `true` if it is this byte, and is written; otherwise its term is due.
-    fn element(&mut self, byte: Option<u8>, out: &mut Writer<'_>) -> bool {
-        let short = self.count < u32::from(u16::MAX);
-        self.count = self.count.saturating_add(1);
-        match byte {
-            Some(byte) if short && !self.wide => {
-                out.u8(byte);
-                true
-            }
-            _ => {
-                self.widen(out);
-                false
-            }
-        }
-    }
-
-    fn character(&mut self, c: char, out: &mut Writer<'_>) {
-        if !self.element(u8::try_from(c).ok(), out) {
-            // an integer always can be written
-            let _ = TermWriter::uncounted(out).int(u32::from(c).into());
-        }
-    }
-
-    fn end_list(&self, out: &mut Writer<'_>) {
-        let count = self.at.saturating_add(1);
-        if !self.wide {
-            out.patch_u16(count, u16::try_from(self.count).unwrap_or(u16::MAX));
-            return;
-        }
-        out.patch_u32(count, self.count);
-        if !self.improper {
-            out.u8(tag::NIL);
-        }
-    }
-
-    fn end_tuple(&self, out: &mut Writer<'_>) {
-        let count = self.at.saturating_add(1);
-        if let Ok(small) = u8::try_from(self.count) {
-            out.patch_u8(count, small);
-        } else {
-            out.open_gap(count, 3);
-            out.patch_u8(self.at, tag::LARGE_TUPLE);
-            out.patch_u32(count, self.count);
-        }
-    }
-}
-
-pub(super) struct Parser<'t, 'b> {
-    pub(super) scan: Scan<'t>,
-    pub(super) out: Writer<'b>,
-    open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
-}
-
 impl<'t> Parser<'t, '_> {
     fn run(&mut self) -> Result<(), Fault> {
         loop {
@@ -170,10 +62,6 @@ impl<'t> Parser<'t, '_> {
             }
         }
         if self.scan.is_end() { Ok(()) } else { Err((self.scan.at, TextFault::Trailing)) }
-    }
-
-    pub(super) fn fail<T>(&self, fault: TextFault) -> Result<T, Fault> {
-        Err((self.scan.at, fault))
     }
 
     /// Reads the next term; `false` when it only begins: a part of it is next.
@@ -194,35 +82,6 @@ impl<'t> Parser<'t, '_> {
             c if is_upper(c) => self.fail(TextFault::Variable),
             c => self.fail(TextFault::Unexpected(c)),
         }
-    }
-
-    /// Makes room for the next term: called before each one is written. `true` if it is this byte and was written.
-    pub(super) fn begin(&mut self, byte: Option<u8>) -> bool {
-        let Some(frame) = self.open.last_mut() else { return false };
-        match frame.shape {
-            Shape::List => frame.element(byte, &mut self.out),
-            Shape::Tail => {
-                frame.widen(&mut self.out);
-                frame.shape = Shape::Ending;
-                frame.improper = true;
-                false
-            }
-            Shape::Tuple | Shape::Value => {
-                frame.count = frame.count.saturating_add(1);
-                false
-            }
-            Shape::Key | Shape::Ending => false,
-        }
-    }
-
-    fn push(&mut self, frame: Frame) -> Result<bool, Fault> {
-        self.open.push(frame).map_err(|_| (self.scan.at, TextFault::TooDeep))?;
-        Ok(false)
-    }
-
-    /// As [`Parser::push`] for a tuple or map that has nothing in it: it is a level too, though it closes at once.
-    fn push_empty(&self) -> Result<bool, Fault> {
-        if self.open.is_full() { self.fail(TextFault::TooDeep) } else { Ok(true) }
     }
 
     fn tuple(&mut self) -> Result<bool, Fault> {
@@ -312,15 +171,6 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// Goes into the string that is next, if one is, and says where it begins.
-    pub(super) fn quote(&mut self) -> Result<Option<usize>, Fault> {
-        let start = self.scan.at;
-        if self.scan.rest().starts_with("\"\"\"") {
-            return self.fail(TextFault::Sigil);
-        }
-        Ok(self.scan.eat("\"").then_some(start))
-    }
-
     /// A number with its sign, or a character.
     fn number(&mut self) -> Result<bool, Fault> {
         let (start, negative, number) = self.signed()?;
@@ -345,24 +195,6 @@ impl<'t> Parser<'t, '_> {
             }
         }
         Ok(true)
-    }
-
-    /// Where a number begins, whether it is negative, and its magnitude. A character is a number.
-    pub(super) fn signed(&mut self) -> Result<(usize, bool, Number<'t>), Fault> {
-        let start = self.scan.at;
-        let negative = self.scan.eat("-");
-        if negative || self.scan.eat("+") {
-            self.scan.blank();
-        }
-        match self.scan.peek() {
-            Some('$') => {
-                self.scan.bump();
-                Ok((start, negative, Number::Small(u32::from(self.scan.char()?).into())))
-            }
-            Some('0'..='9') => Ok((start, negative, self.scan.number()?)),
-            None => self.fail(TextFault::Ends),
-            Some(_) => Err((start, TextFault::Operator)),
-        }
     }
 
     fn atom(&mut self) -> Result<bool, Fault> {
@@ -468,15 +300,6 @@ impl<'t> Parser<'t, '_> {
         }
     }
 
-    /// What to say when something else is there than is due.
-    pub(super) fn due<T>(&self, what: &'static str) -> Result<T, Fault> {
-        self.fail(match self.scan.peek() {
-            None => TextFault::Ends,
-            Some('+' | '-' | '*' | '/') => TextFault::Operator,
-            Some(_) => TextFault::Expected(what),
-        })
-    }
-
     /// Refuses a key that the map has already: Erlang would close the connection over such a map. The key is the last
     /// that was written, and its arrow has just been read.
     fn check_key(&self, map: Frame) -> Result<(), Fault> {
@@ -493,10 +316,5 @@ impl<'t> Parser<'t, '_> {
             }
         }
         Ok(())
-    }
-
-    /// Writes a part whose values were checked when they were read.
-    fn put(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
-        let _ = write(&mut TermWriter::uncounted(&mut self.out));
     }
 }

@@ -2,13 +2,15 @@
 
 use core::fmt::{self, Write};
 
-use super::{Chars, RESERVED, RESERVED_LATER, integer, is_lower, is_name};
+use super::chars::{Chars, RESERVED, RESERVED_LATER, is_lower, is_name};
+use super::integer;
 use crate::error::TermFault;
 use crate::wire::check;
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Short};
 use crate::wire::ids::Atom;
-use crate::wire::term::{Big, Bits, Export, Fun, Limits, List, Term, Value};
+use crate::wire::term::{List, Term, Value};
+use crate::wire::value::{Big, Bits, Export, Fun, Limits};
 
 /// Why printing stops early.
 enum Halt {

@@ -1,7 +1,8 @@
 //! Taking Erlang text apart: white space, characters and their escapes, atoms, numbers.
 
+use super::chars::{RESERVED, is_lower, is_name};
+use super::fault::TextFault;
 use super::integer::Digits;
-use super::{RESERVED, TextFault, is_lower, is_name};
 
 /// The longest float, in bytes, that is read when it has underscores.
 const FLOAT_BYTES: usize = 400;

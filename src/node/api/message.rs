@@ -1,0 +1,146 @@
+//! What a mailbox gives: messages, signals and answers in one typed view, and the right to answer.
+
+use crate::node::forms::call::Call;
+use crate::node::forms::caller::{Caller, Form};
+use crate::node::forms::failure::Failure;
+use crate::node::forms::served::{Apply, Served};
+use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
+use crate::node::tables::mailbox::Taken;
+use crate::node::tables::record::{Kind, Record};
+use crate::wire::ids::Pid;
+use crate::wire::term::Term;
+
+/// A message, still where it was received. Dropping it is done with it; [`Message::put_back`] is not.
+///
+/// [`Message::received`] says what it is. [`Message::term`] and its kin are for programs to which only messages come: those that
+/// neither link nor monitor, call nor serve functions.
+#[derive(Debug)]
+pub struct Message<'m> {
+    mailbox: Mailbox,
+    kind: Kind,
+    sender: &'m [u8],
+    handle: Handle,
+    term: Term<'m>,
+    taken: Taken<'m>,
+}
+
+/// What was received, as [`Message::received`] sorts it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Received<'m> {
+    /// A `gen_server:call`: answer it with [`Outbox::reply`](crate::Outbox::reply), now or later.
+    Call(Call<'m>),
+    /// A `gen_server:cast`.
+    Cast(Term<'m>),
+    /// Any other message: what a `gen_server` gets in `handle_info`.
+    Info(Term<'m>),
+    /// Somebody calls a function that [`Node::serve`](crate::Node::serve) named: answer with [`Outbox::reply`](crate::Outbox::reply)
+    /// or [`Outbox::raise`](crate::Outbox::raise), now or later.
+    Apply(Apply<'m>),
+    /// A linked process ended, or one called `exit/2`. Comes only to a mailbox that
+    /// [traps exits](crate::Node::trap_exit).
+    Exit {
+        /// The process.
+        from: Pid<'m>,
+        /// Why: `noconnection` when its node is not connected any more.
+        reason: Term<'m>,
+    },
+    /// A monitored process ended. The monitor is gone with it.
+    Down {
+        /// Which of our monitors.
+        monitor: Monitor,
+        /// Why: `noproc` when there was no such process, `noconnection` when its node is not connected any more.
+        reason: Term<'m>,
+    },
+    /// The one answer to a call of ours.
+    Answer {
+        /// Which of our calls.
+        request: Request,
+        /// The value, or why there is none.
+        result: Result<Term<'m>, Failure<'m>>,
+    },
+}
+
+impl<'m> Message<'m> {
+    /// The message in a record.
+    #[inline]
+    pub(in crate::node) fn new(mailbox: Mailbox, taken: Taken<'m>) -> Option<Self> {
+        let Record { kind, from, handle, term } = Record::read(taken.record)?;
+        Some(Self { mailbox, kind, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
+    }
+
+    /// What it is.
+    pub fn received(&self) -> Received<'m> {
+        let request = Request { mailbox: self.mailbox, handle: self.handle };
+        let result = match self.kind {
+            Kind::Message => return self.sorted(),
+            Kind::Exit => {
+                // an exit has its process, which was checked when it came
+                return Term::trusted(self.sender)
+                    .as_pid()
+                    .map_or(Received::Info(self.term), |from| Received::Exit { from, reason: self.term });
+            }
+            Kind::Down => return Received::Down { monitor: Monitor(self.handle), reason: self.term },
+            Kind::Reply => self.term.tuple().map(|[_, reply]| reply).ok_or(Failure::Refused(self.term)),
+            Kind::RexReply => Failure::of_rex(self.term),
+            Kind::Lost => Err(Failure::of_exit(self.term)),
+            Kind::Spawned => Failure::of_erpc(self.term),
+            Kind::NotSpawned => Err(Failure::Refused(self.term)),
+            Kind::Timeout => Err(Failure::Timeout),
+            Kind::Apply | Kind::Cast | Kind::Spawn | Kind::RexCall | Kind::RexSend => {
+                return self.apply().map_or(Received::Info(self.term), Received::Apply);
+            }
+        };
+        Received::Answer { request, result }
+    }
+
+    /// A message as a `gen_server` sorts it.
+    fn sorted(&self) -> Received<'m> {
+        if let Some(call) = self.as_call() {
+            return Received::Call(call);
+        }
+        self.as_cast().map_or(Received::Info(self.term), Received::Cast)
+    }
+
+    /// The call of a served function.
+    fn apply(&self) -> Option<Apply<'m>> {
+        let served = Served::read(self.kind, self.sender, self.term)?;
+        let form = match self.kind {
+            Kind::Apply => Form::Erpc,
+            Kind::Spawn => Form::Spawn,
+            Kind::RexCall => Form::Rex,
+            Kind::RexSend => Form::RexSend,
+            _ => Form::Nobody,
+        };
+        let caller = Caller { form, from: served.from, tag: served.tag, job: self.handle.number };
+        Some(Apply { module: served.module, function: served.function, args: served.args, caller })
+    }
+
+    /// The message itself; of a signal, the reason.
+    #[inline]
+    pub fn term(&self) -> Term<'m> {
+        self.term
+    }
+
+    /// The process that sent it, if the peer told: every BEAM since OTP 21 does.
+    pub fn sender(&self) -> Option<Pid<'m>> {
+        Term::trusted(self.sender).as_pid()
+    }
+
+    /// The call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
+    pub fn as_call(&self) -> Option<Call<'m>> {
+        if self.kind == Kind::Message { Call::of(self.term) } else { None }
+    }
+
+    /// The request of a `gen_server:cast`: `{'$gen_cast', Request}`.
+    pub fn as_cast(&self) -> Option<Term<'m>> {
+        let [tag, request] = self.term.tuple()?;
+        (tag.is_atom("$gen_cast") && self.kind == Kind::Message).then_some(request)
+    }
+
+    /// Leaves the message in its mailbox, as the next to be received: for when an answer does not fit the transmit
+    /// buffer now. Poll before receiving again: the poll ends once a peer has taken something.
+    pub fn put_back(self) {
+        self.taken.put_back();
+    }
+}

@@ -1,0 +1,496 @@
+//! What a mailbox may do to others: send, answer, link, monitor and call.
+
+use core::mem::replace;
+use core::time::Duration;
+
+use super::address::{Address, place};
+use crate::error::{ConfigError, Error, Full, Misuse};
+use crate::node::config::AutoConnect;
+use crate::node::core::release::free_gone;
+use crate::node::core::send::{put_exit, take_back, tell};
+use crate::node::core::state::Core;
+use crate::node::forms::atoms::atom;
+use crate::node::forms::caller::{Caller, Form};
+use crate::node::forms::outcome::{Exception, outcome};
+use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request as Asked};
+use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
+use crate::node::tables::links::{Frame, Link, Links, Phase, RESERVED};
+use crate::node::tables::mailbox::{Flow, Inboxes};
+use crate::node::tables::past::Past;
+use crate::node::tables::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove};
+use crate::node::tables::ties::{Number, Owner, Tie, Watch};
+use crate::storage::slots::{Key, Table};
+use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
+use crate::wire::codes::Flags;
+use crate::wire::control::{Control, Process, To, put_send};
+use crate::wire::ids::{Atom, NodeName, Pid, Reference};
+use crate::wire::term::Term;
+
+/// `{erpc, execute_call, 4}`, and the option that gives the outcome.
+const ERPC_CALL: Term<'static> = atom(b"\x68\x03\x77\x04erpc\x77\x0cexecute_call\x61\x04");
+const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor\x6a");
+
+/// Acts in the name of one mailbox, as a process does in its own.
+///
+/// Whatever is sent is written straight into the peer's transmit buffer, whole or not at all, and leaves with the next poll.
+/// [`Full::Transmit`] says that it does not fit now; [`Full::Message`] that it never will. To a node that is not connected, what is
+/// sent waits in the buffer until it is, and is lost if it cannot be ([`Event::ConnectFailed`](crate::Event::ConnectFailed) says so);
+/// [`Config::auto_connect`](crate::Config::auto_connect) can forbid that. What was sent to a process that is not there is dropped by
+/// the peer, as in Erlang.
+///
+/// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
+/// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
+/// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
+pub struct Outbox<'n> {
+    identity: &'n Identity<'n>,
+    links: Links<'n>,
+    watches: Table<'n, Watch>,
+    requests: Table<'n, Request>,
+    counters: &'n mut Counters,
+    past: &'n Past,
+    mailbox: Key,
+}
+
+impl<'n> Outbox<'n> {
+    /// The right to act in the name of a mailbox, and what it takes to receive besides.
+    #[inline]
+    pub(in crate::node) fn lent<'s>(
+        core: &'n mut Core<'s>,
+        past: &'n Past,
+        mailbox: Key,
+    ) -> (Self, &'n mut Inboxes<'s>, &'n mut Flow) {
+        let outbox = Self {
+            identity: &core.identity,
+            links: core.links.lend(),
+            watches: core.watches.lend(),
+            requests: core.requests.lend(),
+            counters: &mut core.counters,
+            past,
+            mailbox,
+        };
+        (outbox, &mut core.inboxes, &mut core.flow)
+    }
+}
+
+impl Outbox<'_> {
+    /// The pid of the mailbox in whose name this acts: what `self()` is to a process.
+    pub fn pid(&self) -> Pid<'_> {
+        self.identity.pid(self.mailbox)
+    }
+
+    /// Sends the one term that `write` writes.
+    ///
+    /// # Errors
+    /// As all methods; [`Misuse::NotAnAlias`] when the address is an alias and the peer's release knows none.
+    pub fn send<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
+    where
+        A: Into<Address<'a>>,
+        F: WriteTerm,
+    {
+        let (node, to) = place(to.into());
+        let peer = self.reach(node)?;
+        self.send_to(peer, to, write)
+    }
+
+    /// `gen_server:cast`: sends `{'$gen_cast', Request}` with the one term that `write` writes.
+    ///
+    /// # Errors
+    /// As [`Outbox::send`].
+    pub fn cast<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
+    where
+        A: Into<Address<'a>>,
+        F: WriteTerm,
+    {
+        self.send(to, |t| {
+            t.tuple(2)?;
+            t.atom("$gen_cast")?;
+            write(t)
+        })
+    }
+
+    /// Answers a call, or the call of a function, with the one term that `write` writes. An answer to a caller that is gone, or waits no
+    /// more, goes nowhere, as in Erlang. No connection is made for it: to a `gen_server:call` from a node that is not connected any more
+    /// it is [`Error::NotConnected`].
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn reply<'c, C, F>(&mut self, to: C, write: F) -> Result<(), Error>
+    where
+        C: Into<Caller<'c>>,
+        F: WriteTerm,
+    {
+        let caller = to.into();
+        let mut write = Some(write);
+        self.answer(&caller, None, &mut |t| match write.take() {
+            Some(write) => write(t),
+            None => Ok(t),
+        })
+    }
+
+    /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
+    /// is linked to the function's process and monitors it too.
+    ///
+    /// # Errors
+    /// As all methods; [`Misuse::NotAFunction`] for a `gen_server:call`.
+    pub fn raise<'c, C, F>(&mut self, to: C, exception: Exception, write: F) -> Result<(), Error>
+    where
+        C: Into<Caller<'c>>,
+        F: WriteTermAgain,
+    {
+        let caller = to.into();
+        if caller.form == Form::Call {
+            return Err(Misuse::NotAFunction.into());
+        }
+        self.answer(&caller, Some(exception), &mut |t| write(t))
+    }
+
+    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteDyn<'_>) -> Result<(), Error> {
+        let mut told = false;
+        let write: WriteDyn<'_> = &mut |t| match exception {
+            // somebody besides its caller watched the function's process: to them it has just ended
+            None if replace(&mut told, true) => t.atom("normal"),
+            _ => outcome(t, caller, exception, write),
+        };
+        match (caller.form, caller.from) {
+            (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
+                let peer = self.links.find(from.node).ok_or(Error::NotConnected)?;
+                let to = match caller.alias() {
+                    Some(alias) if alias.node == from.node => To::Alias(alias),
+                    _ => To::Pid(from),
+                };
+                self.send_to(peer, to, write)
+            }
+            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
+            _ => Ok(()),
+        }
+    }
+
+    /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
+    fn end_job(&mut self, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
+        let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
+        // its caller first, who is owed what it came to; the others may lie in front of it
+        let is_callers = |watch: &Watch| watch.owner.is_job(caller.job) && watch.is_spawners();
+        while let Some(key) = self.watches.find(is_callers).or_else(|| self.watches.find(|watch| watch.owner.is_job(caller.job)))
+        {
+            let Some(watch) = self.watches.at(key).copied() else { break };
+            tell(&mut self.links, RESERVED, &watch, own, NAMELESS, write)?;
+            self.watches.remove(key);
+        }
+        Ok(())
+    }
+
+    /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there
+    /// ends at once, with `noproc`.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Watches`].
+    pub fn link(&mut self, pid: Pid<'_>) -> Result<(), Error> {
+        let peer = self.reach(pid.node)?;
+        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
+        let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
+        match known.and_then(|key| self.watches.at(key)) {
+            Some(watch) if watch.kind == Tie::Link => return Ok(()),
+            None if !self.watches.has_room() => return Err(Full::Watches.into()),
+            _ => {}
+        }
+        self.control(peer, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
+        match known.and_then(|key| self.watches.at_mut(key)) {
+            // what comes of the unlink before it means nothing any more
+            Some(watch) => watch.kind = Tie::Link,
+            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: Tie::Link })),
+        }
+        Ok(())
+    }
+
+    /// Ends the link to a process, as `unlink/1` does. An exit of it that is in the mailbox already stays there.
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
+        let Some(peer) = self.links.find(pid.node) else { return Ok(()) };
+        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
+        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == Tie::Link);
+        let Some(key) = found else { return Ok(()) };
+        let from = self.identity.pid(self.mailbox);
+        if !self.links.flags(peer).has(Flags::UNLINK_ID) {
+            // OTP 23 and older acknowledge nothing
+            self.control(peer, &Control::Unlink { id: 0, from, to: pid })?;
+            self.watches.remove(key);
+            return Ok(());
+        }
+        let id = self.counters.next();
+        self.control(peer, &Control::Unlink { id, from, to: pid })?;
+        if let Some(watch) = self.watches.at_mut(key) {
+            watch.kind = Tie::Unlinking(id);
+        }
+        Ok(())
+    }
+
+    /// Sends an exit signal, as `exit/2` does, with the reason that `write` writes.
+    ///
+    /// # Errors
+    /// As all methods.
+    pub fn exit<F>(&mut self, pid: Pid<'_>, write: F) -> Result<(), Error>
+    where
+        F: WriteTerm,
+    {
+        let peer = self.reach(pid.node)?;
+        let control = Control::Exit2 { from: self.identity.pid(self.mailbox), to: To::Pid(pid), reason: None };
+        put_exit(&mut self.links, peer, RESERVED, &control, write)
+    }
+
+    /// Monitors a process, as `monitor/2` does: [`Received::Down`](crate::Received::Down) comes once it has ended, at once if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
+    pub fn monitor<'a>(&mut self, process: impl Into<Address<'a>>) -> Result<Monitor, Error> {
+        let (node, to) = place(process.into());
+        let peer = self.reach(node)?;
+        let key = self.ask(peer, Ask::Monitor, target(to)?, None)?;
+        match self.send_monitor(peer, key, to) {
+            Ok(()) => Ok(Monitor(self.handle(key))),
+            Err(e) => {
+                remove(&mut self.requests, self.counters, key);
+                Err(e)
+            }
+        }
+    }
+
+    /// Ends a monitor, as `demonitor/1` does. A down that is in the mailbox already stays there.
+    ///
+    /// # Errors
+    /// As all methods. A monitor that is gone is no error.
+    pub fn demonitor(&mut self, monitor: Monitor) -> Result<(), Error> {
+        self.give_up(monitor.0)
+    }
+
+    /// Makes a call, as `gen_server:call` does, with the request that `write` writes. It does not wait: exactly one
+    /// [`Received::Answer`](crate::Received::Answer) comes to the mailbox, after `timeout` at the latest. Any number may be under
+    /// way, to any nodes. `Driver::wait` waits for it where a program has nothing else to do.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
+    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    where
+        A: Into<Address<'a>>,
+        F: WriteTerm,
+    {
+        let (node, to) = place(to.into());
+        let peer = self.reach(node)?;
+        self.call_to(peer, to, Ask::Call, timeout, write)
+    }
+
+    /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
+    /// [`Outbox::call`]. It goes by a spawn request where the peer takes them (OTP 23 and later), else through `rex`. What the function
+    /// prints goes nowhere.
+    ///
+    /// # Errors
+    /// As all methods; [`Full::Requests`].
+    pub fn rpc<F>(&mut self, node: &str, module: &str, function: &str, timeout: Option<Duration>, args: F) -> Result<Asked, Error>
+    where
+        F: WriteTerm,
+    {
+        let peer = self.reach(Atom::from_str(node))?;
+        if !self.links.flags(peer).has(Flags::SPAWN) {
+            return self.call_to(peer, To::Name(Atom::from_str("rex")), Ask::Rex, timeout, |t| {
+                t.tuple(5)?;
+                t.atom("call")?;
+                t.atom(module)?;
+                t.atom(function)?;
+                args(t)?;
+                t.atom("user")
+            });
+        }
+        let key = self.ask(peer, Ask::Spawn, Target::Unknown, timeout)?;
+        let words = OwnWords::new(self.handle(key));
+        let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
+        let control = Control::SpawnRequest {
+            id,
+            from,
+            leader,
+            mfa: ERPC_CALL,
+            module: NAMELESS,
+            function: NAMELESS,
+            arity: 4,
+            options: MONITOR_OPTION,
+        };
+        let sent = self.links.frame(peer, RESERVED, |out| {
+            control.put(out)?;
+            TermWriter::one(out, |t| {
+                t.list(4)?;
+                t.reference(id)?;
+                t.atom(module)?;
+                t.atom(function)?;
+                args(t)?;
+                t.nil()
+            })
+        });
+        self.asked(key, sent)
+    }
+
+    /// Gives up a call: no answer comes any more. What the peer is doing it goes on doing.
+    ///
+    /// # Errors
+    /// As all methods. A call that is answered is no error; its answer stays in the mailbox.
+    pub fn abandon(&mut self, request: Asked) -> Result<(), Error> {
+        self.give_up(request.handle)
+    }
+
+    fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
+        let Some(key) = find(&self.requests, handle) else { return Ok(()) };
+        let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
+        // one that was answered is taken back as soon as there is room
+        if matches!(request.state, State::Leaving) {
+            return Ok(());
+        }
+        if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+            // whom to name is not known until the spawn request is answered
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
+            request.state = State::Leaving;
+            return Ok(());
+        }
+        remove(&mut self.requests, self.counters, key);
+        free_gone(&mut self.links, &self.watches, &self.requests);
+        Ok(())
+    }
+
+    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    where
+        F: WriteTerm,
+    {
+        let key = self.ask(peer, kind, target(to)?, timeout)?;
+        let words = OwnWords::new(self.handle(key));
+        let aliases = self.links.flags(peer).has(Flags::ALIAS);
+        let mark = self.links.mark(peer);
+        let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
+        let sent = self.send_monitor(peer, key, to).and_then(|()| {
+            self.send_to(peer, to, |t| {
+                gen_call(t, from, aliases, tag)?;
+                write(t)
+            })
+        });
+        if sent.is_err() {
+            self.links.rewind(peer, mark);
+        }
+        self.asked(key, sent)
+    }
+
+    /// A place for a request.
+    fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
+        let limit = timeout.map_or(Limit::None, Limit::In);
+        let number = self.counters.next();
+        let request = Request { number, mailbox: self.mailbox, peer, kind, target, limit, state: State::Waiting };
+        let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
+        self.counters.calls = self.counters.calls.saturating_add(matches!(kind, Ask::Call | Ask::Rex).into());
+        Ok(key)
+    }
+
+    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Asked, Error> {
+        match sent {
+            Ok(()) => Ok(Asked { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
+            Err(e) => {
+                remove(&mut self.requests, self.counters, key);
+                Err(e)
+            }
+        }
+    }
+
+    fn handle(&self, key: Key) -> Handle {
+        Handle { index: key.index, number: self.requests.at(key).map_or(0, |request| request.number) }
+    }
+
+    fn send_monitor(&mut self, peer: Key, key: Key, to: To<'_>) -> Result<(), Error> {
+        let words = OwnWords::new(self.handle(key));
+        let reference = words.reference(self.identity);
+        let to = match to {
+            To::Pid(pid) => Process::Pid(pid),
+            To::Name(name) => Process::Name(name),
+            To::Alias(_) => return Err(Misuse::NotAProcess.into()),
+        };
+        self.control(peer, &Control::Monitor { from: self.identity.pid(self.mailbox), to, reference })
+    }
+
+    /// Sends a control message without a payload in the mailbox's name.
+    fn control(&mut self, peer: Key, control: &Control<'_>) -> Result<(), Error> {
+        self.links.frame(peer, RESERVED, |out| control.put(out))
+    }
+
+    #[inline]
+    fn send_to<F>(&mut self, peer: Key, to: To<'_>, write: F) -> Result<(), Error>
+    where
+        F: WriteTerm,
+    {
+        let mut frame = self.begin_send(peer, to)?;
+        TermWriter::one(&mut frame.out, write)?;
+        frame.end()
+    }
+
+    /// What goes in front of the message.
+    #[inline]
+    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<Frame<'_>, Error> {
+        let from = self.identity.pid(self.mailbox);
+        let flags = self.links.flags(peer);
+        if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {
+            return Err(Misuse::NotAnAlias.into());
+        }
+        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.has(Flags::SEND_SENDER));
+        let mut frame = self.links.begin(peer, RESERVED)?;
+        put_send(&mut frame.out, from, to, flags.has(Flags::ALTACT_SIG))?;
+        Ok(frame)
+    }
+
+    /// The connection to a node, if need be one that is still to be made.
+    #[inline]
+    fn reach(&mut self, node: Atom<'_>) -> Result<Key, Error> {
+        match self.links.find(node) {
+            Some(key) => Ok(key),
+            None => self.open(node),
+        }
+    }
+
+    #[cold]
+    fn open(&mut self, node: Atom<'_>) -> Result<Key, Error> {
+        let config = &self.identity.config;
+        if node == *config.name.known()?.as_str() {
+            return Err(Misuse::OwnNode.into());
+        }
+        let name = NodeName::from_atom(node).ok_or(ConfigError::NameForm)?;
+        config.reaches(&name)?;
+        let allowed = match config.auto_connect {
+            AutoConnect::Always => true,
+            AutoConnect::Once => !self.past.has(&name),
+            AutoConnect::Never => false,
+        };
+        if !allowed {
+            return Err(Error::NotConnected);
+        }
+        self.links.table.insert(Link::new(name, Phase::Opening { dialled: false })).map_err(|_| Full::Peers.into())
+    }
+}
+
+/// `{'$gen_call', {From, Tag}, Request}` up to the request.
+fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Written<'t, 'b> {
+    t.tuple(3)?;
+    t.atom("$gen_call")?;
+    t.tuple(2)?;
+    t.pid(from)?;
+    if aliases {
+        t.list(1)?;
+        t.atom("alias")?;
+    }
+    t.reference(tag)
+}
+
+/// What a demonitor will name.
+fn target(to: To<'_>) -> Result<Target, Misuse> {
+    match to {
+        To::Pid(pid) => Ok(Target::Pid(Number::of(pid))),
+        To::Name(name) => {
+            let mut text = heapless::String::new();
+            name.chars().try_for_each(|c| text.push(c)).map_err(|_| Misuse::AtomTooLong)?;
+            Ok(Target::Name(text))
+        }
+        To::Alias(_) => Err(Misuse::NotAProcess),
+    }
+}

@@ -1,0 +1,297 @@
+//! What the program does with its node.
+
+use super::message::Message;
+use super::outbox::Outbox;
+use crate::error::{Error, Full, Misuse, Reason};
+use crate::node::connections::node::Node;
+use crate::node::core::names::exists;
+use crate::node::tables::event::Event;
+use crate::node::tables::functions::Functions;
+#[cfg(feature = "std")]
+use crate::node::tables::handles::Request;
+use crate::node::tables::handles::{Handle, Mailbox};
+use crate::node::tables::links::{Link, RESERVED, Recent, Traffic};
+use crate::node::tables::mailbox::Overflow;
+#[cfg(feature = "std")]
+use crate::node::tables::requests::find;
+use crate::node::tables::requests::{Ask, Limit, NOBODY, OwnWords, Request as Entry, State, Target};
+use crate::wire::build::{TermWriter, WriteTermAgain};
+use crate::wire::cursor::Writer;
+use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
+
+/// A connected node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer<'n> {
+    /// Its name.
+    pub name: &'n NodeName,
+    /// Whether it is a visible node.
+    pub visible: bool,
+    /// What went over the connection.
+    pub traffic: Traffic,
+}
+
+/// How many places of the storage are in use: see [`NodeStorage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InUse {
+    /// Connections, those that are being made for what was sent included.
+    pub peers: usize,
+    /// Mailboxes, those included that ended and still owe somebody the news.
+    pub mailboxes: usize,
+    /// Links, monitors by others, and callers of served functions.
+    pub watches: usize,
+    /// Monitors, calls and aliases of this node's own.
+    pub requests: usize,
+}
+
+/// What the program does.
+impl<'s> Node<'s> {
+    /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`. An empty name makes one without a name,
+    /// to which only those can send who were given its pid.
+    ///
+    /// Like a process, it can be ended by others: by `exit(Pid, kill)`, or by any exit if it does not [trap](Node::trap_exit) them. Then
+    /// [`Event::MailboxEnded`] says so, and a program that is to go on registers it again, as a supervisor would.
+    ///
+    /// # Errors
+    /// [`Misuse::NameTaken`], also for `net_kernel` and `rex`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
+    /// [`Full::Mailboxes`].
+    pub fn register(&mut self, name: &str) -> Result<Mailbox, Error> {
+        if exists(Atom::from_str(name)) {
+            // its answers are the core's
+            return Err(Misuse::NameTaken.into());
+        }
+        self.core.inboxes.register(name).map(Mailbox)
+    }
+
+    /// Ends a mailbox, with the reason that `reason` writes, as a process ends with `exit/1`: whoever is linked to it gets an exit, whoever
+    /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases; functions
+    /// it served and has not answered end with the same reason. [`Event::MailboxEnded`] confirms it.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`]; [`Misuse`] and [`Full::Message`] when the reason is no proper term, or does not fit a transmit buffer; then
+    /// nothing has happened.
+    pub fn close_mailbox<F>(&mut self, mailbox: Mailbox, reason: F) -> Result<(), Error>
+    where
+        F: WriteTermAgain,
+    {
+        self.core.inboxes.get(mailbox)?;
+        // once to see whether it can be said, and once in the place of the messages
+        let mut nowhere = Writer::new(&mut []);
+        TermWriter::one_inside(&mut nowhere, &reason)?;
+        let needed = nowhere.finish().unwrap_or_else(|over| over.needed);
+        let limit = self.core.links.sending.size().saturating_sub(RESERVED);
+        if needed > limit {
+            return Err(Full::Message { needed, limit }.into());
+        }
+        self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason))?;
+        self.core.mailbox_ended(mailbox.0);
+        Ok(())
+    }
+
+    /// Sets whether exits come to the mailbox as [`Received::Exit`], as with `process_flag(trap_exit, true)`. If not, which is how it
+    /// begins, an exit whose reason is not `normal` ends the mailbox. `exit(Pid, kill)` ends it either way.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn trap_exit(&mut self, mailbox: Mailbox, trap: bool) -> Result<(), Error> {
+        self.core.inboxes.get_mut(mailbox)?.traps_exits = trap;
+        Ok(())
+    }
+
+    /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
+    /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`]. Calls of any other function are
+    /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.
+    ///
+    /// # Errors
+    /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].
+    pub fn serve(&mut self, mailbox: Mailbox, functions: &'s [&'s str]) -> Result<(), Error> {
+        self.core.inboxes.get(mailbox)?;
+        self.core.functions = Some(Functions::new(mailbox, functions)?);
+        Ok(())
+    }
+
+    /// Sets what happens to messages when the mailbox is full; they hold up their sender, by default.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn set_overflow(&mut self, mailbox: Mailbox, overflow: Overflow) -> Result<(), Error> {
+        self.core.inboxes.get_mut(mailbox)?.overflow = overflow;
+        // whom it holds up it may not hold up any more
+        self.core.flow.resume = true;
+        Ok(())
+    }
+
+    /// How many messages and signals came into the mailbox since it was registered.
+    pub fn received(&self, mailbox: Mailbox) -> u64 {
+        self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.received)
+    }
+
+    /// How many messages the mailbox dropped since it was registered because it was full.
+    pub fn dropped(&self, mailbox: Mailbox) -> u64 {
+        self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.dropped)
+    }
+
+    /// The mailbox's pid.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`]; [`Misuse::NoName`] while a dynamic node has no name.
+    pub fn pid(&self, mailbox: Mailbox) -> Result<OwnedPid, Error> {
+        self.core.identity.config.name.known()?;
+        self.core.inboxes.get(mailbox)?;
+        OwnedPid::new(self.core.identity.pid(mailbox.0)).ok_or(Misuse::NoName.into())
+    }
+
+    /// Makes an alias of the mailbox, as `alias/0` does: a reference to which messages can be sent, from nodes that know aliases (OTP 24
+    /// and later), until [`Node::unalias`].
+    ///
+    /// # Errors
+    /// As [`Node::pid`]; [`Full::Requests`].
+    pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
+        self.core.identity.config.name.known()?;
+        self.core.inboxes.get(mailbox)?;
+        let number = self.core.counters.next();
+        let request = Entry {
+            number,
+            mailbox: mailbox.0,
+            peer: NOBODY,
+            kind: Ask::Alias,
+            target: Target::Unknown,
+            limit: Limit::None,
+            state: State::Waiting,
+        };
+        let key = self.core.requests.insert(request).map_err(|_| Full::Requests)?;
+        let words = OwnWords::new(Handle { index: key.index, number });
+        OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())
+    }
+
+    /// Ends an alias, as `unalias/1` does: what is sent to it from now on is dropped. Whether there was one.
+    pub fn unalias(&mut self, alias: &OwnedReference) -> bool {
+        let key = self.core.request(alias.as_reference());
+        let own = key.filter(|key| self.core.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
+        if let Some(key) = own {
+            self.core.requests.remove(key);
+        }
+        // it may be known as the address of a mailbox
+        self.core.links.table.tenants_mut().for_each(|(_, link)| link.recent = Recent::NONE);
+        own.is_some()
+    }
+
+    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none, and for a mailbox
+    /// that ended. To be called until it gives `None`: what is left is no reason for the next poll to end.
+    #[inline]
+    pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
+        if self.core.counters.due > 0 {
+            self.core.tell_lost();
+        }
+        let (outbox, inboxes, flow) = Outbox::lent(&mut self.core, &self.past, mailbox.0);
+        let message = Message::new(mailbox, inboxes.recv(mailbox.0, flow)?)?;
+        Some((message, outbox))
+    }
+
+    /// The right to act in the name of a mailbox.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
+        self.core.inboxes.get(mailbox)?;
+        Ok(Outbox::lent(&mut self.core, &self.past, mailbox.0).0)
+    }
+
+    /// Whether the answer to a call is the next message of its mailbox; messages in front of it are dropped.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`]; [`Misuse::NoRequest`] when the call is not under way any more.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_answer_next(&mut self, request: Request) -> Result<bool, Misuse> {
+        let mailbox = request.mailbox.0;
+        self.core.inboxes.get(request.mailbox)?;
+        self.core.tell_lost();
+        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
+            if kind.is_answer() && handle == request.handle {
+                return Ok(true);
+            }
+            log::warn!("a message was dropped while a call was waited for");
+            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow);
+        }
+        match find(&self.core.requests, request.handle) {
+            Some(_) => Ok(false),
+            None => Err(Misuse::NoRequest),
+        }
+    }
+
+    /// Asks for a connection to a node. It is there once [`Event::NodeUp`] says so; [`Event::ConnectFailed`] says that it
+    /// came to nothing. Does nothing when there is one, or one under way.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
+    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when six connections are under way.
+    pub fn connect(&mut self, node: &str) -> Result<(), Error> {
+        let peer = NodeName::new(node)?;
+        self.core.identity.config.reaches(&peer)?;
+        if self.name() == Some(&peer) {
+            return Err(Misuse::OwnNode.into());
+        }
+        if self.core.links.find(peer.as_atom()).is_some() || self.outgoing(&peer).is_some() {
+            return Ok(());
+        }
+        if !self.core.links.table.has_room() {
+            return Err(Full::Peers.into());
+        }
+        self.begin_dial(peer)
+    }
+
+    /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
+    pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {
+        let node = NodeName::new(node)?;
+        let key = self.core.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
+        if let (false, Some(attempt)) = (self.core.links.table.at(key).is_some_and(Link::is_up), self.outgoing(&node)) {
+            self.half_open.remove(attempt);
+        }
+        self.close_link(key, Reason::ClosedByUs);
+        Ok(())
+    }
+
+    /// Closes every connection, once what waits to be sent has been, and gives up on those under way.
+    pub fn close(&mut self) {
+        self.half_open.clear();
+        for index in self.core.links.table.indexes() {
+            if let Some(key) = self.core.links.table.key_at(index) {
+                self.close_link(key, Reason::ClosedByUs);
+            }
+        }
+    }
+
+    /// The connected nodes.
+    pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
+        let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
+        up.map(|(_, link)| {
+            let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
+            Peer { name: &link.name, visible: link.visible, traffic }
+        })
+    }
+
+    /// The mailboxes there are, each with its name, which is empty for one without.
+    pub fn mailboxes(&self) -> impl Iterator<Item = (Mailbox, &str)> {
+        let alive = self.core.inboxes.table.tenants().filter(|(_, inbox)| inbox.ended.is_none());
+        alive.map(|(key, inbox)| (Mailbox(key), &*inbox.name))
+    }
+
+    /// How much of the storage is in use.
+    pub fn in_use(&self) -> InUse {
+        InUse {
+            peers: self.core.links.table.taken(),
+            mailboxes: self.core.inboxes.table.taken(),
+            watches: self.core.watches.taken(),
+            requests: self.core.requests.taken(),
+        }
+    }
+
+    /// The oldest event not read yet.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.core.events.pop()
+    }
+}

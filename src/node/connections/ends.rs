@@ -1,0 +1,97 @@
+//! The ends of connections, and of handshakes that came to nothing.
+
+use super::node::Node;
+use crate::error::Reason;
+use crate::node::config::AutoConnect;
+use crate::node::tables::event::Event;
+use crate::node::tables::half_open::Progress;
+use crate::node::tables::links::Phase;
+use crate::storage::slots::Key;
+use crate::wire::ids::NodeName;
+
+impl Node<'_> {
+    /// A connection is no more.
+    pub(in crate::node) fn down(&mut self, key: Key, reason: Reason) {
+        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        match core::mem::replace(&mut link.phase, Phase::Gone) {
+            Phase::Gone => return,
+            Phase::Opening { .. } => {}
+            // it was told when it began to close
+            Phase::Closing => return self.core.release(key),
+            Phase::Up => {
+                let node = link.name.clone();
+                self.was_down(node, reason);
+            }
+        }
+        self.core.connection_lost(key);
+        self.core.release(key);
+    }
+
+    fn was_down(&mut self, node: NodeName, reason: Reason) {
+        // one that was let go of for being idle is made again
+        if self.core.identity.config.auto_connect == AutoConnect::Once && reason != Reason::Idle {
+            self.past.add(&node);
+        }
+        self.core.events.push(Event::NodeDown { node, reason });
+    }
+
+    /// Closes a connection when what waits has been sent.
+    pub(in crate::node) fn close_link(&mut self, key: Key, reason: Reason) {
+        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        if !link.is_up() {
+            if matches!(link.phase, Phase::Opening { .. }) {
+                let node = link.name.clone();
+                self.down(key, reason);
+                self.core.events.push(Event::ConnectFailed { node, reason });
+            }
+            return;
+        }
+        link.phase = Phase::Closing;
+        let (node, done) = (link.name.clone(), link.sending.is_empty());
+        self.was_down(node, reason);
+        self.core.connection_lost(key);
+        if done {
+            self.core.release(key);
+        }
+    }
+
+    /// A handshake came to nothing: says so, and closes once what the peer is told has been sent.
+    pub(in crate::node) fn give_up(&mut self, key: Key, reason: Reason) {
+        let Some(half) = self.half_open.at_mut(key) else { return };
+        let node = half.peer().cloned().or_else(|| half.caller.take());
+        let flushed = half.sending.is_empty();
+        if !half.inbound
+            && reason == Reason::Nok
+            && let Some(peer) = &node
+            && !matches!(half.progress, Progress::Yielded { .. })
+        {
+            // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
+            half.progress = Progress::Yielded { peer: peer.clone() };
+            return;
+        }
+        let reported = matches!(half.progress, Progress::Ending);
+        half.progress = Progress::Ending;
+        let inbound = half.inbound;
+        if flushed {
+            self.half_open.remove(key);
+        }
+        let news = match (inbound, node, reason) {
+            _ if reported => None,
+            // the other connection with this peer stands
+            (false, None, _) | (_, _, Reason::Superseded) => None,
+            (false, Some(node), reason) => Some(Event::ConnectFailed { node, reason }),
+            // ours goes on, or the caller changed its mind
+            (true, _, Reason::Nok | Reason::ClosedByPeer) => None,
+            // somebody looked whether the port is open
+            (true, None, Reason::Timeout | Reason::Crowded | Reason::Network(_)) => None,
+            (true, node, reason) => Some(Event::Refused { node, reason }),
+        };
+        let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
+        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
+        self.core.events.push(event);
+        if let Some(opening) = opening {
+            // what waits for the connection is lost, and whatever is sent from now on waits for the next
+            self.down(opening, Reason::ClosedByUs);
+        }
+    }
+}

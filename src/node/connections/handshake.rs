@@ -1,0 +1,209 @@
+//! Handshakes inside the node: who is welcome, and what a proven connection takes the place of.
+
+use super::node::{Connection, Node};
+use crate::error::{NetworkFault, Reason};
+use crate::node::config::OwnName;
+use crate::node::tables::event::Event;
+use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
+use crate::node::tables::links::{Link, Phase};
+use crate::node::trace;
+use crate::proto::handshake::{Caller, Established, State, Step, Verdict};
+use crate::storage::slots::Key;
+use crate::time::Instant;
+use crate::wire::ids::NodeName;
+
+/// What a packet of the handshake led to, as far as the node is concerned.
+enum Next {
+    /// The next packet, if it is here.
+    More,
+    /// Nothing until more bytes come.
+    Wait,
+    Up(Established),
+}
+
+impl Node<'_> {
+    /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
+    pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
+        let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
+        let Progress::Dial { peer, .. } = &half.progress else { return };
+        let peer = peer.clone();
+        let overtaken = self.incoming(&peer);
+        let Some(half) = self.half_open.at_mut(connection.key) else { return };
+        half.seed(random);
+        if overtaken {
+            // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
+            // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
+            half.progress = Progress::Waiting { peer };
+            half.deadline = now.after(OVERTAKEN);
+            return;
+        }
+        self.begin_handshake(connection.key, peer, now);
+    }
+
+    /// Sends the first packet of the handshake.
+    fn begin_handshake(&mut self, key: Key, peer: NodeName, now: Instant) {
+        let Some(half) = self.half_open.at_mut(key) else { return };
+        half.deadline = now.after(SETUP_TIME);
+        half.caller = Some(peer.clone());
+        let local = self.core.identity.local();
+        half.progress = Progress::Shaking(half.writing(|out| State::connect(peer, &local, out)));
+    }
+
+    /// Takes handshake packets off what was received, as many as there are.
+    pub(in crate::node) fn shake(&mut self, connection: &mut Connection) {
+        let key = connection.key;
+        loop {
+            match self.shake_once(key) {
+                Ok(Next::More) => {}
+                Ok(Next::Wait) => return,
+                Ok(Next::Up(up)) => return self.promote(connection, up),
+                Err(reason) => return self.give_up(key, reason),
+            }
+        }
+    }
+
+    fn shake_once(&mut self, key: Key) -> Result<Next, Reason> {
+        let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
+        if !half.is_shaking() {
+            return Ok(Next::Wait);
+        }
+        let mut copy = [0; BUFFER];
+        let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
+        half.received.consume(taken);
+        trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
+        let seed = half.seed;
+        let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
+        let identity = &self.core.identity;
+        // a state is consumed by its packet; what follows from it is set below, or the connection is given up
+        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(State::accept()));
+        let Progress::Shaking(state) = taken else { return Ok(Next::Wait) };
+        half.caller = half.caller.take().or_else(|| state.peer().cloned());
+        match half.answering(identity, wanted, |context, out| state.handle(packet, context, out))? {
+            Step::Await(state) => self.shaking(key, state),
+            Step::Named(name, creation, state) => {
+                half.given = Some((name, creation));
+                self.shaking(key, state)
+            }
+            Step::Caller(caller) => {
+                half.caller = Some(caller.peer.clone());
+                let verdict = self.judge(&caller)?;
+                let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
+                half.replaces = verdict == Verdict::Alive;
+                let identity = &self.core.identity;
+                let state = half.answering(identity, true, |context, out| caller.answer(verdict, seed, context, out))?;
+                self.shaking(key, state)
+            }
+            Step::Up(up) => Ok(Next::Up(up)),
+        }
+    }
+
+    fn shaking(&mut self, key: Key, state: State) -> Result<Next, Reason> {
+        if let Some(half) = self.half_open.at_mut(key) {
+            half.progress = Progress::Shaking(state);
+        }
+        Ok(Next::More)
+    }
+
+    /// What to tell a node that connects here.
+    fn judge(&self, caller: &Caller) -> Result<Verdict, Reason> {
+        let config = &self.core.identity.config;
+        let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
+        if let Some(flags) = caller.lacks() {
+            return Ok(Verdict::NotAllowed(Reason::MissingFlags(flags.0)));
+        }
+        if *own == caller.peer {
+            return Ok(Verdict::NotAllowed(Reason::OwnName));
+        }
+        if !config.allows(&caller.peer) {
+            return Ok(Verdict::NotAllowed(Reason::NotOnList));
+        }
+        if caller.asks_name() {
+            return if self.core.links.table.has_room() { Ok(Verdict::Welcome) } else { Err(Reason::Full) };
+        }
+        if self.core.links.find_up(caller.peer.as_atom()).is_some() {
+            return Ok(Verdict::Alive);
+        }
+        if !self.core.links.table.has_room() && self.core.links.find_opening(&caller.peer).is_none() {
+            return Err(Reason::Full);
+        }
+        // both at once: the connection of the greater name stays, by the order of its characters
+        let Some(ours) = self.outgoing(&caller.peer).and_then(|key| self.half_open.at(key)) else { return Ok(Verdict::Welcome) };
+        // one that has not reached the peer may never do so
+        let stays = ours.is_shaking() && own.as_str() > caller.peer.as_str();
+        Ok(if stays { Verdict::OursStays } else { Verdict::Simultaneous })
+    }
+
+    /// A handshake is done: the connection gets a link of its own, in place of whatever there was with this peer.
+    fn promote(&mut self, connection: &mut Connection, up: Established) {
+        let peer = up.peer.clone();
+        let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
+        if let Some(old) = self.core.links.find_up(peer.as_atom()) {
+            // Either the peer was told that this one is there already, and wants another; or both connected to each other at
+            // once, and the two sides must agree on which one stays: that of the greater name.
+            let stays = self.half_open.at(connection.key).is_some_and(|half| half.replaces || half.inbound != ours_is_greater);
+            if !stays {
+                return self.give_up(connection.key, Reason::Superseded);
+            }
+            self.down(old, Reason::Superseded);
+        }
+        let visible = up.visible;
+        // what was sent to the node while there was no connection waits in a link already
+        let opening = self.core.links.find_opening(&peer);
+        let Some(key) = opening.or_else(|| self.core.links.table.insert(Link::new(up.peer, Phase::Up)).ok()) else {
+            return self.give_up(connection.key, Reason::Full);
+        };
+        if let Some(link) = self.core.links.table.at_mut(key) {
+            link.phase = Phase::Up;
+            link.flags = up.flags;
+            link.visible = visible;
+        }
+        if let Some(mut half) = self.half_open.remove(connection.key) {
+            if let Some((name, creation)) = half.given.take() {
+                self.core.identity.config.name = OwnName::Fixed(name);
+                self.core.identity.creation = creation.max(4);
+            }
+            self.inherit(key, &half);
+        }
+        // Our own attempt at the same peer has come to what it was for. But a peer that sees it may have given up this one for
+        // it: then the peer decides, and if this one stands there too, says so.
+        if let Some(other) = self.outgoing(&peer)
+            && !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking))
+        {
+            self.half_open.remove(other);
+        }
+        *connection = Connection { key, up: true };
+        self.core.events.push(Event::NodeUp { node: peer, visible });
+        self.pump(key);
+    }
+
+    /// What the handshake did not send yet goes first, and what came behind its last packet is the first frame.
+    fn inherit(&mut self, key: Key, half: &HalfOpen) {
+        self.core.links.preload(key, half.sending.filled(&half.tx));
+        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        link.state.received();
+        link.state.sent();
+        let rest = half.received.filled(&half.rx);
+        let buffer = self.receiving.at_mut(key.index);
+        if let Some(room) = link.received.room(buffer).get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+            link.received.fill(rest.len());
+            link.traffic.read(rest.len());
+        }
+    }
+
+    /// A handshake took too long.
+    pub(in crate::node) fn half_open_late(&mut self, key: Key, now: Instant) {
+        let reason = match self.half_open.at(key).map(|half| &half.progress) {
+            Some(Progress::Waiting { peer }) => {
+                let peer = peer.clone();
+                return self.begin_handshake(key, peer, now);
+            }
+            Some(Progress::Yielded { .. }) => Reason::Nok,
+            Some(Progress::Shaking(state)) => state.late(),
+            Some(Progress::Dial { .. }) => Reason::Network(NetworkFault::TimedOut),
+            _ => Reason::Timeout,
+        };
+        self.give_up(key, reason);
+        self.half_open.remove(key);
+    }
+}

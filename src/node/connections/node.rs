@@ -1,0 +1,109 @@
+//! The node as a whole.
+
+use crate::node::config::Config;
+use crate::node::core::state::Core;
+use crate::node::tables::event::Events;
+use crate::node::tables::half_open::HalfOpen;
+use crate::node::tables::identity::Identity;
+use crate::node::tables::links::Links;
+use crate::node::tables::mailbox::{Flow, Inboxes};
+#[cfg(feature = "std")]
+use crate::node::tables::memory::HeapStorage;
+use crate::node::tables::memory::{Memory, NodeStorage};
+use crate::node::tables::past::Past;
+use crate::node::tables::requests::Counters;
+use crate::storage::buffers::Buffers;
+use crate::storage::slots::{Key, Table};
+use crate::time::Instant;
+use crate::wire::ids::NodeName;
+
+/// An Erlang node: its mailboxes, its connections and all it owes its peers, without any input or output of its own.
+///
+/// With the `std` feature a [`Driver`](crate::Driver) owns the sockets and calls the methods of the second group; then a
+/// program calls those of the first group alone.
+///
+/// 1. *The program*: [`register`](Node::register) mailboxes, [`connect`](Node::connect), and after every poll
+///    [`recv`](Node::recv) until it gives `None`, and [`poll_event`](Node::poll_event) until it does.
+/// 2. *Whoever moves the bytes*, for every connection: [`accept`](Node::accept) or, for what
+///    [`poll_dial`](Node::poll_dial) asks for, [`handle_connected`](Node::handle_connected); then read into
+///    [`read_buffer`](Node::read_buffer) and tell [`handle_bytes`](Node::handle_bytes); write what
+///    [`poll_transmit`](Node::poll_transmit) gives and tell [`handle_transmitted`](Node::handle_transmitted); close what
+///    [`is_open`](Node::is_open) says no to; and when [`poll_timeout`](Node::poll_timeout) has come,
+///    [`handle_timeout`](Node::handle_timeout).
+pub struct Node<'s> {
+    pub(in crate::node) core: Core<'s>,
+    pub(in crate::node) receiving: Buffers<'s>,
+    pub(in crate::node) half_open: Table<'s, HalfOpen>,
+    /// When the next quarter of the tick time ends; unknown until there is a connection.
+    pub(in crate::node) next_beat: Option<Instant>,
+    /// How many handshakes have begun.
+    pub(in crate::node) begun: u32,
+    /// Where the next round over held up peers begins.
+    pub(in crate::node) first: u16,
+    /// The nodes that went down, where that is remembered: [`AutoConnect::Once`].
+    pub(in crate::node) past: Past,
+}
+
+/// A handle on one connection, for whoever moves its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Connection {
+    pub(in crate::node) key: Key,
+    /// Proven, and in the table of links.
+    pub(in crate::node) up: bool,
+}
+
+impl<'s> Node<'s> {
+    /// A node with these settings in this memory. Whatever an earlier node left there is gone.
+    pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>(
+        config: Config<'s>,
+        storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>,
+    ) -> Self {
+        Self::with(config, storage.into())
+    }
+
+    /// As [`Node::new`], in memory whose sizes were chosen when the program ran.
+    #[cfg(feature = "std")]
+    pub fn on_heap(config: Config<'s>, storage: &'s mut HeapStorage) -> Self {
+        Self::with(config, storage.into())
+    }
+
+    fn with(config: Config<'s>, memory: Memory<'s>) -> Self {
+        let Memory { links, receiving, sending, inboxes, rings, watches, requests, half_open, events } = memory;
+        *events = Events::EMPTY;
+        let creation = config.creation;
+        Self {
+            core: Core {
+                identity: Identity { config, creation },
+                links: Links { table: links, sending },
+                inboxes: Inboxes { table: inboxes, rings },
+                watches,
+                requests,
+                counters: Counters::default(),
+                functions: None,
+                events,
+                flow: Flow::default(),
+            },
+            receiving,
+            half_open,
+            next_beat: None,
+            begun: 0,
+            first: 0,
+            past: Past::NONE,
+        }
+    }
+
+    /// This node's name; for a dynamic node, once a peer has given it one.
+    pub fn name(&self) -> Option<&NodeName> {
+        self.core.identity.config.name.known().ok()
+    }
+
+    /// Whether this is a visible node.
+    pub fn is_visible(&self) -> bool {
+        self.core.identity.config.visible
+    }
+
+    /// Which incarnation of the node this is; 0 until it is known.
+    pub fn creation(&self) -> u32 {
+        self.core.identity.creation
+    }
+}

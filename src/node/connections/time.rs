@@ -1,0 +1,137 @@
+//! What time does to connections: ticks and silence, handshakes that take too long, and peers that are held up.
+
+use core::time::Duration;
+
+use super::node::Node;
+use crate::error::Reason;
+use crate::node::tables::event::Event;
+use crate::node::tables::links::{Link, Phase, Stall};
+use crate::proto::link::{BEATS, Beat};
+use crate::storage::slots::Key;
+use crate::time::Instant;
+
+/// How long a peer is held up before that is told.
+const HELD: Duration = Duration::from_secs(1);
+
+/// What whoever moves the bytes does when time has passed.
+impl Node<'_> {
+    /// When [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        const AT_ONCE: Instant = Instant::from_millis(0);
+        let links = &self.core.links.table;
+        let up = !links.is_empty();
+        if self.core.flow.wake || self.core.flow.pay {
+            return Some(AT_ONCE);
+        }
+        if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
+            return Some(AT_ONCE);
+        }
+        let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
+        let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
+        let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
+        [beat, tell, setup, self.core.next_limit()].into_iter().flatten().min()
+    }
+
+    /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
+    /// whose mailbox has room again.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
+            self.half_open_late(late, now);
+        }
+        match self.next_beat {
+            Some(beat) if now < beat => {}
+            Some(_) => {
+                self.next_beat = Some(now.after(self.beat_time()));
+                self.beat();
+            }
+            None => self.next_beat = Some(now.after(self.beat_time())),
+        }
+        self.core.expire(now);
+        self.core.flow.wake = false;
+        if core::mem::take(&mut self.core.flow.pay) {
+            self.core.pay();
+        }
+        if core::mem::take(&mut self.core.flow.resume) {
+            self.resume();
+        }
+        self.tell_held(now);
+    }
+}
+
+impl Node<'_> {
+    fn beat_time(&self) -> Duration {
+        self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
+    }
+
+    /// A quarter of the tick time has passed for every connection.
+    fn beat(&mut self) {
+        for index in self.core.links.table.indexes() {
+            let Some(key) = self.core.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+            if matches!(link.phase, Phase::Opening { .. } | Phase::Gone) {
+                continue;
+            }
+            link.idle = link.idle.saturating_add(1);
+            match link.state.beat(link.stalled.is_none() && link.is_up(), !link.sending.is_empty()) {
+                Beat::Fine => {}
+                Beat::Tick => self.core.links.tick(key),
+                Beat::Silent => self.down(key, Reason::Silent),
+            }
+            if self.is_idle(key) {
+                self.close_link(key, Reason::Idle);
+            }
+        }
+    }
+
+    /// Whether a connection is there for nothing.
+    fn is_idle(&self, key: Key) -> bool {
+        let Some(time) = self.core.identity.config.idle_time else { return false };
+        // what was received and waits for room in a mailbox would be lost with the connection
+        let rests = |link: &&Link| link.is_up() && link.received.is_empty();
+        let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
+        // the first of these quarters had begun when the last message went
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
+    }
+
+    /// Lets held up peers go on, a different one first each time.
+    fn resume(&mut self) {
+        let count = self.core.links.table.indexes().end;
+        self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
+        for index in (self.first..count).chain(0..self.first) {
+            let Some(key) = self.core.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+            if link.stalled.take().is_none() {
+                continue;
+            }
+            let before = link.received.len();
+            self.pump(key);
+            if let Some(link) = self.core.links.table.at_mut(key)
+                && link.received.len() < before
+            {
+                // it moves
+                link.tell = None;
+            }
+        }
+    }
+
+    /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
+    fn tell_held(&mut self, now: Instant) {
+        for (_, link) in self.core.links.table.tenants_mut() {
+            let Some(stall) = link.stalled else {
+                link.tell = None;
+                continue;
+            };
+            match link.tell {
+                None => link.tell = Some(now.after(HELD)),
+                Some(at) if at <= now => {
+                    link.tell = Some(Instant::from_millis(u64::MAX));
+                    let full = if let Stall::Mailbox(inbox) = stall { self.core.inboxes.table.at(inbox) } else { None };
+                    if let Some(full) = full {
+                        self.core.events.push(Event::Held { node: link.name.clone(), mailbox: full.name.clone() });
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! How the bytes move: what a driver calls.
+
+use super::node::{Connection, Node};
+use crate::error::{NetworkFault, Reason};
+use crate::node::tables::event::Event;
+use crate::node::tables::half_open::{HalfOpen, Progress, SETUP_TIME};
+use crate::node::tables::links::{Phase, Stall};
+use crate::proto::handshake::State;
+use crate::time::Instant;
+use crate::wire::ids::NodeName;
+
+/// What whoever moves the bytes does.
+impl Node<'_> {
+    /// Sets which incarnation this is, before the first connection; later it does nothing.
+    pub fn set_creation(&mut self, creation: u32) {
+        if self.core.identity.creation == 0 {
+            self.core.identity.creation = creation.max(4);
+        }
+    }
+
+    /// Somebody connected. `random` must come from a generator nobody can foresee. `None` means that there is no place
+    /// for another handshake: close the connection.
+    pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
+        let mut half = HalfOpen::new(Progress::Shaking(State::accept()), true, now.after(SETUP_TIME));
+        half.seed(random);
+        self.begin(half)
+    }
+
+    /// The next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a connection
+    /// that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
+    /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
+    pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        self.tend_opening();
+        let unnamed = self.core.identity.config.name.known().is_err();
+        if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
+            // the first connection decides the name that the others are made with
+            return None;
+        }
+        self.half_open.tenants_mut().find_map(|(key, half)| match &mut half.progress {
+            Progress::Dial { peer, told } if !*told => {
+                *told = true;
+                half.deadline = now.after(SETUP_TIME);
+                Some((Connection { key, up: false }, peer.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The connection to a node could not be made.
+    pub fn handle_unreachable(&mut self, connection: Connection, fault: NetworkFault) {
+        if !connection.up {
+            self.give_up(connection.key, Reason::Network(fault));
+        }
+    }
+
+    /// Whether the connection is to be kept. If not, everything for its peer has been given out: close it.
+    pub fn is_open(&self, connection: Connection) -> bool {
+        if connection.up {
+            self.core.links.table.at(connection.key).is_some_and(|link| matches!(link.phase, Phase::Up | Phase::Closing))
+        } else {
+            self.half_open.at(connection.key).is_some_and(|half| !matches!(half.progress, Progress::Yielded { .. }))
+        }
+    }
+
+    /// Where to read received bytes to. Empty: do not read now, so that the network holds the peer up.
+    #[inline]
+    pub fn read_buffer(&mut self, connection: Connection) -> &mut [u8] {
+        if !connection.up {
+            return match self.half_open.at_mut(connection.key) {
+                Some(half) if half.is_shaking() => half.received.room(&mut half.rx),
+                _ => &mut [],
+            };
+        }
+        match self.core.links.table.at_mut(connection.key) {
+            Some(link) if link.stalled.is_none() && link.is_up() => {
+                link.received.room(self.receiving.at_mut(connection.key.index))
+            }
+            _ => &mut [],
+        }
+    }
+
+    /// Whether [`Node::read_buffer`] has room.
+    #[inline]
+    pub fn takes_bytes(&self, connection: Connection) -> bool {
+        if connection.up {
+            self.core.links.table.at(connection.key).is_some_and(|link| link.stalled.is_none() && link.is_up())
+        } else {
+            self.half_open.at(connection.key).is_some_and(HalfOpen::is_shaking)
+        }
+    }
+
+    /// How many connections there can be at once, those under way included.
+    pub fn capacity(&self) -> usize {
+        self.core.links.table.capacity().saturating_add(self.half_open.capacity())
+    }
+
+    /// Puts an event of the world outside into the queue, among the node's own.
+    pub fn report(&mut self, event: Event) {
+        self.core.events.push(event);
+    }
+
+    /// This many bytes were read into [`Node::read_buffer`]. A handshake that is done with them changes the handle.
+    pub fn handle_bytes(&mut self, connection: &mut Connection, len: usize) {
+        if !connection.up {
+            if let Some(half) = self.half_open.at_mut(connection.key) {
+                half.received.fill(len);
+                self.shake(connection);
+            }
+            return;
+        }
+        if let Some(link) = self.core.links.table.at_mut(connection.key) {
+            link.received.fill(len);
+            link.traffic.read(len);
+            link.state.received();
+            self.pump(connection.key);
+        }
+    }
+
+    /// What is to be written to the connection now.
+    #[inline]
+    pub fn poll_transmit(&self, connection: Connection) -> &[u8] {
+        if connection.up {
+            return self.core.links.pending(connection.key);
+        }
+        self.half_open.at(connection.key).map_or(&[], |half| half.sending.filled(&half.tx))
+    }
+
+    /// This many bytes of [`Node::poll_transmit`] were written.
+    pub fn handle_transmitted(&mut self, connection: Connection, len: usize) {
+        if !connection.up {
+            let Some(half) = self.half_open.at_mut(connection.key) else { return };
+            half.sending.consume(len);
+            if half.sending.is_empty() && matches!(half.progress, Progress::Ending) {
+                self.half_open.remove(connection.key);
+            }
+            return;
+        }
+        let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
+        link.sending.consume(len);
+        link.traffic.wrote(len);
+        link.state.taken();
+        self.core.flow.wake |= core::mem::take(&mut self.core.flow.put_back);
+        self.core.flow.pay |= self.core.flow.owing;
+        if link.stalled == Some(Stall::Transmit) {
+            self.core.flow.resume = true;
+        }
+        if link.phase == Phase::Closing && link.sending.is_empty() {
+            self.core.release(connection.key);
+        }
+    }
+
+    /// The connection is closed, by the peer or by what the network did.
+    pub fn handle_closed(&mut self, connection: Connection, fault: Option<NetworkFault>) {
+        if connection.up {
+            let reason = fault.map_or(Reason::ClosedByPeer, Reason::Network);
+            return self.down(connection.key, reason);
+        }
+        let Some(half) = self.half_open.at(connection.key) else { return };
+        let reason = match (&half.progress, fault) {
+            (Progress::Yielded { .. }, _) => return,
+            (Progress::Shaking(state), None | Some(NetworkFault::Reset)) => state.closed_by_peer(),
+            (_, fault) => fault.map_or(Reason::ClosedByPeer, Reason::Network),
+        };
+        self.give_up(connection.key, reason);
+    }
+}

@@ -1,0 +1,7 @@
+//! What everything above is made of: it finds, delivers, answers, and lets go.
+
+pub(crate) mod deliver;
+pub(crate) mod names;
+pub(crate) mod release;
+pub(crate) mod send;
+pub(crate) mod state;

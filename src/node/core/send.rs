@@ -1,0 +1,119 @@
+//! What the core sends: answers, ends, and that nobody waits any more.
+
+use super::state::Core;
+use crate::error::{Error, Full};
+use crate::node::tables::handles::Handle;
+use crate::node::tables::identity::Identity;
+use crate::node::tables::links::{Frame, Links};
+use crate::node::tables::requests::{OwnWords, Request};
+use crate::node::tables::ties::{Given, Tie, Watch};
+use crate::storage::slots::Key;
+use crate::wire::build::{TermWriter, WriteDyn, WriteTerm};
+use crate::wire::codes::{Flags, tag};
+use crate::wire::control::{Control, Process, To, put_send};
+use crate::wire::ids::{Atom, Pid};
+use crate::wire::term::Term;
+
+impl Core<'_> {
+    /// Sends what the protocol owes. Frames are read only while there is room for an answer, so there is.
+    pub(crate) fn answer(&mut self, peer: Key, control: &Control<'_>, payload: Option<Term<'_>>) {
+        let sent = self.links.frame(peer, 0, |out| {
+            control.put(out)?;
+            payload.map_or(Ok(()), |term| TermWriter::one(out, |t| t.term(term)))
+        });
+        match sent {
+            Ok(()) | Err(Error::NotConnected) => {}
+            Err(e) => log::warn!("an answer of the protocol's could not be sent: {e}"),
+        }
+    }
+
+    /// Sends an exit or a down.
+    pub(crate) fn answer_exit(&mut self, peer: Key, control: &Control<'_>, reason: Term<'_>) {
+        match put_exit(&mut self.links, peer, 0, control, |t| t.term(reason)) {
+            Ok(()) | Err(Error::NotConnected) => {}
+            Err(e) => log::warn!("an exit could not be sent: {e}"),
+        }
+    }
+}
+
+/// Sends a message in the core's own name.
+pub(crate) fn send(
+    identity: &Identity<'_>,
+    links: &mut Links<'_>,
+    peer: Key,
+    to: To<'_>,
+    message: WriteDyn<'_>,
+) -> Result<(), Error> {
+    let altact = links.flags(peer).has(Flags::ALTACT_SIG);
+    links.frame(peer, 0, |out| {
+        put_send(out, Some(identity.core_pid()), to, altact)?;
+        TermWriter::one(out, message)
+    })
+}
+
+/// Tells one process that what it is tied to ended. `keep` bytes of its node's transmit buffer stay free.
+pub(crate) fn tell(
+    links: &mut Links<'_>,
+    keep: usize,
+    watch: &Watch,
+    own: Pid<'_>,
+    name: Atom<'_>,
+    reason: WriteDyn<'_>,
+) -> Result<(), Error> {
+    let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
+    let to = watch.pid.on(node.as_atom());
+    let control = match &watch.kind {
+        Tie::Link => Control::Exit { from: own, to, reason: None },
+        Tie::Monitor { reference, given } => {
+            let from = if *given == Given::Name { Process::Name(name) } else { Process::Pid(own) };
+            Control::MonitorExit { from, to, reference: reference.on(node.as_atom()), reason: None }
+        }
+        Tie::Unlinking(_) | Tie::Lost => return Ok(()),
+    };
+    put_exit(links, watch.peer, keep, &control, reason)
+}
+
+/// Sends an exit or a down, with its reason where the peer reads it: as payload if it can.
+pub(crate) fn put_exit<F>(links: &mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>, reason: F) -> Result<(), Error>
+where
+    F: WriteTerm,
+{
+    let mut frame = begin_exit(links, peer, keep, control)?;
+    TermWriter::one_inside(&mut frame.out, reason)?;
+    frame.end()
+}
+
+/// What goes in front of the reason.
+fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<Frame<'l>, Error> {
+    let payload = links.flags(peer).has(Flags::EXIT_PAYLOAD);
+    let mut frame = links.begin(peer, keep)?;
+    if payload {
+        control.put(&mut frame.out)?;
+        frame.out.u8(tag::VERSION);
+    } else {
+        control.put_up_to_reason(&mut frame.out)?;
+    }
+    Ok(frame)
+}
+
+/// Whether nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.
+pub(crate) fn is_paid(told: &Result<(), Error>) -> bool {
+    !matches!(told, Err(Error::Full(Full::Transmit { .. })))
+}
+
+/// Tells the peer that nobody waits for a request any more. `false`: it is not to be told yet, for want of room or of knowing whom to name.
+pub(crate) fn take_back(
+    identity: &Identity<'_>,
+    links: &mut Links<'_>,
+    key: Key,
+    request: &Request,
+    keep: usize,
+) -> Result<bool, Error> {
+    // whom nothing can be sent to any more has forgotten it
+    let Some(link) = links.table.at(request.peer).filter(|link| link.takes()) else { return Ok(true) };
+    let node = link.name.clone();
+    let words = OwnWords::new(Handle { index: key.index, number: request.number });
+    let from = identity.pid(request.mailbox);
+    let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
+    links.frame(request.peer, keep, |out| control.put(out)).map(|()| true)
+}

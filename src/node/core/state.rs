@@ -1,0 +1,101 @@
+//! All that a node is, below its connections, and how a name, a pid or a reference finds what it stands for.
+
+use super::names;
+use crate::node::forms::served::Served;
+use crate::node::tables::event::Events;
+use crate::node::tables::functions::Functions;
+use crate::node::tables::identity::{Identity, is_job};
+use crate::node::tables::links::{Links, Stall};
+use crate::node::tables::mailbox::{Flow, Inboxes};
+use crate::node::tables::requests::{Ask, Counters, OwnWords, Request, find};
+use crate::node::tables::ties::{Number, Owner, Watch};
+use crate::storage::slots::{Key, Table};
+use crate::wire::control::Process;
+use crate::wire::ids::{NodeName, Reference};
+
+/// Everything a control message may touch.
+pub(crate) struct Core<'s> {
+    pub(crate) identity: Identity<'s>,
+    pub(crate) links: Links<'s>,
+    pub(crate) inboxes: Inboxes<'s>,
+    pub(crate) watches: Table<'s, Watch>,
+    pub(crate) requests: Table<'s, Request>,
+    pub(crate) counters: Counters,
+    pub(crate) functions: Option<Functions<'s>>,
+    pub(crate) events: &'s mut Events,
+    pub(crate) flow: Flow,
+}
+
+/// What became of a frame.
+pub(crate) enum Routed {
+    Done,
+    /// It stays where it is until this is over.
+    Stalled(Stall),
+}
+
+impl Core<'_> {
+    /// Returns the name of a peer's node.
+    pub(crate) fn name(&self, peer: Key) -> Option<NodeName> {
+        self.links.table.at(peer).map(|link| link.name.clone())
+    }
+
+    /// Whether the core itself is this process, which lasts as long as the node.
+    pub(crate) fn is_core(&self, process: Process<'_>) -> bool {
+        match process {
+            Process::Name(name) => names::exists(name),
+            Process::Pid(pid) => pid == self.identity.core_pid(),
+        }
+    }
+
+    /// What a process of this node is called, if it is alive.
+    pub(crate) fn owner(&self, process: Process<'_>) -> Option<Owner> {
+        match process {
+            Process::Name(name) => self.inboxes.find(name).map(Owner::Mailbox),
+            Process::Pid(pid) if !self.identity.is_own(pid.node, pid.creation) => None,
+            Process::Pid(pid) => match self.inboxes.by_pid(pid) {
+                Some(key) => Some(Owner::Mailbox(key)),
+                None => {
+                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job { number, .. } if is_job(pid, number));
+                    self.watches.find(job).and_then(|key| self.watches.at(key)).map(|watch| watch.owner)
+                }
+            },
+        }
+    }
+
+    /// Finds a link or monitor of a peer's process.
+    pub(crate) fn find_watch(&self, peer: Key, wanted: impl Fn(&Watch) -> bool) -> Option<Key> {
+        self.watches.find(|watch| watch.peer == peer && wanted(watch))
+    }
+
+    /// Finds the link of a peer's process to what is here.
+    pub(crate) fn find_link(&self, owner: Owner, peer: Key, pid: Number) -> Option<Key> {
+        self.find_watch(peer, |w| w.owner == owner && w.pid == pid && w.is_link())
+    }
+
+    /// What a reference stands for, if it is one of ours.
+    pub(crate) fn request(&self, reference: Reference<'_>) -> Option<Key> {
+        if !self.identity.is_own(reference.node, reference.creation) {
+            return None;
+        }
+        find(&self.requests, OwnWords::read(reference)?)
+    }
+
+    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
+        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
+    }
+
+    /// The mailbox that gave out an alias.
+    pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
+        let request = self.requests.at(self.request(alias)?)?;
+        (request.kind == Ask::Alias).then_some(request.mailbox)
+    }
+
+    /// The mailbox that a function's calls come to, if it is served.
+    pub(crate) fn serves(&self, served: &Served<'_>) -> Option<Key> {
+        let functions = self.functions?;
+        let arity = served.arity()?;
+        let mailbox = functions.mailbox;
+        (functions.has(served.module, served.function, arity) && self.inboxes.get(mailbox).is_ok()).then_some(mailbox.0)
+    }
+}

@@ -1,0 +1,117 @@
+//! The call of a function that is served here, in each of the forms that it can come in.
+
+use super::atoms::NIL;
+use super::call::Call;
+use super::caller::Caller;
+use crate::node::tables::event::Receiver;
+use crate::node::tables::record::Kind;
+use crate::wire::ids::{Atom, Pid};
+use crate::wire::term::Term;
+
+/// A call of a served function.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'m> {
+    /// The function's module.
+    pub module: Atom<'m>,
+    /// The function's name.
+    pub function: Atom<'m>,
+    /// Its arguments: a proper list, as long as the function has parameters.
+    pub args: Term<'m>,
+    /// Who waits for the value.
+    pub caller: Caller<'m>,
+}
+
+impl<'m> From<&Apply<'m>> for Caller<'m> {
+    fn from(apply: &Apply<'m>) -> Self {
+        apply.caller
+    }
+}
+
+/// A function that somebody wants to call here, however it was asked for.
+pub(crate) struct Served<'m> {
+    pub(crate) module: Atom<'m>,
+    pub(crate) function: Atom<'m>,
+    pub(crate) args: Term<'m>,
+    pub(crate) tag: Term<'m>,
+    pub(crate) from: Option<Pid<'m>>,
+}
+
+impl<'m> Served<'m> {
+    /// Reads what a peer sent; `None` if it has another form.
+    pub(crate) fn read(kind: Kind, sender: &'m [u8], term: Term<'m>) -> Option<Self> {
+        let sender = Term::trusted(sender);
+        let mut tag = NIL;
+        let mut from = sender.as_pid();
+        let [module, function, args] = match kind {
+            Kind::Apply => {
+                let [res, module, function, args] = list(term)?;
+                tag = res;
+                [module, function, args]
+            }
+            Kind::Cast => match term.tuple() {
+                Some([_, request]) => rex_cast(request)?,
+                None => list(term)?,
+            },
+            Kind::Spawn => {
+                let [module, function, _] = sender.tuple()?;
+                [module, function, term]
+            }
+            Kind::RexCall => {
+                let call = Call::of(term)?;
+                (tag, from) = (call.tag, Some(call.from));
+                rex_request(call.request)?
+            }
+            Kind::RexSend => {
+                let [pid, request] = term.tuple()?;
+                from = Some(pid.as_pid()?);
+                rex_request(request)?
+            }
+            _ => return None,
+        };
+        args.as_list()?;
+        Some(Self { module: module.as_atom()?, function: function.as_atom()?, args, tag, from })
+    }
+
+    /// How many arguments; `None` unless they are a proper list.
+    pub(crate) fn arity(&self) -> Option<usize> {
+        let args = self.args.as_list()?;
+        args.tail().is_none().then(|| args.count())
+    }
+
+    /// The function, for a report.
+    pub(crate) fn receiver(&self) -> Receiver {
+        let mut name = heapless::String::new();
+        let arity = self.arity().unwrap_or(0);
+        let mut text = self.module.chars().chain([':']).chain(self.function.chars());
+        // a longer name is cut, and leaves room for the number
+        while name.len() < 246
+            && let Some(c) = text.next()
+        {
+            let _ = name.push(c);
+        }
+        let _ = core::fmt::write(&mut name, format_args!("/{arity}"));
+        Receiver::Function(name)
+    }
+}
+
+/// `{call, M, F, Args, Leader}` and `{block_call, ..}`, which differ in nothing that matters here.
+fn rex_request(term: Term<'_>) -> Option<[Term<'_>; 3]> {
+    let [what, module, function, args, _leader] = term.tuple()?;
+    (what.is_atom("call") || what.is_atom("block_call")).then_some([module, function, args])
+}
+
+/// `{cast, M, F, Args, Leader}`, which takes no answer.
+fn rex_cast(term: Term<'_>) -> Option<[Term<'_>; 3]> {
+    let [what, module, function, args, _leader] = term.tuple()?;
+    what.is_atom("cast").then_some([module, function, args])
+}
+
+/// The elements of a proper list of exactly `N`.
+fn list<const N: usize>(term: Term<'_>) -> Option<[Term<'_>; N]> {
+    let mut list = term.as_list()?;
+    let mut all = [NIL; N];
+    for slot in &mut all {
+        *slot = list.next()?;
+    }
+    if list.next().is_some() { None } else { Some(all) }
+}

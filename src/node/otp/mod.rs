@@ -1,0 +1,40 @@
+//! What OTP's own processes would answer.
+
+mod global;
+mod group_leader;
+mod net_kernel;
+mod pg;
+mod rex;
+mod unasked;
+
+pub(crate) use unasked::handle_oversized;
+
+use crate::node::core::state::{Core, Routed};
+use crate::storage::slots::Key;
+use crate::wire::control::To;
+use crate::wire::term::Term;
+
+/// Does what a message to something that is no mailbox asks for. `None`: it is for nobody here.
+#[cold]
+pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>) -> Option<Routed> {
+    match to {
+        To::Name(name) if name == "net_kernel" => {
+            // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells
+            if let Err(e) = net_kernel::handle(&core.identity, &mut core.links, peer, term) {
+                log::warn!("answer to a ping: {e}");
+            }
+        }
+        // the group leader of what we spawn elsewhere
+        To::Pid(pid) if pid == core.identity.core_pid() => {
+            if let Err(e) = group_leader::handle(&core.identity, &mut core.links, peer, term) {
+                log::warn!("answer to an io request: {e}");
+            }
+        }
+        // an answer that came after its time, or to somebody who waits no more
+        To::Alias(alias) if core.identity.is_own(alias.node, alias.creation) => {}
+        To::Name(name) if name == "rex" && rex::is_for_rex(term) => return Some(core.rex(peer, term)),
+        To::Name(name) if unasked::handle(&core.identity, &mut core.links, peer, name, term) => {}
+        _ => return None,
+    }
+    Some(Routed::Done)
+}

@@ -1,0 +1,180 @@
+//! What OTP's processes on a peer tell those of the same name here, unasked, once this node stands in `nodes()`.
+
+use super::{global, pg, rex};
+use crate::error::Error;
+use crate::node::core::names::OTP_NAMES;
+use crate::node::tables::identity::Identity;
+use crate::node::tables::links::Links;
+use crate::storage::slots::Key;
+use crate::wire::ids::Atom;
+use crate::wire::term::Term;
+
+/// Does what a message to `name`, which is no mailbox, asks for. `false`: it is none that OTP sends by itself.
+pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
+    if name == global::SERVER && global::is_init_connect(message) {
+        told(name, global::in_sync(identity, links, peer));
+    } else if name == "rex"
+        && let Some(observer) = rex::features_request(message)
+        && links.table.at(peer).is_some_and(|link| observer.node == *link.name.as_str())
+    {
+        told(name, rex::features(identity, links, peer, observer));
+    }
+    OTP_NAMES.iter().any(|otp| name == **otp) || pg::is_discover(message)
+}
+
+/// The same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that
+/// is sent to `global` here is as large.
+pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
+    let is_server = name == global::SERVER;
+    if is_server {
+        told(name, global::in_sync(identity, links, peer));
+    }
+    is_server
+}
+
+/// Room was kept for every answer.
+fn told(name: Atom<'_>, sent: Result<(), Error>) {
+    if let Err(e) = sent {
+        log::warn!("answer to what was sent to {name}: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::format;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::node::otp::rex::{features, features_request};
+    use crate::node::tables::links::RESERVED;
+    use crate::node::{Config, Connection, Node, NodeStorage};
+    use crate::time::Instant;
+    use crate::wire::captured::{captured, damaged};
+    use crate::wire::control::{Control, Message, To};
+    use crate::wire::ids::Pid;
+
+    type Storage = NodeStorage<1, 1, 4096>;
+
+    fn carry(from: &mut Node<'_>, out: Connection, to: &mut Node<'_>, into: &mut Connection) -> usize {
+        let bytes = from.poll_transmit(out);
+        let len = bytes.len();
+        to.read_buffer(*into)[..len].copy_from_slice(bytes);
+        to.handle_bytes(into, len);
+        from.handle_transmitted(out, len);
+        len
+    }
+
+    /// Runs `test` with a visible node to which a peer of that name is connected.
+    fn connected(own: &str, peer: &str, test: impl FnOnce(&mut Node<'_>, Connection, Key)) {
+        let (mut one, mut other) = (Box::new(Storage::new()), Box::new(Storage::new()));
+        let mut node = Node::new(Config::visible(own, "secret").unwrap().creation(7), &mut one);
+        let mut caller = Node::new(Config::visible(peer, "secret").unwrap().creation(8), &mut other);
+        let now = Instant::default();
+        caller.connect(own).unwrap();
+        let (mut there, _) = caller.poll_dial(now).unwrap();
+        let mut here = node.accept(1, now).unwrap();
+        caller.handle_connected(there, 2, now);
+        while carry(&mut caller, there, &mut node, &mut here) + carry(&mut node, here, &mut caller, &mut there) > 0 {}
+        let key = node.core.links.find(Atom::from_str(peer)).unwrap();
+        test(&mut node, here, key);
+    }
+
+    /// What is answered to the frame with this body.
+    fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
+        let message = Message::parse(body).ok()?;
+        let Control::Send { to: To::Name(name), .. } = message.control else { return None };
+        let term = Term::payload(message.payload).ok()?;
+        handle(&node.core.identity, &mut node.core.links, peer, name, term);
+        let sent = node.poll_transmit(connection).to_vec();
+        node.handle_transmitted(connection, sent.len());
+        sent.split_at_checked(4).map(|(_, body)| body.to_vec())
+    }
+
+    /// The receiver and the message.
+    fn text(body: &[u8]) -> String {
+        let message = Message::parse(body).unwrap();
+        let Control::Send { from: Some(_), to } = message.control else { panic!() };
+        let to = match to {
+            To::Name(name) => name.to_string(),
+            To::Pid(pid) => format!("{} of {}", pid.id, pid.node),
+            To::Alias(_) => panic!(),
+        };
+        format!("{to} {}", Term::parse(message.payload).unwrap())
+    }
+
+    #[test]
+    fn what_every_release_sends_is_answered() {
+        connected("demo@localhost", "rec@localhost", |node, connection, peer| {
+            for found in captured("control/nodeup_*") {
+                let answer = answer(node, connection, peer, &found.bytes).map(|body| text(&body));
+                let expected = match found.name {
+                    "control/nodeup_global_init_connect" => {
+                        Some("global_name_server {'$gen_cast',{in_sync,demo@localhost,true}}".to_string())
+                    }
+                    "control/nodeup_features_request" => {
+                        let message = Message::parse(&found.bytes).unwrap();
+                        let id = features_request(Term::parse(message.payload).unwrap()).unwrap().id;
+                        Some(format!("{id} of rec@localhost {{features_reply,demo@localhost,[erpc]}}"))
+                    }
+                    _ => None,
+                };
+                assert_eq!(answer, expected, "{} of OTP {}", found.name, found.otp);
+            }
+        });
+    }
+
+    #[test]
+    fn damage_is_answered_once_at_most() {
+        connected("demo@localhost", "rec@localhost", |node, connection, peer| {
+            damaged("control/nodeup_*", |body| {
+                if let Some(answer) = answer(node, connection, peer, body) {
+                    let text = text(&answer);
+                    assert!(text.ends_with("{in_sync,demo@localhost,true}}") || text.ends_with("[erpc]}"), "{text}");
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn the_observer_is_a_process_of_the_peer() {
+        connected("demo@localhost", "other@localhost", |node, connection, peer| {
+            for found in captured("control/nodeup_features_request") {
+                assert_eq!(answer(node, connection, peer, &found.bytes), None);
+            }
+        });
+    }
+
+    /// Any name may be one of a scope; what is no discovery is a message that was lost.
+    #[test]
+    fn the_scopes_of_pg_are_known_by_their_message() {
+        connected("demo@localhost", "rec@localhost", |node, _, peer| {
+            let mut known = |name, bytes: &[u8]| {
+                handle(&node.core.identity, &mut node.core.links, peer, Atom::from_str(name), Term::parse(bytes).unwrap())
+            };
+            for found in captured("control/nodeup_pg_discover") {
+                let payload = Message::parse(&found.bytes).unwrap().payload;
+                assert!(known("pg", payload) && known("scope", payload));
+            }
+            let discover = [&[131, 104, 2, 119, 8][..], b"discover", &[97, 1]].concat();
+            assert!(known("pg", &discover) && !known("scope", &discover));
+        });
+    }
+
+    /// The core reads on only while there is room for one answer.
+    #[test]
+    fn the_longest_answers_fit_what_is_kept() {
+        let long = |alive: &str| format!("{}@{}", alive.repeat(100), "h".repeat(154));
+        let name = long("b");
+        connected(&long("a"), &name, |node, _, peer| {
+            let (identity, links) = (&node.core.identity, &mut node.core.links);
+            assert!(handle_oversized(identity, links, peer, Atom::from_str(global::SERVER)));
+            let first = links.pending(peer).len();
+            let observer = Pid { node: Atom::from_str(&name), id: 1, serial: 0, creation: 8 };
+            features(identity, links, peer, observer).unwrap();
+            let second = links.pending(peer).len() - first;
+            assert!((510..RESERVED).contains(&first) && (510..RESERVED).contains(&second), "{first}, {second}");
+        });
+    }
+}

@@ -1,0 +1,184 @@
+//! What a control message does: the one match over all of them.
+
+use super::spawn::Spawn;
+use crate::error::{Misbehaved, TermError, TermFault};
+use crate::node::core::state::{Core, Routed};
+use crate::node::forms::atoms::SYSTEM_LIMIT;
+use crate::node::forms::tag::front_tag;
+use crate::node::otp;
+use crate::node::tables::event::{Dropped, Event, Receiver};
+use crate::node::tables::links::Stall;
+use crate::node::tables::mailbox::Delivery;
+use crate::node::tables::record::{Kind, Record};
+use crate::storage::slots::Key;
+use crate::wire::codes::Flags;
+use crate::wire::control::{Control, Message, Process, To, operation};
+use crate::wire::ids::Pid;
+use crate::wire::term::Term;
+
+impl Core<'_> {
+    /// Does what the frame with this body says.
+    #[inline]
+    pub(crate) fn route(&mut self, peer: Key, body: &[u8]) -> Result<Routed, Misbehaved> {
+        let message = Message::parse(body)?;
+        match message.control {
+            Control::Send { from, to } => Ok(self.send(peer, body, from.map_or(&[], Term::as_bytes), to, message.payload)),
+            _ => self.signal(peer, &message, true),
+        }
+    }
+
+    /// Brings a message to its mailbox.
+    #[inline]
+    fn send(&mut self, peer: Key, body: &[u8], from: &[u8], to: To<'_>, payload: &[u8]) -> Routed {
+        let term = match read(payload) {
+            Ok(term) => term,
+            Err(why) => return self.drop(peer, to.into(), Dropped::Unreadable(why)),
+        };
+        let inbox = match to {
+            To::Name(name) => self.inboxes.find(name),
+            To::Pid(pid) if self.identity.is_own(pid.node, pid.creation) => match self.answered(to, term) {
+                Some(call) => return self.reply(call, term),
+                // an answer that came after its time, or to somebody who waits no more
+                None if self.is_late(term) => return Routed::Done,
+                None => self.inboxes.by_pid(pid),
+            },
+            To::Alias(alias) => match self.answered(to, term) {
+                Some(call) => return self.reply(call, term),
+                None => self.aliased(alias),
+            },
+            To::Pid(_) => None,
+        };
+        let Some(inbox) = inbox else {
+            return otp::handle(self, peer, to, term).unwrap_or_else(|| self.drop(peer, to.into(), Dropped::NoReceiver));
+        };
+        match self.deliver(inbox, &Record { kind: Kind::Message, from, handle: None, term }) {
+            Delivery::Done => {
+                if let Some(link) = self.links.table.at_mut(peer) {
+                    link.recent.remember(body, from, payload, inbox);
+                }
+                Routed::Done
+            }
+            Delivery::Dropped => self.drop(peer, to.into(), Dropped::MailboxFull),
+            Delivery::Held => Routed::Stalled(Stall::Mailbox(inbox)),
+        }
+    }
+
+    /// Everything but messages. `whole`: the payload is here, rather than skipped because it is too large.
+    pub(crate) fn signal(&mut self, peer: Key, message: &Message<'_>, whole: bool) -> Result<Routed, Misbehaved> {
+        let theirs = |core: &Self, pid: Pid<'_>| match core.links.table.at(peer) {
+            Some(link) if pid.node == *link.name.as_str() => Ok(()),
+            _ => Err(Misbehaved::Control(message.op)),
+        };
+        // a reason stands in the tuple or is the payload; one that cannot be read is as good as one that did not fit
+        let payload = || if whole { read(message.payload).ok() } else { None };
+        match message.control {
+            Control::Monitor { from, to, reference } => {
+                theirs(self, from)?;
+                if reference.node != from.node {
+                    return Err(Misbehaved::Control(message.op));
+                }
+                self.monitored(peer, from, to, reference);
+            }
+            Control::Demonitor { from, reference, .. } => {
+                theirs(self, from)?;
+                self.demonitored(peer, from, reference);
+            }
+            Control::MonitorExit { reference, reason, .. } => {
+                return Ok(self.monitor_ended(peer, reference, reason.or_else(payload)));
+            }
+            Control::Link { from, to } => {
+                theirs(self, from)?;
+                self.linked(peer, from, to);
+            }
+            Control::Unlink { id, from, to } => {
+                theirs(self, from)?;
+                // a peer that can say it with an id must
+                if id == 0 && self.links.flags(peer).has(Flags::UNLINK_ID) {
+                    return Err(Misbehaved::Control(message.op));
+                }
+                self.unlinked(peer, id, from, to);
+            }
+            Control::UnlinkAck { id, from, to } => {
+                theirs(self, from)?;
+                self.unlink_acknowledged(peer, id, from, to);
+            }
+            Control::Exit { from, to, reason } => {
+                theirs(self, from)?;
+                return Ok(self.link_broken(peer, from, to, reason.or_else(payload)));
+            }
+            Control::Exit2 { from, to, reason } => {
+                theirs(self, from)?;
+                return Ok(self.told_to_exit(peer, from, to, reason.or_else(payload)));
+            }
+            Control::SpawnRequest { id, from, mfa, module, function, arity, options, .. } => {
+                theirs(self, from)?;
+                if id.node != from.node {
+                    return Err(Misbehaved::Control(message.op));
+                }
+                let spawn = Spawn { id, from, module, function, arity, mfa, options };
+                if !whole {
+                    self.spawn_refused(peer, &spawn, SYSTEM_LIMIT);
+                    return Ok(Routed::Done);
+                }
+                return Ok(self.spawn(peer, &spawn, payload()));
+            }
+            Control::SpawnReply { id, result, .. } => return Ok(self.spawned(peer, id, result)),
+            Control::Unknown => {
+                self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
+            }
+            Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_too_large(alias)),
+            // OTP 23 and older answer to the pid
+            Control::Send { to: To::Pid(_), .. } => {
+                return Ok(front_tag(message.payload).map_or(Routed::Done, |tag| self.reply_too_large(tag)));
+            }
+            Control::GroupLeader { .. } | Control::Send { .. } => {}
+        }
+        Ok(Routed::Done)
+    }
+
+    /// Whether the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the addresses.
+    pub(crate) fn may_answer(&self, parsed: &Result<Message<'_>, Misbehaved>) -> bool {
+        matches!(parsed, Ok(Message { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
+    }
+
+    /// The front of a frame that is too large to be received: reports it, and still does what it owes.
+    pub(crate) fn oversized(
+        &mut self,
+        peer: Key,
+        head: &[u8],
+        parsed: Result<Message<'_>, Misbehaved>,
+        size: u64,
+    ) -> Result<Routed, Misbehaved> {
+        let message = match parsed {
+            Ok(message) => message,
+            // even its addresses do not fit; the operation stands in front of them
+            Err(Misbehaved::Term(TermError { fault: TermFault::Truncated, .. })) => {
+                Message { op: operation(head).unwrap_or(0), control: Control::Unknown, payload: &[] }
+            }
+            Err(e) => return Err(e),
+        };
+        let (from, to) = match message.control {
+            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(&self.identity, &mut self.links, peer, name) => {
+                return Ok(Routed::Done);
+            }
+            Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
+            Control::Exit { from, to, .. } => (Some(from), To::Pid(to).into()),
+            Control::Exit2 { from, to, .. } => (Some(from), to.into()),
+            Control::SpawnRequest { from, .. } => (Some(from), Receiver::Node),
+            Control::MonitorExit { from: Process::Pid(from), to, .. } => (Some(from), To::Pid(to).into()),
+            _ => (None, Receiver::Node),
+        };
+        let routed = if matches!(message.control, Control::Unknown) { Routed::Done } else { self.signal(peer, &message, false)? };
+        if let (Routed::Done, Some(node)) = (&routed, self.name(peer)) {
+            let from = from.map(|pid| (pid.id, pid.serial));
+            self.events.push(Event::TooLarge { node, op: message.op, from, to, size });
+        }
+        Ok(routed)
+    }
+}
+
+/// Checks a payload: one term and nothing behind it.
+#[inline]
+fn read(payload: &[u8]) -> Result<Term<'_>, Misbehaved> {
+    Term::payload(payload).map_err(Misbehaved::Term)
+}

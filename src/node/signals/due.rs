@@ -1,0 +1,107 @@
+//! What is due by itself: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
+
+use super::exits::Cause;
+use crate::node::core::release::free_gone;
+use crate::node::core::state::{Core, Routed};
+use crate::node::forms::atoms::NOCONNECTION;
+use crate::node::tables::handles::Mailbox;
+use crate::node::tables::requests::{Limit, Outcome, Request, State};
+use crate::node::tables::ties::{Owner, Tie};
+use crate::storage::slots::Key;
+use crate::time::Instant;
+
+impl Core<'_> {
+    /// A connection is no more: everything here that is tied to its processes is told, as far as there is room in mailboxes.
+    pub(crate) fn connection_lost(&mut self, peer: Key) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
+            match (watch.kind, watch.owner) {
+                (Tie::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
+                    if let Some(entry) = self.watches.at_mut(at) {
+                        entry.kind = Tie::Lost;
+                        self.counters.due = self.counters.due.saturating_add(1);
+                    }
+                }
+                (Tie::Lost, _) => {}
+                // whoever waited for a function, or for the end of a mailbox that has ended, is gone
+                (Tie::Link | Tie::Unlinking(_) | Tie::Monitor { .. }, _) => {
+                    self.watches.remove(at);
+                }
+            }
+        }
+        self.requests_lost(peer);
+        self.tell_lost();
+        // mailboxes that ended may owe nothing any more
+        self.flow.pay |= self.flow.owing;
+    }
+
+    /// Brings what is due to mailboxes, as far as they have room: broken links, and answers that this node knows by itself.
+    pub(crate) fn tell_lost(&mut self) {
+        if self.counters.due == 0 {
+            return;
+        }
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == Tie::Lost) else { continue };
+            let Some(node) = self.name(watch.peer) else { continue };
+            // taken out first: the mailbox may end by it, and tells nobody who is not there any more
+            self.watches.remove(at);
+            self.counters.due = self.counters.due.saturating_sub(1);
+            if let Routed::Stalled(_) = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
+                self.counters.due = self.counters.due.saturating_add(1);
+                // into the place that was just freed
+                let _ = self.watches.insert(watch);
+            }
+        }
+        self.answer_due();
+        free_gone(&mut self.links, &self.watches, &self.requests);
+    }
+
+    /// When the next request has waited long enough.
+    pub(crate) fn next_limit(&self) -> Option<Instant> {
+        let limit = |request: &Request| match (request.limit, request.state) {
+            (Limit::At(at), State::Waiting) => Some(at),
+            (Limit::In(_), State::Waiting) => Some(Instant::from_millis(0)),
+            _ => None,
+        };
+        self.requests.tenants().filter_map(|(_, request)| limit(request)).min()
+    }
+
+    /// Ends the requests that have waited long enough.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let mut expired = false;
+        for (_, request) in self.requests.tenants_mut().filter(|(_, request)| request.state == State::Waiting) {
+            match request.limit {
+                Limit::In(time) => request.limit = Limit::At(now.after(time)),
+                Limit::At(at) if at <= now => {
+                    request.state = State::Due(Outcome::Timeout);
+                    self.counters.due = self.counters.due.saturating_add(1);
+                    expired = true;
+                }
+                Limit::At(_) | Limit::None => {}
+            }
+        }
+        if expired {
+            self.tell_lost();
+        }
+    }
+
+    /// Pays what is owed to peers, as far as there is room.
+    pub(crate) fn pay(&mut self) {
+        self.flow.owing = false;
+        for index in self.requests.indexes() {
+            let Some(key) = self.requests.key_at(index) else { continue };
+            if self.requests.at(key).is_some_and(|request| request.state == State::Leaving) {
+                self.leave(key);
+            }
+        }
+        self.pay_for_jobs();
+        for index in self.inboxes.table.indexes() {
+            let Some(key) = self.inboxes.table.key_at(index) else { continue };
+            if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {
+                self.pay_for_mailbox(key);
+            }
+        }
+    }
+}

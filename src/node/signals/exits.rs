@@ -1,0 +1,169 @@
+//! Ends: what an exit signal does, and who is told that a mailbox or the process of a served function ended.
+
+use crate::error::{Error, Full};
+use crate::node::core::release::free_gone;
+use crate::node::core::send::{is_paid, tell};
+use crate::node::core::state::{Core, Routed};
+use crate::node::forms::atoms::{KILLED, TOO_LARGE};
+use crate::node::forms::pid::EncodedPid;
+use crate::node::tables::event::Event;
+use crate::node::tables::handles::{Handle, Mailbox};
+use crate::node::tables::identity::{NAMELESS, job_pid};
+use crate::node::tables::links::Stall;
+use crate::node::tables::mailbox::Delivery;
+use crate::node::tables::record::{Kind, Record};
+use crate::node::tables::ties::{Owner, Tie};
+use crate::storage::slots::Key;
+use crate::wire::ids::{Atom, Pid};
+use crate::wire::term::Term;
+
+/// Where an exit signal comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody called `exit/2`.
+    Asked,
+    Link,
+    /// The connection broke, and what is due is being delivered.
+    Lost,
+}
+
+impl Core<'_> {
+    /// What an exit signal does: nothing, a message, or the end.
+    pub(crate) fn exit_signal(&mut self, owner: Owner, from: Pid<'_>, reason: Term<'_>, cause: Cause) -> Routed {
+        let kill = cause == Cause::Asked && reason.is_atom("kill");
+        let key = match owner {
+            Owner::Mailbox(key) => key,
+            Owner::Job { number, .. } => {
+                if kill || !reason.is_atom("normal") {
+                    self.job_ends(number, if kill { KILLED } else { reason });
+                }
+                return Routed::Done;
+            }
+            Owner::Ended(_) => return Routed::Done,
+        };
+        if kill {
+            self.end_mailbox(key, KILLED.as_bytes());
+            return Routed::Done;
+        }
+        let traps = self.inboxes.table.at(key).is_some_and(|inbox| inbox.traps_exits);
+        if !traps {
+            if !reason.is_atom("normal") {
+                self.end_mailbox(key, reason.as_bytes());
+            }
+            return Routed::Done;
+        }
+        let from = EncodedPid::of(from);
+        let record = Record { kind: Kind::Exit, from: from.as_term().as_bytes(), handle: Some(Handle::NONE), term: reason };
+        let delivery = if cause == Cause::Lost { self.inboxes.deliver(key, &record) } else { self.deliver(key, &record) };
+        match delivery {
+            Delivery::Held => Routed::Stalled(Stall::Mailbox(key)),
+            Delivery::Done | Delivery::Dropped => Routed::Done,
+        }
+    }
+
+    /// A mailbox ends: everybody who is to be told is, as soon as there is room, and then its place is free.
+    pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
+        self.inboxes.end(key, reason);
+        self.mailbox_ended(key);
+    }
+
+    /// As [`Core::end_mailbox`], once the reason is in place.
+    pub(crate) fn mailbox_ended(&mut self, key: Key) {
+        if let Some(inbox) = self.inboxes.table.at(key) {
+            let mut text = heapless::String::new();
+            if let Some(reason) = self.inboxes.reason(key) {
+                // as much of it as fits
+                let _ = core::fmt::write(&mut Short(&mut text), format_args!("{reason}"));
+            }
+            self.events.push(Event::MailboxEnded { mailbox: Mailbox(key), name: inbox.name.clone(), reason: text });
+        }
+        self.flow.resume = true;
+        self.drop_requests_of(key);
+        for index in self.watches.indexes() {
+            let Some(watch) = self.watches.key_at(index) else { continue };
+            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == Tie::Lost) {
+                self.watches.remove(watch);
+                self.counters.due = self.counters.due.saturating_sub(1);
+            }
+        }
+        self.pay_for_mailbox(key);
+        // what was due to it may have been all that was due
+        free_gone(&mut self.links, &self.watches, &self.requests);
+    }
+
+    /// Tells those who are to be told that a mailbox ended, as far as there is room.
+    pub(crate) fn pay_for_mailbox(&mut self, key: Key) {
+        let mut owes = false;
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.ends_with(key)) else { continue };
+            let own = match watch.owner {
+                Owner::Mailbox(_) => self.identity.pid(key),
+                Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
+            };
+            let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
+            let name = Atom::from_str(&inbox.name);
+            let told = match tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
+                // the reason came in a frame whose names were shorter
+                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
+                told => told,
+            };
+            if is_paid(&told) {
+                self.watches.remove(at);
+            } else {
+                owes = true;
+            }
+        }
+        // its own monitors are taken back one by one
+        owes |= self.requests.find(|request| request.mailbox == key).is_some();
+        if owes {
+            self.flow.owing = true;
+        } else {
+            self.inboxes.table.remove(key);
+        }
+    }
+
+    /// The process of a served function ends for a reason of somebody else's.
+    pub(crate) fn job_ends(&mut self, number: u64, reason: Term<'_>) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            let told = match tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(reason)) {
+                // the reason stands in a frame that does not stay
+                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(TOO_LARGE)),
+                told => told,
+            };
+            if is_paid(&told) {
+                self.watches.remove(at);
+            } else if let Some(watch) = self.watches.at_mut(at) {
+                watch.owner = Owner::Ended(number);
+                self.flow.owing = true;
+            }
+        }
+    }
+
+    /// Tells those who were not told yet that the process of a served function ended.
+    pub(crate) fn pay_for_jobs(&mut self) {
+        for index in self.watches.indexes() {
+            let Some(at) = self.watches.key_at(index) else { continue };
+            let Some(watch) = self.watches.at(at).copied() else { continue };
+            let Owner::Ended(number) = watch.owner else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            if is_paid(&tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
+                self.watches.remove(at);
+            } else {
+                self.flow.owing = true;
+            }
+        }
+    }
+}
+
+/// Takes as much text as there is room for.
+struct Short<'t>(&'t mut heapless::String<64>);
+
+impl core::fmt::Write for Short<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        text.chars().try_for_each(|c| self.0.push(c).map_err(|_| core::fmt::Error))
+    }
+}

@@ -1,0 +1,8 @@
+//! What control messages do.
+
+pub(crate) mod dispatch;
+pub(crate) mod due;
+pub(crate) mod exits;
+pub(crate) mod requests;
+pub(crate) mod spawn;
+pub(crate) mod watch;

@@ -1,0 +1,196 @@
+//! Answers to what this node asked of others, and what becomes of a request that nobody waits for.
+
+use crate::error::{Error, Full};
+use crate::node::core::send::take_back;
+use crate::node::core::state::{Core, Routed};
+use crate::node::forms::atoms::{NOCONNECTION, TIMEOUT, TOO_LARGE};
+use crate::node::forms::tag::answer_tag;
+use crate::node::tables::handles::Handle;
+use crate::node::tables::links::Stall;
+use crate::node::tables::mailbox::Delivery;
+use crate::node::tables::record::{Kind, Record};
+use crate::node::tables::requests::{Ask, NOBODY, Outcome, Request, State, Target, remove};
+use crate::node::tables::ties::Number;
+use crate::storage::slots::Key;
+use crate::wire::control::To;
+use crate::wire::ids::Reference;
+use crate::wire::term::Term;
+
+impl Core<'_> {
+    /// The call that a message is the answer to, going by its address, or by its tag where that has to do.
+    pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
+        let (reference, mailbox) = match to {
+            To::Alias(alias) => (alias, None),
+            To::Pid(pid) if self.counters.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
+            _ => return None,
+        };
+        let key = self.request(reference)?;
+        let request = self.requests.at(key).filter(|request| request.is_call())?;
+        mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
+    }
+
+    /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
+    pub(crate) fn is_late(&self, term: Term<'_>) -> bool {
+        answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
+    }
+
+    /// The answer to a call of ours.
+    pub(crate) fn reply(&mut self, key: Key, term: Term<'_>) -> Routed {
+        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        if request.state != State::Waiting {
+            return Routed::Done;
+        }
+        let kind = request.answer();
+        match self.settle(key, kind, term) {
+            Routed::Done => {}
+            stalled @ Routed::Stalled(_) => return stalled,
+        }
+        self.leave(key);
+        Routed::Done
+    }
+
+    /// The answer to a call of ours is too large to be received.
+    pub(crate) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
+        let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
+        let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
+            return Routed::Done;
+        };
+        if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, TOO_LARGE) {
+            return stalled;
+        }
+        self.leave(key);
+        Routed::Done
+    }
+
+    /// Brings the outcome of a request to its mailbox.
+    fn settle(&mut self, key: Key, kind: Kind, term: Term<'_>) -> Routed {
+        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        let handle = Some(Handle { index: key.index, number: request.number });
+        let mailbox = request.mailbox;
+        match self.deliver(mailbox, &Record { kind, from: &[], handle, term }) {
+            Delivery::Held => Routed::Stalled(Stall::Mailbox(mailbox)),
+            Delivery::Done | Delivery::Dropped => Routed::Done,
+        }
+    }
+
+    /// Takes back a request that nobody waits for any more; what cannot be told now is owed.
+    pub(crate) fn leave(&mut self, key: Key) {
+        let Some(request) = self.requests.at_mut(key) else { return };
+        if matches!(request.state, State::Due(_)) {
+            self.counters.due = self.counters.due.saturating_sub(1);
+        }
+        request.state = State::Leaving;
+        let gone = match request.kind {
+            Ask::Alias => Ok(true),
+            _ => take_back(&self.identity, &mut self.links, key, request, 0),
+        };
+        match gone {
+            Ok(true) => self.remove_request(key),
+            // the answer to the spawn request says whom
+            Ok(false) => {}
+            Err(Error::Full(Full::Transmit { .. })) => self.flow.owing = true,
+            Err(e) => {
+                log::warn!("a monitor could not be taken back: {e}");
+                self.remove_request(key);
+            }
+        }
+    }
+
+    fn remove_request(&mut self, key: Key) {
+        // a mailbox that ended may have waited for this alone
+        self.flow.pay |= self.flow.owing;
+        remove(&mut self.requests, &mut self.counters, key);
+    }
+
+    /// What was monitored ended.
+    pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
+        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        if request.state == State::Waiting {
+            // the value of a function is in the reason
+            let kind = if reason.is_none() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
+            if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or(TOO_LARGE)) {
+                return stalled;
+            }
+        }
+        self.over(key);
+        Routed::Done
+    }
+
+    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    fn over(&mut self, key: Key) {
+        match self.requests.at_mut(key) {
+            Some(request) if matches!(request.state, State::Due(_)) => request.peer = NOBODY,
+            _ => self.remove_request(key),
+        }
+    }
+
+    /// A spawn request was answered: with the process, or with an atom that says why there is none.
+    pub(crate) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
+        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
+        let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
+        if let Some(pid) = result.as_pid() {
+            request.target = Target::Pid(Number::of(pid));
+            if request.state == State::Leaving {
+                self.leave(key);
+            }
+            return Routed::Done;
+        }
+        if request.state == State::Waiting
+            && let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, result)
+        {
+            return stalled;
+        }
+        self.over(key);
+        Routed::Done
+    }
+
+    /// A connection is no more: what was asked over it ends.
+    pub(crate) fn requests_lost(&mut self, peer: Key) {
+        for index in self.requests.indexes() {
+            let Some(key) = self.requests.key_at(index) else { continue };
+            let Some(request) = self.requests.at_mut(key).filter(|request| request.peer == peer) else { continue };
+            match request.state {
+                State::Waiting => {
+                    request.state = State::Due(Outcome::NoConnection);
+                    self.counters.due = self.counters.due.saturating_add(1);
+                }
+                State::Due(_) => {}
+                State::Leaving => self.remove_request(key),
+            }
+        }
+    }
+
+    /// A mailbox ended, and waits for nothing any more.
+    pub(crate) fn drop_requests_of(&mut self, mailbox: Key) {
+        for index in self.requests.indexes() {
+            let Some(key) = self.requests.key_at(index) else { continue };
+            if self.requests.at(key).is_some_and(|request| request.mailbox == mailbox) {
+                self.leave(key);
+            }
+        }
+    }
+
+    /// Brings outcomes that this node knows by itself to mailboxes, as far as they have room.
+    pub(crate) fn answer_due(&mut self) {
+        for index in self.requests.indexes() {
+            let Some(key) = self.requests.key_at(index) else { continue };
+            let Some(request) = self.requests.at(key) else { continue };
+            let State::Due(outcome) = request.state else { continue };
+            let (kind, term) = match outcome {
+                Outcome::NoConnection => (request.ended(), NOCONNECTION),
+                Outcome::Timeout => (Kind::Timeout, TIMEOUT),
+            };
+            // counted as due no more while it is delivered, since nothing is delivered past what is due
+            let handle = Some(Handle { index: key.index, number: request.number });
+            let mailbox = request.mailbox;
+            if matches!(self.inboxes.deliver(mailbox, &Record { kind, from: &[], handle, term }), Delivery::Held) {
+                continue;
+            }
+            match outcome {
+                Outcome::NoConnection => self.remove_request(key),
+                Outcome::Timeout => self.leave(key),
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Links, and the monitors that processes of peers have on what is here: made, taken back, broken.
+//!
+//! Protocol: erl_dist_protocol, "Link Protocol" and the control messages LINK to PAYLOAD_MONITOR_P_EXIT.
+
+use super::exits::Cause;
+use crate::node::core::state::{Core, Routed};
+use crate::node::forms::atoms::{NOPROC, SYSTEM_LIMIT, TOO_LARGE};
+use crate::node::tables::event::Dropped;
+use crate::node::tables::ties::{Given, Number, Owner, Tie, Watch, Words};
+use crate::storage::slots::Key;
+use crate::wire::control::{Control, Process, To};
+use crate::wire::ids::{Pid, Reference};
+use crate::wire::term::Term;
+
+impl Core<'_> {
+    /// A process of the peer links to something here.
+    pub(crate) fn linked(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>) {
+        let exit = Control::Exit { from: to, to: from, reason: None };
+        let Some(owner) = self.owner(Process::Pid(to)) else {
+            // what the core itself answers for lasts as long as the node does
+            if !self.is_core(Process::Pid(to)) {
+                self.answer_exit(peer, &exit, NOPROC);
+            }
+            return;
+        };
+        // one that was unlinked here stays so: the peer has our unlink yet to come
+        if self.find_link(owner, peer, Number::of(from)).is_some() {
+            return;
+        }
+        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind: Tie::Link }).is_err() {
+            self.drop(peer, To::Pid(to).into(), Dropped::WatchesFull);
+            self.answer_exit(peer, &exit, SYSTEM_LIMIT);
+        }
+    }
+
+    /// A process of the peer unlinks. The acknowledgement goes before anything else that is sent to it.
+    pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
+        if let Some(owner) = self.owner(Process::Pid(to))
+            && let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Link)
+        {
+            self.watches.remove(key);
+        }
+        if id > 0 {
+            self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
+        }
+    }
+
+    /// The peer has seen our unlink: the link can be made anew.
+    pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
+        if let Some(owner) = self.owner(Process::Pid(to))
+            && let Some(key) =
+                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Unlinking(id))
+        {
+            self.watches.remove(key);
+        }
+    }
+
+    /// A process of the peer monitors something here.
+    pub(crate) fn monitored(&mut self, peer: Key, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) {
+        let down = Control::MonitorExit { from: to, to: from, reference, reason: None };
+        let Some(owner) = self.owner(to) else {
+            if !self.is_core(to) {
+                self.answer_exit(peer, &down, NOPROC);
+            }
+            return;
+        };
+        let given = if matches!(to, Process::Name(_)) { Given::Name } else { Given::Pid };
+        let kind = Tie::Monitor { reference: Words::of(reference), given };
+        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind }).is_err() {
+            let receiver = match to {
+                Process::Pid(pid) => To::Pid(pid),
+                Process::Name(name) => To::Name(name),
+            };
+            self.drop(peer, receiver.into(), Dropped::WatchesFull);
+            self.answer_exit(peer, &down, SYSTEM_LIMIT);
+        }
+    }
+
+    /// A process of the peer does not monitor any more. When nobody waits for a served function any more, its process is over.
+    pub(crate) fn demonitored(&mut self, peer: Key, from: Pid<'_>, reference: Reference<'_>) {
+        let words = Words::of(reference);
+        let (pid, same) = (Number::of(from), |w: &Watch| matches!(w.kind, Tie::Monitor { reference, .. } if reference == words));
+        if let Some(key) = self.find_watch(peer, |w| w.pid == pid && same(w)) {
+            self.watches.remove(key);
+        }
+    }
+
+    /// A process of the peer that was linked to something here ended.
+    pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
+        let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
+        let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
+        // until our unlink is acknowledged this is from before it
+        if self.watches.at(key).is_none_or(|watch| watch.kind != Tie::Link) {
+            return Routed::Done;
+        }
+        // taken out first: a mailbox that ends by it does not tell the process which has
+        let watch = self.watches.remove(key);
+        let routed = self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Link);
+        if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
+            // into the place that was just freed
+            let _ = self.watches.insert(watch);
+        }
+        routed
+    }
+
+    /// `exit(To, Reason)`.
+    pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Option<Term<'_>>) -> Routed {
+        let owner = match to {
+            To::Pid(pid) => self.owner(Process::Pid(pid)),
+            To::Name(name) => self.owner(Process::Name(name)),
+            To::Alias(alias) => self.aliased(alias).map(Owner::Mailbox),
+        };
+        match owner {
+            Some(owner) => self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Asked),
+            None => self.drop(peer, to.into(), Dropped::NoReceiver),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What the node has to tell its user.
+
+use core::fmt;
+
+use super::handles::Mailbox;
+use crate::error::{Misbehaved, NetworkFault, Reason};
+use crate::wire::codes::OpName;
+use crate::wire::control::{Process, To};
+use crate::wire::ids::NodeName;
+
+/// Something that happened, for the program to act on or to log with `{}`.
+///
+/// Events wait in a queue of [`Event::KEPT`]. When it is full, one about a single message or a stranger goes first, else the
+/// oldest, and [`Event::Missed`] says how many went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A node is connected: messages can be sent to it.
+    NodeUp {
+        /// The node.
+        node: NodeName,
+        /// Whether it is a visible node.
+        visible: bool,
+    },
+    /// A connected node is not connected any more.
+    NodeDown {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        reason: Reason,
+    },
+    /// An attempt at connecting to a node came to nothing.
+    ConnectFailed {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A node, or whatever it was, tried to connect here and was turned away.
+    Refused {
+        /// The node, if it got as far as saying its name.
+        node: Option<NodeName>,
+        /// Why.
+        reason: Reason,
+    },
+    /// A message was larger than a peer's receive buffer and was skipped; the connection goes on.
+    TooLarge {
+        /// The node that sent it.
+        node: NodeName,
+        /// The operation, as the protocol numbers it.
+        op: u8,
+        /// The sender's numbers in `<0.ID.SERIAL>`, if they were sent along.
+        from: Option<(u32, u32)>,
+        /// Whom it was for.
+        to: Receiver,
+        /// Its size in bytes, with its frame.
+        size: u64,
+    },
+    /// A message was not delivered; the connection goes on.
+    Dropped {
+        /// The node that sent it.
+        node: NodeName,
+        /// Whom it was for.
+        to: Receiver,
+        /// Why.
+        why: Dropped,
+    },
+    /// For a second now a full mailbox has stopped the reading from a node: everything that node sends waits until the mailbox is
+    /// read. Told once for as long as the node is held up.
+    Held {
+        /// The node.
+        node: NodeName,
+        /// The mailbox's name.
+        mailbox: heapless::String<255>,
+    },
+    /// A mailbox ended: it was sent an exit signal that it does not trap, or was [closed](crate::Node::close_mailbox). Its handle means
+    /// nothing any more; its name can be registered anew.
+    MailboxEnded {
+        /// The mailbox.
+        mailbox: Mailbox,
+        /// Its name; empty if it had none.
+        name: heapless::String<255>,
+        /// Why, as Erlang text, of which at most the first 64 bytes are kept.
+        reason: heapless::String<64>,
+    },
+    /// The name stands in EPMD; reported again after EPMD died and came back.
+    Registered {
+        /// Whether this node serves EPMD itself.
+        embedded: bool,
+        /// EPMD's port.
+        port: u16,
+    },
+    /// The name cannot be registered with EPMD; it is tried again every two seconds, and this is said once.
+    NotRegistered(NetworkFault),
+    /// EPMD is gone. Connections stay, others cannot find this node; registering is tried again every two seconds.
+    EpmdLost,
+    /// EPMD has a node of this alive name already; registering is tried again every two seconds.
+    NameTaken,
+    /// This many events went unread, because the queue was full.
+    Missed(u32),
+}
+
+impl Event {
+    /// How many events wait to be read before one goes.
+    pub const KEPT: usize = 16;
+
+    /// Whether it says how a connection stands, which a program must not miss.
+    fn is_state(&self) -> bool {
+        !matches!(self, Self::TooLarge { .. } | Self::Dropped { .. } | Self::Refused { .. } | Self::Held { .. })
+    }
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// No mailbox has that name or pid.
+    NoReceiver,
+    /// The message is not a term that is taken here.
+    Unreadable(Misbehaved),
+    /// The mailbox is full, and set to drop rather than to hold up the sender.
+    MailboxFull,
+    /// All places for links and monitors of the storage are taken; the sender was told `system_limit`.
+    WatchesFull,
+    /// No such function is served; whoever waits for it was told `undef`.
+    NotServed,
+    /// A control message that this version does not know.
+    UnknownOperation(u8),
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoReceiver => f.write_str("no such mailbox"),
+            Self::Unreadable(e) => e.fmt(f),
+            Self::MailboxFull => f.write_str("mailbox full"),
+            Self::WatchesFull => f.write_str("all places for links and monitors are taken: enlarge the storage"),
+            Self::NotServed => f.write_str("no such function is served"),
+            Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
+        }
+    }
+}
+
+/// Whom a message was for, shortened to what fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receiver {
+    /// A registered name, of which at most the first 255 bytes are kept.
+    Name(heapless::String<255>),
+    /// The numbers of a pid, `<0.ID.SERIAL>`.
+    Pid(u32, u32),
+    /// An alias.
+    Alias,
+    /// A function, `Module:Function/Arity`, of which at most the first 250 bytes are kept.
+    Function(heapless::String<255>),
+    /// The node itself.
+    Node,
+}
+
+impl From<To<'_>> for Receiver {
+    fn from(to: To<'_>) -> Self {
+        match to {
+            To::Name(name) => {
+                let mut kept = heapless::String::new();
+                // a longer name is cut: it is no mailbox's
+                let _ = name.chars().try_for_each(|c| kept.push(c));
+                Self::Name(kept)
+            }
+            To::Pid(pid) => Self::Pid(pid.id, pid.serial),
+            To::Alias(_) => Self::Alias,
+        }
+    }
+}
+
+impl From<Process<'_>> for Receiver {
+    fn from(process: Process<'_>) -> Self {
+        match process {
+            Process::Pid(pid) => To::Pid(pid).into(),
+            Process::Name(name) => To::Name(name).into(),
+        }
+    }
+}
+
+impl fmt::Display for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // a peer may name a process with line feeds, which a log must not show as lines
+            Self::Name(name) => write!(f, "{}", name.escape_debug()),
+            Self::Pid(id, serial) => write!(f, "<0.{id}.{serial}>"),
+            Self::Alias => f.write_str("an alias"),
+            Self::Function(name) => write!(f, "{}", name.escape_debug()),
+            Self::Node => f.write_str("this node"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeUp { node, visible } => write!(f, "node up: {node} ({})", if *visible { "visible" } else { "hidden" }),
+            Self::NodeDown { node, reason } => write!(f, "node down: {node} ({reason})"),
+            Self::ConnectFailed { node, reason } => write!(f, "cannot connect to {node}: {reason}"),
+            Self::Refused { node: Some(node), reason: Reason::InvalidChallengeReply } => {
+                write!(f, "** Connection attempt from node '{node}' rejected. Invalid challenge reply. ** (the cookies differ)")
+            }
+            Self::Refused { node: Some(node), reason } => {
+                write!(f, "** Connection attempt from node '{node}' rejected: {reason} **")
+            }
+            Self::Refused { node: None, reason } => write!(f, "connection without a name rejected: {reason}"),
+            Self::TooLarge { node, op, from, to, size } => {
+                write!(f, "{} to {to} from {node}", OpName(*op))?;
+                if let Some((id, serial)) = from {
+                    write!(f, " <0.{id}.{serial}>")?;
+                }
+                write!(f, " is too large: {size} bytes, skipped")
+            }
+            Self::Dropped { node, to, why } => write!(f, "message to {to} from {node} dropped: {why}"),
+            Self::Held { node, mailbox } => write!(f, "mailbox {mailbox} is full and holds up {node} until it is read"),
+            Self::MailboxEnded { name, reason, .. } if name.is_empty() => write!(f, "a mailbox ended: {reason}"),
+            Self::MailboxEnded { name, reason, .. } => write!(f, "mailbox {name} ended: {reason}"),
+            Self::Registered { embedded: true, port } => write!(f, "registered with the epmd of this node on port {port}"),
+            Self::Registered { embedded: false, port } => write!(f, "registered with epmd on port {port}"),
+            Self::NotRegistered(fault) => write!(f, "not registered with epmd: {fault}"),
+            Self::EpmdLost => f.write_str("epmd is gone: registering again as soon as it is back"),
+            Self::NameTaken => f.write_str(
+                "epmd on this host has another node of this alive name: stop it, or give this one another; trying again every 2 seconds",
+            ),
+            Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
+        }
+    }
+}
+
+/// The queue of events not read yet.
+pub(crate) struct Events {
+    queue: heapless::Vec<Event, { Event::KEPT }>,
+    missed: u32,
+}
+
+impl Events {
+    pub(crate) const EMPTY: Self = Self { queue: heapless::Vec::new(), missed: 0 };
+
+    pub(crate) fn push(&mut self, event: Event) {
+        if self.queue.is_full() {
+            self.missed = self.missed.saturating_add(1);
+            match self.queue.iter().position(|kept| !kept.is_state()) {
+                Some(minor) => drop(self.queue.remove(minor)),
+                None if !event.is_state() => return,
+                None => drop(self.queue.remove(0)),
+            }
+        }
+        // there is room now
+        let _ = self.queue.push(event);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        match core::mem::take(&mut self.missed) {
+            0 if self.queue.is_empty() => None,
+            0 => Some(self.queue.remove(0)),
+            missed => Some(Event::Missed(missed)),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The connected peers and what waits to be sent to them.
+
+use crate::error::{Error, Full, Misuse};
+use crate::node::trace;
+use crate::proto::link;
+use crate::storage::buffers::Buffers;
+use crate::storage::slots::{Key, Table};
+use crate::storage::span::Span;
+use crate::time::Instant;
+use crate::wire::codes::Flags;
+use crate::wire::cursor::Writer;
+use crate::wire::frame::{HEADER, TICK};
+use crate::wire::ids::{Atom, NodeName};
+
+/// Bytes of a transmit buffer that only the core's own answers may use. One frame of a peer asks for one answer at most,
+/// the largest of which (a monitor by a name of 255 characters, on nodes with names as long) has under 2 KiB.
+pub(crate) const RESERVED: usize = 2048;
+
+/// Why a peer is not read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stall {
+    /// This mailbox is full.
+    Mailbox(Key),
+    /// The peer does not take what it is owed.
+    Transmit,
+}
+
+/// The control part of the last message to a mailbox. A stream of messages from one process to another has the same one in
+/// front of each, and comparing it takes a tenth of reading it.
+pub(crate) struct Recent {
+    head: heapless::Vec<u8, 128>,
+    /// Where in it the sender's pid ends, which begins behind the operation.
+    sender_end: usize,
+    inbox: Key,
+}
+
+impl Recent {
+    /// The bytes in front of a sender: 112, 131, a small tuple's tag and arity, a small integer's tag and the operation.
+    const SENDER: usize = 6;
+    pub(crate) const NONE: Self = Self { head: heapless::Vec::new(), sender_end: 0, inbox: Key { index: 0, generation: 0 } };
+
+    /// Remembers the message with this body, if its head is short enough and its sender stands where most do.
+    pub(crate) fn remember(&mut self, body: &[u8], from: &[u8], payload: &[u8], inbox: Key) {
+        let head = body.get(..body.len().saturating_sub(payload.len())).unwrap_or(&[]);
+        self.sender_end = Self::SENDER.saturating_add(from.len());
+        self.inbox = inbox;
+        self.head.clear();
+        if head.get(Self::SENDER..self.sender_end) == Some(from) {
+            // what is too long stays unknown
+            let _ = self.head.extend_from_slice(head);
+        }
+    }
+
+    /// The mailbox, the sender and the payload of a message with the same head.
+    #[inline]
+    pub(crate) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
+        if self.head.is_empty() {
+            return None;
+        }
+        let (head, payload) = body.split_at_checked(self.head.len())?;
+        if head != &self.head[..] {
+            return None;
+        }
+        Some((self.inbox, head.get(Self::SENDER..self.sender_end)?, payload))
+    }
+}
+
+/// One connected peer.
+pub(crate) struct Link {
+    pub(crate) name: NodeName,
+    /// What both sides offered.
+    pub(crate) flags: Flags,
+    pub(crate) visible: bool,
+    pub(crate) state: link::Link,
+    pub(crate) received: Span,
+    pub(crate) sending: Span,
+    pub(crate) stalled: Option<Stall>,
+    /// The frame that is held up was traced when it came.
+    pub(crate) traced: bool,
+    /// When it is told that the peer is held up; nothing until time was looked at since it began.
+    pub(crate) tell: Option<Instant>,
+    pub(crate) recent: Recent,
+    pub(crate) phase: Phase,
+    /// Beats in a row in which nothing but ticks went either way.
+    pub(crate) idle: u32,
+    pub(crate) traffic: Traffic,
+}
+
+/// What went over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages and signals that came, those included that were too large to be taken.
+    pub received: u64,
+    /// Bytes that came.
+    pub received_bytes: u64,
+    /// Messages and signals to the peer, the protocol's own answers included.
+    pub sent: u64,
+    /// Bytes that the network has taken.
+    pub sent_bytes: u64,
+    /// Bytes that wait for the network.
+    pub pending: usize,
+}
+
+impl Traffic {
+    #[inline]
+    pub(in crate::node) fn came(&mut self) {
+        self.received = self.received.wrapping_add(1);
+    }
+
+    /// So many bytes came.
+    #[inline]
+    pub(in crate::node) fn read(&mut self, bytes: usize) {
+        self.received_bytes = self.received_bytes.wrapping_add(bytes as u64);
+    }
+
+    /// So many bytes went.
+    #[inline]
+    pub(in crate::node) fn wrote(&mut self, bytes: usize) {
+        self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
+    }
+}
+
+/// How far a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// There is no connection yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
+    Opening {
+        dialled: bool,
+    },
+    Up,
+    /// Nothing is read or written any more but what waits to be sent.
+    Closing,
+    /// The connection is no more. Its place is kept until everybody here who is to be told of it has been.
+    Gone,
+}
+
+impl Link {
+    pub(crate) fn new(name: NodeName, phase: Phase) -> Self {
+        Self {
+            name,
+            flags: Flags::ASSUMED,
+            visible: false,
+            state: link::Link::default(),
+            received: Span::EMPTY,
+            sending: Span::EMPTY,
+            stalled: None,
+            traced: false,
+            tell: None,
+            recent: Recent::NONE,
+            phase,
+            idle: 0,
+            traffic: Traffic::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Traces the frame at the front of what was received, once.
+    #[cold]
+    pub(crate) fn trace(&mut self, body: &[u8], size: u64) {
+        if !core::mem::take(&mut self.traced) {
+            trace::received(&self.name, body, size);
+        }
+    }
+
+    /// Whether something can be sent, if only to wait for the connection.
+    #[inline]
+    pub(crate) fn takes(&self) -> bool {
+        matches!(self.phase, Phase::Up | Phase::Opening { .. })
+    }
+}
+
+/// All connected peers.
+pub(crate) struct Links<'s> {
+    pub(crate) table: Table<'s, Link>,
+    pub(crate) sending: Buffers<'s>,
+}
+
+impl Links<'_> {
+    /// The same links, borrowed for a shorter time.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> Links<'_> {
+        Links { table: self.table.lend(), sending: self.sending.lend() }
+    }
+
+    /// The connection to the node of this name, or the one that is being made.
+    #[inline]
+    pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
+        self.table.find(|link| node == *link.name.as_str() && link.takes())
+    }
+
+    /// The connection to the node of this name.
+    pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
+        self.table.find(|link| node == *link.name.as_str() && link.is_up())
+    }
+
+    /// The connection to the node of this name that is being made because something was sent to it.
+    pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
+        self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
+    }
+
+    /// What both sides understand.
+    #[inline]
+    pub(crate) fn flags(&self, key: Key) -> Flags {
+        self.table.at(key).map_or(Flags::default(), |link| link.flags)
+    }
+
+    /// Puts one frame into the transmit buffer, whole or not at all. `keep` bytes of the buffer stay free.
+    #[inline]
+    pub(crate) fn frame<F>(&mut self, key: Key, keep: usize, put: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
+    {
+        let mut frame = self.begin(key, keep)?;
+        put(&mut frame.out)?;
+        frame.end()
+    }
+
+    /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
+    /// which a program has a copy for each place that sends.
+    #[inline]
+    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
+        let limit = self.sending.size().saturating_sub(keep);
+        let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
+        let room = link.sending.room(self.sending.at_mut(key.index));
+        // the last of the handshake is to go in front of what waits for a connection
+        let kept = if link.phase == Phase::Up { keep } else { keep.max(RESERVED) };
+        let usable = room.len().saturating_sub(kept);
+        let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
+        out.u32(0);
+        Ok(Frame { link, out, limit })
+    }
+
+    /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
+    pub(crate) fn mark(&self, key: Key) -> (usize, u64) {
+        self.table.at(key).map_or((0, 0), |link| (link.sending.len(), link.traffic.sent))
+    }
+
+    /// Takes back the frames that were put since the mark, none of which has been sent yet.
+    pub(crate) fn rewind(&mut self, key: Key, (waiting, sent): (usize, u64)) {
+        if let Some(link) = self.table.at_mut(key).filter(|link| link.sending.len() > waiting) {
+            log::debug!("to {}: the last is taken back, since what goes with it cannot be sent", link.name);
+            link.sending.truncate(waiting);
+            link.traffic.sent = sent;
+        }
+    }
+
+    /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
+    pub(crate) fn tick(&mut self, key: Key) {
+        let Some(link) = self.table.at_mut(key) else { return };
+        if !link.sending.is_empty() {
+            return;
+        }
+        let room = link.sending.room(self.sending.at_mut(key.index));
+        if let Some(room) = room.first_chunk_mut::<HEADER>() {
+            *room = TICK;
+            link.sending.fill(HEADER);
+            link.state.ticked();
+        }
+    }
+
+    /// What waits to be sent to a peer.
+    #[inline]
+    pub(crate) fn pending(&self, key: Key) -> &[u8] {
+        match self.table.at(key) {
+            Some(link) => link.sending.filled(self.sending.at(key.index)),
+            None => &[],
+        }
+    }
+
+    /// Puts bytes of the handshake that were not sent yet in front of everything else.
+    pub(crate) fn preload(&mut self, key: Key, bytes: &[u8]) {
+        if let Some(link) = self.table.at_mut(key) {
+            // a link takes messages before it is up, but leaves room for answers, which have not begun
+            link.sending.precede(self.sending.at_mut(key.index), bytes);
+        }
+    }
+}
+
+/// A frame that is being written into the transmit buffer of a link.
+pub(crate) struct Frame<'l> {
+    link: &'l mut Link,
+    pub(crate) out: Writer<'l>,
+    /// What fits into the buffer when it is empty.
+    limit: usize,
+}
+
+impl Frame<'_> {
+    /// What was written is to be sent.
+    #[inline]
+    pub(crate) fn end(self) -> Result<(), Error> {
+        let Self { link, mut out, limit } = self;
+        let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
+        out.patch_u32(0, len);
+        if trace::is_on() && out.fits() {
+            trace::sent(&link.name, out.written(HEADER), out.len());
+        }
+        match out.finish() {
+            Ok(written) => {
+                link.sending.fill(written);
+                link.state.sent();
+                link.idle = 0;
+                link.traffic.sent = link.traffic.sent.wrapping_add(1);
+                Ok(())
+            }
+            Err(over) => Err(Error::Full(if over.needed > limit {
+                Full::Message { needed: over.needed, limit }
+            } else {
+                Full::Transmit { needed: over.needed, room: over.room }
+            })),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! All the memory a node ever uses, handed in by its user.
+
+use super::event::Events;
+use super::half_open::HalfOpen;
+use super::identity::FIRST_JOB;
+use super::links::{Link, RESERVED};
+use super::mailbox::Inbox;
+use super::requests::Request;
+use super::ties::Watch;
+#[cfg(feature = "std")]
+use crate::error::ConfigError;
+use crate::storage::buffers::Buffers;
+#[cfg(feature = "std")]
+use crate::storage::slots::HeapPlaces;
+use crate::storage::slots::{Places, Table};
+
+/// How many handshakes may be under way at once, in and out together. Each needs little memory (about 2 KiB) and
+/// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
+const HALF_OPEN: u16 = 8;
+
+/// The largest buffer.
+const LARGEST: usize = 0x4000_0000;
+
+/// All the memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes.
+///
+/// `BYTES`, at least 4096, is the size of every buffer, of which each peer has two and each mailbox one:
+/// * a peer's receive buffer: the largest message taken from a peer, with its addresses. A larger one is skipped and reported
+///   as [`Event::TooLarge`](crate::Event::TooLarge);
+/// * a peer's transmit buffer: what waits for the network. When it is full, sending says so ([`Full`](crate::Full));
+///   2048 bytes of it are kept for what the protocol owes, so a message we send has at most `BYTES - 2048`;
+/// * a mailbox: messages not read yet. When it is full, the peer whose message does not fit is not read from until it is.
+///
+/// When all peers are taken, further nodes are refused; when all mailboxes are, registering says so.
+///
+/// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
+/// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making
+/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
+/// [`NodeStorage::sized`].
+///
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 560 bytes a peer, 344 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 324,792 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
+/// `static STORAGE: Mutex<NodeStorage<..>>`.
+pub struct NodeStorage<
+    const PEERS: usize,
+    const MAILBOXES: usize,
+    const BYTES: usize,
+    const WATCHES: usize = 256,
+    const REQUESTS: usize = 32,
+> {
+    pub(in crate::node) links: Places<Link, PEERS>,
+    pub(in crate::node) receiving: [[u8; BYTES]; PEERS],
+    pub(in crate::node) sending: [[u8; BYTES]; PEERS],
+    pub(in crate::node) inboxes: Places<Inbox, MAILBOXES>,
+    pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
+    pub(in crate::node) watches: Places<Watch, WATCHES>,
+    pub(in crate::node) requests: Places<Request, REQUESTS>,
+    pub(in crate::node) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
+    pub(in crate::node) events: Events,
+}
+
+impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
+    /// Empty memory, with 256 places for links and monitors and 32 for requests.
+    pub const fn new() -> Self {
+        Self::sized()
+    }
+}
+
+impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
+    NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>
+{
+    /// Empty memory, all of whose sizes are chosen.
+    pub const fn sized() -> Self {
+        const {
+            assert!(PEERS > 0 && PEERS < 0xffff, "from one to 65534 peers");
+            assert!(MAILBOXES < FIRST_JOB as usize, "up to 16383 mailboxes");
+            assert!(WATCHES < 0xffff && REQUESTS < 0xffff, "up to 65534 places of either kind");
+            assert!(BYTES >= 2 * RESERVED, "buffers have at least 4096 bytes");
+            assert!(BYTES <= LARGEST, "buffers have at most 1 GiB");
+        }
+        Self {
+            links: Places::EMPTY,
+            receiving: [[0; BYTES]; PEERS],
+            sending: [[0; BYTES]; PEERS],
+            inboxes: Places::EMPTY,
+            rings: [[0; BYTES]; MAILBOXES],
+            watches: Places::EMPTY,
+            requests: Places::EMPTY,
+            half_open: Places::EMPTY,
+            events: Events::EMPTY,
+        }
+    }
+}
+
+impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for NodeStorage<PEERS, MAILBOXES, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The sizes of a [`HeapStorage`], which mean what those of [`NodeStorage`] do.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Connections, from 1 to 65,534.
+    pub peers: u16,
+    /// Mailboxes, up to 16,383.
+    pub mailboxes: u16,
+    /// Bytes of every buffer, from 4096 to 2^30: two for a peer, one for a mailbox.
+    pub bytes: usize,
+    /// Links, monitors by others and callers of served functions, up to 65,534.
+    pub watches: u16,
+    /// Monitors, calls and aliases of this node's own, up to 65,534.
+    pub requests: u16,
+}
+
+#[cfg(feature = "std")]
+impl Default for Sizes {
+    /// 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
+    fn default() -> Self {
+        Self { peers: 4, mailboxes: 8, bytes: 16_384, watches: 256, requests: 32 }
+    }
+}
+
+#[cfg(feature = "std")]
+impl Sizes {
+    /// How many bytes a [`HeapStorage`] of these sizes takes in all; `usize::MAX` where that is more than can be.
+    pub fn memory(&self) -> usize {
+        let buffers = usize::from(self.peers).saturating_mul(2).saturating_add(self.mailboxes.into()).saturating_mul(self.bytes);
+        let parts = [
+            size_of::<HeapStorage>(),
+            size_of::<Events>(),
+            HeapPlaces::<Link>::bytes(self.peers),
+            HeapPlaces::<Inbox>::bytes(self.mailboxes),
+            HeapPlaces::<Watch>::bytes(self.watches),
+            HeapPlaces::<Request>::bytes(self.requests),
+            HeapPlaces::<HalfOpen>::bytes(HALF_OPEN),
+        ];
+        parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
+    }
+}
+
+/// As [`NodeStorage`], with sizes that are known only when the program runs, such as those of a configuration file. It is allocated
+/// once, here, and takes what a [`NodeStorage`] of the same sizes takes; what is never used of its buffers the system need not back with
+/// memory.
+#[cfg(feature = "std")]
+pub struct HeapStorage {
+    pub(in crate::node) links: HeapPlaces<Link>,
+    pub(in crate::node) receiving: Box<[u8]>,
+    pub(in crate::node) sending: Box<[u8]>,
+    pub(in crate::node) inboxes: HeapPlaces<Inbox>,
+    pub(in crate::node) rings: Box<[u8]>,
+    pub(in crate::node) watches: HeapPlaces<Watch>,
+    pub(in crate::node) requests: HeapPlaces<Request>,
+    pub(in crate::node) half_open: HeapPlaces<HalfOpen>,
+    pub(in crate::node) events: Box<Events>,
+    pub(in crate::node) bytes: usize,
+}
+
+#[cfg(feature = "std")]
+impl HeapStorage {
+    /// Empty memory of these sizes.
+    ///
+    /// # Errors
+    /// [`ConfigError::Sizes`](crate::ConfigError::Sizes) for a size out of its range, or for more than there can be memory.
+    pub fn new(sizes: Sizes) -> Result<Self, ConfigError> {
+        let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+        let places =
+            peers > 0 && peers < u16::MAX && u32::from(mailboxes) < FIRST_JOB && watches < u16::MAX && requests < u16::MAX;
+        if !places || !(2 * RESERVED..=LARGEST).contains(&bytes) {
+            return Err(ConfigError::Sizes);
+        }
+        let buffers = |count: u16| -> Result<Box<[u8]>, ConfigError> {
+            let bytes = usize::from(count).checked_mul(bytes).filter(|bytes| isize::try_from(*bytes).is_ok());
+            Ok(vec![0; bytes.ok_or(ConfigError::Sizes)?].into_boxed_slice())
+        };
+        Ok(Self {
+            links: HeapPlaces::new(peers),
+            receiving: buffers(peers)?,
+            sending: buffers(peers)?,
+            inboxes: HeapPlaces::new(mailboxes),
+            rings: buffers(mailboxes)?,
+            watches: HeapPlaces::new(watches),
+            requests: HeapPlaces::new(requests),
+            half_open: HeapPlaces::new(HALF_OPEN),
+            events: Box::new(Events::EMPTY),
+            bytes,
+        })
+    }
+}
+
+/// Either kind of storage, as a node takes it.
+pub(crate) struct Memory<'s> {
+    pub(crate) links: Table<'s, Link>,
+    pub(crate) receiving: Buffers<'s>,
+    pub(crate) sending: Buffers<'s>,
+    pub(crate) inboxes: Table<'s, Inbox>,
+    pub(crate) rings: Buffers<'s>,
+    pub(crate) watches: Table<'s, Watch>,
+    pub(crate) requests: Table<'s, Request>,
+    pub(crate) half_open: Table<'s, HalfOpen>,
+    pub(crate) events: &'s mut Events,
+}
+
+impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
+    From<&'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>> for Memory<'s>
+{
+    fn from(storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>) -> Self {
+        Self {
+            links: storage.links.table(),
+            receiving: Buffers::new(storage.receiving.as_flattened_mut(), BYTES),
+            sending: Buffers::new(storage.sending.as_flattened_mut(), BYTES),
+            inboxes: storage.inboxes.table(),
+            rings: Buffers::new(storage.rings.as_flattened_mut(), BYTES),
+            watches: storage.watches.table(),
+            requests: storage.requests.table(),
+            half_open: storage.half_open.table(),
+            events: &mut storage.events,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'s> From<&'s mut HeapStorage> for Memory<'s> {
+    fn from(storage: &'s mut HeapStorage) -> Self {
+        Self {
+            links: storage.links.table(),
+            receiving: Buffers::new(&mut storage.receiving, storage.bytes),
+            sending: Buffers::new(&mut storage.sending, storage.bytes),
+            inboxes: storage.inboxes.table(),
+            rings: Buffers::new(&mut storage.rings, storage.bytes),
+            watches: storage.watches.table(),
+            requests: storage.requests.table(),
+            half_open: storage.half_open.table(),
+            events: &mut storage.events,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heap_takes_the_same_sizes() {
+        let good = Sizes { peers: 2, mailboxes: 3, bytes: 4096, watches: 0, requests: 0 };
+        let mut storage = HeapStorage::new(good).unwrap();
+        let memory = Memory::from(&mut storage);
+        assert_eq!((memory.links.capacity(), memory.inboxes.capacity()), (2, 3));
+        for (buffers, count) in [(&memory.receiving, 2), (&memory.sending, 2), (&memory.rings, 3)] {
+            assert_eq!((buffers.size(), buffers.at(count - 1).len(), buffers.at(count).len()), (4096, 4096, 0));
+        }
+        for wrong in [
+            Sizes { peers: 0, ..good },
+            Sizes { peers: u16::MAX, ..good },
+            Sizes { mailboxes: 16_384, ..good },
+            Sizes { bytes: 4095, ..good },
+            Sizes { bytes: LARGEST + 1, ..good },
+            Sizes { watches: u16::MAX, ..good },
+            Sizes { requests: u16::MAX, ..good },
+        ] {
+            assert_eq!(HeapStorage::new(wrong).err(), Some(ConfigError::Sizes), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_heap_takes_what_it_says() {
+        let same = size_of::<NodeStorage<4, 8, 16_384, 256, 32>>();
+        assert!(Sizes::default().memory().abs_diff(same) < 512, "{} and {same}", Sizes::default().memory());
+        let most = Sizes { peers: 65_534, bytes: usize::MAX, ..Sizes::default() };
+        assert_eq!(most.memory(), usize::MAX);
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn takes_what_its_page_says() {
+        const fn size<const P: usize, const M: usize, const W: usize, const R: usize>() -> usize {
+            size_of::<NodeStorage<P, M, 16_384, W, R>>()
+        }
+        let usual = size::<4, 8, 256, 32>();
+        let each = (
+            size::<5, 8, 256, 32>() - usual - 2 * 16_384,
+            size::<4, 9, 256, 32>() - usual - 16_384,
+            size::<4, 8, 257, 32>() - usual,
+            size::<4, 8, 256, 33>() - usual,
+        );
+        assert_eq!((usual, each), (324_792, (560, 344, 80, 328)));
+        assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
+        assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
+    }
+}

@@ -1,0 +1,14 @@
+//! What a node remembers, in the memory it was given. Nothing here knows what it is remembered for.
+
+pub(crate) mod event;
+pub(crate) mod functions;
+pub(crate) mod half_open;
+pub(crate) mod handles;
+pub(crate) mod identity;
+pub(crate) mod links;
+pub(crate) mod mailbox;
+pub(crate) mod memory;
+pub(crate) mod past;
+pub(crate) mod record;
+pub(crate) mod requests;
+pub(crate) mod ties;

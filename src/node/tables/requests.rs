@@ -1,0 +1,169 @@
+//! What this node asked of others and waits for: monitors, calls, and the aliases it gave out.
+
+use super::handles::Handle;
+use super::identity::Identity;
+use super::record::Kind;
+use super::ties::Number;
+use crate::storage::slots::{Key, Table};
+use crate::time::Instant;
+use crate::wire::control::{Control, Process};
+use crate::wire::ids::{Atom, Pid, Reference};
+
+/// One monitor, call or alias.
+pub(crate) struct Request {
+    /// Never used again, so that an answer that comes late finds nothing.
+    pub(crate) number: u64,
+    pub(crate) mailbox: Key,
+    /// An alias belongs to no peer: it has a key that no link ever has.
+    pub(crate) peer: Key,
+    pub(crate) kind: Ask,
+    pub(crate) target: Target,
+    pub(crate) limit: Limit,
+    pub(crate) state: State,
+}
+
+/// The peer of what belongs to none.
+pub(crate) const NOBODY: Key = Key { index: u16::MAX, generation: u16::MAX };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Alias,
+    Monitor,
+    Call,
+    /// A call of `rex`.
+    Rex,
+    /// A call of a function, by a spawn request.
+    Spawn,
+}
+
+/// Whom a demonitor names.
+pub(crate) enum Target {
+    /// Not known yet: the process is being spawned.
+    Unknown,
+    Pid(Number),
+    Name(heapless::String<255>),
+}
+
+/// How long a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    None,
+    /// Not counted from yet: nobody has looked at the time since it began.
+    In(core::time::Duration),
+    At(Instant),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Waiting,
+    /// Its outcome waits for room in the mailbox.
+    Due(Outcome),
+    /// Nobody waits for it any more, and the peer is to be told.
+    Leaving,
+}
+
+/// What this node knows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Timeout,
+    NoConnection,
+}
+
+/// Numbers that count what there is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    /// The last number given out.
+    last: u64,
+    /// Calls under way, whose answers may come to the pid of a mailbox.
+    pub(crate) calls: u32,
+    /// Outcomes that wait for room in a mailbox.
+    pub(crate) due: u32,
+}
+
+impl Counters {
+    /// Whether a message like the one before goes to the same mailbox, without a closer look.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.calls == 0 && self.due == 0
+    }
+
+    /// A number that was never used: the first is 1.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+}
+
+/// A reference of this node, as it stands on the wire.
+pub(crate) struct OwnWords([u8; 12]);
+
+impl OwnWords {
+    pub(crate) fn new(handle: Handle) -> Self {
+        let words = [u64::from(handle.index), handle.number & 0xffff_ffff, handle.number >> 32];
+        let mut bytes = [0; 12];
+        for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *place = u32::try_from(word).unwrap_or(0).to_be_bytes();
+        }
+        Self(bytes)
+    }
+
+    pub(crate) fn reference<'r>(&'r self, identity: &'r Identity<'_>) -> Reference<'r> {
+        Reference::from_words(identity.node(), identity.creation, &self.0)
+    }
+
+    /// What a reference of this node is about.
+    pub(crate) fn read(reference: Reference<'_>) -> Option<Handle> {
+        let mut words = reference.words();
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some(index), Some(low), Some(high), None) => {
+                Some(Handle { index: u16::try_from(index).ok()?, number: u64::from(high) << 32 | u64::from(low) })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Request {
+    /// What the peer is told when nobody waits any more.
+    pub(crate) fn demonitor<'r>(&'r self, from: Pid<'r>, node: Atom<'r>, reference: Reference<'r>) -> Option<Control<'r>> {
+        let to = match &self.target {
+            Target::Unknown => return None,
+            Target::Pid(number) => Process::Pid(number.on(node)),
+            Target::Name(name) => Process::Name(Atom::from_str(name)),
+        };
+        Some(Control::Demonitor { from, to, reference })
+    }
+
+    /// Whether it is answered as a `gen_server` answers.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.kind, Ask::Call | Ask::Rex)
+    }
+
+    /// What the answer to it is, as a record.
+    pub(crate) fn answer(&self) -> Kind {
+        if self.kind == Ask::Rex { Kind::RexReply } else { Kind::Reply }
+    }
+
+    /// What the end of the process it watches is, as a record.
+    pub(crate) fn ended(&self) -> Kind {
+        match self.kind {
+            Ask::Monitor | Ask::Alias => Kind::Down,
+            Ask::Call | Ask::Rex => Kind::Lost,
+            Ask::Spawn => Kind::Spawned,
+        }
+    }
+}
+
+/// The request with this handle.
+pub(crate) fn find(requests: &Table<'_, Request>, handle: Handle) -> Option<Key> {
+    let key = requests.key_at(handle.index)?;
+    requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
+}
+
+/// Removes a request.
+pub(crate) fn remove(requests: &mut Table<'_, Request>, counters: &mut Counters, key: Key) {
+    if let Some(request) = requests.remove(key) {
+        counters.calls = counters.calls.saturating_sub(request.is_call().into());
+        counters.due = counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
+    }
+}

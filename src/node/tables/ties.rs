@@ -1,0 +1,117 @@
+//! Links, and the monitors that processes of peers have on what is here: who is to be told when something ends.
+
+use crate::storage::slots::Key;
+use crate::wire::ids::{Atom, Pid, Reference};
+
+/// What is linked to or monitored here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Mailbox(Key),
+    /// A process that runs a served function, whose calls come to a mailbox.
+    Job {
+        number: u64,
+        server: Key,
+    },
+    /// One that has ended, of which there was no room to tell.
+    Ended(u64),
+}
+
+impl Owner {
+    pub(crate) fn is_job(self, wanted: u64) -> bool {
+        matches!(self, Self::Job { number, .. } if number == wanted)
+    }
+
+    /// Whether it ends when this mailbox does.
+    pub(crate) fn ends_with(self, mailbox: Key) -> bool {
+        match self {
+            Self::Mailbox(key) | Self::Job { server: key, .. } => key == mailbox,
+            Self::Ended(_) => false,
+        }
+    }
+}
+
+/// A process of a peer, whose name is the link's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number {
+    pub(crate) id: u32,
+    pub(crate) serial: u32,
+    pub(crate) creation: u32,
+}
+
+impl Number {
+    pub(crate) fn of(pid: Pid<'_>) -> Self {
+        Self { id: pid.id, serial: pid.serial, creation: pid.creation }
+    }
+
+    pub(crate) fn on<'n>(self, node: Atom<'n>) -> Pid<'n> {
+        Pid { node, id: self.id, serial: self.serial, creation: self.creation }
+    }
+}
+
+/// The words of a peer's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Words {
+    creation: u32,
+    len: u8,
+    bytes: [u8; 4 * Reference::MAX_WORDS],
+}
+
+impl Words {
+    /// A reference that was checked when it came has five words at most.
+    pub(crate) fn of(reference: Reference<'_>) -> Self {
+        let mut bytes = [0; 4 * Reference::MAX_WORDS];
+        let words = reference.word_bytes();
+        if let Some(place) = bytes.get_mut(..words.len()) {
+            place.copy_from_slice(words);
+        }
+        Self { creation: reference.creation, len: u8::try_from(words.len()).unwrap_or(0), bytes }
+    }
+
+    pub(crate) fn on<'n>(&'n self, node: Atom<'n>) -> Reference<'n> {
+        Reference::from_words(node, self.creation, self.bytes.get(..self.len.into()).unwrap_or(&[]))
+    }
+}
+
+/// Somebody at a peer who is to be told when something here ends, or the other way round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    pub(crate) owner: Owner,
+    pub(crate) peer: Key,
+    pub(crate) pid: Number,
+    pub(crate) kind: Tie,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tie {
+    Link,
+    /// We unlinked with this id: until it is acknowledged, exits of the process mean nothing.
+    Unlinking(u64),
+    /// The connection is gone, and the mailbox that traps exits has no room yet to be told so.
+    Lost,
+    /// The process monitors us.
+    Monitor {
+        reference: Words,
+        given: Given,
+    },
+}
+
+/// What a process named when it asked for a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    Pid,
+    Name,
+    /// The monitor came with the request for the process.
+    Spawn,
+}
+
+impl Watch {
+    /// A link, whether active or not.
+    pub(crate) fn is_link(&self) -> bool {
+        matches!(self.kind, Tie::Link | Tie::Unlinking(_))
+    }
+
+    /// Of whoever asked for the process, and waits for what it comes to.
+    pub(crate) fn is_spawners(&self) -> bool {
+        matches!(self.kind, Tie::Monitor { given: Given::Spawn, .. })
+    }
+}
