@@ -69,7 +69,7 @@ pub(super) struct Ending(Signals);
 
 /// What signals came.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Came {
+pub(super) struct Signalled {
     pub(super) end: bool,
     pub(super) reload: bool,
     /// A process ended that this one started.
@@ -100,8 +100,8 @@ impl Ending {
     }
 
     /// What came since the last look; that it ends is said.
-    pub(super) fn came(&mut self) -> Came {
-        let mut came = Came::default();
+    pub(super) fn came(&mut self) -> Signalled {
+        let mut came = Signalled::default();
         for signal in self.0.pending() {
             if signal == SIGHUP {
                 came.reload = true;

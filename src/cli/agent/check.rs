@@ -5,7 +5,7 @@ use std::fmt::Display;
 use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
-use super::config::{Arguments, Form, Format, Function, Output, Program, Publish, Settings, Source};
+use super::config::{Arguments, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Settings, Source};
 use crate::cli::outcome::{Failure, print};
 use crate::cli::{cookie, local};
 
@@ -93,11 +93,11 @@ fn reading(publish: &Publish) -> String {
     format!("{source} as {form}, every {}, to {to} on {node}, labelled {label}; {keep} are kept while it is away", Time(*every))
 }
 
-fn mailbox(program: &Program) -> String {
+fn mailbox(program: &ProgramSettings) -> String {
     let format = match program.format {
-        Format::Erlang => "lines of Erlang terms",
-        Format::Json => "lines of JSON",
-        Format::Etf => "frames of external terms",
+        ProgramFormat::Erlang => "lines of Erlang terms",
+        ProgramFormat::Json => "lines of JSON",
+        ProgramFormat::Etf => "frames of external terms",
     };
     format!("{}: {}, with {format}", program.name, words(&program.command))
 }

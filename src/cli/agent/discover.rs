@@ -45,7 +45,7 @@ struct Host {
 }
 
 /// What came of asking a host: the names of its nodes before the `@`, and their ports.
-struct Answer {
+struct HostAnswer {
     host: String,
     names: io::Result<Vec<(String, u16)>>,
 }
@@ -61,7 +61,7 @@ pub(super) struct Discovery {
     hosts: Vec<Host>,
     /// The hosts that are being asked, also those whose answer nobody wants any more.
     asked: Vec<String>,
-    answers: Arc<Mutex<Vec<Answer>>>,
+    answers: Arc<Mutex<Vec<HostAnswer>>>,
 }
 
 impl Discovery {
@@ -154,7 +154,7 @@ impl Discovery {
         let ask: Box<dyn FnOnce() + Send> = Box::new(move || {
             let names = names(&name, port, limit, &own);
             // the agent may have ended, and then nobody waits for this
-            answers.lock().unwrap_or_else(PoisonError::into_inner).push(Answer { host: name, names });
+            answers.lock().unwrap_or_else(PoisonError::into_inner).push(HostAnswer { host: name, names });
             let _ = waker.wake();
         });
         match thread::Builder::new().name("beamless-names".into()).spawn(ask) {
@@ -163,7 +163,7 @@ impl Discovery {
         }
     }
 
-    fn answered(&mut self, Answer { host, names }: Answer, peers: &mut Peers, node: &mut Node<'_>) {
+    fn answered(&mut self, HostAnswer { host, names }: HostAnswer, peers: &mut Peers, node: &mut Node<'_>) {
         self.asked.retain(|asked| *asked != host);
         let Some(known) = self.hosts.iter_mut().find(|known| known.name == host) else { return };
         let mut new = Vec::new();

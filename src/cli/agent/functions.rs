@@ -15,7 +15,7 @@ use super::limit::Limit;
 use super::own;
 use super::part::Part;
 use crate::cli::outcome::Failure;
-use job::{Job, Told};
+use job::{Delivery, Job};
 
 /// Commands that run at once.
 const AT_ONCE: usize = 8;
@@ -104,7 +104,7 @@ impl Functions {
             failed.extend(job.start(most, &self.own, registry));
             running = running.saturating_add(job.is_running().into());
         }
-        self.jobs.retain_mut(|job| job.tell(out) == Told::NotYet);
+        self.jobs.retain_mut(|job| job.tell(out) == Delivery::NotYet);
         failed.iter().for_each(|words| self.failed(words));
     }
 

@@ -26,7 +26,7 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, HeapStorage, Node};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
-use super::local::{self, Came, Ending};
+use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use config::Settings;
@@ -182,8 +182,8 @@ impl Agent<'_> {
     }
 
     /// Looks at the sources beside the node that became ready. What signals came.
-    fn ready(&mut self, driver: &mut Driver, ending: &mut Ending) -> Came {
-        let mut came = Came::default();
+    fn ready(&mut self, driver: &mut Driver, ending: &mut Ending) -> Signalled {
+        let mut came = Signalled::default();
         while let Some(ready) = driver.poll_ready() {
             match ready.token {
                 SIGNALS => came = ending.came(),

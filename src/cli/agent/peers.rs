@@ -32,7 +32,7 @@ pub(super) enum By {
 
 /// How it stands with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Link {
     /// Connected, since then.
     Up(Instant),
     /// Being connected to; if that fails, at once again.
@@ -41,7 +41,7 @@ enum State {
     Waiting(Instant),
 }
 
-impl State {
+impl Link {
     /// Whoever is to be tried later is tried now.
     fn hastened(self) -> Self {
         if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
@@ -53,7 +53,7 @@ struct Wanted {
     name: String,
     /// Everybody who wants it, a bit each.
     by: u8,
-    state: State,
+    state: Link,
     wait: Duration,
     /// What was last said of it, so that each change is said once.
     said: Option<Reason>,
@@ -66,7 +66,7 @@ impl Wanted {
             Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
             _ => RETRY.1,
         };
-        self.state = State::Waiting(after(jittered(self.wait)));
+        self.state = Link::Waiting(after(jittered(self.wait)));
         self.wait = self.wait.saturating_mul(2).min(longest);
     }
 
@@ -79,9 +79,9 @@ impl Wanted {
     /// Tries to connect; `false` if there is no room for one more. What can never be is an error.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
         match node.connect(&self.name) {
-            Ok(()) if is_up(node, &self.name) => self.state = State::Up(Instant::now()),
-            Ok(()) => self.state = State::Trying { again: false },
-            Err(Error::Full(Full::Dials)) => self.state = State::Waiting(after(TURN)),
+            Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
+            Ok(()) => self.state = Link::Trying { again: false },
+            Err(Error::Full(Full::Dials)) => self.state = Link::Waiting(after(TURN)),
             Err(Error::Full(_)) => {
                 self.later();
                 return Ok(false);
@@ -145,7 +145,7 @@ impl Peers {
                 peer.by |= bit;
                 continue;
             }
-            let state = State::Waiting(Instant::now());
+            let state = Link::Waiting(Instant::now());
             let mut peer = Wanted { name: name.clone(), by: bit, state, wait: RETRY.0, said: None };
             match peer.connect(node) {
                 Ok(has_room) => {
@@ -170,9 +170,9 @@ impl Peers {
     pub(super) fn is_there(&mut self, name: &str) {
         let Some(peer) = self.find(name) else { return };
         match &mut peer.state {
-            State::Up(_) => {}
-            State::Trying { again } => *again = true,
-            State::Waiting(at) => {
+            Link::Up(_) => {}
+            Link::Trying { again } => *again = true,
+            Link::Waiting(at) => {
                 *at = Instant::now();
                 peer.wait = RETRY.0;
             }
@@ -184,7 +184,7 @@ impl Peers {
         let told = match event {
             Event::NodeUp { node, .. } => {
                 if let Some(peer) = self.find(node.as_str()) {
-                    peer.state = State::Up(Instant::now());
+                    peer.state = Link::Up(Instant::now());
                     peer.said = None;
                 }
                 false
@@ -195,7 +195,7 @@ impl Peers {
                     self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
                 }
                 if let Some(peer) = self.find(node.as_str()) {
-                    if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
+                    if matches!(peer.state, Link::Up(since) if since.elapsed() >= LASTED) {
                         peer.wait = RETRY.0;
                     }
                     // that it does not answer either goes without saying
@@ -207,7 +207,7 @@ impl Peers {
             Event::ConnectFailed { node, reason } => self.failed(node, *reason),
             Event::Missed(_) => {
                 // one of them may have gone down meanwhile; asking for one that is up does nothing
-                self.wanted.iter_mut().filter(|peer| !matches!(peer.state, State::Waiting(_))).for_each(Wanted::later);
+                self.wanted.iter_mut().filter(|peer| !matches!(peer.state, Link::Waiting(_))).for_each(Wanted::later);
                 false
             }
             _ => return false,
@@ -220,15 +220,15 @@ impl Peers {
     fn failed(&mut self, node: &NodeName, reason: Reason) -> bool {
         let Some(peer) = self.find(node.as_str()) else { return false };
         // who is sent something is tried then, too
-        if matches!(peer.state, State::Up(_)) {
+        if matches!(peer.state, Link::Up(_)) {
             return true;
         }
         let before = peer.said.replace(reason);
-        if let State::Trying { again } = peer.state {
+        if let Link::Trying { again } = peer.state {
             peer.later();
             if again {
                 peer.wait = RETRY.0;
-                peer.state = State::Waiting(Instant::now());
+                peer.state = Link::Waiting(Instant::now());
             }
         }
         // nobody wants to know any more what became of one that nobody wants
@@ -243,7 +243,7 @@ impl Peers {
 
     /// Lets go of those that nobody wants, except for one that is being tried: what comes of that is its own.
     fn forget(&mut self) {
-        self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, State::Trying { .. }));
+        self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, Link::Trying { .. }));
     }
 
     fn find(&mut self, name: &str) -> Option<&mut Wanted> {
@@ -256,7 +256,7 @@ impl Peers {
 
     /// When the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let due = |peer: &Wanted| if let State::Waiting(at) = peer.state { Some(at) } else { None };
+        let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
     }
 
@@ -265,7 +265,7 @@ impl Peers {
         self.lines.tell();
         let now = Instant::now();
         let mut no_room = None;
-        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, State::Waiting(at) if at <= now)) {
+        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, Link::Waiting(at) if at <= now)) {
             match peer.connect(node) {
                 Ok(true) => {}
                 Ok(false) => no_room = Some(peer.name.clone()),
@@ -349,7 +349,7 @@ mod tests {
         Event::ConnectFailed { node: NodeName::new(name).unwrap(), reason }
     }
 
-    fn state(peers: &mut Peers, name: &str) -> Option<State> {
+    fn state(peers: &mut Peers, name: &str) -> Option<Link> {
         peers.find(name).map(|peer| peer.state)
     }
 
@@ -378,7 +378,7 @@ mod tests {
         with_peers(|mut peers, mut node| {
             peers.want(By::Discover, &names(&["a@host"]), &mut node);
             peers.want(By::Discover, &[], &mut node);
-            assert_eq!(state(&mut peers, "a@host"), Some(State::Trying { again: false }));
+            assert_eq!(state(&mut peers, "a@host"), Some(Link::Trying { again: false }));
             assert!(peers.handle(&failed("a@host", Reason::Timeout)));
             assert!(peers.wanted.is_empty());
             assert!(!peers.handle(&failed("a@host", Reason::Timeout)), "somebody else's try");
@@ -392,10 +392,10 @@ mod tests {
             let mut waits = Vec::new();
             for _ in 0..8 {
                 let peer = peers.find("a@host").unwrap();
-                peer.state = State::Trying { again: false };
+                peer.state = Link::Trying { again: false };
                 let before = Instant::now();
                 peers.handle(&failed("a@host", Reason::CookieRefused));
-                let Some(State::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
+                let Some(Link::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
                 waits.push(at - before);
             }
             for (wait, longest) in waits.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]) {
@@ -409,12 +409,12 @@ mod tests {
             assert_eq!(peers.find("a@host").unwrap().wait, RETRY.1);
             peers.is_there("a@host");
             let peer = peers.find("a@host").unwrap();
-            assert!(peer.wait == RETRY.0 && matches!(peer.state, State::Waiting(at) if at <= Instant::now()));
+            assert!(peer.wait == RETRY.0 && matches!(peer.state, Link::Waiting(at) if at <= Instant::now()));
             // it was there while it was tried
-            peer.state = State::Trying { again: false };
+            peer.state = Link::Trying { again: false };
             peers.is_there("a@host");
             peers.handle(&failed("a@host", Reason::Timeout));
-            assert!(matches!(state(&mut peers, "a@host"), Some(State::Waiting(at)) if at <= Instant::now()));
+            assert!(matches!(state(&mut peers, "a@host"), Some(Link::Waiting(at)) if at <= Instant::now()));
         });
     }
 

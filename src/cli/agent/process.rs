@@ -61,7 +61,7 @@ pub(super) struct Process {
 
 /// What came of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Chunk {
     /// So many bytes.
     Bytes(usize),
     /// Nothing for now.
@@ -151,12 +151,12 @@ impl Process {
     }
 
     /// Reads from its standard output.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> Came {
-        let Some(pipe) = &mut self.stdout else { return Came::End };
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Chunk {
+        let Some(pipe) = &mut self.stdout else { return Chunk::End };
         match read(pipe, into) {
-            Came::End => {
+            Chunk::End => {
                 self.stdout = None;
-                Came::End
+                Chunk::End
             }
             other => other,
         }
@@ -170,9 +170,9 @@ impl Process {
         for _ in 0..16 {
             let Some(pipe) = &mut self.stderr else { return false };
             match read(pipe, &mut bytes) {
-                Came::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing => return false,
-                Came::End => {
+                Chunk::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Nothing => return false,
+                Chunk::End => {
                     self.stderr = None;
                     self.log_line();
                 }
@@ -263,14 +263,14 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Came {
+fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {
     loop {
         match pipe.read(into) {
-            Ok(0) => return Came::End,
-            Ok(count) => return Came::Bytes(count),
+            Ok(0) => return Chunk::End,
+            Ok(count) => return Chunk::Bytes(count),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return Came::Nothing,
-            Err(_) => return Came::End,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Chunk::Nothing,
+            Err(_) => return Chunk::End,
         }
     }
 }

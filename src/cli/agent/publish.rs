@@ -14,7 +14,7 @@ use super::config::{Publish, Settings};
 use super::part::Part;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
-use publisher::{Publisher, World};
+use publisher::{Context, Publisher};
 
 /// How often it is asked whether there is a process of the name, while there is none.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -29,14 +29,14 @@ pub(super) struct Publishing {
     /// Bytes of a reading.
     most: usize,
     publishers: Vec<Publisher>,
-    targets: Vec<Target>,
+    targets: Vec<Recipient>,
 }
 
 /// A process that readings are sent to, by its name.
-struct Target {
+struct Recipient {
     to: String,
     node: String,
-    state: State,
+    state: Presence,
     /// What the peer was asked and has not answered.
     question: Option<(Request, Monitor)>,
     /// When something is tried again.
@@ -48,7 +48,7 @@ struct Target {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Presence {
     /// Its node is not connected.
     Away,
     /// Its node is, and whether there is such a process is not known or was so the last time.
@@ -76,7 +76,7 @@ impl Publishing {
         self.give_up(gone, node);
         for publisher in &self.publishers {
             if !self.targets.iter().any(|target| target.is_of(publisher)) {
-                self.targets.push(Target::new(&publisher.given));
+                self.targets.push(Recipient::new(&publisher.given));
             }
         }
         if self.mailbox.is_none() && !self.publishers.is_empty() {
@@ -86,7 +86,7 @@ impl Publishing {
     }
 
     /// Nobody wants to know any more what was asked of these.
-    fn give_up(&self, gone: Vec<Target>, node: &mut Node<'_>) {
+    fn give_up(&self, gone: Vec<Recipient>, node: &mut Node<'_>) {
         let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) else { return };
         for (request, monitor) in gone.into_iter().filter_map(|target| target.question) {
             // one that is gone meanwhile is no error
@@ -167,7 +167,7 @@ impl Part for Publishing {
 
     /// Reads what is due, and sends what can be sent.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        let world = World { node: &self.own, most: self.most, registry: driver.registry() };
+        let world = Context { node: &self.own, most: self.most, registry: driver.registry() };
         self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
         let Some(mailbox) = self.mailbox else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
@@ -175,8 +175,8 @@ impl Part for Publishing {
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
         for target in &mut self.targets {
-            if target.state == State::Away && node.peers().any(|peer| peer.name.as_str() == target.node) {
-                target.state = State::There;
+            if target.state == Presence::Away && node.peers().any(|peer| peer.name.as_str() == target.node) {
+                target.state = Presence::There;
             }
             // it has just been registered anew where it is not there
             if let Ok(mut out) = node.outbox(mailbox) {
@@ -205,12 +205,12 @@ fn tell_lost(publisher: &Publisher) {
     }
 }
 
-impl Target {
+impl Recipient {
     fn new(given: &Publish) -> Self {
         Self {
             to: given.to.clone(),
             node: given.node.clone(),
-            state: State::Away,
+            state: Presence::Away,
             question: None,
             again: None,
             late: Some(0),
@@ -228,7 +228,7 @@ impl Target {
 
     /// Its node is not connected any more: what is not known to have arrived is sent again.
     fn is_away(&mut self, publishers: &mut [Publisher]) {
-        self.state = State::Away;
+        self.state = Presence::Away;
         self.goes_back(publishers);
     }
 
@@ -266,7 +266,7 @@ impl Target {
     /// The process is there, and has what was sent before it was asked.
     fn have_arrived(&mut self, publishers: &mut [Publisher]) {
         self.question = None;
-        self.state = State::There;
+        self.state = Presence::There;
         self.is_told = false;
         let arrived = self.own(publishers).map(|publisher| publisher.kept.have_arrived()).fold(0, u64::saturating_add);
         let Some(late) = &mut self.late else { return };
@@ -283,7 +283,7 @@ impl Target {
     /// There is no process of the name, or it has just ended.
     fn is_missing(&mut self, publishers: &mut [Publisher], reason: Term<'_>) {
         self.goes_back(publishers);
-        self.state = State::Missing;
+        self.state = Presence::Missing;
         // one that has ended may be there again already
         let wait = if reason.is_atom("noproc") { ASK_AGAIN } else { Duration::ZERO };
         self.again = Instant::now().checked_add(wait);
@@ -296,11 +296,11 @@ impl Target {
     fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, own: &str) {
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
-            State::There => self.send(publishers, out),
-            State::Missing if is_due => {}
-            State::Missing | State::Away => return,
+            Presence::There => self.send(publishers, out),
+            Presence::Missing if is_due => {}
+            Presence::Missing | Presence::Away => return,
         }
-        let is_asked = self.state == State::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
+        let is_asked = self.state == Presence::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
         if self.question.is_some() || !is_asked || !is_due {
             // a time that has come and is not kept here would be waited for without end
             self.again = self.again.filter(|_| !is_due);
@@ -376,9 +376,9 @@ mod tests {
             node: "b@host".to_owned(),
             keep: 1,
         };
-        let mut target = Target::new(&given);
+        let mut target = Recipient::new(&given);
         // it could not be asked, and of whom that was the reading is gone with the settings
-        (target.state, target.again) = (State::There, Some(Instant::now()));
+        (target.state, target.again) = (Presence::There, Some(Instant::now()));
         let mut out = node.outbox(mailbox).unwrap();
         target.turn(&mut [], &mut out, "a@host");
         assert_eq!(target.again, None);

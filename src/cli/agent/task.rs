@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::process::{Came, Process};
+use super::process::{Chunk, Process};
 
 /// Such a command. Dropping it kills it, and whatever it started.
 pub(super) struct Task {
@@ -71,9 +71,9 @@ impl Task {
         let mut bytes = [0; 4096];
         loop {
             match self.process.read(&mut bytes) {
-                Came::Bytes(count) => self.printed.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing if ended.is_none() => return None,
-                Came::Nothing | Came::End => break,
+                Chunk::Bytes(count) => self.printed.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Nothing if ended.is_none() => return None,
+                Chunk::Nothing | Chunk::End => break,
             }
             if without_newline(&self.printed).len() > self.most {
                 return Some(Ended::TooMuch);

@@ -7,14 +7,14 @@ use crate::cli::outcome::Failure;
 use crate::cli::terms;
 
 /// The call of a function.
-pub(super) struct Function<'b> {
+pub(super) struct FunctionCall<'b> {
     module: String,
     name: String,
     /// The list of arguments.
     args: Term<'b>,
 }
 
-impl<'b> Function<'b> {
+impl<'b> FunctionCall<'b> {
     /// Parses a call; its arguments lie in `bytes`.
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
         let told = |why: &str| {
@@ -152,7 +152,7 @@ mod tests {
 
     fn parsed(text: &str) -> Result<String, String> {
         let mut bytes = Vec::new();
-        let call = Function::parse(text, &mut bytes).map_err(|e| e.why)?;
+        let call = FunctionCall::parse(text, &mut bytes).map_err(|e| e.why)?;
         Ok(format!("{} {} {}", call.module, call.name, call.args))
     }
 

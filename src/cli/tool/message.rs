@@ -7,7 +7,7 @@ use crate::cli::outcome::Failure;
 use crate::cli::terms::Format;
 
 /// A message, and where it goes.
-pub(super) struct Message {
+pub(super) struct MessageArguments {
     pub(super) asking: Asking,
     pub(super) format: Format,
     pub(super) node: String,
@@ -15,7 +15,7 @@ pub(super) struct Message {
     pub(super) term: String,
 }
 
-impl Message {
+impl MessageArguments {
     pub(super) fn read(found: &mut Found) -> Result<Self, String> {
         let (asking, format) = (Asking::read(found)?, options::format(found));
         let (node, to, term) = (found.positional("NODE")?, found.positional("NAME")?, found.positional("TERM")?);

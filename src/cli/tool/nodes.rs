@@ -3,7 +3,7 @@
 use beamless::Term;
 
 use super::asking::{Asking, Tool, storage};
-use super::function::Function;
+use super::function::FunctionCall;
 use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
 use crate::cli::command_line::spec::Spec;
 use crate::cli::outcome::{Failure, print};
@@ -30,7 +30,7 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for kind in ["visible", "hidden"] {
         let mut bytes = Vec::new();
-        let function = Function::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
+        let function = FunctionCall::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
         let peer = tool.peer.clone();
         function.apply(&mut tool, &mut |result| {
             let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);

@@ -155,13 +155,13 @@ struct Printer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Told of every change that the other side may wait for.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     lines: VecDeque<String>,
     /// The poll loop waits for room.
     stalled: bool,
@@ -172,13 +172,13 @@ struct State {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Queue> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next line, as soon as there is one; and whether somebody waits for its room.
     fn next(&self) -> Option<(String, bool)> {
-        let idle = |state: &mut State| state.lines.is_empty() && !state.last;
+        let idle = |state: &mut Queue| state.lines.is_empty() && !state.last;
         let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
         let line = state.lines.pop_front()?;
         Some((line, take(&mut state.stalled)))

@@ -21,7 +21,7 @@ use crate::cli::local::{self, Local};
 use file::{Fault, Faults, Section};
 pub(in crate::cli) use page::page;
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Format, Function, Output, Program, Publish, Source};
+pub(super) use sections::{Discover, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Source};
 
 /// What the command line says of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -51,7 +51,7 @@ pub(super) struct Settings {
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
     pub(super) publish: Vec<Publish>,
-    pub(super) programs: Vec<Program>,
+    pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
 }
 

@@ -61,15 +61,15 @@ impl Form {
 
 /// `[mailbox.NAME]`: a program behind a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::agent) struct Program {
+pub(in crate::cli::agent) struct ProgramSettings {
     pub(in crate::cli::agent) name: String,
     pub(in crate::cli::agent) command: Vec<String>,
-    pub(in crate::cli::agent) format: Format,
+    pub(in crate::cli::agent) format: ProgramFormat,
 }
 
 /// What a program is told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::agent) enum Format {
+pub(in crate::cli::agent) enum ProgramFormat {
     /// A line of Erlang text for each message.
     Erlang,
     /// A line of JSON for each message.
@@ -78,7 +78,7 @@ pub(in crate::cli::agent) enum Format {
     Etf,
 }
 
-impl Format {
+impl ProgramFormat {
     fn of(word: &str) -> Self {
         match word {
             "json" => Self::Json,
@@ -351,12 +351,12 @@ impl Reader<'_> {
     }
 
     /// `[mailbox.NAME]`, all of them.
-    pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<Program> {
+    pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<ProgramSettings> {
         let Some(section) = self.faults.keep(table.section()) else { return Vec::new() };
         section.entries().into_iter().filter_map(|(name, item)| self.program(name, &item)).collect()
     }
 
-    fn program(&mut self, name: &str, item: &Item<'_>) -> Option<Program> {
+    fn program(&mut self, name: &str, item: &Item<'_>) -> Option<ProgramSettings> {
         if RESERVED.contains(&name) {
             self.faults.add(item.wrong("the agent has a process of this name itself: choose another"));
         }
@@ -366,8 +366,8 @@ impl Reader<'_> {
         let read = |reader: &mut Self, section: &Section<'_>| {
             let command = reader.faults.keep(section.required("command"));
             let command = command.and_then(|item| reader.command(&item));
-            let format = reader.faults.keep(section.word("format").map(Format::of));
-            Some(Program { name: name.to_owned(), command: command?, format: format? })
+            let format = reader.faults.keep(section.word("format").map(ProgramFormat::of));
+            Some(ProgramSettings { name: name.to_owned(), command: command?, format: format? })
         };
         self.table(item, read).flatten()
     }
@@ -423,8 +423,8 @@ mod tests {
         let words = |header, name| Table::of(header).key(name).unwrap().words();
         let number = Form::Number { divide: None };
         assert_eq!(words("[[publish]]", "as").map(Form::of).collect::<Vec<_>>(), [number, Form::Text, Form::Term]);
-        let formats: Vec<Format> = words("[mailbox.NAME]", "format").map(Format::of).collect();
-        assert_eq!(formats, [Format::Erlang, Format::Json, Format::Etf]);
+        let formats: Vec<ProgramFormat> = words("[mailbox.NAME]", "format").map(ProgramFormat::of).collect();
+        assert_eq!(formats, [ProgramFormat::Erlang, ProgramFormat::Json, ProgramFormat::Etf]);
         assert_eq!(words("[functions]", "output").map(Output::of).collect::<Vec<_>>(), [Output::Text, Output::Term]);
         let epmds: Vec<Epmd> = words("", "epmd").map(|word| word.parse().unwrap()).collect();
         assert_eq!(epmds, [Epmd::Auto, Epmd::External, Epmd::Embedded, Epmd::None]);

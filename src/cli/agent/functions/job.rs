@@ -20,10 +20,10 @@ pub(super) struct Job {
     /// The command and all its arguments.
     command: Vec<OsString>,
     caller: OwnedCaller,
-    state: State,
+    state: Progress,
 }
 
-enum State {
+enum Progress {
     Waiting,
     Running(Task),
     Done {
@@ -42,7 +42,7 @@ struct Answer {
 
 /// How an attempt at answering went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Delivery {
     /// It is over.
     Done,
     /// It is not, or the caller's node does not take the answer now.
@@ -52,19 +52,19 @@ pub(super) enum Told {
 impl Job {
     pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller) -> Self {
         let command = function.command.iter().map(OsString::from).chain(arguments).collect();
-        Self { function, command, caller, state: State::Waiting }
+        Self { function, command, caller, state: Progress::Waiting }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting)
+        matches!(self.state, Progress::Waiting)
     }
 
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.state, State::Running(_))
+        matches!(self.state, Progress::Running(_))
     }
 
     pub(super) fn set_ready(&mut self) {
-        if let State::Running(task) = &mut self.state {
+        if let Progress::Running(task) = &mut self.state {
             task.set_ready();
         }
     }
@@ -74,7 +74,7 @@ impl Job {
         let Function { name, timeout, .. } = &self.function;
         match Task::start(name, &self.command, (most, *timeout), node, registry) {
             Ok(task) => {
-                self.state = State::Running(task);
+                self.state = Progress::Running(task);
                 None
             }
             Err(e) => {
@@ -87,7 +87,7 @@ impl Job {
 
     /// Looks whether the command has ended. What went wrong, for the log; nothing if all went well, or it still runs.
     pub(super) fn look(&mut self, most: usize) -> Option<String> {
-        let State::Running(task) = &mut self.state else { return None };
+        let Progress::Running(task) = &mut self.state else { return None };
         let ended = task.turn()?;
         let (answer, words) = Answer::new(ended, &self.function, most);
         self.end(answer);
@@ -95,12 +95,12 @@ impl Job {
     }
 
     fn end(&mut self, answer: Answer) {
-        self.state = State::Done { answer, until: Instant::now().checked_add(TAKE_TIME) };
+        self.state = Progress::Done { answer, until: Instant::now().checked_add(TAKE_TIME) };
     }
 
     /// Gives the answer, if there is one.
-    pub(super) fn tell(&mut self, out: &mut Outbox<'_>) -> Told {
-        let State::Done { answer, until } = &mut self.state else { return Told::NotYet };
+    pub(super) fn tell(&mut self, out: &mut Outbox<'_>) -> Delivery {
+        let Progress::Done { answer, until } = &mut self.state else { return Delivery::NotYet };
         let mut told = answer.give(&self.caller, out);
         if let Err(Error::Full(Full::Message { needed, limit })) = told {
             log::warn!("{}: its value takes {needed} bytes, and {limit} are the most", self.function.name);
@@ -108,12 +108,12 @@ impl Job {
             told = answer.give(&self.caller, out);
         }
         match told {
-            Err(Error::Full(Full::Transmit { .. })) if until.is_some_and(|until| Instant::now() < until) => Told::NotYet,
+            Err(Error::Full(Full::Transmit { .. })) if until.is_some_and(|until| Instant::now() < until) => Delivery::NotYet,
             // whoever called it is gone with its node
-            Ok(()) | Err(Error::NotConnected) => Told::Done,
+            Ok(()) | Err(Error::NotConnected) => Delivery::Done,
             Err(e) => {
                 log::warn!("{}: no answer: {e}", self.function.name);
-                Told::Done
+                Delivery::Done
             }
         }
     }
@@ -121,9 +121,9 @@ impl Job {
     /// When it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         match &self.state {
-            State::Waiting => None,
-            State::Running(task) => task.next_wake(),
-            State::Done { until, .. } => *until,
+            Progress::Waiting => None,
+            Progress::Running(task) => task.next_wake(),
+            Progress::Done { until, .. } => *until,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::reading::{self, Kind, Trouble};
+use super::reading::{self, Trouble, TroubleKind};
 use crate::cli::agent::config::{Publish, Source};
 use crate::cli::agent::task::{Ended, Task};
 
@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_millis(100);
 const MOST_BYTES: usize = 1 << 20;
 
 /// What all of them need.
-pub(super) struct World<'w> {
+pub(super) struct Context<'w> {
     /// The node's name.
     pub(super) node: &'w str,
     /// Bytes of a reading.
@@ -32,7 +32,7 @@ pub(super) struct Publisher {
     /// The command, while it runs.
     task: Option<Task>,
     /// Why the last reading failed.
-    trouble: Option<Kind>,
+    trouble: Option<TroubleKind>,
     /// That it takes long was said.
     is_slow: bool,
     pub(super) kept: Kept,
@@ -61,7 +61,7 @@ impl Publisher {
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &World<'_>) {
+    pub(super) fn turn(&mut self, world: &Context<'_>) {
         if let Some(ended) = self.task.as_mut().and_then(Task::turn) {
             self.task = None;
             let bytes = self.printed(ended, world);
@@ -100,22 +100,22 @@ impl Publisher {
     }
 
     /// What a command printed, if it ended well.
-    fn printed(&self, ended: Ended, world: &World<'_>) -> Result<Vec<u8>, Trouble> {
+    fn printed(&self, ended: Ended, world: &Context<'_>) -> Result<Vec<u8>, Trouble> {
         let (kind, words) = match ended {
             Ended::Status(0, printed) => return Ok(printed),
-            Ended::Status(status, _) => (Kind::Status(status), format!("its command ended with exit status {status}")),
-            Ended::Signal(signal, _) => (Kind::Signal(signal), format!("its command was ended by signal {signal}")),
+            Ended::Status(status, _) => (TroubleKind::Status(status), format!("its command ended with exit status {status}")),
+            Ended::Signal(signal, _) => (TroubleKind::Signal(signal), format!("its command was ended by signal {signal}")),
             Ended::TimedOut => {
                 let time = self.given.every.max(COMMAND_TIME).as_secs();
-                (Kind::Time, format!("its command was still running after {time} s and was ended"))
+                (TroubleKind::Time, format!("its command was still running after {time} s and was ended"))
             }
-            Ended::TooMuch => (Kind::Size, format!("its command printed {}", Trouble::size(world.most).words)),
+            Ended::TooMuch => (TroubleKind::Size, format!("its command printed {}", Trouble::size(world.most).words)),
         };
         Err(Trouble::new(kind, words))
     }
 
     /// Makes a message of what was read, and keeps it.
-    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &World<'_>) {
+    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &Context<'_>) {
         let message = bytes.and_then(|bytes| reading::message(world.node, &self.given.label, self.given.form, &bytes));
         match message {
             Ok(message) => {
