@@ -11,15 +11,16 @@ use crate::cli::outcome::Failure;
 
 /// The first wait before a node is tried again, and the longest.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// The longest wait for a node that nobody asked for by name and that refuses this one. It logs every try, and a wait seldom changes its mind:
-/// a restart does, and that is seen by the port its EPMD names.
+/// The longest wait for a node that nobody asked for by name and that refuses this one. That node logs every try, and waiting seldom
+/// changes its mind; a restart does, and shows by the port that its EPMD names.
 const REFUSED: Duration = Duration::from_secs(300);
-/// A connection that lasted so long was a good one: the waits begin anew after it. One that a peer ends at once does not bring them down.
+/// The time after which a connection was a good one, and the waits begin anew. A connection that a peer ends at once does not bring them
+/// down.
 const LASTED: Duration = Duration::from_secs(10);
-/// When six connections are being made at once, the next waits so long for its turn.
+/// The wait of a node for its turn, when six connections are being made at once.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Who wants a node.
+/// A part of the settings that wants a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// `connect`.
@@ -30,32 +31,32 @@ pub(super) enum By {
     Publish = 4,
 }
 
-/// How it stands with a node.
+/// The state of a wanted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
-    /// Connected, since then.
+    /// It is connected, since then.
     Up(Instant),
-    /// Being connected to; if that fails, at once again.
+    /// It is being connected to; `again`: if that fails, at once once more.
     Trying { again: bool },
-    /// To be tried then.
+    /// It is to be tried then.
     Waiting(Instant),
 }
 
 impl Link {
-    /// Whoever is to be tried later is tried now.
+    /// Brings the next try forward to now.
     fn hastened(self) -> Self {
         if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
     }
 }
 
-/// One of them.
+/// A wanted node.
 struct Wanted {
     name: String,
-    /// Everybody who wants it, a bit each.
+    /// The parts of the settings that want it, a bit each.
     by: u8,
     state: Link,
     wait: Duration,
-    /// What was last said of it, so that each change is said once.
+    /// The reason that was last logged, so that each change is logged once.
     said: Option<Reason>,
 }
 
@@ -70,13 +71,13 @@ impl Wanted {
         self.wait = self.wait.saturating_mul(2).min(longest);
     }
 
-    /// Whether this is said by asking the host's EPMD.
+    /// Returns true if asking the host's EPMD has told this already.
     fn is_told_of(&self, reason: Reason) -> bool {
         let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
         self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
     }
 
-    /// Tries to connect; `false` if there is no room for one more. What can never be is an error.
+    /// Tries to connect. Returns false if there is no room for one more. An error is that it can never be.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
         match node.connect(&self.name) {
             Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
@@ -92,12 +93,12 @@ impl Wanted {
     }
 }
 
-/// All of them.
+/// The wanted nodes.
 pub(super) struct Peers {
     wanted: Vec<Wanted>,
-    /// EPMDs can name any number of nodes that cannot be connected to.
+    /// The limit of lines: EPMDs can name any number of nodes that cannot be connected to.
     lines: Limit,
-    /// That there is no room was said, and no node has left since.
+    /// The log has that there is no room, and no node has left since.
     is_full: bool,
 }
 
@@ -119,7 +120,7 @@ impl Peers {
         refused
     }
 
-    /// The settings were read again. Who is not wanted any more stays connected.
+    /// Goes on with new settings. A node that is not wanted any more stays connected.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
         for (name, e) in self.set(settings, node) {
@@ -134,7 +135,7 @@ impl Peers {
         }
     }
 
-    /// These are the nodes that `by` wants from now on, in place of those it wanted before. Those that can never be connected to come back, each with the
+    /// Sets the nodes that `by` wants, in place of those it wanted before. Returns those that can never be connected to, each with the
     /// reason.
     pub(super) fn want(&mut self, by: By, names: &[String], node: &mut Node<'_>) -> Vec<(String, Error)> {
         let bit = by as u8;
@@ -161,12 +162,12 @@ impl Peers {
         refused
     }
 
-    /// A line about a node that cannot be connected to, of which an EPMD can cause any number.
+    /// Logs a line about a node that cannot be connected to, of which an EPMD can cause any number.
     pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
         self.lines.warn(line);
     }
 
-    /// A node is there, new or anew: it is not waited for any longer.
+    /// Takes note that a node is there, new or anew: it is not waited for any longer.
     pub(super) fn is_there(&mut self, name: &str) {
         let Some(peer) = self.find(name) else { return };
         match &mut peer.state {
@@ -179,7 +180,7 @@ impl Peers {
         }
     }
 
-    /// Takes note of what happened. Whether nothing is left to be said of it.
+    /// Takes note of what happened. Returns true if nothing is left to be said of it.
     pub(super) fn handle(&mut self, event: &Event) -> bool {
         let told = match event {
             Event::NodeUp { node, .. } => {
@@ -216,7 +217,7 @@ impl Peers {
         told
     }
 
-    /// A try came to nothing: says so, if that is new.
+    /// Takes note that a try came to nothing, and logs that if it is new.
     fn failed(&mut self, node: &NodeName, reason: Reason) -> bool {
         let Some(peer) = self.find(node.as_str()) else { return false };
         // who is sent something is tried then, too
@@ -241,7 +242,7 @@ impl Peers {
         true
     }
 
-    /// Lets go of those that nobody wants, except for one that is being tried: what comes of that is its own.
+    /// Forgets the nodes that nobody wants, except for one that is being tried: the outcome of that is its own.
     fn forget(&mut self) {
         self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, Link::Trying { .. }));
     }
@@ -254,7 +255,7 @@ impl Peers {
         self.wanted.iter().filter(|peer| peer.by & by as u8 != 0).map(|peer| peer.name.clone()).collect()
     }
 
-    /// When the next try is due, or something to be said.
+    /// Returns when the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
@@ -278,7 +279,7 @@ impl Peers {
         }
     }
 
-    /// There is no room for this node, nor for any other.
+    /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
             log::warn!(
@@ -288,13 +289,13 @@ impl Peers {
     }
 }
 
-/// A little less than a wait, by chance: 12 to 15 sixteenths of it.
+/// Returns a little less than a wait, by chance: 12 to 15 sixteenths of it.
 pub(super) fn jittered(wait: Duration) -> Duration {
     let chance = getrandom::u32().map_or(0, |random| random % 192);
     wait.saturating_mul(960_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
 }
 
-/// So long from now on.
+/// Returns the time that is so far from now.
 pub(super) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(wait).unwrap_or(now)
@@ -304,7 +305,7 @@ fn is_up(node: &Node<'_>, name: &str) -> bool {
     node.peers().any(|peer| peer.name.as_str() == name)
 }
 
-/// Whether the node is there, and will not have this one.
+/// Returns true if the node is there, and refuses this one.
 fn is_refusal(reason: Reason) -> bool {
     matches!(
         reason,
@@ -317,12 +318,12 @@ fn is_refusal(reason: Reason) -> bool {
     )
 }
 
-/// Whether nothing comes from the host.
+/// Returns true if nothing comes from the host.
 fn is_silence(reason: Reason) -> bool {
     matches!(reason, Reason::Silent | Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable))
 }
 
-/// Whether one reason says no more than the other: a host that is off does not answer in one way now and in another later.
+/// Returns true if one reason says no more than the other: a host that is off does not answer in one way now and in another later.
 fn is_alike(one: Reason, other: Reason) -> bool {
     one == other || is_silence(one) && is_silence(other)
 }

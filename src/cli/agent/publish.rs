@@ -1,9 +1,10 @@
 //! Readings that are sent to a process at an interval.
 //!
 //! A reading is kept until it is known to have arrived. Messages that were sent may be lost with the connection, and the peer drops those
-//! for a name that no process has; so behind some readings it is asked whether there is such a process (a monitor) and whether the node
-//! reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second without having
-//! said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not lost.
+//! for a name that no process has. So behind some readings two questions are asked: whether there is such a process (a monitor) and whether
+//! the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second
+//! without having said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not
+//! lost.
 
 mod publisher;
 mod reading;
@@ -16,17 +17,17 @@ use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use publisher::{Context, Publisher};
 
-/// How often it is asked whether there is a process of the name, while there is none.
+/// The time between two questions for a process of the name, while there is none.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// How long until something is tried again for which there was no room.
+/// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// All of them.
+/// The readings that are published.
 pub(super) struct Publishing {
-    /// Who sends them; nobody, if there are none.
+    /// The mailbox that they are sent from; there is none without readings.
     mailbox: Option<Mailbox>,
     own: String,
-    /// Bytes of a reading.
+    /// The most bytes of a reading.
     most: usize,
     publishers: Vec<Publisher>,
     targets: Vec<Recipient>,
@@ -37,21 +38,21 @@ struct Recipient {
     to: String,
     node: String,
     state: Presence,
-    /// What the peer was asked and has not answered.
+    /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
-    /// When something is tried again.
+    /// The time at which something is tried again.
     again: Option<Instant>,
-    /// Readings that arrived since it was away; nothing once all had.
+    /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
-    /// That nobody has the name was said.
+    /// The log has that nobody has the name.
     is_told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
-    /// Its node is not connected.
+    /// The node is not connected.
     Away,
-    /// Its node is, and whether there is such a process is not known or was so the last time.
+    /// The node is connected. The process was there the last time, or was not asked for yet.
     There,
     /// There was no process of this name.
     Missing,
@@ -85,7 +86,7 @@ impl Publishing {
         Ok(())
     }
 
-    /// Nobody wants to know any more what was asked of these.
+    /// Gives up what was asked of these.
     fn give_up(&self, gone: Vec<Recipient>, node: &mut Node<'_>) {
         let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) else { return };
         for (request, monitor) in gone.into_iter().filter_map(|target| target.question) {
@@ -94,7 +95,7 @@ impl Publishing {
         }
     }
 
-    /// What is published, and how many readings arrived, are kept, and were dropped.
+    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
     pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
         self.publishers.iter().map(|publisher| {
             let kept = &publisher.kept;
@@ -104,8 +105,8 @@ impl Publishing {
 }
 
 impl Part for Publishing {
-    /// Goes on with other settings: what did not change is left as it is, and where only the source or the interval did, what is kept
-    /// stays.
+    /// Goes on with other settings. What did not change is left as it is; where only the source or the interval changed, the readings are
+    /// kept.
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let mut old = core::mem::take(&mut self.publishers);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
@@ -155,7 +156,7 @@ impl Part for Publishing {
         self.mailbox.iter_mut().map(|mailbox| (mailbox, "")).collect()
     }
 
-    /// What was asked ended with the mailbox.
+    /// Takes note that what was asked ended with the mailbox.
     fn revived(&mut self, _node: &mut Node<'_>) -> Result<(), Error> {
         self.targets.iter_mut().for_each(|target| target.is_away(&mut self.publishers));
         Ok(())
@@ -190,13 +191,13 @@ impl Part for Publishing {
         publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
     }
 
-    /// Says what is lost, now that the agent ends.
+    /// Logs what is lost, now that the agent ends.
     fn stop(&mut self) {
         self.publishers.iter().for_each(tell_lost);
     }
 }
 
-/// Says how many readings of a publisher were never sent, and never will be.
+/// Logs how many readings of a publisher were never sent, and never will be.
 fn tell_lost(publisher: &Publisher) {
     let lost = publisher.kept.waiting();
     if lost > 0 {
@@ -226,7 +227,7 @@ impl Recipient {
         publishers.iter_mut().filter(|publisher| self.is_of(publisher))
     }
 
-    /// Its node is not connected any more: what is not known to have arrived is sent again.
+    /// Takes note that the node is not connected any more: what is not known to have arrived is sent again.
     fn is_away(&mut self, publishers: &mut [Publisher]) {
         self.state = Presence::Away;
         self.goes_back(publishers);
@@ -239,7 +240,7 @@ impl Recipient {
         self.own(publishers).for_each(|publisher| publisher.kept.are_lost());
     }
 
-    /// The peer has answered something.
+    /// Takes an answer of the peer.
     fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
         let Some((request, monitor)) = self.question else { return };
         match received {
@@ -263,7 +264,7 @@ impl Recipient {
         }
     }
 
-    /// The process is there, and has what was sent before it was asked.
+    /// Takes note that the process is there, and has what was sent before it was asked.
     fn have_arrived(&mut self, publishers: &mut [Publisher]) {
         self.question = None;
         self.state = Presence::There;
@@ -280,7 +281,7 @@ impl Recipient {
         }
     }
 
-    /// There is no process of the name, or it has just ended.
+    /// Takes note that there is no process of the name, or that it has just ended.
     fn is_missing(&mut self, publishers: &mut [Publisher], reason: Term<'_>) {
         self.goes_back(publishers);
         self.state = Presence::Missing;

@@ -1,4 +1,4 @@
-//! `beamless call`: a call of a registered process, and its reply.
+//! The command `beamless call`: calls a registered process, and prints its reply.
 
 use beamless::Failure as No;
 
@@ -23,7 +23,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// `gen_server:call`.
+/// Calls as `gen_server:call` does.
 fn call(message: &MessageArguments) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let request = terms::read(&message.term, message.format, &mut bytes)?;

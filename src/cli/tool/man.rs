@@ -1,4 +1,4 @@
-//! `beamless man`: the manual pages.
+//! The command `beamless man`: prints a manual page.
 
 use crate::cli::agent;
 use crate::cli::command_line::man;

@@ -1,4 +1,4 @@
-//! What `send` and `call` have in common: a term for a registered process.
+//! The arguments of `send` and `call`: a term for a registered process.
 
 use super::asking::Asking;
 use crate::cli::command_line::options;
@@ -23,7 +23,7 @@ impl MessageArguments {
     }
 }
 
-/// No process has the name.
+/// Makes the failure that no process has the name.
 pub(super) fn no_process(name: &str, node: &str) -> Failure {
     Failure::refused(format!(
         "noproc: no process on {node} is registered as {name}; `beamless rpc {node} 'erlang:registered()'` lists those that are"

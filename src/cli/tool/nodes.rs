@@ -1,4 +1,4 @@
-//! `beamless nodes`: the nodes that a node is connected to.
+//! The command `beamless nodes`: lists the nodes that a node is connected to.
 
 use beamless::Term;
 
@@ -22,7 +22,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// The nodes that a node is connected to, this one left out.
+/// Prints the nodes that a node is connected to, this one left out.
 fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
@@ -41,7 +41,7 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     lines.iter().try_for_each(|line| print(line))
 }
 
-/// The texts of a list of atoms.
+/// Returns the texts of a list of atoms.
 fn atoms(list: Term<'_>) -> Vec<String> {
     list.as_list().into_iter().flatten().filter_map(Term::as_atom).map(|atom| atom.chars().collect()).collect()
 }

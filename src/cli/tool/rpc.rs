@@ -1,4 +1,4 @@
-//! `beamless rpc`: a call of a function, and its value.
+//! The command `beamless rpc`: calls a function, and prints its value.
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
@@ -40,7 +40,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// `rpc:call`.
+/// Calls as `rpc:call` does.
 fn rpc(node: &str, function: &str, format: Format, asking: &Asking) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let function = FunctionCall::parse(function, &mut bytes)?;

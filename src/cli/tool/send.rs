@@ -1,4 +1,4 @@
-//! `beamless send`: a message to a registered process.
+//! The command `beamless send`: sends a message to a registered process.
 
 use super::asking::{Tool, storage};
 use super::message::{MessageArguments, no_process};
@@ -21,7 +21,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// `{Name, Node} ! Term`, and a question behind it: once that is answered, the node has read the message.
+/// Sends as `{Name, Node} ! Term` does, and asks a question behind it: once that is answered, the node has read the message.
 fn send(message: &MessageArguments) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let term = terms::read(&message.term, message.format, &mut bytes)?;

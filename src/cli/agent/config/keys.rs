@@ -1,10 +1,10 @@
-//! Every key of the configuration file: one table, out of which come the check of unknown keys, the ranges and the defaults, the manual page
-//! and, held to it by a test, the manual.
+//! Every key of the configuration file, in one table. Out of it come the check of unknown keys, the ranges, the defaults and the manual
+//! page; a test holds the manual to it.
 
 use std::ops::RangeInclusive;
 
-/// The keys, a paragraph for each table of the file, which begins with the line that stands in front of it there. The columns are: name;
-/// kind, with its range or its words; default; example; meaning.
+/// The keys, a paragraph for each table of the file. A paragraph begins with the line that stands in front of its table in the file. The
+/// columns are: name; kind, with its range or its words; default; example; meaning.
 const KEYS: &str = r#"
 sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname` or `name` is to be given.
 name | text | | "edge1@10.0.0.7" | The node's long name; without a host, this host's full name.
@@ -67,27 +67,27 @@ pub(super) struct Table {
 pub(super) struct Key(&'static str);
 
 impl Table {
-    /// Every table, the top level first.
+    /// Returns every table, the top level first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         KEYS.split("\n\n").filter_map(|paragraph| paragraph.split_once('\n')).map(|(header, rows)| Self { header, rows })
     }
 
-    /// The table behind this line.
+    /// Returns the table behind this line.
     pub(super) fn of(header: &'static str) -> Self {
         Self::all().find(|table| table.header == header).unwrap_or(Self { header, rows: "" })
     }
 
-    /// Its keys, in the order in which they are told.
+    /// Returns its keys, in the order in which they are told.
     pub(super) fn keys(self) -> impl Iterator<Item = Key> {
         self.rows.lines().map(Key)
     }
 
-    /// The key of this name.
+    /// Returns the key of this name.
     pub(super) fn key(self, name: &str) -> Option<Key> {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// What a key is by default.
+    /// Returns the default of a key.
     pub(super) fn default<T: Default>(self, name: &str, read: fn(&'static str) -> Option<T>) -> T {
         self.key(name).and_then(|key| read(key.default().trim_matches(['`', '"']))).unwrap_or_default()
     }
@@ -106,12 +106,12 @@ impl Key {
         self.column(1)
     }
 
-    /// What it is if it is left out, in words.
+    /// Returns the value that holds if the key is left out, in words.
     pub(super) fn default(self) -> &'static str {
         self.column(2)
     }
 
-    /// A value that it may have; of a table, the line in front of it.
+    /// Returns an example of its value; of a table, the line in front of it.
     pub(super) fn example(self) -> &'static str {
         self.column(3)
     }
@@ -120,23 +120,23 @@ impl Key {
         self.column(4)
     }
 
-    /// Whether it is a table, or many of them.
+    /// Returns true if it is a table, or many of them.
     pub(super) fn is_table(self) -> bool {
         self.kind() == "table"
     }
 
-    /// The words behind its kind: those that it may be, or the ends of its range.
+    /// Returns the words behind its kind: those that the value may be, or the ends of its range.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         self.kind().split(' ').skip(1)
     }
 
-    /// What it may be, from the least to the most.
+    /// Returns the range of the value.
     pub(super) fn range<T: Default>(self, read: fn(&str) -> Option<T>) -> RangeInclusive<T> {
         let mut ends = self.words().map(|word| read(word).unwrap_or_default());
         ends.next().unwrap_or_default()..=ends.next().unwrap_or_default()
     }
 
-    /// What it may be, in words; nothing where its meaning says it.
+    /// Returns the range of the value in words; nothing where the meaning says it.
     pub(super) fn limits(self) -> String {
         let (kind, range) = self.kind().split_once(' ').unwrap_or((self.kind(), ""));
         let (from, to) = range.split_once(' ').unwrap_or_default();
@@ -161,7 +161,7 @@ mod tests {
     use super::super::units;
     use super::*;
 
-    /// The table as the manual has it.
+    /// Returns the table as the manual has it.
     fn in_markdown() -> String {
         let row = |cells: [&str; 4]| {
             let cells = cells.map(|cell| if cell.is_empty() { " ".to_owned() } else { format!(" {cell} ") });

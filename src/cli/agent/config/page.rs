@@ -3,7 +3,7 @@
 use super::keys::Table;
 use crate::cli::command_line::man::roff;
 
-/// What is said before the keys, a paragraph on a line.
+/// The text before the keys, a paragraph on a line.
 const ABOUT: &str = "\
 The node that `beamless run --config FILE` is, and what it does. The file is in TOML. `beamless run --config FILE --check` says what it comes to, \
 and starts nothing.
@@ -13,7 +13,7 @@ looked for in PATH. No shell reads a command. Arguments win over the file.
 SIGHUP, or `systemctl reload beamless`, has the file read again. `connect` and all tables but `[sizes]` are applied while connections stay; \
 other changes need a restart.";
 
-/// `beamless.toml(5)`, for `man`.
+/// Returns the page `beamless.toml(5)`, for `man`.
 pub(in crate::cli) fn page() -> String {
     // words are not divided: names of keys and files are among them
     let mut out =

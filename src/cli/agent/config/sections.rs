@@ -1,4 +1,4 @@
-//! The tables of the file.
+//! The tables of the file: what each comes to, and how it is read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(in crate::cli::agent) struct Publish {
     /// The registered name that it is sent to, and its node.
     pub(in crate::cli::agent) to: String,
     pub(in crate::cli::agent) node: String,
-    /// How many readings are kept while the node is away.
+    /// The most readings that are kept while the node is away.
     pub(in crate::cli::agent) keep: usize,
 }
 
@@ -38,10 +38,10 @@ pub(in crate::cli::agent) enum Source {
     Command(Vec<String>),
 }
 
-/// What is made of a reading.
+/// The form of a reading's value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::cli::agent) enum Form {
-    /// An integer or a float, divided if that was asked for.
+    /// An integer or a float, divided if the file says so.
     Number { divide: Option<f64> },
     /// A binary, without the newline at its end.
     Text,
@@ -67,7 +67,7 @@ pub(in crate::cli::agent) struct ProgramSettings {
     pub(in crate::cli::agent) format: ProgramFormat,
 }
 
-/// What a program is told in.
+/// The format of the messages between the agent and a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli::agent) enum ProgramFormat {
     /// A line of Erlang text for each message.
@@ -98,12 +98,12 @@ pub(in crate::cli::agent) struct Function {
     pub(in crate::cli::agent) timeout: Duration,
 }
 
-/// What the value of a function is.
+/// The value of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli::agent) enum Output {
-    /// What the command printed, as a binary without its last newline.
+    /// The text that the command printed, as a binary without its last newline.
     Text,
-    /// The term that it printed.
+    /// The term that the command printed.
     Term,
 }
 
@@ -113,22 +113,22 @@ impl Output {
     }
 }
 
-/// Memory that the node may take for its buffers and tables. More is most likely a mistake: a box that is to have less has far less.
+/// The most memory that the node may take for its buffers and tables. More is most likely a mistake: most boxes have far less.
 const MEMORY: usize = 256 << 20;
-/// Places for mailboxes, beyond those of the agent and of the file, that there are if the file does not say: for what a changed file brings.
+/// Places for mailboxes beyond those of the agent and of the file, where the file does not say: room for what a changed file brings.
 const ROOM: u16 = 8;
 
-/// What the tables are read with.
+/// A reader of the tables.
 pub(super) struct Reader<'r> {
     /// This node, unless its name is wrong.
     pub(super) own: Option<&'r NodeName>,
-    /// Where paths begin.
+    /// The folder where paths begin.
     pub(super) folder: &'r Path,
     pub(super) faults: &'r mut Faults,
 }
 
 impl Reader<'_> {
-    /// A table, read to its end.
+    /// Reads a table to its end.
     fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
         let section = self.faults.keep(item.section())?;
         let value = read(self, &section);
@@ -136,13 +136,13 @@ impl Reader<'_> {
         Some(value)
     }
 
-    /// Nodes, none of them twice.
+    /// Reads nodes, none of them twice.
     pub(super) fn nodes(&mut self, list: &Item<'_>) -> Vec<String> {
         let own = self.own;
         self.list(list, |item| values::node(item.text()?, own).map_err(|why| item.wrong(why)))
     }
 
-    /// The nodes of `--connect`.
+    /// Reads the nodes of `--connect`.
     pub(super) fn arguments(&mut self, given: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for text in given {
@@ -155,7 +155,7 @@ impl Reader<'_> {
         found
     }
 
-    /// Nodes, or hosts all of whose nodes are meant.
+    /// Reads nodes, or hosts all of whose nodes are meant.
     pub(super) fn allowed(&mut self, list: &Item<'_>) -> Vec<String> {
         let own = self.own;
         let read = |item: &Item<'_>| values::allowed(item.text()?, own).map_err(|why| item.wrong(why));
@@ -178,7 +178,8 @@ impl Reader<'_> {
         found
     }
 
-    /// `[sizes]`. `programs` are the mailboxes of the file; those of a node that runs are kept where the file does not say, and they do.
+    /// Reads `[sizes]`. `programs` is the number of mailboxes of the file. Where the file does not say, a node that runs keeps its number
+    /// of mailboxes, if that is enough.
     pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> Sizes {
         let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
         let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
@@ -221,7 +222,7 @@ impl Reader<'_> {
         sizes
     }
 
-    /// `[discover]`.
+    /// Reads `[discover]`.
     pub(super) fn discover(&mut self, table: &Item<'_>) -> Option<Discover> {
         let read = |reader: &mut Self, section: &Section<'_>| {
             let every = reader.faults.keep(section.duration("every"));
@@ -236,7 +237,7 @@ impl Reader<'_> {
         self.table(table, read).flatten()
     }
 
-    /// `[[publish]]`, all of them.
+    /// Reads every `[[publish]]`.
     pub(super) fn publish(&mut self, list: &Item<'_>) -> Vec<Publish> {
         let tables = match list.list() {
             Ok(tables) if tables.iter().all(Item::is_table) => tables,
@@ -274,7 +275,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Where a reading comes from, and what that is called.
+    /// Reads where a reading comes from, and what that is called.
     fn source(&mut self, section: &Section<'_>) -> Option<(Source, String)> {
         match (section.get("file"), section.get("command")) {
             (Some(file), None) => {
@@ -300,7 +301,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is made of a reading: a number if it is to be divided, else text, unless the file says.
+    /// Reads the form of a reading: a number if it is to be divided, else text, unless the file says.
     fn form(&mut self, section: &Section<'_>) -> Option<Form> {
         let given = section.get("as").map(|item| item.word());
         let divide = section.get("divide");
@@ -322,7 +323,7 @@ impl Reader<'_> {
         Some(Form::Number { divide: Some(self.faults.keep(by)?) })
     }
 
-    /// A program and its arguments.
+    /// Reads a program and its arguments.
     fn command(&mut self, item: &Item<'_>) -> Option<Vec<String>> {
         if let Some(text) = item.as_text() {
             let words: Vec<&str> = text.split_whitespace().collect();
@@ -350,7 +351,7 @@ impl Reader<'_> {
         command.into_iter().collect()
     }
 
-    /// `[mailbox.NAME]`, all of them.
+    /// Reads every `[mailbox.NAME]`.
     pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<ProgramSettings> {
         let Some(section) = self.faults.keep(table.section()) else { return Vec::new() };
         section.entries().into_iter().filter_map(|(name, item)| self.program(name, &item)).collect()
@@ -372,7 +373,7 @@ impl Reader<'_> {
         self.table(item, read).flatten()
     }
 
-    /// `[functions]`.
+    /// Reads `[functions]`.
     pub(super) fn functions(&mut self, table: &Item<'_>) -> Vec<Function> {
         let Some(section) = self.faults.keep(table.section()) else { return Vec::new() };
         let mut functions = Vec::new();
@@ -407,7 +408,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a reading is called if the file does not say.
+/// Returns what a reading is called if the file does not say.
 fn last_part(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

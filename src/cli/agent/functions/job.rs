@@ -1,4 +1,4 @@
-//! One call of a function that is a command.
+//! A call of a function that is a command.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
 use crate::cli::terms;
 
-/// An answer that the caller's node does not take waits so long.
+/// The time that an answer waits for a caller's node that does not take it.
 const TAKE_TIME: Duration = Duration::from_secs(30);
 
 pub(super) struct Job {
@@ -28,24 +28,24 @@ enum Progress {
     Running(Task),
     Done {
         answer: Answer,
-        /// Until when it waits for the caller's node.
+        /// The time until which it waits for the caller's node.
         until: Option<Instant>,
     },
 }
 
-/// What a call comes to, encoded.
+/// The answer to a call, encoded.
 struct Answer {
-    /// Not a value: the reason of an error.
+    /// It is the reason of an error, not a value.
     is_error: bool,
     term: Vec<u8>,
 }
 
-/// How an attempt at answering went.
+/// The outcome of an attempt at answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It is over.
+    /// The call is over.
     Done,
-    /// It is not, or the caller's node does not take the answer now.
+    /// The call is not over, or the caller's node does not take the answer now.
     NotYet,
 }
 
@@ -69,7 +69,7 @@ impl Job {
         }
     }
 
-    /// Starts the command. What went wrong, for the log.
+    /// Starts the command. Returns what went wrong, for the log.
     pub(super) fn start(&mut self, most: usize, node: &str, registry: &Registry) -> Option<String> {
         let Function { name, timeout, .. } = &self.function;
         match Task::start(name, &self.command, (most, *timeout), node, registry) {
@@ -85,7 +85,7 @@ impl Job {
         }
     }
 
-    /// Looks whether the command has ended. What went wrong, for the log; nothing if all went well, or it still runs.
+    /// Looks whether the command has ended. Returns what went wrong, for the log.
     pub(super) fn look(&mut self, most: usize) -> Option<String> {
         let Progress::Running(task) = &mut self.state else { return None };
         let ended = task.turn()?;
@@ -118,7 +118,7 @@ impl Job {
         }
     }
 
-    /// When it has something to do by itself.
+    /// Returns when it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         match &self.state {
             Progress::Waiting => None,
@@ -129,7 +129,7 @@ impl Job {
 }
 
 impl Answer {
-    /// What a command came to, and what to log of it.
+    /// Makes the answer of what a command came to, and the words for the log.
     fn new(ended: Ended, function: &Function, most: usize) -> (Self, Option<String>) {
         match ended {
             Ended::Status(0, printed) if function.output == Output::Text => {
@@ -151,7 +151,7 @@ impl Answer {
         }
     }
 
-    /// The term that a command printed.
+    /// Makes the answer of the term that a command printed.
     fn term(printed: &[u8]) -> (Self, Option<String>) {
         let mut room = Vec::new();
         let why = match str::from_utf8(printed) {
@@ -171,7 +171,7 @@ impl Answer {
         (answer, Some(format!("what it printed is no Erlang term: {why}")))
     }
 
-    /// `{What, Number, Printed}`.
+    /// Makes `{What, Number, Printed}`.
     fn failure(what: &str, number: i32, printed: &[u8]) -> Self {
         Self::of(true, |t| {
             t.tuple(3)?;
@@ -189,7 +189,7 @@ impl Answer {
         })
     }
 
-    /// As Erlang's `open_port` has it, where it has a word for it.
+    /// Makes the reason as Erlang's `open_port` has it, where it has a word for it.
     fn cannot_start(e: &io::Error) -> Self {
         Self::of(true, |t| {
             t.tuple(2)?;

@@ -1,4 +1,4 @@
-//! What the agent tells a program, and what a program says, in each of the formats.
+//! The messages between the agent and a program, in each of the formats.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) enum Incoming<'m> {
 }
 
 impl Incoming<'_> {
-    /// The line or the frame that the program reads.
+    /// Returns the line or the frame that the program reads.
     pub(super) fn record(self, format: ProgramFormat, home: &str) -> Vec<u8> {
         match format {
             ProgramFormat::Erlang => {
@@ -69,7 +69,7 @@ impl Incoming<'_> {
     }
 }
 
-/// What a program said; the terms encoded.
+/// A message of a program; its terms are encoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outgoing {
     /// The answer to the call with this number.
@@ -78,7 +78,7 @@ pub(super) enum Outgoing {
     Send { name: String, node: String, term: Vec<u8> },
 }
 
-/// Why what a program said cannot be understood.
+/// The reason for which a message of a program cannot be understood.
 pub(super) struct Unclear<'r> {
     record: &'r [u8],
     why: String,
@@ -86,7 +86,7 @@ pub(super) struct Unclear<'r> {
 
 impl fmt::Display for Unclear<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Enough to tell which line it is, and of what it may say no more.
+        /// Enough to tell which line it is. It may say no more.
         const SHOWN: usize = 24;
         let text = String::from_utf8_lossy(self.record.get(..SHOWN).unwrap_or(self.record));
         let more = if self.record.len() > SHOWN { ".." } else { "" };
@@ -94,7 +94,7 @@ impl fmt::Display for Unclear<'_> {
     }
 }
 
-/// What a line or a frame says; nothing if it is an empty line.
+/// Reads a line or a frame; an empty line says nothing.
 pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoing>, Unclear<'_>> {
     let said = match format {
         ProgramFormat::Etf => Term::parse(record).map_err(|e| e.to_string()).and_then(of_term),
@@ -128,7 +128,7 @@ fn of_term(term: Term<'_>) -> Result<Outgoing, String> {
     Err("it is neither {reply,Id,Term} nor {send,Name,Node,Term}".to_owned())
 }
 
-/// An atom, or a binary of text, which is all that some languages write.
+/// Returns the text of an atom, or of a binary, which is all that some languages write.
 fn text(term: Term<'_>) -> Option<String> {
     term.as_atom().map(|atom| atom.chars().collect()).or_else(|| term.as_str().map(str::to_owned))
 }
@@ -153,7 +153,7 @@ fn of_json(line: &str) -> Result<Outgoing, String> {
     }
 }
 
-/// The version of the format in front, as [`Term::parse`] wants it.
+/// Puts the version of the format in front, as [`Term::parse`] takes it.
 fn owned(term: Term<'_>) -> Vec<u8> {
     [&[131], term.as_bytes()].concat()
 }

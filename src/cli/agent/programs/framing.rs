@@ -1,44 +1,44 @@
-//! What a program writes on its standard output, cut into lines or frames.
+//! The standard output of a program, cut into lines or frames.
 
 use std::fmt;
 
-/// A frame of so many bytes is none: the program printed something else, since every four characters of text say more than this.
+/// The length from which a frame is none: the program printed something else, since any four characters of text are a greater number.
 const NO_FRAME: usize = 1 << 28;
 
-/// What is kept of memory that one large line took.
+/// The bytes of memory that are kept after a large line.
 const KEPT: usize = 1 << 16;
 
-/// Cuts bytes into lines, or into frames behind a length of four bytes.
+/// A cutter of bytes into lines, or into frames behind a length of four bytes.
 pub(super) struct Framing {
     frames: bool,
-    /// Of the longest line or frame.
+    /// The most bytes of a line or a frame.
     limit: usize,
     bytes: Vec<u8>,
-    /// Where in them the next line or frame begins.
+    /// The place in the bytes where the next line or frame begins.
     start: usize,
-    /// No line ends between there and here.
+    /// The place before which no line ends.
     searched: usize,
     skipping: Skipping,
 }
 
-/// What is passed over.
+/// The bytes that are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Skipping {
     Nothing,
-    /// All up to the end of the line.
+    /// The rest of the line.
     Line,
     /// So many bytes of a frame.
     Frame(usize),
 }
 
-/// Why there is no line or frame.
+/// The reason for which there is no line or frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unframed {
-    /// It is skipped.
+    /// The line or frame is too long, and skipped.
     TooLong { what: &'static str, limit: usize },
-    /// What follows cannot be told apart.
+    /// The length is no length, and what follows cannot be told apart.
     NoFrame(usize),
-    /// The output ended inside.
+    /// The output ended inside a frame.
     Unfinished,
 }
 
@@ -55,12 +55,12 @@ impl fmt::Display for Unframed {
 }
 
 impl Framing {
-    /// Lines or frames of at most `limit` bytes.
+    /// Makes a cutter for lines or frames of at most `limit` bytes.
     pub(super) fn new(frames: bool, limit: usize) -> Self {
         Self { frames, limit, bytes: Vec::new(), start: 0, searched: 0, skipping: Skipping::Nothing }
     }
 
-    /// Takes more of the output. To be called when [`Framing::next`] has given all there was: then less is kept than one line or frame.
+    /// Takes more of the output. It is called when [`Framing::next`] has given all there was: then less is kept than one line or frame.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.start.min(self.bytes.len()));
         self.searched = self.searched.saturating_sub(self.start);
@@ -71,7 +71,7 @@ impl Framing {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next line without its end, or the next frame without its length.
+    /// Returns the next line without its end, or the next frame without its length.
     pub(super) fn next(&mut self) -> Option<Result<&[u8], Unframed>> {
         if self.frames { self.next_frame() } else { self.next_line() }
     }
@@ -132,7 +132,7 @@ impl Framing {
         self.bytes.get(begin..self.start).map(Ok)
     }
 
-    /// What is left at the end of the output: a line without its end is one.
+    /// Returns what is left at the end of the output: a line without its end is one.
     pub(super) fn last(&mut self) -> Option<Result<&[u8], Unframed>> {
         let start = core::mem::replace(&mut self.start, self.bytes.len());
         let rest = self.bytes.get(start..).unwrap_or(&[]);

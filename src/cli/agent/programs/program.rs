@@ -1,4 +1,4 @@
-//! One program behind its mailbox.
+//! A program behind its mailbox.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
@@ -16,52 +16,52 @@ use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::limit::Limit;
 use crate::cli::agent::process::{Chunk, Process};
 
-/// Calls that wait for their answer at once. Each takes 1 KiB.
+/// The most calls that wait for their answer at once. Each takes 1 KiB.
 const CALLS: usize = 256;
 
-/// How long a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
+/// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// The first wait before a program that ended is started again, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// After so long a run the first wait is due again.
+/// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// From being asked to end to being killed.
+/// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a program may be there without its standard output, since one that ends closes it a little earlier.
+/// The time that a program may run without its standard output, since one that ends closes it a little earlier.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Read in one turn: so many times so many bytes.
+/// The reads in one turn, and the bytes of each.
 const READ: (u8, usize) = (4, 16_384);
 
-/// Who the node is, and what came for its own mailboxes.
+/// The node, and the messages between its own mailboxes.
 pub(super) struct World<'w, 'n> {
     pub(super) node: &'w mut Node<'n>,
     pub(super) registry: &'w Registry,
-    /// Its name.
+    /// The name of the node.
     pub(super) home: &'w str,
-    /// Names of mailboxes, and the terms that go there.
+    /// The names of mailboxes, and the terms that go there.
     pub(super) local: Vec<(String, Vec<u8>)>,
 }
 
-/// The program and its mailbox.
+/// A program and its mailbox.
 pub(super) struct Program {
     pub(super) given: config::ProgramSettings,
     pub(super) mailbox: Mailbox,
     state: Life,
-    /// When it was last started.
+    /// The time at which it was last started.
     since: Instant,
     wait: Duration,
-    /// Its pipes are to be looked at.
+    /// The pipes are to be looked at.
     is_ready: bool,
     input: Input,
-    /// Calls that it has not answered, the oldest first.
+    /// The calls that it has not answered, the oldest first.
     calls: VecDeque<Waiting>,
     last_id: u32,
-    /// Of a line or a frame that it writes.
+    /// The most bytes of a line or a frame that it writes.
     limit: usize,
     framing: Framing,
     output: Stdout,
@@ -71,18 +71,18 @@ pub(super) struct Program {
 }
 
 enum Life {
-    /// It is to be started then.
+    /// The program is to be started then.
     Away(Instant),
     Up(Process),
-    /// It was asked to end, and is killed then.
+    /// The program was asked to end, and is killed then.
     Ending(Process, Instant),
 }
 
-/// What became of a program's standard output.
+/// The state of a program's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stdout {
     Open,
-    /// It was closed, and if the program is there still at that time it is taken for one that never answers.
+    /// It was closed. A program that still runs at that time is taken for one that never answers.
     Closing(Instant),
     Closed,
 }
@@ -90,24 +90,24 @@ enum Stdout {
 /// A call that waits for its answer.
 struct Waiting {
     id: u32,
-    /// Where it ends in the input.
+    /// The place in the input where it ends.
     end: u64,
     since: Instant,
     node: String,
     caller: OwnedCaller,
 }
 
-/// Messages that were dropped and not told of yet.
+/// Messages that were dropped and that the log does not have yet.
 #[derive(Default)]
 struct Dropped {
     count: u64,
     why: &'static str,
-    /// When they are told of.
+    /// The time at which the log gets them.
     at: Option<Instant>,
 }
 
 impl Stdout {
-    /// When it is to be taken for closed.
+    /// Returns when the output is to be taken for closed.
     fn closes(self) -> Option<Instant> {
         match self {
             Self::Closing(at) => Some(at),
@@ -140,7 +140,7 @@ fn messages(count: u64) -> String {
 }
 
 impl Program {
-    /// A program that is to be started at once. `limit` is that of a line or a frame that it writes.
+    /// Makes a program that is to be started at once. `limit` is that of a line or a frame that it writes.
     pub(super) fn new(given: config::ProgramSettings, mailbox: Mailbox, limit: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -166,12 +166,12 @@ impl Program {
         &self.given.name
     }
 
-    /// A pipe is ready, or a process ended.
+    /// Takes note that a pipe is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
         self.is_ready = true;
     }
 
-    /// When it has something to do by itself.
+    /// Returns when it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let (process, at) = match &self.state {
             Life::Away(at) => (None, Some(*at)),
@@ -294,7 +294,7 @@ impl Program {
         Life::Away(now)
     }
 
-    /// Asks the program to end, and starts it again once it has, as what is `given` now says.
+    /// Asks the program to end, and starts it again as the new settings say.
     pub(super) fn change(&mut self, given: config::ProgramSettings, node: &mut Node<'_>) {
         if let Ok(mut out) = node.outbox(self.mailbox) {
             let calls = core::mem::take(&mut self.calls);
@@ -322,7 +322,7 @@ impl Program {
         };
     }
 
-    /// Whether the program that was asked to end is there still.
+    /// Returns true while the program that was asked to end is there.
     pub(super) fn is_leaving(&mut self) -> bool {
         let now = Instant::now();
         match core::mem::replace(&mut self.state, Life::Away(now)) {
@@ -347,7 +347,7 @@ impl Program {
         }
     }
 
-    /// Why the program is told nothing now.
+    /// Returns why the program is told nothing now.
     fn refusal(&self) -> Option<(Refusal, &'static str)> {
         let process = match &self.state {
             Life::Up(process) => process,
@@ -359,7 +359,7 @@ impl Program {
         (!self.input.has_room()).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// A cast or another message; it is dropped when the program takes none.
+    /// Tells the program of a cast or of another message, or drops it.
     pub(super) fn tell(&mut self, told: Incoming<'_>, home: &str) {
         match self.refusal() {
             None => drop(self.input.push(&told.record(self.given.format, home))),
@@ -367,7 +367,7 @@ impl Program {
         }
     }
 
-    /// A call, which is answered at once when the program takes none.
+    /// Tells the program of a call, or answers it at once.
     fn call(&mut self, call: &Call<'_>, out: &mut Outbox<'_>, home: &str) {
         // no Erlang makes one that cannot be kept
         let Some(caller) = call.caller().keep() else { return };
@@ -381,7 +381,7 @@ impl Program {
         self.calls.push_back(waiting);
     }
 
-    /// Why there is to be no further call now.
+    /// Returns why there is to be no further call now.
     fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
         if let Some((refusal, _)) = self.refusal() {
             return Some(refusal);
@@ -402,7 +402,7 @@ impl Program {
         None
     }
 
-    /// The number of the next call: small in every language, and not used again soon.
+    /// Returns the number of the next call: small in every language, and not used again soon.
     fn next_id(&mut self) -> u32 {
         const LAST: u32 = 1 << 30;
         loop {
@@ -426,7 +426,7 @@ impl Program {
         }
     }
 
-    /// Answers all calls in the program's place that are like that.
+    /// Answers those calls in the program's place that are like that.
     fn refuse_all(&mut self, why: Refusal, like: impl Fn(&Waiting) -> bool, world: &mut World<'_, '_>) {
         let Ok(mut out) = world.node.outbox(self.mailbox) else { return };
         for call in core::mem::take(&mut self.calls) {
@@ -453,7 +453,7 @@ impl Program {
 
     // --- what it says -------------------------------------------------------------------------------------------------------
 
-    /// Reads what the program wrote. Whether there may be more.
+    /// Reads what the program wrote. Returns true if there may be more.
     fn read(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
         let mut bytes = [0; READ.1];
         for _ in 0..READ.0 {
@@ -472,7 +472,7 @@ impl Program {
         true
     }
 
-    /// Does what the program said, as long as its messages find room. Whether that was all of it.
+    /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
         while self.letters.has_room() {
             let said = match self.framing.next() {
@@ -531,7 +531,7 @@ impl Program {
         }
     }
 
-    /// A message of one of this node's own programs.
+    /// Tells the program of a message of one of this node's own programs.
     pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
         if let Ok(term) = Term::parse(term) {
             self.tell(Incoming::Info(term), home);

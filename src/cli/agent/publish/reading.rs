@@ -1,4 +1,4 @@
-//! What is read, and what is made of it.
+//! A reading, and the message that is made of it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,18 +12,18 @@ use crate::cli::agent::config::Form;
 use crate::cli::agent::task::without_newline;
 use crate::cli::terms;
 
-/// Of text that is not what it should be, so many characters are logged.
+/// The most characters of a wrong text that are logged.
 const SHOWN: usize = 40;
 
-/// Why there is no reading.
+/// The reason for which there is no reading.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) kind: TroubleKind,
-    /// What to log.
+    /// The words for the log.
     pub(super) words: String,
 }
 
-/// What sort of trouble: it is told once for as long as it stays the same.
+/// The sort of a trouble: it is told once for as long as it stays the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TroubleKind {
     Io(ErrorKind),
@@ -70,7 +70,7 @@ pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
-/// `{publish, Node, Label, Milliseconds, Value}`, encoded.
+/// Returns `{publish, Node, Label, Milliseconds, Value}`, encoded.
 pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -94,7 +94,7 @@ pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Resu
     }
 }
 
-/// What was read, as it is sent.
+/// The value of a reading, as it is sent.
 enum ReadingValue<'v> {
     Float(f64),
     Text(&'v [u8]),
@@ -102,7 +102,7 @@ enum ReadingValue<'v> {
 }
 
 impl<'v> ReadingValue<'v> {
-    /// Makes of the bytes what they are to be; a term takes `room`.
+    /// Makes a value of the bytes; a term takes `room`.
     fn read(form: Form, bytes: &'v [u8], room: &'v mut Vec<u8>) -> Result<Self, Trouble> {
         let kind = match form {
             Form::Text => return Ok(Self::Text(without_newline(bytes))),
@@ -128,7 +128,7 @@ impl<'v> ReadingValue<'v> {
     }
 }
 
-/// A number in decimal: an integer, of any size, stays one unless it is divided.
+/// Reads a number in decimal: an integer, of any size, stays one unless it is divided.
 fn number<'v>(text: &str, divide: Option<f64>, room: &'v mut Vec<u8>) -> Option<ReadingValue<'v>> {
     let plain = text.strip_prefix('+').unwrap_or(text);
     let digits = plain.strip_prefix('-').filter(|_| plain == text).unwrap_or(plain);
@@ -141,7 +141,7 @@ fn number<'v>(text: &str, divide: Option<f64>, room: &'v mut Vec<u8>) -> Option<
     value.is_finite().then_some(ReadingValue::Float(value))
 }
 
-/// The beginning of a text, for the log.
+/// Returns the beginning of a text, for the log.
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(SHOWN).collect();
     let rest = if start.len() < text.len() { ".." } else { "" };
