@@ -6,21 +6,21 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A cookie and where it came from.
+/// A cookie, and where it came from.
 pub(super) struct Cookie {
     pub(super) value: String,
     pub(super) path: PathBuf,
-    /// It was made just now.
+    /// The cookie was made just now.
     pub(super) made: bool,
 }
 
-/// Letters of a cookie that is made.
+/// The number of letters of a cookie that is made.
 const LETTERS: usize = 20;
 
 /// The name of systemd's credential (`LoadCredential=cookie:..`) that is the cookie.
 const CREDENTIAL: &str = "cookie";
 
-/// The cookie in `file`, or the one systemd hands over, or the one in the place where Erlang looks for it.
+/// Finds the cookie in `file`, or the one that systemd hands over, or the one in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     let path = place(file)?;
     if file.is_none() && !path.exists() {
@@ -32,13 +32,13 @@ pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     read(path)
 }
 
-/// As [`find`], but where Erlang looks for it a missing one is made; a file that was named must be there.
+/// Finds the cookie as [`find`] does, and makes a missing one where Erlang looks for it; a file that was named must be there.
 pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
     let path = place(file)?;
     if file.is_none() && !path.exists() { make(path) } else { read(path) }
 }
 
-/// What [`find_or_make`] would do, in words.
+/// Returns what [`find_or_make`] would do, in words.
 pub(super) fn would_find(file: Option<&Path>) -> Result<String, String> {
     let path = place(file)?;
     Ok(if file.is_none() && credential().is_some() {
@@ -51,7 +51,7 @@ pub(super) fn would_find(file: Option<&Path>) -> Result<String, String> {
     })
 }
 
-/// Where the cookie is or, if it is in none of the places where Erlang looks, where it should be.
+/// Returns where the cookie is or, if it is in none of the places where Erlang looks, where it should be.
 fn place(file: Option<&Path>) -> Result<PathBuf, String> {
     if let Some(path) = file.map(Path::to_owned).or_else(credential) {
         return Ok(path);
@@ -60,7 +60,7 @@ fn place(file: Option<&Path>) -> Result<PathBuf, String> {
         .map_err(|_| "HOME is not set, so there is no ~/.erlang.cookie: name the cookie file with --cookie-file FILE".to_owned())
 }
 
-/// The file that systemd hands over.
+/// Returns the file that systemd hands over.
 fn credential() -> Option<PathBuf> {
     let folder = env::var_os("CREDENTIALS_DIRECTORY")?;
     Some(PathBuf::from(folder).join(CREDENTIAL)).filter(|path| path.try_exists().unwrap_or(true))
@@ -88,7 +88,7 @@ fn make(path: PathBuf) -> Result<Cookie, String> {
     }
 }
 
-/// Random letters, each as likely as every other.
+/// Returns random letters, each as likely as every other.
 fn letters() -> Result<String, getrandom::Error> {
     let mut text = String::with_capacity(LETTERS);
     let mut random = [0; 64];

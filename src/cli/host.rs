@@ -1,4 +1,4 @@
-//! Which host a node is on, as Erlang works it out for `-sname` and `-name`.
+//! The host part of a node's name, as Erlang works it out for `-sname` and `-name`.
 
 use std::{fmt, io};
 
@@ -12,7 +12,7 @@ pub(super) enum Name {
 }
 
 impl fmt::Display for Name {
-    /// As an option.
+    /// Writes the name as an option.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short(name) => write!(f, "--sname {name}"),
@@ -21,7 +21,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The node's whole name; else why it is none, without the name.
+/// Returns the node's whole name; an error is why it is none, without the name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {
     match name {
         Name::Short(name) => match name.split_once('@') {
@@ -46,7 +46,7 @@ pub(super) struct Target {
     pub(super) port: Option<u16>,
 }
 
-/// The option that mends a name which does not go with that of the node to connect to.
+/// Returns the option that mends a name which does not go with that of the node to connect to.
 pub(super) fn option_for(e: &Error) -> &'static str {
     match e {
         Error::Config(ConfigError::ShortNameHasDot) => "; --name gives one",
@@ -55,8 +55,8 @@ pub(super) fn option_for(e: &Error) -> &'static str {
     }
 }
 
-/// The node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its host is
-/// on the one of the name that is given, as with `erl -remsh`, and on this one without.
+/// Returns the node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its
+/// host is on the host of the given name, as with `erl -remsh`, and without one on this host.
 pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
     let (node, port) = split_port(given)?;
     let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
@@ -72,12 +72,12 @@ pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), 
     Ok((Target { node, port }, own))
 }
 
-/// The host part of a whole name.
+/// Returns the host part of a whole name.
 pub(super) fn part(name: &str) -> &str {
     name.split_once('@').map_or("", |(_, host)| host)
 }
 
-/// `NAME@HOST:PORT`, `NAME:PORT`, `NAME@[V6]:PORT`; an address of IPv6 without brackets has no port behind it.
+/// Splits `NAME@HOST:PORT`, `NAME:PORT`, `NAME@[V6]:PORT`; an address of IPv6 without brackets has no port behind it.
 fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
     let (before, port) = match given.rsplit_once(':') {
         Some((before, port)) if !before.contains(':') || before.ends_with(']') => (before, Some(port)),
@@ -88,11 +88,11 @@ fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
     Ok((before.replace(['[', ']'], ""), port))
 }
 
-/// A name for a node that is there for one question: long where the other one's is. Nobody connects to it, so a host
+/// Makes a name for a node that is there for one question: a long one where the other node's is long. Nobody connects to it, so a host
 /// without a domain may have any.
 ///
-/// Of a name the other node makes an atom, which it keeps for ever and of which it has a million. So the names are few: they come of
-/// the process's number, which no other process has at the time.
+/// The other node makes an atom of the name, which it keeps for ever and of which it has a million. So the names are few: they come of the
+/// process's number, which no other process has at the time.
 fn passing_name(peer_host: &str) -> Result<String, String> {
     let number = std::process::id() % PASSING_NAMES;
     let host = if peer_host.contains(['.', ':']) {
@@ -103,20 +103,20 @@ fn passing_name(peer_host: &str) -> Result<String, String> {
     Ok(format!("beamless-{number:03x}@{host}"))
 }
 
-/// Passing names there are on one host.
+/// The number of passing names on one host.
 const PASSING_NAMES: u32 = 0x1000;
 
 fn own_host() -> Result<String, String> {
     dns_lookup::get_hostname().map_err(|e| format!("cannot tell this host's name: {e}; give the whole name, NAME@HOST"))
 }
 
-/// The host's name up to its first dot.
+/// Returns the host's name up to its first dot.
 fn short_host() -> Result<String, String> {
     let host = own_host()?;
     Ok(host.split('.').next().unwrap_or(&host).to_owned())
 }
 
-/// What `hostname -f` prints: the name with its domain.
+/// Returns what `hostname -f` prints: the name with its domain.
 fn full_host() -> Result<String, String> {
     let host = own_host()?;
     let full = if host.contains('.') { Some(host.clone()) } else { canonical(&host).ok().flatten() };

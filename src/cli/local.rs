@@ -13,7 +13,7 @@ use super::cookie::{self, Cookie};
 use super::host::{self, Name};
 use super::outcome::Failure;
 
-/// What it takes to be a node.
+/// The settings that make a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) name: Name,
@@ -23,7 +23,7 @@ pub(super) struct Local {
     pub(super) visible: bool,
 }
 
-/// The settings of a node, and its cookie, to tell where it came from.
+/// Makes the settings of a node, and finds its cookie.
 pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
     let name = host::whole_name(&options.name).map_err(|why| Failure::usage(format!("{}: {why}", options.name)))?;
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
@@ -36,7 +36,7 @@ pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions
     Ok((config, driver, cookie))
 }
 
-/// How the driver of a node is made.
+/// Makes the settings of the driver.
 pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> {
     let wrong = |text, why| Failure::usage(format!("--listen {text}: {why}"));
     let listen = options.listen.as_deref().map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| wrong(text, why)))?;
@@ -44,7 +44,7 @@ pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> 
     Ok(DriverOptions::default().listen(listen).epmd(options.epmd).epmd_settings(epmd_settings))
 }
 
-/// `ADDR`, `ADDR:PORT`, `[V6]:PORT`; an address may be a host name.
+/// Reads `ADDR`, `ADDR:PORT` or `[V6]:PORT`; an address may be a host name.
 pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = text.parse() {
         return Ok(vec![address]);
@@ -58,7 +58,7 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 
-/// The name, address and EPMD of a node that is up, for a log.
+/// Logs the name, the address and the EPMD of a node that is up.
 pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie: &Cookie) {
     let Some(name) = node.name() else { return };
     log::info!("up as {name} on {address}, {epmd}, cookie from {}", cookie.path.display());
@@ -67,9 +67,9 @@ pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie:
 /// The signals that end a program in order, and the one that asks it to read its settings again.
 pub(super) struct Ending(Signals);
 
-/// What signals came.
+/// The signals that came.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Came {
+pub(super) struct Signalled {
     pub(super) end: bool,
     pub(super) reload: bool,
     /// A process ended that this one started.
@@ -89,19 +89,19 @@ impl Ending {
         Ok(Self(Signals::new(signals).map_err(failed)?))
     }
 
-    /// Has a poll loop told of them with this token.
+    /// Registers the signals with a poll loop, under this token.
     pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), Failure> {
         Ok(registry.register(&mut self.0, token, Interest::READABLE).map_err(failed)?)
     }
 
-    /// Whether one came, which is said.
+    /// Logs the signal that ends the program, and returns true if one came.
     pub(super) fn has_come(&mut self) -> bool {
         self.came().end
     }
 
-    /// What came since the last look; that it ends is said.
-    pub(super) fn came(&mut self) -> Came {
-        let mut came = Came::default();
+    /// Returns the signals that came since the last look, and logs the one that ends the program.
+    pub(super) fn came(&mut self) -> Signalled {
+        let mut came = Signalled::default();
         for signal in self.0.pending() {
             if signal == SIGHUP {
                 came.reload = true;

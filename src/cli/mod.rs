@@ -47,13 +47,13 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// The command line is wrong.
+/// Says what is wrong with the command line.
 fn misread(why: &str) -> ExitCode {
     eprintln!("error: {why}");
     ExitCode::from(USAGE)
 }
 
-/// What the shell is told.
+/// Tells what went wrong, and returns the exit code.
 fn ended(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     match failure.of {
@@ -63,8 +63,8 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
     ExitCode::from(failure.code)
 }
 
-/// Logging to standard error, a line for everything that happened, plain so that a journal can add its own; where it goes to the journal,
-/// behind its priority.
+/// Starts the log on standard error: a line for everything that happened, plain so that a journal can add its own. In the journal its
+/// priority stands in front of it.
 fn start_log(level: LevelFilter) {
     let journal = systemd::is_journal();
     env_logger::Builder::new()

@@ -1,4 +1,4 @@
-//! What a command comes to: words on standard output, or a failure.
+//! The outcome of a command: words on standard output, or a failure.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ const REFUSED: u8 = 1;
 /// The exit code when something went wrong before anything ran: usage or configuration.
 pub(crate) const USAGE: u8 = 2;
 
-/// Why a command came to nothing: the exit code, and the words for standard error.
+/// The failure of a command: the exit code, and the words for standard error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
@@ -18,36 +18,36 @@ pub(crate) struct Failure {
     pub(crate) of: Of,
 }
 
-/// Whose words a failure is told in.
+/// The author of a failure's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Of {
-    /// The command's own.
+    /// The command.
     Command,
-    /// Of whoever reads the command line: help is not far.
+    /// The reader of the command line: help is not far.
     CommandLine,
-    /// Erlang's, which stand as they are.
+    /// Erlang, whose words stand as they are.
     Erlang,
 }
 
 impl Failure {
-    /// Whoever typed it must change something.
+    /// Makes a failure after which the user must change something.
     pub(crate) fn usage(why: impl fmt::Display) -> Self {
         Self { code: USAGE, why: why.to_string(), of: Of::Command }
     }
 
-    /// It was done right, and somebody said no.
+    /// Makes a failure of something that was done right, and that somebody refused.
     pub(crate) fn refused(why: impl fmt::Display) -> Self {
         Self { code: REFUSED, why: why.to_string(), of: Of::Command }
     }
 
-    /// What was called raised an exception.
+    /// Makes a failure of an exception in what was called.
     pub(crate) fn exception(why: String) -> Self {
         Self { code: REFUSED, why, of: Of::Erlang }
     }
 }
 
 impl From<String> for Failure {
-    /// What is wrong with the command line.
+    /// Makes a failure of a wrong command line.
     fn from(why: String) -> Self {
         Self { code: USAGE, why, of: Of::CommandLine }
     }

@@ -304,6 +304,13 @@ fn the_example_is_right() {
         "{said}"
     );
     let text = fs::read_to_string(path).unwrap();
+    // every key that the manual page names
+    let page = world.tool(&["man", "beamless.toml"]).out;
+    let keys: Vec<&str> = page.lines().filter_map(|line| Some(line.strip_prefix("\\fB")?.split_once(" = ")?.0)).collect();
+    assert!(keys.len() > 30, "{page}");
+    for key in keys {
+        assert!(text.contains(&format!("{key} = ")), "{key} is not in the example");
+    }
     let take = |line: &str| match line.strip_prefix('#') {
         Some(example) if !example.is_empty() && !example.starts_with(' ') => example.to_owned(),
         _ => line.to_owned(),

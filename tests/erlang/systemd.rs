@@ -317,7 +317,12 @@ fn the_units_are_sound_and_the_service_is_hardened() {
         command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install systemd"))
     };
     let told = |output: &Output| [&output.stdout[..], &output.stderr].concat();
-    let verified = analyze(&["verify", "--recursive-errors=no", "./beamless.service", "./beamless-epmd.socket"]);
+    for unit in ["beamless.service", "beamless-epmd.socket"] {
+        let text = fs::read_to_string(world.home.join(unit)).unwrap();
+        assert!(text.contains("\nDocumentation=man:beamless(1) man:beamless.toml(5)\n"), "{unit}");
+    }
+    // the manual pages are not installed here
+    let verified = analyze(&["verify", "--man=no", "--recursive-errors=no", "./beamless.service", "./beamless-epmd.socket"]);
     assert!(verified.status.success() && told(&verified).is_empty(), "{}", String::from_utf8_lossy(&told(&verified)));
     // 1.5, as it prints it
     let secure = analyze(&["security", "--offline=true", "--threshold=15", "--no-pager", "./beamless.service"]);

@@ -338,7 +338,8 @@ fn the_words_of_help_are_everywhere() {
     let commands = all.map(str::to_uppercase);
     assert!(man.code == 0 && man.out.starts_with(".TH BEAMLESS 1 "), "{man:?}");
     assert_eq!(headings[..3], ["NAME", "SYNOPSIS", "DESCRIPTION"]);
-    assert_eq!(headings[3..], commands.each_ref().map(String::as_str));
+    let (commands_of_man, last) = headings[3..].split_at(all.len());
+    assert_eq!((commands_of_man, last), (&commands.each_ref().map(String::as_str)[..], &["SEE ALSO"][..]));
     assert!(man.out.contains("\n.SH NAME\nbeamless \\- "), "what whatis looks for: {}", man.out);
     let general = world.tool(&["--help"]);
     for command in all {
@@ -352,6 +353,22 @@ fn the_words_of_help_are_everywhere() {
     for command in ["send", "call", "rpc", "recv"] {
         assert!(world.tool(&[command, "--help"]).out.contains("@tuple"), "{command}");
     }
+}
+
+/// Both pages, as `groff` reads them: it has nothing to say of them.
+#[test]
+fn the_manual_pages_are_sound() {
+    let world = World::new();
+    for (args, title) in [(&["man"][..], "BEAMLESS(1)"), (&["man", "beamless.toml"], "BEAMLESS.TOML(5)")] {
+        let page = world.home.join("page");
+        std::fs::write(&page, world.tool(args).out).unwrap();
+        let mut groff = Command::new("groff");
+        let output = groff.args(["-man", "-ww", "-Tutf8"]).arg(&page).output();
+        let output = output.unwrap_or_else(|e| panic!("{groff:?}: {e}; apt-get install groff-base"));
+        let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && told.is_empty() && text.contains(title), "{told}{text}");
+    }
+    world.tool(&["man", "beamless"]).failed(2, "", &["no manual page beamless", "beamless.toml"]);
 }
 
 #[test]
@@ -384,6 +401,7 @@ fn completions_offer_what_fits_and_run_nothing() {
     // as bash takes it apart
     assert_eq!(complete(&["ping", "--timeout", "=", "5", "a"]), "a");
     assert_eq!(complete(&["completion", "b"]), "bash");
+    assert_eq!(complete(&["man", "b"]), "beamless.toml");
     // files are the shell's to offer
     assert_eq!(complete(&["ping", "--cookie-file", ""]), "");
     let evil = world.home.join("evil");

@@ -1,15 +1,15 @@
-//! `beamless run --check`: what the agent would do, in words, and nothing done.
+//! The command `beamless run --check`: it says what the agent would do, and does nothing.
 
 use std::fmt::Display;
 
 use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
-use super::config::{Arguments, Form, Format, Function, Output, Program, Publish, Settings, Source};
+use super::config::{Arguments, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Settings, Source};
 use crate::cli::outcome::{Failure, print};
 use crate::cli::{cookie, local};
 
-/// Prints it, or says what is wrong besides the file.
+/// Prints what the agent would do, or says what is wrong besides the file.
 pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> {
     let driver = local::driver_options(&settings.local)?;
     let cookie = cookie::would_find(settings.local.cookie_file.as_deref()).map_err(Failure::usage)?;
@@ -48,7 +48,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     print(&lines.join("\n"))
 }
 
-/// The addresses that the node's name stands for, on which it listens.
+/// Returns the addresses that the node's name stands for, on which it listens.
 fn own_addresses(settings: &Settings) -> Result<String, Failure> {
     let host = settings.node.host();
     let found = listen_addresses(host, 0).map_err(|e| Failure::usage(format!("{}: {e}", settings.local.name)))?;
@@ -93,11 +93,11 @@ fn reading(publish: &Publish) -> String {
     format!("{source} as {form}, every {}, to {to} on {node}, labelled {label}; {keep} are kept while it is away", Time(*every))
 }
 
-fn mailbox(program: &Program) -> String {
+fn mailbox(program: &ProgramSettings) -> String {
     let format = match program.format {
-        Format::Erlang => "lines of Erlang terms",
-        Format::Json => "lines of JSON",
-        Format::Etf => "frames of external terms",
+        ProgramFormat::Erlang => "lines of Erlang terms",
+        ProgramFormat::Json => "lines of JSON",
+        ProgramFormat::Etf => "frames of external terms",
     };
     format!("{}: {}, with {format}", program.name, words(&program.command))
 }
@@ -110,14 +110,14 @@ fn function(function: &Function) -> String {
     format!("{} gives {output}: {}, for up to {}", function.name, words(&function.command), Time(function.timeout))
 }
 
-/// A command, in which each argument can be told from the next.
+/// Returns a command in which each argument can be told from the next.
 fn words(command: &[String]) -> String {
     let plain = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"');
     let shown = |word: &String| if plain(word) { word.clone() } else { format!("{word:?}") };
     command.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
-/// A list as a sentence has it.
+/// Joins a list as a sentence has it.
 fn and(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }

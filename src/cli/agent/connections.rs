@@ -10,7 +10,7 @@ use super::part::Part;
 use super::peers::Peers;
 use crate::cli::outcome::Failure;
 
-/// All of them.
+/// The connections that are wanted.
 pub(super) struct Connections {
     peers: Peers,
     discovery: Discovery,

@@ -14,54 +14,54 @@ use super::config::{Discover, Settings};
 use super::peers::{By, Peers, RETRY, after, jittered};
 use crate::cli::outcome::Failure;
 
-/// How long an EPMD may take to answer: less than the time to the next question, if that is five seconds.
+/// The time that an EPMD may take to answer: less than the time to the next question, if that is five seconds.
 const LIMIT: Duration = Duration::from_secs(3);
-/// Hosts that are asked at once, a thread each.
+/// The most hosts that are asked at once, a thread each.
 const THREADS: usize = 4;
-/// Nodes of one host that are taken in: far more than a host has.
+/// The most nodes of one host: far more than a host has.
 const NODES: usize = 256;
-/// How long the first question waits for this node's own EPMD to be there, in case that is asked too.
+/// The wait of the first question for this node's own EPMD to be there, in case that is asked too.
 const FIRST: Duration = Duration::from_secs(1);
-/// How long an EPMD has to take note that a node of its host is gone. Then it is asked, so that one that has ended is not tried.
+/// The time that an EPMD has to take note that a node of its host is gone. Then it is asked, so that a node that has ended is not tried.
 const GONE: Duration = Duration::from_millis(200);
 
 /// A host whose EPMD is asked.
 struct Host {
-    /// As the settings write it.
+    /// The name in the settings.
     name: String,
-    /// As the names of its nodes have it.
+    /// The name in the names of its nodes.
     shown: String,
-    /// When it is asked next, and how long after that again: soon if something has changed there, else ever later.
+    /// The time of the next question, and the wait after it: short if something has changed there, else ever longer.
     at: Instant,
     wait: Duration,
     /// It has never been asked.
     is_new: bool,
     /// The nodes that it names, and their ports.
     nodes: Vec<(String, u16)>,
-    /// Why it gave no names, which was said.
+    /// The reason for which it gave no names, which the log has.
     said: Option<ErrorKind>,
-    /// That it names too many was said.
+    /// The log has that it names too many.
     is_crowded: bool,
 }
 
-/// What came of asking a host: the names of its nodes before the `@`, and their ports.
-struct Answer {
+/// The answer of a host: the names of its nodes before the `@`, and their ports.
+struct HostAnswer {
     host: String,
     names: io::Result<Vec<(String, u16)>>,
 }
 
-/// All of them.
+/// The search for nodes.
 pub(super) struct Discovery {
     /// This node.
     own: NodeName,
     epmd_port: u16,
     every: Duration,
-    /// The nodes and hosts that may be connected to; all, if there are none.
+    /// The nodes and hosts that may be connected to; without one all may.
     allow: Vec<String>,
     hosts: Vec<Host>,
     /// The hosts that are being asked, also those whose answer nobody wants any more.
     asked: Vec<String>,
-    answers: Arc<Mutex<Vec<Answer>>>,
+    answers: Arc<Mutex<Vec<HostAnswer>>>,
 }
 
 impl Discovery {
@@ -76,7 +76,7 @@ impl Discovery {
         Ok(discovery)
     }
 
-    /// The settings were read again. Whoever is connected stays so.
+    /// Goes on with new settings. A node that is connected stays so.
     pub(super) fn apply(&mut self, settings: &Settings, peers: &mut Peers, node: &mut Node<'_>) {
         let names = |hosts: &[Host]| hosts.iter().map(|host| host.name.clone()).collect::<Vec<_>>();
         let before = names(&self.hosts);
@@ -122,7 +122,7 @@ impl Discovery {
         }
     }
 
-    /// When the next host is to be asked.
+    /// Returns when the next host is to be asked.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         if self.asked.len() >= THREADS {
             // an answer comes first
@@ -154,7 +154,7 @@ impl Discovery {
         let ask: Box<dyn FnOnce() + Send> = Box::new(move || {
             let names = names(&name, port, limit, &own);
             // the agent may have ended, and then nobody waits for this
-            answers.lock().unwrap_or_else(PoisonError::into_inner).push(Answer { host: name, names });
+            answers.lock().unwrap_or_else(PoisonError::into_inner).push(HostAnswer { host: name, names });
             let _ = waker.wake();
         });
         match thread::Builder::new().name("beamless-names".into()).spawn(ask) {
@@ -163,7 +163,7 @@ impl Discovery {
         }
     }
 
-    fn answered(&mut self, Answer { host, names }: Answer, peers: &mut Peers, node: &mut Node<'_>) {
+    fn answered(&mut self, HostAnswer { host, names }: HostAnswer, peers: &mut Peers, node: &mut Node<'_>) {
         self.asked.retain(|asked| *asked != host);
         let Some(known) = self.hosts.iter_mut().find(|known| known.name == host) else { return };
         let mut new = Vec::new();
@@ -179,7 +179,7 @@ impl Discovery {
         }
     }
 
-    /// What all hosts name is wanted; what of it cannot be.
+    /// Wants what all hosts name. Returns what can never be connected to.
     fn want(&self, peers: &mut Peers, node: &mut Node<'_>) -> Vec<(String, Error)> {
         let names: Vec<String> = self.hosts.iter().flat_map(|host| &host.nodes).map(|(name, _)| name.clone()).collect();
         peers.want(By::Discover, &names, node)
@@ -194,7 +194,7 @@ impl Host {
         Self { name, shown, at: after(FIRST), wait: RETRY.0, is_new: true, nodes: Vec::new(), said: None, is_crowded: false }
     }
 
-    /// Its EPMD names these. The nodes among them that it did not name before, or at another port.
+    /// Takes the names that its EPMD gave. Returns the nodes that it did not name before, or named at another port.
     fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
         if self.said.take().is_some() {
             self.changed();
@@ -215,13 +215,13 @@ impl Host {
         new
     }
 
-    /// More may change soon.
+    /// Has it asked again soon, since more may change.
     fn changed(&mut self) {
         self.wait = RETRY.0;
         self.at = self.at.min(after(jittered(self.wait)));
     }
 
-    /// It gave no names: until it does, its nodes are not tried, and those that are connected stay so.
+    /// Takes note that it gave no names: until it does, its nodes are not tried, and those that are connected stay so.
     fn failed(&mut self, e: &io::Error, epmd_port: u16) {
         self.nodes.clear();
         let kind = match e.kind() {
@@ -248,7 +248,7 @@ fn names(host: &str, port: u16, limit: Duration, own: &str) -> io::Result<Vec<(S
     Ok(names)
 }
 
-/// Whether the host is this one: it has an address that can be bound here.
+/// Returns true if the host is this one: it has an address that can be bound here.
 fn is_this(host: &str) -> bool {
     listen_addresses(host, 0).unwrap_or_default().iter().any(|address| UdpSocket::bind(address).is_ok())
 }

@@ -32,7 +32,7 @@ impl Part for Echo {
     }
 }
 
-/// `{Pid, Term}` gets `{echo, Term}`, a call gets what it asked with.
+/// Answers `{Pid, Term}` with `{echo, Term}`, and a call with its request.
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     if let Some(call) = message.as_call() {
         return match out.reply(&call, |t| t.term(call.request)) {

@@ -1,11 +1,11 @@
-//! What the agent answers of the module `erlang`: the questions that a person at another node's shell asks first.
+//! The functions of the module `erlang` that the agent answers: what a person at another node's shell asks first.
 
 use beamless::{Apply, Error, Event, Node, Outbox, Term, TermWriter, Written};
 
 /// The functions, as they are served.
 pub(super) const NAMES: [&str; 4] = ["erlang:node/0", "erlang:nodes/0", "erlang:nodes/1", "erlang:registered/0"];
 
-/// What they tell.
+/// The knowledge that they tell.
 pub(super) struct Known {
     own: String,
     /// The connected nodes, and whether they are visible.
@@ -15,7 +15,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What the node knows now.
+    /// Asks the node what it knows now.
     pub(super) fn of(node: &Node<'_>, registered: Vec<String>) -> Self {
         let own = node.name().map(ToString::to_string).unwrap_or_default();
         let mut known = Self { own, nodes: Vec::new(), registered };
@@ -23,7 +23,7 @@ impl Known {
         known
     }
 
-    /// Other mailboxes have names from now on.
+    /// Sets the names of the mailboxes.
     pub(super) fn set_registered(&mut self, registered: Vec<String>) {
         self.registered = registered;
     }
@@ -32,7 +32,7 @@ impl Known {
         self.nodes = node.peers().map(|peer| (peer.name.to_string(), peer.visible)).collect();
     }
 
-    /// To be called with every event.
+    /// Takes note of an event. It is called with every one.
     pub(super) fn update(&mut self, event: &Event, node: &Node<'_>) {
         if matches!(event, Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Missed(_)) {
             self.look(node);
@@ -56,14 +56,14 @@ impl Known {
     }
 }
 
-/// Whether `nodes()` or `nodes(Kinds)` lists a node.
+/// Returns true if `nodes()` or `nodes(Kinds)` lists a node.
 fn is_wanted(kinds: Option<Term<'_>>, visible: bool) -> bool {
     let Some(kinds) = kinds else { return visible };
     let own_kind = if visible { "visible" } else { "hidden" };
     [own_kind, "connected", "known"].iter().any(|kind| names(kinds, kind))
 }
 
-/// Whether an atom is this one, or a list has it.
+/// Returns true if an atom is this one, or a list has it.
 fn names(kinds: Term<'_>, kind: &str) -> bool {
     kinds.is_atom(kind) || kinds.as_list().is_some_and(|mut list| list.any(|one| one.is_atom(kind)))
 }

@@ -15,39 +15,39 @@ use super::limit::Limit;
 use super::own;
 use super::part::Part;
 use crate::cli::outcome::Failure;
-use job::{Job, Told};
+use job::{Delivery, Job};
 
-/// Commands that run at once.
+/// The most commands that run at once.
 const AT_ONCE: usize = 8;
-/// Calls that are under way, those included that wait for one of these places: one more is `system_limit`. Each has its arguments in memory.
+/// The most calls under way, with those that wait for a place: one more is refused with `system_limit`. Each keeps its arguments in memory.
 const CALLS: usize = 64;
 
-/// Serves them, in a mailbox without a name.
+/// The served functions, behind a mailbox without a name.
 pub(super) struct Functions {
     mailbox: Mailbox,
     known: Known,
     functions: Vec<Function>,
     names: Names,
     jobs: Vec<Job>,
-    /// Bytes that a command may print.
+    /// The most bytes that a command may print.
     most: usize,
     own: String,
     log: Limit,
     counts: Counts,
 }
 
-/// How the calls of commands went.
+/// Counts of the calls of commands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) calls: u64,
-    /// Those that came to an error, `system_limit` included.
+    /// Calls that came to an error, `system_limit` included.
     pub(super) failed: u64,
     pub(super) waiting: u64,
     pub(super) running: u64,
 }
 
 impl Functions {
-    /// Serves those of the settings, and those of the module `erlang`.
+    /// Serves the functions of the settings, and those of the module `erlang`.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let mut names = Names::default();
         let mailbox = node.register("")?;
@@ -104,7 +104,7 @@ impl Functions {
             failed.extend(job.start(most, &self.own, registry));
             running = running.saturating_add(job.is_running().into());
         }
-        self.jobs.retain_mut(|job| job.tell(out) == Told::NotYet);
+        self.jobs.retain_mut(|job| job.tell(out) == Delivery::NotYet);
         failed.iter().for_each(|words| self.failed(words));
     }
 
@@ -113,7 +113,7 @@ impl Functions {
         self.log.warn(format_args!("{words}"));
     }
 
-    /// How the calls of commands went.
+    /// Returns the counts of the calls of commands.
     pub(super) fn counts(&self) -> Counts {
         let count = |is: fn(&Job) -> bool| self.jobs.iter().filter(|job| is(job)).count() as u64;
         Counts { waiting: count(Job::is_waiting), running: count(Job::is_running), ..self.counts }
@@ -151,7 +151,7 @@ impl Part for Functions {
         vec![(&mut self.mailbox, "")]
     }
 
-    /// The commands go on: they are told to nobody.
+    /// Serves the functions again. The commands go on, and their answers go to nobody.
     fn revived(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
         node.serve(self.mailbox, self.names.of(&self.functions))
     }
@@ -185,7 +185,7 @@ impl Part for Functions {
     }
 }
 
-/// Whether a call is one of the function of this name, `Module:Function/Arity`.
+/// Returns true if the call is one of the function of this name, `Module:Function/Arity`.
 fn is_named(apply: &Apply<'_>, name: &str) -> bool {
     let parts = name.split_once(':').and_then(|(module, rest)| Some((module, rest.rsplit_once('/')?)));
     parts.is_some_and(|(module, (function, arity))| {
@@ -194,13 +194,13 @@ fn is_named(apply: &Apply<'_>, name: &str) -> bool {
     })
 }
 
-/// The names of the agent's mailboxes.
+/// Returns the names of the agent's mailboxes.
 fn registered(settings: &Settings) -> Vec<String> {
     let own = [own::ECHO, own::SYSTEM].into_iter().map(str::to_owned);
     own.chain(settings.programs.iter().map(|program| program.name.clone())).collect()
 }
 
-/// The names of functions, in memory that outlives the node. What was there once is used again, so that settings that change to and
+/// The names of functions, in memory that outlives the node. A name that was there once is used again, so that settings that change to and
 /// fro take no more.
 #[derive(Default)]
 struct Names {
@@ -209,7 +209,7 @@ struct Names {
 }
 
 impl Names {
-    /// Those of the module `erlang`, and of these functions.
+    /// Returns the names of the module `erlang`, and of these functions.
     fn of(&mut self, functions: &[Function]) -> &'static [&'static str] {
         let wanted = || erlang::NAMES.into_iter().chain(functions.iter().map(|function| &*function.name));
         if let Some(list) = self.lists.iter().find(|list| list.iter().copied().eq(wanted())) {
@@ -230,7 +230,7 @@ impl Names {
     }
 }
 
-/// The node wants names that outlive it.
+/// Leaks names, since the node wants names that outlive it.
 pub(super) fn leak(names: Vec<String>) -> &'static [&'static str] {
     let names: Vec<&'static str> = names.into_iter().map(|name| &*name.leak()).collect();
     names.leak()

@@ -1,4 +1,4 @@
-//! Lines that somebody else can cause any number of: some a second are logged, and then how many there were besides.
+//! Lines of which somebody else can cause any number: some a second are logged, and then how many there were besides.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 /// Lines a second of one kind, as a rule.
 const LINES: u32 = 10;
 
-/// Holds back what is too much.
+/// A limit of the lines in a second.
 pub(super) struct Limit {
     most: u32,
-    /// What is said of those that were held back, behind their number.
+    /// The words behind the number of lines that were held back.
     rest: &'static str,
-    /// When the second began that is counted in.
+    /// The beginning of the second that is counted in.
     since: Option<Instant>,
     lines: u32,
 }
@@ -21,7 +21,7 @@ impl Limit {
         Self::of(LINES, rest)
     }
 
-    /// As [`Limit::new`], with so many lines a second.
+    /// Makes a limit as [`Limit::new`] does, with so many lines a second.
     pub(super) fn of(most: u32, rest: &'static str) -> Self {
         Self { most, rest, since: None, lines: 0 }
     }
@@ -35,19 +35,19 @@ impl Limit {
         }
     }
 
-    /// When [`Limit::tell`] has something to do: at the end of the second.
+    /// Returns when [`Limit::tell`] has something to do: at the end of the second.
     pub(super) fn end(&self) -> Option<Instant> {
         self.since?.checked_add(Duration::from_secs(1))
     }
 
-    /// Says how many lines were held back, once the second is over.
+    /// Logs how many lines were held back, once the second is over.
     pub(super) fn tell(&mut self) {
         if self.end().is_some_and(|end| end <= Instant::now()) {
             self.tell_now();
         }
     }
 
-    /// The same, at once.
+    /// Logs how many lines were held back, at once.
     pub(super) fn tell_now(&mut self) {
         let more = self.lines.saturating_sub(self.most);
         if more > 0 {

@@ -26,17 +26,17 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, HeapStorage, Node};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
-use super::local::{self, Came, Ending};
+use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
-pub(super) use config::Arguments;
 use config::Settings;
+pub(super) use config::{Arguments, page};
 use limit::Limit;
 use parts::Parts;
 use process::PIPES;
 
 const SIGNALS: Token = Token(0);
-/// How long closing may take.
+/// The most time that closing may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
@@ -59,17 +59,17 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     serve(options, settings, config, Network { driver, epmd }, cookie)
 }
 
-/// Of several faults all but the last are told here.
+/// Logs all faults but the last, which is the failure.
 fn all_told(mut faults: Vec<String>) -> Failure {
     let last = faults.pop();
     faults.iter().for_each(|fault| log::error!("{fault}"));
     Failure::usage(last.unwrap_or_default())
 }
 
-/// How the driver is made.
+/// The settings of the driver, and the sockets for it.
 struct Network {
     driver: DriverOptions,
-    /// What systemd bound for EPMD.
+    /// The sockets that systemd bound for EPMD.
     epmd: Vec<TcpListener>,
 }
 
@@ -134,17 +134,17 @@ struct Agent<'a> {
     settings: Settings,
     parts: Parts,
     cookie: Cookie,
-    /// The lines for whoever started it were logged.
+    /// The log has the lines for whoever started the agent.
     announced: bool,
     minor: Limit,
-    /// Anybody can connect and be turned away.
+    /// The lines of strangers: anybody can connect and be turned away.
     strangers: Limit,
     supervisor: Supervisor,
-    /// What keeps others from finding this node.
+    /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
     /// Something happened that the supervisor may not know.
     stale: bool,
-    /// What it says goes to a terminal.
+    /// The log goes to a terminal.
     has_terminal: bool,
 }
 
@@ -181,9 +181,9 @@ impl Agent<'_> {
         }
     }
 
-    /// Looks at the sources beside the node that became ready. What signals came.
-    fn ready(&mut self, driver: &mut Driver, ending: &mut Ending) -> Came {
-        let mut came = Came::default();
+    /// Looks at the sources beside the node that became ready. Returns the signals that came.
+    fn ready(&mut self, driver: &mut Driver, ending: &mut Ending) -> Signalled {
+        let mut came = Signalled::default();
         while let Some(ready) = driver.poll_ready() {
             match ready.token {
                 SIGNALS => came = ending.came(),
@@ -198,7 +198,7 @@ impl Agent<'_> {
         came
     }
 
-    /// How long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
+    /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
         let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
@@ -212,7 +212,7 @@ impl Agent<'_> {
         }
     }
 
-    /// Somebody asks to read the settings again; or the terminal is gone, and the agent is to end.
+    /// Reads the settings again. Returns true if the terminal is gone, and the agent is to end.
     fn reload(&mut self, node: &mut Node<'_>) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
@@ -256,7 +256,7 @@ impl Agent<'_> {
         self.settings = settings;
     }
 
-    /// Says who the node is, and how to try it.
+    /// Logs who the node is, and how to try it.
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         self.supervisor.ready();

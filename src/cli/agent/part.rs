@@ -27,7 +27,7 @@ pub(super) trait Part {
     /// Goes on with new settings; what did not change is left as it is.
     fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>) {}
 
-    /// Ends what runs beside the agent.
+    /// Ends the processes beside the agent.
     fn stop(&mut self) {}
 
     /// Returns its mailboxes, each with its name. Those that end are registered again, as a supervisor would.

@@ -15,12 +15,12 @@ use super::publish::Publishing;
 use super::system::System;
 use crate::cli::outcome::Failure;
 
-/// How long until a mailbox is tried again that ended and could not be made anew.
+/// The time until a mailbox is tried again that ended and could not be registered.
 const REVIVE: Duration = Duration::from_secs(1);
-/// How long the loop waits meanwhile.
+/// The time that the loop waits meanwhile.
 const NO_MAILBOX: Duration = Duration::from_millis(50);
 
-/// What the agent does, part by part.
+/// The parts of the agent.
 pub(super) struct Parts {
     connections: Connections,
     echo: Echo,
@@ -28,11 +28,11 @@ pub(super) struct Parts {
     functions: Functions,
     programs: Programs,
     publishing: Publishing,
-    /// When mailboxes that could not be made anew are tried again.
+    /// The time at which mailboxes that could not be registered are tried again.
     revive_at: Option<Instant>,
 }
 
-/// Does the same with every part, in their order. Tables of methods, which `dyn` takes, would be 3 KB more for nothing: there is one of each.
+/// Runs the same code with every part, in their order. `dyn` would take tables of methods, 3 KB more; and there is one part of each kind.
 macro_rules! each {
     ($parts:expr, $part:ident => $what:expr) => {
         each!($parts, $part => $what, connections echo system functions programs publishing)
@@ -89,8 +89,8 @@ impl Parts {
         Some(if self.revive_at.is_some() { wake.max(after(NO_MAILBOX)) } else { wake })
     }
 
-    /// Registers those mailboxes again that have ended, as a supervisor would. All are looked at, since more may end at once than there is room
-    /// to tell of. The place of one that ended is free once a peer that is busy was told; until then there may be none.
+    /// Registers those mailboxes again that have ended, as a supervisor would. It looks at all, since more may end at once than there is
+    /// room for events. The place of a mailbox is free once every peer that watched it was told; a busy peer delays this.
     pub(super) fn revive(&mut self, node: &mut Node<'_>) {
         let mut failed = None;
         each!(self, part => {
@@ -111,13 +111,13 @@ impl Parts {
         each!(self, part => part.apply(settings, node));
     }
 
-    /// Ends what runs beside the agent.
+    /// Ends the processes beside the agent.
     pub(super) fn stop(&mut self) {
         each!(self, part => part.stop());
     }
 }
 
-/// Registers again which of the mailboxes have ended. Returns true if there was one, and else or besides what went wrong.
+/// Registers those mailboxes again that have ended. Returns true if there was one; `failed` is what went wrong last.
 fn register_again(mailboxes: Vec<(&mut Mailbox, &str)>, node: &mut Node<'_>, failed: &mut Option<Error>) -> bool {
     let mut is_revived = false;
     for (mailbox, name) in mailboxes {

@@ -11,15 +11,16 @@ use crate::cli::outcome::Failure;
 
 /// The first wait before a node is tried again, and the longest.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// The longest wait for a node that nobody asked for by name and that refuses this one. It logs every try, and a wait seldom changes its mind:
-/// a restart does, and that is seen by the port its EPMD names.
+/// The longest wait for a node that nobody asked for by name and that refuses this one. That node logs every try, and waiting seldom
+/// changes its mind; a restart does, and shows by the port that its EPMD names.
 const REFUSED: Duration = Duration::from_secs(300);
-/// A connection that lasted so long was a good one: the waits begin anew after it. One that a peer ends at once does not bring them down.
+/// The time after which a connection was a good one, and the waits begin anew. A connection that a peer ends at once does not bring them
+/// down.
 const LASTED: Duration = Duration::from_secs(10);
-/// When six connections are being made at once, the next waits so long for its turn.
+/// The wait of a node for its turn, when six connections are being made at once.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Who wants a node.
+/// A part of the settings that wants a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// `connect`.
@@ -30,32 +31,32 @@ pub(super) enum By {
     Publish = 4,
 }
 
-/// How it stands with a node.
+/// The state of a wanted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Connected, since then.
+enum Link {
+    /// It is connected, since then.
     Up(Instant),
-    /// Being connected to; if that fails, at once again.
+    /// It is being connected to; `again`: if that fails, at once once more.
     Trying { again: bool },
-    /// To be tried then.
+    /// It is to be tried then.
     Waiting(Instant),
 }
 
-impl State {
-    /// Whoever is to be tried later is tried now.
+impl Link {
+    /// Brings the next try forward to now.
     fn hastened(self) -> Self {
         if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
     }
 }
 
-/// One of them.
+/// A wanted node.
 struct Wanted {
     name: String,
-    /// Everybody who wants it, a bit each.
+    /// The parts of the settings that want it, a bit each.
     by: u8,
-    state: State,
+    state: Link,
     wait: Duration,
-    /// What was last said of it, so that each change is said once.
+    /// The reason that was last logged, so that each change is logged once.
     said: Option<Reason>,
 }
 
@@ -66,22 +67,22 @@ impl Wanted {
             Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
             _ => RETRY.1,
         };
-        self.state = State::Waiting(after(jittered(self.wait)));
+        self.state = Link::Waiting(after(jittered(self.wait)));
         self.wait = self.wait.saturating_mul(2).min(longest);
     }
 
-    /// Whether this is said by asking the host's EPMD.
+    /// Returns true if asking the host's EPMD has told this already.
     fn is_told_of(&self, reason: Reason) -> bool {
         let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
         self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
     }
 
-    /// Tries to connect; `false` if there is no room for one more. What can never be is an error.
+    /// Tries to connect. Returns false if there is no room for one more. An error is that it can never be.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
         match node.connect(&self.name) {
-            Ok(()) if is_up(node, &self.name) => self.state = State::Up(Instant::now()),
-            Ok(()) => self.state = State::Trying { again: false },
-            Err(Error::Full(Full::Dials)) => self.state = State::Waiting(after(TURN)),
+            Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
+            Ok(()) => self.state = Link::Trying { again: false },
+            Err(Error::Full(Full::Dials)) => self.state = Link::Waiting(after(TURN)),
             Err(Error::Full(_)) => {
                 self.later();
                 return Ok(false);
@@ -92,12 +93,12 @@ impl Wanted {
     }
 }
 
-/// All of them.
+/// The wanted nodes.
 pub(super) struct Peers {
     wanted: Vec<Wanted>,
-    /// EPMDs can name any number of nodes that cannot be connected to.
+    /// The limit of lines: EPMDs can name any number of nodes that cannot be connected to.
     lines: Limit,
-    /// That there is no room was said, and no node has left since.
+    /// The log has that there is no room, and no node has left since.
     is_full: bool,
 }
 
@@ -119,7 +120,7 @@ impl Peers {
         refused
     }
 
-    /// The settings were read again. Who is not wanted any more stays connected.
+    /// Goes on with new settings. A node that is not wanted any more stays connected.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let before = self.names(By::Connect);
         for (name, e) in self.set(settings, node) {
@@ -134,7 +135,7 @@ impl Peers {
         }
     }
 
-    /// These are the nodes that `by` wants from now on, in place of those it wanted before. Those that can never be connected to come back, each with the
+    /// Sets the nodes that `by` wants, in place of those it wanted before. Returns those that can never be connected to, each with the
     /// reason.
     pub(super) fn want(&mut self, by: By, names: &[String], node: &mut Node<'_>) -> Vec<(String, Error)> {
         let bit = by as u8;
@@ -145,7 +146,7 @@ impl Peers {
                 peer.by |= bit;
                 continue;
             }
-            let state = State::Waiting(Instant::now());
+            let state = Link::Waiting(Instant::now());
             let mut peer = Wanted { name: name.clone(), by: bit, state, wait: RETRY.0, said: None };
             match peer.connect(node) {
                 Ok(has_room) => {
@@ -161,30 +162,30 @@ impl Peers {
         refused
     }
 
-    /// A line about a node that cannot be connected to, of which an EPMD can cause any number.
+    /// Logs a line about a node that cannot be connected to, of which an EPMD can cause any number.
     pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
         self.lines.warn(line);
     }
 
-    /// A node is there, new or anew: it is not waited for any longer.
+    /// Takes note that a node is there, new or anew: it is not waited for any longer.
     pub(super) fn is_there(&mut self, name: &str) {
         let Some(peer) = self.find(name) else { return };
         match &mut peer.state {
-            State::Up(_) => {}
-            State::Trying { again } => *again = true,
-            State::Waiting(at) => {
+            Link::Up(_) => {}
+            Link::Trying { again } => *again = true,
+            Link::Waiting(at) => {
                 *at = Instant::now();
                 peer.wait = RETRY.0;
             }
         }
     }
 
-    /// Takes note of what happened. Whether nothing is left to be said of it.
+    /// Takes note of what happened. Returns true if nothing is left to be said of it.
     pub(super) fn handle(&mut self, event: &Event) -> bool {
         let told = match event {
             Event::NodeUp { node, .. } => {
                 if let Some(peer) = self.find(node.as_str()) {
-                    peer.state = State::Up(Instant::now());
+                    peer.state = Link::Up(Instant::now());
                     peer.said = None;
                 }
                 false
@@ -195,7 +196,7 @@ impl Peers {
                     self.wanted.iter_mut().for_each(|peer| peer.state = peer.state.hastened());
                 }
                 if let Some(peer) = self.find(node.as_str()) {
-                    if matches!(peer.state, State::Up(since) if since.elapsed() >= LASTED) {
+                    if matches!(peer.state, Link::Up(since) if since.elapsed() >= LASTED) {
                         peer.wait = RETRY.0;
                     }
                     // that it does not answer either goes without saying
@@ -207,7 +208,7 @@ impl Peers {
             Event::ConnectFailed { node, reason } => self.failed(node, *reason),
             Event::Missed(_) => {
                 // one of them may have gone down meanwhile; asking for one that is up does nothing
-                self.wanted.iter_mut().filter(|peer| !matches!(peer.state, State::Waiting(_))).for_each(Wanted::later);
+                self.wanted.iter_mut().filter(|peer| !matches!(peer.state, Link::Waiting(_))).for_each(Wanted::later);
                 false
             }
             _ => return false,
@@ -216,19 +217,19 @@ impl Peers {
         told
     }
 
-    /// A try came to nothing: says so, if that is new.
+    /// Takes note that a try came to nothing, and logs that if it is new.
     fn failed(&mut self, node: &NodeName, reason: Reason) -> bool {
         let Some(peer) = self.find(node.as_str()) else { return false };
         // who is sent something is tried then, too
-        if matches!(peer.state, State::Up(_)) {
+        if matches!(peer.state, Link::Up(_)) {
             return true;
         }
         let before = peer.said.replace(reason);
-        if let State::Trying { again } = peer.state {
+        if let Link::Trying { again } = peer.state {
             peer.later();
             if again {
                 peer.wait = RETRY.0;
-                peer.state = State::Waiting(Instant::now());
+                peer.state = Link::Waiting(Instant::now());
             }
         }
         // nobody wants to know any more what became of one that nobody wants
@@ -241,9 +242,9 @@ impl Peers {
         true
     }
 
-    /// Lets go of those that nobody wants, except for one that is being tried: what comes of that is its own.
+    /// Forgets the nodes that nobody wants, except for one that is being tried: the outcome of that is its own.
     fn forget(&mut self) {
-        self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, State::Trying { .. }));
+        self.wanted.retain(|peer| peer.by != 0 || matches!(peer.state, Link::Trying { .. }));
     }
 
     fn find(&mut self, name: &str) -> Option<&mut Wanted> {
@@ -254,9 +255,9 @@ impl Peers {
         self.wanted.iter().filter(|peer| peer.by & by as u8 != 0).map(|peer| peer.name.clone()).collect()
     }
 
-    /// When the next try is due, or something to be said.
+    /// Returns when the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let due = |peer: &Wanted| if let State::Waiting(at) = peer.state { Some(at) } else { None };
+        let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
     }
 
@@ -265,7 +266,7 @@ impl Peers {
         self.lines.tell();
         let now = Instant::now();
         let mut no_room = None;
-        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, State::Waiting(at) if at <= now)) {
+        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, Link::Waiting(at) if at <= now)) {
             match peer.connect(node) {
                 Ok(true) => {}
                 Ok(false) => no_room = Some(peer.name.clone()),
@@ -278,7 +279,7 @@ impl Peers {
         }
     }
 
-    /// There is no room for this node, nor for any other.
+    /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
             log::warn!(
@@ -288,13 +289,13 @@ impl Peers {
     }
 }
 
-/// A little less than a wait, by chance: 12 to 15 sixteenths of it.
+/// Returns a little less than a wait, by chance: 12 to 15 sixteenths of it.
 pub(super) fn jittered(wait: Duration) -> Duration {
     let chance = getrandom::u32().map_or(0, |random| random % 192);
     wait.saturating_mul(960_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
 }
 
-/// So long from now on.
+/// Returns the time that is so far from now.
 pub(super) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(wait).unwrap_or(now)
@@ -304,7 +305,7 @@ fn is_up(node: &Node<'_>, name: &str) -> bool {
     node.peers().any(|peer| peer.name.as_str() == name)
 }
 
-/// Whether the node is there, and will not have this one.
+/// Returns true if the node is there, and refuses this one.
 fn is_refusal(reason: Reason) -> bool {
     matches!(
         reason,
@@ -317,12 +318,12 @@ fn is_refusal(reason: Reason) -> bool {
     )
 }
 
-/// Whether nothing comes from the host.
+/// Returns true if nothing comes from the host.
 fn is_silence(reason: Reason) -> bool {
     matches!(reason, Reason::Silent | Reason::Timeout | Reason::Network(NetworkFault::TimedOut | NetworkFault::Unreachable))
 }
 
-/// Whether one reason says no more than the other: a host that is off does not answer in one way now and in another later.
+/// Returns true if one reason says no more than the other: a host that is off does not answer in one way now and in another later.
 fn is_alike(one: Reason, other: Reason) -> bool {
     one == other || is_silence(one) && is_silence(other)
 }
@@ -349,7 +350,7 @@ mod tests {
         Event::ConnectFailed { node: NodeName::new(name).unwrap(), reason }
     }
 
-    fn state(peers: &mut Peers, name: &str) -> Option<State> {
+    fn state(peers: &mut Peers, name: &str) -> Option<Link> {
         peers.find(name).map(|peer| peer.state)
     }
 
@@ -378,7 +379,7 @@ mod tests {
         with_peers(|mut peers, mut node| {
             peers.want(By::Discover, &names(&["a@host"]), &mut node);
             peers.want(By::Discover, &[], &mut node);
-            assert_eq!(state(&mut peers, "a@host"), Some(State::Trying { again: false }));
+            assert_eq!(state(&mut peers, "a@host"), Some(Link::Trying { again: false }));
             assert!(peers.handle(&failed("a@host", Reason::Timeout)));
             assert!(peers.wanted.is_empty());
             assert!(!peers.handle(&failed("a@host", Reason::Timeout)), "somebody else's try");
@@ -392,10 +393,10 @@ mod tests {
             let mut waits = Vec::new();
             for _ in 0..8 {
                 let peer = peers.find("a@host").unwrap();
-                peer.state = State::Trying { again: false };
+                peer.state = Link::Trying { again: false };
                 let before = Instant::now();
                 peers.handle(&failed("a@host", Reason::CookieRefused));
-                let Some(State::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
+                let Some(Link::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
                 waits.push(at - before);
             }
             for (wait, longest) in waits.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]) {
@@ -409,12 +410,12 @@ mod tests {
             assert_eq!(peers.find("a@host").unwrap().wait, RETRY.1);
             peers.is_there("a@host");
             let peer = peers.find("a@host").unwrap();
-            assert!(peer.wait == RETRY.0 && matches!(peer.state, State::Waiting(at) if at <= Instant::now()));
+            assert!(peer.wait == RETRY.0 && matches!(peer.state, Link::Waiting(at) if at <= Instant::now()));
             // it was there while it was tried
-            peer.state = State::Trying { again: false };
+            peer.state = Link::Trying { again: false };
             peers.is_there("a@host");
             peers.handle(&failed("a@host", Reason::Timeout));
-            assert!(matches!(state(&mut peers, "a@host"), Some(State::Waiting(at)) if at <= Instant::now()));
+            assert!(matches!(state(&mut peers, "a@host"), Some(Link::Waiting(at)) if at <= Instant::now()));
         });
     }
 

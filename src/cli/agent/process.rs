@@ -18,13 +18,13 @@ use super::limit::Limit;
 /// The token of every pipe of every process.
 pub(super) const PIPES: Token = Token(1);
 
-/// Of a line on standard error, so much is logged.
+/// The most bytes of a line on standard error that are logged.
 const LINE: usize = 512;
 
-/// So many lines on standard error are logged within a second: an exception in Python or Java takes some dozens.
+/// The most lines on standard error that are logged within a second: an exception in Python or Java takes some dozens.
 const LINES: u32 = 100;
 
-/// What systemd and a shell give the agent and nobody else.
+/// The variables that systemd and a shell mean for the agent alone.
 const PRIVATE: [&str; 8] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -36,10 +36,10 @@ const PRIVATE: [&str; 8] = [
     "JOURNAL_STREAM",
 ];
 
-/// Processes that were killed and whose end is still to be taken note of, so that they do not stay in the system's table.
+/// The killed processes whose end is still to be taken note of, so that they do not stay in the system's table.
 static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
-/// Takes note of the processes that have ended since they were killed. For when a child ended.
+/// Takes note of the killed processes that have ended. It is called when a child ended.
 pub(super) fn reap() {
     KILLED.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
 }
@@ -47,7 +47,7 @@ pub(super) fn reap() {
 /// A running program, or one that has just ended. Dropping it kills it, and whatever it started.
 pub(super) struct Process {
     child: Option<Child>,
-    /// In front of its lines in the log.
+    /// The words in front of its lines in the log.
     name: String,
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
@@ -59,9 +59,9 @@ pub(super) struct Process {
     is_reaped: bool,
 }
 
-/// What came of reading.
+/// The outcome of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Chunk {
     /// So many bytes.
     Bytes(usize),
     /// Nothing for now.
@@ -71,8 +71,8 @@ pub(super) enum Came {
 }
 
 impl Process {
-    /// Starts a program with arguments, in the agent's folder and environment, which has `BEAMLESS_NODE` besides. Its standard input is a
-    /// pipe if that is asked for, else empty.
+    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added. Its standard input is a
+    /// pipe if `input` is true, else it is empty.
     pub(super) fn start<S: AsRef<OsStr>>(
         name: &str,
         command: &[S],
@@ -113,7 +113,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Writes as much as its standard input takes now; 0 when it takes nothing, or was closed.
+    /// Writes as much as its standard input takes now. Returns 0 when that takes nothing, or was closed.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
         let Some(pipe) = &mut self.stdin else { return 0 };
         loop {
@@ -130,17 +130,17 @@ impl Process {
         }
     }
 
-    /// Whether its standard input is open: that it is not is known once something was written.
+    /// Returns true if its standard input is open. That it was closed is known once something was written.
     pub(super) fn takes_input(&self) -> bool {
         self.stdin.is_some()
     }
 
-    /// Whether its standard output is open: that it is not is known once it was read to its end.
+    /// Returns true if its standard output is open. That it was closed is known once it was read to its end.
     pub(super) fn gives_output(&self) -> bool {
         self.stdout.is_some()
     }
 
-    /// Its number in the system.
+    /// Returns its number in the system.
     pub(super) fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
@@ -151,28 +151,28 @@ impl Process {
     }
 
     /// Reads from its standard output.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> Came {
-        let Some(pipe) = &mut self.stdout else { return Came::End };
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Chunk {
+        let Some(pipe) = &mut self.stdout else { return Chunk::End };
         match read(pipe, into) {
-            Came::End => {
+            Chunk::End => {
                 self.stdout = None;
-                Came::End
+                Chunk::End
             }
             other => other,
         }
     }
 
-    /// Logs what it wrote on its standard error, a line each. Also does what is due by time: see [`Process::next_wake`]. Whether there may
-    /// be more: what is written without end is read in turns, and the poll tells of it once.
+    /// Logs what it wrote on its standard error, a line each, and does what is due by time: see [`Process::next_wake`]. Returns true if
+    /// there may be more: endless output is read in turns, and the poll tells of it once.
     pub(super) fn log_stderr(&mut self) -> bool {
         self.limit.tell();
         let mut bytes = [0; LINE];
         for _ in 0..16 {
             let Some(pipe) = &mut self.stderr else { return false };
             match read(pipe, &mut bytes) {
-                Came::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing => return false,
-                Came::End => {
+                Chunk::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Nothing => return false,
+                Chunk::End => {
                     self.stderr = None;
                     self.log_line();
                 }
@@ -200,7 +200,8 @@ impl Process {
         self.line.clear();
     }
 
-    /// Whether it has ended. Until [`Process::ended`] says so, its number is not another's, and what it started can be [killed](Process::kill).
+    /// Returns true if it has ended. Until [`Process::ended`] has told so, its number is not another's, and what it started can be
+    /// [killed](Process::kill).
     pub(super) fn has_ended(&self) -> bool {
         let Some(child) = self.child.as_ref().filter(|_| !self.is_reaped) else { return true };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -208,7 +209,7 @@ impl Process {
         !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
     }
 
-    /// How it ended, once it has. What it wrote before can still be read.
+    /// Returns how it ended, once it has. What it wrote before can still be read.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok().flatten();
         self.is_reaped |= status.is_some();
@@ -220,12 +221,12 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Ends it, and what it started: SIGKILL.
+    /// Ends it and what it started: SIGKILL.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// When there is something to say of what was held back.
+    /// Returns when there is something to say of what was held back.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
         self.limit.end()
     }
@@ -254,7 +255,7 @@ impl Drop for Process {
     }
 }
 
-/// What a program wrote, for the log: without the characters that move about in a terminal.
+/// Returns the text of a program for the log, without the characters that move about in a terminal.
 pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -263,14 +264,14 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Came {
+fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {
     loop {
         match pipe.read(into) {
-            Ok(0) => return Came::End,
-            Ok(count) => return Came::Bytes(count),
+            Ok(0) => return Chunk::End,
+            Ok(count) => return Chunk::Bytes(count),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return Came::Nothing,
-            Err(_) => return Came::End,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Chunk::Nothing,
+            Err(_) => return Chunk::End,
         }
     }
 }

@@ -17,23 +17,23 @@ use super::part::Part;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
 
-/// A line that a program writes is longer than the term in it, for each byte of which it may have up to so many.
+/// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
 
-/// Lines of so many bytes are taken in any case, and longer ones in none.
+/// The shortest limit of a line in bytes, and the longest.
 const LIMITS: (usize, usize) = (1 << 18, 1 << 27);
 
-/// How often it is looked whether the programs have ended when the agent ends.
+/// The time between two looks whether the programs have ended, when the agent ends.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// All of them.
+/// The programs behind mailboxes.
 pub(super) struct Programs {
     programs: Vec<Program>,
-    /// Those that were asked to end and are in the settings no more.
+    /// The programs that were asked to end and are not in the settings any more.
     leaving: Vec<Program>,
     /// The node's name.
     home: String,
-    /// Bytes of a line or a frame that a program writes.
+    /// The most bytes of a line or a frame that a program writes.
     limit: usize,
     log: Limit,
 }
@@ -87,7 +87,7 @@ impl Part for Programs {
         }
     }
 
-    /// The programs behind those that end are not concerned.
+    /// Returns the mailboxes of the programs. A program goes on when its mailbox ends.
     fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {
         self.programs.iter_mut().map(|program| (&mut program.mailbox, &*program.given.name)).collect()
     }

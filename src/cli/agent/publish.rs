@@ -1,9 +1,10 @@
 //! Readings that are sent to a process at an interval.
 //!
 //! A reading is kept until it is known to have arrived. Messages that were sent may be lost with the connection, and the peer drops those
-//! for a name that no process has; so behind some readings it is asked whether there is such a process (a monitor) and whether the node
-//! reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second without having
-//! said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not lost.
+//! for a name that no process has. So behind some readings two questions are asked: whether there is such a process (a monitor) and whether
+//! the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second
+//! without having said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not
+//! lost.
 
 mod publisher;
 mod reading;
@@ -14,44 +15,44 @@ use super::config::{Publish, Settings};
 use super::part::Part;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
-use publisher::{Publisher, World};
+use publisher::{Context, Publisher};
 
-/// How often it is asked whether there is a process of the name, while there is none.
+/// The time between two questions for a process of the name, while there is none.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// How long until something is tried again for which there was no room.
+/// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// All of them.
+/// The readings that are published.
 pub(super) struct Publishing {
-    /// Who sends them; nobody, if there are none.
+    /// The mailbox that they are sent from; there is none without readings.
     mailbox: Option<Mailbox>,
     own: String,
-    /// Bytes of a reading.
+    /// The most bytes of a reading.
     most: usize,
     publishers: Vec<Publisher>,
-    targets: Vec<Target>,
+    targets: Vec<Recipient>,
 }
 
 /// A process that readings are sent to, by its name.
-struct Target {
+struct Recipient {
     to: String,
     node: String,
-    state: State,
-    /// What the peer was asked and has not answered.
+    state: Presence,
+    /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
-    /// When something is tried again.
+    /// The time at which something is tried again.
     again: Option<Instant>,
-    /// Readings that arrived since it was away; nothing once all had.
+    /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
-    /// That nobody has the name was said.
+    /// The log has that nobody has the name.
     is_told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Its node is not connected.
+enum Presence {
+    /// The node is not connected.
     Away,
-    /// Its node is, and whether there is such a process is not known or was so the last time.
+    /// The node is connected. The process was there the last time, or was not asked for yet.
     There,
     /// There was no process of this name.
     Missing,
@@ -76,7 +77,7 @@ impl Publishing {
         self.give_up(gone, node);
         for publisher in &self.publishers {
             if !self.targets.iter().any(|target| target.is_of(publisher)) {
-                self.targets.push(Target::new(&publisher.given));
+                self.targets.push(Recipient::new(&publisher.given));
             }
         }
         if self.mailbox.is_none() && !self.publishers.is_empty() {
@@ -85,8 +86,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Nobody wants to know any more what was asked of these.
-    fn give_up(&self, gone: Vec<Target>, node: &mut Node<'_>) {
+    /// Gives up what was asked of these.
+    fn give_up(&self, gone: Vec<Recipient>, node: &mut Node<'_>) {
         let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) else { return };
         for (request, monitor) in gone.into_iter().filter_map(|target| target.question) {
             // one that is gone meanwhile is no error
@@ -94,7 +95,7 @@ impl Publishing {
         }
     }
 
-    /// What is published, and how many readings arrived, are kept, and were dropped.
+    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
     pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
         self.publishers.iter().map(|publisher| {
             let kept = &publisher.kept;
@@ -104,8 +105,8 @@ impl Publishing {
 }
 
 impl Part for Publishing {
-    /// Goes on with other settings: what did not change is left as it is, and where only the source or the interval did, what is kept
-    /// stays.
+    /// Goes on with other settings. What did not change is left as it is; where only the source or the interval changed, the readings are
+    /// kept.
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         let mut old = core::mem::take(&mut self.publishers);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
@@ -155,7 +156,7 @@ impl Part for Publishing {
         self.mailbox.iter_mut().map(|mailbox| (mailbox, "")).collect()
     }
 
-    /// What was asked ended with the mailbox.
+    /// Takes note that what was asked ended with the mailbox.
     fn revived(&mut self, _node: &mut Node<'_>) -> Result<(), Error> {
         self.targets.iter_mut().for_each(|target| target.is_away(&mut self.publishers));
         Ok(())
@@ -167,7 +168,7 @@ impl Part for Publishing {
 
     /// Reads what is due, and sends what can be sent.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        let world = World { node: &self.own, most: self.most, registry: driver.registry() };
+        let world = Context { node: &self.own, most: self.most, registry: driver.registry() };
         self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
         let Some(mailbox) = self.mailbox else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
@@ -175,8 +176,8 @@ impl Part for Publishing {
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
         for target in &mut self.targets {
-            if target.state == State::Away && node.peers().any(|peer| peer.name.as_str() == target.node) {
-                target.state = State::There;
+            if target.state == Presence::Away && node.peers().any(|peer| peer.name.as_str() == target.node) {
+                target.state = Presence::There;
             }
             // it has just been registered anew where it is not there
             if let Ok(mut out) = node.outbox(mailbox) {
@@ -190,13 +191,13 @@ impl Part for Publishing {
         publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
     }
 
-    /// Says what is lost, now that the agent ends.
+    /// Logs what is lost, now that the agent ends.
     fn stop(&mut self) {
         self.publishers.iter().for_each(tell_lost);
     }
 }
 
-/// Says how many readings of a publisher were never sent, and never will be.
+/// Logs how many readings of a publisher were never sent, and never will be.
 fn tell_lost(publisher: &Publisher) {
     let lost = publisher.kept.waiting();
     if lost > 0 {
@@ -205,12 +206,12 @@ fn tell_lost(publisher: &Publisher) {
     }
 }
 
-impl Target {
+impl Recipient {
     fn new(given: &Publish) -> Self {
         Self {
             to: given.to.clone(),
             node: given.node.clone(),
-            state: State::Away,
+            state: Presence::Away,
             question: None,
             again: None,
             late: Some(0),
@@ -226,9 +227,9 @@ impl Target {
         publishers.iter_mut().filter(|publisher| self.is_of(publisher))
     }
 
-    /// Its node is not connected any more: what is not known to have arrived is sent again.
+    /// Takes note that the node is not connected any more: what is not known to have arrived is sent again.
     fn is_away(&mut self, publishers: &mut [Publisher]) {
-        self.state = State::Away;
+        self.state = Presence::Away;
         self.goes_back(publishers);
     }
 
@@ -239,7 +240,7 @@ impl Target {
         self.own(publishers).for_each(|publisher| publisher.kept.are_lost());
     }
 
-    /// The peer has answered something.
+    /// Takes an answer of the peer.
     fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
         let Some((request, monitor)) = self.question else { return };
         match received {
@@ -263,10 +264,10 @@ impl Target {
         }
     }
 
-    /// The process is there, and has what was sent before it was asked.
+    /// Takes note that the process is there, and has what was sent before it was asked.
     fn have_arrived(&mut self, publishers: &mut [Publisher]) {
         self.question = None;
-        self.state = State::There;
+        self.state = Presence::There;
         self.is_told = false;
         let arrived = self.own(publishers).map(|publisher| publisher.kept.have_arrived()).fold(0, u64::saturating_add);
         let Some(late) = &mut self.late else { return };
@@ -280,10 +281,10 @@ impl Target {
         }
     }
 
-    /// There is no process of the name, or it has just ended.
+    /// Takes note that there is no process of the name, or that it has just ended.
     fn is_missing(&mut self, publishers: &mut [Publisher], reason: Term<'_>) {
         self.goes_back(publishers);
-        self.state = State::Missing;
+        self.state = Presence::Missing;
         // one that has ended may be there again already
         let wait = if reason.is_atom("noproc") { ASK_AGAIN } else { Duration::ZERO };
         self.again = Instant::now().checked_add(wait);
@@ -296,11 +297,11 @@ impl Target {
     fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, own: &str) {
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
-            State::There => self.send(publishers, out),
-            State::Missing if is_due => {}
-            State::Missing | State::Away => return,
+            Presence::There => self.send(publishers, out),
+            Presence::Missing if is_due => {}
+            Presence::Missing | Presence::Away => return,
         }
-        let is_asked = self.state == State::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
+        let is_asked = self.state == Presence::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
         if self.question.is_some() || !is_asked || !is_due {
             // a time that has come and is not kept here would be waited for without end
             self.again = self.again.filter(|_| !is_due);
@@ -376,9 +377,9 @@ mod tests {
             node: "b@host".to_owned(),
             keep: 1,
         };
-        let mut target = Target::new(&given);
+        let mut target = Recipient::new(&given);
         // it could not be asked, and of whom that was the reading is gone with the settings
-        (target.state, target.again) = (State::There, Some(Instant::now()));
+        (target.state, target.again) = (Presence::There, Some(Instant::now()));
         let mut out = node.outbox(mailbox).unwrap();
         target.turn(&mut [], &mut out, "a@host");
         assert_eq!(target.again, None);

@@ -13,14 +13,14 @@ use super::publish::Publishing;
 use crate::cli::terms;
 use facts::Facts;
 
-/// The box is looked at no more often: whoever asks without end costs little.
+/// The time between two looks at the box: whoever asks without end costs little.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The mailbox.
 pub(super) struct System {
     mailbox: Mailbox,
     started: Instant,
-    /// How many messages were taken out of the mailbox.
+    /// The number of messages that were taken out of the mailbox.
     taken: u64,
     facts: Option<(Instant, Facts)>,
 }
@@ -51,7 +51,7 @@ impl System {
         }
     }
 
-    /// All that is told, as a map.
+    /// Encodes all that is told, as a map.
     fn info<'r>(
         &mut self,
         node: &Node<'_>,
@@ -106,7 +106,7 @@ impl Part for System {
     }
 }
 
-/// A call of `info` gets the map, one of `{info, Key}` a value of it. Whatever is no call is no question.
+/// Answers a call of `info` with the map, and one of `{info, Key}` with a value of it. A message that is no call is no question.
 fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some(call) = message.as_call() else { return Ok(()) };
     let wanted = match call.request.tuple() {
@@ -125,7 +125,7 @@ fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result
     }
 }
 
-/// `{error, {Why, What}}`.
+/// Writes `{error, {Why, What}}`.
 fn refused<'t, 'b>(t: &'t mut TermWriter<'b>, why: &str, what: impl WriteTerm) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("error")?;
@@ -134,7 +134,7 @@ fn refused<'t, 'b>(t: &'t mut TermWriter<'b>, why: &str, what: impl WriteTerm) -
     what(t)
 }
 
-/// Six keys of the map.
+/// Writes six keys of the map.
 fn of_box<'t, 'b>(t: &'t mut TermWriter<'b>, facts: &Facts) -> Written<'t, 'b> {
     t.atom("uptime")?;
     count(t, facts.uptime)?;
@@ -163,7 +163,7 @@ fn of_box<'t, 'b>(t: &'t mut TermWriter<'b>, facts: &Facts) -> Written<'t, 'b> {
     Ok(t)
 }
 
-/// The counters of every connection, named as `inet:getstat/1` names them.
+/// Writes the counters of every connection, named as `inet:getstat/1` names them.
 fn links<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> {
     t.map(node.peers().count())?;
     for peer in node.peers() {
@@ -185,7 +185,7 @@ fn links<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> 
     Ok(t)
 }
 
-/// Why nothing is read from a node: `false` while it is, `{mailbox,Name}`, or `transmit`.
+/// Writes why nothing is read from a node: `false` while it is, `{mailbox,Name}`, or `transmit`.
 fn held<'t, 'b>(t: &'t mut TermWriter<'b>, by: Option<&HeldBy>) -> Written<'t, 'b> {
     match by {
         None => t.bool(false),
@@ -194,7 +194,7 @@ fn held<'t, 'b>(t: &'t mut TermWriter<'b>, by: Option<&HeldBy>) -> Written<'t, '
     }
 }
 
-/// Those that have a name; the others are the functions' and the readings'.
+/// Writes the mailboxes that have a name; the others are the functions' and the readings'.
 fn mailboxes<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> {
     let named = || node.mailboxes().filter(|(_, name)| !name.is_empty());
     t.map(named().count())?;

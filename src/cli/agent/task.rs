@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::process::{Came, Process};
+use super::process::{Chunk, Process};
 
-/// Such a command. Dropping it kills it, and whatever it started.
+/// A command that runs. Dropping it kills it, and whatever it started.
 pub(super) struct Task {
     process: Process,
     printed: Vec<u8>,
-    /// Bytes it may print, besides its last newline.
+    /// The most bytes that it may print, besides its last newline.
     most: usize,
-    /// When it must have ended; nothing if that is beyond what can be counted.
+    /// The time at which it must have ended; nothing if that is beyond what can be counted.
     end: Option<Instant>,
     /// There may be something to read, or it may have ended.
     is_ready: bool,
 }
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// With this exit status, having printed this.
+    /// It ended with this exit status, and had printed this.
     Status(i32, Vec<u8>),
-    /// By this signal.
+    /// It was ended by this signal, and had printed this.
     Signal(i32, Vec<u8>),
     /// It took too long, and was killed.
     TimedOut,
@@ -35,7 +35,7 @@ pub(super) enum Ended {
 }
 
 impl Task {
-    /// Starts it, with nothing on its standard input; `name` stands in front of its lines in the log.
+    /// Starts a command, with nothing on its standard input; `name` stands in front of its lines in the log.
     pub(super) fn start<S: AsRef<OsStr>>(
         name: &str,
         command: &[S],
@@ -47,12 +47,12 @@ impl Task {
         Ok(Self { process, printed: Vec::new(), most, end: Instant::now().checked_add(time), is_ready: true })
     }
 
-    /// A pipe of some process is ready, or a process ended.
+    /// Takes note that a pipe of some process is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
         self.is_ready = true;
     }
 
-    /// Reads what it prints. How it ended, once it has: then it is to be dropped.
+    /// Reads what it prints. Returns how it ended, once it has: then it is to be dropped.
     pub(super) fn turn(&mut self) -> Option<Ended> {
         // lines of its standard error that were held back are told by time
         self.is_ready |= self.process.next_wake().is_some_and(|at| at <= Instant::now());
@@ -71,9 +71,9 @@ impl Task {
         let mut bytes = [0; 4096];
         loop {
             match self.process.read(&mut bytes) {
-                Came::Bytes(count) => self.printed.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing if ended.is_none() => return None,
-                Came::Nothing | Came::End => break,
+                Chunk::Bytes(count) => self.printed.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Nothing if ended.is_none() => return None,
+                Chunk::Nothing | Chunk::End => break,
             }
             if without_newline(&self.printed).len() > self.most {
                 return Some(Ended::TooMuch);
@@ -87,7 +87,7 @@ impl Task {
         })
     }
 
-    /// When it has something to do by itself.
+    /// Returns when it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         if self.is_ready {
             return Some(Instant::now());
@@ -96,7 +96,7 @@ impl Task {
     }
 }
 
-/// What was printed, without the newline at its end.
+/// Returns what was printed, without the newline at its end.
 pub(super) fn without_newline(printed: &[u8]) -> &[u8] {
     printed.strip_suffix(b"\n").unwrap_or(printed)
 }

@@ -44,7 +44,7 @@ impl Shell {
 /// The option by which a script asks for what may follow the words behind it, the last of which is being typed.
 pub(crate) const ASK: &str = "--complete";
 
-/// What may stand in the place of the last word, a line each; behind a tabulator, what it is.
+/// Returns what may stand in the place of the last word, a line each; behind a tabulator, what it is.
 pub(crate) fn candidates(commands: &'static [Spec], words: &[String]) -> String {
     let Some((last, before)) = words.split_last() else { return String::new() };
     let Some((command, before)) = before.split_first() else {

@@ -1,25 +1,25 @@
-//! What `--help` prints, out of the tables of the commands.
+//! The text of `--help`, out of the tables of the commands.
 
 use super::spec::{Opt, Spec};
 
-/// What `--help` says first, and last.
+/// The first words of `--help`, and its last.
 pub(super) const ABOUT: &str = "An Erlang node without the BEAM, and a tool to talk to Erlang nodes from a shell.";
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done; 1 the cluster said no (pang, noproc, an exception, a timeout); 2 wrong usage or settings. \
 Results go to standard output, words to standard error.";
 pub(super) const EXAMPLE: &str =
     "Example: beamless run --sname demo\n  then, from another terminal: beamless call demo echo '{hello, 1}'";
 
-/// Columns of a terminal that are used.
+/// The columns of a terminal that are used.
 const WIDTH: usize = 100;
-/// Where the second column begins.
+/// The column where the second one of two begins.
 const COLUMN: usize = 28;
 
-/// How the program is called.
+/// Returns how the program is called.
 pub(super) fn usage() -> String {
     "Usage: beamless COMMAND [OPTIONS] ..".to_owned()
 }
 
-/// Help on the whole program.
+/// Returns the help on the whole program.
 pub(super) fn general(commands: &[Spec]) -> String {
     let mut out = format!("{ABOUT}\n\n{}\n\nCommands:\n", usage());
     for spec in commands {
@@ -30,7 +30,7 @@ pub(super) fn general(commands: &[Spec]) -> String {
     out + EXAMPLE
 }
 
-/// Help on a command.
+/// Returns the help on a command.
 pub(super) fn of(spec: &Spec) -> String {
     let mut out = String::new();
     wrap(&mut out, spec.about, 0);
@@ -57,20 +57,20 @@ pub(super) fn synopsis(spec: &Spec) -> String {
     out
 }
 
-/// An option with its value: `-v, --verbose`, `--timeout SECONDS`.
+/// Returns an option with its value: `-v, --verbose`, `--timeout SECONDS`.
 pub(super) fn named(option: &Opt) -> String {
     let short = option.short.map_or_else(String::new, |short| format!("-{short}, "));
     let value = option.value.map_or_else(String::new, |value| format!(" {value}"));
     format!("{short}--{}{value}", option.long)
 }
 
-/// Two columns.
+/// Adds two columns.
 fn entry(out: &mut String, name: &str, help: &str) {
     let gap = COLUMN.saturating_sub(4).saturating_sub(name.len()).max(2);
     wrap(out, &format!("    {name}{}{help}", " ".repeat(gap)), COLUMN);
 }
 
-/// A line, broken between words; what follows the first line is moved in by `indent`.
+/// Adds a line, broken between words; what follows the first line is moved in by `indent`.
 pub(super) fn wrap(out: &mut String, line: &str, indent: usize) {
     let mut rest = line;
     let mut lead = 0_usize;

@@ -3,7 +3,7 @@
 use super::help::{ABOUT, EXAMPLE, EXIT_CODES, named, synopsis, wrap};
 use super::spec::Spec;
 
-/// The manual page, for `man`.
+/// Returns the page `beamless(1)`, for `man`.
 pub(crate) fn page(commands: &[Spec]) -> String {
     let mut out = concat!(".TH BEAMLESS 1 \"\" \"beamless ", env!("CARGO_PKG_VERSION"), "\" \"User Commands\"\n").to_owned();
     out += ".SH NAME\nbeamless \\- an Erlang node without the BEAM\n.SH SYNOPSIS\n";
@@ -26,17 +26,17 @@ pub(crate) fn page(commands: &[Spec]) -> String {
             out += &format!(".PP\n.nf\n{}\n.fi\n", roff(&filled(note)));
         }
     }
-    out.trim_end().to_owned()
+    out + ".SH SEE ALSO\n.BR beamless.toml (5)"
 }
 
-/// As on a terminal.
+/// Breaks lines as on a terminal.
 fn filled(note: &str) -> String {
     let mut out = String::new();
     note.lines().for_each(|line| wrap(&mut out, line, 4));
     out.trim_end().to_owned()
 }
 
-/// Text for roff: its own characters are escaped, and no line begins with a macro.
+/// Escapes text for roff: its own characters are escaped, and no line begins with a macro.
 pub(crate) fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
     let lines: Vec<String> =

@@ -1,5 +1,4 @@
-//! How a command line is read, and what is told of it: help, completions, manual page. All of it comes out of the tables that the commands
-//! bring.
+//! The command line: its reading, help, completions and manual page. All of it comes out of the tables that the commands bring.
 
 pub(crate) mod completion;
 mod help;

@@ -1,4 +1,4 @@
-//! What several commands take on the command line, and how it is read.
+//! The options and arguments that several commands take, and their reading.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ pub(crate) fn format(found: &mut Found) -> Format {
     if found.has("json") { Format::Json } else { Format::Erlang }
 }
 
-/// No timeout is longer, so that no clock runs over.
+/// The longest timeout, so that no clock runs over.
 const LONGEST: Duration = Duration::from_secs(1_000_000);
 
 pub(crate) fn timeout(found: &mut Found) -> Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! How a command line is read.
+//! The reading of a command line.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser};
 use super::help;
 use super::spec::{Found, Spec};
 
-/// What came of reading the command line.
+/// The outcome of reading the command line.
 pub(crate) enum Read {
     Run {
         /// Whether to say more.
@@ -16,7 +16,7 @@ pub(crate) enum Read {
         spec: &'static Spec,
         found: Found,
     },
-    /// To be printed: help, a version, or what a shell may complete.
+    /// A text to be printed: help, or the version.
     Print(String),
 }
 

@@ -10,13 +10,13 @@ use crate::cli::outcome::Failure;
 /// A command.
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
-    /// What it does, in a few words.
+    /// The help on it in a few words, for the list of commands.
     pub(crate) help: &'static str,
-    /// What it does.
+    /// The beginning of its help.
     pub(crate) about: &'static str,
     pub(crate) options: &'static [Opt],
     pub(crate) positionals: &'static [Positional],
-    /// What its help ends with: paragraphs, whose lines stay as they are.
+    /// The end of its help: paragraphs, whose lines stay as they are.
     pub(crate) notes: &'static [&'static str],
     /// It runs until it is stopped.
     pub(crate) lasts: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Spec {
 pub(crate) struct Opt {
     pub(crate) long: &'static str,
     pub(crate) short: Option<char>,
-    /// What its value is called; a switch has none.
+    /// The name of its value; a switch has none.
     pub(crate) value: Option<&'static str>,
     pub(crate) help: &'static str,
     pub(crate) offer: Offer,
@@ -50,7 +50,7 @@ const COMMON: &[Opt] = &[
     Opt { long: "help", short: Some('h'), help: "Print this help", ..Opt::SWITCH },
 ];
 
-/// What stands in its place, without an option's name.
+/// An argument that stands in its place, without an option's name.
 pub(crate) struct Positional {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
@@ -64,11 +64,11 @@ impl Positional {
     pub(crate) const WORD: Self = Self { name: "", help: "", offer: Offer::Nothing, optional: false, quoted: false };
 }
 
-/// What a shell offers where a value is typed.
+/// The values that a shell offers.
 #[derive(Clone, Copy)]
 pub(crate) enum Offer {
     Nothing,
-    /// The shell's own.
+    /// Files, which the shell knows itself.
     Files,
     /// The nodes of this host.
     Nodes,
@@ -80,20 +80,20 @@ impl Spec {
         commands.iter().find(|spec| spec.name == name)
     }
 
-    /// What is wrong with a command line, and where help is.
+    /// Says what is wrong with a command line, and where help is.
     pub(crate) fn says_more(&self, why: &str) -> String {
         format!("{why}; beamless {} --help says more", self.name)
     }
 
-    /// Its options, and those that every command has.
+    /// Returns its options, and those that every command has.
     pub(super) fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
         self.options.iter().chain(COMMON)
     }
 }
 
-/// What was found on the command line for a command; its maker takes out of it.
+/// The options and arguments that were found on the command line for a command.
 pub(crate) struct Found {
-    /// All commands there are.
+    /// The commands there are.
     pub(crate) commands: &'static [Spec],
     pub(super) options: Vec<(&'static str, OsString)>,
     pub(super) positionals: VecDeque<OsString>,
@@ -105,7 +105,7 @@ impl Found {
         Some(self.options.remove(place).1)
     }
 
-    /// Whether a switch was given.
+    /// Returns true if a switch was given.
     pub(crate) fn has(&mut self, long: &str) -> bool {
         self.take(long).is_some()
     }
@@ -118,7 +118,7 @@ impl Found {
         self.take(long).map(|value| text(value).map_err(|e| format!("--{long}: {e}"))).transpose()
     }
 
-    /// Every value of an option that repeats.
+    /// Returns every value of an option that repeats.
     pub(crate) fn texts(&mut self, long: &str) -> Result<Vec<String>, String> {
         std::iter::from_fn(|| self.text(long).transpose()).collect()
     }
@@ -127,7 +127,7 @@ impl Found {
         self.text(long)?.map(|text| text.parse().map_err(|e| format!("--{long} {text}: {e}"))).transpose()
     }
 
-    /// A number above 0; `wanted` says so to whoever gives another.
+    /// Returns a number above 0; `wanted` says so to whoever gives another.
     pub(crate) fn positive<T: FromStr + Default + PartialEq>(&mut self, long: &str, wanted: &str) -> Result<Option<T>, String> {
         let read = |text: String| {
             let number = text.parse().ok().filter(|number| *number != T::default());

@@ -10,7 +10,7 @@ pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>,
     parse_text(text, bytes)
 }
 
-/// What is wrong with Erlang text, and how Erlang writes what looks like Elixir or like a call.
+/// Says what is wrong with Erlang text, and how Erlang writes what looks like Elixir or like a call.
 pub(crate) fn explained(text: &str, e: &TextError) -> String {
     let (before, after) = text.split_at_checked(e.at).unwrap_or((text, ""));
     let hint = match (after.chars().next(), before.trim_end().chars().next_back()) {
@@ -32,7 +32,7 @@ pub(crate) fn encoded<'b>(write: impl WriteTermAgain, bytes: &'b mut Vec<u8>) ->
     Ok(Term::parse(encode(bytes, write)?)?)
 }
 
-/// A term as Erlang text in UTF-8, on one line; identifiers as the node `home` shows them.
+/// Returns a term as Erlang text in UTF-8, on one line; identifiers are as the node `home` shows them.
 pub(crate) fn text(term: Term<'_>, home: &str) -> String {
     term.text(home).unicode().to_string()
 }

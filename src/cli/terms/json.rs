@@ -3,14 +3,13 @@
 //! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
 
 use super::erlang::{encoded, erlang, text as erlang_text};
 
-/// What `--help` says where JSON is read and printed.
+/// The help where JSON is read and printed.
 pub(crate) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
 With --json they are JSON:
   strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;
@@ -18,7 +17,7 @@ With --json they are JSON:
 Printed, atoms are strings too, except true, false, and nil, null and undefined, which are null; Erlang's \"strings\" are arrays of \
 numbers; what else JSON lacks is printed as one of the four objects.";
 
-/// What `--help` says where JSON is only printed.
+/// The help where JSON is only printed.
 pub(crate) const PRINTED: &str = "With --json:
   binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, Erlang's \"strings\" being \
 lists of numbers;
@@ -30,7 +29,10 @@ const ATOM: &str = "@atom";
 const MAP: &str = "@map";
 const TERM: &str = "@term";
 
-/// Integers of more bytes are not printed in decimal by Erlang text either.
+/// The keys that were there before. The parser has this map anyway; a set with its hashing would be 6 KB more.
+type Seen = Map<String, Value>;
+
+/// The most bytes of an integer that is printed in decimal, as with Erlang text.
 const DECIMAL_BYTES: usize = 2048;
 
 /// Reads JSON as a term, into `bytes`.
@@ -43,7 +45,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
-/// The term that JSON stands for, in `bytes`.
+/// Makes the term that JSON stands for, in `bytes`.
 pub(crate) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
     let wrong = RefCell::new(None);
     let misuse = |e| match e {
@@ -57,7 +59,7 @@ pub(crate) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>
     encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
 }
 
-/// Why JSON has no term.
+/// The reason for which JSON has no term.
 enum Wrong {
     Misuse(Misuse),
     Words(String),
@@ -93,7 +95,7 @@ fn put_all<'t, 'b>(t: &'t mut TermWriter<'b>, values: &[Value]) -> Put<'t, 'b> {
     Ok(t)
 }
 
-/// A number with a point or an exponent is a float.
+/// Writes a number: one with a point or an exponent is a float.
 fn put_number<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Put<'t, 'b> {
     if !text.contains(['.', 'e', 'E']) {
         return put_erlang(t, text);
@@ -146,23 +148,24 @@ fn of_pair(pair: &Value) -> Option<(&Value, &Value)> {
     }
 }
 
-/// Equal keys are refused here: a node that got such a map would take the connection for broken.
+/// Writes the pairs of a map. Equal keys are refused here: a node that got such a map would take the connection for broken.
 fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> {
-    let mut seen = HashSet::new();
+    let mut seen = Seen::new();
     t.map(pairs.len())?;
     for (key, value) in pairs.iter().filter_map(of_pair) {
         // equal terms have equal text, though perhaps not equal bytes
         let mut bytes = Vec::new();
         let text = term(key, &mut bytes).map_err(Wrong::Words)?.to_string();
         put(put(t, key)?, value)?;
-        if let Some(text) = seen.replace(text) {
+        if seen.contains_key(&text) {
             return Err(Wrong::Words(format!("{{{MAP:?}: ..}} has the key {text} twice")));
         }
+        seen.insert(text, Value::Null);
     }
     Ok(t)
 }
 
-/// A term as JSON, on one line.
+/// Returns a term as JSON, on one line.
 pub(crate) fn written(term: Term<'_>, home: &str) -> String {
     let mut out = String::new();
     write(&mut out, term, home);
@@ -199,11 +202,11 @@ fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, h
     separated(out, ('[', ']'), elements, |out, element| write(out, element, home));
 }
 
-/// A map whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
+/// Writes a map. One whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
 fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
-    let mut seen = HashSet::new();
-    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text)));
-    let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains(*special));
+    let mut seen = Seen::new();
+    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
+    let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
     if plain && !is_special {
         separated(out, ('{', '}'), pairs, |out, (key, value)| {
             *out += &quoted(&key_text(key).unwrap_or_default());
@@ -217,7 +220,7 @@ fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
     *out += "}";
 }
 
-/// The text of a key that is an atom or a binary of text.
+/// Returns the text of a key that is an atom or a binary of text.
 fn key_text(key: Term<'_>) -> Option<String> {
     key.as_atom().map(atom_text).or_else(|| key.as_str().map(str::to_owned))
 }

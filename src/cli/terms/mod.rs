@@ -10,7 +10,7 @@ use beamless::Term;
 use super::outcome::Failure;
 pub(crate) use erlang::{encoded, erlang, explained, text};
 
-/// What terms are written in.
+/// The format of terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Erlang,
@@ -44,7 +44,7 @@ pub(crate) fn read<'b>(given: &str, format: Format, bytes: &'b mut Vec<u8>) -> R
     }
 }
 
-/// A term for standard output.
+/// Returns a term for standard output.
 pub(crate) fn written(term: Term<'_>, format: Format, home: &str) -> String {
     match format {
         Format::Erlang => text(term, home),

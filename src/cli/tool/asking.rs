@@ -1,4 +1,4 @@
-//! One question to one node: connect, ask, wait, and say what went wrong.
+//! A question to a node: connect, ask, wait, and say what went wrong.
 
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ static STORAGE: Mutex<Storage> = Mutex::new(Storage::sized());
 
 type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
 
-/// What it takes to ask a node.
+/// The settings for asking a node.
 pub(super) struct Asking {
     name: Option<Name>,
     cookie_file: Option<PathBuf>,
@@ -36,13 +36,13 @@ impl Asking {
     }
 }
 
-/// The memory for one question.
+/// Takes the memory for one question.
 pub(super) fn storage() -> MutexGuard<'static, Storage> {
     STORAGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a node of this name is registered with this host's EPMD. Its connection with the node that is asked would end, since that takes
-/// whoever has the name and the cookie for the same node started anew.
+/// Returns true if a node of this name is registered with this host's EPMD. The node that is asked would take the tool for that node,
+/// started anew, and end its connection.
 fn is_running(own: &str, epmd: &EpmdSettings) -> bool {
     let alive = own.split('@').next().unwrap_or(own);
     // without an EPMD there is none
@@ -50,9 +50,9 @@ fn is_running(own: &str, epmd: &EpmdSettings) -> bool {
     names.iter().any(|(name, _)| name == alive)
 }
 
-/// Asks a node, of this name, with so much time.
+/// A question: asks the node of this name, with so much time.
 pub(super) type Ask<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>;
-/// What there is to print of an answer.
+/// The use of an answer: what there is to print of it.
 pub(super) type Then<'f> = &'f mut dyn FnMut(Result<Term<'_>, beamless::Failure<'_>>) -> Result<String, Failure>;
 
 /// A node that asks another one. Dropping it ends the connection: whatever was sent is answered by then, so nothing is lost.
@@ -63,11 +63,11 @@ pub(super) struct Tool<'s> {
     /// The node that is asked.
     pub(super) peer: String,
     timeout: Duration,
-    /// Where EPMD is, or around it the node.
+    /// The port of EPMD, and that of the node if it was given.
     ports: (u16, Option<u16>),
-    /// Why there will be no answer.
+    /// The reason for which there will be no answer.
     lost: Option<String>,
-    /// What was monitored is not there.
+    /// The monitored process is not there.
     pub(super) is_missing: bool,
 }
 
@@ -103,8 +103,8 @@ impl<'s> Tool<'s> {
         Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, ports, lost: None, is_missing: false })
     }
 
-    /// Asks with what `ask` does with the outbox and the node's name, and gives the answer to `then`, which says what there is to print.
-    /// That the node could not be reached, or gave no answer in time, is a failure here.
+    /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
+    /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
         let mut out = self.node.outbox(self.mailbox)?;
         let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
@@ -137,20 +137,19 @@ impl<'s> Tool<'s> {
         }
     }
 
-    /// This node's name.
+    /// Returns this node's name.
     pub(super) fn name(&self) -> String {
         self.node.name().map(|name| name.as_str().to_owned()).unwrap_or_default()
     }
 
-    /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered
-    /// something.
+    /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
         let mut out = self.node.outbox(self.mailbox)?;
         out.monitor((to, self.peer.as_str())).map_err(too_large)?;
         out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
     }
 
-    /// `net_adm:ping`: the node has read whatever was sent to it before.
+    /// Asks what `net_adm:ping` asks. Its answer says that the node has read whatever was sent to it before.
     pub(super) fn ping(&mut self) -> Result<(), Failure> {
         let (own, peer) = (self.name(), self.peer.clone());
         self.ask(
@@ -191,7 +190,7 @@ impl<'s> Tool<'s> {
         }
     }
 
-    /// Why there is no connection, where exactly, and what to do about it.
+    /// Returns why there is no connection, where exactly, and what to do about it.
     fn why(&self, reason: Reason) -> String {
         let (host, (epmd, port)) = (host::part(&self.peer), self.ports);
         match (reason, port) {
@@ -223,7 +222,7 @@ impl<'s> Tool<'s> {
     }
 }
 
-/// A term that does not fit is the user's to make smaller.
+/// Makes a failure of an error: a term that does not fit is the user's to make smaller.
 fn too_large(e: Error) -> Failure {
     match e {
         Error::Full(Full::Message { needed, limit }) => {
@@ -234,7 +233,7 @@ fn too_large(e: Error) -> Failure {
     }
 }
 
-/// What to do about it, where the reason's own words do not say.
+/// Returns what to do about it, where the reason's own words do not say.
 fn next_step(reason: Reason) -> &'static str {
     match reason {
         Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck => {

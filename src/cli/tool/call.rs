@@ -1,9 +1,9 @@
-//! `beamless call`: a call of a registered process, and its reply.
+//! The command `beamless call`: calls a registered process, and prints its reply.
 
 use beamless::Failure as No;
 
 use super::asking::{Tool, storage};
-use super::message::{Message, no_process};
+use super::message::{MessageArguments, no_process};
 use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT};
 use crate::cli::command_line::spec::{Opt, Spec};
 use crate::cli::outcome::{Failure, print};
@@ -18,13 +18,13 @@ pub(super) const SPEC: Spec = Spec {
     notes: &["Example: beamless call hub@nuc3 thermometer '{read, celsius}'", json::HELP],
     lasts: false,
     run: |found| {
-        let message = Message::read(found)?;
+        let message = MessageArguments::read(found)?;
         call(&message)
     },
 };
 
-/// `gen_server:call`.
-fn call(message: &Message) -> Result<(), Failure> {
+/// Calls as `gen_server:call` does.
+fn call(message: &MessageArguments) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let request = terms::read(&message.term, message.format, &mut bytes)?;
     let mut storage = storage();

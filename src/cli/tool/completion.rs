@@ -1,4 +1,4 @@
-//! `beamless completion`: the completions for a shell.
+//! The command `beamless completion`: prints the completions for a shell.
 
 use crate::cli::command_line::completion::Shell;
 use crate::cli::command_line::spec::{Offer, Positional, Spec};

@@ -1,4 +1,4 @@
-//! `beamless epmd`: EPMD, where nodes register their names.
+//! The command `beamless epmd`: is EPMD, where nodes register their names.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ fn read(found: &mut Found) -> Result<(), Failure> {
 
 const SIGNALS: Token = Token(0);
 
-/// EPMD, until a signal.
+/// Serves EPMD until a signal.
 fn serve(port: Option<u16>, addresses: &[IpAddr]) -> Result<(), Failure> {
     let mut settings = EpmdSettings::from_env().map_err(Failure::usage)?;
     if let Some(port) = port {

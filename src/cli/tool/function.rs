@@ -1,4 +1,4 @@
-//! `Mod:Fun(Args)` as it is typed, and an exception in the words of Erlang's shell.
+//! A call `Mod:Fun(Args)` as it is typed, and an exception in the words of Erlang's shell.
 
 use beamless::{Failure as No, Term, Value};
 
@@ -7,14 +7,14 @@ use crate::cli::outcome::Failure;
 use crate::cli::terms;
 
 /// The call of a function.
-pub(super) struct Function<'b> {
+pub(super) struct FunctionCall<'b> {
     module: String,
     name: String,
     /// The list of arguments.
     args: Term<'b>,
 }
 
-impl<'b> Function<'b> {
+impl<'b> FunctionCall<'b> {
     /// Parses a call; its arguments lie in `bytes`.
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
         let told = |why: &str| {
@@ -46,7 +46,7 @@ impl<'b> Function<'b> {
         tool.ask(&mut |out, node, timeout| out.rpc(node, &self.module, &self.name, timeout, |t| t.term(self.args)), then)
     }
 
-    /// How a call failed; `home` is the node where it did.
+    /// Returns the failure of a call; `home` is the node where it failed.
     pub(super) fn exception(&self, failure: No<'_>, home: &str) -> Failure {
         let text = |term: Term<'_>| terms::text(term, home);
         let words = match failure {
@@ -66,7 +66,7 @@ impl<'b> Function<'b> {
     }
 }
 
-/// The atom that the text begins with, and what follows it; or the word that is none.
+/// Returns the atom that the text begins with, and what follows it; an error is the word that is none.
 fn atom(text: &str) -> Result<(String, &str), &str> {
     let text = text.trim_start();
     let end = match text.strip_prefix('\'') {
@@ -87,7 +87,7 @@ fn atom(text: &str) -> Result<(String, &str), &str> {
     Ok((atom.chars().collect(), rest.trim_start()))
 }
 
-/// The reason of an error, as the shell words it.
+/// Returns the reason of an error, as the shell words it.
 fn reason_words(reason: Term<'_>, stack: Term<'_>, home: &str) -> String {
     let text = terms::text(reason, home);
     let words = match text.as_str() {
@@ -123,7 +123,7 @@ fn first(stack: Term<'_>) -> Option<Term<'_>> {
     stack.as_list()?.next()
 }
 
-/// `m:f/a` of a stack entry, `{M, F, Arity or Args, Location}`.
+/// Returns `m:f/a` of a stack entry, `{M, F, Arity or Args, Location}`.
 fn function_of(entry: Term<'_>, home: &str) -> String {
     let Some([module, function, arity, _]) = entry.tuple() else { return terms::text(entry, home) };
     let name = format!("{}:{}", terms::text(module, home), terms::text(function, home));
@@ -133,7 +133,7 @@ fn function_of(entry: Term<'_>, home: &str) -> String {
     }
 }
 
-/// The function of a stack entry, and its line where that is known.
+/// Returns the function of a stack entry, and its line where that is known.
 fn place(entry: Term<'_>, home: &str) -> String {
     let location = |key| {
         let pairs = entry.tuple().and_then(|[_, _, _, location]: [Term<'_>; 4]| location.as_list());
@@ -152,7 +152,7 @@ mod tests {
 
     fn parsed(text: &str) -> Result<String, String> {
         let mut bytes = Vec::new();
-        let call = Function::parse(text, &mut bytes).map_err(|e| e.why)?;
+        let call = FunctionCall::parse(text, &mut bytes).map_err(|e| e.why)?;
         Ok(format!("{} {} {}", call.module, call.name, call.args))
     }
 

@@ -1,4 +1,4 @@
-//! `beamless names`: what the EPMD of a host knows.
+//! The command `beamless names`: lists what the EPMD of a host knows.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// What `epmd -names` prints, of any host.
+/// Prints what `epmd -names` prints, of any host.
 fn names(host: &str, timeout: Duration) -> Result<(), Failure> {
     let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
     let names = epmd_names(host, port, timeout).map_err(|e| {

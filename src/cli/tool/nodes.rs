@@ -1,9 +1,9 @@
-//! `beamless nodes`: the nodes that a node is connected to.
+//! The command `beamless nodes`: lists the nodes that a node is connected to.
 
 use beamless::Term;
 
 use super::asking::{Asking, Tool, storage};
-use super::function::Function;
+use super::function::FunctionCall;
 use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
 use crate::cli::command_line::spec::Spec;
 use crate::cli::outcome::{Failure, print};
@@ -22,7 +22,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// The nodes that a node is connected to, this one left out.
+/// Prints the nodes that a node is connected to, this one left out.
 fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
@@ -30,7 +30,7 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for kind in ["visible", "hidden"] {
         let mut bytes = Vec::new();
-        let function = Function::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
+        let function = FunctionCall::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
         let peer = tool.peer.clone();
         function.apply(&mut tool, &mut |result| {
             let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);
@@ -41,7 +41,7 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     lines.iter().try_for_each(|line| print(line))
 }
 
-/// The texts of a list of atoms.
+/// Returns the texts of a list of atoms.
 fn atoms(list: Term<'_>) -> Vec<String> {
     list.as_list().into_iter().flatten().filter_map(Term::as_atom).map(|atom| atom.chars().collect()).collect()
 }

@@ -1,4 +1,4 @@
-//! `beamless ping`: whether a node is there.
+//! The command `beamless ping`: asks whether a node is there.
 
 use super::asking::{Asking, Tool, storage};
 use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
@@ -19,7 +19,7 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// `net_adm:ping`.
+/// Asks what `net_adm:ping` asks.
 fn ping(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;

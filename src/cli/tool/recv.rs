@@ -1,6 +1,6 @@
-//! `beamless recv`: prints what is sent to one name.
+//! The command `beamless recv`: prints what is sent to one name.
 //!
-//! A thread of its own writes, so that a reader that is slow holds up who sends, and not the ticks that keep connections alive.
+//! A thread of its own writes, so that a slow reader holds up the senders, and not the ticks that keep connections alive.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -20,14 +20,14 @@ use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format, json};
 
-/// For connected nodes, the mailbox, and bytes of the largest message. A static of zeros costs nothing until it is used.
+/// The memory for connected nodes, the mailbox, and the bytes of the largest message. A static of zeros costs nothing until it is used.
 static STORAGE: Mutex<NodeStorage<16, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
 
 const SIGNALS: Token = Token(0);
 const STDOUT: Token = Token(1);
-/// Lines that wait to be written; what comes after them waits in the mailbox.
+/// The most lines that wait to be written; what comes after them waits in the mailbox.
 const LINES: usize = 16;
-/// How long closing may take, and writing what is left when it is told to stop.
+/// The most time that closing may take, and writing what is left when it is told to stop.
 const CLOSING: Duration = Duration::from_secs(2);
 
 pub(super) const SPEC: Spec = Spec {
@@ -150,18 +150,18 @@ fn run(options: &Recv) -> Result<(), Failure> {
     }
 }
 
-/// The thread that writes lines to standard output, and what it shares with the poll loop.
+/// The thread that writes lines to standard output.
 struct Printer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    /// Told of every change that the other side may wait for.
+    state: Mutex<Queue>,
+    /// It is told of every change that the other side may wait for.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     lines: VecDeque<String>,
     /// The poll loop waits for room.
     stalled: bool,
@@ -172,13 +172,13 @@ struct State {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Queue> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next line, as soon as there is one; and whether somebody waits for its room.
+    /// Returns the next line, as soon as there is one, and true if the poll loop waits for its room.
     fn next(&self) -> Option<(String, bool)> {
-        let idle = |state: &mut State| state.lines.is_empty() && !state.last;
+        let idle = |state: &mut Queue| state.lines.is_empty() && !state.last;
         let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
         let line = state.lines.pop_front()?;
         Some((line, take(&mut state.stalled)))
@@ -211,7 +211,7 @@ impl Printer {
         Ok(Self(shared))
     }
 
-    /// Takes a line; `false` if it has to wait, and the driver is woken when there is room.
+    /// Takes a line. Returns false if it has to wait; the driver is woken when there is room.
     fn print(&self, line: String) -> bool {
         let mut state = self.0.state();
         state.stalled = state.lines.len() >= LINES;
@@ -223,13 +223,13 @@ impl Printer {
         true
     }
 
-    /// No more lines come: it is closed once those that it took are written, however long that takes.
+    /// Tells that no more lines come: the thread ends once those that it took are written, however long that takes.
     fn no_more(&self) {
         self.0.state().last = true;
         self.0.changed.notify_all();
     }
 
-    /// All is written, or standard output takes no more.
+    /// Returns true if all is written, or standard output takes no more.
     fn is_closed(&self) -> bool {
         self.0.state().ended
     }

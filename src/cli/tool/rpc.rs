@@ -1,7 +1,7 @@
-//! `beamless rpc`: a call of a function, and its value.
+//! The command `beamless rpc`: calls a function, and prints its value.
 
 use super::asking::{Asking, Tool, storage};
-use super::function::Function;
+use super::function::FunctionCall;
 use crate::cli::command_line::options::{self, COOKIE_FILE, JSON, NAME, NODE, SNAME, TIMEOUT};
 use crate::cli::command_line::spec::{Opt, Positional, Spec};
 use crate::cli::outcome::{Failure, print};
@@ -40,10 +40,10 @@ pub(super) const SPEC: Spec = Spec {
     },
 };
 
-/// `rpc:call`.
+/// Calls as `rpc:call` does.
 fn rpc(node: &str, function: &str, format: Format, asking: &Asking) -> Result<(), Failure> {
     let mut bytes = Vec::new();
-    let function = Function::parse(function, &mut bytes)?;
+    let function = FunctionCall::parse(function, &mut bytes)?;
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
     let peer = tool.peer.clone();

@@ -1,4 +1,4 @@
-//! `beamless run`: the agent.
+//! The command `beamless run`: is the agent.
 
 use crate::cli::agent;
 use crate::cli::agent::Arguments;

@@ -1,7 +1,7 @@
-//! `beamless send`: a message to a registered process.
+//! The command `beamless send`: sends a message to a registered process.
 
 use super::asking::{Tool, storage};
-use super::message::{Message, no_process};
+use super::message::{MessageArguments, no_process};
 use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT};
 use crate::cli::command_line::spec::{Opt, Spec};
 use crate::cli::outcome::Failure;
@@ -16,13 +16,13 @@ pub(super) const SPEC: Spec = Spec {
     notes: &["Example: beamless send hub@nuc3 readings '{reading, 21.5, <<\"kitchen\">>, #{unit => celsius}}'", json::HELP],
     lasts: false,
     run: |found| {
-        let message = Message::read(found)?;
+        let message = MessageArguments::read(found)?;
         send(&message)
     },
 };
 
-/// `{Name, Node} ! Term`, and a question behind it: once that is answered, the node has read the message.
-fn send(message: &Message) -> Result<(), Failure> {
+/// Sends as `{Name, Node} ! Term` does, and asks a question behind it: once that is answered, the node has read the message.
+fn send(message: &MessageArguments) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let term = terms::read(&message.term, message.format, &mut bytes)?;
     let mut storage = storage();

@@ -1,19 +1,20 @@
 //! A TOML file, read value by value: each knows its key and its place, and so does every fault.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{Key, Table};
 use super::units;
 
-/// So many faults are told; who has more starts with these.
+/// The most faults that are told; whoever has more starts with these.
 const MOST: usize = 10;
-/// Of a wrong value so many characters are shown.
+/// The most characters of a wrong value that are shown.
 const SHOWN: usize = 60;
 
-/// What is wrong, and where in the file; without a place it is something of the command line.
+/// A fault, and its place in the file; one without a place is of the command line.
 #[derive(Debug)]
 pub(super) struct Fault {
     at: Option<usize>,
@@ -21,13 +22,13 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// A fault of an argument.
+    /// Makes a fault of an argument.
     pub(super) fn of_argument(why: String) -> Self {
         Self { at: None, why }
     }
 }
 
-/// All that is wrong.
+/// The faults found so far.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
@@ -36,7 +37,7 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// The value, or a note of what is wrong with it.
+    /// Returns the value, or keeps its fault.
     pub(super) fn keep<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
         result.map_err(|fault| self.add(fault)).ok()
     }
@@ -45,7 +46,7 @@ impl Faults {
         self.0.is_empty()
     }
 
-    /// A line each, `FILE:LINE:COLUMN: KEY: WHAT IS WRONG`, in the order of the file.
+    /// Returns a line for each fault, `FILE:LINE:COLUMN: KEY: WHAT IS WRONG`, in the order of the file.
     pub(super) fn into_lines(mut self, file: &str, text: &str) -> Vec<String> {
         self.0.sort_by_key(|fault| fault.at);
         let more = self.0.len().saturating_sub(MOST);
@@ -61,7 +62,7 @@ impl Faults {
     }
 }
 
-/// `FILE:LINE:COLUMN`, both counted from one, the column in characters.
+/// Returns `FILE:LINE:COLUMN`, both counted from one, the column in characters.
 fn place(file: &str, text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
@@ -69,7 +70,7 @@ fn place(file: &str, text: &str, at: usize) -> String {
     format!("{file}:{line}:{column}")
 }
 
-/// The whole file.
+/// Parses the whole file.
 pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     DeTable::parse(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
@@ -92,76 +93,98 @@ pub(super) struct Section<'f> {
     at: usize,
     text: &'f str,
     table: &'f DeTable<'f>,
-    /// The keys that were asked for, which are all there are.
-    known: Vec<&'static str>,
+    /// The row of the table itself, and the keys that it has.
+    key: Option<Key>,
+    keys: Table,
 }
 
 impl<'f> Section<'f> {
     pub(super) fn whole(text: &'f str, table: &'f DeTable<'f>) -> Self {
-        Self { path: String::new(), at: 0, text, table, known: Vec::new() }
+        Self { path: String::new(), at: 0, text, table, key: None, keys: Table::of("") }
     }
 
-    /// The value of a key, if it is there.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Item<'f>> {
-        self.known.push(key);
-        let value = self.table.get(key)?;
-        Some(self.item(key, value.span(), value))
+    /// Returns the value of a key, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<Item<'f>> {
+        let key = self.keys.key(name)?;
+        let value = self.table.get(name)?;
+        Some(self.item(name, value.span(), value, key))
     }
 
-    /// The value of a key that must be there. `such` is an example of it.
-    pub(super) fn required(&mut self, key: &'static str, such: &str) -> Result<Item<'f>, Fault> {
-        self.get(key).ok_or_else(|| self.wrong(&format!("`{key}` is missing: write {key} = {such}")))
+    /// Returns the value of a key that must be there.
+    pub(super) fn required(&self, name: &str) -> Result<Item<'f>, Fault> {
+        self.get(name).ok_or_else(|| {
+            let such = self.keys.key(name).map_or("..", Key::example);
+            self.wrong(&format!("`{name}` is missing: write {name} = {such}"))
+        })
     }
 
-    /// Every key, whatever its name, in the order of the file.
+    /// Returns a time, or its default.
+    pub(super) fn duration(&self, name: &str) -> Result<Duration, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, units::duration)), |item| item.duration())
+    }
+
+    /// Returns a whole number, or its default.
+    pub(super) fn integer(&self, name: &str) -> Result<u64, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, units::digit_number)), |item| item.integer())
+    }
+
+    /// Returns a word, or its default.
+    pub(super) fn word(&self, name: &str) -> Result<&'static str, Fault> {
+        self.get(name).map_or_else(|| Ok(self.keys.default(name, Some)), |item| item.word())
+    }
+
+    /// Returns every key with its value, in the order of the file, whatever its name: for a table of tables that are alike.
     pub(super) fn entries(&self) -> Vec<(&'f str, Item<'f>)> {
+        let Some(key) = self.key else { return Vec::new() };
         let mut entries: Vec<_> = self.table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        entries.into_iter().map(|(key, value)| (&**key.get_ref(), self.item(key.get_ref(), key.span(), value))).collect()
+        entries.sort_by_key(|(name, _)| name.span().start);
+        entries.into_iter().map(|(name, value)| (&**name.get_ref(), self.item(name.get_ref(), name.span(), value, key))).collect()
     }
 
-    fn item(&self, key: &str, span: Range<usize>, value: &'f Spanned<DeValue<'f>>) -> Item<'f> {
-        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        let key = if plain { key.to_owned() } else { format!("{key:?}") };
-        let path = if self.path.is_empty() { key } else { format!("{}.{key}", self.path) };
-        Item { path, at: span.start, text: self.text, value }
+    fn item(&self, name: &str, span: Range<usize>, value: &'f Spanned<DeValue<'f>>, key: Key) -> Item<'f> {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let name = if plain { name.to_owned() } else { format!("{name:?}") };
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
+        Item { path, at: span.start, text: self.text, value, key }
     }
 
-    /// Something is wrong with the table as a whole.
+    /// Makes a fault of the table as a whole.
     pub(super) fn wrong(&self, why: &str) -> Fault {
         let why = if self.path.is_empty() { why.to_owned() } else { format!("{}: {why}", self.path) };
         Fault { at: Some(self.at), why }
     }
 
-    /// Refuses the keys that nobody asked for. `elsewhere` are those of the top level.
-    pub(super) fn finish(self, elsewhere: &[&str], faults: &mut Faults) {
+    /// Refuses the keys that do not exist.
+    pub(super) fn finish(self, faults: &mut Faults) {
+        let known: Vec<&'static str> = self.keys.keys().map(Key::name).collect();
+        let is_of_top = |name: &str| Table::of("").key(name).is_some_and(|key| !key.is_table());
         for (key, value) in self.table {
             let key_text = &**key.get_ref();
-            if self.known.contains(&key_text) {
+            if known.contains(&key_text) {
                 continue;
             }
             let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
             let hint = if key_text == "cookie" {
                 "a cookie stands in a file of its own, which `cookie_file` names".to_owned()
-            } else if elsewhere.contains(&key_text) && !value.get_ref().is_table() {
+            } else if is_of_top(key_text) && !value.get_ref().is_table() {
                 format!("`{key_text}` belongs to the top, above the first line in brackets")
-            } else if let Some(near) = nearest(key_text, &self.known) {
+            } else if let Some(near) = nearest(key_text, &known) {
                 format!("did you mean `{near}`?")
             } else {
-                format!("the keys are {}", self.known.join(", "))
+                format!("the keys are {}", known.join(", "))
             };
             faults.add(Fault { at: Some(key.span().start), why: format!("unknown key `{}`{place}: {hint}", shown(key_text)) });
         }
     }
 }
 
-/// The known key that is like this one.
+/// Returns the known key that is like this one.
 fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     let (distance, near) = known.iter().map(|near| (distance(key, near), *near)).min()?;
     (distance <= 2 && distance < near.len()).then_some(near)
 }
 
-/// How many characters have to be put in, taken out or changed to make one word another (Levenshtein).
+/// Counts the characters to be put in, taken out or changed to make one word another (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, c) in a.chars().enumerate() {
@@ -183,10 +206,11 @@ pub(super) struct Item<'f> {
     at: usize,
     text: &'f str,
     value: &'f Spanned<DeValue<'f>>,
+    key: Key,
 }
 
 impl<'f> Item<'f> {
-    /// The value will not do.
+    /// Makes a fault of the value.
     pub(super) fn wrong(&self, why: impl std::fmt::Display) -> Fault {
         let value = match self.value.get_ref() {
             DeValue::Table(_) => String::new(),
@@ -199,7 +223,7 @@ impl<'f> Item<'f> {
         self.value.get_ref().as_str().ok_or_else(|| self.wrong("text is needed, in quotes"))
     }
 
-    /// Text that is an atom's: 1 to 255 bytes.
+    /// Reads text that is an atom's: 1 to 255 bytes.
     pub(super) fn name(&self) -> Result<String, Fault> {
         let text = self.text()?;
         if text.is_empty() || text.len() > 255 {
@@ -212,15 +236,15 @@ impl<'f> Item<'f> {
         self.value.get_ref().as_bool().ok_or_else(|| self.wrong("write true or false, without quotes"))
     }
 
-    /// One of these words.
-    pub(super) fn choice<T: Copy>(&self, of: &[(&str, T)]) -> Result<T, Fault> {
-        let words = || of.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    /// Reads one of the words that the value may be.
+    pub(super) fn word(&self) -> Result<&'static str, Fault> {
+        let words = || self.key.words().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
         let text = self.value.get_ref().as_str();
-        let found = of.iter().find(|(word, _)| Some(*word) == text).map(|(_, value)| *value);
-        found.ok_or_else(|| self.wrong(format!("write one of {}", words())))
+        self.key.words().find(|word| Some(*word) == text).ok_or_else(|| self.wrong(format!("write one of {}", words())))
     }
 
-    pub(super) fn integer(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    pub(super) fn integer(&self) -> Result<u64, Fault> {
+        let range = self.key.range(units::digit_number);
         self.whole_number().filter(|number| range.contains(number)).ok_or_else(|| {
             self.wrong(format!("a whole number from {} to {} is needed, without quotes", range.start(), range.end()))
         })
@@ -231,7 +255,7 @@ impl<'f> Item<'f> {
         u64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
-    /// A number, with or without a fraction.
+    /// Reads a number, with or without a fraction.
     pub(super) fn number(&self) -> Result<f64, Fault> {
         let number = match self.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
@@ -241,8 +265,9 @@ impl<'f> Item<'f> {
         number.filter(|number: &f64| number.is_finite()).ok_or_else(|| self.wrong("a number is needed, without quotes"))
     }
 
-    /// A time, such as `"500ms"`.
-    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
+    /// Reads a time, such as `"500ms"`.
+    pub(super) fn duration(&self) -> Result<Duration, Fault> {
+        let range = self.key.range(units::duration);
         let form = || self.wrong("a time is a number and its unit, in quotes: \"500ms\", \"10s\", \"5m\", \"1h\"");
         let duration = units::duration(self.value.get_ref().as_str().ok_or_else(form)?).ok_or_else(form)?;
         if !range.contains(&duration) {
@@ -252,8 +277,9 @@ impl<'f> Item<'f> {
         Ok(duration)
     }
 
-    /// An amount of memory, in bytes or such as `"16KiB"`.
-    pub(super) fn bytes(&self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    /// Reads an amount of memory, in bytes or such as `"16KiB"`.
+    pub(super) fn bytes(&self) -> Result<u64, Fault> {
+        let range = self.key.range(units::bytes);
         let given = self.value.get_ref().as_str().map_or_else(|| self.whole_number(), units::bytes);
         let bytes = given.ok_or_else(|| self.wrong("a size is a number of bytes, such as 16384, or \"16KiB\", \"1MiB\""))?;
         if !range.contains(&bytes) {
@@ -262,14 +288,17 @@ impl<'f> Item<'f> {
         Ok(bytes)
     }
 
-    /// A list, each of whose items stands for itself.
+    /// Reads a list, each of whose items stands for itself.
     pub(super) fn list(&self) -> Result<Vec<Item<'f>>, Fault> {
         let list =
             self.value.get_ref().as_array().ok_or_else(|| self.wrong("a list is needed, in brackets: [\"..\", \"..\"]"))?;
-        Ok(list.iter().map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value }).collect())
+        Ok(list
+            .iter()
+            .map(|value| Item { path: self.path.clone(), at: value.span().start, text: self.text, value, key: self.key })
+            .collect())
     }
 
-    /// Whether it is a list with nothing in it.
+    /// Returns true if it is a list with nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.value.get_ref().as_array().is_some_and(|list| list.is_empty())
     }
@@ -278,23 +307,23 @@ impl<'f> Item<'f> {
         self.value.get_ref().is_table()
     }
 
-    /// What it is if it is text: to guess what was meant.
+    /// Returns the text that the value is, to guess what was meant.
     pub(super) fn as_text(&self) -> Option<&'f str> {
         self.value.get_ref().as_str()
     }
 
-    /// `such` is an example of the line in front of it.
-    pub(super) fn section(&self, such: &str) -> Result<Section<'f>, Fault> {
+    pub(super) fn section(&self) -> Result<Section<'f>, Fault> {
         match self.value.get_ref() {
             DeValue::Table(table) => {
-                Ok(Section { path: self.path.clone(), at: self.at, text: self.text, table, known: Vec::new() })
+                let keys = Table::of(self.key.example());
+                Ok(Section { path: self.path.clone(), at: self.at, text: self.text, table, key: Some(self.key), keys })
             }
-            _ => Err(self.wrong(format!("this is a table: put {such} on a line, and its keys below"))),
+            _ => Err(self.wrong(format!("this is a table: put {} on a line, and its keys below", self.key.example()))),
         }
     }
 }
 
-/// As much of a text as fits a line.
+/// Returns as much of a text as fits a line.
 fn shown(text: &str) -> String {
     let line = text.lines().next().unwrap_or("");
     match line.char_indices().nth(SHOWN) {

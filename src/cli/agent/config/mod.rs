@@ -1,6 +1,8 @@
-//! The configuration file, and what the command line says besides.
+//! The settings of the agent: the configuration file, and what the command line says besides.
 
 mod file;
+mod keys;
+mod page;
 mod sections;
 pub(super) mod units;
 mod values;
@@ -17,10 +19,11 @@ use crate::cli::cookie;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use file::{Fault, Faults, Section};
+pub(in crate::cli) use page::page;
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Format, Function, Output, Program, Publish, Source};
+pub(super) use sections::{Discover, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Source};
 
-/// What the command line says of the agent. Each wins over the configuration file.
+/// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
     pub(in crate::cli) config: Option<PathBuf>,
     pub(in crate::cli) check: bool,
@@ -32,34 +35,33 @@ pub(in crate::cli) struct Arguments {
     pub(in crate::cli) connect: Vec<String>,
 }
 
-/// What the agent is to do, out of its configuration file and the command line.
+/// The settings of the agent, out of its configuration file and the command line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) local: Local,
-    /// The node's whole name. So are all names of nodes in here, whatever the file leaves out.
+    /// The node's whole name. All names of nodes in here are whole, whatever the file leaves out.
     pub(super) node: NodeName,
-    /// EPMD's port; as the environment says, if there is none.
+    /// EPMD's port; without one the environment tells it.
     pub(super) epmd_port: Option<u16>,
-    /// The nodes that may connect; all, if there are none.
+    /// The nodes that may connect; without one all may.
     pub(super) allow: Vec<String>,
     pub(super) tick_time: Duration,
     pub(super) sizes: Sizes,
-    /// Nodes to be connected to for as long as the agent runs.
+    /// The nodes to be connected to for as long as the agent runs.
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
     pub(super) publish: Vec<Publish>,
-    pub(super) programs: Vec<Program>,
+    pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
 }
 
 impl Settings {
-    /// How many bytes a value may have to fit a message: besides there are the room that the node keeps for itself, and what stands around
-    /// the value.
+    /// Returns how many bytes a value may have to fit a message. The node keeps some room for itself, and the rest stands around the value.
     pub(super) fn largest_value(&self) -> usize {
         self.sizes.bytes.saturating_sub(2048 + 512)
     }
 
-    /// These, with what of the new ones can be had without a restart. Also the keys of the rest.
+    /// Returns these settings with those of the new ones that need no restart, and the keys of the others that changed.
     pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
         let (old, local) = (&self.local, &new.local);
         let fixed = [
@@ -79,15 +81,11 @@ impl Settings {
     }
 }
 
-/// No configuration file is larger.
+/// The size from which a file is no configuration file.
 const LARGEST: u64 = 1 << 20;
-/// The shortest tick time and the longest.
-const TICK_TIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
-const EPMDS: [(&str, Epmd); 4] =
-    [("auto", Epmd::Auto), ("external", Epmd::External), ("embedded", Epmd::Embedded), ("none", Epmd::None)];
 
-/// The settings of the agent: those of the file, and over them those of the command line. Otherwise what is wrong, a line each. Of an
-/// agent that runs, `running` are the settings that it has; then nothing is asked of the network, since that would hold it up.
+/// Reads the settings of the agent: those of the file, and over them those of the command line. An error has a line for each fault.
+/// `running` are the settings of an agent that runs; then nothing is asked of the network, since that would hold the agent up.
 pub(super) fn settings(run: &Arguments, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
     let mut faults = Faults::default();
     let Some(file) = &run.config else {
@@ -106,7 +104,7 @@ pub(super) fn settings(run: &Arguments, running: Option<&Settings>) -> Result<Se
     settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_lines(&shown, &text))
 }
 
-/// The text of the file.
+/// Reads the text of the file.
 fn contents(path: &Path) -> io::Result<String> {
     let wrong = |why| Err(io::Error::other(why));
     let file = File::open(path)?;
@@ -122,21 +120,15 @@ fn contents(path: &Path) -> io::Result<String> {
     String::from_utf8(text).or_else(|_| wrong("not UTF-8 text"))
 }
 
-/// The settings, as far as nothing is wrong; else there are faults.
-fn read(
-    run: &Arguments,
-    mut top: Section<'_>,
-    folder: &Path,
-    running: Option<&Settings>,
-    faults: &mut Faults,
-) -> Option<Settings> {
-    let name = name(run, &mut top, running, faults);
-    let cookie_file = cookie_file(run, &mut top, folder, faults);
-    let listen = listen(run, &mut top, running, faults);
-    let epmd = top.get("epmd").and_then(|item| faults.keep(item.choice(&EPMDS)));
-    let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer(1..=65_535)));
+/// Reads the settings, as far as nothing is wrong; else there are faults.
+fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
+    let name = name(run, &top, running, faults);
+    let cookie_file = cookie_file(run, &top, folder, faults);
+    let listen = listen(run, &top, running, faults);
+    let epmd = top.get("epmd").and_then(|item| faults.keep(item.word())).and_then(|word| word.parse().ok());
+    let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer()));
     let visible = top.get("visible").and_then(|item| faults.keep(item.switch()));
-    let tick_time = top.get("tick_time").and_then(|item| faults.keep(item.duration(TICK_TIME.0..=TICK_TIME.1)));
+    let tick_time = faults.keep(top.duration("tick_time"));
     let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
@@ -153,7 +145,7 @@ fn read(
         let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
         faults.add(list.map_or_else(|| Fault::of_argument(format!("--connect: {why}")), |list| list.wrong(&why)));
     }
-    top.finish(&[], faults);
+    top.finish(faults);
     let (name, node) = name?;
     Some(Settings {
         local: Local {
@@ -166,7 +158,7 @@ fn read(
         node,
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
-        tick_time: tick_time.unwrap_or(Duration::from_secs(60)),
+        tick_time: tick_time.unwrap_or_default(),
         sizes,
         connect,
         discover,
@@ -176,8 +168,8 @@ fn read(
     })
 }
 
-/// The node's name as given, and whole.
-fn name(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
+/// Reads the node's name, as given and whole.
+fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
     let (short, long) = (top.get("sname"), top.get("name"));
     if let Some(name) = &run.name {
@@ -208,8 +200,8 @@ fn name(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faul
     Some((name, node))
 }
 
-/// The cookie file, in which there must be a cookie.
-fn cookie_file(run: &Arguments, top: &mut Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+/// Reads the path of the cookie file, in which there must be a cookie.
+fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
     let item = top.get("cookie_file");
     if run.cookie_file.is_some() {
         return run.cookie_file.clone();
@@ -220,8 +212,8 @@ fn cookie_file(run: &Arguments, top: &mut Section<'_>, folder: &Path, faults: &m
     Some(path)
 }
 
-/// Where to listen.
-fn listen(run: &Arguments, top: &mut Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
+/// Reads where to listen.
+fn listen(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<String> {
     let item = top.get("listen");
     if run.listen.is_some() {
         return run.listen.clone();

@@ -1,4 +1,4 @@
-//! The tables of the file.
+//! The tables of the file: what each comes to, and how it is read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use beamless::{NodeName, Sizes};
 
 use super::file::{Fault, Faults, Item, Section};
+use super::keys::Table;
 use super::{units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, RESERVED};
@@ -27,7 +28,7 @@ pub(in crate::cli::agent) struct Publish {
     /// The registered name that it is sent to, and its node.
     pub(in crate::cli::agent) to: String,
     pub(in crate::cli::agent) node: String,
-    /// How many readings are kept while the node is away.
+    /// The most readings that are kept while the node is away.
     pub(in crate::cli::agent) keep: usize,
 }
 
@@ -37,10 +38,10 @@ pub(in crate::cli::agent) enum Source {
     Command(Vec<String>),
 }
 
-/// What is made of a reading.
+/// The form of a reading's value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::cli::agent) enum Form {
-    /// An integer or a float, divided if that was asked for.
+    /// An integer or a float, divided if the file says so.
     Number { divide: Option<f64> },
     /// A binary, without the newline at its end.
     Text,
@@ -48,23 +49,43 @@ pub(in crate::cli::agent) enum Form {
     Term,
 }
 
-/// `[mailbox.NAME]`: a program behind a mailbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::agent) struct Program {
-    pub(in crate::cli::agent) name: String,
-    pub(in crate::cli::agent) command: Vec<String>,
-    pub(in crate::cli::agent) format: Format,
+impl Form {
+    fn of(word: &str) -> Self {
+        match word {
+            "number" => Self::Number { divide: None },
+            "term" => Self::Term,
+            _ => Self::Text,
+        }
+    }
 }
 
-/// What a program is told in.
+/// `[mailbox.NAME]`: a program behind a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) struct ProgramSettings {
+    pub(in crate::cli::agent) name: String,
+    pub(in crate::cli::agent) command: Vec<String>,
+    pub(in crate::cli::agent) format: ProgramFormat,
+}
+
+/// The format of the messages between the agent and a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::agent) enum Format {
+pub(in crate::cli::agent) enum ProgramFormat {
     /// A line of Erlang text for each message.
     Erlang,
     /// A line of JSON for each message.
     Json,
     /// The external term format, behind a length of four bytes: `{packet,4}`.
     Etf,
+}
+
+impl ProgramFormat {
+    fn of(word: &str) -> Self {
+        match word {
+            "json" => Self::Json,
+            "etf" => Self::Etf,
+            _ => Self::Erlang,
+        }
+    }
 }
 
 /// `[functions]`: a function that is served by running a command.
@@ -77,55 +98,51 @@ pub(in crate::cli::agent) struct Function {
     pub(in crate::cli::agent) timeout: Duration,
 }
 
-/// What the value of a function is.
+/// The value of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli::agent) enum Output {
-    /// What the command printed, as a binary without its last newline.
+    /// The text that the command printed, as a binary without its last newline.
     Text,
-    /// The term that it printed.
+    /// The term that the command printed.
     Term,
 }
 
-/// The keys of the top level, which are easily written below a line in brackets by mistake.
-const TOP: [&str; 10] =
-    ["name", "sname", "cookie_file", "listen", "epmd_port", "visible", "allow", "tick_time", "connect", "epmd"];
+impl Output {
+    fn of(word: &str) -> Self {
+        if word == "term" { Self::Term } else { Self::Text }
+    }
+}
 
-/// Memory that the node may take for its buffers and tables. More is most likely a mistake: a box that is to have less has far less.
+/// The most memory that the node may take for its buffers and tables. More is most likely a mistake: most boxes have far less.
 const MEMORY: usize = 256 << 20;
-/// Places for mailboxes, beyond those of the agent and of the file, that there are if the file does not say: for what a changed file brings.
+/// Places for mailboxes beyond those of the agent and of the file, where the file does not say: room for what a changed file brings.
 const ROOM: u16 = 8;
 
-/// What the tables are read with.
+/// A reader of the tables.
 pub(super) struct Reader<'r> {
     /// This node, unless its name is wrong.
     pub(super) own: Option<&'r NodeName>,
-    /// Where paths begin.
+    /// The folder where paths begin.
     pub(super) folder: &'r Path,
     pub(super) faults: &'r mut Faults,
 }
 
 impl Reader<'_> {
-    /// A table, read to its end.
-    fn table<'f, T>(&mut self, item: &Item<'f>, such: &str, read: impl FnOnce(&mut Self, &mut Section<'f>) -> T) -> Option<T> {
-        let mut section = self.faults.keep(item.section(such))?;
-        let value = read(self, &mut section);
-        section.finish(&TOP, self.faults);
+    /// Reads a table to its end.
+    fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
+        let section = self.faults.keep(item.section())?;
+        let value = read(self, &section);
+        section.finish(self.faults);
         Some(value)
     }
 
-    /// A time of a table, and what it is if the file does not say.
-    fn time(&mut self, section: &mut Section<'_>, key: &'static str, default: Duration, from: Duration) -> Duration {
-        let given = section.get(key).map_or(Ok(default), |item| item.duration(from..=LONGEST));
-        self.faults.keep(given).unwrap_or(default)
-    }
-
-    /// Nodes, none of them twice.
+    /// Reads nodes, none of them twice.
     pub(super) fn nodes(&mut self, list: &Item<'_>) -> Vec<String> {
         let own = self.own;
         self.list(list, |item| values::node(item.text()?, own).map_err(|why| item.wrong(why)))
     }
 
-    /// The nodes of `--connect`.
+    /// Reads the nodes of `--connect`.
     pub(super) fn arguments(&mut self, given: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for text in given {
@@ -138,7 +155,7 @@ impl Reader<'_> {
         found
     }
 
-    /// Nodes, or hosts all of whose nodes are meant.
+    /// Reads nodes, or hosts all of whose nodes are meant.
     pub(super) fn allowed(&mut self, list: &Item<'_>) -> Vec<String> {
         let own = self.own;
         let read = |item: &Item<'_>| values::allowed(item.text()?, own).map_err(|why| item.wrong(why));
@@ -161,33 +178,37 @@ impl Reader<'_> {
         found
     }
 
-    /// `[sizes]`. `programs` are the mailboxes of the file; those of a node that runs are kept where the file does not say, and they do.
+    /// Reads `[sizes]`. `programs` is the number of mailboxes of the file. Where the file does not say, a node that runs keeps its number
+    /// of mailboxes, if that is enough.
     pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> Sizes {
         let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
         let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
         let mailboxes = running.unwrap_or_else(|| needed.saturating_add(ROOM));
-        let default = Sizes { peers: 16, mailboxes, bytes: 16_384, watches: 512, requests: 32 };
+        let keys = Table::of("[sizes]");
+        let places = |name| u16::try_from(keys.default(name, units::digit_number)).unwrap_or_default();
+        let bytes = usize::try_from(keys.default("message", units::bytes)).unwrap_or_default();
+        let default =
+            Sizes { peers: places("nodes"), mailboxes, bytes, watches: places("watches"), requests: places("requests") };
         let Some(table) = table else { return default };
-        let read = |reader: &mut Self, section: &mut Section<'_>| {
-            let mut places = |item: Option<&Item<'_>>, default, from, to| {
-                let given = item.map_or(Ok(u64::from(default)), |item| item.integer(from..=to));
+        let read = |reader: &mut Self, section: &Section<'_>| {
+            let mut places = |name, default| {
+                let given = section.get(name).map_or(Ok(u64::from(default)), |item| item.integer());
                 reader.faults.keep(given).and_then(|number| u16::try_from(number).ok()).unwrap_or(default)
             };
-            let peers = places(section.get("nodes").as_ref(), default.peers, 1, 65_534);
-            let given = section.get("mailboxes");
-            let mailboxes = places(given.as_ref(), default.mailboxes, 0, 16_383);
-            let watches = places(section.get("watches").as_ref(), default.watches, 0, 65_534);
-            let requests = places(section.get("requests").as_ref(), default.requests, 0, 65_534);
-            if let Some(item) = given.filter(|_| mailboxes < needed) {
+            let peers = places("nodes", default.peers);
+            let mailboxes = places("mailboxes", default.mailboxes);
+            let watches = places("watches", default.watches);
+            let requests = places("requests", default.requests);
+            if let Some(item) = section.get("mailboxes").filter(|_| mailboxes < needed) {
                 reader.faults.add(item.wrong(format!(
                     "the agent's own are {MAILBOXES}, and those of this file {programs}: write {needed} or more, or leave it out"
                 )));
             }
-            let bytes = section.get("message").map_or(Ok(16_384), |item| item.bytes(4096..=(MEMORY as u64)));
-            let bytes = reader.faults.keep(bytes).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
+            let bytes = section.get("message").and_then(|item| reader.faults.keep(item.bytes()));
+            let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
             Sizes { peers, mailboxes, bytes, watches, requests }
         };
-        let sizes = self.table(table, "[sizes]", read).unwrap_or(default);
+        let sizes = self.table(table, read).unwrap_or(default);
         if sizes.memory() > MEMORY {
             let Sizes { peers, mailboxes, bytes, .. } = sizes;
             self.faults.add(table.wrong(format!(
@@ -201,22 +222,22 @@ impl Reader<'_> {
         sizes
     }
 
-    /// `[discover]`.
+    /// Reads `[discover]`.
     pub(super) fn discover(&mut self, table: &Item<'_>) -> Option<Discover> {
-        let read = |reader: &mut Self, section: &mut Section<'_>| {
-            let every = reader.time(section, "every", Duration::from_secs(5), Duration::from_secs(1));
-            let list = reader.faults.keep(section.required("epmd", "[\"nuc3\", \"nuc4\"]"))?;
+        let read = |reader: &mut Self, section: &Section<'_>| {
+            let every = reader.faults.keep(section.duration("every"));
+            let list = reader.faults.keep(section.required("epmd"))?;
             let own = reader.own;
             let hosts = reader.list(&list, |item| values::reached(item.text()?, own).map_err(|why| item.wrong(why)));
             if list.is_empty() {
                 reader.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
             }
-            Some(Discover { hosts, every })
+            Some(Discover { hosts, every: every? })
         };
-        self.table(table, "[discover]", read).flatten()
+        self.table(table, read).flatten()
     }
 
-    /// `[[publish]]`, all of them.
+    /// Reads every `[[publish]]`.
     pub(super) fn publish(&mut self, list: &Item<'_>) -> Vec<Publish> {
         let tables = match list.list() {
             Ok(tables) if tables.iter().all(Item::is_table) => tables,
@@ -227,17 +248,17 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        tables.iter().filter_map(|table| self.table(table, "[[publish]]", Self::reading).flatten()).collect()
+        tables.iter().filter_map(|table| self.table(table, Self::reading).flatten()).collect()
     }
 
-    fn reading(&mut self, section: &mut Section<'_>) -> Option<Publish> {
+    fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
         let source = self.source(section);
-        let every = section.required("every", "\"10s\"").and_then(|item| item.duration(SHORTEST..=LONGEST));
-        let to = section.required("to", "\"collector\"").and_then(|item| item.name());
+        let every = section.required("every").and_then(|item| item.duration());
+        let to = section.required("to").and_then(|item| item.name());
         let own = self.own;
-        let node = section.required("node", "\"hub@nuc3\"");
+        let node = section.required("node");
         let node = node.and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
-        let keep = section.get("keep").map_or(Ok(100), |item| item.integer(1..=10_000));
+        let keep = section.integer("keep");
         let label = section.get("label").map(|item| item.name());
         let form = self.form(section);
         let (every, to, node) = (self.faults.keep(every), self.faults.keep(to), self.faults.keep(node));
@@ -254,8 +275,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Where a reading comes from, and what that is called.
-    fn source(&mut self, section: &mut Section<'_>) -> Option<(Source, String)> {
+    /// Reads where a reading comes from, and what that is called.
+    fn source(&mut self, section: &Section<'_>) -> Option<(Source, String)> {
         match (section.get("file"), section.get("command")) {
             (Some(file), None) => {
                 let folder = self.folder;
@@ -280,12 +301,12 @@ impl Reader<'_> {
         }
     }
 
-    /// What is made of a reading: a number if it is to be divided, else text, unless the file says.
-    fn form(&mut self, section: &mut Section<'_>) -> Option<Form> {
-        let given = section.get("as").map(|item| item.choice(&FORMS));
+    /// Reads the form of a reading: a number if it is to be divided, else text, unless the file says.
+    fn form(&mut self, section: &Section<'_>) -> Option<Form> {
+        let given = section.get("as").map(|item| item.word());
         let divide = section.get("divide");
         let given = match given {
-            Some(form) => Some(self.faults.keep(form)?),
+            Some(word) => Some(Form::of(self.faults.keep(word)?)),
             None => None,
         };
         let Some(divide) = divide else { return Some(given.unwrap_or(Form::Text)) };
@@ -302,7 +323,7 @@ impl Reader<'_> {
         Some(Form::Number { divide: Some(self.faults.keep(by)?) })
     }
 
-    /// A program and its arguments.
+    /// Reads a program and its arguments.
     fn command(&mut self, item: &Item<'_>) -> Option<Vec<String>> {
         if let Some(text) = item.as_text() {
             let words: Vec<&str> = text.split_whitespace().collect();
@@ -330,32 +351,31 @@ impl Reader<'_> {
         command.into_iter().collect()
     }
 
-    /// `[mailbox.NAME]`, all of them.
-    pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<Program> {
-        let Some(section) = self.faults.keep(table.section("[mailbox.NAME]")) else { return Vec::new() };
+    /// Reads every `[mailbox.NAME]`.
+    pub(super) fn programs(&mut self, table: &Item<'_>) -> Vec<ProgramSettings> {
+        let Some(section) = self.faults.keep(table.section()) else { return Vec::new() };
         section.entries().into_iter().filter_map(|(name, item)| self.program(name, &item)).collect()
     }
 
-    fn program(&mut self, name: &str, item: &Item<'_>) -> Option<Program> {
+    fn program(&mut self, name: &str, item: &Item<'_>) -> Option<ProgramSettings> {
         if RESERVED.contains(&name) {
             self.faults.add(item.wrong("the agent has a process of this name itself: choose another"));
         }
         if name.is_empty() || name.len() > 255 {
             self.faults.add(item.wrong("a name has 1 to 255 bytes"));
         }
-        let read = |reader: &mut Self, section: &mut Section<'_>| {
-            let command = reader.faults.keep(section.required("command", "[\"/usr/bin/..\", \"..\"]"));
+        let read = |reader: &mut Self, section: &Section<'_>| {
+            let command = reader.faults.keep(section.required("command"));
             let command = command.and_then(|item| reader.command(&item));
-            let format = section.get("format").map_or(Ok(Format::Erlang), |item| item.choice(&FORMATS));
-            let format = reader.faults.keep(format);
-            Some(Program { name: name.to_owned(), command: command?, format: format? })
+            let format = reader.faults.keep(section.word("format").map(ProgramFormat::of));
+            Some(ProgramSettings { name: name.to_owned(), command: command?, format: format? })
         };
-        self.table(item, "[mailbox.NAME]", read).flatten()
+        self.table(item, read).flatten()
     }
 
-    /// `[functions]`.
+    /// Reads `[functions]`.
     pub(super) fn functions(&mut self, table: &Item<'_>) -> Vec<Function> {
-        let Some(section) = self.faults.keep(table.section("[functions]")) else { return Vec::new() };
+        let Some(section) = self.faults.keep(table.section()) else { return Vec::new() };
         let mut functions = Vec::new();
         for (name, item) in section.entries() {
             match values::function(name) {
@@ -371,33 +391,56 @@ impl Reader<'_> {
     }
 
     fn function(&mut self, name: &str, item: &Item<'_>) -> Option<Function> {
-        const TIMEOUT: Duration = Duration::from_secs(5);
         if !item.is_table() {
             let command = self.command(item)?;
-            return Some(Function { name: name.to_owned(), command, output: Output::Text, timeout: TIMEOUT });
+            let keys = Table::of("[functions]");
+            let (output, timeout) = (Output::of(keys.default("output", Some)), keys.default("timeout", units::duration));
+            return Some(Function { name: name.to_owned(), command, output, timeout });
         }
-        let read = |reader: &mut Self, section: &mut Section<'_>| {
-            let command = reader.faults.keep(section.required("command", "[\"/usr/bin/..\", \"..\"]"));
+        let read = |reader: &mut Self, section: &Section<'_>| {
+            let command = reader.faults.keep(section.required("command"));
             let command = command.and_then(|item| reader.command(&item));
-            let output = section.get("output").map_or(Ok(Output::Text), |item| item.choice(&OUTPUTS));
-            let output = reader.faults.keep(output);
-            let timeout = reader.time(section, "timeout", TIMEOUT, SHORTEST);
-            Some(Function { name: name.to_owned(), command: command?, output: output?, timeout })
+            let output = reader.faults.keep(section.word("output").map(Output::of));
+            let timeout = reader.faults.keep(section.duration("timeout"));
+            Some(Function { name: name.to_owned(), command: command?, output: output?, timeout: timeout? })
         };
-        self.table(item, "", read).flatten()
+        self.table(item, read).flatten()
     }
 }
 
-/// What a reading is called if the file does not say.
+/// Returns what a reading is called if the file does not say.
 fn last_part(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// No interval and no time limit is shorter: what comes more often is no matter of a file.
-const SHORTEST: Duration = Duration::from_millis(100);
-/// And none is longer: what comes less often is left to a timer of the system.
-const LONGEST: Duration = Duration::from_secs(86_400);
+#[cfg(test)]
+mod tests {
+    use beamless::Epmd;
 
-const FORMS: [(&str, Form); 3] = [("number", Form::Number { divide: None }), ("text", Form::Text), ("term", Form::Term)];
-const FORMATS: [(&str, Format); 3] = [("erlang", Format::Erlang), ("json", Format::Json), ("etf", Format::Etf)];
-const OUTPUTS: [(&str, Output); 2] = [("text", Output::Text), ("term", Output::Term)];
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_table_means_something_else() {
+        let words = |header, name| Table::of(header).key(name).unwrap().words();
+        let number = Form::Number { divide: None };
+        assert_eq!(words("[[publish]]", "as").map(Form::of).collect::<Vec<_>>(), [number, Form::Text, Form::Term]);
+        let formats: Vec<ProgramFormat> = words("[mailbox.NAME]", "format").map(ProgramFormat::of).collect();
+        assert_eq!(formats, [ProgramFormat::Erlang, ProgramFormat::Json, ProgramFormat::Etf]);
+        assert_eq!(words("[functions]", "output").map(Output::of).collect::<Vec<_>>(), [Output::Text, Output::Term]);
+        let epmds: Vec<Epmd> = words("", "epmd").map(|word| word.parse().unwrap()).collect();
+        assert_eq!(epmds, [Epmd::Auto, Epmd::External, Epmd::Embedded, Epmd::None]);
+    }
+
+    #[test]
+    fn the_table_says_what_holds() {
+        let key = |header, name| Table::of(header).key(name).unwrap();
+        assert!(RESERVED.iter().all(|name| key("", "mailbox").meaning().contains(&format!("`{name}`"))));
+        assert_eq!(
+            key("[sizes]", "mailboxes").meaning(),
+            format!("Mailboxes: at least the agent's own {MAILBOXES}, and those of this file.")
+        );
+        let own = u64::from(MAILBOXES.saturating_add(ROOM));
+        assert_eq!(key("[sizes]", "mailboxes").default(), format!("{own} and those of the file"));
+        assert_eq!(*key("[sizes]", "message").range(units::bytes).end(), MEMORY as u64);
+    }
+}

@@ -8,7 +8,7 @@ const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_
 /// Units of memory, in bytes.
 const SIZES: [(&str, u64); 3] = [("KiB", 1024), ("MiB", 1024 * 1024), ("B", 1)];
 
-/// `500ms`, `10s`, `1.5s`, `5m`, `1h`.
+/// Reads `500ms`, `10s`, `1.5s`, `5m`, `1h`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let (_, milliseconds) = TIMES.iter().find(|(name, _)| *name == unit)?;
@@ -20,7 +20,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(thousandths.checked_mul(*milliseconds)?.checked_div(parts)?))
 }
 
-/// `16KiB`, `1MiB`, `16384B`, `16384`.
+/// Reads `16KiB`, `1MiB`, `16384B`, `16384`.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let unit = if unit.is_empty() { "B" } else { unit };
@@ -28,15 +28,15 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     digit_number(number)?.checked_mul(*bytes)
 }
 
-/// The number that a text begins with, and its unit.
+/// Splits a text into the number that it begins with, and its unit.
 fn split(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     Some((number, unit.trim_start()))
 }
 
-/// Digits, and nothing but digits.
-fn digit_number(text: &str) -> Option<u64> {
+/// Reads digits, and nothing but digits.
+pub(super) fn digit_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

@@ -1,4 +1,4 @@
-//! What a value of the settings may be, whether it stands in the file or on the command line.
+//! The values of the settings, whether they stand in the file or on the command line.
 
 use std::env;
 use std::net::IpAddr;
@@ -9,19 +9,19 @@ use rustix::fs::{Access, access};
 
 use crate::cli::host::{self, Name};
 
-/// This node's whole name.
+/// Returns this node's whole name.
 pub(super) fn own(name: &Name) -> Result<NodeName, String> {
     let whole = host::whole_name(name)?;
     // any cookie will do
     Config::hidden(&whole, "x").and_then(|_| NodeName::new(&whole)).map_err(|e| e.to_string())
 }
 
-/// Whether a host part makes a long name.
+/// Returns true if a host part makes a long name.
 fn is_long(host: &str) -> bool {
     host.contains(['.', ':'])
 }
 
-/// The whole name of another node, which is on this host if it does not say.
+/// Returns the whole name of another node, which is on this host if it does not say.
 pub(super) fn node(text: &str, own: Option<&NodeName>) -> Result<String, String> {
     let own_host = own.map_or("localhost", |own| own.host());
     let whole = if text.contains('@') { text.to_owned() } else { format!("{text}@{own_host}") };
@@ -38,7 +38,7 @@ pub(super) fn node(text: &str, own: Option<&NodeName>) -> Result<String, String>
     Ok(whole)
 }
 
-/// A short name does not connect to a long one.
+/// Refuses what cannot be connected: a short name does not connect to a long one.
 fn reaches(own: &NodeName, host: &str) -> Result<(), String> {
     match (is_long(own.host()), is_long(host)) {
         (false, true) => Err(format!(
@@ -51,7 +51,7 @@ fn reaches(own: &NodeName, host: &str) -> Result<(), String> {
     }
 }
 
-/// A node that may connect, or a host all of whose nodes may.
+/// Reads a node that may connect, or a host all of whose nodes may.
 pub(super) fn allowed(text: &str, own: Option<&NodeName>) -> Result<String, String> {
     if text.contains('@') {
         return node(text, own);
@@ -61,7 +61,7 @@ pub(super) fn allowed(text: &str, own: Option<&NodeName>) -> Result<String, Stri
     Ok(text)
 }
 
-/// A host, by its name or address.
+/// Reads a host, by its name or address.
 fn host(text: &str) -> Result<String, String> {
     if NodeName::new(&format!("x@{text}")).is_err() || (text.contains(':') && text.parse::<IpAddr>().is_err()) {
         return Err("a host is a name or an address, such as nuc3 or 10.0.0.7".to_owned());
@@ -69,7 +69,7 @@ fn host(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A host whose nodes are to be connected to.
+/// Reads a host whose nodes are to be connected to.
 pub(super) fn reached(text: &str, own: Option<&NodeName>) -> Result<String, String> {
     let text = host(text)?;
     // that is this host, however its nodes write it
@@ -78,7 +78,7 @@ pub(super) fn reached(text: &str, own: Option<&NodeName>) -> Result<String, Stri
     Ok(text)
 }
 
-/// `MODULE:FUNCTION/ARITY`.
+/// Checks that a text is `MODULE:FUNCTION/ARITY`.
 pub(super) fn function(text: &str) -> Result<(), &'static str> {
     let atom = |text: &str| (1..=255).contains(&text.chars().count());
     let parts = || {
@@ -90,7 +90,7 @@ pub(super) fn function(text: &str) -> Result<(), &'static str> {
     parts().map(drop).ok_or("a function is \"MODULE:FUNCTION/ARITY\", such as \"box:reboot/0\"")
 }
 
-/// A path, which begins where the configuration file is.
+/// Reads a path, which begins where the configuration file is.
 pub(super) fn path(text: &str, folder: &Path) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') {
         return Err("a path is needed".to_owned());
@@ -101,7 +101,7 @@ pub(super) fn path(text: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(folder.join(text))
 }
 
-/// The path of a file that is read, which need not be there yet.
+/// Reads the path of a file that is read, which need not be there yet.
 pub(super) fn readable(text: &str, folder: &Path) -> Result<PathBuf, String> {
     let path = path(text, folder)?;
     if path.is_dir() || path.file_name().is_none() {
@@ -110,7 +110,7 @@ pub(super) fn readable(text: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The whole path of a program: one with a `/` begins where the configuration file is, any other is looked for in `PATH`.
+/// Returns the whole path of a program: one with a `/` begins where the configuration file is, any other is looked for in `PATH`.
 pub(super) fn program(text: &str, folder: &Path) -> Result<String, String> {
     let found = if text.contains('/') {
         let path = path(text, folder)?;
@@ -125,7 +125,7 @@ pub(super) fn program(text: &str, folder: &Path) -> Result<String, String> {
     found.into_os_string().into_string().map_err(|_| "its path is not UTF-8".to_owned())
 }
 
-/// Whether a file can be executed.
+/// Checks that a file can be executed.
 fn runs(path: &Path) -> Result<(), String> {
     let about = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
     if !about.is_file() {

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use beamless::{Term, Value};
 
-/// The argument that a term makes; `None` for one with the character 0, which no command can be given. Identifiers are written as the node
-/// `home` shows them.
+/// Returns the argument that a term makes; `None` for one with the character 0, which no command can be given. Identifiers are written as
+/// the node `home` shows them.
 ///
 /// Text is given as it is: a binary, or a list of characters, which the empty list is too. So are numbers. Anything else is given as Erlang text.
 pub(super) fn argument(term: Term<'_>, home: &str) -> Option<OsString> {
@@ -19,7 +19,7 @@ pub(super) fn argument(term: Term<'_>, home: &str) -> Option<OsString> {
     Some(argument).filter(|argument| !argument.as_encoded_bytes().contains(&0))
 }
 
-/// The text that a list of printable characters is.
+/// Returns the text that a list of printable characters is.
 fn characters(list: Term<'_>) -> Option<String> {
     let mut elements = list.as_list()?;
     let text = elements.by_ref().map(|element| char::from_u32(u32::try_from(element.as_u64()?).ok()?).filter(is_printable));
@@ -27,7 +27,7 @@ fn characters(list: Term<'_>) -> Option<String> {
     elements.tail().is_none().then_some(text)
 }
 
-/// As `io_lib:printable_unicode_list/1` has it.
+/// Returns true for a printable character, as `io_lib:printable_unicode_list/1` has it.
 fn is_printable(c: &char) -> bool {
     !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{b}' | '\u{8}' | '\u{c}' | '\u{1b}')
 }

@@ -1,4 +1,4 @@
-//! One call of a function that is a command.
+//! A call of a function that is a command.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
 use crate::cli::terms;
 
-/// An answer that the caller's node does not take waits so long.
+/// The time that an answer waits for a caller's node that does not take it.
 const TAKE_TIME: Duration = Duration::from_secs(30);
 
 pub(super) struct Job {
@@ -20,61 +20,61 @@ pub(super) struct Job {
     /// The command and all its arguments.
     command: Vec<OsString>,
     caller: OwnedCaller,
-    state: State,
+    state: Progress,
 }
 
-enum State {
+enum Progress {
     Waiting,
     Running(Task),
     Done {
         answer: Answer,
-        /// Until when it waits for the caller's node.
+        /// The time until which it waits for the caller's node.
         until: Option<Instant>,
     },
 }
 
-/// What a call comes to, encoded.
+/// The answer to a call, encoded.
 struct Answer {
-    /// Not a value: the reason of an error.
+    /// It is the reason of an error, not a value.
     is_error: bool,
     term: Vec<u8>,
 }
 
-/// How an attempt at answering went.
+/// The outcome of an attempt at answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// It is over.
+pub(super) enum Delivery {
+    /// The call is over.
     Done,
-    /// It is not, or the caller's node does not take the answer now.
+    /// The call is not over, or the caller's node does not take the answer now.
     NotYet,
 }
 
 impl Job {
     pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller) -> Self {
         let command = function.command.iter().map(OsString::from).chain(arguments).collect();
-        Self { function, command, caller, state: State::Waiting }
+        Self { function, command, caller, state: Progress::Waiting }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting)
+        matches!(self.state, Progress::Waiting)
     }
 
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.state, State::Running(_))
+        matches!(self.state, Progress::Running(_))
     }
 
     pub(super) fn set_ready(&mut self) {
-        if let State::Running(task) = &mut self.state {
+        if let Progress::Running(task) = &mut self.state {
             task.set_ready();
         }
     }
 
-    /// Starts the command. What went wrong, for the log.
+    /// Starts the command. Returns what went wrong, for the log.
     pub(super) fn start(&mut self, most: usize, node: &str, registry: &Registry) -> Option<String> {
         let Function { name, timeout, .. } = &self.function;
         match Task::start(name, &self.command, (most, *timeout), node, registry) {
             Ok(task) => {
-                self.state = State::Running(task);
+                self.state = Progress::Running(task);
                 None
             }
             Err(e) => {
@@ -85,9 +85,9 @@ impl Job {
         }
     }
 
-    /// Looks whether the command has ended. What went wrong, for the log; nothing if all went well, or it still runs.
+    /// Looks whether the command has ended. Returns what went wrong, for the log.
     pub(super) fn look(&mut self, most: usize) -> Option<String> {
-        let State::Running(task) = &mut self.state else { return None };
+        let Progress::Running(task) = &mut self.state else { return None };
         let ended = task.turn()?;
         let (answer, words) = Answer::new(ended, &self.function, most);
         self.end(answer);
@@ -95,12 +95,12 @@ impl Job {
     }
 
     fn end(&mut self, answer: Answer) {
-        self.state = State::Done { answer, until: Instant::now().checked_add(TAKE_TIME) };
+        self.state = Progress::Done { answer, until: Instant::now().checked_add(TAKE_TIME) };
     }
 
     /// Gives the answer, if there is one.
-    pub(super) fn tell(&mut self, out: &mut Outbox<'_>) -> Told {
-        let State::Done { answer, until } = &mut self.state else { return Told::NotYet };
+    pub(super) fn tell(&mut self, out: &mut Outbox<'_>) -> Delivery {
+        let Progress::Done { answer, until } = &mut self.state else { return Delivery::NotYet };
         let mut told = answer.give(&self.caller, out);
         if let Err(Error::Full(Full::Message { needed, limit })) = told {
             log::warn!("{}: its value takes {needed} bytes, and {limit} are the most", self.function.name);
@@ -108,28 +108,28 @@ impl Job {
             told = answer.give(&self.caller, out);
         }
         match told {
-            Err(Error::Full(Full::Transmit { .. })) if until.is_some_and(|until| Instant::now() < until) => Told::NotYet,
+            Err(Error::Full(Full::Transmit { .. })) if until.is_some_and(|until| Instant::now() < until) => Delivery::NotYet,
             // whoever called it is gone with its node
-            Ok(()) | Err(Error::NotConnected) => Told::Done,
+            Ok(()) | Err(Error::NotConnected) => Delivery::Done,
             Err(e) => {
                 log::warn!("{}: no answer: {e}", self.function.name);
-                Told::Done
+                Delivery::Done
             }
         }
     }
 
-    /// When it has something to do by itself.
+    /// Returns when it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         match &self.state {
-            State::Waiting => None,
-            State::Running(task) => task.next_wake(),
-            State::Done { until, .. } => *until,
+            Progress::Waiting => None,
+            Progress::Running(task) => task.next_wake(),
+            Progress::Done { until, .. } => *until,
         }
     }
 }
 
 impl Answer {
-    /// What a command came to, and what to log of it.
+    /// Makes the answer of what a command came to, and the words for the log.
     fn new(ended: Ended, function: &Function, most: usize) -> (Self, Option<String>) {
         match ended {
             Ended::Status(0, printed) if function.output == Output::Text => {
@@ -151,7 +151,7 @@ impl Answer {
         }
     }
 
-    /// The term that a command printed.
+    /// Makes the answer of the term that a command printed.
     fn term(printed: &[u8]) -> (Self, Option<String>) {
         let mut room = Vec::new();
         let why = match str::from_utf8(printed) {
@@ -171,7 +171,7 @@ impl Answer {
         (answer, Some(format!("what it printed is no Erlang term: {why}")))
     }
 
-    /// `{What, Number, Printed}`.
+    /// Makes `{What, Number, Printed}`.
     fn failure(what: &str, number: i32, printed: &[u8]) -> Self {
         Self::of(true, |t| {
             t.tuple(3)?;
@@ -189,7 +189,7 @@ impl Answer {
         })
     }
 
-    /// As Erlang's `open_port` has it, where it has a word for it.
+    /// Makes the reason as Erlang's `open_port` has it, where it has a word for it.
     fn cannot_start(e: &io::Error) -> Self {
         Self::of(true, |t| {
             t.tuple(2)?;

@@ -1,28 +1,28 @@
-//! What the agent tells a program, and what a program says, in each of the formats.
+//! The messages between the agent and a program, in each of the formats.
 
 use std::fmt;
 
 use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
-use crate::cli::agent::config::Format;
+use crate::cli::agent::config::ProgramFormat;
 use crate::cli::agent::process::printable;
 use crate::cli::terms::{self, json};
 
 /// A message for a program.
 #[derive(Clone, Copy)]
-pub(super) enum Told<'m> {
+pub(super) enum Incoming<'m> {
     /// A call, with the number that the answer is to carry.
     Call(u32, Term<'m>),
     Cast(Term<'m>),
     Info(Term<'m>),
 }
 
-impl Told<'_> {
-    /// The line or the frame that the program reads.
-    pub(super) fn record(self, format: Format, home: &str) -> Vec<u8> {
+impl Incoming<'_> {
+    /// Returns the line or the frame that the program reads.
+    pub(super) fn record(self, format: ProgramFormat, home: &str) -> Vec<u8> {
         match format {
-            Format::Erlang => {
+            ProgramFormat::Erlang => {
                 let line = match self {
                     Self::Call(id, term) => format!("{{call,{id},{}}}\n", term.text(home)),
                     Self::Cast(term) => format!("{{cast,{}}}\n", term.text(home)),
@@ -30,7 +30,7 @@ impl Told<'_> {
                 };
                 line.into_bytes()
             }
-            Format::Json => {
+            ProgramFormat::Json => {
                 let line = match self {
                     Self::Call(id, term) => format!("{{\"call\":{id},\"request\":{}}}\n", json::written(term, home)),
                     Self::Cast(term) => format!("{{\"cast\":{}}}\n", json::written(term, home)),
@@ -38,7 +38,7 @@ impl Told<'_> {
                 };
                 line.into_bytes()
             }
-            Format::Etf => self.frame(),
+            ProgramFormat::Etf => self.frame(),
         }
     }
 
@@ -69,16 +69,16 @@ impl Told<'_> {
     }
 }
 
-/// What a program said; the terms encoded.
+/// A message of a program; its terms are encoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Outgoing {
     /// The answer to the call with this number.
     Reply { id: u64, term: Vec<u8> },
     /// A message to a registered name on a node.
     Send { name: String, node: String, term: Vec<u8> },
 }
 
-/// Why what a program said cannot be understood.
+/// The reason for which a message of a program cannot be understood.
 pub(super) struct Unclear<'r> {
     record: &'r [u8],
     why: String,
@@ -86,7 +86,7 @@ pub(super) struct Unclear<'r> {
 
 impl fmt::Display for Unclear<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Enough to tell which line it is, and of what it may say no more.
+        /// Enough to tell which line it is. It may say no more.
         const SHOWN: usize = 24;
         let text = String::from_utf8_lossy(self.record.get(..SHOWN).unwrap_or(self.record));
         let more = if self.record.len() > SHOWN { ".." } else { "" };
@@ -94,13 +94,13 @@ impl fmt::Display for Unclear<'_> {
     }
 }
 
-/// What a line or a frame says; nothing if it is an empty line.
-pub(super) fn read(format: Format, record: &[u8]) -> Result<Option<Said>, Unclear<'_>> {
+/// Reads a line or a frame; an empty line says nothing.
+pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoing>, Unclear<'_>> {
     let said = match format {
-        Format::Etf => Term::parse(record).map_err(|e| e.to_string()).and_then(of_term),
-        Format::Erlang | Format::Json => match str::from_utf8(record).map(str::trim) {
+        ProgramFormat::Etf => Term::parse(record).map_err(|e| e.to_string()).and_then(of_term),
+        ProgramFormat::Erlang | ProgramFormat::Json => match str::from_utf8(record).map(str::trim) {
             Ok("") => return Ok(None),
-            Ok(line) if format == Format::Json => of_json(line),
+            Ok(line) if format == ProgramFormat::Json => of_json(line),
             Ok(line) => {
                 let mut bytes = Vec::new();
                 terms::erlang(line, &mut bytes).map_err(|e| e.to_string()).and_then(of_term)
@@ -111,29 +111,29 @@ pub(super) fn read(format: Format, record: &[u8]) -> Result<Option<Said>, Unclea
     said.map(Some).map_err(|why| Unclear { record, why })
 }
 
-fn of_term(term: Term<'_>) -> Result<Said, String> {
+fn of_term(term: Term<'_>) -> Result<Outgoing, String> {
     if let Some([what, id, reply]) = term.tuple()
         && what.is_atom("reply")
     {
         let id = id.as_u64().ok_or_else(|| format!("{id} is no number of a call"))?;
-        return Ok(Said::Reply { id, term: owned(reply) });
+        return Ok(Outgoing::Reply { id, term: owned(reply) });
     }
     if let Some([what, name, node, message]) = term.tuple()
         && what.is_atom("send")
     {
         let name = text(name).ok_or_else(|| format!("{name} is no registered name, which is an atom"))?;
         let node = text(node).ok_or_else(|| format!("{node} is no node, which is an atom"))?;
-        return Ok(Said::Send { name, node, term: owned(message) });
+        return Ok(Outgoing::Send { name, node, term: owned(message) });
     }
     Err("it is neither {reply,Id,Term} nor {send,Name,Node,Term}".to_owned())
 }
 
-/// An atom, or a binary of text, which is all that some languages write.
+/// Returns the text of an atom, or of a binary, which is all that some languages write.
 fn text(term: Term<'_>) -> Option<String> {
     term.as_atom().map(|atom| atom.chars().collect()).or_else(|| term.as_str().map(str::to_owned))
 }
 
-fn of_json(line: &str) -> Result<Said, String> {
+fn of_json(line: &str) -> Result<Outgoing, String> {
     let value = json::parse(line)?;
     let object = value.as_object();
     let get = |key| object.and_then(|object| object.get(key));
@@ -141,10 +141,10 @@ fn of_json(line: &str) -> Result<Said, String> {
     match (object.map(Map::len), get("reply"), get("value"), get("send"), get("node"), get("message")) {
         (Some(2), Some(id), Some(value), ..) => {
             let id = id.as_u64().ok_or_else(|| format!("{id} is no number of a call"))?;
-            Ok(Said::Reply { id, term: owned(json::term(value, &mut bytes)?) })
+            Ok(Outgoing::Reply { id, term: owned(json::term(value, &mut bytes)?) })
         }
         (Some(3), _, _, Some(Value::String(name)), Some(Value::String(node)), Some(message)) => {
-            Ok(Said::Send { name: name.clone(), node: node.clone(), term: owned(json::term(message, &mut bytes)?) })
+            Ok(Outgoing::Send { name: name.clone(), node: node.clone(), term: owned(json::term(message, &mut bytes)?) })
         }
         _ => {
             Err("it is neither {\"reply\": ID, \"value\": JSON} nor {\"send\": \"NAME\", \"node\": \"NODE\", \"message\": JSON}"
@@ -153,7 +153,7 @@ fn of_json(line: &str) -> Result<Said, String> {
     }
 }
 
-/// The version of the format in front, as [`Term::parse`] wants it.
+/// Puts the version of the format in front, as [`Term::parse`] takes it.
 fn owned(term: Term<'_>) -> Vec<u8> {
     [&[131], term.as_bytes()].concat()
 }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use beamless::parse_text;
 
-    fn told(told: Told<'_>, format: Format) -> String {
+    fn told(told: Incoming<'_>, format: ProgramFormat) -> String {
         String::from_utf8(told.record(format, "n@h")).unwrap()
     }
 
@@ -171,14 +171,17 @@ mod tests {
     fn a_message_is_one_line() {
         let mut bytes = [0; 64];
         let term = parse_text("{read, <<\"a\">>}", &mut bytes).unwrap();
-        assert_eq!(told(Told::Call(7, term), Format::Erlang), "{call,7,{read,<<\"a\">>}}\n");
-        assert_eq!(told(Told::Cast(term), Format::Erlang), "{cast,{read,<<\"a\">>}}\n");
-        assert_eq!(told(Told::Info(term), Format::Erlang), "{info,{read,<<\"a\">>}}\n");
-        assert_eq!(told(Told::Call(7, term), Format::Json), "{\"call\":7,\"request\":{\"@tuple\":[\"read\",\"a\"]}}\n");
-        assert_eq!(told(Told::Cast(term), Format::Json), "{\"cast\":{\"@tuple\":[\"read\",\"a\"]}}\n");
-        assert_eq!(told(Told::Info(term), Format::Json), "{\"info\":{\"@tuple\":[\"read\",\"a\"]}}\n");
-        assert_eq!(Told::Cast(term).record(Format::Etf, "n@h")[..15], *b"\0\0\0\x17\x83h\x02w\x04casth\x02");
-        assert_eq!(Told::Call(u32::MAX, term).record(Format::Etf, "n@h")[3], 30);
+        assert_eq!(told(Incoming::Call(7, term), ProgramFormat::Erlang), "{call,7,{read,<<\"a\">>}}\n");
+        assert_eq!(told(Incoming::Cast(term), ProgramFormat::Erlang), "{cast,{read,<<\"a\">>}}\n");
+        assert_eq!(told(Incoming::Info(term), ProgramFormat::Erlang), "{info,{read,<<\"a\">>}}\n");
+        assert_eq!(
+            told(Incoming::Call(7, term), ProgramFormat::Json),
+            "{\"call\":7,\"request\":{\"@tuple\":[\"read\",\"a\"]}}\n"
+        );
+        assert_eq!(told(Incoming::Cast(term), ProgramFormat::Json), "{\"cast\":{\"@tuple\":[\"read\",\"a\"]}}\n");
+        assert_eq!(told(Incoming::Info(term), ProgramFormat::Json), "{\"info\":{\"@tuple\":[\"read\",\"a\"]}}\n");
+        assert_eq!(Incoming::Cast(term).record(ProgramFormat::Etf, "n@h")[..15], *b"\0\0\0\x17\x83h\x02w\x04casth\x02");
+        assert_eq!(Incoming::Call(u32::MAX, term).record(ProgramFormat::Etf, "n@h")[3], 30);
     }
 
     /// Neither an end of line nor any other control character is ever in a line, whatever the term is made of.
@@ -203,8 +206,8 @@ mod tests {
             t.nil()
         });
         let term = Term::parse(encoded.unwrap()).unwrap();
-        for format in [Format::Erlang, Format::Json] {
-            let line = told(Told::Call(1, term), format);
+        for format in [ProgramFormat::Erlang, ProgramFormat::Json] {
+            let line = told(Incoming::Call(1, term), format);
             let controls = line.chars().filter(|c| *c < ' ').count();
             assert_eq!(controls, 1, "{line:?}");
         }
@@ -216,55 +219,56 @@ mod tests {
             let mut bytes = [0; 256];
             owned(parse_text(text, &mut bytes).unwrap())
         };
-        let reply = |text| Some(Said::Reply { id: 7, term: term(text) });
-        let send = Some(Said::Send { name: "hub".into(), node: "a@b".into(), term: term("[x]") });
+        let reply = |text| Some(Outgoing::Reply { id: 7, term: term(text) });
+        let send = Some(Outgoing::Send { name: "hub".into(), node: "a@b".into(), term: term("[x]") });
         let said = |format, record: &[u8]| read(format, record).map_err(|e| e.to_string());
         for line in ["{reply,7,ok}", " {reply, 7, ok}.\r", "{reply,7,ok} % done"] {
-            assert_eq!(said(Format::Erlang, line.as_bytes()), Ok(reply("ok")), "{line}");
+            assert_eq!(said(ProgramFormat::Erlang, line.as_bytes()), Ok(reply("ok")), "{line}");
         }
         for line in ["{send,hub,'a@b',[x]}", "{send, <<\"hub\">>, <<\"a@b\">>, [x]}."] {
-            assert_eq!(said(Format::Erlang, line.as_bytes()), Ok(send.as_ref().map(copy)), "{line}");
+            assert_eq!(said(ProgramFormat::Erlang, line.as_bytes()), Ok(send.as_ref().map(copy)), "{line}");
         }
-        assert_eq!(said(Format::Json, b"{\"value\": {\"@atom\": \"ok\"}, \"reply\": 7}"), Ok(reply("ok")));
-        assert_eq!(said(Format::Json, b"{\"send\":\"hub\",\"node\":\"a@b\",\"message\":[{\"@atom\":\"x\"}]}"), Ok(send));
-        assert_eq!(said(Format::Etf, b"\x83h\x03w\x05replya\x07w\x02ok"), Ok(reply("ok")));
-        assert_eq!(said(Format::Etf, b"\x83h\x03d\0\x05replyb\0\0\0\x07w\x02ok"), Ok(reply("ok")));
-        assert_eq!((said(Format::Erlang, b" \r"), said(Format::Json, b"")), (Ok(None), Ok(None)));
+        assert_eq!(said(ProgramFormat::Json, b"{\"value\": {\"@atom\": \"ok\"}, \"reply\": 7}"), Ok(reply("ok")));
+        assert_eq!(said(ProgramFormat::Json, b"{\"send\":\"hub\",\"node\":\"a@b\",\"message\":[{\"@atom\":\"x\"}]}"), Ok(send));
+        assert_eq!(said(ProgramFormat::Etf, b"\x83h\x03w\x05replya\x07w\x02ok"), Ok(reply("ok")));
+        assert_eq!(said(ProgramFormat::Etf, b"\x83h\x03d\0\x05replyb\0\0\0\x07w\x02ok"), Ok(reply("ok")));
+        assert_eq!((said(ProgramFormat::Erlang, b" \r"), said(ProgramFormat::Json, b"")), (Ok(None), Ok(None)));
     }
 
-    fn copy(said: &Said) -> Said {
+    fn copy(said: &Outgoing) -> Outgoing {
         match said {
-            Said::Reply { id, term } => Said::Reply { id: *id, term: term.clone() },
-            Said::Send { name, node, term } => Said::Send { name: name.clone(), node: node.clone(), term: term.clone() },
+            Outgoing::Reply { id, term } => Outgoing::Reply { id: *id, term: term.clone() },
+            Outgoing::Send { name, node, term } => Outgoing::Send { name: name.clone(), node: node.clone(), term: term.clone() },
         }
     }
 
     #[test]
     fn what_is_not_understood_is_told() {
         for (format, record, words) in [
-            (Format::Erlang, &b"Reading"[..], "variables have no value here"),
-            (Format::Erlang, b"\xff", "not UTF-8"),
-            (Format::Erlang, b"{reply,x,ok}", "x is no number of a call"),
-            (Format::Erlang, b"{reply,-1,ok}", "-1 is no number of a call"),
-            (Format::Erlang, b"{reply,1}", "neither {reply,Id,Term} nor"),
-            (Format::Erlang, b"{send,1,a,b}", "1 is no registered name"),
-            (Format::Erlang, b"{send,a,[],b}", "[] is no node"),
-            (Format::Json, b"{\"reply\":1", "EOF"),
-            (Format::Json, b"{\"reply\":1}", "neither {\"reply\""),
-            (Format::Json, b"{\"reply\":1,\"value\":2,\"more\":3}", "neither"),
-            (Format::Json, b"{\"reply\":\"1\",\"value\":2}", "\"1\" is no number"),
-            (Format::Json, b"{\"reply\":1,\"value\":{\"@atom\":1}}", "takes a string"),
-            (Format::Json, b"{\"send\":\"a\",\"node\":1,\"message\":2}", "neither"),
-            (Format::Json, b"[1]", "neither"),
-            (Format::Etf, b"", "ends too early"),
-            (Format::Etf, b"\x83a\x01", "neither"),
-            (Format::Etf, b"\x82a\x01", "version 130"),
+            (ProgramFormat::Erlang, &b"Reading"[..], "variables have no value here"),
+            (ProgramFormat::Erlang, b"\xff", "not UTF-8"),
+            (ProgramFormat::Erlang, b"{reply,x,ok}", "x is no number of a call"),
+            (ProgramFormat::Erlang, b"{reply,-1,ok}", "-1 is no number of a call"),
+            (ProgramFormat::Erlang, b"{reply,1}", "neither {reply,Id,Term} nor"),
+            (ProgramFormat::Erlang, b"{send,1,a,b}", "1 is no registered name"),
+            (ProgramFormat::Erlang, b"{send,a,[],b}", "[] is no node"),
+            (ProgramFormat::Json, b"{\"reply\":1", "EOF"),
+            (ProgramFormat::Json, b"{\"reply\":1}", "neither {\"reply\""),
+            (ProgramFormat::Json, b"{\"reply\":1,\"value\":2,\"more\":3}", "neither"),
+            (ProgramFormat::Json, b"{\"reply\":\"1\",\"value\":2}", "\"1\" is no number"),
+            (ProgramFormat::Json, b"{\"reply\":1,\"value\":{\"@atom\":1}}", "takes a string"),
+            (ProgramFormat::Json, b"{\"send\":\"a\",\"node\":1,\"message\":2}", "neither"),
+            (ProgramFormat::Json, b"[1]", "neither"),
+            (ProgramFormat::Etf, b"", "ends too early"),
+            (ProgramFormat::Etf, b"\x83a\x01", "neither"),
+            (ProgramFormat::Etf, b"\x82a\x01", "version 130"),
         ] {
             let Err(why) = read(format, record) else { panic!("{:?} is taken", String::from_utf8_lossy(record)) };
             let why = why.to_string();
             assert!(why.contains(words), "{why}");
         }
-        let long = read(Format::Erlang, &b"Reading the sensor takes a while".repeat(9)).map(|_| ()).unwrap_err().to_string();
+        let long =
+            read(ProgramFormat::Erlang, &b"Reading the sensor takes a while".repeat(9)).map(|_| ()).unwrap_err().to_string();
         assert!(long.starts_with("what it wrote was skipped, `Reading the sensor takes`..: line 1"), "{long}");
     }
 }

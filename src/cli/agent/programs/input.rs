@@ -1,16 +1,16 @@
-//! What waits to be written to a program.
+//! The messages that wait to be written to a program.
 
 use std::collections::VecDeque;
 
 use crate::cli::agent::process::Process;
 
-/// Bytes that wait at once. With more, calls are refused and other messages dropped; one message may go beyond.
+/// The most bytes that wait at once. With more, calls are refused and other messages dropped; one message may go beyond.
 const WAITING: usize = 1 << 18;
 
-/// Writes in one turn; each takes what the pipe takes, up to 64 KiB.
+/// The most writes in one turn; each takes what the pipe takes, up to 64 KiB.
 const WRITES: u8 = 8;
 
-/// Messages in order, the first of which may be written in part.
+/// Messages in order; the first may be written in part.
 #[derive(Default)]
 pub(super) struct Input {
     bytes: VecDeque<u8>,
@@ -21,13 +21,13 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Whether it takes another message.
+    /// Returns true if there is room for another message.
     pub(super) fn has_room(&self) -> bool {
         // small messages are not free
         self.bytes.len().saturating_add(self.ends.len().saturating_mul(size_of::<u64>())) < WAITING
     }
 
-    /// Adds a message. Where it ends, for [`Input::is_written`].
+    /// Adds a message. Returns where it ends, for [`Input::is_written`].
     pub(super) fn push(&mut self, record: &[u8]) -> u64 {
         self.bytes.extend(record);
         self.queued = self.queued.saturating_add(u64::try_from(record.len()).unwrap_or(0));
@@ -35,17 +35,17 @@ impl Input {
         self.queued
     }
 
-    /// Whether the message that ends there was written altogether.
+    /// Returns true if the message that ends there was written altogether.
     pub(super) fn is_written(&self, end: u64) -> bool {
         end <= self.written
     }
 
-    /// How many messages were not written altogether.
+    /// Returns the number of messages that were not written altogether.
     pub(super) fn unwritten(&self) -> usize {
         self.ends.len()
     }
 
-    /// Writes what the program takes now. Whether it may take more at once.
+    /// Writes what the program takes now. Returns true if it may take more at once.
     pub(super) fn write(&mut self, process: &mut Process) -> bool {
         for _ in 0..WRITES {
             let written = match self.bytes.as_slices() {

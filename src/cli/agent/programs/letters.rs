@@ -1,4 +1,4 @@
-//! What a program sends and answers: each goes out once its peer has room for it.
+//! The messages and the answers of a program: each goes out once its peer has room for it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,59 +7,59 @@ use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgai
 
 use crate::cli::agent::limit::Limit;
 
-/// How many wait at once for peers that are busy, and of how many bytes. With more the program's output is not read until there is room.
+/// The most that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
 const WAITING: (usize, usize) = (64, 1 << 18);
 
-/// How many wait at once if answers in a program's place are counted in. A program that ends leaves many calls to be answered at once.
+/// The most that wait at once with the answers in a program's place. A program that ends leaves many calls to be answered at once.
 const ANSWERS: usize = 512;
 
-/// The first wait before peers that are busy are tried again, and the longest: nothing tells when they have taken something.
+/// The first wait before busy peers are tried again, and the longest: nothing tells when they have taken something.
 const RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
-/// One of them.
+/// A message or an answer on its way.
 pub(super) struct Letter {
     pub(super) to: To,
-    /// Whose peer it goes to, so that what goes there keeps its order.
+    /// The node it goes to: what goes to one node keeps its order.
     pub(super) node: String,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
 }
 
-/// Where it goes.
+/// The receiver of a letter.
 pub(super) enum To {
     Caller(OwnedCaller),
     /// A registered name.
     Name(String),
 }
 
-/// Whether it went out.
+/// The outcome of sending a letter.
 enum Sent {
     Done,
     Later,
 }
 
-/// Those that wait for a busy peer, in order.
+/// The letters that wait for a busy peer, in order.
 #[derive(Default)]
 pub(super) struct Letters {
     waiting: VecDeque<Letter>,
     bytes: usize,
-    /// When they are tried again.
+    /// The time at which they are tried again.
     at: Option<Instant>,
     wait: Duration,
 }
 
 impl Letters {
-    /// Whether one more may wait.
+    /// Returns true if one more may wait.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING.0 && self.bytes < WAITING.1
     }
 
-    /// Whether one more answer in the program's place may wait.
+    /// Returns true if one more answer in the program's place may wait.
     pub(super) fn has_room_for_refusal(&self) -> bool {
         self.waiting.len() < ANSWERS
     }
 
-    /// Sends it, now or when the peer has room. To be called when there [is room](Letters::has_room) for it to wait.
+    /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
     pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
         if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
@@ -67,7 +67,7 @@ impl Letters {
         }
     }
 
-    /// Keeps one for later.
+    /// Keeps a letter for later.
     pub(super) fn keep(&mut self, letter: Letter) {
         if self.at.is_none() {
             self.wait = RETRY.0;
@@ -77,12 +77,12 @@ impl Letters {
         self.waiting.push_back(letter);
     }
 
-    /// When they are tried again.
+    /// Returns when the letters are tried again.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.at
     }
 
-    /// Tries again what waits, if it is time.
+    /// Tries the letters again, if it is time.
     pub(super) fn turn(&mut self, out: &mut Outbox<'_>, log: &mut Log<'_>) {
         if self.at.is_none_or(|at| at > Instant::now()) {
             return;
@@ -107,7 +107,7 @@ impl Letters {
     }
 }
 
-/// What is said of what does not go out.
+/// The log of what does not go out.
 pub(super) struct Log<'l> {
     /// The name of the mailbox.
     pub(super) name: &'l str,
@@ -143,20 +143,20 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
     }
 }
 
-/// Why a call is answered with `{error, Reason}` by the agent.
+/// The reason for which the agent answers a call with `{error, Reason}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The program ended, and is not running again yet.
+    /// The program ended, and does not run again yet.
     Restarting,
-    /// It does not take more for now.
+    /// The program takes no more for now.
     Busy,
-    /// It closed its standard input or its standard output.
+    /// The program closed its standard input or its standard output.
     Closed,
-    /// So many were waiting, and this one for so long, that it made room.
+    /// The call waited for long, and made room for another one.
     Timeout,
-    /// It ended with this status.
+    /// The program ended with this status.
     ExitStatus(i32),
-    /// What it answered is larger than messages can be.
+    /// The answer is larger than a message can be.
     TooLarge(usize),
 }
 
@@ -178,13 +178,13 @@ impl Refusal {
         t.int(number)
     }
 
-    /// The same, encoded.
+    /// Returns `{error, Reason}`, encoded.
     pub(super) fn term(self) -> Vec<u8> {
         encoded(|t| self.put(t))
     }
 }
 
-/// A small term.
+/// Encodes a small term.
 fn encoded(write: impl WriteTermAgain) -> Vec<u8> {
     beamless::encode(&mut [0; 64], write).unwrap_or(&[]).to_vec()
 }

@@ -1,4 +1,4 @@
-//! One program behind its mailbox.
+//! A program behind its mailbox.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
@@ -8,81 +8,81 @@ use std::time::{Duration, Instant};
 use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term};
 use mio::Registry;
 
-use super::envelope::{self, Said, Told};
-use super::framing::{Fault, Framing};
+use super::envelope::{self, Incoming, Outgoing};
+use super::framing::{Framing, Unframed};
 use super::input::Input;
 use super::letters::{Letter, Letters, Log, Refusal, To};
-use crate::cli::agent::config::{self, Format};
+use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::limit::Limit;
-use crate::cli::agent::process::{Came, Process};
+use crate::cli::agent::process::{Chunk, Process};
 
-/// Calls that wait for their answer at once. Each takes 1 KiB.
+/// The most calls that wait for their answer at once. Each takes 1 KiB.
 const CALLS: usize = 256;
 
-/// How long a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
+/// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// The first wait before a program that ended is started again, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// After so long a run the first wait is due again.
+/// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// From being asked to end to being killed.
+/// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a program may be there without its standard output, since one that ends closes it a little earlier.
+/// The time that a program may run without its standard output, since one that ends closes it a little earlier.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Read in one turn: so many times so many bytes.
+/// The reads in one turn, and the bytes of each.
 const READ: (u8, usize) = (4, 16_384);
 
-/// Who the node is, and what came for its own mailboxes.
+/// The node, and the messages between its own mailboxes.
 pub(super) struct World<'w, 'n> {
     pub(super) node: &'w mut Node<'n>,
     pub(super) registry: &'w Registry,
-    /// Its name.
+    /// The name of the node.
     pub(super) home: &'w str,
-    /// Names of mailboxes, and the terms that go there.
+    /// The names of mailboxes, and the terms that go there.
     pub(super) local: Vec<(String, Vec<u8>)>,
 }
 
-/// The program and its mailbox.
+/// A program and its mailbox.
 pub(super) struct Program {
-    pub(super) given: config::Program,
+    pub(super) given: config::ProgramSettings,
     pub(super) mailbox: Mailbox,
-    state: State,
-    /// When it was last started.
+    state: Life,
+    /// The time at which it was last started.
     since: Instant,
     wait: Duration,
-    /// Its pipes are to be looked at.
+    /// The pipes are to be looked at.
     is_ready: bool,
     input: Input,
-    /// Calls that it has not answered, the oldest first.
+    /// The calls that it has not answered, the oldest first.
     calls: VecDeque<Waiting>,
     last_id: u32,
-    /// Of a line or a frame that it writes.
+    /// The most bytes of a line or a frame that it writes.
     limit: usize,
     framing: Framing,
-    output: Output,
+    output: Stdout,
     letters: Letters,
     dropped: Dropped,
     log: Limit,
 }
 
-enum State {
-    /// It is to be started then.
+enum Life {
+    /// The program is to be started then.
     Away(Instant),
     Up(Process),
-    /// It was asked to end, and is killed then.
+    /// The program was asked to end, and is killed then.
     Ending(Process, Instant),
 }
 
-/// What became of a program's standard output.
+/// The state of a program's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
+enum Stdout {
     Open,
-    /// It was closed, and if the program is there still at that time it is taken for one that never answers.
+    /// It was closed. A program that still runs at that time is taken for one that never answers.
     Closing(Instant),
     Closed,
 }
@@ -90,24 +90,24 @@ enum Output {
 /// A call that waits for its answer.
 struct Waiting {
     id: u32,
-    /// Where it ends in the input.
+    /// The place in the input where it ends.
     end: u64,
     since: Instant,
     node: String,
     caller: OwnedCaller,
 }
 
-/// Messages that were dropped and not told of yet.
+/// Messages that were dropped and that the log does not have yet.
 #[derive(Default)]
 struct Dropped {
     count: u64,
     why: &'static str,
-    /// When they are told of.
+    /// The time at which the log gets them.
     at: Option<Instant>,
 }
 
-impl Output {
-    /// When it is to be taken for closed.
+impl Stdout {
+    /// Returns when the output is to be taken for closed.
     fn closes(self) -> Option<Instant> {
         match self {
             Self::Closing(at) => Some(at),
@@ -140,15 +140,15 @@ fn messages(count: u64) -> String {
 }
 
 impl Program {
-    /// A program that is to be started at once. `limit` is that of a line or a frame that it writes.
-    pub(super) fn new(given: config::Program, mailbox: Mailbox, limit: usize) -> Self {
+    /// Makes a program that is to be started at once. `limit` is that of a line or a frame that it writes.
+    pub(super) fn new(given: config::ProgramSettings, mailbox: Mailbox, limit: usize) -> Self {
         let now = Instant::now();
         Self {
-            framing: Framing::new(given.format == Format::Etf, limit),
-            output: Output::Open,
+            framing: Framing::new(given.format == ProgramFormat::Etf, limit),
+            output: Stdout::Open,
             given,
             mailbox,
-            state: State::Away(now),
+            state: Life::Away(now),
             since: now,
             wait: RETRY.0,
             is_ready: false,
@@ -166,19 +166,19 @@ impl Program {
         &self.given.name
     }
 
-    /// A pipe is ready, or a process ended.
+    /// Takes note that a pipe is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
         self.is_ready = true;
     }
 
-    /// When it has something to do by itself.
+    /// Returns when it has something to do by itself.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let (process, at) = match &self.state {
-            State::Away(at) => (None, Some(*at)),
-            State::Ending(process, at) => (process.next_wake(), Some(*at)),
+            Life::Away(at) => (None, Some(*at)),
+            Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
-            State::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
-            State::Up(process) => (process.next_wake(), self.output.closes()),
+            Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
+            Life::Up(process) => (process.next_wake(), self.output.closes()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at, self.log.end()].into_iter().flatten().min()
     }
@@ -186,11 +186,11 @@ impl Program {
     /// Does what there is to do.
     pub(super) fn turn(&mut self, world: &mut World<'_, '_>) {
         let now = Instant::now();
-        self.state = match core::mem::replace(&mut self.state, State::Away(now)) {
-            State::Away(at) if at <= now => self.start(now, world),
-            State::Up(process) => self.look(process, now, world),
-            State::Ending(process, at) => self.end(process, at, now),
-            away @ State::Away(_) => away,
+        self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
+            Life::Away(at) if at <= now => self.start(now, world),
+            Life::Up(process) => self.look(process, now, world),
+            Life::Ending(process, at) => self.end(process, at, now),
+            away @ Life::Away(_) => away,
         };
         self.receive(world);
         self.write(world);
@@ -205,7 +205,7 @@ impl Program {
 
     // --- its life -----------------------------------------------------------------------------------------------------------
 
-    fn start(&mut self, now: Instant, world: &World<'_, '_>) -> State {
+    fn start(&mut self, now: Instant, world: &World<'_, '_>) -> Life {
         self.since = now;
         let started = Process::start(self.name(), &self.given.command, true, world.home, world.registry);
         let program = self.given.command.first().map_or("", String::as_str);
@@ -213,7 +213,7 @@ impl Program {
             Ok(process) => {
                 log::info!("mailbox {}: started {program}, pid {}", self.name(), process.id().unwrap_or(0));
                 self.is_ready = true;
-                State::Up(process)
+                Life::Up(process)
             }
             Err(e) => {
                 log::warn!("mailbox {}: {program} cannot be started: {e}; tried again in {:?}", self.name(), self.wait);
@@ -223,14 +223,14 @@ impl Program {
     }
 
     /// Plans the next start.
-    fn later(&mut self, now: Instant) -> State {
+    fn later(&mut self, now: Instant) -> Life {
         let at = now.checked_add(self.wait).unwrap_or(now);
         self.wait = self.wait.saturating_mul(2).min(RETRY.1);
-        State::Away(at)
+        Life::Away(at)
     }
 
     /// Looks at a running program.
-    fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> State {
+    fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> Life {
         if self.is_ready || process.next_wake().is_some_and(|at| at <= now) {
             let has_ended = process.has_ended();
             if has_ended {
@@ -248,18 +248,18 @@ impl Program {
             }
         }
         match self.output {
-            Output::Open if !process.gives_output() => self.output = Output::Closing(now.checked_add(CLOSING).unwrap_or(now)),
-            Output::Closing(at) if at <= now => {
+            Stdout::Open if !process.gives_output() => self.output = Stdout::Closing(now.checked_add(CLOSING).unwrap_or(now)),
+            Stdout::Closing(at) if at <= now => {
                 log::info!("mailbox {}: its program closed its standard output and runs on: it answers no calls", self.name());
-                self.output = Output::Closed;
+                self.output = Stdout::Closed;
                 self.refuse_all(Refusal::Closed, |_| true, world);
             }
             _ => {}
         }
-        State::Up(process)
+        Life::Up(process)
     }
 
-    fn ended(&mut self, process: Process, status: ExitStatus, now: Instant, world: &mut World<'_, '_>) -> State {
+    fn ended(&mut self, process: Process, status: ExitStatus, now: Instant, world: &mut World<'_, '_>) -> Life {
         self.say_last(world);
         // what it wrote last on standard error is logged
         drop(process);
@@ -280,28 +280,28 @@ impl Program {
     /// Forgets what was between the agent and the program that is gone.
     fn begin_anew(&mut self) {
         self.input = Input::default();
-        self.framing = Framing::new(self.given.format == Format::Etf, self.limit);
-        self.output = Output::Open;
+        self.framing = Framing::new(self.given.format == ProgramFormat::Etf, self.limit);
+        self.output = Stdout::Open;
     }
 
-    fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> State {
+    fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> Life {
         process.log_stderr();
         if at > now && !process.has_ended() {
-            return State::Ending(process, at);
+            return Life::Ending(process, at);
         }
         // with what it started
         drop(process);
-        State::Away(now)
+        Life::Away(now)
     }
 
-    /// Asks the program to end, and starts it again once it has, as what is `given` now says.
-    pub(super) fn change(&mut self, given: config::Program, node: &mut Node<'_>) {
+    /// Asks the program to end, and starts it again as the new settings say.
+    pub(super) fn change(&mut self, given: config::ProgramSettings, node: &mut Node<'_>) {
         if let Ok(mut out) = node.outbox(self.mailbox) {
             let calls = core::mem::take(&mut self.calls);
             calls.into_iter().for_each(|call| self.refuse(call, Refusal::Restarting, &mut out));
         }
         self.leave();
-        if let State::Away(at) = &mut self.state {
+        if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
         }
         self.given = given;
@@ -312,24 +312,24 @@ impl Program {
     /// Asks the program to end. Nothing is heard of it any more.
     pub(super) fn leave(&mut self) {
         let now = Instant::now();
-        self.state = match core::mem::replace(&mut self.state, State::Away(now)) {
-            State::Up(mut process) => {
+        self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
+            Life::Up(mut process) => {
                 process.close_input();
                 process.terminate();
-                State::Ending(process, now.checked_add(GRACE).unwrap_or(now))
+                Life::Ending(process, now.checked_add(GRACE).unwrap_or(now))
             }
             other => other,
         };
     }
 
-    /// Whether the program that was asked to end is there still.
+    /// Returns true while the program that was asked to end is there.
     pub(super) fn is_leaving(&mut self) -> bool {
         let now = Instant::now();
-        match core::mem::replace(&mut self.state, State::Away(now)) {
-            State::Ending(process, at) => self.state = self.end(process, at, now),
+        match core::mem::replace(&mut self.state, Life::Away(now)) {
+            Life::Ending(process, at) => self.state = self.end(process, at, now),
             other => self.state = other,
         }
-        matches!(self.state, State::Ending(..))
+        matches!(self.state, Life::Ending(..))
     }
 
     // --- what is for it -----------------------------------------------------------------------------------------------------
@@ -339,19 +339,19 @@ impl Program {
         while let Some((message, mut out)) = world.node.recv(self.mailbox) {
             match message.received() {
                 Received::Call(call) => self.call(&call, &mut out, world.home),
-                Received::Cast(term) => self.tell(Told::Cast(term), world.home),
-                Received::Info(term) => self.tell(Told::Info(term), world.home),
+                Received::Cast(term) => self.tell(Incoming::Cast(term), world.home),
+                Received::Info(term) => self.tell(Incoming::Info(term), world.home),
                 // it neither links nor monitors, calls nor serves
                 _ => {}
             }
         }
     }
 
-    /// Why the program is told nothing now.
+    /// Returns why the program is told nothing now.
     fn refusal(&self) -> Option<(Refusal, &'static str)> {
         let process = match &self.state {
-            State::Up(process) => process,
-            State::Away(_) | State::Ending(..) => return Some((Refusal::Restarting, "the program is not running")),
+            Life::Up(process) => process,
+            Life::Away(_) | Life::Ending(..) => return Some((Refusal::Restarting, "the program is not running")),
         };
         if !process.takes_input() {
             return Some((Refusal::Closed, "the program closed its standard input"));
@@ -359,15 +359,15 @@ impl Program {
         (!self.input.has_room()).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// A cast or another message; it is dropped when the program takes none.
-    pub(super) fn tell(&mut self, told: Told<'_>, home: &str) {
+    /// Tells the program of a cast or of another message, or drops it.
+    pub(super) fn tell(&mut self, told: Incoming<'_>, home: &str) {
         match self.refusal() {
             None => drop(self.input.push(&told.record(self.given.format, home))),
             Some((_, why)) => self.dropped.add(&self.given.name, why, &mut self.log),
         }
     }
 
-    /// A call, which is answered at once when the program takes none.
+    /// Tells the program of a call, or answers it at once.
     fn call(&mut self, call: &Call<'_>, out: &mut Outbox<'_>, home: &str) {
         // no Erlang makes one that cannot be kept
         let Some(caller) = call.caller().keep() else { return };
@@ -377,16 +377,16 @@ impl Program {
             return self.refuse(waiting, refusal, out);
         }
         waiting.id = self.next_id();
-        waiting.end = self.input.push(&Told::Call(waiting.id, call.request).record(self.given.format, home));
+        waiting.end = self.input.push(&Incoming::Call(waiting.id, call.request).record(self.given.format, home));
         self.calls.push_back(waiting);
     }
 
-    /// Why there is to be no further call now.
+    /// Returns why there is to be no further call now.
     fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
         if let Some((refusal, _)) = self.refusal() {
             return Some(refusal);
         }
-        if self.output == Output::Closed {
+        if self.output == Stdout::Closed {
             return Some(Refusal::Closed);
         }
         if self.calls.len() < CALLS {
@@ -402,7 +402,7 @@ impl Program {
         None
     }
 
-    /// The number of the next call: small in every language, and not used again soon.
+    /// Returns the number of the next call: small in every language, and not used again soon.
     fn next_id(&mut self) -> u32 {
         const LAST: u32 = 1 << 30;
         loop {
@@ -426,7 +426,7 @@ impl Program {
         }
     }
 
-    /// Answers all calls in the program's place that are like that.
+    /// Answers those calls in the program's place that are like that.
     fn refuse_all(&mut self, why: Refusal, like: impl Fn(&Waiting) -> bool, world: &mut World<'_, '_>) {
         let Ok(mut out) = world.node.outbox(self.mailbox) else { return };
         for call in core::mem::take(&mut self.calls) {
@@ -440,7 +440,7 @@ impl Program {
 
     /// Writes to the program.
     fn write(&mut self, world: &mut World<'_, '_>) {
-        let State::Up(process) = &mut self.state else { return };
+        let Life::Up(process) = &mut self.state else { return };
         self.is_ready |= self.input.write(process);
         let unwritten = self.input.unwritten();
         if process.takes_input() || unwritten == 0 {
@@ -453,7 +453,7 @@ impl Program {
 
     // --- what it says -------------------------------------------------------------------------------------------------------
 
-    /// Reads what the program wrote. Whether there may be more.
+    /// Reads what the program wrote. Returns true if there may be more.
     fn read(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
         let mut bytes = [0; READ.1];
         for _ in 0..READ.0 {
@@ -461,9 +461,9 @@ impl Program {
                 return true;
             }
             match process.read(&mut bytes) {
-                Came::Bytes(count) => self.framing.push(bytes.get(..count).unwrap_or(&[])),
-                Came::Nothing => return false,
-                Came::End => {
+                Chunk::Bytes(count) => self.framing.push(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Nothing => return false,
+                Chunk::End => {
                     self.say_last(world);
                     return false;
                 }
@@ -472,7 +472,7 @@ impl Program {
         true
     }
 
-    /// Does what the program said, as long as its messages find room. Whether that was all of it.
+    /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
         while self.letters.has_room() {
             let said = match self.framing.next() {
@@ -480,7 +480,7 @@ impl Program {
                 Some(Ok(record)) => envelope::read(self.given.format, record),
                 Some(Err(fault)) => {
                     self.log.warn(format_args!("mailbox {}: {fault}", self.given.name));
-                    if matches!(fault, Fault::NoFrame(_)) {
+                    if matches!(fault, Unframed::NoFrame(_)) {
                         process.kill();
                     }
                     continue;
@@ -507,17 +507,17 @@ impl Program {
         }
     }
 
-    fn act(&mut self, said: Option<Said>, world: &mut World<'_, '_>) {
+    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) {
         let letter = match said {
             None => return,
-            Some(Said::Reply { id, term }) => {
+            Some(Outgoing::Reply { id, term }) => {
                 let Some(at) = self.calls.iter().position(|call| u64::from(call.id) == id) else {
                     return self.log.warn(format_args!("mailbox {}: no call {id} waits for an answer", self.given.name));
                 };
                 let Some(call) = self.calls.remove(at) else { return };
                 Letter { to: To::Caller(call.caller), node: call.node, term }
             }
-            Some(Said::Send { name, node, term }) => {
+            Some(Outgoing::Send { name, node, term }) => {
                 let host = world.home.split_once('@').map_or("", |(_, host)| host);
                 let node = if node.contains('@') { node } else { format!("{node}@{host}") };
                 if node == world.home {
@@ -531,10 +531,10 @@ impl Program {
         }
     }
 
-    /// A message of one of this node's own programs.
+    /// Tells the program of a message of one of this node's own programs.
     pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
         if let Ok(term) = Term::parse(term) {
-            self.tell(Told::Info(term), home);
+            self.tell(Incoming::Info(term), home);
             // its turn may be over, and nothing else tells that there is something to write
             self.is_ready = true;
         }

@@ -1,51 +1,51 @@
-//! One `[[publish]]`: when it is read, and which of its readings are kept.
+//! A `[[publish]]`: when it is read, and which of its readings are kept.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::reading::{self, Kind, Trouble};
+use super::reading::{self, Trouble, TroubleKind};
 use crate::cli::agent::config::{Publish, Source};
 use crate::cli::agent::task::{Ended, Task};
 
-/// A command may take so long, or until its next time if that is later.
+/// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
-/// A file that takes longer to read holds up the agent more than it should.
+/// The time from which a file holds up the agent more than it should.
 const SLOW: Duration = Duration::from_millis(100);
-/// Bytes of all readings that are kept, however many they are; the newest is, whatever its size.
+/// The most bytes of all readings that are kept, however many they are; the newest is kept whatever its size.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What all of them need.
-pub(super) struct World<'w> {
+/// The settings that all publishers share.
+pub(super) struct Context<'w> {
     /// The node's name.
     pub(super) node: &'w str,
-    /// Bytes of a reading.
+    /// The most bytes of a reading.
     pub(super) most: usize,
     pub(super) registry: &'w Registry,
 }
 
 pub(super) struct Publisher {
     pub(super) given: Publish,
-    /// When it is read next.
+    /// The time at which it is read next.
     at: Instant,
     /// The command, while it runs.
     task: Option<Task>,
-    /// Why the last reading failed.
-    trouble: Option<Kind>,
-    /// That it takes long was said.
+    /// The sort of trouble of the last reading.
+    trouble: Option<TroubleKind>,
+    /// The log has that it takes long.
     is_slow: bool,
     pub(super) kept: Kept,
 }
 
 impl Publisher {
-    /// Reads at once, and then at the interval.
+    /// Makes a publisher that reads at once, and then at the interval.
     pub(super) fn new(given: Publish) -> Self {
         let kept = Kept::new(given.keep);
         Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, kept }
     }
 
-    /// With other settings, and the readings that are kept. A command that runs goes on, if it is still the one.
+    /// Goes on with other settings, and keeps the readings. A command that runs goes on, if it is still the one.
     pub(super) fn changed(mut self, given: Publish) -> Self {
         self.kept.set_most(given.keep);
         if self.given.source != given.source {
@@ -55,13 +55,13 @@ impl Publisher {
         Self { at: self.at.min(soon), given, ..self }
     }
 
-    /// A pipe of some process is ready, or a process ended.
+    /// Takes note that a pipe of some process is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
         self.task.iter_mut().for_each(Task::set_ready);
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &World<'_>) {
+    pub(super) fn turn(&mut self, world: &Context<'_>) {
         if let Some(ended) = self.task.as_mut().and_then(Task::turn) {
             self.task = None;
             let bytes = self.printed(ended, world);
@@ -89,33 +89,33 @@ impl Publisher {
         }
     }
 
-    /// When it has something to do.
+    /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         Some(self.at).into_iter().chain(self.task.as_ref().and_then(Task::next_wake)).min()
     }
 
-    /// What it is called in the log.
+    /// Returns what it is called in the log.
     pub(super) fn name(&self) -> String {
         format!("publish {}", self.given.label.escape_debug())
     }
 
-    /// What a command printed, if it ended well.
-    fn printed(&self, ended: Ended, world: &World<'_>) -> Result<Vec<u8>, Trouble> {
+    /// Returns what a command printed, if it ended well.
+    fn printed(&self, ended: Ended, world: &Context<'_>) -> Result<Vec<u8>, Trouble> {
         let (kind, words) = match ended {
             Ended::Status(0, printed) => return Ok(printed),
-            Ended::Status(status, _) => (Kind::Status(status), format!("its command ended with exit status {status}")),
-            Ended::Signal(signal, _) => (Kind::Signal(signal), format!("its command was ended by signal {signal}")),
+            Ended::Status(status, _) => (TroubleKind::Status(status), format!("its command ended with exit status {status}")),
+            Ended::Signal(signal, _) => (TroubleKind::Signal(signal), format!("its command was ended by signal {signal}")),
             Ended::TimedOut => {
                 let time = self.given.every.max(COMMAND_TIME).as_secs();
-                (Kind::Time, format!("its command was still running after {time} s and was ended"))
+                (TroubleKind::Time, format!("its command was still running after {time} s and was ended"))
             }
-            Ended::TooMuch => (Kind::Size, format!("its command printed {}", Trouble::size(world.most).words)),
+            Ended::TooMuch => (TroubleKind::Size, format!("its command printed {}", Trouble::size(world.most).words)),
         };
         Err(Trouble::new(kind, words))
     }
 
     /// Makes a message of what was read, and keeps it.
-    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &World<'_>) {
+    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &Context<'_>) {
         let message = bytes.and_then(|bytes| reading::message(world.node, &self.given.label, self.given.form, &bytes));
         match message {
             Ok(message) => {
@@ -131,7 +131,7 @@ impl Publisher {
         }
     }
 
-    /// There is no reading: that is told when it begins, and when the reason changes.
+    /// Logs that there is no reading, when that begins and when the reason changes.
     fn failed(&mut self, trouble: &Trouble) {
         if self.trouble.replace(trouble.kind) != Some(trouble.kind) {
             log::warn!("{}: no reading: {}", self.name(), trouble.words);
@@ -155,7 +155,7 @@ impl Publisher {
     }
 }
 
-/// The next time behind `now`: what was missed, as when the box slept, is not made up for.
+/// Returns the next time behind `now`: what was missed, as when the box slept, is not made up for.
 fn next(at: Instant, every: Duration, now: Instant) -> Instant {
     let late = now.saturating_duration_since(at).as_nanos();
     let into = late.checked_rem(every.as_nanos()).and_then(|into| u64::try_from(into).ok()).unwrap_or(0);
@@ -165,19 +165,19 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
 
 /// The readings that wait to be sent, and those that were sent and are not known to have arrived.
 pub(super) struct Kept {
-    /// As many of either.
+    /// The most of either.
     most: usize,
     waiting: VecDeque<Vec<u8>>,
     sent: VecDeque<Vec<u8>>,
-    /// Bytes of both.
+    /// The bytes of both.
     bytes: usize,
-    /// Of those that were sent, so many went before the question whether they arrived.
+    /// The number of those sent before the question whether they arrived.
     asked: usize,
     /// Readings that arrived.
     pub(super) arrived: u64,
     /// Readings that had to make room for newer ones, or could not be sent.
     pub(super) dropped: u64,
-    /// Of these, so many since that was last told.
+    /// The number of these since that was last told.
     untold: u64,
 }
 
@@ -186,7 +186,7 @@ impl Kept {
         Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: 0, arrived: 0, dropped: 0, untold: 0 }
     }
 
-    /// Keeps a reading. Whether another had to make room, the first since that was told.
+    /// Keeps a reading. Returns true if another had to make room, the first since that was told.
     fn push(&mut self, message: Vec<u8>) -> bool {
         let is_first = self.untold == 0;
         self.bytes = self.bytes.saturating_add(message.len());
@@ -201,7 +201,7 @@ impl Kept {
         }
     }
 
-    /// Gives up the oldest that waits.
+    /// Drops the oldest that waits.
     pub(super) fn drop_oldest(&mut self) {
         if let Some(message) = self.waiting.pop_front() {
             self.bytes = self.bytes.saturating_sub(message.len());
@@ -215,22 +215,22 @@ impl Kept {
         self.make_room();
     }
 
-    /// The next to be sent: while too many are not known to have arrived, none.
+    /// Returns the next to be sent; none while too many are not known to have arrived.
     pub(super) fn next(&self) -> Option<&[u8]> {
         self.waiting.front().filter(|_| self.sent.len() < self.most).map(Vec::as_slice)
     }
 
-    /// The next was sent.
+    /// Takes note that the next was sent.
     pub(super) fn was_sent(&mut self) {
         self.sent.extend(self.waiting.pop_front());
     }
 
-    /// It is asked whether all that were sent arrived.
+    /// Takes note that the question was asked whether all that were sent arrived.
     pub(super) fn ask(&mut self) {
         self.asked = self.sent.len();
     }
 
-    /// What was sent before the question has arrived. How many that were.
+    /// Takes note that what was sent before the question has arrived. Returns how many that were.
     pub(super) fn have_arrived(&mut self) -> u64 {
         let arriving = self.sent.drain(..self.asked.min(self.sent.len()));
         let (arrived, bytes) = arriving
@@ -241,7 +241,7 @@ impl Kept {
         arrived
     }
 
-    /// What was sent may be lost: it is to be sent again.
+    /// Takes note that what was sent may be lost: it is to be sent again.
     pub(super) fn are_lost(&mut self) {
         self.asked = 0;
         self.sent.append(&mut self.waiting);
@@ -249,22 +249,22 @@ impl Kept {
         self.make_room();
     }
 
-    /// How many were dropped since this was asked last.
+    /// Returns how many were dropped since this was asked last.
     pub(super) fn take_untold(&mut self) -> u64 {
         core::mem::take(&mut self.untold)
     }
 
-    /// Readings that are not known to have arrived.
+    /// Returns the number of readings that are not known to have arrived.
     pub(super) fn len(&self) -> usize {
         self.waiting.len().saturating_add(self.sent.len())
     }
 
-    /// Readings that were not sent.
+    /// Returns the number of readings that were not sent.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether some were sent of which it is not known whether they arrived.
+    /// Returns true if some were sent of which it is not known whether they arrived.
     pub(super) fn are_out(&self) -> bool {
         !self.sent.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is read, and what is made of it.
+//! A reading, and the message that is made of it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,20 +12,20 @@ use crate::cli::agent::config::Form;
 use crate::cli::agent::task::without_newline;
 use crate::cli::terms;
 
-/// Of text that is not what it should be, so many characters are logged.
+/// The most characters of a wrong text that are logged.
 const SHOWN: usize = 40;
 
-/// Why there is no reading.
+/// The reason for which there is no reading.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    pub(super) kind: Kind,
-    /// What to log.
+    pub(super) kind: TroubleKind,
+    /// The words for the log.
     pub(super) words: String,
 }
 
-/// What sort of trouble: it is told once for as long as it stays the same.
+/// The sort of a trouble: it is told once for as long as it stays the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TroubleKind {
     Io(ErrorKind),
     Size,
     Number,
@@ -36,16 +36,19 @@ pub(super) enum Kind {
 }
 
 impl Trouble {
-    pub(super) fn new(kind: Kind, words: String) -> Self {
+    pub(super) fn new(kind: TroubleKind, words: String) -> Self {
         Self { kind, words }
     }
 
     pub(super) fn io(what: &str, e: &io::Error) -> Self {
-        Self::new(Kind::Io(e.kind()), format!("{what}: {e}"))
+        Self::new(TroubleKind::Io(e.kind()), format!("{what}: {e}"))
     }
 
     pub(super) fn size(most: usize) -> Self {
-        Self::new(Kind::Size, format!("more than {most} bytes, which is what fits a message: enlarge `message` in [sizes]"))
+        Self::new(
+            TroubleKind::Size,
+            format!("more than {most} bytes, which is what fits a message: enlarge `message` in [sizes]"),
+        )
     }
 }
 
@@ -62,17 +65,17 @@ pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     let room = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(2);
     file.take(room).read_to_end(&mut bytes).map_err(failed)?;
     if without_newline(&bytes).len() > most {
-        return Err(Trouble::new(Kind::Size, format!("{}: {}", path.display(), Trouble::size(most).words)));
+        return Err(Trouble::new(TroubleKind::Size, format!("{}: {}", path.display(), Trouble::size(most).words)));
     }
     Ok(bytes)
 }
 
-/// `{publish, Node, Label, Milliseconds, Value}`, encoded.
+/// Returns `{publish, Node, Label, Milliseconds, Value}`, encoded.
 pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let mut room = Vec::new();
-    let value = Value::read(form, bytes, &mut room)?;
+    let value = ReadingValue::read(form, bytes, &mut room)?;
     let mut message = Vec::new();
     let encoded = terms::encoded(
         |t| {
@@ -87,24 +90,24 @@ pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Resu
     );
     match encoded {
         Ok(_) => Ok(message),
-        Err(e) => Err(Trouble::new(Kind::Term, format!("cannot be sent: {e}"))),
+        Err(e) => Err(Trouble::new(TroubleKind::Term, format!("cannot be sent: {e}"))),
     }
 }
 
-/// What was read, as it is sent.
-enum Value<'v> {
+/// The value of a reading, as it is sent.
+enum ReadingValue<'v> {
     Float(f64),
     Text(&'v [u8]),
     Term(Term<'v>),
 }
 
-impl<'v> Value<'v> {
-    /// Makes of the bytes what they are to be; a term takes `room`.
+impl<'v> ReadingValue<'v> {
+    /// Makes a value of the bytes; a term takes `room`.
     fn read(form: Form, bytes: &'v [u8], room: &'v mut Vec<u8>) -> Result<Self, Trouble> {
         let kind = match form {
             Form::Text => return Ok(Self::Text(without_newline(bytes))),
-            Form::Number { .. } => Kind::Number,
-            Form::Term => Kind::Term,
+            Form::Number { .. } => TroubleKind::Number,
+            Form::Term => TroubleKind::Term,
         };
         let text = str::from_utf8(bytes).map_err(|_| Trouble::new(kind, "what was read is not UTF-8 text".to_owned()))?.trim();
         match form {
@@ -125,20 +128,20 @@ impl<'v> Value<'v> {
     }
 }
 
-/// A number in decimal: an integer, of any size, stays one unless it is divided.
-fn number<'v>(text: &str, divide: Option<f64>, room: &'v mut Vec<u8>) -> Option<Value<'v>> {
+/// Reads a number in decimal: an integer, of any size, stays one unless it is divided.
+fn number<'v>(text: &str, divide: Option<f64>, room: &'v mut Vec<u8>) -> Option<ReadingValue<'v>> {
     let plain = text.strip_prefix('+').unwrap_or(text);
     let digits = plain.strip_prefix('-').filter(|_| plain == text).unwrap_or(plain);
     let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_integer && divide.is_none() {
-        return terms::erlang(plain, room).ok().map(Value::Term);
+        return terms::erlang(plain, room).ok().map(ReadingValue::Term);
     }
     // what Rust reads besides numbers, `inf` and `nan`, is no number to Erlang
     let value = text.parse::<f64>().ok()? / divide.unwrap_or(1.0);
-    value.is_finite().then_some(Value::Float(value))
+    value.is_finite().then_some(ReadingValue::Float(value))
 }
 
-/// The beginning of a text, for the log.
+/// Returns the beginning of a text, for the log.
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(SHOWN).collect();
     let rest = if start.len() < text.len() { ".." } else { "" };
@@ -207,12 +210,12 @@ mod tests {
     fn only_a_regular_file_is_read() {
         let folder = std::env::temp_dir();
         let why = file(&folder, 10).unwrap_err();
-        assert!(why.words.contains("not a regular file") && why.kind == Kind::Io(ErrorKind::InvalidInput), "{why:?}");
+        assert!(why.words.contains("not a regular file") && why.kind == TroubleKind::Io(ErrorKind::InvalidInput), "{why:?}");
         let why = file(Path::new("/dev/zero"), 10).unwrap_err();
         assert!(why.words.contains("not a regular file"), "{why:?}");
-        assert_eq!(file(Path::new("/no/such/file"), 10).unwrap_err().kind, Kind::Io(ErrorKind::NotFound));
+        assert_eq!(file(Path::new("/no/such/file"), 10).unwrap_err().kind, TroubleKind::Io(ErrorKind::NotFound));
         // the kernel's own files have no size
         assert!(!file(Path::new("/proc/self/comm"), 100).unwrap().is_empty());
-        assert_eq!(file(Path::new("/proc/self/status"), 100).unwrap_err().kind, Kind::Size);
+        assert_eq!(file(Path::new("/proc/self/status"), 100).unwrap_err().kind, TroubleKind::Size);
     }
 }

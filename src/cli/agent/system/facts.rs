@@ -1,4 +1,4 @@
-//! What the system tells of the box: what needs no rights, and no more time than a call takes.
+//! The facts that the system tells of the box: those that need no rights, and no more time than a call takes.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use rustix::fs::statvfs;
 use rustix::system::sysinfo;
 
-/// Sensors and disks of a box, so many of each are told.
+/// The most sensors, and the most disks, that are told.
 const MOST: usize = 16;
 
-/// How the box is.
+/// The state of the box.
 #[derive(Debug)]
 pub(super) struct Facts {
     /// Seconds since it was started.
@@ -30,7 +30,7 @@ pub(super) struct Facts {
 pub(super) struct Disk {
     pub(super) total: u64,
     pub(super) free: u64,
-    /// What is free to whoever is not root.
+    /// Bytes that are free to users other than root.
     pub(super) available: u64,
 }
 
@@ -62,12 +62,12 @@ impl Facts {
     }
 }
 
-/// The system counts in words of the machine.
+/// Multiplies: the system counts in units of its own.
 fn bytes(count: impl Into<u64>, unit: u32) -> u64 {
     count.into().saturating_mul(unit.into())
 }
 
-/// How many there are in a list such as `0-3,5`.
+/// Counts the processors in a list such as `0-3,5`.
 fn cpus(online: &str) -> Option<u64> {
     online.trim().split(',').try_fold(0_u64, |sum, range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -76,13 +76,13 @@ fn cpus(online: &str) -> Option<u64> {
     })
 }
 
-/// A line of /proc/meminfo, in bytes.
+/// Returns a line of /proc/meminfo, in bytes.
 fn in_bytes(meminfo: &str, line: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|told| told.strip_prefix(line))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The thermal zones. Several of one type are told apart by their number.
+/// Reads the thermal zones. Several of one type are told apart by their number.
 fn temperatures(folder: &Path) -> Vec<(String, f64)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("thermal_zone")?.parse::<u32>().ok();
@@ -101,7 +101,7 @@ fn temperatures(folder: &Path) -> Vec<(String, f64)> {
     found
 }
 
-/// The root, and what else is a disk here.
+/// Returns the root, and what else is a disk here.
 fn disks(mounts: &str) -> Vec<(String, Disk)> {
     let mut found: Vec<(&str, String)> = Vec::new();
     for line in mounts.lines() {
@@ -136,7 +136,7 @@ fn disk(place: &str) -> Option<Disk> {
     Some(Disk { total: bytes(about.f_blocks), free: bytes(about.f_bfree), available: bytes(about.f_bavail) })
 }
 
-/// A place as the kernel writes it: spaces and their like are a backslash and three octal digits.
+/// Reads a place as the kernel writes it: spaces and their like are a backslash and three octal digits.
 fn unescaped(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .into_iter()

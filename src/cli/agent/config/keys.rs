@@ -1,0 +1,225 @@
+//! Every key of the configuration file, in one table. Out of it come the check of unknown keys, the ranges, the defaults and the manual
+//! page; a test holds the manual to it.
+
+use std::ops::RangeInclusive;
+
+/// The keys, a paragraph for each table of the file. A paragraph begins with the line that stands in front of its table in the file. The
+/// columns are: name; kind, with its range or its words; default; example; meaning.
+const KEYS: &str = r#"
+sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname` or `name` is to be given.
+name | text | | "edge1@10.0.0.7" | The node's long name; without a host, this host's full name.
+cookie_file | text | systemd's credential `cookie`, else `~/.erlang.cookie` | "/etc/beamless/cookie" | The file with the cluster's cookie. It must be there, with mode 0400.
+listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`.
+epmd | word auto external embedded none | `"auto"` | "auto" | `"auto"`: register with the EPMD that runs, else serve one. `"external"`: only register. `"embedded"`: only serve. `"none"`: neither.
+epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on this host and on all others.
+visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.
+tick_time | time 1s 24h | `"60s"` | "60s" | A node that is silent for so long is down. This is `net_ticktime`, the same in the whole cluster.
+allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
+connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
+discover | table | none | [discover] | Every node that the EPMDs of some hosts name is connected.
+publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
+mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
+functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
+sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message` and 0.1 MiB besides, 256 MiB at most.
+
+[discover]
+every | time 1s 24h | `"5s"` | "5s" | How often they are asked.
+epmd | list | to be given | ["nuc3", "nuc4"] | The hosts.
+
+[[publish]]
+file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.
+command | command | | ["date", "+%s"] | The command that prints the reading.
+every | time 100ms 24h | to be given | "10s" | How often it is read.
+to | name | to be given | "collector" | The registered name that it is sent to.
+node | text | to be given | "hub@nuc3" | The node of that name.
+keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away. They take 1 MiB at most.
+label | name | the last part of the file's or the program's path | "cpu" | What it is called in the message, as a binary.
+as | word number text term | `"text"`, or `"number"` with `divide` | "number" | What it is sent as: `"number"`; `"text"`, a binary; or `"term"`, the term that the Erlang text is.
+divide | number | | 1000 | What a number is divided by. It is not 0.
+
+[mailbox.NAME]
+command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
+format | word erlang json etf | `"erlang"` | "json" | What the program reads and writes: `"erlang"`, lines of Erlang text; `"json"`, lines of JSON; `"etf"`, frames of external terms.
+
+[functions]
+command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
+output | word text term | `"text"` | "term" | The value: `"text"`, what the command prints, as a binary; `"term"`, the term that it prints.
+timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
+
+[sizes]
+nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.
+mailboxes | integer 0 16383 | 12 and those of the file | 16 | Mailboxes: at least the agent's own 4, and those of this file.
+watches | integer 0 65534 | `512` | 512 | Links, monitors by others, and callers of functions.
+requests | integer 0 65534 | `32` | 32 | Monitors and calls of the agent's own.
+message | size 4KiB 256MiB | `"16KiB"` | "16KiB" | The largest message that is taken, as `16384` or `"16KiB"`. A larger one is skipped, which is logged. What is sent has up to 2 KiB less.
+"#;
+
+/// A table of the file.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    /// The line in front of it; nothing for the top level.
+    pub(super) header: &'static str,
+    rows: &'static str,
+}
+
+/// A key: a row of the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key(&'static str);
+
+impl Table {
+    /// Returns every table, the top level first.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        KEYS.split("\n\n").filter_map(|paragraph| paragraph.split_once('\n')).map(|(header, rows)| Self { header, rows })
+    }
+
+    /// Returns the table behind this line.
+    pub(super) fn of(header: &'static str) -> Self {
+        Self::all().find(|table| table.header == header).unwrap_or(Self { header, rows: "" })
+    }
+
+    /// Returns its keys, in the order in which they are told.
+    pub(super) fn keys(self) -> impl Iterator<Item = Key> {
+        self.rows.lines().map(Key)
+    }
+
+    /// Returns the key of this name.
+    pub(super) fn key(self, name: &str) -> Option<Key> {
+        self.keys().find(|key| key.name() == name)
+    }
+
+    /// Returns the default of a key.
+    pub(super) fn default<T: Default>(self, name: &str, read: fn(&'static str) -> Option<T>) -> T {
+        self.key(name).and_then(|key| read(key.default().trim_matches(['`', '"']))).unwrap_or_default()
+    }
+}
+
+impl Key {
+    fn column(self, number: usize) -> &'static str {
+        self.0.split('|').nth(number).unwrap_or("").trim()
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        self.column(0)
+    }
+
+    fn kind(self) -> &'static str {
+        self.column(1)
+    }
+
+    /// Returns the value that holds if the key is left out, in words.
+    pub(super) fn default(self) -> &'static str {
+        self.column(2)
+    }
+
+    /// Returns an example of its value; of a table, the line in front of it.
+    pub(super) fn example(self) -> &'static str {
+        self.column(3)
+    }
+
+    pub(super) fn meaning(self) -> &'static str {
+        self.column(4)
+    }
+
+    /// Returns true if it is a table, or many of them.
+    pub(super) fn is_table(self) -> bool {
+        self.kind() == "table"
+    }
+
+    /// Returns the words behind its kind: those that the value may be, or the ends of its range.
+    pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
+        self.kind().split(' ').skip(1)
+    }
+
+    /// Returns the range of the value.
+    pub(super) fn range<T: Default>(self, read: fn(&str) -> Option<T>) -> RangeInclusive<T> {
+        let mut ends = self.words().map(|word| read(word).unwrap_or_default());
+        ends.next().unwrap_or_default()..=ends.next().unwrap_or_default()
+    }
+
+    /// Returns the range of the value in words; nothing where the meaning says it.
+    pub(super) fn limits(self) -> String {
+        let (kind, range) = self.kind().split_once(' ').unwrap_or((self.kind(), ""));
+        let (from, to) = range.split_once(' ').unwrap_or_default();
+        match kind {
+            "integer" | "size" => format!("{from} to {to}"),
+            "time" => format!("`\"{from}\"` to `\"{to}\"`"),
+            "name" => "1 to 255 bytes".to_owned(),
+            "command" => "a program that can be executed".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+    use std::{fs, io};
+
+    use toml::de::DeTable;
+
+    use super::super::units;
+    use super::*;
+
+    /// Returns the table as the manual has it.
+    fn in_markdown() -> String {
+        let row = |cells: [&str; 4]| {
+            let cells = cells.map(|cell| if cell.is_empty() { " ".to_owned() } else { format!(" {cell} ") });
+            format!("|{}|\n", cells.join("|"))
+        };
+        let mut out = row(["key", "meaning", "default", "limits"]) + "|---|---|---|---|\n";
+        for table in Table::all() {
+            let own = Table::of("").keys().filter(|key| key.example() == table.header);
+            out.extend(own.map(|own| row([&format!("`{}`", table.header), own.meaning(), own.default(), ""])));
+            let keys = table.keys().filter(|key| !key.is_table());
+            out.extend(keys.map(|key| row([&format!("`{}`", key.name()), key.meaning(), key.default(), &key.limits()])));
+        }
+        out
+    }
+
+    #[test]
+    fn the_manual_has_the_table() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let pages = fs::read_dir(root.join("src/manual")).into_iter().flatten().map(|page| page.unwrap().path());
+        let texts: io::Result<Vec<String>> = pages.chain([root.join("README.md")]).map(fs::read_to_string).collect();
+        let table = in_markdown();
+        assert!(texts.unwrap().iter().any(|text| text.contains(&table)), "the manual's table of keys is to be this:\n\n{table}");
+    }
+
+    #[test]
+    fn every_row_is_whole() {
+        let top = Table::of("");
+        let headers = Table::all().map(|table| table.header).skip(1);
+        assert!(headers.eq(top.keys().filter(|key| key.is_table()).map(Key::example)));
+        for (table, key) in Table::all().flat_map(|table| table.keys().map(move |key| (table, key))) {
+            assert_eq!(key.0.split('|').count(), 5, "{key:?}");
+            assert!(key.meaning().ends_with('.') && !key.example().is_empty(), "{key:?}");
+            assert_eq!(table.keys().filter(|other| other.name() == key.name()).count(), 1, "{key:?}");
+            if !key.is_table() {
+                assert!(DeTable::parse(&format!("{} = {}", key.name(), key.example())).is_ok(), "{key:?}");
+            }
+            let is_plain = key.default().ends_with('`') && !key.default().contains(' ');
+            let (kind, count) = (key.kind().split(' ').next().unwrap(), key.words().count());
+            match kind {
+                "integer" | "size" => {
+                    assert!(units::digit_number(key.words().next().unwrap()).is_some() || kind == "size", "{key:?}");
+                    let range = key.range(units::bytes);
+                    assert!(count == 2 && !range.is_empty() && range.end() > &0, "{key:?}");
+                    assert!(!is_plain || range.contains(&table.default(key.name(), units::bytes)), "{key:?}");
+                }
+                "time" => {
+                    let range = key.range(units::duration);
+                    assert!(count == 2 && !range.is_empty() && *range.start() > Duration::ZERO, "{key:?}");
+                    assert!(!is_plain || range.contains(&table.default(key.name(), units::duration)), "{key:?}");
+                }
+                "word" => {
+                    assert!(count > 1 && key.words().all(|word| key.meaning().contains(&format!("`\"{word}\"`"))), "{key:?}");
+                    let default = table.default(key.name(), Some);
+                    assert!(!is_plain || key.words().any(|word| word == default), "{key:?}");
+                }
+                "text" | "name" | "switch" | "list" | "number" | "command" | "table" => assert_eq!(count, 0, "{key:?}"),
+                other => panic!("{other} is no kind"),
+            }
+        }
+    }
+}
