@@ -26,7 +26,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// One connection.
 #[derive(Debug)]
-struct Peer {
+struct EpmdPeer {
     stream: TcpStream,
     session: Session,
     /// Counts up: which of those that came within one millisecond is the oldest.
@@ -37,7 +37,7 @@ struct Peer {
 
 /// A listening socket.
 #[derive(Debug)]
-struct Listener {
+struct EpmdListener {
     socket: TcpListener,
     /// There may be more connections to accept.
     ready: bool,
@@ -51,8 +51,8 @@ struct Listener {
 #[derive(Debug)]
 pub(crate) struct EpmdService {
     first_token: usize,
-    listeners: Vec<Listener>,
-    peers: Vec<Option<Peer>>,
+    listeners: Vec<EpmdListener>,
+    peers: Vec<Option<EpmdPeer>>,
     server: Box<Server<NAMES>>,
     port: u16,
     own: Option<Place>,
@@ -87,12 +87,12 @@ impl EpmdService {
         }
         let adopt = |socket: std::net::TcpListener| {
             socket.set_nonblocking(true)?;
-            Ok(Listener { socket: TcpListener::from_std(socket), ready: false })
+            Ok(EpmdListener { socket: TcpListener::from_std(socket), ready: false })
         };
         Self::new(registry, first_token, sockets.into_iter().map(adopt).collect::<io::Result<_>>()?)
     }
 
-    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<Listener>) -> io::Result<Self> {
+    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<EpmdListener>) -> io::Result<Self> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             registry.register(&mut listener.socket, Token(first_token.saturating_add(at)), Interest::READABLE)?;
         }
@@ -165,7 +165,7 @@ impl EpmdService {
 
     fn accept(&mut self, listener: usize, accepts: &mut usize, registry: &Registry, now: Instant) {
         while *accepts > 0 && self.accept_again.is_none() {
-            let Some(Listener { socket, ready }) = self.listeners.get_mut(listener) else { return };
+            let Some(EpmdListener { socket, ready }) = self.listeners.get_mut(listener) else { return };
             if !*ready {
                 return;
             }
@@ -200,7 +200,7 @@ impl EpmdService {
         let session = Session::new(is_local(&stream, peer), now);
         if let Some(free) = self.peers.get_mut(place) {
             self.admitted = self.admitted.saturating_add(1);
-            *free = Some(Peer { stream, session, number: self.admitted, ready: false });
+            *free = Some(EpmdPeer { stream, session, number: self.admitted, ready: false });
         }
     }
 
@@ -259,7 +259,7 @@ impl EpmdService {
     }
 }
 
-impl Peer {
+impl EpmdPeer {
     /// One write, or one read when there is nothing to write.
     fn step(&mut self, server: &mut Server<NAMES>, now: Instant) {
         let bytes = self.session.transmit(server);
@@ -296,7 +296,7 @@ fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
 }
 
 /// All interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
-fn listen_everywhere(port: u16) -> io::Result<Vec<Listener>> {
+fn listen_everywhere(port: u16) -> io::Result<Vec<EpmdListener>> {
     let both = match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
         Ok(both) => both,
         Err(e) if e.kind() == ErrorKind::AddrInUse => return Err(e),
@@ -313,7 +313,7 @@ fn listen_everywhere(port: u16) -> io::Result<Vec<Listener>> {
 }
 
 /// These addresses and the loopback ones.
-fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Listener>> {
+fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<EpmdListener>> {
     let first = listen((Ipv4Addr::LOCALHOST, port).into())?;
     let port = first.socket.local_addr()?.port();
     let mut listeners = Vec::with_capacity(LISTENERS);
@@ -342,6 +342,6 @@ fn too_many() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "epmd listens on 16 addresses at most, the loopback ones included")
 }
 
-fn listen(address: SocketAddr) -> io::Result<Listener> {
-    Ok(Listener { socket: TcpListener::bind(address)?, ready: false })
+fn listen(address: SocketAddr) -> io::Result<EpmdListener> {
+    Ok(EpmdListener { socket: TcpListener::bind(address)?, ready: false })
 }

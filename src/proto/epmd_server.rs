@@ -213,7 +213,7 @@ enum Listed {
 #[derive(Debug)]
 pub struct Session {
     local: bool,
-    state: State,
+    state: SessionState,
     /// First the request, then its answer; an answer that is longer is made in pieces.
     buf: [u8; Self::ROOM],
     /// Bytes of it in use.
@@ -225,7 +225,7 @@ pub struct Session {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum SessionState {
     /// The request is not complete.
     Receiving,
     /// The answer is being written; when it is out, the connection ends.
@@ -247,7 +247,7 @@ impl Session {
     /// A connection that was opened now. `local` tells whether the peer is on this host: from 127.0.0.0/8, from ::1, or from the
     /// very address it connected to.
     pub const fn new(local: bool, now: Instant) -> Self {
-        Self { local, state: State::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
+        Self { local, state: SessionState::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
     }
 
     /// Takes bytes from the peer.
@@ -261,10 +261,10 @@ impl Session {
         }
         self.heard = now;
         match self.state {
-            State::Receiving => self.receive(server, bytes),
+            SessionState::Receiving => self.receive(server, bytes),
             // "any byte after ALIVE unregisters" (epmd_srv.c, do_read)
-            State::Registered(_) | State::Refused => self.handle_close(server),
-            State::Answering | State::Listing { .. } | State::Over => {}
+            SessionState::Registered(_) | SessionState::Refused => self.handle_close(server),
+            SessionState::Answering | SessionState::Listing { .. } | SessionState::Over => {}
         }
     }
 
@@ -275,13 +275,13 @@ impl Session {
             true
         });
         if !fits {
-            self.state = State::Over;
+            self.state = SessionState::Over;
             return;
         }
         self.filled = end;
         let Some(length) = Request::length(self.buf.get(..end).unwrap_or_default()) else { return };
         if !(3..=MAX_REQUEST).contains(&length) || end > length {
-            self.state = State::Over;
+            self.state = SessionState::Over;
         } else if end == length {
             self.answer(server, length);
         }
@@ -292,17 +292,17 @@ impl Session {
         let local = self.local;
         let body = self.buf.get(2..length).unwrap_or_default();
         let mut answer = [0; Self::ROOM];
-        let none = (State::Over, 0);
+        let none = (SessionState::Over, 0);
         let (state, filled) = match Request::parse(body) {
             Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, &mut answer),
             Ok(Request::PortPlease2(name)) => {
                 let known = server.lookup(name).map_or(PortAnswer::Unknown(1), PortAnswer::Known);
-                (State::Answering, known.emit(&mut answer).unwrap_or_default())
+                (SessionState::Answering, known.emit(&mut answer).unwrap_or_default())
             }
             Ok(Request::Names) => Self::list(server, false, &mut answer),
             Ok(Request::Dump) if local => Self::list(server, true, &mut answer),
             // never: it would end the node that embeds us, registered or not
-            Ok(Request::Kill) if local => (State::Answering, copy(KillAnswer::No.as_bytes(), &mut answer)),
+            Ok(Request::Kill) if local => (SessionState::Answering, copy(KillAnswer::No.as_bytes(), &mut answer)),
             // STOP as epmd without ERL_EPMD_RELAXED_COMMAND_CHECK takes it: not at all
             Ok(Request::Stop(_)) => none,
             Ok(Request::Alive2(_) | Request::Dump | Request::Kill) => {
@@ -318,21 +318,21 @@ impl Session {
         (self.state, self.filled, self.sent, self.buf) = (state, filled, 0, answer);
     }
 
-    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (State, usize) {
+    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (SessionState, usize) {
         let wide = info.takes_wide_creation();
         let (state, said) = match server.register(info) {
-            Ok((place, creation)) => (State::Registered(place), Alive2Answer::registered(creation)),
+            Ok((place, creation)) => (SessionState::Registered(place), Alive2Answer::registered(creation)),
             Err(refusal) => {
                 if refusal == Refusal::Full {
                     log::warn!("epmd: no room for another name: {NAMES} nodes are registered");
                 }
-                (State::Refused, Alive2Answer::REFUSED)
+                (SessionState::Refused, Alive2Answer::REFUSED)
             }
         };
         (state, said.emit(wide, answer).unwrap_or_default())
     }
 
-    fn list<const NAMES: usize>(server: &Server<NAMES>, dump: bool, answer: &mut [u8]) -> (State, usize) {
+    fn list<const NAMES: usize>(server: &Server<NAMES>, dump: bool, answer: &mut [u8]) -> (SessionState, usize) {
         let head = ListHead { epmd_port: u32::from(server.port) };
         let filled = head.emit(answer).unwrap_or_default();
         Self::list_on(server, Listed::Active { below: u64::MAX }, dump, answer, filled)
@@ -345,7 +345,7 @@ impl Session {
         dump: bool,
         buf: &mut [u8],
         mut filled: usize,
-    ) -> (State, usize) {
+    ) -> (SessionState, usize) {
         while let Some((next, at, entry)) = server.next_listed(last, dump) {
             let room = buf.get_mut(filled..).unwrap_or_default();
             let line = if dump {
@@ -355,18 +355,18 @@ impl Session {
             } else {
                 NamesLine { name: &entry.name, port: entry.port }.emit(room)
             };
-            let Ok(line) = line else { return (State::Listing { last, dump }, filled) };
+            let Ok(line) = line else { return (SessionState::Listing { last, dump }, filled) };
             filled = filled.saturating_add(line);
             last = next;
         }
-        (State::Answering, filled)
+        (SessionState::Answering, filled)
     }
 
     /// What is to be written now; empty when nothing is. An answer to a registration, and the first bytes of a list, are to go out in
     /// one write: BEAM does not put them together from pieces.
     pub fn transmit<const NAMES: usize>(&mut self, server: &Server<NAMES>) -> &[u8] {
         let written = self.sent >= self.filled;
-        if let State::Listing { last, dump } = self.state
+        if let SessionState::Listing { last, dump } = self.state
             && written
         {
             (self.state, self.filled) = Self::list_on(server, last, dump, &mut self.buf, 0);
@@ -375,7 +375,7 @@ impl Session {
             self.end_if_written();
         }
         match self.state {
-            State::Receiving | State::Over => &[],
+            SessionState::Receiving | SessionState::Over => &[],
             _ => self.buf.get(self.sent..self.filled).unwrap_or_default(),
         }
     }
@@ -387,40 +387,40 @@ impl Session {
     }
 
     fn end_if_written(&mut self) {
-        if self.state == State::Answering && self.sent == self.filled {
-            self.state = State::Over;
+        if self.state == SessionState::Answering && self.sent == self.filled {
+            self.state = SessionState::Over;
         }
     }
 
     /// The connection ended, or is to be: frees the name it held.
     pub fn handle_close<const NAMES: usize>(&mut self, server: &mut Server<NAMES>) {
-        if let State::Registered(place) = core::mem::replace(&mut self.state, State::Over) {
+        if let SessionState::Registered(place) = core::mem::replace(&mut self.state, SessionState::Over) {
             server.unregister(place);
         }
     }
 
     /// Whether the connection is to be closed.
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == SessionState::Over
     }
 
     /// Whether a node holds its name with this connection.
     pub fn is_registered(&self) -> bool {
-        matches!(self.state, State::Registered(_))
+        matches!(self.state, SessionState::Registered(_))
     }
 
     /// When to call [`Session::handle_timeout`]; never for a registered node.
     ///
     /// epmd also keeps the connection of a refused one for ever; that one is given [`IDLE_LIMIT`] here, since places are few.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = !matches!(self.state, State::Registered(_) | State::Over);
+        let waits = !matches!(self.state, SessionState::Registered(_) | SessionState::Over);
         waits.then(|| self.heard.after(IDLE_LIMIT))
     }
 
     /// Ends the session if the peer has been silent for [`IDLE_LIMIT`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|limit| limit <= now) {
-            self.state = State::Over;
+            self.state = SessionState::Over;
         }
     }
 

@@ -34,18 +34,18 @@ pub(crate) struct Established {
 /// What a packet led to.
 pub(crate) enum Step {
     /// Go on in this state.
-    Await(State),
+    Await(Handshake),
     /// The peer gave this node its name; go on.
-    Named(NodeName, u32, State),
-    /// A caller said who it is; [`Caller::answer`] goes on.
-    Caller(Caller),
+    Named(NodeName, u32, Handshake),
+    /// A caller said who it is; [`Newcomer::answer`] goes on.
+    Newcomer(Newcomer),
     /// Done.
     Up(Established),
 }
 
 /// A handshake under way.
 #[derive(Debug)]
-pub(crate) enum State {
+pub(crate) enum Handshake {
     // whoever connects
     Status(AwaitStatus),
     Challenge(AwaitChallenge),
@@ -66,7 +66,7 @@ pub(crate) struct Context<'a> {
     pub(crate) wanted: bool,
 }
 
-impl State {
+impl Handshake {
     /// Begins as the side that connects: says its name.
     pub(crate) fn connect(peer: NodeName, local: &Local<'_>, out: &mut Writer<'_>) -> Self {
         Name::put(out, local.flags, local.creation, local.name);
@@ -129,7 +129,7 @@ pub(crate) struct AwaitStatus {
 impl AwaitStatus {
     fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
         let status = Status::parse(packet).map_err(Reason::Misbehaved)?;
-        let next = State::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
+        let next = Handshake::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
         match status {
             Status::Ok | Status::OkSimultaneous if !asks_name(context) => Ok(Step::Await(next)),
             Status::Nok => Err(Reason::Nok),
@@ -169,7 +169,7 @@ impl AwaitChallenge {
         let up = agree(self.peer, theirs.flags, theirs.creation, context)?;
         let digest = digest(context.local.cookie, theirs.challenge);
         Reply { challenge: context.challenge, digest }.put(out);
-        Ok(Step::Await(State::Ack(AwaitAck { up })))
+        Ok(Step::Await(Handshake::Ack(AwaitAck { up })))
     }
 }
 
@@ -207,13 +207,13 @@ impl AwaitName {
         } else {
             NodeName::from_latin1(name.name).ok_or(bad)?
         };
-        Ok(Step::Caller(Caller { peer, flags: name.flags, creation: name.creation, old: name.old }))
+        Ok(Step::Newcomer(Newcomer { peer, flags: name.flags, creation: name.creation, old: name.old }))
     }
 }
 
 /// Somebody who connected and said a name, not proven yet.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Newcomer {
     /// `?@host` while it has none.
     pub(crate) peer: NodeName,
     flags: Flags,
@@ -235,7 +235,7 @@ pub(crate) enum Verdict {
     NotAllowed(Reason),
 }
 
-impl Caller {
+impl Newcomer {
     /// Whether it wants a name from this side.
     pub(crate) fn asks_name(&self) -> bool {
         self.flags.has(Flags::NAME_ME)
@@ -253,7 +253,7 @@ impl Caller {
         seed: u32,
         context: &Context<'_>,
         out: &mut Writer<'_>,
-    ) -> Result<State, Reason> {
+    ) -> Result<Handshake, Reason> {
         match verdict {
             Verdict::NotAllowed(reason) => {
                 Status::NotAllowed.put(out);
@@ -265,7 +265,7 @@ impl Caller {
             }
             Verdict::Alive => {
                 Status::Alive.put(out);
-                return Ok(State::AliveAnswer(AwaitAliveAnswer { caller: self }));
+                return Ok(Handshake::AliveAnswer(AwaitAliveAnswer { caller: self }));
             }
             Verdict::Simultaneous => Status::OkSimultaneous.put(out),
             Verdict::Welcome if self.asks_name() => {
@@ -278,17 +278,17 @@ impl Caller {
         self.challenge(context, out)
     }
 
-    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
+    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<Handshake, Reason> {
         let local = &context.local;
         // a caller that is named expects to hear its own flag back, in place of the one for visible nodes
         let named = local.flags.without(Flags::PUBLISHED).with(Flags::NAME_ME);
         let flags = if self.asks_name() { named } else { local.flags };
         Challenge::put(out, flags, context.challenge, local.creation, local.name);
         if self.old {
-            return Ok(State::Complement(AwaitComplement { caller: self }));
+            return Ok(Handshake::Complement(AwaitComplement { caller: self }));
         }
         let up = agree(self.peer, self.flags, self.creation, context)?;
-        Ok(State::Reply(AwaitReply { up }))
+        Ok(Handshake::Reply(AwaitReply { up }))
     }
 }
 
@@ -313,7 +313,7 @@ fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
 /// cookie, so that nobody without it can end connections by claiming names.
 #[derive(Debug)]
 pub(crate) struct AwaitAliveAnswer {
-    caller: Caller,
+    caller: Newcomer,
 }
 
 impl AwaitAliveAnswer {
@@ -329,7 +329,7 @@ impl AwaitAliveAnswer {
 /// Awaits the rest of an old first packet.
 #[derive(Debug)]
 pub(crate) struct AwaitComplement {
-    caller: Caller,
+    caller: Newcomer,
 }
 
 impl AwaitComplement {
@@ -337,7 +337,7 @@ impl AwaitComplement {
         let rest = Complement::parse(packet).map_err(Reason::Misbehaved)?;
         let flags = self.caller.flags.with(Flags(u64::from(rest.flags_high) << 32));
         let up = agree(self.caller.peer, flags, rest.creation, context)?;
-        Ok(Step::Await(State::Reply(AwaitReply { up })))
+        Ok(Step::Await(Handshake::Reply(AwaitReply { up })))
     }
 }
 

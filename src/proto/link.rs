@@ -9,7 +9,7 @@ pub(crate) const BEATS: u32 = 4;
 
 /// What one link remembers between beats.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Link {
+pub(crate) struct Pulse {
     /// Bytes of an oversized frame still to come.
     skip: u64,
     /// Beats in a row in which nothing came.
@@ -33,7 +33,7 @@ pub(crate) enum Beat {
     Silent,
 }
 
-impl Link {
+impl Pulse {
     /// Any bytes, whole frame or not, are a sign of life.
     #[inline]
     pub(crate) fn received(&mut self) {
@@ -102,12 +102,12 @@ mod tests {
 
     #[test]
     fn silent_after_a_tick_time_and_before_a_quarter_more() {
-        let mut link = Link::default();
+        let mut link = Pulse::default();
         link.received();
         // the beat in which the last byte came, then four whole ones
         assert_eq!([(); 5].map(|()| link.beat(true, false)), [Beat::Tick; 5]);
         assert_eq!(link.beat(true, false), Beat::Silent);
-        let mut held = Link::default();
+        let mut held = Pulse::default();
         assert!((0..100).all(|_| held.beat(false, false) == Beat::Tick));
         // not read from, and it does not take what waits for it either
         assert!((0..4).all(|_| held.beat(false, true) != Beat::Silent));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_tick_is_answered_once() {
-        let (mut a, mut b) = (Link::default(), Link::default());
+        let (mut a, mut b) = (Pulse::default(), Pulse::default());
         a.ticked();
         assert!(b.answers_tick());
         b.ticked();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn skips_what_it_was_told_to() {
-        let mut link = Link::default();
+        let mut link = Pulse::default();
         link.skip(10);
         assert_eq!((link.skips(4), link.skips(100), link.skips(100)), (4, 6, 0));
     }

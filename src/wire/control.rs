@@ -106,7 +106,7 @@ pub(crate) enum Control<'a> {
 
 /// A frame's body taken apart.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
+pub(crate) struct ControlMessage<'a> {
     pub(crate) op: u8,
     pub(crate) control: Control<'a>,
     /// What follows the control tuple: nothing, or one term that has not been looked at.
@@ -121,7 +121,7 @@ mod altact {
     pub(super) const EXIT: u64 = 16;
 }
 
-impl<'a> Message<'a> {
+impl<'a> ControlMessage<'a> {
     /// Takes a body apart; of a frame that is not all here the front will do, as far as the control tuple goes.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
         let mut fields = Fields { r: Reader::new(body), body, op: 0 };
@@ -564,7 +564,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for found in captured("control/*").iter().filter(|found| !found.bytes.is_empty()) {
             let (otp, name, bytes) = (found.otp, found.name, &found.bytes);
-            let message = Message::parse(bytes).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
+            let message = ControlMessage::parse(bytes).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
             seen.insert(message.op);
             if !message.payload.is_empty() {
                 Term::parse(message.payload).unwrap_or_else(|e| panic!("{otp} {name}: {e}"));
@@ -591,7 +591,7 @@ mod tests {
     fn the_newest_release_was_heard_sending_every_operation() {
         let newest: Vec<_> =
             captured("control/*").into_iter().filter(|found| found.otp == 29 && !found.bytes.is_empty()).collect();
-        let heard = |op| newest.iter().any(|found| Message::parse(&found.bytes).unwrap().op == op);
+        let heard = |op| newest.iter().any(|found| ControlMessage::parse(&found.bytes).unwrap().op == op);
         for op in op::LINK..=op::ALTACT_SIG_SEND {
             let never = match op {
                 op::UNLINK => "UNLINK_ID took its place; OTP 26 and later refuse it",
@@ -607,7 +607,7 @@ mod tests {
             assert!(!heard(op), "{}: {never}, and yet it is in tests/captured/otp29.txt", OpName(op));
         }
         let traced = captured("control/payload_exit2_traced");
-        assert!(traced.iter().all(|found| Message::parse(&found.bytes).unwrap().op == op::PAYLOAD_EXIT2));
+        assert!(traced.iter().all(|found| ControlMessage::parse(&found.bytes).unwrap().op == op::PAYLOAD_EXIT2));
     }
 
     fn is_traced(op: u8) -> bool {
@@ -629,7 +629,7 @@ mod tests {
     #[test]
     fn an_alias_is_addressed_as_otp_28_does() {
         for found in captured("control/altact_alias_send") {
-            let message = Message::parse(&found.bytes).unwrap();
+            let message = ControlMessage::parse(&found.bytes).unwrap();
             let Control::Send { from, to } = message.control else { panic!("{}", found.name) };
             let mut buf = [0; 512];
             let mut out = Writer::new(&mut buf);
@@ -651,24 +651,24 @@ mod tests {
             (&[112, 131, 104, 1, 97, 1], Misbehaved::Control(1)),
             (&[112, 131, 106, 0, 0, 0], Misbehaved::Control(0)),
         ] {
-            assert_eq!(Message::parse(bytes).unwrap_err(), expected);
+            assert_eq!(ControlMessage::parse(bytes).unwrap_err(), expected);
         }
         // an operation of a later release is skipped
-        let later = Message::parse(&[112, 131, 104, 2, 97, 99, 97, 1]).unwrap();
+        let later = ControlMessage::parse(&[112, 131, 104, 2, 97, 99, 97, 1]).unwrap();
         assert!(later.op == 99 && matches!(later.control, Control::Unknown) && later.payload.is_empty());
     }
 
     #[test]
     fn damage_is_refused_or_read() {
         damaged("control/*", |bytes| {
-            if let Ok(message) = Message::parse(bytes) {
+            if let Ok(message) = ControlMessage::parse(bytes) {
                 let _ = Term::parse(message.payload);
                 let mut buf = [0; 4096];
                 let _ = message.control.put(&mut Writer::new(&mut buf));
             }
         });
         damaged("header/*", |bytes| {
-            let _ = Message::parse(bytes);
+            let _ = ControlMessage::parse(bytes);
         });
     }
 }

@@ -446,9 +446,9 @@ fn parse_word<T: Copy>(bytes: &[u8], words: [(&[u8], T); 2]) -> Result<Option<T>
 }
 
 /// Formatted text into a slice, counted on past its end.
-struct Text<'a>(Writer<'a>);
+struct TextWriter<'a>(Writer<'a>);
 
-impl fmt::Write for Text<'_> {
+impl fmt::Write for TextWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.bytes(text.as_bytes());
         Ok(())
@@ -456,7 +456,7 @@ impl fmt::Write for Text<'_> {
 }
 
 fn emit_text(buf: &mut [u8], text: fmt::Arguments<'_>) -> Result<usize, Overflow> {
-    let mut out = Text(Writer::new(buf));
+    let mut out = TextWriter(Writer::new(buf));
     // the writer itself never fails; it counts what did not fit
     let _ = out.write_fmt(text);
     out.0.finish()

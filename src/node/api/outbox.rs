@@ -12,13 +12,13 @@ use crate::node::core::state::Core;
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Exception, outcome};
-use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request as Asked};
+use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
-use crate::node::tables::links::{Frame, Link, Links, Phase, RESERVED};
+use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::past::Past;
-use crate::node::tables::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove};
-use crate::node::tables::ties::{Number, Owner, Tie, Watch};
+use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
+use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
 use crate::wire::codes::Flags;
@@ -45,7 +45,7 @@ pub struct Outbox<'n> {
     identity: &'n Identity<'n>,
     links: Links<'n>,
     watches: Table<'n, Watch>,
-    requests: Table<'n, Request>,
+    requests: Table<'n, Asked>,
     counters: &'n mut Counters,
     past: &'n Past,
     mailbox: Key,
@@ -189,15 +189,15 @@ impl Outbox<'_> {
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
         let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
         match known.and_then(|key| self.watches.at(key)) {
-            Some(watch) if watch.kind == Tie::Link => return Ok(()),
+            Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
             None if !self.watches.has_room() => return Err(Full::Watches.into()),
             _ => {}
         }
         self.control(peer, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
         match known.and_then(|key| self.watches.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
-            Some(watch) => watch.kind = Tie::Link,
-            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: Tie::Link })),
+            Some(watch) => watch.kind = WatchKind::Link,
+            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: WatchKind::Link })),
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Outbox<'_> {
     pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
         let Some(peer) = self.links.find(pid.node) else { return Ok(()) };
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == Tie::Link);
+        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == WatchKind::Link);
         let Some(key) = found else { return Ok(()) };
         let from = self.identity.pid(self.mailbox);
         if !self.links.flags(peer).has(Flags::UNLINK_ID) {
@@ -221,7 +221,7 @@ impl Outbox<'_> {
         let id = self.counters.next();
         self.control(peer, &Control::Unlink { id, from, to: pid })?;
         if let Some(watch) = self.watches.at_mut(key) {
-            watch.kind = Tie::Unlinking(id);
+            watch.kind = WatchKind::Unlinking(id);
         }
         Ok(())
     }
@@ -271,7 +271,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
-    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Request, Error>
     where
         A: Into<Address<'a>>,
         F: WriteTerm,
@@ -287,7 +287,14 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`].
-    pub fn rpc<F>(&mut self, node: &str, module: &str, function: &str, timeout: Option<Duration>, args: F) -> Result<Asked, Error>
+    pub fn rpc<F>(
+        &mut self,
+        node: &str,
+        module: &str,
+        function: &str,
+        timeout: Option<Duration>,
+        args: F,
+    ) -> Result<Request, Error>
     where
         F: WriteTerm,
     {
@@ -333,7 +340,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods. A call that is answered is no error; its answer stays in the mailbox.
-    pub fn abandon(&mut self, request: Asked) -> Result<(), Error> {
+    pub fn abandon(&mut self, request: Request) -> Result<(), Error> {
         self.give_up(request.handle)
     }
 
@@ -341,13 +348,13 @@ impl Outbox<'_> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
         // one that was answered is taken back as soon as there is room
-        if matches!(request.state, State::Leaving) {
+        if matches!(request.state, Stage::Leaving) {
             return Ok(());
         }
         if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
             // whom to name is not known until the spawn request is answered
-            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
-            request.state = State::Leaving;
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
+            request.state = Stage::Leaving;
             return Ok(());
         }
         remove(&mut self.requests, self.counters, key);
@@ -355,7 +362,7 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Request, Error>
     where
         F: WriteTerm,
     {
@@ -380,15 +387,15 @@ impl Outbox<'_> {
     fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
         let limit = timeout.map_or(Limit::None, Limit::In);
         let number = self.counters.next();
-        let request = Request { number, mailbox: self.mailbox, peer, kind, target, limit, state: State::Waiting };
+        let request = Asked { number, mailbox: self.mailbox, peer, kind, target, limit, state: Stage::Waiting };
         let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
         self.counters.calls = self.counters.calls.saturating_add(matches!(kind, Ask::Call | Ask::Rex).into());
         Ok(key)
     }
 
-    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Asked, Error> {
+    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Request, Error> {
         match sent {
-            Ok(()) => Ok(Asked { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
+            Ok(()) => Ok(Request { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
             Err(e) => {
                 remove(&mut self.requests, self.counters, key);
                 Err(e)
@@ -428,7 +435,7 @@ impl Outbox<'_> {
 
     /// What goes in front of the message.
     #[inline]
-    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<Frame<'_>, Error> {
+    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
         let flags = self.links.flags(peer);
         if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {

@@ -14,7 +14,7 @@ use crate::node::tables::inbox::Overflow;
 use crate::node::tables::links::{Link, RESERVED, Recent, Traffic};
 #[cfg(feature = "std")]
 use crate::node::tables::requests::find;
-use crate::node::tables::requests::{Ask, Limit, NOBODY, OwnWords, Request as Entry, State, Target};
+use crate::node::tables::requests::{Ask, Asked, Limit, NO_PEER, OwnWords, Stage, Target};
 use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
@@ -153,14 +153,14 @@ impl<'s> Node<'s> {
         self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
         let number = self.core.counters.next();
-        let request = Entry {
+        let request = Asked {
             number,
             mailbox: mailbox.0,
-            peer: NOBODY,
+            peer: NO_PEER,
             kind: Ask::Alias,
             target: Target::Unknown,
             limit: Limit::None,
-            state: State::Waiting,
+            state: Stage::Waiting,
         };
         let key = self.core.requests.insert(request).map_err(|_| Full::Requests)?;
         let words = OwnWords::new(Handle { index: key.index, number });

@@ -7,7 +7,7 @@ use crate::node::tables::event::Event;
 use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
 use crate::node::tables::links::{Link, Phase};
 use crate::node::trace;
-use crate::proto::handshake::{Caller, Established, State, Step, Verdict};
+use crate::proto::handshake::{Established, Handshake, Newcomer, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
@@ -46,7 +46,7 @@ impl Node<'_> {
         half.deadline = now.after(SETUP_TIME);
         half.caller = Some(peer.clone());
         let local = self.core.identity.local();
-        half.progress = Progress::Shaking(half.writing(|out| State::connect(peer, &local, out)));
+        half.progress = Progress::Shaking(half.writing(|out| Handshake::connect(peer, &local, out)));
     }
 
     /// Takes handshake packets off what was received, as many as there are.
@@ -75,7 +75,7 @@ impl Node<'_> {
         let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
         // a state is consumed by its packet; what follows from it is set below, or the connection is given up
-        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(State::accept()));
+        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(Handshake::accept()));
         let Progress::Shaking(state) = taken else { return Ok(Next::Wait) };
         half.caller = half.caller.take().or_else(|| state.peer().cloned());
         match half.answering(identity, wanted, |context, out| state.handle(packet, context, out))? {
@@ -84,7 +84,7 @@ impl Node<'_> {
                 half.given = Some((name, creation));
                 self.shaking(key, state)
             }
-            Step::Caller(caller) => {
+            Step::Newcomer(caller) => {
                 half.caller = Some(caller.peer.clone());
                 let verdict = self.judge(&caller)?;
                 let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
@@ -97,7 +97,7 @@ impl Node<'_> {
         }
     }
 
-    fn shaking(&mut self, key: Key, state: State) -> Result<Next, Reason> {
+    fn shaking(&mut self, key: Key, state: Handshake) -> Result<Next, Reason> {
         if let Some(half) = self.half_open.at_mut(key) {
             half.progress = Progress::Shaking(state);
         }
@@ -105,7 +105,7 @@ impl Node<'_> {
     }
 
     /// What to tell a node that connects here.
-    fn judge(&self, caller: &Caller) -> Result<Verdict, Reason> {
+    fn judge(&self, caller: &Newcomer) -> Result<Verdict, Reason> {
         let config = &self.core.identity.config;
         let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
         if let Some(flags) = caller.lacks() {

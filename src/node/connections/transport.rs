@@ -5,7 +5,7 @@ use crate::error::{NetworkFault, Reason};
 use crate::node::tables::event::Event;
 use crate::node::tables::half_open::{HalfOpen, Progress, SETUP_TIME};
 use crate::node::tables::links::{Phase, Stall};
-use crate::proto::handshake::State;
+use crate::proto::handshake::Handshake;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
@@ -21,7 +21,7 @@ impl Node<'_> {
     /// Somebody connected. `random` must come from a generator nobody can foresee. `None` means that there is no place
     /// for another handshake: close the connection.
     pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
-        let mut half = HalfOpen::new(Progress::Shaking(State::accept()), true, now.after(SETUP_TIME));
+        let mut half = HalfOpen::new(Progress::Shaking(Handshake::accept()), true, now.after(SETUP_TIME));
         half.seed(random);
         self.begin(half)
     }

@@ -4,9 +4,9 @@ use super::state::Core;
 use crate::error::{Error, Full};
 use crate::node::tables::handles::Handle;
 use crate::node::tables::identity::Identity;
-use crate::node::tables::links::{Frame, Links};
-use crate::node::tables::requests::{OwnWords, Request};
-use crate::node::tables::ties::{Given, Tie, Watch};
+use crate::node::tables::links::{FrameWriter, Links};
+use crate::node::tables::requests::{Asked, OwnWords};
+use crate::node::tables::ties::{NamedBy, Watch, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm};
 use crate::wire::codes::{Flags, tag};
@@ -63,12 +63,12 @@ pub(crate) fn tell(
     let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
     let to = watch.pid.on(node.as_atom());
     let control = match &watch.kind {
-        Tie::Link => Control::Exit { from: own, to, reason: None },
-        Tie::Monitor { reference, given } => {
-            let from = if *given == Given::Name { Process::Name(name) } else { Process::Pid(own) };
+        WatchKind::Link => Control::Exit { from: own, to, reason: None },
+        WatchKind::Monitor { reference, given } => {
+            let from = if *given == NamedBy::Name { Process::Name(name) } else { Process::Pid(own) };
             Control::MonitorExit { from, to, reference: reference.on(node.as_atom()), reason: None }
         }
-        Tie::Unlinking(_) | Tie::Lost => return Ok(()),
+        WatchKind::Unlinking(_) | WatchKind::Lost => return Ok(()),
     };
     put_exit(links, watch.peer, keep, &control, reason)
 }
@@ -84,7 +84,7 @@ where
 }
 
 /// What goes in front of the reason.
-fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<Frame<'l>, Error> {
+fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
     let payload = links.flags(peer).has(Flags::EXIT_PAYLOAD);
     let mut frame = links.begin(peer, keep)?;
     if payload {
@@ -106,7 +106,7 @@ pub(crate) fn take_back(
     identity: &Identity<'_>,
     links: &mut Links<'_>,
     key: Key,
-    request: &Request,
+    request: &Asked,
     keep: usize,
 ) -> Result<bool, Error> {
     // whom nothing can be sent to any more has forgotten it

@@ -7,7 +7,7 @@ use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::{Identity, is_job};
 use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::{Flow, Inboxes};
-use crate::node::tables::requests::{Ask, Counters, OwnWords, Request, find};
+use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
 use crate::node::tables::ties::{Number, Owner, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
@@ -19,7 +19,7 @@ pub(crate) struct Core<'s> {
     pub(crate) links: Links<'s>,
     pub(crate) inboxes: Inboxes<'s>,
     pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Request>,
+    pub(crate) requests: Table<'s, Asked>,
     pub(crate) counters: Counters,
     pub(crate) functions: Option<Functions<'s>>,
     pub(crate) events: &'s mut Events,

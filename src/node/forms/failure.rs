@@ -179,7 +179,7 @@ mod tests {
         // and those that stand among what was captured
         for (pattern, want) in [("control/send_sender_rex", "value [b,a]"), ("control/send_sender_rex_badrpc", "undefined")] {
             for packet in packets(pattern) {
-                assert_eq!(told(control::Message::parse(&packet).unwrap().payload), want);
+                assert_eq!(told(control::ControlMessage::parse(&packet).unwrap().payload), want);
             }
         }
     }

@@ -52,7 +52,7 @@ mod tests {
     use crate::node::{Config, Connection, Node, NodeStorage};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
-    use crate::wire::control::{Control, Message, To};
+    use crate::wire::control::{Control, ControlMessage, To};
     use crate::wire::ids::Pid;
 
     type Storage = NodeStorage<1, 1, 4096>;
@@ -83,7 +83,7 @@ mod tests {
 
     /// What is answered to the frame with this body.
     fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
-        let message = Message::parse(body).ok()?;
+        let message = ControlMessage::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };
         let term = Term::payload(message.payload).ok()?;
         handle(&node.core.identity, &mut node.core.links, peer, name, term);
@@ -94,7 +94,7 @@ mod tests {
 
     /// The receiver and the message.
     fn text(body: &[u8]) -> String {
-        let message = Message::parse(body).unwrap();
+        let message = ControlMessage::parse(body).unwrap();
         let Control::Send { from: Some(_), to } = message.control else { panic!() };
         let to = match to {
             To::Name(name) => name.to_string(),
@@ -114,7 +114,7 @@ mod tests {
                         Some("global_name_server {'$gen_cast',{in_sync,demo@localhost,true}}".to_string())
                     }
                     "control/nodeup_features_request" => {
-                        let message = Message::parse(&found.bytes).unwrap();
+                        let message = ControlMessage::parse(&found.bytes).unwrap();
                         let id = features_request(Term::parse(message.payload).unwrap()).unwrap().id;
                         Some(format!("{id} of rec@localhost {{features_reply,demo@localhost,[erpc]}}"))
                     }
@@ -154,7 +154,7 @@ mod tests {
                 handle(&node.core.identity, &mut node.core.links, peer, Atom::from_str(name), Term::parse(bytes).unwrap())
             };
             for found in captured("control/nodeup_pg_discover") {
-                let payload = Message::parse(&found.bytes).unwrap().payload;
+                let payload = ControlMessage::parse(&found.bytes).unwrap().payload;
                 assert!(known("pg", payload) && known("scope", payload));
             }
             let discover = [&[131, 104, 2, 119, 8][..], b"discover", &[97, 1]].concat();

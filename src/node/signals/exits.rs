@@ -12,7 +12,7 @@ use crate::node::tables::identity::{NAMELESS, job_pid};
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::ties::{Owner, Tie};
+use crate::node::tables::ties::{Owner, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
@@ -82,7 +82,7 @@ impl Core<'_> {
         self.drop_requests_of(key);
         for index in self.watches.indexes() {
             let Some(watch) = self.watches.key_at(index) else { continue };
-            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == Tie::Lost) {
+            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == WatchKind::Lost) {
                 self.watches.remove(watch);
                 self.counters.due = self.counters.due.saturating_sub(1);
             }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::identity::Identity;
 use crate::error::{Misbehaved, Reason};
 use crate::node::trace;
-use crate::proto::handshake::{Context, State};
+use crate::proto::handshake::{Context, Handshake};
 use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
@@ -32,7 +32,7 @@ pub(crate) enum Progress {
     /// The connection is there, and so is one of the peer's own, or of somebody who says so: this lets that go first for a moment.
     Waiting { peer: NodeName },
     /// The handshake is under way.
-    Shaking(State),
+    Shaking(Handshake),
     /// The peer said that its own connection is to stay: this waits for it, or for the end of the time, without a socket.
     Yielded { peer: NodeName },
     /// What was decided is being told to the peer; then the connection is closed.

@@ -71,7 +71,7 @@ pub(crate) struct Link {
     /// What both sides offered.
     pub(crate) flags: Flags,
     pub(crate) visible: bool,
-    pub(crate) state: link::Link,
+    pub(crate) state: link::Pulse,
     pub(crate) received: Span,
     pub(crate) sending: Span,
     /// Bytes of the smallest message that the program was refused room for; 0 for none.
@@ -143,7 +143,7 @@ impl Link {
             name,
             flags: Flags::ASSUMED,
             visible: false,
-            state: link::Link::default(),
+            state: link::Pulse::default(),
             received: Span::EMPTY,
             sending: Span::EMPTY,
             refused: 0,
@@ -236,7 +236,7 @@ impl Links<'_> {
     /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
     /// which a program has a copy for each place that sends.
     #[inline]
-    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
+    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(self.sending.at_mut(key.index));
@@ -245,7 +245,7 @@ impl Links<'_> {
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        Ok(Frame { link, out, limit, is_programs: keep >= RESERVED })
+        Ok(FrameWriter { link, out, limit, is_programs: keep >= RESERVED })
     }
 
     /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
@@ -295,7 +295,7 @@ impl Links<'_> {
 }
 
 /// A frame that is being written into the transmit buffer of a link.
-pub(crate) struct Frame<'l> {
+pub(crate) struct FrameWriter<'l> {
     link: &'l mut Link,
     pub(crate) out: Writer<'l>,
     /// What fits into the buffer when it is empty.
@@ -304,7 +304,7 @@ pub(crate) struct Frame<'l> {
     is_programs: bool,
 }
 
-impl Frame<'_> {
+impl FrameWriter<'_> {
     /// What was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {

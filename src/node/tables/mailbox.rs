@@ -6,7 +6,7 @@ use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::Stall;
 use super::record::{Kind, Record};
-use super::unread::{NOBODY, Unread};
+use super::unread::{NO_MAILBOX, Unread};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
 use crate::storage::queue::Turn;
@@ -47,8 +47,16 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) const NONE: Self =
-        Self { resume: false, put_back: false, taken: NOBODY, aside: None, retry: false, room: false, owing: false, pay: false };
+    pub(crate) const NONE: Self = Self {
+        resume: false,
+        put_back: false,
+        taken: NO_MAILBOX,
+        aside: None,
+        retry: false,
+        room: false,
+        owing: false,
+        pay: false,
+    };
 }
 
 /// A record that was taken out of its mailbox, and can be put back.
@@ -209,13 +217,13 @@ impl Inboxes<'_> {
 
     /// The next mailbox that has something the program was not shown.
     pub(crate) fn poll(&mut self, flow: &mut Flow) -> Option<Key> {
-        self.settle(flow, NOBODY);
+        self.settle(flow, NO_MAILBOX);
         self.unread.poll(&mut self.table)
     }
 
     /// Returns true if the program is to be shown something before anybody waits; then it counts as shown.
     pub(crate) fn wake(&mut self, flow: &mut Flow) -> bool {
-        self.settle(flow, NOBODY);
+        self.settle(flow, NO_MAILBOX);
         if core::mem::take(&mut flow.retry) {
             self.unread.retry(&mut self.table);
         }

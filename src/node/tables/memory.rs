@@ -5,7 +5,7 @@ use super::half_open::HalfOpen;
 use super::identity::FIRST_JOB;
 use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
-use super::requests::Request;
+use super::requests::Asked;
 use super::ties::Watch;
 #[cfg(feature = "std")]
 use crate::error::ConfigError;
@@ -54,7 +54,7 @@ pub struct NodeStorage<
     pub(in crate::node) inboxes: Places<Inbox, MAILBOXES>,
     pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
     pub(in crate::node) watches: Places<Watch, WATCHES>,
-    pub(in crate::node) requests: Places<Request, REQUESTS>,
+    pub(in crate::node) requests: Places<Asked, REQUESTS>,
     pub(in crate::node) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
     pub(in crate::node) events: Events,
 }
@@ -133,7 +133,7 @@ impl Sizes {
             HeapPlaces::<Link>::bytes(self.peers),
             HeapPlaces::<Inbox>::bytes(self.mailboxes),
             HeapPlaces::<Watch>::bytes(self.watches),
-            HeapPlaces::<Request>::bytes(self.requests),
+            HeapPlaces::<Asked>::bytes(self.requests),
             HeapPlaces::<HalfOpen>::bytes(HALF_OPEN),
         ];
         parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
@@ -151,7 +151,7 @@ pub struct HeapStorage {
     pub(in crate::node) inboxes: HeapPlaces<Inbox>,
     pub(in crate::node) rings: Box<[u8]>,
     pub(in crate::node) watches: HeapPlaces<Watch>,
-    pub(in crate::node) requests: HeapPlaces<Request>,
+    pub(in crate::node) requests: HeapPlaces<Asked>,
     pub(in crate::node) half_open: HeapPlaces<HalfOpen>,
     pub(in crate::node) events: Box<Events>,
     pub(in crate::node) bytes: usize,
@@ -197,7 +197,7 @@ pub(crate) struct Memory<'s> {
     pub(crate) inboxes: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
     pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Request>,
+    pub(crate) requests: Table<'s, Asked>,
     pub(crate) half_open: Table<'s, HalfOpen>,
     pub(crate) events: &'s mut Events,
 }

@@ -10,7 +10,7 @@ use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
 
 /// One monitor, call or alias.
-pub(crate) struct Request {
+pub(crate) struct Asked {
     /// Never used again, so that an answer that comes late finds nothing.
     pub(crate) number: u64,
     pub(crate) mailbox: Key,
@@ -19,11 +19,11 @@ pub(crate) struct Request {
     pub(crate) kind: Ask,
     pub(crate) target: Target,
     pub(crate) limit: Limit,
-    pub(crate) state: State,
+    pub(crate) state: Stage,
 }
 
 /// The peer of what belongs to none.
-pub(crate) const NOBODY: Key = Key { index: u16::MAX, generation: u16::MAX };
+pub(crate) const NO_PEER: Key = Key { index: u16::MAX, generation: u16::MAX };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -54,7 +54,7 @@ pub(crate) enum Limit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum Stage {
     Waiting,
     /// Its outcome waits for room in the mailbox.
     Due(Outcome),
@@ -123,7 +123,7 @@ impl OwnWords {
     }
 }
 
-impl Request {
+impl Asked {
     /// What the peer is told when nobody waits any more.
     pub(crate) fn demonitor<'r>(&'r self, from: Pid<'r>, node: Atom<'r>, reference: Reference<'r>) -> Option<Control<'r>> {
         let to = match &self.target {
@@ -155,15 +155,15 @@ impl Request {
 }
 
 /// The request with this handle.
-pub(crate) fn find(requests: &Table<'_, Request>, handle: Handle) -> Option<Key> {
+pub(crate) fn find(requests: &Table<'_, Asked>, handle: Handle) -> Option<Key> {
     let key = requests.key_at(handle.index)?;
     requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
 }
 
 /// Removes a request.
-pub(crate) fn remove(requests: &mut Table<'_, Request>, counters: &mut Counters, key: Key) {
+pub(crate) fn remove(requests: &mut Table<'_, Asked>, counters: &mut Counters, key: Key) {
     if let Some(request) = requests.remove(key) {
         counters.calls = counters.calls.saturating_sub(request.is_call().into());
-        counters.due = counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
+        counters.due = counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
     }
 }

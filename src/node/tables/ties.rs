@@ -78,11 +78,11 @@ pub(crate) struct Watch {
     pub(crate) owner: Owner,
     pub(crate) peer: Key,
     pub(crate) pid: Number,
-    pub(crate) kind: Tie,
+    pub(crate) kind: WatchKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tie {
+pub(crate) enum WatchKind {
     Link,
     /// We unlinked with this id: until it is acknowledged, exits of the process mean nothing.
     Unlinking(u64),
@@ -91,13 +91,13 @@ pub(crate) enum Tie {
     /// The process monitors us.
     Monitor {
         reference: Words,
-        given: Given,
+        given: NamedBy,
     },
 }
 
 /// What a process named when it asked for a monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Given {
+pub(crate) enum NamedBy {
     Pid,
     Name,
     /// The monitor came with the request for the process.
@@ -107,11 +107,11 @@ pub(crate) enum Given {
 impl Watch {
     /// A link, whether active or not.
     pub(crate) fn is_link(&self) -> bool {
-        matches!(self.kind, Tie::Link | Tie::Unlinking(_))
+        matches!(self.kind, WatchKind::Link | WatchKind::Unlinking(_))
     }
 
     /// Of whoever asked for the process, and waits for what it comes to.
     pub(crate) fn is_spawners(&self) -> bool {
-        matches!(self.kind, Tie::Monitor { given: Given::Spawn, .. })
+        matches!(self.kind, WatchKind::Monitor { given: NamedBy::Spawn, .. })
     }
 }

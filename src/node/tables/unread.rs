@@ -27,7 +27,7 @@ pub(crate) struct Unread {
 }
 
 /// No mailbox.
-pub(crate) const NOBODY: Key = Key { index: u16::MAX, generation: 0 };
+pub(crate) const NO_MAILBOX: Key = Key { index: u16::MAX, generation: 0 };
 
 impl Unread {
     pub(crate) const NONE: Self = Self { ready: Queue::new(0), aside: Queue::new(1), round: 1, fresh: 0 };

@@ -9,7 +9,7 @@ use crate::wire::value::Limits;
 
 /// What is open, and what may come next in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum ParseShape {
     Tuple,
     List,
     /// Behind the `|` of a list.
@@ -21,8 +21,8 @@ pub(super) enum Shape {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) shape: Shape,
+pub(super) struct ParseFrame {
+    pub(super) shape: ParseShape,
     /// A list that is not only bytes: the form with a tag for each element and a tail.
     pub(super) wide: bool,
     /// A list whose tail was written.
@@ -40,8 +40,8 @@ const STRING_HEADER: usize = 3;
 /// The length of the headers of a map, a large tuple, a list and a binary.
 pub(super) const HEADER: usize = 5;
 
-impl Frame {
-    pub(super) fn new(shape: Shape, at: usize) -> Self {
+impl ParseFrame {
+    pub(super) fn new(shape: ParseShape, at: usize) -> Self {
         Self { shape, wide: false, improper: false, at, count: 0, extra: 0 }
     }
 
@@ -49,7 +49,7 @@ impl Frame {
         let at = out.len();
         out.u8(tag::STRING);
         out.u16(0);
-        Self::new(Shape::List, at)
+        Self::new(ParseShape::List, at)
     }
 
     /// Gives each element of a list its tag.
@@ -112,7 +112,7 @@ impl Frame {
 pub(super) struct Parser<'t, 'b> {
     pub(super) scan: Scan<'t>,
     pub(super) out: Writer<'b>,
-    pub(super) open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
+    pub(super) open: heapless::Vec<ParseFrame, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'t, 'b> Parser<'t, 'b> {
@@ -128,22 +128,22 @@ impl<'t, 'b> Parser<'t, 'b> {
     pub(super) fn begin(&mut self, byte: Option<u8>) -> bool {
         let Some(frame) = self.open.last_mut() else { return false };
         match frame.shape {
-            Shape::List => frame.element(byte, &mut self.out),
-            Shape::Tail => {
+            ParseShape::List => frame.element(byte, &mut self.out),
+            ParseShape::Tail => {
                 frame.widen(&mut self.out);
-                frame.shape = Shape::Ending;
+                frame.shape = ParseShape::Ending;
                 frame.improper = true;
                 false
             }
-            Shape::Tuple | Shape::Value => {
+            ParseShape::Tuple | ParseShape::Value => {
                 frame.count = frame.count.saturating_add(1);
                 false
             }
-            Shape::Key | Shape::Ending => false,
+            ParseShape::Key | ParseShape::Ending => false,
         }
     }
 
-    pub(super) fn push(&mut self, frame: Frame) -> Result<bool, Fault> {
+    pub(super) fn push(&mut self, frame: ParseFrame) -> Result<bool, Fault> {
         self.open.push(frame).map_err(|_| (self.scan.at, TextFault::TooDeep))?;
         Ok(false)
     }

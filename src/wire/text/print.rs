@@ -49,7 +49,7 @@ pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fm
 
 /// What is open, and what comes after the term that is being written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum PrintShape {
     Tuple,
     List,
     /// The tail of an improper list.
@@ -61,8 +61,8 @@ enum Shape {
 }
 
 #[derive(Clone, Copy)]
-struct Frame<'r> {
-    shape: Shape,
+struct PrintFrame<'r> {
+    shape: PrintShape,
     /// Elements or pairs to come after this one.
     left: u32,
     /// The names of a native record's fields to come, which stand before all its values.
@@ -73,7 +73,7 @@ struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
     chars: Chars,
-    open: heapless::Vec<Frame<'r>, { Limits::MAX_DEPTH as usize }>,
+    open: heapless::Vec<PrintFrame<'r>, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'r> Printer<'_, '_, '_, 'r> {
@@ -90,13 +90,13 @@ impl<'r> Printer<'_, '_, '_, 'r> {
     fn term(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         let start = *r;
         let (shape, opening, count) = match r.u8()? {
-            tag::SMALL_TUPLE => (Shape::Tuple, "{", r.u8()?.into()),
-            tag::LARGE_TUPLE => (Shape::Tuple, "{", r.u32()?),
-            tag::MAP => (Shape::Key, "#{", r.u32()?),
+            tag::SMALL_TUPLE => (PrintShape::Tuple, "{", r.u8()?.into()),
+            tag::LARGE_TUPLE => (PrintShape::Tuple, "{", r.u32()?),
+            tag::MAP => (PrintShape::Key, "#{", r.u32()?),
             tag::LIST if !is_text(start, self.chars) => match r.u32()? {
                 // a list of no elements is its tail
                 0 => return Ok(false),
-                count => (Shape::List, "[", count),
+                count => (PrintShape::List, "[", count),
             },
             tag::RECORD => return self.record(r),
             _ => {
@@ -111,7 +111,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        self.open.push(Frame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
@@ -132,33 +132,33 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             return Ok(true);
         };
         field(&mut names, self.chars, self.f)?;
-        self.open.push(Frame { shape: Shape::Field, left, names }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape: PrintShape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
     /// Writes what stands between the term just written and the next; `false` when there is none.
     fn separate(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         while let Some(frame) = self.open.last_mut() {
-            if frame.shape == Shape::Key {
-                frame.shape = Shape::Value;
+            if frame.shape == PrintShape::Key {
+                frame.shape = PrintShape::Value;
                 self.f.write_str(" => ")?;
                 return Ok(true);
             }
-            if frame.shape == Shape::List && frame.left == 0 && Self::tail(frame, r, self.f)? {
+            if frame.shape == PrintShape::List && frame.left == 0 && Self::tail(frame, r, self.f)? {
                 return Ok(true);
             }
             if let Some(left) = frame.left.checked_sub(1) {
                 frame.left = left;
-                if frame.shape == Shape::Value {
-                    frame.shape = Shape::Key;
+                if frame.shape == PrintShape::Value {
+                    frame.shape = PrintShape::Key;
                 }
                 self.f.write_char(',')?;
-                if frame.shape == Shape::Field {
+                if frame.shape == PrintShape::Field {
                     field(&mut frame.names, self.chars, self.f)?;
                 }
                 return Ok(true);
             }
-            self.f.write_char(if matches!(frame.shape, Shape::List | Shape::Tail) { ']' } else { '}' })?;
+            self.f.write_char(if matches!(frame.shape, PrintShape::List | PrintShape::Tail) { ']' } else { '}' })?;
             self.open.pop();
         }
         Ok(false)
@@ -166,7 +166,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
 
     /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
     /// written next, which `true` says.
-    fn tail(frame: &mut Frame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+    fn tail(frame: &mut PrintFrame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
         while frame.left == 0 {
             match r.peek()? {
                 tag::NIL => {
@@ -183,7 +183,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
                     return Ok(false);
                 }
                 _ => {
-                    frame.shape = Shape::Tail;
+                    frame.shape = PrintShape::Tail;
                     f.write_char('|')?;
                     return Ok(true);
                 }
