@@ -21,7 +21,7 @@ use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
-use crate::wire::codes::Flags;
+use crate::wire::codes::op;
 use crate::wire::control::{Control, Process, To, put_send};
 use crate::wire::ids::{Atom, NodeName, Pid, Reference};
 use crate::wire::term::Term;
@@ -212,7 +212,7 @@ impl Outbox<'_> {
         let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == WatchKind::Link);
         let Some(key) = found else { return Ok(()) };
         let from = self.identity.pid(self.mailbox);
-        if !self.links.flags(peer).has(Flags::UNLINK_ID) {
+        if !self.links.flags(peer).allow(op::UNLINK_ID) {
             // OTP 23 and older acknowledge nothing
             self.control(peer, &Control::Unlink { id: 0, from, to: pid })?;
             self.watches.remove(key);
@@ -299,7 +299,7 @@ impl Outbox<'_> {
         F: WriteTerm,
     {
         let peer = self.reach(Atom::from_str(node))?;
-        if !self.links.flags(peer).has(Flags::SPAWN) {
+        if !self.links.flags(peer).allow(op::SPAWN_REQUEST) {
             return self.call_to(peer, To::Name(Atom::from_str("rex")), Ask::Rex, timeout, |t| {
                 t.tuple(5)?;
                 t.atom("call")?;
@@ -368,7 +368,7 @@ impl Outbox<'_> {
     {
         let key = self.ask(peer, kind, target(to)?, timeout)?;
         let words = OwnWords::new(self.handle(key));
-        let aliases = self.links.flags(peer).has(Flags::ALIAS);
+        let aliases = self.links.flags(peer).allow(op::ALIAS_SEND);
         let mark = self.links.mark(peer);
         let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
         let sent = self.send_monitor(peer, key, to).and_then(|()| {
@@ -438,12 +438,12 @@ impl Outbox<'_> {
     fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
         let flags = self.links.flags(peer);
-        if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {
+        if matches!(to, To::Alias(_)) && !flags.allow(op::ALIAS_SEND) {
             return Err(Misuse::NotAnAlias.into());
         }
-        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.has(Flags::SEND_SENDER));
+        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.allow(op::SEND_SENDER));
         let mut frame = self.links.begin(peer, RESERVED)?;
-        put_send(&mut frame.out, from, to, flags.has(Flags::ALTACT_SIG))?;
+        put_send(&mut frame.out, from, to, flags.allow(op::ALTACT_SIG_SEND))?;
         Ok(frame)
     }
 

@@ -9,9 +9,9 @@ use crate::node::tables::requests::{Asked, OwnWords};
 use crate::node::tables::ties::{NamedBy, Watch, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm};
-use crate::wire::codes::{Flags, tag};
+use crate::wire::codes::{op, tag};
 use crate::wire::control::{Control, Process, To, put_send};
-use crate::wire::ids::{Atom, Pid};
+use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
 impl Core<'_> {
@@ -44,11 +44,19 @@ pub(crate) fn send(
     to: To<'_>,
     message: WriteDyn<'_>,
 ) -> Result<(), Error> {
-    let altact = links.flags(peer).has(Flags::ALTACT_SIG);
+    let altact = links.flags(peer).allow(op::ALTACT_SIG_SEND);
     links.frame(peer, 0, |out| {
         put_send(out, Some(identity.core_pid()), to, altact)?;
         TermWriter::one(out, message)
     })
+}
+
+/// Returns where the answer to a call goes: to the alias that came with it, if its node takes messages to aliases; else to the process.
+pub(crate) fn answer_to<'m>(links: &Links<'_>, peer: Key, from: Pid<'m>, alias: Option<Reference<'m>>) -> To<'m> {
+    match alias {
+        Some(alias) if links.flags(peer).allow(op::ALIAS_SEND) && alias.node == from.node => To::Alias(alias),
+        _ => To::Pid(from),
+    }
 }
 
 /// Tells one process that what it is tied to ended. `keep` bytes of its node's transmit buffer stay free.
@@ -85,7 +93,7 @@ where
 
 /// What goes in front of the reason.
 fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
-    let payload = links.flags(peer).has(Flags::EXIT_PAYLOAD);
+    let payload = links.flags(peer).allow(op::PAYLOAD_EXIT);
     let mut frame = links.begin(peer, keep)?;
     if payload {
         control.put(&mut frame.out)?;

@@ -1,7 +1,7 @@
 //! `rex`, through which `rpc` of OTP 22 and before calls functions, and some of it in every release.
 
 use crate::error::Error;
-use crate::node::core::send::send;
+use crate::node::core::send::{answer_to, send};
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::call::Call;
 use crate::node::forms::caller::{Caller, Form};
@@ -14,9 +14,8 @@ use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::storage::slots::Key;
-use crate::wire::build::{TermWriter, WriteDyn};
-use crate::wire::codes::Flags;
-use crate::wire::control::{To, put_send};
+use crate::wire::build::WriteDyn;
+use crate::wire::control::To;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
@@ -75,16 +74,8 @@ impl Core<'_> {
     /// Answers in the core's own name.
     fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let Some(pid) = caller.from else { return Ok(()) };
-        let flags = self.links.flags(peer);
-        let to = match caller.alias() {
-            Some(alias) if flags.has(Flags::ALIAS) && alias.node == pid.node => To::Alias(alias),
-            _ => To::Pid(pid),
-        };
-        let from = self.identity.core_pid();
-        self.links.frame(peer, 0, |out| {
-            put_send(out, Some(from), to, flags.has(Flags::ALTACT_SIG))?;
-            TermWriter::one(out, write)
-        })
+        let to = answer_to(&self.links, peer, pid, caller.alias());
+        send(&self.identity, &mut self.links, peer, to, write)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::storage::slots::Key;
-use crate::wire::codes::Flags;
+use crate::wire::codes::op;
 use crate::wire::control::{Control, ControlMessage, Process, To, operation};
 use crate::wire::ids::Pid;
 use crate::wire::term::Term;
@@ -93,7 +93,7 @@ impl Core<'_> {
             Control::Unlink { id, from, to } => {
                 theirs(self, from)?;
                 // a peer that can say it with an id must
-                if id == 0 && self.links.flags(peer).has(Flags::UNLINK_ID) {
+                if id == 0 && self.links.flags(peer).allow(op::UNLINK_ID) {
                     return Err(Misbehaved::Control(message.op));
                 }
                 self.unlinked(peer, id, from, to);
