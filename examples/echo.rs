@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
     };
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
-    let echo = node.register("echo")?;
+    let mut echo = node.register("echo")?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     loop {
         driver.poll(&mut node, None)?;
@@ -32,6 +32,10 @@ fn main() -> Result<(), Error> {
         }
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
+        }
+        // exit(Pid, kill) ends a mailbox: it is registered again, as a supervisor would; while it is there, its name is taken
+        if let Ok(again) = node.register("echo") {
+            echo = again;
         }
     }
 }

@@ -7,6 +7,8 @@
 
 use beamless::{Config, Driver, DriverOptions, Error, Exception, Full, Message, Node, NodeStorage, Outbox, Received};
 
+const FUNCTIONS: &[&str] = &["thermometer:read/0"];
+
 fn main() -> Result<(), Error> {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
     let mut args = std::env::args().skip(1);
@@ -16,8 +18,8 @@ fn main() -> Result<(), Error> {
     };
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
-    let thermometer = node.register("thermometer")?;
-    node.serve(thermometer, &["thermometer:read/0"])?;
+    let mut thermometer = node.register("thermometer")?;
+    node.serve(thermometer, FUNCTIONS)?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     loop {
         driver.poll(&mut node, None)?;
@@ -34,6 +36,11 @@ fn main() -> Result<(), Error> {
         }
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
+        }
+        // exit(Pid, kill) ends a mailbox: it begins anew, as a supervisor would have it; while it is there, its name is taken
+        if let Ok(again) = node.register("thermometer") {
+            thermometer = again;
+            node.serve(thermometer, FUNCTIONS)?;
         }
     }
 }

@@ -19,7 +19,7 @@ impl Echo {
     }
 
     /// Reads all that came.
-    pub(crate) fn turn(&self, node: &mut Node<'_>) {
+    pub(crate) fn turn(&mut self, node: &mut Node<'_>) {
         while let Some((message, mut out)) = node.recv(self.0) {
             match answer(&message, &mut out) {
                 Ok(()) => {}
@@ -38,6 +38,10 @@ impl Echo {
             {
                 log::warn!("no greeting: {e}");
             }
+        }
+        // the other end may end the mailbox: it is registered again, as a supervisor would; while it is there, its name is taken
+        if let Ok(again) = node.register("echo") {
+            self.0 = again;
         }
     }
 
