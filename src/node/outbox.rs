@@ -80,6 +80,29 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
 /// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
 /// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
 /// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use beamless::{Error, Full, Mailbox, Node};
+///
+/// fn report(node: &mut Node<'_>, sensor: Mailbox, celsius: f64) -> Result<(), Error> {
+///     let mut out = node.outbox(sensor)?;
+///     let collector = ("collector", "hub@nuc3");
+///     out.monitor(collector)?; // Received::Down says when it has ended
+///     out.call(collector, Some(Duration::from_secs(5)), |t| t.atom("interval"))?; // Received::Answer brings the answer
+///     let sent = out.send(collector, |t| {
+///         t.tuple(2)?;
+///         t.atom("reading")?;
+///         t.float(celsius)
+///     });
+///     match sent {
+///         Err(Error::Full(Full::Transmit { .. })) => Ok(()), // not now: the hub is behind, and the next reading will do
+///         result => result,
+///     }
+/// }
+/// # fn main() {}
+/// ```
 pub struct Outbox<'n> {
     pub(super) identity: &'n Identity<'n>,
     pub(super) links: Links<'n>,
