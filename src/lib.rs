@@ -17,6 +17,8 @@
 //! methods and written by a [`TermWriter`].
 // The definitions at the top are rustdoc's: they win over those at the end of the README, which are GitHub's.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
+// docs.rs tells of each item which feature it takes
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
