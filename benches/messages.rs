@@ -15,7 +15,7 @@
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
-use beamless::{Config, Connection, Instant, Mailbox, Misuse, Node, NodeStorage, Received, TermWriter};
+use beamless::{Config, Connection, Instant, Mailbox, Node, NodeStorage, Received, TermWriter, WriteTerm, Written};
 
 type Storage = NodeStorage<2, 2, 65_536>;
 /// Messages in one read, as a busy socket gives them.
@@ -54,7 +54,7 @@ impl<'s> Pair<'s> {
         Self { a, b, at_a, at_b, from, to }
     }
 
-    fn send(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
+    fn send(&mut self, write: impl WriteTerm) {
         self.a.outbox(self.from).unwrap().send(("to", "b@127.0.0.1"), write).unwrap();
     }
 
@@ -72,15 +72,8 @@ impl<'s> Pair<'s> {
     }
 }
 
-fn reading(t: &mut TermWriter<'_, '_>, i: i64) -> Result<(), Misuse> {
-    t.tuple(5)?;
-    t.atom("reading")?;
-    t.int(i)?;
-    t.float(21.5)?;
-    t.binary(b"sensor-17")?;
-    t.map(1)?;
-    t.atom("unit")?;
-    t.atom("celsius")
+fn reading<'t, 'b>(t: &'t mut TermWriter<'b>, i: i64) -> Written<'t, 'b> {
+    t.tuple(5)?.atom("reading")?.int(i)?.float(21.5)?.binary(b"sensor-17")?.map(1)?.atom("unit")?.atom("celsius")
 }
 
 fn run_in(pair: &mut Pair<'_>, count: usize) {
@@ -118,8 +111,7 @@ fn run_echo(pair: &mut Pair<'_>, count: usize) {
         pair.take(&batch);
         while let Some((message, mut out)) = pair.b.recv(pair.to) {
             let [pid, term] = message.term().tuple().unwrap();
-            let answer = |t: &mut TermWriter<'_, '_>| t.tuple(2).and_then(|()| t.atom("echo")).and_then(|()| t.term(term));
-            out.send(pid.as_pid().unwrap(), answer).unwrap();
+            out.send(pid.as_pid().unwrap(), |t| t.tuple(2)?.atom("echo")?.term(term)).unwrap();
         }
         let len = pair.b.poll_transmit(pair.at_b).len();
         pair.b.handle_transmitted(pair.at_b, len);

@@ -37,7 +37,10 @@ mod time;
 mod wire;
 
 #[cfg(feature = "std")]
-pub use driver::{Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, epmd_names, listen_addresses};
+pub use driver::{
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, cookie_file, epmd_names, full_host_name, listen_addresses,
+    read_cookie, short_host_name,
+};
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
@@ -48,8 +51,11 @@ pub use node::{
 #[cfg(feature = "std")]
 pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
-pub use wire::build::{TermWriter, encode};
+pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
+pub use wire::key::MapKey;
+#[cfg(feature = "std")]
+pub use wire::owned::OwnedTerm;
 pub use wire::term::{Big, Bits, Elements, Export, Fun, Limits, List, Pairs, Record, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
 

@@ -46,17 +46,15 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 /// The term that JSON stands for, in `bytes`.
 pub(super) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
     let wrong = RefCell::new(None);
-    let write = |t: &mut TermWriter<'_, '_>| {
-        put(t, value).map_err(|e| match e {
-            Wrong::Misuse(e) => e,
-            Wrong::Words(words) => {
-                wrong.replace(Some(words));
-                // any will do: the words are what is told
-                Misuse::TermIncomplete(1)
-            }
-        })
+    let misuse = |e| match e {
+        Wrong::Misuse(e) => e,
+        Wrong::Words(words) => {
+            wrong.replace(Some(words));
+            // any will do: the words are what is told
+            Misuse::TermIncomplete(1)
+        }
     };
-    terms::encoded(&write, bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
+    terms::encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
 }
 
 /// Why JSON has no term.
@@ -71,24 +69,32 @@ impl From<Misuse> for Wrong {
     }
 }
 
-fn put(t: &mut TermWriter<'_, '_>, value: &Value) -> Result<(), Wrong> {
-    match value {
+/// As `Written`, with what is wrong with the JSON.
+type Put<'t, 'b> = Result<&'t mut TermWriter<'b>, Wrong>;
+
+fn put<'t, 'b>(t: &'t mut TermWriter<'b>, value: &Value) -> Put<'t, 'b> {
+    Ok(match value {
         Value::Null => t.atom("nil")?,
         Value::Bool(value) => t.bool(*value)?,
         Value::Number(number) => put_number(t, &number.to_string())?,
         Value::String(text) => t.str(text)?,
         Value::Array(values) => {
             t.list(values.len())?;
-            values.iter().try_for_each(|value| put(t, value))?;
-            t.nil()?;
+            put_all(t, values)?.nil()?
         }
         Value::Object(object) => put_object(t, object)?,
+    })
+}
+
+fn put_all<'t, 'b>(t: &'t mut TermWriter<'b>, values: &[Value]) -> Put<'t, 'b> {
+    for value in values {
+        put(t, value)?;
     }
-    Ok(())
+    Ok(t)
 }
 
 /// A number with a point or an exponent is a float.
-fn put_number(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
+fn put_number<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Put<'t, 'b> {
     if !text.contains(['.', 'e', 'E']) {
         return put_erlang(t, text);
     }
@@ -98,7 +104,7 @@ fn put_number(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
     }
 }
 
-fn put_erlang(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
+fn put_erlang<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Put<'t, 'b> {
     let mut bytes = Vec::new();
     match terms::erlang(text, &mut bytes) {
         Ok(term) => Ok(t.term(term)?),
@@ -106,7 +112,7 @@ fn put_erlang(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), Wrong> {
     }
 }
 
-fn put_object(t: &mut TermWriter<'_, '_>, object: &Map<String, Value>) -> Result<(), Wrong> {
+fn put_object<'t, 'b>(t: &'t mut TermWriter<'b>, object: &Map<String, Value>) -> Put<'t, 'b> {
     let mut entries = object.iter();
     let only = entries.next().filter(|_| entries.len() == 0);
     let (form, value) = match only.map(|(key, value)| (key.as_str(), value)) {
@@ -115,16 +121,16 @@ fn put_object(t: &mut TermWriter<'_, '_>, object: &Map<String, Value>) -> Result
         Some((ATOM | TERM, value)) => ("a string", value),
         _ => {
             t.map(object.len())?;
-            return object.iter().try_for_each(|(key, value)| {
-                t.str(key)?;
-                put(t, value)
-            });
+            for (key, value) in object {
+                put(t.str(key)?, value)?;
+            }
+            return Ok(t);
         }
     };
     match (only.map(|(key, _)| key.as_str()), value) {
         (Some(TUPLE), Value::Array(values)) => {
             t.tuple(values.len())?;
-            values.iter().try_for_each(|value| put(t, value))
+            put_all(t, values)
         }
         (Some(MAP), Value::Array(pairs)) if pairs.iter().all(|pair| of_pair(pair).is_some()) => put_pairs(t, pairs),
         (Some(ATOM), Value::String(text)) => Ok(t.atom(text)?),
@@ -141,20 +147,19 @@ fn of_pair(pair: &Value) -> Option<(&Value, &Value)> {
 }
 
 /// Equal keys are refused here: a node that got such a map would take the connection for broken.
-fn put_pairs(t: &mut TermWriter<'_, '_>, pairs: &[Value]) -> Result<(), Wrong> {
+fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> {
     let mut seen = HashSet::new();
     t.map(pairs.len())?;
     for (key, value) in pairs.iter().filter_map(of_pair) {
         // equal terms have equal text, though perhaps not equal bytes
         let mut bytes = Vec::new();
         let text = term(key, &mut bytes).map_err(Wrong::Words)?.to_string();
-        put(t, key)?;
-        put(t, value)?;
+        put(put(t, key)?, value)?;
         if let Some(text) = seen.replace(text) {
             return Err(Wrong::Words(format!("{{{MAP:?}: ..}} has the key {text} twice")));
         }
     }
-    Ok(())
+    Ok(t)
 }
 
 /// A term as JSON, on one line.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use beamless::{Error, Full, Misuse, Term, TermWriter, TextError, TextFault, encode, parse_text};
+use beamless::{Error, Full, Term, TextError, TextFault, WriteTermAgain, encode, parse_text};
 
 use super::Failure;
 use super::args::Format;
@@ -58,11 +58,8 @@ pub(super) fn explained(text: &str, e: &TextError) -> String {
 }
 
 /// Encodes a term, with as much room as it takes.
-pub(super) fn encoded<'b>(
-    write: &dyn Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-    bytes: &'b mut Vec<u8>,
-) -> Result<Term<'b>, Error> {
-    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, write) {
+pub(super) fn encoded<'b>(write: impl WriteTermAgain, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, Error> {
+    if let Err(Error::Full(Full::Message { needed, .. })) = encode(bytes, &write) {
         bytes.resize(needed, 0);
     }
     Ok(Term::parse(encode(bytes, write)?)?)

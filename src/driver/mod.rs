@@ -5,6 +5,7 @@ pub(crate) mod epmd;
 mod epmd_alone;
 pub(crate) mod epmd_service;
 mod hosts;
+mod local;
 mod net;
 mod sockets;
 
@@ -25,6 +26,7 @@ pub use epmd::{Epmd, EpmdSettings, epmd_names};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
 use hosts::Resolver;
+pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
 use sockets::Sockets;
 

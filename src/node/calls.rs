@@ -4,7 +4,7 @@ use super::links::{Identity, Links};
 use super::message::{Call, TAG};
 use crate::error::Error;
 use crate::storage::slots::Key;
-use crate::wire::build::{TermWriter, WriteTerm};
+use crate::wire::build::{TermWriter, WriteDyn};
 use crate::wire::codes::Flags;
 use crate::wire::control::{To, put_send};
 use crate::wire::ids::Atom;
@@ -49,7 +49,7 @@ pub(super) fn send(
     links: &mut Links<'_>,
     peer: Key,
     to: To<'_>,
-    message: WriteTerm<'_>,
+    message: WriteDyn<'_>,
 ) -> Result<(), Error> {
     let altact = links.flags(peer).has(Flags::ALTACT_SIG);
     links.frame(peer, 0, |out| {

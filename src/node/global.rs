@@ -138,7 +138,7 @@ mod tests {
     fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
         let message = Message::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };
-        let term = Term::parse(message.payload).ok()?;
+        let term = Term::payload(message.payload).ok()?;
         handle(&node.core.identity, &mut node.core.links, peer, name, term);
         let sent = node.poll_transmit(connection).to_vec();
         node.handle_transmitted(connection, sent.len());

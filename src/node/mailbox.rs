@@ -214,7 +214,7 @@ impl Inboxes<'_> {
         if inbox.ended.is_some() {
             return false;
         }
-        match Term::parse(payload) {
+        match Term::payload(payload) {
             Ok(term) => inbox.put(chunk_mut(self.rings, self.stride, key.index), from, term.as_bytes()),
             Err(_) => false,
         }

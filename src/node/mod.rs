@@ -32,7 +32,7 @@ pub use serve::Exception;
 use crate::error::{Error, Full, Misuse, Reason};
 use crate::storage::slots::{Key, Table};
 use crate::time::Instant;
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 use half_open::{DIALS, HalfOpen, Progress, oldest_caller};
@@ -212,7 +212,7 @@ impl<'s> Node<'s> {
     /// nothing has happened.
     pub fn close_mailbox<F>(&mut self, mailbox: Mailbox, reason: F) -> Result<(), Error>
     where
-        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTermAgain,
     {
         self.core.inboxes.get(mailbox)?;
         // once to see whether it can be said, and once in the place of the messages

@@ -12,7 +12,7 @@ use super::serve::{Exception, NOBODY, outcome};
 use super::watch::{Number, Owner, Tie, Watch, atom, free_gone, job_pid, put_exit, tell};
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::{TermWriter, WriteTerm};
+use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, Process, To, put_send};
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Reference};
@@ -126,7 +126,7 @@ impl Outbox<'_> {
     pub fn send<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
     where
         A: Into<Address<'a>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let (node, to) = place(to.into());
         let peer = self.reach(node)?;
@@ -140,7 +140,7 @@ impl Outbox<'_> {
     pub fn cast<'a, A, F>(&mut self, to: A, write: F) -> Result<(), Error>
     where
         A: Into<Address<'a>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         self.send(to, |t| {
             t.tuple(2)?;
@@ -158,11 +158,14 @@ impl Outbox<'_> {
     pub fn reply<'c, C, F>(&mut self, to: C, write: F) -> Result<(), Error>
     where
         C: Into<Caller<'c>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let caller = to.into();
         let mut write = Some(write);
-        self.answer(&caller, None, &mut |t| write.take().map_or(Ok(()), |write| write(t)))
+        self.answer(&caller, None, &mut |t| match write.take() {
+            Some(write) => write(t),
+            None => Ok(t),
+        })
     }
 
     /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
@@ -173,7 +176,7 @@ impl Outbox<'_> {
     pub fn raise<'c, C, F>(&mut self, to: C, exception: Exception, write: F) -> Result<(), Error>
     where
         C: Into<Caller<'c>>,
-        F: Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTermAgain,
     {
         let caller = to.into();
         if caller.form == Form::Call {
@@ -182,9 +185,9 @@ impl Outbox<'_> {
         self.answer(&caller, Some(exception), &mut |t| write(t))
     }
 
-    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteTerm<'_>) -> Result<(), Error> {
+    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteDyn<'_>) -> Result<(), Error> {
         let mut told = false;
-        let mut write = |t: &mut TermWriter<'_, '_>| match exception {
+        let write: WriteDyn<'_> = &mut |t| match exception {
             // somebody besides its caller watched the function's process: to them it has just ended
             None if replace(&mut told, true) => t.atom("normal"),
             _ => outcome(t, caller, exception, write),
@@ -198,13 +201,13 @@ impl Outbox<'_> {
                 };
                 self.send_to(peer, to, write)
             }
-            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, &mut write),
+            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
             _ => Ok(()),
         }
     }
 
     /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
-    fn end_job(&mut self, caller: &Caller<'_>, write: WriteTerm<'_>) -> Result<(), Error> {
+    fn end_job(&mut self, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
         // its caller first, who is owed what it came to; the others may lie in front of it
         let is_callers = |watch: &Watch| watch.owner.is_job(caller.job) && watch.is_spawners();
@@ -270,7 +273,7 @@ impl Outbox<'_> {
     /// As all methods.
     pub fn exit<F>(&mut self, pid: Pid<'_>, write: F) -> Result<(), Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let peer = self.reach(pid.node)?;
         let control = Control::Exit2 { from: self.identity.pid(self.mailbox), to: To::Pid(pid), reason: None };
@@ -312,7 +315,7 @@ impl Outbox<'_> {
     pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
     where
         A: Into<Address<'a>>,
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let (node, to) = place(to.into());
         let peer = self.reach(node)?;
@@ -327,7 +330,7 @@ impl Outbox<'_> {
     /// As all methods; [`Full::Requests`].
     pub fn rpc<F>(&mut self, node: &str, module: &str, function: &str, timeout: Option<Duration>, args: F) -> Result<Asked, Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let peer = self.reach(Atom::from_str(node))?;
         if !self.links.flags(peer).has(Flags::SPAWN) {
@@ -396,7 +399,7 @@ impl Outbox<'_> {
 
     fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let key = self.ask(peer, kind, target(to)?, timeout)?;
         let words = OwnWords::new(self.handle(key));
@@ -458,7 +461,7 @@ impl Outbox<'_> {
     #[inline]
     fn send_to<F>(&mut self, peer: Key, to: To<'_>, write: F) -> Result<(), Error>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         let mut frame = self.begin_send(peer, to)?;
         TermWriter::one(&mut frame.out, write)?;
@@ -514,7 +517,7 @@ pub(super) fn hash(name: &NodeName) -> u32 {
 }
 
 /// `{'$gen_call', {From, Tag}, Request}` up to the request.
-fn gen_call(t: &mut TermWriter<'_, '_>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Result<(), Misuse> {
+fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Written<'t, 'b> {
     t.tuple(3)?;
     t.atom("$gen_call")?;
     t.tuple(2)?;

@@ -292,5 +292,5 @@ impl Core<'_> {
 /// Checks a payload: one term and nothing behind it.
 #[inline]
 fn read(payload: &[u8]) -> Result<Term<'_>, Misbehaved> {
-    Term::parse(payload).map_err(Misbehaved::Term)
+    Term::payload(payload).map_err(Misbehaved::Term)
 }

@@ -8,9 +8,9 @@ use super::mailbox::{Delivery, Mailbox, Record};
 use super::message::{Call, Caller, Form, Handle, Kind, Served};
 use super::route::{Core, Routed};
 use super::watch::{Given, NORMAL, Number, Owner, SYSTEM_LIMIT, Tie, Watch, Words, atom, job_pid, tell};
-use crate::error::{ConfigError, Error, Misuse};
+use crate::error::{ConfigError, Error};
 use crate::storage::slots::Key;
-use crate::wire::build::{TermWriter, WriteTerm};
+use crate::wire::build::{TermWriter, WriteDyn, Written};
 use crate::wire::codes::Flags;
 use crate::wire::control::{Control, To, put_send};
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -60,12 +60,12 @@ pub enum Exception {
 }
 
 /// Writes what a function came to, in the form that its caller takes.
-pub(super) fn outcome(
-    t: &mut TermWriter<'_, '_>,
+pub(super) fn outcome<'t, 'b>(
+    t: &'t mut TermWriter<'b>,
     caller: &Caller<'_>,
     exception: Option<Exception>,
-    write: WriteTerm<'_>,
-) -> Result<(), Misuse> {
+    write: WriteDyn<'_>,
+) -> Written<'t, 'b> {
     match caller.form {
         Form::Call | Form::Rex => {
             t.tuple(2)?;
@@ -88,7 +88,7 @@ pub(super) fn outcome(
             })?;
             write(t)?;
             // the stack trace, of which there is none
-            if exception == Some(Exception::Error) { t.nil() } else { Ok(()) }
+            if exception == Some(Exception::Error) { t.nil() } else { Ok(t) }
         }
         Form::Spawn | Form::Nobody => match exception {
             None => t.term(NORMAL),
@@ -110,7 +110,7 @@ pub(super) fn outcome(
 }
 
 /// As `rpc` gives it: a thrown value as if it were returned.
-fn of_rex(t: &mut TermWriter<'_, '_>, exception: Option<Exception>, write: WriteTerm<'_>) -> Result<(), Misuse> {
+fn of_rex<'t, 'b>(t: &'t mut TermWriter<'b>, exception: Option<Exception>, write: WriteDyn<'_>) -> Written<'t, 'b> {
     if matches!(exception, None | Some(Exception::Throw)) {
         return write(t);
     }
@@ -141,48 +141,42 @@ impl Stack {
 }
 
 /// Why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no proper list and could not be those of any function.
-fn undef(t: &mut TermWriter<'_, '_>, caller: &Caller<'_>, served: &Served<'_>, stack: Stack) -> Result<(), Misuse> {
+fn undef<'t, 'b>(t: &'t mut TermWriter<'b>, caller: &Caller<'_>, served: &Served<'_>, stack: Stack) -> Written<'t, 'b> {
     let arity = served.arity();
     let why = if arity.is_some() { "undef" } else { "badarg" };
-    let stack = |t: &mut TermWriter<'_, '_>| {
-        let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
-        t.list(1)?;
-        t.tuple(4)?;
-        t.atom_of(served.module)?;
-        t.atom_of(served.function)?;
-        if stack == Stack::Whole {
-            t.term(served.args)?;
-        } else {
-            t.int(i64::try_from(arity).unwrap_or(i64::MAX))?;
-        }
-        t.nil()?;
-        t.nil()
-    };
-    let mut reason = |t: &mut TermWriter<'_, '_>| {
-        t.tuple(2)?;
-        t.atom(why)?;
-        stack(t)
-    };
     match caller.form {
         Form::Erpc => {
-            t.tuple(4)?;
-            t.term(caller.tag)?;
-            t.atom("error")?;
-            t.atom(why)?;
-            stack(t)
+            t.tuple(4)?.term(caller.tag)?.atom("error")?.atom(why)?;
+            called(t, served, arity, stack)
         }
-        Form::Spawn | Form::Nobody => reason(t),
+        Form::Spawn | Form::Nobody => undefined(t, served, arity, stack),
         Form::Call | Form::Rex => {
-            t.tuple(2)?;
-            t.term(caller.tag)?;
-            of_rex(t, Some(Exception::Exit), &mut reason)
+            t.tuple(2)?.term(caller.tag)?;
+            of_rex(t, Some(Exception::Exit), &mut |t| undefined(t, served, arity, stack))
         }
         Form::RexSend => {
-            t.tuple(2)?;
-            t.atom("rex")?;
-            of_rex(t, Some(Exception::Exit), &mut reason)
+            t.tuple(2)?.atom("rex")?;
+            of_rex(t, Some(Exception::Exit), &mut |t| undefined(t, served, arity, stack))
         }
     }
+}
+
+/// The reason, with the stack trace.
+fn undefined<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
+    t.tuple(2)?.atom(if arity.is_some() { "undef" } else { "badarg" })?;
+    called(t, served, arity, stack)
+}
+
+/// The stack trace: the function that was called, with its arguments or how many there were.
+fn called<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
+    let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
+    t.list(1)?.tuple(4)?.atom_of(served.module)?.atom_of(served.function)?;
+    if stack == Stack::Whole {
+        t.term(served.args)?;
+    } else {
+        t.int(i64::try_from(arity).unwrap_or(i64::MAX))?;
+    }
+    t.nil()?.nil()
 }
 
 /// A spawn request, taken apart.
@@ -278,7 +272,7 @@ impl Core<'_> {
         let mut encoded = [0; super::watch::PID];
         let mut out = crate::wire::cursor::Writer::new(&mut encoded);
         let own = job_pid(self.identity.node(), self.identity.creation, number);
-        let _ = TermWriter::uncounted(&mut out).pid(own);
+        let _ = TermWriter::parts(&mut out, |t| t.pid(own));
         let len = out.finish().unwrap_or(0);
         let result = Term::trusted(encoded.get(..len).unwrap_or(&[]));
         self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags, result }, None);
@@ -287,7 +281,7 @@ impl Core<'_> {
     /// Tells the maker of a spawn request that its process ended.
     fn tell_spawner<F>(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64, reason: F)
     where
-        F: Fn(&mut TermWriter<'_, '_>, Stack) -> Result<(), Misuse>,
+        F: for<'t, 'b> Fn(&'t mut TermWriter<'b>, Stack) -> Written<'t, 'b>,
     {
         let own = job_pid(self.identity.node(), self.identity.creation, number);
         for kind in Self::ties(spawn, flags) {
@@ -373,7 +367,7 @@ impl Core<'_> {
     }
 
     /// Answers in the core's own name.
-    fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteTerm<'_>) -> Result<(), Error> {
+    fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let Some(pid) = caller.from else { return Ok(()) };
         let flags = self.links.flags(peer);
         let to = match caller.alias() {

@@ -9,9 +9,9 @@ use super::message::{Handle, Kind};
 use super::requests::Request;
 use super::route::{Core, Routed};
 use super::serve::NOBODY;
-use crate::error::{Error, Full, Misuse};
+use crate::error::{Error, Full};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::{TermWriter, WriteTerm};
+use crate::wire::build::{TermWriter, WriteDyn, WriteTerm};
 use crate::wire::codes::{Flags, tag};
 use crate::wire::control::{Control, Process, To};
 use crate::wire::cursor::Writer;
@@ -314,7 +314,7 @@ impl Core<'_> {
         let mut encoded = [0; PID];
         let mut out = Writer::new(&mut encoded);
         // a pid with the longest name fits
-        let _ = TermWriter::uncounted(&mut out).pid(from);
+        let _ = TermWriter::parts(&mut out, |t| t.pid(from));
         let len = out.finish().unwrap_or(0);
         let from = encoded.get(..len).unwrap_or(&[]);
         let record = Record { kind: Kind::Exit, from, handle: Some(Handle::NONE), term: reason };
@@ -517,7 +517,7 @@ pub(super) fn tell(
     watch: &Watch,
     own: Pid<'_>,
     name: Atom<'_>,
-    reason: WriteTerm<'_>,
+    reason: WriteDyn<'_>,
 ) -> Result<(), Error> {
     let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
     let to = watch.pid.on(node.as_atom());
@@ -535,7 +535,7 @@ pub(super) fn tell(
 /// Sends an exit or a down, with its reason where the peer reads it: as payload if it can.
 pub(super) fn put_exit<F>(links: &mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>, reason: F) -> Result<(), Error>
 where
-    F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    F: WriteTerm,
 {
     let mut frame = begin_exit(links, peer, keep, control)?;
     TermWriter::one_inside(&mut frame.out, reason)?;

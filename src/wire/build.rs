@@ -6,7 +6,8 @@ use super::ids::{Atom, Pid, Port, Reference};
 use super::term::Term;
 use crate::error::{Error, Full, Misuse};
 
-/// Writes one term, part by part: a tuple, list or map announces how many elements follow, then they follow.
+/// Writes one term, part by part: a tuple, list or map announces how many elements follow, then they follow. Every method gives the
+/// writer back, so that calls chain.
 ///
 /// Every method answers [`Misuse`] when the term would come out wrong: more parts than were announced, an atom too
 /// long, a float Erlang does not have. A list ends with [`TermWriter::nil`], or with any other term to make it improper.
@@ -16,89 +17,112 @@ use crate::error::{Error, Full, Misuse};
 /// ```
 /// # use beamless::{encode, Term};
 /// let mut buf = [0; 64];
-/// let bytes = encode(&mut buf, |t| {
-///     t.tuple(2)?;
-///     t.atom("readings")?;
-///     t.list(2)?;
-///     t.float(21.5)?;
-///     t.int(7)?;
-///     t.nil()
-/// })?;
+/// let bytes = encode(&mut buf, |t| t.tuple(2)?.atom("readings")?.list(2)?.float(21.5)?.int(7)?.nil())?;
 /// assert_eq!(Term::parse(bytes)?.to_string(), "{readings,[21.5,7]}");
 /// # Ok::<(), beamless::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct TermWriter<'w, 'b> {
-    out: &'w mut Writer<'b>,
+pub struct TermWriter<'b> {
+    out: Writer<'b>,
     due: u64,
     /// The first thing that went wrong. It is kept, so that nobody who overlooks it sends half a term.
     fault: Option<Misuse>,
 }
 
-/// What writes a term, where one copy of the code around it is enough for all who write.
-pub(crate) type WriteTerm<'f> = &'f mut dyn FnMut(&mut TermWriter<'_, '_>) -> Result<(), Misuse>;
+/// What every method of [`TermWriter`] gives: the writer again, for the next part. A function of your own that writes a term, or part of
+/// one, has this result too: `fn reading<'t, 'b>(t: &'t mut TermWriter<'b>, value: f64) -> Written<'t, 'b>`.
+pub type Written<'t, 'b> = Result<&'t mut TermWriter<'b>, Misuse>;
 
-impl<'w, 'b> TermWriter<'w, 'b> {
+/// A closure that writes one term, and gives back the writer that it was lent, as every method of [`TermWriter`] does: `|t| t.atom("ok")`,
+/// or `|t| t.tuple(2)?.atom("ok")?.int(1)`. One that ends with a loop ends with `Ok(t)`.
+///
+/// Every such closure is one; there is nothing to implement. The compiler understands it where it stands as an argument; one that is kept
+/// in a variable first must go through a function that says what it is:
+/// `fn term(write: impl WriteTerm) -> impl WriteTerm { write }`.
+pub trait WriteTerm: for<'t, 'b> FnOnce(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
+
+impl<F> WriteTerm for F where F: for<'t, 'b> FnOnce(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
+
+/// As [`WriteTerm`], for a term that may have to be written more than once.
+pub trait WriteTermAgain: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
+
+impl<F> WriteTermAgain for F where F: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
+
+/// What writes a term, where one copy of the code around it is enough for all who write.
+pub(crate) type WriteDyn<'f> = &'f mut dyn for<'t, 'b> FnMut(&'t mut TermWriter<'b>) -> Written<'t, 'b>;
+
+impl<'b> TermWriter<'b> {
     /// Runs `write` for exactly one term, version byte first.
-    pub(crate) fn one<F>(out: &'w mut Writer<'b>, write: F) -> Result<(), Misuse>
+    pub(crate) fn one<F>(out: &mut Writer<'_>, write: F) -> Result<(), Misuse>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
         out.u8(tag::VERSION);
         TermWriter::one_inside(out, write)
     }
 
     /// As [`TermWriter::one`], for a term inside another, which has no version byte.
-    pub(crate) fn one_inside<F>(out: &'w mut Writer<'b>, write: F) -> Result<(), Misuse>
+    pub(crate) fn one_inside<F>(out: &mut Writer<'_>, write: F) -> Result<(), Misuse>
     where
-        F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+        F: WriteTerm,
     {
-        let mut term = TermWriter { out, due: 1, fault: None };
+        let mut term = TermWriter { out: out.lend(), due: 1, fault: None };
         write(&mut term)?;
-        term.complete()
+        let len = term.complete()?;
+        out.advance_to(len);
+        Ok(())
     }
 
-    /// Whether one whole term was written. Apart, since a program has a copy of the above for each term that it writes.
+    /// Runs `write` for parts that the caller counts itself.
+    pub(crate) fn parts<F>(out: &mut Writer<'_>, write: F) -> Result<(), Misuse>
+    where
+        F: WriteTerm,
+    {
+        let mut parts = TermWriter { out: out.lend(), due: u64::MAX, fault: None };
+        write(&mut parts)?;
+        let len = parts.out.len();
+        out.advance_to(len);
+        Ok(())
+    }
+
+    /// Where the writing ended, if one whole term was written. Apart, since a program has a copy of the above for each term that it
+    /// writes.
     #[inline]
-    fn complete(&self) -> Result<(), Misuse> {
+    fn complete(&self) -> Result<usize, Misuse> {
         match (self.fault, self.due) {
             (Some(fault), _) => Err(fault),
-            (None, 0) => Ok(()),
+            (None, 0) => Ok(self.out.len()),
             (None, due) => Err(Misuse::TermIncomplete(u32::try_from(due).unwrap_or(u32::MAX))),
         }
-    }
-
-    /// For a caller that counts the parts itself.
-    pub(crate) fn uncounted(out: &'w mut Writer<'b>) -> Self {
-        Self { out, due: u64::MAX, fault: None }
     }
 
     /// Takes one part off what is due.
     #[inline]
     fn part(&mut self, then_due: u64) -> Result<(), Misuse> {
-        let Some(due) = self.due.checked_sub(1) else { return self.fail(Misuse::TermOverfull) };
+        let Some(due) = self.due.checked_sub(1) else { return Err(self.fail(Misuse::TermOverfull)) };
         self.due = due.saturating_add(then_due);
         Ok(())
     }
 
+    /// Remembers a fault.
     #[cold]
-    fn fail(&mut self, fault: Misuse) -> Result<(), Misuse> {
+    fn fail(&mut self, fault: Misuse) -> Misuse {
         self.fault.get_or_insert(fault);
-        Err(fault)
+        fault
     }
 
     /// Passes a result on, and remembers it if it is a fault.
     #[inline]
-    fn kept(&mut self, result: Result<(), Misuse>) -> Result<(), Misuse> {
+    fn kept(&mut self, result: Result<(), Misuse>) -> Result<&mut Self, Misuse> {
         match result {
-            Ok(()) => Ok(()),
-            Err(fault) => self.fail(fault),
+            Ok(()) => Ok(self),
+            Err(fault) => Err(self.fail(fault)),
         }
     }
 
     /// An integer.
     #[inline]
-    pub fn int(&mut self, value: i64) -> Result<(), Misuse> {
+    pub fn int(&mut self, value: i64) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         if let Ok(small) = u8::try_from(value) {
             self.out.array([tag::SMALL_INTEGER, small]);
@@ -108,11 +132,11 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         } else {
             self.magnitude(value < 0, &value.unsigned_abs().to_le_bytes())?;
         }
-        Ok(())
+        Ok(self)
     }
 
     /// An integer of any size: its sign, and its magnitude with the least significant byte first.
-    pub fn big(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<(), Misuse> {
+    pub fn big(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         while let Some((0, head)) = magnitude.split_last() {
             magnitude = head;
@@ -136,7 +160,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         }
     }
 
-    fn magnitude(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<(), Misuse> {
+    fn magnitude(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<&mut Self, Misuse> {
         while let Some((0, head)) = magnitude.split_last() {
             magnitude = head;
         }
@@ -149,44 +173,44 @@ impl<'w, 'b> TermWriter<'w, 'b> {
         }
         self.out.u8(negative.into());
         self.out.bytes(magnitude);
-        Ok(())
+        Ok(self)
     }
 
     /// A float, which must be finite.
     #[inline]
-    pub fn float(&mut self, value: f64) -> Result<(), Misuse> {
+    pub fn float(&mut self, value: f64) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         if !value.is_finite() {
-            return self.fail(Misuse::NotFinite);
+            return Err(self.fail(Misuse::NotFinite));
         }
         let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
         self.out.array([tag::NEW_FLOAT, a, b, c, d, e, f, g, h]);
-        Ok(())
+        Ok(self)
     }
 
     /// An atom of at most 255 characters.
     #[inline]
-    pub fn atom(&mut self, text: &str) -> Result<(), Misuse> {
+    pub fn atom(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         self.part(0)?;
-        let put = put_atom(self.out, text);
+        let put = put_atom(&mut self.out, text);
         self.kept(put)
     }
 
     /// An atom that was received.
-    pub(crate) fn atom_of(&mut self, atom: Atom<'_>) -> Result<(), Misuse> {
+    pub(crate) fn atom_of(&mut self, atom: Atom<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
-        let put = put_atom_of(self.out, atom);
+        let put = put_atom_of(&mut self.out, atom);
         self.kept(put)
     }
 
     /// The atom `true` or `false`.
-    pub fn bool(&mut self, value: bool) -> Result<(), Misuse> {
+    pub fn bool(&mut self, value: bool) -> Result<&mut Self, Misuse> {
         self.atom(if value { "true" } else { "false" })
     }
 
     /// A tuple of this many elements, which follow.
     #[inline]
-    pub fn tuple(&mut self, elements: usize) -> Result<(), Misuse> {
+    pub fn tuple(&mut self, elements: usize) -> Result<&mut Self, Misuse> {
         let count = length(elements)?;
         self.part(count.into())?;
         if let Ok(small) = u8::try_from(count) {
@@ -195,31 +219,31 @@ impl<'w, 'b> TermWriter<'w, 'b> {
             self.out.u8(tag::LARGE_TUPLE);
             self.out.u32(count);
         }
-        Ok(())
+        Ok(self)
     }
 
     /// A list of this many elements, which follow, and then its tail: [`TermWriter::nil`] for a proper list.
     #[inline]
-    pub fn list(&mut self, elements: usize) -> Result<(), Misuse> {
+    pub fn list(&mut self, elements: usize) -> Result<&mut Self, Misuse> {
         let count = length(elements)?;
         self.part(u64::from(count).wrapping_add(1))?;
         // A list of none is its tail alone.
         if count > 0 {
             self.out.array(tagged(tag::LIST, count));
         }
-        Ok(())
+        Ok(self)
     }
 
     /// The empty list, and the end of a proper one.
     #[inline]
-    pub fn nil(&mut self) -> Result<(), Misuse> {
+    pub fn nil(&mut self) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         self.out.u8(tag::NIL);
-        Ok(())
+        Ok(self)
     }
 
     /// A list of characters: what Erlang calls a string. A binary is smaller, and what Elixir calls one: [`TermWriter::str`].
-    pub fn charlist(&mut self, text: &str) -> Result<(), Misuse> {
+    pub fn charlist(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         let bytes = text.chars().all(|c| u32::from(c) < 256);
         match (text.chars().count(), bytes) {
             (0, _) => self.nil(),
@@ -228,11 +252,13 @@ impl<'w, 'b> TermWriter<'w, 'b> {
                 self.out.u8(tag::STRING);
                 self.out.u16(u16::try_from(len).map_err(|_| Misuse::TooLong)?);
                 text.chars().for_each(|c| self.out.u8(u8::try_from(u32::from(c)).unwrap_or(0)));
-                Ok(())
+                Ok(self)
             }
             (len, _) => {
                 self.list(len)?;
-                text.chars().try_for_each(|c| self.int(u32::from(c).into()))?;
+                for c in text.chars() {
+                    self.int(u32::from(c).into())?;
+                }
                 self.nil()
             }
         }
@@ -240,24 +266,24 @@ impl<'w, 'b> TermWriter<'w, 'b> {
 
     /// A binary.
     #[inline]
-    pub fn binary(&mut self, bytes: &[u8]) -> Result<(), Misuse> {
+    pub fn binary(&mut self, bytes: &[u8]) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         self.out.array(tagged(tag::BINARY, length(bytes.len())?));
         self.out.bytes(bytes);
-        Ok(())
+        Ok(self)
     }
 
     /// A binary of UTF-8: what Elixir calls a string.
-    pub fn str(&mut self, text: &str) -> Result<(), Misuse> {
+    pub fn str(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         self.binary(text.as_bytes())
     }
 
     /// A bit string: bytes, and how many high bits of the last of them count, 1 to 8.
-    pub fn bits(&mut self, bytes: &[u8], last: u8) -> Result<(), Misuse> {
+    pub fn bits(&mut self, bytes: &[u8], last: u8) -> Result<&mut Self, Misuse> {
         match last {
             8 => return self.binary(bytes),
             1..8 if !bytes.is_empty() => {}
-            _ => return self.fail(Misuse::Bits),
+            _ => return Err(self.fail(Misuse::Bits)),
         }
         self.part(0)?;
         self.out.u8(tag::BIT_BINARY);
@@ -268,67 +294,67 @@ impl<'w, 'b> TermWriter<'w, 'b> {
             // the unused bits are zero on the wire
             self.out.u8(tail & !(0xff_u8.checked_shr(last.into()).unwrap_or(0)));
         }
-        Ok(())
+        Ok(self)
     }
 
     /// A map of this many pairs, which follow, key before value. Keys must differ: Erlang refuses a message whose do not.
     #[inline]
-    pub fn map(&mut self, pairs: usize) -> Result<(), Misuse> {
+    pub fn map(&mut self, pairs: usize) -> Result<&mut Self, Misuse> {
         let count = length(pairs)?;
         self.part(u64::from(count).wrapping_mul(2))?;
         self.out.array(tagged(tag::MAP, count));
-        Ok(())
+        Ok(self)
     }
 
     /// A pid.
     #[inline]
-    pub fn pid(&mut self, pid: Pid<'_>) -> Result<(), Misuse> {
+    pub fn pid(&mut self, pid: Pid<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
-        let put = put_pid(self.out, pid);
+        let put = put_pid(&mut self.out, pid);
         self.kept(put)
     }
 
     /// A port.
-    pub fn port(&mut self, port: Port<'_>) -> Result<(), Misuse> {
+    pub fn port(&mut self, port: Port<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         // V4_PORT only where it is needed, for more than 28 bits: releases before 24 do not know it
         if let Some(id) = u32::try_from(port.id).ok().filter(|id| *id < 1 << 28) {
             self.out.u8(tag::NEW_PORT);
-            put_atom_of(self.out, port.node)?;
+            put_atom_of(&mut self.out, port.node)?;
             self.out.u32(id);
         } else {
             self.out.u8(tag::V4_PORT);
-            put_atom_of(self.out, port.node)?;
+            put_atom_of(&mut self.out, port.node)?;
             self.out.u64(port.id);
         }
         self.out.u32(port.creation);
-        Ok(())
+        Ok(self)
     }
 
     /// A reference.
-    pub fn reference(&mut self, reference: Reference<'_>) -> Result<(), Misuse> {
+    pub fn reference(&mut self, reference: Reference<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
-        let put = put_reference(self.out, reference);
+        let put = put_reference(&mut self.out, reference);
         self.kept(put)
     }
 
     /// An external fun, `fun Module:Function/Arity`.
-    pub fn export(&mut self, module: &str, function: &str, arity: u8) -> Result<(), Misuse> {
+    pub fn export(&mut self, module: &str, function: &str, arity: u8) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         self.out.u8(tag::EXPORT);
-        let put = put_atom(self.out, module).and_then(|()| put_atom(self.out, function));
+        let put = put_atom(&mut self.out, module).and_then(|()| put_atom(&mut self.out, function));
         self.kept(put)?;
         self.out.u8(tag::SMALL_INTEGER);
         self.out.u8(arity);
-        Ok(())
+        Ok(self)
     }
 
     /// A term that was received, byte for byte.
     #[inline]
-    pub fn term(&mut self, term: Term<'_>) -> Result<(), Misuse> {
+    pub fn term(&mut self, term: Term<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         self.out.bytes(term.as_bytes());
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -338,7 +364,7 @@ impl<'w, 'b> TermWriter<'w, 'b> {
 /// [`Full::Message`] with the bytes it takes when `buf` is too small; [`Misuse`] as [`TermWriter`] says.
 pub fn encode<F>(buf: &mut [u8], write: F) -> Result<&[u8], Error>
 where
-    F: FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
+    F: WriteTerm,
 {
     let mut out = Writer::new(buf);
     TermWriter::one(&mut out, write)?;

@@ -174,6 +174,18 @@ impl<'a> Writer<'a> {
         Self { buf, at: 0 }
     }
 
+    /// The same room, borrowed for a shorter time. What is written to it counts once [`Writer::advance_to`] says so.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> Writer<'_> {
+        Writer { buf: self.buf, at: self.at }
+    }
+
+    /// Counts what was written up to here.
+    #[inline]
+    pub(crate) fn advance_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// Bytes written so far, those that did not fit included.
     #[inline]
     pub(crate) fn len(&self) -> usize {

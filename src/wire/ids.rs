@@ -165,6 +165,11 @@ pub struct Pid<'a> {
 }
 
 impl<'a> Pid<'a> {
+    /// Keeps the pid in memory of its own; `None` if its node has no proper name.
+    pub fn to_owned(self) -> Option<OwnedPid> {
+        OwnedPid::new(self)
+    }
+
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         match r.usual_pid() {
@@ -224,6 +229,11 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// The most words of 32 bits a reference has.
     pub const MAX_WORDS: usize = 5;
+
+    /// Keeps the reference in memory of its own; `None` if its node has no proper name.
+    pub fn to_owned(self) -> Option<OwnedReference> {
+        OwnedReference::new(self)
+    }
 
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;

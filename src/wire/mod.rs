@@ -12,5 +12,8 @@ pub(crate) mod epmd;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod ids;
+pub(crate) mod key;
+#[cfg(feature = "std")]
+pub(crate) mod owned;
 pub(crate) mod term;
 pub(crate) mod text;

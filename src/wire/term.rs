@@ -7,10 +7,14 @@ use super::check::{check_depth, export, fun, old_float, record, walk};
 use super::codes::tag;
 use super::cursor::Reader;
 use super::ids::{Atom, Pid, Port, Reference};
-use crate::error::{TermError, TermFault};
+use super::key::MapKey;
+#[cfg(feature = "std")]
+use super::owned::OwnedTerm;
+use crate::error::{Full, TermError, TermFault};
 
 /// How much of a term is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Levels of tuples, lists and maps inside each other; at most [`Limits::MAX_DEPTH`], which larger values mean.
     pub depth: u16,
@@ -21,6 +25,11 @@ pub struct Limits {
 impl Limits {
     /// The deepest nesting that is ever taken. It bounds the stack that printing a term needs.
     pub const MAX_DEPTH: u16 = 256;
+
+    /// Makes limits of a term's depth and its bytes.
+    pub const fn new(depth: u16, bytes: usize) -> Self {
+        Self { depth, bytes }
+    }
 }
 
 impl Default for Limits {
@@ -161,8 +170,8 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Term<'a> {
-    /// Takes one whole term as `term_to_binary` makes it (version byte 131 first, nothing behind it), nested no deeper
-    /// than [`Limits::MAX_DEPTH`].
+    /// Takes one whole term, nested no deeper than [`Limits::MAX_DEPTH`]: as `term_to_binary` makes it, with version byte 131 in front, or
+    /// without that byte, as [`Term::as_bytes`] gives it. Nothing may follow.
     ///
     /// # Errors
     /// [`TermError`] says at which byte what is wrong. Compressed and local terms are refused.
@@ -175,28 +184,38 @@ impl<'a> Term<'a> {
     /// # Errors
     /// As [`Term::parse`]; [`TermFault::TooDeep`] and [`TermFault::TooLong`] when a limit is passed.
     pub fn parse_within(bytes: &'a [u8], limits: Limits) -> Result<Self, TermError> {
-        let (term, rest) = Self::parse_prefix(bytes, limits)?;
-        if rest.is_empty() { Ok(term) } else { Err(fault_at(bytes, rest, TermFault::Trailing)) }
-    }
-
-    /// Takes a term with its version byte off the front of `bytes`; what follows is given back.
-    pub(crate) fn parse_prefix(bytes: &'a [u8], limits: Limits) -> Result<(Self, &'a [u8]), TermError> {
         if bytes.len() > limits.bytes {
             return Err(TermError { at: 0, fault: TermFault::TooLong });
         }
-        let mut r = Reader::new(bytes);
-        match r.u8() {
-            Ok(tag::VERSION) => {}
-            Ok(other) => return Err(TermError { at: 0, fault: TermFault::Version(other) }),
-            Err(_) => return Err(TermError { at: 0, fault: TermFault::Truncated }),
-        }
+        // no term begins with this byte
+        let r = Reader::new(bytes.strip_prefix(&[tag::VERSION]).unwrap_or(bytes));
+        Self::whole(bytes, r, limits).map_err(|e| match e {
+            // and what begins with none of either is rather a wrong version
+            TermError { at: 0, fault: TermFault::Tag(other) } => TermError { at: 0, fault: TermFault::Version(other) },
+            e => e,
+        })
+    }
+
+    /// Takes the payload of a message: one whole term, and its version byte in front.
+    #[inline]
+    pub(crate) fn payload(bytes: &'a [u8]) -> Result<Self, TermError> {
+        let r = behind_version(bytes)?;
+        Self::whole(bytes, r, Limits::default())
+    }
+
+    #[inline]
+    fn whole(bytes: &'a [u8], mut r: Reader<'a>, limits: Limits) -> Result<Self, TermError> {
         let start = r;
         let depth = limits.depth.min(Limits::MAX_DEPTH);
         let containers = walk::<true>(&mut r).map_err(|fault| fault_at(bytes, r.rest(), fault))?;
         if containers > usize::from(depth) {
             check_depth(start.up_to(&r), depth).map_err(|rest| fault_at(bytes, rest, TermFault::TooDeep))?;
         }
-        Ok((Self { bytes: start.up_to(&r) }, r.rest()))
+        if r.rest().is_empty() {
+            Ok(Self { bytes: start.up_to(&r) })
+        } else {
+            Err(fault_at(bytes, r.rest(), TermFault::Trailing))
+        }
     }
 
     /// The next term of bytes that were not checked yet, without a version byte.
@@ -426,10 +445,29 @@ impl<'a> Term<'a> {
         Some(Pairs { left: r.u32().ok()?, r })
     }
 
-    /// The value a map has under this atom.
+    /// Returns the value that a map has under a key: `get("unit")` for an atom, `get(b"unit")` for a binary, `get(7)` for an integer, and
+    /// `get(term)` for any other.
     #[inline]
-    pub fn get(self, key: &str) -> Option<Term<'a>> {
-        self.as_map()?.find(|(k, _)| k.is_atom(key)).map(|(_, value)| value)
+    pub fn get<'k>(self, key: impl Into<MapKey<'k>>) -> Option<Term<'a>> {
+        let key = key.into();
+        self.as_map()?.find(|(found, _)| key.is(*found)).map(|(_, value)| value)
+    }
+
+    /// Keeps the term in a buffer of the caller's.
+    ///
+    /// # Errors
+    /// [`Full::Message`] with the bytes it takes when `buf` is too small.
+    pub fn copy_to(self, buf: &mut [u8]) -> Result<Term<'_>, Full> {
+        let (needed, limit) = (self.bytes.len(), buf.len());
+        let room = buf.get_mut(..needed).ok_or(Full::Message { needed, limit })?;
+        room.copy_from_slice(self.bytes);
+        Ok(Term { bytes: room })
+    }
+
+    /// Keeps the term in memory of its own.
+    #[cfg(feature = "std")]
+    pub fn to_owned(self) -> OwnedTerm {
+        self.into()
     }
 
     /// The pid, if it is one.
@@ -441,6 +479,16 @@ impl<'a> Term<'a> {
     /// The reference, if it is one.
     pub fn as_reference(self) -> Option<Reference<'a>> {
         Reference::read::<false>(&mut Reader::new(self.bytes)).ok()
+    }
+}
+
+/// The bytes behind the version byte.
+#[inline]
+fn behind_version(bytes: &[u8]) -> Result<Reader<'_>, TermError> {
+    match bytes.split_first() {
+        Some((&tag::VERSION, rest)) => Ok(Reader::new(rest)),
+        Some((other, _)) => Err(TermError { at: 0, fault: TermFault::Version(*other) }),
+        None => Err(TermError { at: 0, fault: TermFault::Truncated }),
     }
 }
 
@@ -654,7 +702,7 @@ mod tests {
         let too_deep = Term::parse(&nested(257)).unwrap_err();
         assert_eq!(too_deep, TermError { at: 513, fault: TermFault::TooDeep });
         assert!(Term::parse(&nested(1_000_000)).is_err());
-        let limits = Limits { depth: 3, bytes: 100 };
+        let limits = Limits::new(3, 100);
         assert!(Term::parse_within(&nested(3), limits).is_ok() && Term::parse_within(&nested(4), limits).is_err());
         assert_eq!(Term::parse_within(&[131; 101], limits).unwrap_err().fault, TermFault::TooLong);
         // wide is not deep: a tuple of a thousand tuples, and a list that goes on in its tail a thousand times

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use beamless::{Address, Error, Event, Failure, Full, Mailbox, OwnedPid, Received, Request, Term, TermWriter};
+use beamless::{
+    Address, Error, Event, Failure, Full, Mailbox, OwnedPid, Received, Request, Term, TermWriter, WriteTermAgain, Written,
+};
 
 use crate::inside::{Inside, storage};
 use crate::support::{Erl, World};
@@ -33,12 +35,12 @@ fn told(result: Result<Term<'_>, Failure<'_>>) -> String {
 }
 
 /// An integer, or an atom.
-fn word(t: &mut TermWriter<'_, '_>, text: &str) -> Result<(), beamless::Misuse> {
+fn word<'t, 'b>(t: &'t mut TermWriter<'b>, text: &str) -> Written<'t, 'b> {
     if let Ok(number) = text.parse() { t.int(number) } else { t.atom(text) }
 }
 
 /// Writes Erlang text that has only atoms, small integers and lists of them: `[1, oops]`.
-fn args(text: &str) -> impl Fn(&mut TermWriter<'_, '_>) -> Result<(), beamless::Misuse> {
+fn args(text: &str) -> impl WriteTermAgain {
     let parts: Vec<String> = text.trim_matches(['[', ']']).split(',').map(|part| part.trim().to_owned()).collect();
     move |t| {
         let parts: Vec<_> = parts.iter().filter(|part| !part.is_empty()).collect();
@@ -66,13 +68,17 @@ impl Inside<'_> {
 
     /// A call whose request is one atom, or a tuple of such and integers.
     fn ask<'a>(&mut self, mailbox: Mailbox, to: impl Into<Address<'a>>, request: &[&str], timeout: Option<Duration>) -> Request {
-        let write = |t: &mut TermWriter<'_, '_>| {
+        let mut out = self.node.outbox(mailbox).unwrap();
+        let asked = out.call(to, timeout, |t| {
             if request.len() > 1 {
                 t.tuple(request.len())?;
             }
-            request.iter().try_for_each(|part| word(t, part))
-        };
-        self.node.outbox(mailbox).unwrap().call(to, timeout, write).unwrap()
+            for part in request {
+                word(t, part)?;
+            }
+            Ok(t)
+        });
+        asked.unwrap()
     }
 
     fn call<'a>(&mut self, mailbox: Mailbox, to: impl Into<Address<'a>>, request: &[&str], timeout: Option<Duration>) -> String {
@@ -170,12 +176,9 @@ fn a_value_may_be_too_large() {
     inside.until_event("the report", |event| matches!(event, Event::TooLarge { size: 20_000.., .. }));
     assert_eq!(inside.call(mailbox, ("desk", erl.node.as_str()), &["bytes", "20000"], None), "refused too_large");
     inside.until_event("the report", |event| matches!(event, Event::TooLarge { size: 20_000.., .. }));
-    let args = |t: &mut TermWriter<'_, '_>| {
-        t.list(1)?;
-        t.binary(&[7; 16_384])?;
-        t.nil()
-    };
-    let told = inside.node.outbox(mailbox).unwrap().rpc(&erl.node, "erlang", "byte_size", LONG, args).unwrap_err();
+    let mut out = inside.node.outbox(mailbox).unwrap();
+    let asked = out.rpc(&erl.node, "erlang", "byte_size", LONG, |t| t.list(1)?.binary(&[7; 16_384])?.nil());
+    let told = asked.unwrap_err();
     assert!(matches!(told, Error::Full(Full::Message { .. })), "{told}");
     assert_eq!(inside.rpc(mailbox, &erl.node, ("desk", "bytes", "[0]"), LONG), "value <<>>");
     inside.is_done(mailbox);
@@ -394,16 +397,12 @@ fn a_thousand_calls_leave_nothing_behind() {
 fn a_real_rex_answers_as_it_is_read_to() {
     desk!(world, inside, erl, mailbox);
     let mut rex = |function: &str, given: &str| {
-        let write = |t: &mut TermWriter<'_, '_>| {
-            t.tuple(5)?;
-            t.atom("call")?;
-            t.atom("erlang")?;
-            t.atom(function)?;
-            args(given)(t)?;
-            t.atom("user")
-        };
-        let request = inside.node.outbox(mailbox).unwrap().call(("rex", erl.node.as_str()), LONG, write).unwrap();
-        inside.wait(request)
+        let mut out = inside.node.outbox(mailbox).unwrap();
+        let request = out.call(("rex", erl.node.as_str()), LONG, |t| {
+            t.tuple(5)?.atom("call")?.atom("erlang")?.atom(function)?;
+            args(given)(t)?.atom("user")
+        });
+        inside.wait(request.unwrap())
     };
     assert_eq!(rex("abs", "[5]"), "value 5");
     assert_eq!(rex("throw", "[ball]"), "value ball");

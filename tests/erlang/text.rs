@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use beamless::{Misuse, Term, TermWriter, Value, encode, parse_text};
+use beamless::{Term, TermWriter, Value, Written, encode, parse_text};
 
 use crate::support::{erl_command, otp};
 
@@ -184,7 +184,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 /// Writes a term anew from its values. Recursive, for terms that this very test made.
-fn rebuild(term: Term<'_>, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
+fn rebuild<'t, 'b>(term: Term<'_>, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
     match term.value() {
         Value::Integer(value) => t.int(value),
         Value::Big(big) => t.big(big.negative, big.magnitude),
@@ -201,14 +201,17 @@ fn rebuild(term: Term<'_>, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
         Value::Export(fun) => t.export(fun.module.as_str().unwrap(), fun.function.as_str().unwrap(), fun.arity),
         Value::Tuple(elements) => {
             t.tuple(elements.len())?;
-            elements.into_iter().try_for_each(|element| rebuild(element, t))
+            for element in elements {
+                rebuild(element, t)?;
+            }
+            Ok(t)
         }
         Value::Map(pairs) => {
             t.map(pairs.len())?;
-            pairs.into_iter().try_for_each(|(key, value)| {
-                rebuild(key, t)?;
-                rebuild(value, t)
-            })
+            for (key, value) in pairs {
+                rebuild(value, rebuild(key, t)?)?;
+            }
+            Ok(t)
         }
         Value::List(list) => {
             let bytes: Option<String> =
@@ -216,8 +219,10 @@ fn rebuild(term: Term<'_>, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
             match bytes {
                 Some(text) if list.tail().is_none() && text.chars().count() <= 0xffff => return t.charlist(&text),
                 _ => t.list(list.count())?,
+            };
+            for element in list {
+                rebuild(element, t)?;
             }
-            list.into_iter().try_for_each(|element| rebuild(element, t))?;
             match list.tail() {
                 Some(tail) => rebuild(tail, t),
                 None => t.nil(),

@@ -1,6 +1,6 @@
 //! Links: ticks, silence, frames that are too large, and what a peer may not do.
 
-use beamless::{Config, Event, NodeStorage, Reason, TermWriter};
+use beamless::{Config, Event, NodeStorage, Reason};
 
 use crate::pair::{End, at, connected, dial, integers, send, storage};
 
@@ -87,20 +87,14 @@ fn a_cluster_of_any_size_is_in_sync() {
     wire.settle(&mut a, &mut b, || usize::MAX);
     b.news();
     for known in [0, 1, 1000] {
-        let init_connect = |t: &mut TermWriter<'_, '_>| {
-            t.tuple(2)?;
-            t.atom("$gen_cast")?;
-            t.tuple(4)?;
-            t.atom("init_connect")?;
-            t.tuple(2)?;
-            t.int(8)?;
-            t.int(-1)?;
-            t.atom("a@host")?;
-            t.list(known)?;
-            (0..known).try_for_each(|_| t.atom("another@host"))?;
+        let sent = a.node.outbox(server).unwrap().cast(("global_name_server", "b@host"), |t| {
+            t.tuple(4)?.atom("init_connect")?.tuple(2)?.int(8)?.int(-1)?.atom("a@host")?.list(known)?;
+            for _ in 0..known {
+                t.atom("another@host")?;
+            }
             t.nil()
-        };
-        a.node.outbox(server).unwrap().send(("global_name_server", "b@host"), init_connect).unwrap();
+        });
+        sent.unwrap();
         wire.settle(&mut a, &mut b, || 100);
         let (message, _) = a.node.recv(server).unwrap();
         assert_eq!(message.term().to_string(), "{'$gen_cast',{in_sync,b@host,true}}");

@@ -134,13 +134,13 @@ fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
     assert!(matches!(out.send(("x", "c@host.example.org"), |t| t.nil()), Err(Error::Config(ConfigError::ShortNameHasDot))));
     assert!(matches!(out.send(("x", "a@host"), |t| t.nil()), Err(Error::Misuse(Misuse::OwnNode))));
     assert!(matches!(out.send(to_b, |t| t.tuple(2)), Err(Error::Misuse(Misuse::TermIncomplete(2)))));
-    assert!(matches!(out.send(to_b, |t| t.int(1).and_then(|()| t.int(2))), Err(Error::Misuse(Misuse::TermOverfull))));
+    assert!(matches!(out.send(to_b, |t| t.int(1)?.int(2)), Err(Error::Misuse(Misuse::TermOverfull))));
     assert!(matches!(out.send(to_b, |t| t.float(f64::NAN)), Err(Error::Misuse(Misuse::NotFinite))));
     // also when whoever writes the term overlooks it
     let overlooked = out.send(to_b, |t| {
         t.tuple(1)?;
         let _ = t.float(f64::INFINITY);
-        Ok(())
+        Ok(t)
     });
     assert!(matches!(overlooked, Err(Error::Misuse(Misuse::NotFinite))));
     assert!(matches!(out.send(to_b, |t| t.atom(&"a".repeat(256))), Err(Error::Misuse(Misuse::AtomTooLong))));

@@ -1,6 +1,6 @@
 //! The mailbox `echo`, to try the node with.
 
-use beamless::{Error, Full, Mailbox, Message, Misuse, Node, Outbox, Term, TermWriter};
+use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, Written};
 
 /// The mailbox.
 pub(super) struct Echo(Mailbox);
@@ -53,7 +53,7 @@ fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn too_large(t: &mut TermWriter<'_, '_>, limit: usize) -> Result<(), Misuse> {
+fn too_large<'t, 'b>(t: &'t mut TermWriter<'b>, limit: usize) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("error")?;
     t.tuple(2)?;
@@ -61,7 +61,7 @@ fn too_large(t: &mut TermWriter<'_, '_>, limit: usize) -> Result<(), Misuse> {
     t.int(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
-fn echoed(t: &mut TermWriter<'_, '_>, term: Term<'_>) -> Result<(), Misuse> {
+fn echoed<'t, 'b>(t: &'t mut TermWriter<'b>, term: Term<'_>) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("echo")?;
     t.term(term)

@@ -1,6 +1,6 @@
 //! What the agent answers of the module `erlang`: the questions that a person at another node's shell asks first.
 
-use beamless::{Apply, Error, Event, Misuse, Node, Outbox, Term, TermWriter};
+use beamless::{Apply, Error, Event, Node, Outbox, Term, TermWriter, Written};
 
 /// The functions, as they are served.
 pub(super) const NAMES: [&str; 4] = ["erlang:node/0", "erlang:nodes/0", "erlang:nodes/1", "erlang:registered/0"];
@@ -68,8 +68,10 @@ fn names(kinds: Term<'_>, kind: &str) -> bool {
     kinds.is_atom(kind) || kinds.as_list().is_some_and(|mut list| list.any(|one| one.is_atom(kind)))
 }
 
-fn atoms(t: &mut TermWriter<'_, '_>, names: &[&str]) -> Result<(), Misuse> {
+fn atoms<'t, 'b>(t: &'t mut TermWriter<'b>, names: &[&str]) -> Written<'t, 'b> {
     t.list(names.len())?;
-    names.iter().try_for_each(|name| t.atom(name))?;
+    for name in names {
+        t.atom(name)?;
+    }
     t.nil()
 }

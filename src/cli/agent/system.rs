@@ -4,7 +4,7 @@ mod facts;
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Full, Mailbox, Message, Misuse, Node, Outbox, Term, TermWriter};
+use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
 use super::functions::Functions;
 use super::publish::Publishing;
@@ -73,7 +73,7 @@ impl System {
         let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
-            &|t| {
+            |t| {
                 t.map(13)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;
@@ -125,11 +125,7 @@ fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result
 }
 
 /// `{error, {Why, What}}`.
-fn refused(
-    t: &mut TermWriter<'_, '_>,
-    why: &str,
-    what: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>,
-) -> Result<(), Misuse> {
+fn refused<'t, 'b>(t: &'t mut TermWriter<'b>, why: &str, what: impl WriteTerm) -> Written<'t, 'b> {
     t.tuple(2)?;
     t.atom("error")?;
     t.tuple(2)?;
@@ -138,12 +134,14 @@ fn refused(
 }
 
 /// Six keys of the map.
-fn of_box(t: &mut TermWriter<'_, '_>, facts: &Facts) -> Result<(), Misuse> {
+fn of_box<'t, 'b>(t: &'t mut TermWriter<'b>, facts: &Facts) -> Written<'t, 'b> {
     t.atom("uptime")?;
     count(t, facts.uptime)?;
     t.atom("load")?;
     t.list(facts.load.len())?;
-    facts.load.iter().try_for_each(|load| t.float(*load))?;
+    for load in &facts.load {
+        t.float(*load)?;
+    }
     t.nil()?;
     t.atom("cpus")?;
     count(t, facts.cpus)?;
@@ -161,11 +159,11 @@ fn of_box(t: &mut TermWriter<'_, '_>, facts: &Facts) -> Result<(), Misuse> {
         t.str(place)?;
         counted(t, &[("total", disk.total), ("free", disk.free), ("available", disk.available)])?;
     }
-    Ok(())
+    Ok(t)
 }
 
 /// The counters of every connection, named as `inet:getstat/1` names them.
-fn links(t: &mut TermWriter<'_, '_>, node: &Node<'_>) -> Result<(), Misuse> {
+fn links<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> {
     t.map(node.peers().count())?;
     for peer in node.peers() {
         t.atom(peer.name.as_str())?;
@@ -184,21 +182,21 @@ fn links(t: &mut TermWriter<'_, '_>, node: &Node<'_>) -> Result<(), Misuse> {
             ],
         )?;
     }
-    Ok(())
+    Ok(t)
 }
 
 /// Those that have a name; the others are the functions' and the readings'.
-fn mailboxes(t: &mut TermWriter<'_, '_>, node: &Node<'_>) -> Result<(), Misuse> {
+fn mailboxes<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> {
     let named = || node.mailboxes().filter(|(_, name)| !name.is_empty());
     t.map(named().count())?;
     for (mailbox, name) in named() {
         t.atom(name)?;
         counted(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
     }
-    Ok(())
+    Ok(t)
 }
 
-fn published(t: &mut TermWriter<'_, '_>, publishing: &Publishing) -> Result<(), Misuse> {
+fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Written<'t, 'b> {
     let counts = publishing.counts();
     t.list(counts.len())?;
     for (publish, [arrived, kept, dropped]) in counts {
@@ -214,18 +212,18 @@ fn published(t: &mut TermWriter<'_, '_>, publishing: &Publishing) -> Result<(), 
     t.nil()
 }
 
-fn counted(t: &mut TermWriter<'_, '_>, counts: &[(&str, u64)]) -> Result<(), Misuse> {
+fn counted<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
     t.map(counts.len())?;
     pairs(t, counts)
 }
 
-fn pairs(t: &mut TermWriter<'_, '_>, counts: &[(&str, u64)]) -> Result<(), Misuse> {
-    counts.iter().try_for_each(|(key, value)| {
-        t.atom(key)?;
-        count(t, *value)
-    })
+fn pairs<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
+    for (key, value) in counts {
+        count(t.atom(key)?, *value)?;
+    }
+    Ok(t)
 }
 
-fn count(t: &mut TermWriter<'_, '_>, value: u64) -> Result<(), Misuse> {
+fn count<'t, 'b>(t: &'t mut TermWriter<'b>, value: u64) -> Written<'t, 'b> {
     t.int(i64::try_from(value).unwrap_or(i64::MAX))
 }

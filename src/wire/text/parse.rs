@@ -5,8 +5,7 @@
 
 use super::scan::{Fault, Number, Scan};
 use super::{TEXT_KEYS, TextError, TextFault, is_lower, is_upper};
-use crate::error::Misuse;
-use crate::wire::build::TermWriter;
+use crate::wire::build::{TermWriter, WriteTerm};
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Writer};
 use crate::wire::term::{Limits, Term};
@@ -126,7 +125,7 @@ impl Frame {
     fn character(&mut self, c: char, out: &mut Writer<'_>) {
         if !self.element(u8::try_from(c).ok(), out) {
             // an integer always can be written
-            let _ = TermWriter::uncounted(out).int(u32::from(c).into());
+            let _ = TermWriter::parts(out, |t| t.int(u32::from(c).into()));
         }
     }
 
@@ -496,7 +495,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// Writes a part whose values were checked when they were read.
-    fn put(&mut self, write: impl FnOnce(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) {
-        let _ = write(&mut TermWriter::uncounted(&mut self.out));
+    fn put(&mut self, write: impl WriteTerm) {
+        let _ = TermWriter::parts(&mut self.out, write);
     }
 }

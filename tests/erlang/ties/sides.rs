@@ -1,7 +1,7 @@
 //! The two that play our side of a case: a mailbox of this library, and a process of a real Erlang.
 
 use beamless::{
-    Event, Exception, InUse, Mailbox, Misuse, Monitor, OwnedPid, OwnedReference, Received, Term, TermWriter, parse_text,
+    Event, Exception, InUse, Mailbox, Monitor, OwnedPid, OwnedReference, Received, Term, TermWriter, Written, parse_text,
 };
 
 use crate::inside::Inside;
@@ -108,7 +108,7 @@ fn short(term: Term<'_>) -> String {
 }
 
 /// Writes a reason: a term as text, or a large binary.
-fn write(t: &mut TermWriter<'_, '_>, source: &str) -> Result<(), Misuse> {
+fn write<'t, 'b>(t: &'t mut TermWriter<'b>, source: &str) -> Written<'t, 'b> {
     if let Some(size) = source.strip_prefix("binary:copy(<<7>>, ").and_then(|rest| rest.strip_suffix(')')) {
         return t.binary(&vec![7; size.parse().unwrap()]);
     }
@@ -135,7 +135,7 @@ impl Side for Ours<'_> {
         let p = self.inside.receive(mailbox, |message, mut out| {
             let [_, p] = message.term().tuple().unwrap();
             let (p, own) = (OwnedPid::new(p.as_pid().unwrap()).unwrap(), OwnedPid::new(out.pid()).unwrap());
-            out.send(&p, |t| t.tuple(2).and_then(|()| t.atom("m")).and_then(|()| t.pid(own.as_pid()))).unwrap();
+            out.send(&p, |t| t.tuple(2)?.atom("m")?.pid(own.as_pid())).unwrap();
             p
         });
         self.p = Some(p);
@@ -166,12 +166,8 @@ impl Side for Ours<'_> {
             "process_flag(trap_exit, false)" => node.trap_exit(mailbox, false).unwrap(),
             "P ! {alias, alias([priority])}" => {
                 let alias = node.alias(mailbox).unwrap();
-                let words = |t: &mut TermWriter<'_, '_>| {
-                    t.tuple(2)?;
-                    t.atom("alias")?;
-                    t.reference(alias.as_reference())
-                };
-                node.outbox(mailbox).unwrap().send(&p, words).unwrap();
+                let mut out = node.outbox(mailbox).unwrap();
+                out.send(&p, |t| t.tuple(2)?.atom("alias")?.reference(alias.as_reference())).unwrap();
                 self.alias = Some(alias);
             }
             "erlang:disconnect_node(A)" => node.disconnect(&p_node).unwrap(),

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use beamless::{Address, Error, Full, Misuse, Outbox, OwnedPid, TermWriter};
+use beamless::{Address, Error, Full, Misuse, Outbox, OwnedPid, TermWriter, Written};
 
 use super::{Alias, Inbox, NAMES, NODES, SERVED, Sent, To, Watched, What, World};
 
 /// A word, a number to know it by, and bytes that fill buffers.
-pub(super) fn numbered(t: &mut TermWriter<'_, '_>, word: &str, number: usize, fill: usize) -> Result<(), Misuse> {
-    t.tuple(3)?;
-    t.atom(word)?;
-    t.int(number as i64)?;
-    t.binary(&[7; 1500][..fill])
+pub(super) fn numbered<'t, 'b>(t: &'t mut TermWriter<'b>, word: &str, number: usize, fill: usize) -> Written<'t, 'b> {
+    t.tuple(3)?.atom(word)?.int(number as i64)?.binary(&[7; 1500][..fill])
 }
 
 impl World<'_> {
@@ -158,8 +155,8 @@ impl World<'_> {
     pub(super) fn close(&mut self, inbox: usize) {
         let (side, handle) = (self.inboxes[inbox].side, self.inboxes[inbox].handle);
         let (fill, normal) = (self.fill(), self.random.below(5) == 0);
-        let reason = |t: &mut TermWriter<'_, '_>| if normal { t.atom("normal") } else { numbered(t, "closed", inbox, fill) };
-        self.ends[side].node.close_mailbox(handle, reason).unwrap();
+        let node = &mut self.ends[side].node;
+        node.close_mailbox(handle, |t| if normal { t.atom("normal") } else { numbered(t, "closed", inbox, fill) }).unwrap();
         self.news();
         let expected = if normal { "normal".to_owned() } else { format!("closed,{inbox}") };
         self.check(self.inboxes[inbox].ended.as_ref() == Some(&expected), "a mailbox has not ended for the reason it was given");
@@ -220,9 +217,11 @@ impl World<'_> {
         let (number, fill, cast) = (self.sent.len(), self.fill(), self.random.below(2) == 0);
         let (pid, reference) = self.parts(to);
         let done = self.act(inbox, |out| {
-            let write = |t: &mut TermWriter<'_, '_>| numbered(t, "message", number, fill);
             let to = address(side, to, pid.as_ref(), reference.as_ref());
-            if cast { out.cast(to, write) } else { out.send(to, write) }
+            match cast {
+                true => out.cast(to, |t| numbered(t, "message", number, fill)),
+                false => out.send(to, |t| numbered(t, "message", number, fill)),
+            }
         });
         if done.is_some() {
             // whether a name is somebody's is seen when the message comes

@@ -76,13 +76,12 @@ fn answer(result: Result<Term<'_>, Failure<'_>>) -> Option<Answer> {
 /// Answers a caller, or not.
 fn respond(random: &mut Seed, out: &mut Outbox<'_>, caller: Caller<'_>, number: usize, raises: bool) -> Reply {
     let fill = if random.below(4) == 0 { random.below(1500) } else { 0 };
-    let write = |t: &mut beamless::TermWriter<'_, '_>| numbered(t, "reply", number, fill);
     let exception = [Exception::Error, Exception::Exit, Exception::Throw][random.below(3)];
     let done = match random.below(6) {
         0 => return caller.keep().map_or(Reply::Forgotten, |caller| Reply::Kept(Box::new(caller))),
         1 => return Reply::Forgotten,
-        2 if raises => out.raise(caller, exception, write),
-        _ => out.reply(caller, write),
+        2 if raises => out.raise(caller, exception, |t| numbered(t, "reply", number, fill)),
+        _ => out.reply(caller, |t| numbered(t, "reply", number, fill)),
     };
     done.map_or_else(Reply::Refused, |()| Reply::Done)
 }

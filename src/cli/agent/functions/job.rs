@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Exception, Full, Misuse, Outbox, OwnedCaller, TermWriter};
+use beamless::{Error, Exception, Full, Outbox, OwnedCaller, WriteTermAgain};
 use mio::Registry;
 
 use crate::cli::agent::settings::{Function, Output};
@@ -203,10 +203,10 @@ impl Answer {
         })
     }
 
-    fn of(is_error: bool, write: impl Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) -> Self {
+    fn of(is_error: bool, write: impl WriteTermAgain) -> Self {
         let mut term = Vec::new();
         // a term of ours is a proper one, and has as much room as it takes
-        let _ = terms::encoded(&write, &mut term);
+        let _ = terms::encoded(write, &mut term);
         Self { is_error, term }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use beamless::{Misuse, Term, TermWriter, encode};
+use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
 use super::super::process::printable;
@@ -52,7 +52,7 @@ impl Told<'_> {
         frame
     }
 
-    fn put(self, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
+    fn put<'t, 'b>(self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
         match self {
             Self::Call(id, term) => {
                 t.tuple(3)?;
@@ -197,7 +197,9 @@ mod tests {
             t.charlist("a\nb")?;
             t.bits(&bytes, 3)?;
             t.atom("a\nb")?;
-            all.chars().try_for_each(|c| t.atom(&c.to_string()))?;
+            for c in all.chars() {
+                t.atom(&c.to_string())?;
+            }
             t.nil()
         });
         let term = Term::parse(encoded.unwrap()).unwrap();

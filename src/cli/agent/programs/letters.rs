@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Full, Misuse, Outbox, OwnedCaller, Term, TermWriter};
+use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
 use super::super::limit::Limit;
 
@@ -162,7 +162,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Writes `{error, Reason}`.
-    pub(super) fn put(self, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
+    pub(super) fn put<'t, 'b>(self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
         t.tuple(2)?;
         t.atom("error")?;
         let (reason, number) = match self {
@@ -185,6 +185,6 @@ impl Refusal {
 }
 
 /// A small term.
-fn encoded(write: impl Fn(&mut TermWriter<'_, '_>) -> Result<(), Misuse>) -> Vec<u8> {
+fn encoded(write: impl WriteTermAgain) -> Vec<u8> {
     beamless::encode(&mut [0; 64], write).unwrap_or(&[]).to_vec()
 }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
-use beamless::{Misuse, Term, TermWriter};
+use beamless::{Term, TermWriter, Written};
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::cli::agent::settings::Form;
@@ -75,7 +75,7 @@ pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Resu
     let value = Value::read(form, bytes, &mut room)?;
     let mut message = Vec::new();
     let encoded = terms::encoded(
-        &|t| {
+        |t| {
             t.tuple(5)?;
             t.atom("publish")?;
             t.atom(node)?;
@@ -116,7 +116,7 @@ impl<'v> Value<'v> {
         }
     }
 
-    fn write(&self, t: &mut TermWriter<'_, '_>) -> Result<(), Misuse> {
+    fn write<'t, 'b>(&self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
         match self {
             Self::Float(value) => t.float(*value),
             Self::Text(text) => t.binary(text),

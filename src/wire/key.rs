@@ -1,0 +1,109 @@
+//! What a map is asked by.
+
+use super::term::{Term, Value};
+
+/// The key of a map, as a program writes it: text is an atom, which is what the keys of most maps are, `b"bytes"` a binary, an `i64` an
+/// integer, and a [`Term`] any other.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum MapKey<'k> {
+    /// An atom.
+    Atom(&'k str),
+    /// A binary, which is a string to Elixir.
+    Binary(&'k [u8]),
+    /// An integer.
+    Integer(i64),
+    /// A term. A tuple, a list or a map is found if its bytes are the same.
+    Term(Term<'k>),
+}
+
+impl MapKey<'_> {
+    /// Returns true if a key of a map is this one.
+    #[inline]
+    pub(crate) fn is(&self, key: Term<'_>) -> bool {
+        match *self {
+            Self::Atom(text) => key.is_atom(text),
+            Self::Binary(bytes) => key.as_binary() == Some(bytes),
+            Self::Integer(value) => key.as_i64() == Some(value),
+            Self::Term(term) => term.as_bytes() == key.as_bytes() || is_same(term.value(), key.value()),
+        }
+    }
+}
+
+/// Compares what may have more than one form on the wire.
+fn is_same(a: Value<'_>, b: Value<'_>) -> bool {
+    match (a, b) {
+        (Value::Atom(a), Value::Atom(b)) => a == b,
+        (Value::Integer(a), Value::Integer(b)) => a == b,
+        (Value::Big(a), Value::Big(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (Value::Binary(a), Value::Binary(b)) => a == b,
+        (Value::Pid(a), Value::Pid(b)) => a == b,
+        (Value::Port(a), Value::Port(b)) => a == b,
+        (Value::Reference(a), Value::Reference(b)) => a == b,
+        (Value::Nil, Value::Nil) => true,
+        _ => false,
+    }
+}
+
+impl<'k> From<&'k str> for MapKey<'k> {
+    fn from(text: &'k str) -> Self {
+        Self::Atom(text)
+    }
+}
+
+impl<'k> From<&'k [u8]> for MapKey<'k> {
+    fn from(bytes: &'k [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'k, const N: usize> From<&'k [u8; N]> for MapKey<'k> {
+    fn from(bytes: &'k [u8; N]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<i64> for MapKey<'_> {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl<'k> From<Term<'k>> for MapKey<'k> {
+    fn from(term: Term<'k>) -> Self {
+        Self::Term(term)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `term_to_binary(#{ok => 1, <<"ok">> => 2, 7 => 3, {a} => 4, "ab" => 5, 18446744073709551616 => 6})` of OTP 25.
+    const MAP: &[u8] = &[
+        131, 116, 0, 0, 0, 6, 97, 7, 97, 3, 110, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 97, 6, 100, 0, 2, 111, 107, 97, 1, 104, 1, 100,
+        0, 1, 97, 97, 4, 107, 0, 2, 97, 98, 97, 5, 109, 0, 0, 0, 2, 111, 107, 97, 2,
+    ];
+
+    #[test]
+    fn every_kind_of_key_is_found() {
+        let map = Term::parse(MAP).unwrap();
+        let value = |found: Option<Term<'_>>| found.and_then(Term::as_i64);
+        assert_eq!(value(map.get("ok")), Some(1));
+        assert_eq!(value(map.get(b"ok")), Some(2));
+        assert_eq!(value(map.get(&b"ok"[..])), Some(2));
+        assert_eq!(value(map.get(7)), Some(3));
+        for (key, _) in map.as_map().unwrap() {
+            assert_eq!(
+                map.get(key).map(Term::as_bytes),
+                map.as_map().unwrap().find(|(k, _)| k.as_bytes() == key.as_bytes()).map(|(_, v)| v.as_bytes())
+            );
+        }
+        // the same atom in the form of today, and an integer in a longer one
+        assert_eq!(value(map.get(Term::parse(b"\x77\x02ok").unwrap())), Some(1));
+        assert_eq!(value(map.get(Term::parse(&[98, 0, 0, 0, 7]).unwrap())), Some(3));
+        assert!(map.get("no").is_none() && map.get(8).is_none() && map.get(b"no").is_none());
+        assert!(Term::parse(&[97, 1]).unwrap().get("ok").is_none());
+    }
+}
