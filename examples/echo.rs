@@ -43,9 +43,5 @@ fn main() -> Result<(), Error> {
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some([sender, term]) = message.term().tuple() else { return Ok(()) };
     let Some(pid) = sender.as_pid() else { return Ok(()) };
-    out.send(pid, |t| {
-        t.tuple(2)?;
-        t.atom("echo")?;
-        t.term(term)
-    })
+    out.send(pid, |t| t.tuple(2)?.atom("echo")?.term(term))
 }

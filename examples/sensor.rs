@@ -45,13 +45,7 @@ fn main() -> Result<(), Error> {
             continue;
         }
         let sent = node.outbox(sensor).and_then(|mut out| {
-            out.send(("collector", hub.as_str()), |t| {
-                t.tuple(4)?;
-                t.atom("reading")?;
-                t.atom(&name)?;
-                t.int(count)?;
-                t.float(21.5)
-            })
+            out.send(("collector", hub.as_str()), |t| t.tuple(4)?.atom("reading")?.atom(&name)?.int(count)?.float(21.5))
         });
         match sent {
             Ok(()) => count = count.wrapping_add(1),

@@ -48,11 +48,9 @@ fn main() -> Result<(), Error> {
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     match (message.received(), read_sensor()) {
         (Received::Call(call), Some(celsius)) if call.request.is_atom("celsius") => out.reply(&call, |t| t.float(celsius)),
-        (Received::Call(call), reading) => out.reply(&call, |t| {
-            t.tuple(2)?;
-            t.atom("error")?;
-            t.atom(if reading.is_some() { "badarg" } else { "no_sensor" })
-        }),
+        (Received::Call(call), reading) => {
+            out.reply(&call, |t| t.tuple(2)?.atom("error")?.atom(if reading.is_some() { "badarg" } else { "no_sensor" }))
+        }
         // the one function that is served
         (Received::Apply(apply), Some(celsius)) => out.reply(&apply, |t| t.float(celsius)),
         (Received::Apply(apply), None) => out.raise(&apply, Exception::Error, |t| t.atom("no_sensor")),

@@ -54,9 +54,7 @@ impl Echo {
         out.call(echo, CALL_TIMEOUT, |t| t.atom("how_are_you"))?;
         // what `net_adm:ping` does; the answer is `yes`
         out.call(("net_kernel", peer.as_str()), CALL_TIMEOUT, |t| {
-            t.tuple(2)?;
-            t.atom("is_auth")?;
-            t.atom(own.as_ref().map_or("", NodeName::as_str))
+            t.tuple(2)?.atom("is_auth")?.atom(own.as_ref().map_or("", NodeName::as_str))
         })?;
         Ok(())
     }

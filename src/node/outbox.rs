@@ -91,12 +91,7 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
 ///     let collector = ("collector", "hub@nuc3");
 ///     out.monitor(collector)?; // Received::Down says when it has ended
 ///     out.call(collector, Some(Duration::from_secs(5)), |t| t.atom("interval"))?; // Received::Answer brings the answer
-///     let sent = out.send(collector, |t| {
-///         t.tuple(2)?;
-///         t.atom("reading")?;
-///         t.float(celsius)
-///     });
-///     match sent {
+///     match out.send(collector, |t| t.tuple(2)?.atom("reading")?.float(celsius)) {
 ///         Err(Error::Full(Full::Transmit { .. })) => Ok(()), // not now: the hub is behind, and the next reading will do
 ///         result => result,
 ///     }
