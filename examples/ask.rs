@@ -22,11 +22,7 @@ fn main() -> Result<(), Error> {
     // nobody has to find it: it connects out
     let mut driver = Driver::outgoing(&EpmdSettings::from_env()?, &mut node)?;
     // calling a node connects to it
-    let request = node.outbox(tool)?.rpc(&hub, "erlang", "system_info", TIMEOUT, |t| {
-        t.list(1)?;
-        t.atom("otp_release")?;
-        t.nil()
-    })?;
+    let request = node.outbox(tool)?.rpc(&hub, "erlang", "system_info", TIMEOUT, |t| t.list(1)?.atom("otp_release")?.nil())?;
     match driver.wait(&mut node, request)? {
         Ok(release) => println!("{hub} runs OTP {}", release.to_string().trim_matches('"')),
         Err(failure) => {

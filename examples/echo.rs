@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
     };
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
-    let echo = node.register("echo")?;
+    let mut echo = node.register("echo")?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     loop {
         driver.poll(&mut node, None)?;
@@ -33,15 +33,15 @@ fn main() -> Result<(), Error> {
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
         }
+        // exit(Pid, kill) ends a mailbox: it is registered again, as a supervisor would; while it is there, its name is taken
+        if let Ok(again) = node.register("echo") {
+            echo = again;
+        }
     }
 }
 
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some([sender, term]) = message.term().tuple() else { return Ok(()) };
     let Some(pid) = sender.as_pid() else { return Ok(()) };
-    out.send(pid, |t| {
-        t.tuple(2)?;
-        t.atom("echo")?;
-        t.term(term)
-    })
+    out.send(pid, |t| t.tuple(2)?.atom("echo")?.term(term))
 }

@@ -21,13 +21,19 @@ fn main() -> Result<(), Error> {
     };
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
-    let sensor = node.register("sensor")?;
+    let mut sensor = node.register("sensor")?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     let (mut next, mut count) = (Instant::now(), 0_i64);
     loop {
         driver.poll(&mut node, Some(next.saturating_duration_since(Instant::now())))?;
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
+        }
+        // what it is sent is not wanted, and must not fill the mailbox
+        while node.recv(sensor).is_some() {}
+        // exit(Pid, kill) ends a mailbox: it is registered again, as a supervisor would; while it is there, its name is taken
+        if let Ok(again) = node.register("sensor") {
+            sensor = again;
         }
         if Instant::now() < next {
             continue;
@@ -38,12 +44,8 @@ fn main() -> Result<(), Error> {
             node.connect(&hub)?;
             continue;
         }
-        let sent = node.outbox(sensor)?.send(("collector", hub.as_str()), |t| {
-            t.tuple(4)?;
-            t.atom("reading")?;
-            t.atom(&name)?;
-            t.int(count)?;
-            t.float(21.5)
+        let sent = node.outbox(sensor).and_then(|mut out| {
+            out.send(("collector", hub.as_str()), |t| t.tuple(4)?.atom("reading")?.atom(&name)?.int(count)?.float(21.5))
         });
         match sent {
             Ok(()) => count = count.wrapping_add(1),

@@ -7,6 +7,8 @@
 
 use beamless::{Config, Driver, DriverOptions, Error, Exception, Full, Message, Node, NodeStorage, Outbox, Received};
 
+const FUNCTIONS: &[&str] = &["thermometer:read/0"];
+
 fn main() -> Result<(), Error> {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).init();
     let mut args = std::env::args().skip(1);
@@ -16,8 +18,8 @@ fn main() -> Result<(), Error> {
     };
     let mut storage = NodeStorage::<4, 1, 16_384>::new();
     let mut node = Node::new(Config::hidden(&name, &cookie)?, &mut storage);
-    let thermometer = node.register("thermometer")?;
-    node.serve(thermometer, &["thermometer:read/0"])?;
+    let mut thermometer = node.register("thermometer")?;
+    node.serve(thermometer, FUNCTIONS)?;
     let mut driver = Driver::new(DriverOptions::from_env()?, &mut node)?;
     loop {
         driver.poll(&mut node, None)?;
@@ -35,17 +37,20 @@ fn main() -> Result<(), Error> {
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
         }
+        // exit(Pid, kill) ends a mailbox: it begins anew, as a supervisor would have it; while it is there, its name is taken
+        if let Ok(again) = node.register("thermometer") {
+            thermometer = again;
+            node.serve(thermometer, FUNCTIONS)?;
+        }
     }
 }
 
 fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     match (message.received(), read_sensor()) {
         (Received::Call(call), Some(celsius)) if call.request.is_atom("celsius") => out.reply(&call, |t| t.float(celsius)),
-        (Received::Call(call), reading) => out.reply(&call, |t| {
-            t.tuple(2)?;
-            t.atom("error")?;
-            t.atom(if reading.is_some() { "badarg" } else { "no_sensor" })
-        }),
+        (Received::Call(call), reading) => {
+            out.reply(&call, |t| t.tuple(2)?.atom("error")?.atom(if reading.is_some() { "badarg" } else { "no_sensor" }))
+        }
         // the one function that is served
         (Received::Apply(apply), Some(celsius)) => out.reply(&apply, |t| t.float(celsius)),
         (Received::Apply(apply), None) => out.raise(&apply, Exception::Error, |t| t.atom("no_sensor")),

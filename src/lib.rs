@@ -1,5 +1,24 @@
+//! [agent]: crate::manual::agent
+//! [building]: crate::manual::building
+//! [configuration]: crate::manual::configuration
+//! [contributing]: crate::manual::contributing
+//! [library]: crate::manual::library
+//! [manual]: crate::manual
+//! [protocol]: crate::manual::protocol
+//! [security]: crate::manual::security
+//! [tested_with]: crate::manual::tested_with
+//! [tool]: crate::manual::tool
+//!
 #![doc = include_str!("../README.md")]
+//! ## Where to begin
+//!
+//! [`Node`], a [`NodeStorage`] for its memory, a [`Config`] for its name and its cookie, and a [`Driver`] for its sockets. After each
+//! [`Driver::poll`] comes [`Node::recv`], which lends a [`Message`] and an [`Outbox`], and [`Node::poll_event`]. A [`Term`] is read by its
+//! methods and written by a [`TermWriter`].
+// The definitions at the top are rustdoc's: they win over those at the end of the README, which are GitHub's.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
+// docs.rs tells of each item which feature it takes
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -9,6 +28,8 @@
 #[cfg(feature = "std")]
 mod driver;
 mod error;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod node;
 mod proto;
 mod storage;

@@ -19,7 +19,7 @@ impl Echo {
     }
 
     /// Reads all that came.
-    pub(crate) fn turn(&self, node: &mut Node<'_>) {
+    pub(crate) fn turn(&mut self, node: &mut Node<'_>) {
         while let Some((message, mut out)) = node.recv(self.0) {
             match answer(&message, &mut out) {
                 Ok(()) => {}
@@ -39,6 +39,10 @@ impl Echo {
                 log::warn!("no greeting: {e}");
             }
         }
+        // the other end may end the mailbox: it is registered again, as a supervisor would; while it is there, its name is taken
+        if let Ok(again) = node.register("echo") {
+            self.0 = again;
+        }
     }
 
     fn greet(&self, node: &mut Node<'_>, peer: &NodeName) -> Result<(), Error> {
@@ -50,9 +54,7 @@ impl Echo {
         out.call(echo, CALL_TIMEOUT, |t| t.atom("how_are_you"))?;
         // what `net_adm:ping` does; the answer is `yes`
         out.call(("net_kernel", peer.as_str()), CALL_TIMEOUT, |t| {
-            t.tuple(2)?;
-            t.atom("is_auth")?;
-            t.atom(own.as_ref().map_or("", NodeName::as_str))
+            t.tuple(2)?.atom("is_auth")?.atom(own.as_ref().map_or("", NodeName::as_str))
         })?;
         Ok(())
     }

@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
     let mut uart = Uart::new();
     let [a, b, c, d, ..] = uart.random().map_err(|e| failed("drawing a random number", e))?.to_le_bytes();
     let mut node = Node::new(config.creation(u32::from_le_bytes([a, b, c, d])), &mut storage);
-    let echo = Echo::new(&mut node)?;
+    let mut echo = Echo::new(&mut node)?;
     let mut line = Line::new(uart, peer.as_deref());
     let start = std::time::Instant::now();
     loop {

@@ -97,6 +97,30 @@ impl DriverOptions {
 /// A turn reads at most one buffer from each peer, so that none can keep the others waiting.
 ///
 /// Memory is allocated when the driver is made and when it connects or looks up a name, never for a message.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use beamless::{Config, Driver, Error, Node, NodeStorage};
+///
+/// let mut storage = NodeStorage::<4, 8, 16_384>::new();
+/// let mut node = Node::new(Config::hidden("edge1@10.0.0.7", "secret")?, &mut storage);
+/// let inbox = node.register("inbox")?;
+/// let mut driver = Driver::listen("0.0.0.0:0", &mut node)?;
+/// let mut left = 10;
+/// while left > 0 {
+///     driver.poll(&mut node, None)?;
+///     while let Some((message, _)) = node.recv(inbox) {
+///         println!("{}", message.term());
+///         left -= 1;
+///     }
+///     while let Some(event) = node.poll_event() {
+///         println!("{event}");
+///     }
+/// }
+/// driver.close(&mut node, Duration::from_secs(1))?;
+/// # Ok::<(), Error>(())
+/// ```
 pub struct Driver {
     poll: Poll,
     events: Events,

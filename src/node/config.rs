@@ -11,6 +11,20 @@ use crate::wire::ids::NodeName;
 ///
 /// A node is *hidden* unless made [`visible`](Config::visible): hidden nodes stand in `nodes(hidden)` and
 /// `nodes(connected)` of their peers, and are left out of `nodes()`, `global` and `pg`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beamless::{AutoConnect, Config};
+///
+/// let config = Config::visible("edge1@10.0.0.7", "secret")?
+///     .tick_time(Duration::from_secs(30))?
+///     .allow(&["hub@10.0.0.1", "10.0.0.2"]) // a node, and all nodes of a host
+///     .auto_connect(AutoConnect::Never);
+/// assert!(Config::hidden("edge1", "secret").is_err()); // without a host
+/// # let _ = config;
+/// # Ok::<(), beamless::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct Config<'s> {
     pub(super) name: OwnName,

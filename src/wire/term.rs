@@ -11,6 +11,22 @@ use super::value::{Big, Bits, Export, Fun, Limits, Record};
 use crate::error::{Full, TermError, TermFault};
 
 /// One whole term inside received bytes, checked.
+///
+/// ```
+/// use beamless::{Term, Value, parse_text};
+///
+/// let mut buf = [0; 128];
+/// let term = parse_text("{reading, <<\"kitchen\">>, [21.5, 22], #{unit => celsius}}", &mut buf)?;
+/// let Some([tag, place, values, options]) = term.tuple() else { panic!("a tuple of four is expected") };
+/// assert!(tag.is_atom("reading"));
+/// assert_eq!(place.as_str(), Some("kitchen"));
+/// let celsius: Vec<f64> = values.as_list().into_iter().flatten().filter_map(|value| value.as_f64()).collect();
+/// assert_eq!(celsius, [21.5, 22.0]);
+/// assert!(options.get("unit").is_some_and(|unit| unit.is_atom("celsius")));
+/// assert!(matches!(place.value(), Value::Binary(b"kitchen")));
+/// assert_eq!(options.to_string(), "#{unit => celsius}");
+/// # Ok::<(), beamless::TextError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Term<'a> {
     bytes: &'a [u8],

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::binaries;
-use crate::support::{Agent, World};
+use crate::support::{Agent, Erl, World};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -19,6 +19,21 @@ pub(crate) fn command(example: &str, args: &[&str]) -> Command {
     command
 }
 
+/// Ends the one mailbox of a node, whose pid it tells nobody: all but the numbers are those of a process that a call makes there.
+fn kill_mailbox(erl: &Erl, agent: &Agent, node: &str) {
+    erl.eval(&format!("{{Made, _}} = spawn_monitor('{node}', nosuch, nosuch, [])"));
+    assert_eq!(erl.eval("receive {'DOWN', _, process, Made, {undef, _}} -> gone after 5000 -> nothing end"), "gone");
+    erl.eval(
+        "Kill = fun() ->
+            Bytes = term_to_binary(Made),
+            Head = byte_size(Bytes) - 12,
+            <<Begin:Head/binary, _:64, Creation:32>> = Bytes,
+            exit(binary_to_term(<<Begin/binary, 1:32, 0:32, Creation:32>>), kill)
+         end, Kill()",
+    );
+    agent.wait(&["ended: killed"]);
+}
+
 #[test]
 fn echo_answers() {
     let world = World::new();
@@ -31,6 +46,11 @@ fn echo_answers() {
     erl.load_probe(&world);
     erl.eval("{echo, 'echo@127.0.0.1'} ! nonsense");
     assert_eq!(erl.eval("probe:flood('echo@127.0.0.1', 20000)"), "ok");
+    // One that ended is there again.
+    kill_mailbox(&erl, &agent, "echo@127.0.0.1");
+    let asked =
+        "(fun Ask() -> {echo, 'echo@127.0.0.1'} ! {self(), again}, receive {echo, again} -> again after 100 -> Ask() end end)()";
+    assert_eq!(erl.eval(asked), "again");
 }
 
 #[test]
@@ -53,6 +73,11 @@ fn thermometer_gives_readings() {
     assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
     erl.eval("T ! nonsense");
     assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    // One that ended is there again, and serves its function.
+    kill_mailbox(&erl, &agent, "edge@127.0.0.1");
+    erl.eval("Again = fun Ask(What) -> try gen_server:call(T, What) catch exit:{noproc, _} -> Ask(What) end end");
+    assert_eq!(erl.eval("Again(celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
 }
 
 #[test]
@@ -61,13 +86,17 @@ fn sensor_sends_readings() {
     let _epmd = world.epmd();
     let hub = world.erl(&["-name", "hub@127.0.0.1"]);
     hub.eval("register(collector, self())");
-    let _agent = start(&world, "sensor", "edge@127.0.0.1", &["hub@127.0.0.1"]);
+    let agent = start(&world, "sensor", "edge@127.0.0.1", &["hub@127.0.0.1"]);
     hub.eval("Next = fun() -> receive Reading -> Reading after 10000 -> nothing end end");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',0,21.5}");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',1,21.5}");
     // A lost connection is made again, and the count goes on.
     assert_eq!(hub.eval("erlang:disconnect_node('edge@127.0.0.1')"), "true");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',2,21.5}");
+    // So does it when the mailbox ended that sends.
+    kill_mailbox(&hub, &agent, "edge@127.0.0.1");
+    hub.eval("Last = fun Newer(N) -> {reading, _, Count, _} = Next(), if Count > N -> newer; true -> Newer(N) end end");
+    assert_eq!(hub.eval("Last(4)"), "newer");
 }
 
 #[test]

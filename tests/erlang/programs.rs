@@ -118,11 +118,11 @@ fn shell_and_python_answer_elixir() {
     assert_eq!(demo.exit_code(), Some(0));
 }
 
-/// The program that the README shows.
+/// The program that the manual shows.
 #[test]
-fn the_readme_is_right() {
+fn the_manual_is_right() {
     let world = World::new();
-    let (_, shown) = include_str!("../../README.md").split_once("```python\n").unwrap();
+    let (_, shown) = include_str!("../../src/manual/programs.md").split_once("```python\n").unwrap();
     let shown = script(&world, "thermometer.py", shown.split_once("```").unwrap().0);
     let (_demo, erl) = start(&world, "", &[("thermometer", shown, "json")]);
     assert_eq!(erl.eval("gen_server:call({thermometer, N}, read, 20000)"), "21.5");

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("node", 3),
     ("driver", DRIVER),
     ("cli", ROOF),
+    ("manual", ROOF),
     ("main", ROOF),
     ("bin", ROOF),
 ];

@@ -65,7 +65,7 @@ fn run() -> Result<(), Error> {
     let Ok([a, b, c, d, ..]) = board.random().map(u64::to_le_bytes) else { process::exit(1) };
     let config = Config::hidden(name, cookie)?.tick_time(TICK_TIME)?.auto_connect(AutoConnect::Never);
     let mut node = Node::new(config.creation(u32::from_le_bytes([a, b, c, d])), storage);
-    let echo = Echo::new(&mut node)?;
+    let mut echo = Echo::new(&mut node)?;
     let mut line = Line::new(board, peer);
     let mut millis: u64 = 0;
     loop {

@@ -14,6 +14,33 @@ use crate::wire::term::Term;
 ///
 /// [`Message::received`] says what it is. [`Message::term`] and its kin are for programs to which only messages come: those that
 /// neither link nor monitor, call nor serve functions.
+///
+/// ```no_run
+/// use beamless::{Error, Full, Mailbox, Message, Node, Outbox, Received};
+///
+/// fn turn(node: &mut Node<'_>, mailbox: Mailbox) {
+///     while let Some((message, mut out)) = node.recv(mailbox) {
+///         match answer(&message, &mut out) {
+///             Ok(()) => {}
+///             // no room for the answer until its peer has read: the message stays
+///             Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
+///             Err(e) => eprintln!("no answer: {e}"),
+///         }
+///     }
+/// }
+///
+/// fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+///     match message.received() {
+///         Received::Call(call) if call.request.is_atom("celsius") => out.reply(&call, |t| t.float(21.5))?,
+///         Received::Call(call) => out.reply(&call, |t| t.atom("badarg"))?,
+///         Received::Down { reason, .. } => println!("it ended: {reason}"),
+///         Received::Cast(term) | Received::Info(term) => println!("{term}"),
+///         _ => {}
+///     }
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct Message<'m> {
     mailbox: Mailbox,

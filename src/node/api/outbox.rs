@@ -41,6 +41,24 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
 /// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
 /// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use beamless::{Error, Full, Mailbox, Node};
+///
+/// fn report(node: &mut Node<'_>, sensor: Mailbox, celsius: f64) -> Result<(), Error> {
+///     let mut out = node.outbox(sensor)?;
+///     let collector = ("collector", "hub@nuc3");
+///     out.monitor(collector)?; // Received::Down says when it has ended
+///     out.call(collector, Some(Duration::from_secs(5)), |t| t.atom("interval"))?; // Received::Answer brings the answer
+///     match out.send(collector, |t| t.tuple(2)?.atom("reading")?.float(celsius)) {
+///         Err(Error::Full(Full::Transmit { .. })) => Ok(()), // not now: the hub is behind, and the next reading will do
+///         result => result,
+///     }
+/// }
+/// # fn main() {}
+/// ```
 pub struct Outbox<'n> {
     identity: &'n Identity<'n>,
     links: Links<'n>,

@@ -31,6 +31,32 @@ use crate::wire::ids::NodeName;
 ///    [`poll_transmit`](Node::poll_transmit) gives and tell [`handle_transmitted`](Node::handle_transmitted); close what
 ///    [`is_open`](Node::is_open) says no to; and when [`poll_timeout`](Node::poll_timeout) has come,
 ///    [`handle_timeout`](Node::handle_timeout).
+///
+/// One turn of a program that answers every call with what it was asked:
+///
+/// ```
+/// use beamless::{Config, Error, Mailbox, Node, NodeStorage};
+///
+/// fn turn(node: &mut Node<'_>, echo: Mailbox) -> Result<(), Error> {
+///     while let Some((message, mut out)) = node.recv(echo) {
+///         if let Some(call) = message.as_call() {
+///             out.reply(&call, |t| t.term(call.request))?;
+///         }
+///     }
+///     while let Some(event) = node.poll_event() {
+///         println!("{event}");
+///     }
+///     Ok(())
+/// }
+///
+/// let mut storage = NodeStorage::<1, 1, 4096>::new();
+/// let mut node = Node::new(Config::hidden("edge1@nuc1", "secret")?, &mut storage);
+/// let echo = node.register("echo")?;
+/// turn(&mut node, echo)?; // after every poll
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// The [manual](crate::manual::library) goes on from here, with a [`Driver`](crate::Driver) and [without one](crate::manual::no_std).
 pub struct Node<'s> {
     pub(in crate::node) core: Core<'s>,
     pub(in crate::node) receiving: Buffers<'s>,

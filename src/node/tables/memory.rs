@@ -41,6 +41,21 @@ const LARGEST: usize = 0x4000_0000;
 /// 26 KiB besides: 324,792 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
+///
+/// ```
+/// use beamless::{Config, Node, NodeStorage};
+///
+/// // 4 peers, 8 mailboxes, 16 KiB for each buffer
+/// let mut storage = NodeStorage::<4, 8, 16_384>::new();
+/// let mut node = Node::new(Config::hidden("edge1@nuc1", "secret")?, &mut storage);
+/// node.register("thermometer")?;
+/// assert_eq!(node.in_use().mailboxes, 1);
+///
+/// // 1 peer, 1 mailbox, 4 KiB, and 8 places for links and calls of either kind: for a chip
+/// let small = NodeStorage::<1, 1, 4096, 8, 8>::sized();
+/// assert!(size_of_val(&small) < 48 * 1024);
+/// # Ok::<(), beamless::Error>(())
+/// ```
 pub struct NodeStorage<
     const PEERS: usize,
     const MAILBOXES: usize,

@@ -1,0 +1,64 @@
+//! The manual.
+//!
+//! | for | pages |
+//! |---|---|
+//! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
+//! | scripts | [the tool](self::tool) |
+//! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
+//! | everybody | [building, installing, cross-building](self::building), [memory and speed](self::memory), [security: whom to trust, and with what](self::security), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
+//! | contributors | [the house and its rooms](self::contributing) |
+//!
+//! The pages are the files `src/manual/*.md`. They have no code but their examples, which are tested.
+
+#[expect(unused_imports, reason = "the pages name items as a program does that imports them")]
+use crate::*;
+
+/// Makes a module of each file, whose documentation it is.
+///
+/// A page links to another one in the form of GitHub, by the definitions at its end. Those in front of it win, so rustdoc follows these, and
+/// checks them.
+macro_rules! pages {
+    ($($name:ident: $file:literal;)*) => {$(
+        /// [agent]: crate::manual::agent
+        /// [building]: crate::manual::building
+        /// [configuration]: crate::manual::configuration
+        /// [connected]: crate::manual::agent#nodes-that-stay-connected
+        /// [cookie]: crate::manual::agent#the-cookie
+        /// [depend]: crate::manual::library#depend-on-it
+        /// [ended]: crate::manual::library#a-mailbox-that-ends
+        /// [functions]: crate::manual::functions
+        /// [json]: crate::manual::tool#json
+        /// [keys]: crate::manual::configuration#keys
+        /// [memory]: crate::manual::memory
+        /// [no_std]: crate::manual::no_std
+        /// [processes]: crate::manual::processes
+        /// [programs]: crate::manual::programs
+        /// [publishing]: crate::manual::publishing
+        /// [rights]: crate::manual::agent#what-programs-may-do
+        /// [system_info]: crate::manual::system_info
+        /// [ties]: crate::manual::processes#links-and-monitors
+        /// [unit]: crate::manual::agent#under-systemd
+        ///
+        #[doc = include_str!($file)]
+        pub mod $name {}
+    )*};
+}
+
+pages! {
+    agent: "agent.md";
+    building: "building.md";
+    configuration: "configuration.md";
+    contributing: "contributing.md";
+    functions: "functions.md";
+    library: "library.md";
+    memory: "memory.md";
+    no_std: "no_std.md";
+    processes: "processes.md";
+    programs: "programs.md";
+    protocol: "protocol.md";
+    publishing: "publishing.md";
+    security: "security.md";
+    system_info: "system_info.md";
+    tested_with: "tested_with.md";
+    tool: "tool.md";
+}
