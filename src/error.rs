@@ -114,6 +114,12 @@ pub enum ConfigError {
     Sizes,
 }
 
+impl ConfigError {
+    /// The text of [`ConfigError::Sizes`], which has the ranges that stand with the storage.
+    pub(crate) const SIZES: &'static str = "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \
+                                            and buffers of 4096 bytes to 1 GiB, for which there must be memory";
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -132,10 +138,7 @@ impl fmt::Display for ConfigError {
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
-            Self::Sizes => {
-                "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \
-                 and buffers of 4096 bytes to 1 GiB, for which there must be memory"
-            }
+            Self::Sizes => Self::SIZES,
         })
     }
 }
@@ -251,7 +254,7 @@ pub enum Full {
     Message {
         /// Bytes the message takes.
         needed: usize,
-        /// Bytes the buffer has for messages when empty: 2048 less than its size.
+        /// Bytes the buffer has for messages when it is empty: [`Node::max_message`](crate::Node::max_message).
         limit: usize,
     },
     /// Every mailbox of the storage is registered.

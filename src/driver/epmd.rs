@@ -38,18 +38,19 @@ pub enum Epmd {
     None,
 }
 
+impl Epmd {
+    /// The words for the variants, in their order: those that `from_str` takes.
+    pub const WORDS: [&'static str; 4] = ["auto", "external", "embedded", "none"];
+    const ALL: [Self; 4] = [Self::Auto, Self::External, Self::Embedded, Self::None];
+}
+
 impl FromStr for Epmd {
     type Err = &'static str;
 
-    /// Takes `auto`, `external`, `embedded` or `none`.
+    /// Takes one of [`Epmd::WORDS`].
     fn from_str(text: &str) -> core::result::Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => Self::Auto,
-            "external" => Self::External,
-            "embedded" => Self::Embedded,
-            "none" => Self::None,
-            _ => return Err("epmd is one of auto, external, embedded, none"),
-        })
+        let mut words = Self::WORDS.iter().zip(Self::ALL);
+        words.find(|(word, _)| **word == text).map(|(_, epmd)| epmd).ok_or("epmd is one of auto, external, embedded, none")
     }
 }
 

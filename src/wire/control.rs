@@ -227,33 +227,44 @@ impl<'a> Fields<'a> {
     }
 
     fn control(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
-        let control = match (self.op, arity) {
-            (op::SEND_SENDER | op::SEND_SENDER_TT, 3..) => Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) },
+        let (length, control) = match (self.op, arity) {
+            (op::SEND_SENDER | op::SEND_SENDER_TT, 3..) => {
+                (const { op::length(op::SEND_SENDER) }, Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) })
+            }
             (op::REG_SEND | op::REG_SEND_TT, 4..) => {
                 let from = self.sender()?;
                 self.unused()?;
-                Control::Send { from, to: To::Name(self.atom()?) }
+                (const { op::length(op::REG_SEND) }, Control::Send { from, to: To::Name(self.atom()?) })
             }
-            (op::ALIAS_SEND | op::ALIAS_SEND_TT, 3..) => Control::Send { from: self.sender()?, to: To::Alias(self.reference()?) },
+            (op::ALIAS_SEND | op::ALIAS_SEND_TT, 3..) => {
+                (const { op::length(op::ALIAS_SEND) }, Control::Send { from: self.sender()?, to: To::Alias(self.reference()?) })
+            }
             (op::SEND | op::SEND_TT, 3..) => {
                 self.unused()?;
-                Control::Send { from: None, to: To::Pid(self.pid()?) }
+                (const { op::length(op::SEND) }, Control::Send { from: None, to: To::Pid(self.pid()?) })
             }
-            (op::MONITOR_P, 4) => Control::Monitor { from: self.pid()?, to: self.process()?, reference: self.reference()? },
-            (op::DEMONITOR_P, 4) => Control::Demonitor { from: self.pid()?, to: self.process()?, reference: self.reference()? },
+            (op::MONITOR_P, 4) => {
+                let control = Control::Monitor { from: self.pid()?, to: self.process()?, reference: self.reference()? };
+                (const { op::length(op::MONITOR_P) }, control)
+            }
+            (op::DEMONITOR_P, 4) => {
+                let control = Control::Demonitor { from: self.pid()?, to: self.process()?, reference: self.reference()? };
+                (const { op::length(op::DEMONITOR_P) }, control)
+            }
             (op::ALTACT_SIG_SEND, 4..) => return self.altact(arity),
             _ => return self.rare(arity),
         };
-        self.end(arity)?;
+        self.end(arity, length)?;
         Ok(control)
     }
 
-    /// Checks the arity, once all elements but the trace token were read; then skips that.
-    fn end(&mut self, arity: u8) -> Result<(), Misbehaved> {
-        if self.expected() != Some(arity) {
+    /// Checks the arity, once all elements but the trace token were read; then skips that. `length` is that of the operation.
+    fn end(&mut self, arity: u8, length: Option<u8>) -> Result<(), Misbehaved> {
+        let traced = op::is_traced(self.op);
+        if length.is_none_or(|length| arity != length.saturating_add(traced.into())) {
             return Err(Misbehaved::Control(self.op));
         }
-        if op::is_traced(self.op) { self.term().map(|_| ()) } else { Ok(()) }
+        if traced { self.term().map(|_| ()) } else { Ok(()) }
     }
 
     /// Operations that no stream of messages has many of, those that are not known, and tuples that are too short.
@@ -319,13 +330,13 @@ impl<'a> Fields<'a> {
             return Err(Misbehaved::Control(self.op));
         };
         let options = self.term()?;
-        self.end(arity)?;
+        self.end(arity, op::length(self.op))?;
         Ok(Control::SpawnRequest { id, from, leader, mfa, module, function, arity: args, options })
     }
 
     fn spawn_reply(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
         let control = Control::SpawnReply { id: self.reference()?, to: self.pid()?, flags: self.u64()?, result: self.term()? };
-        self.end(arity)?;
+        self.end(arity, op::length(self.op))?;
         Ok(control)
     }
 

@@ -58,7 +58,7 @@ impl Functions {
             functions: settings.functions.clone(),
             names,
             jobs: Vec::new(),
-            most: settings.largest_value(),
+            most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
             log: Limit::new("calls of functions failed within a second"),
             counts: Counts::default(),

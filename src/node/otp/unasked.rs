@@ -2,7 +2,7 @@
 
 use super::{global, pg, rex};
 use crate::error::Error;
-use crate::node::core::names::OTP_NAMES;
+use crate::node::core::names::is_otp;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::links::Links;
 use crate::storage::slots::Key;
@@ -19,7 +19,7 @@ pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, 
     {
         told(name, rex::features(identity, links, peer, observer));
     }
-    OTP_NAMES.iter().any(|otp| name == **otp) || pg::is_discover(message)
+    is_otp(name) || pg::is_discover(message)
 }
 
 /// The same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that

@@ -16,6 +16,12 @@ use crate::wire::ids::{Atom, NodeName};
 /// the largest of which (a monitor by a name of 255 characters, on nodes with names as long) has under 2 KiB.
 pub(crate) const RESERVED: usize = 2048;
 
+/// Returns how many bytes of a transmit buffer of this size are the program's.
+#[inline]
+pub(crate) const fn usable(size: usize) -> usize {
+    size.saturating_sub(RESERVED)
+}
+
 /// Why a peer is not read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stall {
@@ -173,7 +179,7 @@ impl Link {
     /// Returns true, once, if what the program was refused room for fits a transmit buffer of this size now.
     #[inline]
     pub(crate) fn has_room_again(&mut self, size: usize) -> bool {
-        let fits = self.refused > 0 && size.saturating_sub(RESERVED).saturating_sub(self.sending.len()) >= self.refused;
+        let fits = self.refused > 0 && usable(size).saturating_sub(self.sending.len()) >= self.refused;
         if fits {
             self.refused = 0;
         }

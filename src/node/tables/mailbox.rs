@@ -1,7 +1,9 @@
 //! Mailboxes: where messages and signals wait.
 
 use super::event::HeldBy;
-use super::handles::{Handle, Mailbox};
+#[cfg(feature = "std")]
+use super::handles::Handle;
+use super::handles::Mailbox;
 use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::Stall;

@@ -7,7 +7,8 @@ use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
 use super::requests::Asked;
 use super::ties::Watch;
-#[cfg(feature = "std")]
+use core::ops::RangeInclusive;
+
 use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
 #[cfg(feature = "std")]
@@ -18,8 +19,18 @@ use crate::storage::slots::{Places, Table};
 /// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
 const HALF_OPEN: u16 = 8;
 
-/// The largest buffer.
-const LARGEST: usize = 0x4000_0000;
+/// The ranges of the sizes of a node's memory. The text of [`ConfigError::Sizes`](crate::ConfigError::Sizes) has the same numbers.
+const PEERS: RangeInclusive<u16> = 1..=65_534;
+const MAILBOXES: RangeInclusive<u16> = 0..=16_383;
+const PLACES: RangeInclusive<u16> = 0..=65_534;
+const BYTES: RangeInclusive<usize> = 2 * RESERVED..=0x4000_0000;
+// pids tell mailboxes from the processes of served functions by their numbers
+const _: () = assert!((*MAILBOXES.end() as u32) < FIRST_JOB);
+
+/// Returns true if the range has the number.
+const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
+    *range.start() as usize <= number && number <= *range.end() as usize
+}
 
 /// All the memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes.
 ///
@@ -37,8 +48,8 @@ const LARGEST: usize = 0x4000_0000;
 /// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
 /// [`NodeStorage::sized`].
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 560 bytes a peer, 344 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 324,792 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 568 bytes a peer, 360 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 324,952 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -87,11 +98,9 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
     /// Empty memory, all of whose sizes are chosen.
     pub const fn sized() -> Self {
         const {
-            assert!(PEERS > 0 && PEERS < 0xffff, "from one to 65534 peers");
-            assert!(MAILBOXES < FIRST_JOB as usize, "up to 16383 mailboxes");
-            assert!(WATCHES < 0xffff && REQUESTS < 0xffff, "up to 65534 places of either kind");
-            assert!(BYTES >= 2 * RESERVED, "buffers have at least 4096 bytes");
-            assert!(BYTES <= LARGEST, "buffers have at most 1 GiB");
+            let places =
+                has(&self::PEERS, PEERS) && has(&self::MAILBOXES, MAILBOXES) && has(&PLACES, WATCHES) && has(&PLACES, REQUESTS);
+            assert!(places && *self::BYTES.start() <= BYTES && BYTES <= *self::BYTES.end(), "{}", ConfigError::SIZES);
         }
         Self {
             links: Places::EMPTY,
@@ -117,15 +126,15 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for
 #[cfg(feature = "std")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// Connections, from 1 to 65,534.
+    /// Connections, in the range [`Sizes::PEERS`].
     pub peers: u16,
-    /// Mailboxes, up to 16,383.
+    /// Mailboxes, in the range [`Sizes::MAILBOXES`].
     pub mailboxes: u16,
-    /// Bytes of every buffer, from 4096 to 2^30: two for a peer, one for a mailbox.
+    /// Bytes of every buffer, in the range [`Sizes::BYTES`]: two buffers for a peer, one for a mailbox.
     pub bytes: usize,
-    /// Links, monitors by others and callers of served functions, up to 65,534.
+    /// Links, monitors by others and callers of served functions, in the range [`Sizes::WATCHES`].
     pub watches: u16,
-    /// Monitors, calls and aliases of this node's own, up to 65,534.
+    /// Monitors, calls and aliases of this node's own, in the range [`Sizes::REQUESTS`].
     pub requests: u16,
 }
 
@@ -139,6 +148,17 @@ impl Default for Sizes {
 
 #[cfg(feature = "std")]
 impl Sizes {
+    /// The range of the number of connections: 1 to 65,534.
+    pub const PEERS: RangeInclusive<u16> = PEERS;
+    /// The range of the number of mailboxes: up to 16,383.
+    pub const MAILBOXES: RangeInclusive<u16> = MAILBOXES;
+    /// The range of the bytes of a buffer: 4096 to 2^30.
+    pub const BYTES: RangeInclusive<usize> = BYTES;
+    /// The range of the places for links, monitors by others and callers of served functions: up to 65,534.
+    pub const WATCHES: RangeInclusive<u16> = PLACES;
+    /// The range of the places for monitors, calls and aliases of this node's own: up to 65,534.
+    pub const REQUESTS: RangeInclusive<u16> = PLACES;
+
     /// How many bytes a [`HeapStorage`] of these sizes takes in all; `usize::MAX` where that is more than can be.
     pub fn memory(&self) -> usize {
         let buffers = usize::from(self.peers).saturating_mul(2).saturating_add(self.mailboxes.into()).saturating_mul(self.bytes);
@@ -180,9 +200,11 @@ impl HeapStorage {
     /// [`ConfigError::Sizes`](crate::ConfigError::Sizes) for a size out of its range, or for more than there can be memory.
     pub fn new(sizes: Sizes) -> Result<Self, ConfigError> {
         let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
-        let places =
-            peers > 0 && peers < u16::MAX && u32::from(mailboxes) < FIRST_JOB && watches < u16::MAX && requests < u16::MAX;
-        if !places || !(2 * RESERVED..=LARGEST).contains(&bytes) {
+        let places = Sizes::PEERS.contains(&peers)
+            && Sizes::MAILBOXES.contains(&mailboxes)
+            && Sizes::WATCHES.contains(&watches)
+            && Sizes::REQUESTS.contains(&requests);
+        if !places || !Sizes::BYTES.contains(&bytes) {
             return Err(ConfigError::Sizes);
         }
         let buffers = |count: u16| -> Result<Box<[u8]>, ConfigError> {
@@ -257,6 +279,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_error_has_the_ranges() {
+        let (peers, mailboxes, places, bytes) = (PEERS, MAILBOXES, PLACES, BYTES);
+        let text = format!(
+            "a node has {} to {} peers, up to {} mailboxes, up to {} watches and requests, and buffers of {} bytes to {} GiB",
+            peers.start(),
+            peers.end(),
+            mailboxes.end(),
+            places.end(),
+            bytes.start(),
+            bytes.end() >> 30
+        );
+        assert!(ConfigError::SIZES.starts_with(&text), "{text}");
+    }
+
+    #[test]
     fn the_heap_takes_the_same_sizes() {
         let good = Sizes { peers: 2, mailboxes: 3, bytes: 4096, watches: 0, requests: 0 };
         let mut storage = HeapStorage::new(good).unwrap();
@@ -270,7 +307,7 @@ mod tests {
             Sizes { peers: u16::MAX, ..good },
             Sizes { mailboxes: 16_384, ..good },
             Sizes { bytes: 4095, ..good },
-            Sizes { bytes: LARGEST + 1, ..good },
+            Sizes { bytes: *BYTES.end() + 1, ..good },
             Sizes { watches: u16::MAX, ..good },
             Sizes { requests: u16::MAX, ..good },
         ] {
@@ -299,7 +336,7 @@ mod tests {
             size::<4, 8, 257, 32>() - usual,
             size::<4, 8, 256, 33>() - usual,
         );
-        assert_eq!((usual, each), (324_792, (560, 344, 80, 328)));
+        assert_eq!((usual, each), (324_952, (568, 360, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }
