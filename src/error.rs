@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-/// What a fallible call of this crate answers.
+/// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// Why a call failed; the variant says who must act. It debugs as it displays, since that is what a `main` prints that returns it.
+/// An error, whose variant says who must act. It debugs as it displays, since that is what a `main` prints that returns it.
 #[non_exhaustive]
 pub enum Error {
     /// A setting is wrong: whoever configures the node must change it.
@@ -75,9 +75,9 @@ impl From<TermError> for Error {
 #[cfg(feature = "std")]
 #[derive(Debug)]
 pub struct IoError {
-    /// What was being done: `listening on 10.0.0.7:4369`.
+    /// The action that failed: `listening on 10.0.0.7:4369`.
     pub doing: Box<str>,
-    /// What the system answered.
+    /// The system's own error.
     pub source: std::io::Error,
 }
 
@@ -148,7 +148,7 @@ impl fmt::Display for ConfigError {
 pub struct TermError {
     /// Offset in bytes from the start of what was parsed, up to `u32::MAX`.
     pub at: u32,
-    /// What is wrong there.
+    /// The fault there.
     pub fault: TermFault,
 }
 
@@ -159,7 +159,7 @@ impl fmt::Display for TermError {
 }
 impl core::error::Error for TermError {}
 
-/// What is wrong with a term in the external format.
+/// A fault in a term of the external format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TermFault {
@@ -211,7 +211,7 @@ impl fmt::Display for TermFault {
     }
 }
 
-/// How a peer broke the protocol.
+/// A breach of the protocol by a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misbehaved {
@@ -356,7 +356,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Why a connection ended, or an attempt at one came to nothing.
+/// The reason for which a connection ended, or an attempt at one came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -438,7 +438,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the network answered, where it matters which.
+/// A fault of the network, as far as it matters which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkFault {

@@ -7,7 +7,7 @@ use core::fmt;
 /// Tags of the external term format (erl_ext_dist).
 pub(crate) mod tag {
     pub(crate) const VERSION: u8 = 131;
-    /// From OTP 29.
+    /// Sent from OTP 29 on.
     pub(crate) const RECORD: u8 = 67;
     pub(crate) const NEW_FLOAT: u8 = 70;
     pub(crate) const BIT_BINARY: u8 = 77;
@@ -86,7 +86,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Returns what a peer must have offered to be sent the operation.
+            /// Returns the flags that a peer must have offered to be sent the operation.
             #[inline]
             pub(super) const fn needs(op: u8) -> Flags {
                 match op {
@@ -115,7 +115,7 @@ operations! {
     1 LINK, 3;
     2 SEND, 3;
     3 EXIT, 4;
-    /// Until OTP 23; `UNLINK_ID` took its place.
+    /// Sent until OTP 23; `UNLINK_ID` took its place.
     4 UNLINK, 3;
     6 REG_SEND, 4;
     7 GROUP_LEADER, 3;
@@ -175,12 +175,12 @@ impl Flags {
     pub(crate) const NAME_ME: Self = Self(1 << 33);
     pub(crate) const V4_NC: Self = Self(1 << 34);
     pub(crate) const ALIAS: Self = Self(1 << 35);
-    /// From OTP 28.
+    /// Offered from OTP 28 on.
     pub(crate) const ALTACT_SIG: Self = Self(1 << 37);
 
     /// Monitors, by pid and by name.
     const MONITORS: Self = Self::DIST_MONITOR.with(Self::DIST_MONITOR_NAME);
-    /// What OTP 25 demands of a peer.
+    /// The flags that OTP 25 demands of a peer.
     pub(crate) const MANDATORY_25: Self = Self::EXTENDED_REFERENCES
         .with(Self::FUN_TAGS)
         .with(Self::NEW_FUN_TAGS)
@@ -192,10 +192,10 @@ impl Flags {
         .with(Self::MAP_TAG)
         .with(Self::BIG_CREATION)
         .with(Self::HANDSHAKE_23);
-    /// What OTP 26 and later demand of a peer.
+    /// The flags that OTP 26 and later demand of a peer.
     pub(crate) const MANDATORY_26: Self = Self::MANDATORY_25.with(Self::UNLINK_ID).with(Self::V4_NC);
-    /// What we offer: everything mandatory anywhere, and what we understand besides. Neither the atom cache nor
-    /// fragments, so every frame is pass through and one frame bounds the memory.
+    /// The flags that we offer: everything that is mandatory anywhere, and what we understand besides. Neither the atom cache nor fragments
+    /// are among them, so every frame is pass through and one frame bounds the memory.
     pub(crate) const OURS: Self = Self::MANDATORY_26
         .with(Self::MANDATORY_25_DIGEST)
         .with(Self::MONITORS)
@@ -205,9 +205,9 @@ impl Flags {
         .with(Self::SPAWN)
         .with(Self::ALIAS)
         .with(Self::ALTACT_SIG);
-    /// What a peer is taken to understand before it has said so: what nearly every one does.
+    /// The flags that a peer is taken to have before it has said so: those of nearly every one.
     pub(crate) const ASSUMED: Self = Self::MANDATORY_26.with(Self::ALIAS).with(Self::SPAWN);
-    /// What we demand of a peer: what OTP 23, the oldest release we talk to, has.
+    /// The flags that we demand of a peer: those of OTP 23, the oldest release we talk to.
     pub(crate) const DEMANDED: Self = Self::MANDATORY_25;
 
     pub(crate) const fn with(self, other: Self) -> Self {
@@ -233,12 +233,12 @@ impl Flags {
         self.has(op::needs(op))
     }
 
-    /// Those of `wanted` that are not here.
+    /// Returns the flags of `wanted` that are not here.
     pub(crate) const fn missing(self, wanted: Self) -> Self {
         Self(wanted.0 & !self.0)
     }
 
-    /// The shorthand of OTP 25's mandatory set written out (`dist_util:expand_mandatory_25_flags/1`).
+    /// Writes out the shorthand of OTP 25's mandatory set (`dist_util:expand_mandatory_25_flags/1`).
     pub(crate) const fn expanded(self) -> Self {
         if self.has(Self::MANDATORY_25_DIGEST) { self.with(Self::MANDATORY_25) } else { self }
     }
@@ -269,7 +269,7 @@ mod tests {
         (1 << 38, "NATIVE_RECORDS: OTP 29, which has them first, sends them to nodes without it too"),
     ];
 
-    /// Release, what it offers, what it demands of a peer.
+    /// Returns each release, the flags that it offers, and those that it demands of a peer.
     fn releases() -> Vec<(u32, Flags, Flags)> {
         let file = include_str!("../../tests/captured/flags.txt");
         let rows = file.lines().filter(|line| !line.starts_with('#'));

@@ -10,7 +10,7 @@ use super::ids::{Atom, Pid, Reference};
 use super::term::Term;
 use crate::error::{Misbehaved, Misuse, TermFault};
 
-/// Whom a message is for.
+/// The receiver of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To<'a> {
     Pid(Pid<'a>),
@@ -109,7 +109,7 @@ pub(crate) enum Control<'a> {
 pub(crate) struct ControlMessage<'a> {
     pub(crate) op: u8,
     pub(crate) control: Control<'a>,
-    /// What follows the control tuple: nothing, or one term that has not been looked at.
+    /// The bytes behind the control tuple: none, or one term that has not been looked at.
     pub(crate) payload: &'a [u8],
 }
 
@@ -135,7 +135,7 @@ impl<'a> ControlMessage<'a> {
     }
 }
 
-/// The operation of the frame with this body, if it has one where every release has it.
+/// Returns the operation of the frame with this body, if it stands where every release has it.
 pub(crate) fn operation(body: &[u8]) -> Option<u8> {
     match body {
         [PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, _, tag::SMALL_INTEGER, op, ..] => Some(*op),
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
         result.map_err(|fault| self.fault(fault))
     }
 
-    /// The version byte, the tuple's arity and the operation.
+    /// Reads the version byte, the tuple's arity and the operation.
     fn open(&mut self) -> Result<u8, Misbehaved> {
         let head = (|r: &mut Reader<'a>| Ok::<_, Short>((r.u8()?, r.u8()?, r.u8()?, r.u8()?, r.u8()?)))(&mut self.r);
         match head {
@@ -202,7 +202,7 @@ impl<'a> Fields<'a> {
         if Atom::is_next(&self.r) { self.atom().map(Process::Name) } else { self.pid().map(Process::Pid) }
     }
 
-    /// A pid kept as it came, since most receivers never look at the sender.
+    /// Reads a pid, and keeps it as it came, since most receivers never look at the sender.
     #[inline]
     fn sender(&mut self) -> Result<Option<Term<'a>>, Misbehaved> {
         let start = self.r;
@@ -210,18 +210,18 @@ impl<'a> Fields<'a> {
         Ok(Some(Term::trusted(start.up_to(&self.r))))
     }
 
-    /// The element that once held the cookie.
+    /// Reads the element that once held the cookie.
     #[inline]
     fn unused(&mut self) -> Result<(), Misbehaved> {
         self.atom().map(|_| ())
     }
 
-    /// The rest of a tuple of which `read` elements, the operation included, were taken; trace tokens go here.
+    /// Skips the rest of a tuple of which `read` elements, the operation included, were taken. Trace tokens go here.
     fn skip(&mut self, arity: u8, read: u8) -> Result<(), Misbehaved> {
         (read..arity).try_for_each(|_| self.term().map(|_| ()))
     }
 
-    /// The arity that the operation's tuple has; for a number that is no operation, none.
+    /// Returns the arity of the operation's tuple; for a number that is no operation, `None`.
     fn expected(&self) -> Option<u8> {
         op::length(self.op).map(|length| length.saturating_add(op::is_traced(self.op).into()))
     }
@@ -310,7 +310,7 @@ impl<'a> Fields<'a> {
         self.u64().and_then(|id| if id == 0 { Err(Misbehaved::Control(self.op)) } else { Ok(id) })
     }
 
-    /// From, to, a token for the traced operations, and a reason for those without a payload.
+    /// Reads the sender, the receiver, a token for the traced operations, and a reason for those without a payload.
     fn exit(&mut self) -> Result<(Pid<'a>, Pid<'a>, Option<Term<'a>>), Misbehaved> {
         let in_tuple = matches!(self.op, op::EXIT | op::EXIT_TT | op::EXIT2 | op::EXIT2_TT);
         let (from, to) = (self.pid()?, self.pid()?);
@@ -340,7 +340,7 @@ impl<'a> Fields<'a> {
         Ok(control)
     }
 
-    /// The one operation that says all sends and exits with flags; its tuple may grow.
+    /// Reads the one operation that says all sends and exits with flags. Its tuple may grow.
     fn altact(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
         let flags = self.flags()?;
         let from = self.sender()?;
@@ -467,7 +467,7 @@ fn put_up_to_exit_reason(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Pid<'_
     put_pid(out, to)
 }
 
-/// `inside`: the reason is to follow as the tuple's last element.
+/// Writes a down without its reason. With `inside`, the reason is to follow as the tuple's last element.
 fn put_monitor_exit(
     out: &mut Writer<'_>,
     from: Process<'_>,
@@ -537,7 +537,7 @@ fn put_pids(out: &mut Writer<'_>, op: u8, id: Option<u64>, from: Pid<'_>, to: Pi
     put_pid(out, to)
 }
 
-/// `ops`: with the reason in the tuple, and with the reason as payload.
+/// Writes an exit. `ops` are the operation with the reason in the tuple, and the one with the reason as payload.
 fn put_exit(out: &mut Writer<'_>, ops: (u8, u8), from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Result<(), Misuse> {
     match reason {
         Some(_) => open(out, 4, ops.0),

@@ -9,7 +9,7 @@ use core::ops::Deref;
 pub struct FixedStr<const N: usize>(heapless::String<N>);
 
 impl<const N: usize> FixedStr<N> {
-    /// Empty text.
+    /// Makes an empty text.
     pub(crate) const fn new() -> Self {
         Self(heapless::String::new())
     }

@@ -13,7 +13,7 @@ const SEGMENT_BITS: u32 = 1 << 24;
 #[derive(Default)]
 struct BitBuffer {
     held: u8,
-    /// How many high bits of it are: 0 to 7.
+    /// The number of its high bits in use: 0 to 7.
     used: u8,
 }
 
@@ -32,7 +32,7 @@ impl BitBuffer {
         }
     }
 
-    /// The low `size` bits of an integer, in two's complement, the most significant first.
+    /// Adds the low `size` bits of an integer, in two's complement, the most significant first.
     fn integer(&mut self, negative: bool, magnitude: u128, size: u32, out: &mut Writer<'_>) {
         let low = if negative { magnitude.wrapping_neg() } else { magnitude };
         for i in (0..size).rev() {
@@ -42,7 +42,7 @@ impl BitBuffer {
     }
 }
 
-/// What stands behind a segment's value.
+/// The size and type that stand behind a segment's value.
 struct Form {
     size: Option<u32>,
     utf8: bool,
@@ -136,7 +136,7 @@ impl Parser<'_, '_> {
         c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bits.byte(byte, &mut self.out));
     }
 
-    /// The size and type of a segment, where they are given.
+    /// Reads the size and type of a segment, where they are given.
     fn form(&mut self) -> Result<Form, Fault> {
         let mut form = Form { size: None, utf8: false };
         self.scan.blank();

@@ -16,7 +16,7 @@ pub struct TextError {
     pub line: usize,
     /// The column of that place in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The fault there.
     pub fault: TextFault,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for TextError {
 }
 impl core::error::Error for TextError {}
 
-/// What is wrong with a term written as text.
+/// A fault in a term written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextFault {

@@ -141,7 +141,7 @@ impl<'t> Parser<'t, '_> {
         self.push(ParseFrame { extra, ..ParseFrame::new(ParseShape::Key, at) })
     }
 
-    /// A string, or several side by side, which are one.
+    /// Reads a string, or several side by side, which are one.
     fn string(&mut self) -> Result<bool, Fault> {
         let tail = self.open.last().is_some_and(|frame| frame.shape == ParseShape::Tail);
         let mut own = if tail { self.open.pop() } else { None };
@@ -171,7 +171,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// A number with its sign, or a character.
+    /// Reads a number with its sign, or a character.
     fn number(&mut self) -> Result<bool, Fault> {
         let (start, negative, number) = self.signed()?;
         match number {
@@ -210,7 +210,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// What follows the word `fun`. Erlang prints reserved words in it without quotes.
+    /// Reads what follows the word `fun`. Erlang prints reserved words in it without quotes.
     fn fun(&mut self) -> Result<bool, Fault> {
         let (mut module, mut function) = (heapless::String::new(), heapless::String::new());
         self.scan.blank();
@@ -234,7 +234,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// A sign in the name of a fun, with the blanks around it.
+    /// Reads a sign in the name of a fun, with the blanks around it.
     fn sign(&mut self, sign: &str) -> Result<(), Fault> {
         self.scan.blank();
         if !self.scan.eat(sign) {

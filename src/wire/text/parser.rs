@@ -7,7 +7,7 @@ use crate::wire::codes::tag;
 use crate::wire::cursor::Writer;
 use crate::wire::value::Limits;
 
-/// What is open, and what may come next in it.
+/// The kind of an open term, and the part of it that is due next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParseShape {
     Tuple,
@@ -27,11 +27,11 @@ pub(super) struct ParseFrame {
     pub(super) wide: bool,
     /// A list whose tail was written.
     pub(super) improper: bool,
-    /// Where its header is in the output.
+    /// The place of its header in the output.
     pub(super) at: usize,
     /// Elements or pairs so far.
     pub(super) count: u32,
-    /// Of a list: how many lists that are tails are open in it. Of a map: where its last key is, behind `at`.
+    /// Of a list: the number of lists that are tails and open in it. Of a map: the place of its last key, behind `at`.
     pub(super) extra: u32,
 }
 
@@ -148,7 +148,7 @@ impl<'t, 'b> Parser<'t, 'b> {
         Ok(false)
     }
 
-    /// As [`Parser::push`] for a tuple or map that has nothing in it: it is a level too, though it closes at once.
+    /// Does what [`Parser::push`] does, for a tuple or map that has nothing in it. It is a level too, though it closes at once.
     pub(super) fn push_empty(&self) -> Result<bool, Fault> {
         if self.open.is_full() { self.fail(TextFault::TooDeep) } else { Ok(true) }
     }
@@ -162,7 +162,7 @@ impl<'t, 'b> Parser<'t, 'b> {
         Ok(self.scan.eat("\"").then_some(start))
     }
 
-    /// Where a number begins, whether it is negative, and its magnitude. A character is a number.
+    /// Reads a number: where it begins, whether it is negative, and its magnitude. A character is a number.
     pub(super) fn signed(&mut self) -> Result<(usize, bool, Number<'t>), Fault> {
         let start = self.scan.at;
         let negative = self.scan.eat("-");
@@ -180,7 +180,7 @@ impl<'t, 'b> Parser<'t, 'b> {
         }
     }
 
-    /// What to say when something else is there than is due.
+    /// Makes the fault for something else than what is due.
     pub(super) fn due<T>(&self, what: &'static str) -> Result<T, Fault> {
         self.fail(match self.scan.peek() {
             None => TextFault::Ends,
