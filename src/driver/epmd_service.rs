@@ -21,10 +21,10 @@ const LISTENERS: usize = 16;
 const ACCEPTS: usize = 8;
 /// Reads and writes for one connection in one turn. A request and its answer take three; one that comes in crumbs waits.
 const STEPS: usize = 8;
-/// How long to leave a listener alone that could not accept because descriptors or memory ran out.
+/// The time for which a listener is left alone that could not accept because descriptors or memory ran out.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// One connection.
+/// A connection to this EPMD.
 #[derive(Debug)]
 struct EpmdPeer {
     stream: TcpStream,
@@ -39,7 +39,7 @@ struct EpmdPeer {
 #[derive(Debug)]
 struct EpmdListener {
     socket: TcpListener,
-    /// There may be more connections to accept.
+    /// True if there may be more connections to accept.
     ready: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct EpmdService {
     server: Box<Server<NAMES>>,
     port: u16,
     own: Option<Place>,
-    /// How many connections there have been.
+    /// The number of connections there have been.
     admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
@@ -111,7 +111,7 @@ impl EpmdService {
         })
     }
 
-    /// The port it listens on.
+    /// Returns the port it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -204,7 +204,7 @@ impl EpmdService {
         }
     }
 
-    /// A free place, made free if need be.
+    /// Returns a free place, which is made free if need be.
     fn place(&mut self) -> Option<usize> {
         if let Some(free) = self.peers.iter().position(Option::is_none) {
             return Some(free);
@@ -235,7 +235,7 @@ impl EpmdService {
         }
     }
 
-    /// When to call [`EpmdService::handle_timeout`].
+    /// Returns when to call [`EpmdService::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
         sessions.chain(self.accept_again).min()
@@ -260,7 +260,7 @@ impl EpmdService {
 }
 
 impl EpmdPeer {
-    /// One write, or one read when there is nothing to write.
+    /// Does one write, or one read when there is nothing to write.
     fn step(&mut self, server: &mut Server<NAMES>, now: Instant) {
         let bytes = self.session.transmit(server);
         let done = if bytes.is_empty() {
@@ -289,13 +289,14 @@ impl EpmdPeer {
     }
 }
 
-/// "Registration only from a local peer: 127/8, ::1, or src == dst address" (epmd_srv.c, conn_local_peer_check).
+/// Returns true for a local peer: "Registration only from a local peer: 127/8, ::1, or src == dst address" (epmd_srv.c,
+/// conn_local_peer_check).
 fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
     let peer = peer.ip().to_canonical();
     peer.is_loopback() || stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer)
 }
 
-/// All interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
+/// Listens on all interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
 fn listen_everywhere(port: u16) -> io::Result<Vec<EpmdListener>> {
     let both = match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
         Ok(both) => both,
@@ -312,7 +313,7 @@ fn listen_everywhere(port: u16) -> io::Result<Vec<EpmdListener>> {
     }
 }
 
-/// These addresses and the loopback ones.
+/// Listens on these addresses and on the loopback ones.
 fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<EpmdListener>> {
     let first = listen((Ipv4Addr::LOCALHOST, port).into())?;
     let port = first.socket.local_addr()?.port();

@@ -8,7 +8,7 @@ use crate::wire::control::operation;
 use crate::wire::handshake::{packet_name, split};
 use crate::wire::ids::NodeName;
 
-/// Whether anybody reads that. It is asked for every message, so it is but a comparison as long as nobody does.
+/// Returns true if anybody reads that. It is asked for every message, so it is but a comparison as long as nobody does.
 #[inline]
 pub(super) fn is_on() -> bool {
     log_enabled!(Level::Debug)

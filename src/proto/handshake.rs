@@ -24,14 +24,14 @@ pub(crate) struct Local<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Established {
     pub(crate) peer: NodeName,
-    /// What both offered.
+    /// The flags that both offered.
     pub(crate) flags: Flags,
     pub(crate) creation: u32,
-    /// Whether the peer is a visible node.
+    /// True for a visible node.
     pub(crate) visible: bool,
 }
 
-/// What a packet led to.
+/// The outcome of a packet.
 pub(crate) enum Step {
     /// Go on in this state.
     Await(Handshake),
@@ -57,12 +57,12 @@ pub(crate) enum Handshake {
     Reply(AwaitReply),
 }
 
-/// What both roles need to judge a packet.
+/// The facts that both roles need to judge a packet.
 pub(crate) struct Context<'a> {
     pub(crate) local: Local<'a>,
     /// The challenge of this side, from the system's generator, used for this handshake alone.
     pub(crate) challenge: u32,
-    /// Whether a connection that the peer finds alive already should be made anew.
+    /// True if a connection that the peer finds alive already should be made anew.
     pub(crate) wanted: bool,
 }
 
@@ -91,7 +91,7 @@ impl Handshake {
         }
     }
 
-    /// Why the peer closed, when it does so in this state.
+    /// Returns the reason for which the peer closed, when it does so in this state.
     pub(crate) fn closed_by_peer(&self) -> Reason {
         match self {
             Self::Ack(_) => Reason::CookieRefused,
@@ -100,7 +100,7 @@ impl Handshake {
         }
     }
 
-    /// Why it took too long.
+    /// Returns the reason for which it took too long.
     pub(crate) fn late(&self) -> Reason {
         match self {
             Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
@@ -108,7 +108,7 @@ impl Handshake {
         }
     }
 
-    /// The peer, as far as it is known.
+    /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match self {
             Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => Some(peer),
@@ -211,7 +211,7 @@ impl AwaitName {
     }
 }
 
-/// Somebody who connected and said a name, not proven yet.
+/// A caller that connected and said a name, not proven yet.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     /// `?@host` while it has none.
@@ -221,7 +221,7 @@ pub(crate) struct Newcomer {
     old: bool,
 }
 
-/// What this side thinks of a caller.
+/// This side's opinion of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Welcome,
@@ -229,19 +229,19 @@ pub(crate) enum Verdict {
     Simultaneous,
     /// Both connect to each other at once, and our connection is the one that stays.
     OursStays,
-    /// There is a connection already.
+    /// This side has a connection already.
     Alive,
     /// The node is not to connect, for this reason.
     NotAllowed(Reason),
 }
 
 impl Newcomer {
-    /// Whether it wants a name from this side.
+    /// Returns true if it wants a name from this side.
     pub(crate) fn asks_name(&self) -> bool {
         self.flags.has(Flags::NAME_ME)
     }
 
-    /// The flags this side demands and the caller lacks.
+    /// Returns the flags this side demands and the caller lacks.
     pub(crate) fn lacks(&self) -> Option<Flags> {
         Some(self.flags.missing(Flags::DEMANDED)).filter(|missing| *missing != Flags::default())
     }
@@ -292,7 +292,7 @@ impl Newcomer {
     }
 }
 
-/// `R` and the seed in base 36, as a BEAM names a node that asks it to.
+/// Makes a name of `R` and the seed in base 36, as a BEAM names a node that asks it to.
 fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
     let mut text = heapless::String::<255>::new();
     let full = |_| Reason::Misbehaved(Misbehaved::Handshake("name"));
@@ -358,7 +358,7 @@ impl AwaitReply {
     }
 }
 
-/// What both offer, if the peer offers all that is demanded.
+/// Returns the agreement of both sides, if the peer offers all that is demanded.
 fn agree(peer: NodeName, theirs: Flags, creation: u32, context: &Context<'_>) -> Result<Established, Reason> {
     let missing = theirs.missing(Flags::DEMANDED);
     if missing != Flags::default() {

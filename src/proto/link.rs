@@ -7,7 +7,7 @@ const SILENT_BEATS: u8 = 4;
 /// Beats in a tick time.
 pub(crate) const BEATS: u32 = 4;
 
-/// What one link remembers between beats.
+/// The state of one link between beats.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pulse {
     /// Bytes of an oversized frame still to come.
@@ -22,7 +22,7 @@ pub(crate) struct Pulse {
     spoke: bool,
 }
 
-/// What a beat calls for.
+/// The action that a beat calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Traffic speaks for itself.
@@ -34,7 +34,7 @@ pub(crate) enum Beat {
 }
 
 impl Pulse {
-    /// Any bytes, whole frame or not, are a sign of life.
+    /// Counts any bytes, whole frame or not, as a sign of life.
     #[inline]
     pub(crate) fn received(&mut self) {
         self.received = true;
@@ -46,24 +46,25 @@ impl Pulse {
         self.spoke = true;
     }
 
-    /// The network has taken bytes for the peer.
+    /// Notes that the network has taken bytes for the peer.
     #[inline]
     pub(crate) fn taken(&mut self) {
         self.taken = true;
     }
 
-    /// A tick was sent, which does not stand in for the next one.
+    /// Notes that a tick was sent, which does not stand in for the next one.
     pub(crate) fn ticked(&mut self) {
         self.spoke = true;
     }
 
-    /// Whether the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time
-    /// than ours hears of us in time, and two of us do not tick each other for ever.
+    /// Returns true if the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time than ours
+    /// hears of us in time, and two of us do not tick each other for ever.
     pub(crate) fn answers_tick(&mut self) -> bool {
         !core::mem::take(&mut self.spoke)
     }
 
-    /// A quarter of the tick time has passed. A peer we do not read from (`reading`) is alive as long as it takes what `waits` for it.
+    /// Returns a quarter of the tick time has passed. A peer we do not read from (`reading`) is alive as long as it takes what `waits` for
+    /// it.
     pub(crate) fn beat(&mut self, reading: bool, waits: bool) -> Beat {
         let received = core::mem::take(&mut self.received);
         let sent = core::mem::take(&mut self.sent);
@@ -84,7 +85,7 @@ impl Pulse {
         self.skip = bytes;
     }
 
-    /// How many of `available` bytes belong to a frame that is skipped.
+    /// Returns how many of `available` bytes belong to a frame that is skipped.
     #[inline]
     pub(crate) fn skips(&mut self, available: usize) -> usize {
         if self.skip == 0 {

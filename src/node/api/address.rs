@@ -50,7 +50,7 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
     }
 }
 
-/// The node of an address, and the place there.
+/// Returns the node of an address, and the place there.
 pub(crate) fn place(address: Address<'_>) -> (Atom<'_>, To<'_>) {
     match address {
         Address::Name { name, node } => (Atom::from_str(node), To::Name(Atom::from_str(name))),

@@ -89,14 +89,14 @@ pub enum Received<'m> {
 }
 
 impl<'m> Message<'m> {
-    /// The message in a record.
+    /// Returns the message in a record.
     #[inline]
     pub(in crate::node) fn new(mailbox: Mailbox, taken: Taken<'m>) -> Option<Self> {
         let Record { kind, from, handle, term } = Record::read(taken.record)?;
         Some(Self { mailbox, kind, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
     }
 
-    /// What it is.
+    /// Returns what it is.
     pub fn received(&self) -> Received<'m> {
         let request = Request { mailbox: self.mailbox, handle: self.handle };
         let result = match self.kind {
@@ -121,7 +121,7 @@ impl<'m> Message<'m> {
         Received::Answer { request, result }
     }
 
-    /// A message as a `gen_server` sorts it.
+    /// Returns a message as a `gen_server` sorts it.
     fn sorted(&self) -> Received<'m> {
         if let Some(call) = self.as_call() {
             return Received::Call(call);
@@ -129,7 +129,7 @@ impl<'m> Message<'m> {
         self.as_cast().map_or(Received::Info(self.term), Received::Cast)
     }
 
-    /// The call of a served function.
+    /// Returns the call of a served function.
     fn apply(&self) -> Option<Apply<'m>> {
         let served = Served::read(self.kind, self.sender, self.term)?;
         let form = match self.kind {
@@ -148,23 +148,23 @@ impl<'m> Message<'m> {
         self.mailbox
     }
 
-    /// The message itself; of a signal, the reason.
+    /// Returns the message itself; of a signal, the reason.
     #[inline]
     pub fn term(&self) -> Term<'m> {
         self.term
     }
 
-    /// The process that sent it, if the peer told: every BEAM since OTP 21 does.
+    /// Returns the process that sent it, if the peer told: every BEAM since OTP 21 does.
     pub fn sender(&self) -> Option<Pid<'m>> {
         Term::trusted(self.sender).as_pid()
     }
 
-    /// The call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
+    /// Returns the call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
     pub fn as_call(&self) -> Option<Call<'m>> {
         if self.kind == Kind::Message { Call::of(self.term) } else { None }
     }
 
-    /// The request of a `gen_server:cast`: `{'$gen_cast', Request}`.
+    /// Returns the request of a `gen_server:cast`: `{'$gen_cast', Request}`.
     pub fn as_cast(&self) -> Option<Term<'m>> {
         let [tag, request] = self.term.tuple()?;
         (tag.is_atom("$gen_cast") && self.kind == Kind::Message).then_some(request)

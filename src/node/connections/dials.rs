@@ -55,7 +55,7 @@ impl Node<'_> {
         Some(Connection { key, up: false })
     }
 
-    /// Whether this node is connecting here.
+    /// Returns true if this node is connecting here.
     pub(in crate::node) fn incoming(&self, peer: &NodeName) -> bool {
         self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }

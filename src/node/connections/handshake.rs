@@ -104,7 +104,7 @@ impl Node<'_> {
         Ok(Next::More)
     }
 
-    /// What to tell a node that connects here.
+    /// Returns what to tell a node that connects here.
     fn judge(&self, caller: &Newcomer) -> Result<Verdict, Reason> {
         let config = &self.core.identity.config;
         let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };

@@ -15,7 +15,7 @@ const HELD: Duration = Duration::from_secs(1);
 
 /// What whoever moves the bytes does when time has passed.
 impl Node<'_> {
-    /// When [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
+    /// Returns when [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
         let links = &self.core.links.table;
@@ -82,7 +82,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether a connection is there for nothing.
+    /// Returns true if a connection is there for nothing.
     fn is_idle(&self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         // what was received and waits for room in a mailbox would be lost with the connection

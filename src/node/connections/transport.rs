@@ -26,9 +26,9 @@ impl Node<'_> {
         self.begin(half)
     }
 
-    /// The next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a connection
-    /// that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
-    /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
+    /// Returns the next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a
+    /// connection that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`]
+    /// or [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.tend_opening();
         let unnamed = self.core.identity.config.name.known().is_err();
@@ -53,7 +53,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether the connection is to be kept. If not, everything for its peer has been given out: close it.
+    /// Returns true if the connection is to be kept. If not, everything for its peer has been given out: close it.
     pub fn is_open(&self, connection: Connection) -> bool {
         if connection.up {
             self.core.links.table.at(connection.key).is_some_and(|link| matches!(link.phase, Phase::Up | Phase::Closing))
@@ -62,7 +62,7 @@ impl Node<'_> {
         }
     }
 
-    /// Where to read received bytes to. Empty: do not read now, so that the network holds the peer up.
+    /// Returns where to read received bytes to. Empty: do not read now, so that the network holds the peer up.
     #[inline]
     pub fn read_buffer(&mut self, connection: Connection) -> &mut [u8] {
         if !connection.up {
@@ -79,7 +79,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether [`Node::read_buffer`] has room.
+    /// Returns true if [`Node::read_buffer`] has room.
     #[inline]
     pub fn takes_bytes(&self, connection: Connection) -> bool {
         if connection.up {
@@ -89,7 +89,7 @@ impl Node<'_> {
         }
     }
 
-    /// How many connections there can be at once, those under way included.
+    /// Returns how many connections there can be at once, those under way included.
     pub fn capacity(&self) -> usize {
         self.core.links.table.capacity().saturating_add(self.half_open.capacity())
     }
@@ -116,7 +116,7 @@ impl Node<'_> {
         }
     }
 
-    /// What is to be written to the connection now.
+    /// Returns what is to be written to the connection now.
     #[inline]
     pub fn poll_transmit(&self, connection: Connection) -> &[u8] {
         if connection.up {

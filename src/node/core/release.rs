@@ -7,7 +7,7 @@ use crate::node::tables::ties::Watch;
 use crate::storage::slots::{Key, Table};
 
 impl Core<'_> {
-    /// Whether something here is tied to processes of the peer.
+    /// Returns true if something here is tied to processes of the peer.
     pub(crate) fn is_tied(&self, peer: Key) -> bool {
         is_tied(&self.watches, &self.requests, peer)
     }

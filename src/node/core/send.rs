@@ -91,7 +91,7 @@ where
     frame.end()
 }
 
-/// What goes in front of the reason.
+/// Returns what goes in front of the reason.
 fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
     let payload = links.flags(peer).allow(op::PAYLOAD_EXIT);
     let mut frame = links.begin(peer, keep)?;
@@ -104,7 +104,7 @@ fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Co
     Ok(frame)
 }
 
-/// Whether nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.
+/// Returns true if nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.
 pub(crate) fn is_paid(told: &Result<(), Error>) -> bool {
     !matches!(told, Err(Error::Full(Full::Transmit { .. })))
 }

@@ -39,7 +39,7 @@ impl Core<'_> {
         self.links.table.at(peer).map(|link| link.name.clone())
     }
 
-    /// Whether the core itself is this process, which lasts as long as the node.
+    /// Returns true if the core itself is this process, which lasts as long as the node.
     pub(crate) fn is_core(&self, process: Process<'_>) -> bool {
         match process {
             Process::Name(name) => names::exists(name),
@@ -47,7 +47,7 @@ impl Core<'_> {
         }
     }
 
-    /// What a process of this node is called, if it is alive.
+    /// Returns what a process of this node is called, if it is alive.
     pub(crate) fn owner(&self, process: Process<'_>) -> Option<Owner> {
         match process {
             Process::Name(name) => self.inboxes.find(name).map(Owner::Mailbox),
@@ -72,7 +72,7 @@ impl Core<'_> {
         self.find_watch(peer, |w| w.owner == owner && w.pid == pid && w.is_link())
     }
 
-    /// What a reference stands for, if it is one of ours.
+    /// Returns what a reference stands for, if it is one of ours.
     pub(crate) fn request(&self, reference: Reference<'_>) -> Option<Key> {
         if !self.identity.is_own(reference.node, reference.creation) {
             return None;
@@ -80,18 +80,18 @@ impl Core<'_> {
         find(&self.requests, OwnWords::read(reference)?)
     }
 
-    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    /// Returns the same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
     pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
         self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
-    /// The mailbox that gave out an alias.
+    /// Returns the mailbox that gave out an alias.
     pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
         let request = self.requests.at(self.request(alias)?)?;
         (request.kind == Ask::Alias).then_some(request.mailbox)
     }
 
-    /// The mailbox that a function's calls come to, if it is served.
+    /// Returns the mailbox that a function's calls come to, if it is served.
     pub(crate) fn serves(&self, served: &Served<'_>) -> Option<Key> {
         let functions = self.functions?;
         let arity = served.arity()?;

@@ -2,7 +2,7 @@
 
 use crate::wire::term::Term;
 
-/// An encoded atom.
+/// Returns an encoded atom.
 pub(crate) const fn atom(bytes: &'static [u8]) -> Term<'static> {
     Term::trusted(bytes)
 }

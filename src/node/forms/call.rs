@@ -27,7 +27,7 @@ impl<'m> Call<'m> {
         Some(Self { from: from.as_pid()?, tag, request })
     }
 
-    /// Who is to be answered.
+    /// Returns who is to be answered.
     pub fn caller(&self) -> Caller<'m> {
         Caller { form: Form::Call, from: Some(self.from), tag: self.tag, job: 0 }
     }

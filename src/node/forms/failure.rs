@@ -34,7 +34,7 @@ pub enum Failure<'m> {
 }
 
 impl<'m> Failure<'m> {
-    /// The exit of a process that was called, as `gen_server:call` tells it.
+    /// Returns the exit of a process that was called, as `gen_server:call` tells it.
     pub(in crate::node) fn of_exit(reason: Term<'m>) -> Self {
         if reason.is_atom("noproc") {
             Self::NoProcess
@@ -45,8 +45,8 @@ impl<'m> Failure<'m> {
         }
     }
 
-    /// The exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`,
-    /// `{Res, error, {erpc, Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
+    /// Returns the exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`, `{Res, error, {erpc,
+    /// Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
     pub(in crate::node) fn of_erpc(reason: Term<'m>) -> Result<Term<'m>, Self> {
         if let Some([_, class, value]) = reason.tuple() {
             return match class.as_atom() {
@@ -74,7 +74,7 @@ impl<'m> Failure<'m> {
         if reason.is_atom("undef") && alone { Self::Undefined } else { Self::Error { reason, stack } }
     }
 
-    /// What `rex` answers: `{badrpc, {'EXIT', {Reason, Stack}}}` and its kin, or the value.
+    /// Returns what `rex` answers: `{badrpc, {'EXIT', {Reason, Stack}}}` and its kin, or the value.
     pub(in crate::node) fn of_rex(answer: Term<'m>) -> Result<Term<'m>, Self> {
         let Some([_, value]) = answer.tuple() else { return Err(Self::Refused(answer)) };
         let Some([badrpc, why]) = value.tuple() else { return Ok(value) };

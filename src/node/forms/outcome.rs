@@ -97,7 +97,8 @@ impl Stack {
     pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::Arity, Self::Nothing];
 }
 
-/// Why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no proper list and could not be those of any function.
+/// Returns why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are
+/// no proper list and could not be those of any function.
 pub(crate) fn undef<'t, 'b>(
     t: &'t mut TermWriter<'b>,
     caller: &Caller<'_>,
@@ -123,13 +124,13 @@ pub(crate) fn undef<'t, 'b>(
     }
 }
 
-/// The reason, with the stack trace.
+/// Returns the reason, with the stack trace.
 fn undefined<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
     t.tuple(2)?.atom(if arity.is_some() { "undef" } else { "badarg" })?;
     called(t, served, arity, stack)
 }
 
-/// The stack trace: the function that was called, with its arguments or how many there were.
+/// Returns the stack trace: the function that was called, with its arguments or how many there were.
 fn called<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
     let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
     t.list(1)?.tuple(4)?.atom_of(served.module)?.atom_of(served.function)?;

@@ -75,13 +75,13 @@ impl<'m> Served<'m> {
         Some(Self { module: module.as_atom()?, function: function.as_atom()?, args, tag, from })
     }
 
-    /// How many arguments; `None` unless they are a proper list.
+    /// Returns how many arguments; `None` unless they are a proper list.
     pub(crate) fn arity(&self) -> Option<usize> {
         let args = self.args.as_list()?;
         args.tail().is_none().then(|| args.count())
     }
 
-    /// The function, for a report.
+    /// Returns the function, for a report.
     pub(crate) fn receiver(&self) -> Receiver {
         let mut name = FixedStr::new();
         let arity = self.arity().unwrap_or(0);
@@ -109,7 +109,7 @@ fn rex_cast(term: Term<'_>) -> Option<[Term<'_>; 3]> {
     what.is_atom("cast").then_some([module, function, args])
 }
 
-/// The elements of a proper list of exactly `N`.
+/// Returns the elements of a proper list of exactly `N`.
 fn list<const N: usize>(term: Term<'_>) -> Option<[Term<'_>; N]> {
     let mut list = term.as_list()?;
     let mut all = [NIL; N];

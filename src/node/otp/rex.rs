@@ -20,7 +20,7 @@ use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// A call of a function by a message to `rex`, in any of its three forms.
+    /// Returns a call of a function by a message to `rex`, in any of its three forms.
     pub(crate) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         if let Some((from, name, message)) = sbcast(term) {
             return self.sbcast(peer, from, name, message);
@@ -89,7 +89,7 @@ fn rex_form(term: Term<'_>) -> (Kind, Form) {
     }
 }
 
-/// Whether a message to `rex` is one that is answered for here.
+/// Returns true if a message to `rex` is one that is answered for here.
 pub(crate) fn is_for_rex(term: Term<'_>) -> bool {
     Served::read(rex_form(term).0, &[], term).is_some() || sbcast(term).is_some()
 }
@@ -101,7 +101,7 @@ fn sbcast(term: Term<'_>) -> Option<(Pid<'_>, Atom<'_>, Term<'_>)> {
     if what.is_atom("sbcast") { Some((from.as_pid()?, name.as_atom()?, message)) } else { None }
 }
 
-/// Who asks what `rex` can do: `{Pid,features_request}`.
+/// Returns who asks what `rex` can do: `{Pid,features_request}`.
 pub(crate) fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
     let [from, what] = message.tuple()?;
     if what.is_atom("features_request") { from.as_pid() } else { None }

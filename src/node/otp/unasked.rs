@@ -22,8 +22,8 @@ pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, 
     is_otp(name) || pg::is_discover(message)
 }
 
-/// The same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that
-/// is sent to `global` here is as large.
+/// Returns the same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that is
+/// sent to `global` here is as large.
 pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
@@ -81,7 +81,7 @@ mod tests {
         test(&mut node, here, key);
     }
 
-    /// What is answered to the frame with this body.
+    /// Returns what is answered to the frame with this body.
     fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
         let message = ControlMessage::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };
@@ -92,7 +92,7 @@ mod tests {
         sent.split_at_checked(4).map(|(_, body)| body.to_vec())
     }
 
-    /// The receiver and the message.
+    /// Returns the receiver and the message.
     fn text(body: &[u8]) -> String {
         let message = ControlMessage::parse(body).unwrap();
         let Control::Send { from: Some(_), to } = message.control else { panic!() };

@@ -136,12 +136,13 @@ impl Core<'_> {
         Ok(Routed::Done)
     }
 
-    /// Whether the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the addresses.
+    /// Returns true if the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the
+    /// addresses.
     pub(crate) fn may_answer(&self, parsed: &Result<ControlMessage<'_>, Misbehaved>) -> bool {
         matches!(parsed, Ok(ControlMessage { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
-    /// The front of a frame that is too large to be received: reports it, and still does what it owes.
+    /// Returns the front of a frame that is too large to be received: reports it, and still does what it owes.
     pub(crate) fn oversized(
         &mut self,
         peer: Key,

@@ -58,7 +58,7 @@ impl Core<'_> {
         free_gone(&mut self.links, &self.watches, &self.requests);
     }
 
-    /// When the next request has waited long enough.
+    /// Returns when the next request has waited long enough.
     pub(crate) fn next_limit(&self) -> Option<Instant> {
         let limit = |request: &Asked| match (request.limit, request.state) {
             (Limit::At(at), Stage::Waiting) => Some(at),

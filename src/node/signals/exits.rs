@@ -29,7 +29,7 @@ pub(crate) enum Cause {
 }
 
 impl Core<'_> {
-    /// What an exit signal does: nothing, a message, or the end.
+    /// Returns what an exit signal does: nothing, a message, or the end.
     pub(crate) fn exit_signal(&mut self, owner: Owner, from: Pid<'_>, reason: Term<'_>, cause: Cause) -> Routed {
         let kill = cause == Cause::Asked && reason.is_atom("kill");
         let key = match owner {

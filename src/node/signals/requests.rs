@@ -17,7 +17,7 @@ use crate::wire::ids::Reference;
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// The call that a message is the answer to, going by its address, or by its tag where that has to do.
+    /// Returns the call that a message is the answer to, going by its address, or by its tag where that has to do.
     pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
         let (reference, mailbox) = match to {
             To::Alias(alias) => (alias, None),
@@ -29,12 +29,12 @@ impl Core<'_> {
         mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
     }
 
-    /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
+    /// Returns true if a message is the answer to a call that nobody waits for any more, on its way to a pid.
     pub(crate) fn is_late(&self, term: Term<'_>) -> bool {
         answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
-    /// The answer to a call of ours.
+    /// Returns the answer to a call of ours.
     pub(crate) fn reply(&mut self, key: Key, term: Term<'_>) -> Routed {
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state != Stage::Waiting {
@@ -49,7 +49,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// The answer to a call of ours is too large to be received.
+    /// Returns the answer to a call of ours is too large to be received.
     pub(crate) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
         let waiting = |request: &Asked| request.is_call() && request.state == Stage::Waiting;
         let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
@@ -102,7 +102,7 @@ impl Core<'_> {
         remove(&mut self.requests, &mut self.counters, key);
     }
 
-    /// What was monitored ended.
+    /// Returns what was monitored ended.
     pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
@@ -125,7 +125,7 @@ impl Core<'_> {
         }
     }
 
-    /// A spawn request was answered: with the process, or with an atom that says why there is none.
+    /// Returns a spawn request was answered: with the process, or with an atom that says why there is none.
     pub(crate) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };

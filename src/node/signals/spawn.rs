@@ -95,7 +95,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// What the caller of a spawn request asked to be tied to the process with.
+    /// Returns what the caller of a spawn request asked to be tied to the process with.
     fn ties(spawn: &Spawn<'_>, flags: u64) -> impl Iterator<Item = WatchKind> {
         let monitor = WatchKind::Monitor { reference: Words::of(spawn.id), given: NamedBy::Spawn };
         let ties = [(flags & MONITOR != 0).then_some(monitor), (flags & LINK != 0).then_some(WatchKind::Link)];
@@ -129,7 +129,7 @@ impl Core<'_> {
         }
     }
 
-    /// The process of a function that is not served ends at once.
+    /// Returns the process of a function that is not served ends at once.
     fn spawn_undefined(
         &mut self,
         peer: Key,

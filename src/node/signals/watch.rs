@@ -87,7 +87,7 @@ impl Core<'_> {
         }
     }
 
-    /// A process of the peer that was linked to something here ended.
+    /// Returns a process of the peer that was linked to something here ended.
     pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
         let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };

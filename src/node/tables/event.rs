@@ -104,7 +104,7 @@ impl Event {
     /// How many events wait to be read before one goes.
     pub const KEPT: usize = 16;
 
-    /// Whether it says how a connection stands, which a program must not miss.
+    /// Returns true if it says how a connection stands, which a program must not miss.
     fn is_state(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::Dropped { .. } | Self::Refused { .. } | Self::Held { .. })
     }

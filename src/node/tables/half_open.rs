@@ -81,7 +81,7 @@ impl HalfOpen {
         }
     }
 
-    /// An attempt of ours that the driver has not begun with.
+    /// Returns an attempt of ours that the driver has not begun with.
     pub(crate) fn is_new(&self) -> bool {
         matches!(self.progress, Progress::Dial { told: false, .. })
     }
@@ -92,7 +92,7 @@ impl HalfOpen {
         self.seed = u32::from_le_bytes([e, f, g, h]);
     }
 
-    /// The peer, as far as it is known.
+    /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match &self.progress {
             Progress::Dial { peer, .. } | Progress::Waiting { peer } | Progress::Yielded { peer } => Some(peer),
@@ -101,7 +101,7 @@ impl HalfOpen {
         }
     }
 
-    /// The whole packet at the front of what was received, copied out so that answers can be written; with its bytes in all.
+    /// Returns the whole packet at the front of what was received, copied out so that answers can be written; with its bytes in all.
     pub(crate) fn packet<'b>(&self, copy: &'b mut [u8; BUFFER]) -> Result<Option<(&'b [u8], usize)>, Reason> {
         let bytes = self.received.filled(&self.rx);
         if announced(bytes).is_some_and(|len| len > BUFFER) {
@@ -141,7 +141,7 @@ impl HalfOpen {
     }
 }
 
-/// The unproven caller that has been here longest, which makes way when there is no place left.
+/// Returns the unproven caller that has been here longest, which makes way when there is no place left.
 pub(crate) fn oldest_caller(table: &Table<'_, HalfOpen>) -> Option<Key> {
     table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| (half.deadline, half.number)).map(|(key, _)| key)
 }

@@ -45,7 +45,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The mailbox that made the call, and gets the answer.
+    /// Returns the mailbox that made the call, and gets the answer.
     pub fn mailbox(self) -> Mailbox {
         self.mailbox
     }

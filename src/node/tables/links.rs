@@ -57,7 +57,7 @@ impl Recent {
         }
     }
 
-    /// The mailbox, the sender and the payload of a message with the same head.
+    /// Returns the mailbox, the sender and the payload of a message with the same head.
     #[inline]
     pub(crate) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
         if self.head.is_empty() {
@@ -186,7 +186,7 @@ impl Link {
         fits
     }
 
-    /// Whether something can be sent, if only to wait for the connection.
+    /// Returns true if something can be sent, if only to wait for the connection.
     #[inline]
     pub(crate) fn takes(&self) -> bool {
         matches!(self.phase, Phase::Up | Phase::Opening { .. })
@@ -200,29 +200,29 @@ pub(crate) struct Links<'s> {
 }
 
 impl Links<'_> {
-    /// The same links, borrowed for a shorter time.
+    /// Returns the same links, borrowed for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Links<'_> {
         Links { table: self.table.lend(), sending: self.sending.lend() }
     }
 
-    /// The connection to the node of this name, or the one that is being made.
+    /// Returns the connection to the node of this name, or the one that is being made.
     #[inline]
     pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.takes())
     }
 
-    /// The connection to the node of this name.
+    /// Returns the connection to the node of this name.
     pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.is_up())
     }
 
-    /// The connection to the node of this name that is being made because something was sent to it.
+    /// Returns the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
-    /// What both sides understand.
+    /// Returns what both sides understand.
     #[inline]
     pub(crate) fn flags(&self, key: Key) -> Flags {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
@@ -254,7 +254,7 @@ impl Links<'_> {
         Ok(FrameWriter { link, out, limit, is_programs: keep >= RESERVED })
     }
 
-    /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
+    /// Returns how many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
     pub(crate) fn mark(&self, key: Key) -> (usize, u64) {
         self.table.at(key).map_or((0, 0), |link| (link.sending.len(), link.traffic.sent))
     }
@@ -282,7 +282,7 @@ impl Links<'_> {
         }
     }
 
-    /// What waits to be sent to a peer.
+    /// Returns what waits to be sent to a peer.
     #[inline]
     pub(crate) fn pending(&self, key: Key) -> &[u8] {
         match self.table.at(key) {

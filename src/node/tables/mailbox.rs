@@ -108,7 +108,7 @@ impl Inboxes<'_> {
         self.table.insert(inbox).map_err(|_| Full::Mailboxes.into())
     }
 
-    /// The mailbox behind a handle.
+    /// Returns the mailbox behind a handle.
     pub(crate) fn get(&self, mailbox: Mailbox) -> Result<&Inbox, Misuse> {
         self.table.at(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
@@ -118,13 +118,13 @@ impl Inboxes<'_> {
         self.table.at_mut(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
-    /// The mailbox of this name.
+    /// Returns the mailbox of this name.
     #[inline]
     pub(crate) fn find(&self, name: Atom<'_>) -> Option<Key> {
         self.table.find(|inbox| name == *inbox.name.as_str() && inbox.ended.is_none() && !inbox.name.is_empty())
     }
 
-    /// The mailbox with this pid, which is known to be of this node.
+    /// Returns the mailbox with this pid, which is known to be of this node.
     #[inline]
     pub(crate) fn by_pid(&self, pid: Pid<'_>) -> Option<Key> {
         let index = u16::try_from(pid.id.checked_sub(1)?).ok()?;
@@ -217,7 +217,7 @@ impl Inboxes<'_> {
         }
     }
 
-    /// The next mailbox that has something the program was not shown.
+    /// Returns the next mailbox that has something the program was not shown.
     pub(crate) fn poll(&mut self, flow: &mut Flow) -> Option<Key> {
         self.settle(flow, NO_MAILBOX);
         self.unread.poll(&mut self.table)
@@ -232,7 +232,7 @@ impl Inboxes<'_> {
         self.unread.wake() | core::mem::take(&mut flow.room)
     }
 
-    /// The kind and the handle of the oldest record.
+    /// Returns the kind and the handle of the oldest record.
     #[cfg(feature = "std")]
     pub(crate) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
         let inbox = self.table.at(key)?;
@@ -272,7 +272,7 @@ impl Inboxes<'_> {
         Ok(())
     }
 
-    /// What a peer is held up by.
+    /// Returns what a peer is held up by.
     pub(crate) fn held_by(&self, stall: Stall) -> HeldBy {
         match stall {
             Stall::Mailbox(key) => HeldBy::Mailbox(self.table.at(key).map_or(FixedStr::new(), |inbox| inbox.name.clone())),
@@ -280,7 +280,7 @@ impl Inboxes<'_> {
         }
     }
 
-    /// Why a mailbox ended.
+    /// Returns why a mailbox ended.
     pub(crate) fn reason(&self, key: Key) -> Option<Term<'_>> {
         let len = self.table.at(key)?.ended?;
         self.rings.at(key.index).get(..len).map(Term::trusted)

@@ -52,13 +52,13 @@ impl Kind {
         Self::RexSend,
     ];
 
-    /// Whether it is the outcome of a call of ours.
+    /// Returns true if it is the outcome of a call of ours.
     #[cfg(feature = "std")]
     pub(crate) fn is_answer(self) -> bool {
         matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::RexReply | Self::Timeout)
     }
 
-    /// The first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.
+    /// Returns the first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.
     #[inline]
     pub(crate) fn head(self, from: &[u8]) -> Option<[u8; 2]> {
         let len = u16::try_from(from.len()).ok().filter(|len| *len < 0x1000)?;

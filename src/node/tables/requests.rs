@@ -81,13 +81,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Whether a message like the one before goes to the same mailbox, without a closer look.
+    /// Returns true if a message like the one before goes to the same mailbox, without a closer look.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         self.calls == 0 && self.due == 0
     }
 
-    /// A number that was never used: the first is 1.
+    /// Returns a number that was never used: the first is 1.
     pub(crate) fn next(&mut self) -> u64 {
         self.last = self.last.wrapping_add(1);
         self.last
@@ -111,7 +111,7 @@ impl OwnWords {
         Reference::from_words(identity.node(), identity.creation, &self.0)
     }
 
-    /// What a reference of this node is about.
+    /// Returns what a reference of this node is about.
     pub(crate) fn read(reference: Reference<'_>) -> Option<Handle> {
         let mut words = reference.words();
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -124,7 +124,7 @@ impl OwnWords {
 }
 
 impl Asked {
-    /// What the peer is told when nobody waits any more.
+    /// Returns what the peer is told when nobody waits any more.
     pub(crate) fn demonitor<'r>(&'r self, from: Pid<'r>, node: Atom<'r>, reference: Reference<'r>) -> Option<Control<'r>> {
         let to = match &self.target {
             Target::Unknown => return None,
@@ -134,17 +134,17 @@ impl Asked {
         Some(Control::Demonitor { from, to, reference })
     }
 
-    /// Whether it is answered as a `gen_server` answers.
+    /// Returns true if it is answered as a `gen_server` answers.
     pub(crate) fn is_call(&self) -> bool {
         matches!(self.kind, Ask::Call | Ask::Rex)
     }
 
-    /// What the answer to it is, as a record.
+    /// Returns what the answer to it is, as a record.
     pub(crate) fn answer(&self) -> Kind {
         if self.kind == Ask::Rex { Kind::RexReply } else { Kind::Reply }
     }
 
-    /// What the end of the process it watches is, as a record.
+    /// Returns what the end of the process it watches is, as a record.
     pub(crate) fn ended(&self) -> Kind {
         match self.kind {
             Ask::Monitor | Ask::Alias => Kind::Down,
@@ -154,7 +154,7 @@ impl Asked {
     }
 }
 
-/// The request with this handle.
+/// Returns the request with this handle.
 pub(crate) fn find(requests: &Table<'_, Asked>, handle: Handle) -> Option<Key> {
     let key = requests.key_at(handle.index)?;
     requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)

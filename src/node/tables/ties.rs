@@ -21,7 +21,7 @@ impl Owner {
         matches!(self, Self::Job { number, .. } if number == wanted)
     }
 
-    /// Whether it ends when this mailbox does.
+    /// Returns true if it ends when this mailbox does.
     pub(crate) fn ends_with(self, mailbox: Key) -> bool {
         match self {
             Self::Mailbox(key) | Self::Job { server: key, .. } => key == mailbox,
@@ -57,7 +57,7 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// A reference that was checked when it came has five words at most.
+    /// Makes a reference that was checked when it came has five words at most.
     pub(crate) fn of(reference: Reference<'_>) -> Self {
         let mut bytes = [0; 4 * Reference::MAX_WORDS];
         let words = reference.word_bytes();
@@ -105,7 +105,7 @@ pub(crate) enum NamedBy {
 }
 
 impl Watch {
-    /// A link, whether active or not.
+    /// Returns a link, whether active or not.
     pub(crate) fn is_link(&self) -> bool {
         matches!(self.kind, WatchKind::Link | WatchKind::Unlinking(_))
     }

@@ -67,7 +67,7 @@ impl Unread {
         }
     }
 
-    /// The next mailbox, first come first served, which counts as shown.
+    /// Returns the next mailbox, first come first served, which counts as shown.
     pub(crate) fn poll(&mut self, table: &mut Table<'_, Inbox>) -> Option<Key> {
         let index = self.ready.pop(table)?;
         self.gone(table, index);
