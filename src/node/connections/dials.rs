@@ -60,7 +60,7 @@ impl Node<'_> {
         self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }
 
-    /// Our own attempt at connecting to this node, if one is under way.
+    /// Returns our own attempt at connecting to this node, if one is under way.
     pub(in crate::node) fn outgoing(&self, peer: &NodeName) -> Option<Key> {
         self.half_open.find(|half| !half.inbound && half.peer() == Some(peer))
     }

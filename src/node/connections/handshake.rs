@@ -12,7 +12,7 @@ use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
-/// What a packet of the handshake led to, as far as the node is concerned.
+/// The outcome of a packet of the handshake, as far as the node is concerned.
 enum Next {
     /// The next packet, if it is here.
     More,
@@ -22,7 +22,7 @@ enum Next {
 }
 
 impl Node<'_> {
-    /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
+    /// Begins the handshake, once the connection that was asked for is made. `random` is as with [`Node::accept`].
     pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
         let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
         let Progress::Dial { peer, .. } = &half.progress else { return };
@@ -104,7 +104,7 @@ impl Node<'_> {
         Ok(Next::More)
     }
 
-    /// Returns what to tell a node that connects here.
+    /// Returns the verdict on a node that connects here.
     fn judge(&self, caller: &Newcomer) -> Result<Verdict, Reason> {
         let config = &self.core.identity.config;
         let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
@@ -133,7 +133,7 @@ impl Node<'_> {
         Ok(if stays { Verdict::OursStays } else { Verdict::Simultaneous })
     }
 
-    /// A handshake is done: the connection gets a link of its own, in place of whatever there was with this peer.
+    /// Gives a connection whose handshake is done a link of its own, in place of whatever there was with this peer.
     fn promote(&mut self, connection: &mut Connection, up: Established) {
         let peer = up.peer.clone();
         let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
@@ -176,7 +176,8 @@ impl Node<'_> {
         self.pump(key);
     }
 
-    /// What the handshake did not send yet goes first, and what came behind its last packet is the first frame.
+    /// Hands over to a link what its handshake left: what was not sent yet goes first, and what came behind the last packet is the first
+    /// frame.
     fn inherit(&mut self, key: Key, half: &HalfOpen) {
         self.core.links.preload(key, half.sending.filled(&half.tx));
         let Some(link) = self.core.links.table.at_mut(key) else { return };
@@ -191,7 +192,7 @@ impl Node<'_> {
         }
     }
 
-    /// A handshake took too long.
+    /// Ends a handshake that took too long.
     pub(in crate::node) fn half_open_late(&mut self, key: Key, now: Instant) {
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
             Some(Progress::Waiting { peer }) => {

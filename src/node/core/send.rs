@@ -51,7 +51,7 @@ pub(crate) fn send(
     })
 }
 
-/// Returns where the answer to a call goes: to the alias that came with it, if its node takes messages to aliases; else to the process.
+/// Returns the address for the answer to a call: the alias that came with it, if its node takes messages to aliases; else the process.
 pub(crate) fn answer_to<'m>(links: &Links<'_>, peer: Key, from: Pid<'m>, alias: Option<Reference<'m>>) -> To<'m> {
     match alias {
         Some(alias) if links.flags(peer).allow(op::ALIAS_SEND) && alias.node == from.node => To::Alias(alias),
@@ -91,7 +91,7 @@ where
     frame.end()
 }
 
-/// Returns what goes in front of the reason.
+/// Begins the frame of an exit or a down, up to the reason.
 fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
     let payload = links.flags(peer).allow(op::PAYLOAD_EXIT);
     let mut frame = links.begin(peer, keep)?;
@@ -104,7 +104,7 @@ fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Co
     Ok(frame)
 }
 
-/// Returns true if nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.
+/// Returns true if nothing is owed any more. It was sent, or can never be, since the connection is gone and with it everybody who waited.
 pub(crate) fn is_paid(told: &Result<(), Error>) -> bool {
     !matches!(told, Err(Error::Full(Full::Transmit { .. })))
 }

@@ -26,10 +26,10 @@ pub(crate) struct Core<'s> {
     pub(crate) flow: Flow,
 }
 
-/// What became of a frame.
+/// The outcome of a frame.
 pub(crate) enum Routed {
     Done,
-    /// It stays where it is until this is over.
+    /// The frame stays where it is until this is over.
     Stalled(Stall),
 }
 
@@ -47,7 +47,7 @@ impl Core<'_> {
         }
     }
 
-    /// Returns what a process of this node is called, if it is alive.
+    /// Finds what a process of this node is, if it is alive.
     pub(crate) fn owner(&self, process: Process<'_>) -> Option<Owner> {
         match process {
             Process::Name(name) => self.inboxes.find(name).map(Owner::Mailbox),
@@ -72,7 +72,7 @@ impl Core<'_> {
         self.find_watch(peer, |w| w.owner == owner && w.pid == pid && w.is_link())
     }
 
-    /// Returns what a reference stands for, if it is one of ours.
+    /// Finds the request that a reference stands for, if it is one of ours.
     pub(crate) fn request(&self, reference: Reference<'_>) -> Option<Key> {
         if !self.identity.is_own(reference.node, reference.creation) {
             return None;
@@ -80,18 +80,19 @@ impl Core<'_> {
         find(&self.requests, OwnWords::read(reference)?)
     }
 
-    /// Returns the same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    /// Finds the request that a reference stands for, if it was asked of this peer. An answer to a call may come from anywhere, since a
+    /// process may leave it to another.
     pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
         self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
-    /// Returns the mailbox that gave out an alias.
+    /// Finds the mailbox that gave out an alias.
     pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
         let request = self.requests.at(self.request(alias)?)?;
         (request.kind == Ask::Alias).then_some(request.mailbox)
     }
 
-    /// Returns the mailbox that a function's calls come to, if it is served.
+    /// Finds the mailbox that a function's calls come to, if it is served.
     pub(crate) fn serves(&self, served: &Served<'_>) -> Option<Key> {
         let functions = self.functions?;
         let arity = served.arity()?;

@@ -4,7 +4,7 @@ use super::tag::{TAG, alias};
 use crate::wire::ids::{OwnedPid, Pid, Reference};
 use crate::wire::term::Term;
 
-/// Who is to be answered: `From` in a `gen_server`'s `handle_call(Request, From, State)`.
+/// The caller to be answered: `From` in a `gen_server`'s `handle_call(Request, From, State)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'m> {
     pub(in crate::node) form: Form,
@@ -21,7 +21,7 @@ pub struct Caller<'m> {
 pub(in crate::node) enum Form {
     /// `{Tag, Reply}`.
     Call,
-    /// The same from `rex`, where an exception is a `badrpc`.
+    /// `{Tag, Reply}` from `rex`, where an exception is a `badrpc`.
     Rex,
     /// `{rex, Reply}`.
     RexSend,

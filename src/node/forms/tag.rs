@@ -39,7 +39,7 @@ pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
     )
 }
 
-/// Returns the same of an answer of which only the front is here: `{Tag, ..`.
+/// Returns the reference in the tag of an answer of which only the front is here: `{Tag, ..`.
 pub(crate) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     // the version of the format, and a tuple of two
     let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 2])?;

@@ -20,7 +20,7 @@ use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// Returns a call of a function by a message to `rex`, in any of its three forms.
+    /// Takes the call of a function by a message to `rex`, in any of its three forms.
     pub(crate) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         if let Some((from, name, message)) = sbcast(term) {
             return self.sbcast(peer, from, name, message);
@@ -45,7 +45,7 @@ impl Core<'_> {
         }
     }
 
-    /// `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
+    /// Takes an `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
         if let Some(inbox) = inbox
@@ -89,19 +89,19 @@ fn rex_form(term: Term<'_>) -> (Kind, Form) {
     }
 }
 
-/// Returns true if a message to `rex` is one that is answered for here.
+/// Returns true if a message to `rex` is answered for here.
 pub(crate) fn is_for_rex(term: Term<'_>) -> bool {
     Served::read(rex_form(term).0, &[], term).is_some() || sbcast(term).is_some()
 }
 
-/// `{Pid, {sbcast, Name, Message}}`.
+/// Reads `{Pid, {sbcast, Name, Message}}`.
 fn sbcast(term: Term<'_>) -> Option<(Pid<'_>, Atom<'_>, Term<'_>)> {
     let [from, request] = term.tuple()?;
     let [what, name, message] = request.tuple()?;
     if what.is_atom("sbcast") { Some((from.as_pid()?, name.as_atom()?, message)) } else { None }
 }
 
-/// Returns who asks what `rex` can do: `{Pid,features_request}`.
+/// Returns the process that asks what `rex` can do: `{Pid,features_request}`.
 pub(crate) fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
     let [from, what] = message.tuple()?;
     if what.is_atom("features_request") { from.as_pid() } else { None }

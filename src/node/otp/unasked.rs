@@ -22,8 +22,8 @@ pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, 
     is_otp(name) || pg::is_discover(message)
 }
 
-/// Returns the same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that is
-/// sent to `global` here is as large.
+/// Does what a message to `name` asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else
+/// that is sent to `global` here is as large.
 pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
@@ -32,7 +32,7 @@ pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, p
     is_server
 }
 
-/// Room was kept for every answer.
+/// Logs that an answer could not be sent, though room was kept for it.
 fn told(name: Atom<'_>, sent: Result<(), Error>) {
     if let Err(e) = sent {
         log::warn!("answer to what was sent to {name}: {e}");
@@ -81,7 +81,7 @@ mod tests {
         test(&mut node, here, key);
     }
 
-    /// Returns what is answered to the frame with this body.
+    /// Returns the answer to the frame with this body.
     fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
         let message = ControlMessage::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };

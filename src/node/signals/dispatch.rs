@@ -63,7 +63,8 @@ impl Core<'_> {
         }
     }
 
-    /// Everything but messages. `whole`: the payload is here, rather than skipped because it is too large.
+    /// Does what a control message says that is no message to a mailbox. `whole`: the payload is here, rather than skipped because it is
+    /// too large.
     pub(crate) fn signal(&mut self, peer: Key, message: &ControlMessage<'_>, whole: bool) -> Result<Routed, Misbehaved> {
         let theirs = |core: &Self, pid: Pid<'_>| match core.links.table.at(peer) {
             Some(link) if pid.node == *link.name.as_str() => Ok(()),
@@ -136,13 +137,13 @@ impl Core<'_> {
         Ok(Routed::Done)
     }
 
-    /// Returns true if the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the
+    /// Returns true if the front of a frame that is too large may be that of an answer to a call. Then more of it is needed than the
     /// addresses.
     pub(crate) fn may_answer(&self, parsed: &Result<ControlMessage<'_>, Misbehaved>) -> bool {
         matches!(parsed, Ok(ControlMessage { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
-    /// Returns the front of a frame that is too large to be received: reports it, and still does what it owes.
+    /// Reports a frame that is too large to be received, of which the front is here, and still does what it owes.
     pub(crate) fn oversized(
         &mut self,
         peer: Key,

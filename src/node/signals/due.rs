@@ -11,7 +11,7 @@ use crate::storage::slots::Key;
 use crate::time::Instant;
 
 impl Core<'_> {
-    /// A connection is no more: everything here that is tied to its processes is told, as far as there is room in mailboxes.
+    /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
     pub(crate) fn connection_lost(&mut self, peer: Key) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };

@@ -17,7 +17,7 @@ use crate::wire::ids::Reference;
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// Returns the call that a message is the answer to, going by its address, or by its tag where that has to do.
+    /// Finds the call that a message is the answer to. It goes by the address, or by the tag where that has to do.
     pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
         let (reference, mailbox) = match to {
             To::Alias(alias) => (alias, None),
@@ -34,7 +34,7 @@ impl Core<'_> {
         answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
-    /// Returns the answer to a call of ours.
+    /// Takes the answer to a call of ours.
     pub(crate) fn reply(&mut self, key: Key, term: Term<'_>) -> Routed {
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state != Stage::Waiting {
@@ -49,7 +49,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// Returns the answer to a call of ours is too large to be received.
+    /// Takes the answer to a call of ours that is too large to be received.
     pub(crate) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
         let waiting = |request: &Asked| request.is_call() && request.state == Stage::Waiting;
         let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
@@ -102,7 +102,7 @@ impl Core<'_> {
         remove(&mut self.requests, &mut self.counters, key);
     }
 
-    /// Returns what was monitored ended.
+    /// Takes the end of what was monitored.
     pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
@@ -117,7 +117,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    /// Notes that the peer has said its last word on a request. If its outcome still waits for room, that is all it waits for.
     fn over(&mut self, key: Key) {
         match self.requests.at_mut(key) {
             Some(request) if matches!(request.state, Stage::Due(_)) => request.peer = NO_PEER,
@@ -125,7 +125,7 @@ impl Core<'_> {
         }
     }
 
-    /// Returns a spawn request was answered: with the process, or with an atom that says why there is none.
+    /// Takes the answer to a spawn request: the process, or an atom that says why there is none.
     pub(crate) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
@@ -145,7 +145,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// A connection is no more: what was asked over it ends.
+    /// Ends what was asked over a connection that is no more.
     pub(crate) fn requests_lost(&mut self, peer: Key) {
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };
@@ -161,7 +161,7 @@ impl Core<'_> {
         }
     }
 
-    /// A mailbox ended, and waits for nothing any more.
+    /// Takes back the requests of a mailbox that ended, and waits for nothing any more.
     pub(crate) fn drop_requests_of(&mut self, mailbox: Key) {
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };

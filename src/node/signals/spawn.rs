@@ -41,8 +41,8 @@ pub(crate) struct Spawn<'a> {
 }
 
 impl Core<'_> {
-    /// Somebody wants a process made that runs a function: it is made, to the peer, when the function is served, and else made and
-    /// ended at once. The answer to the request goes before anything else about the process.
+    /// Makes a process that runs a function, as a peer asks. To the peer it is made when the function is served, and else made and ended at
+    /// once. The answer to the request goes before anything else about the process.
     pub(crate) fn spawn(&mut self, peer: Key, spawn: &Spawn<'_>, args: Option<Term<'_>>) -> Routed {
         let Some(args) = args.filter(|args| args.as_list().is_some()) else {
             self.spawn_refused(peer, spawn, BADARG);
@@ -95,7 +95,7 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// Returns what the caller of a spawn request asked to be tied to the process with.
+    /// Returns the ties with which the caller of a spawn request asked to be tied to the process.
     fn ties(spawn: &Spawn<'_>, flags: u64) -> impl Iterator<Item = WatchKind> {
         let monitor = WatchKind::Monitor { reference: Words::of(spawn.id), given: NamedBy::Spawn };
         let ties = [(flags & MONITOR != 0).then_some(monitor), (flags & LINK != 0).then_some(WatchKind::Link)];
@@ -129,7 +129,7 @@ impl Core<'_> {
         }
     }
 
-    /// Returns the process of a function that is not served ends at once.
+    /// Ends the process of a function that is not served, at once.
     fn spawn_undefined(
         &mut self,
         peer: Key,
@@ -150,7 +150,7 @@ impl Core<'_> {
     }
 }
 
-/// `monitor`, `{monitor, _}`.
+/// Returns true for `monitor` and `{monitor, _}`, if that is the name.
 fn is_option(option: Term<'_>, name: &str) -> bool {
     option.is_atom(name) || option.tuple().is_some_and(|[key, _]| key.is_atom(name))
 }

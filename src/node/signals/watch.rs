@@ -13,7 +13,7 @@ use crate::wire::ids::{Pid, Reference};
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// A process of the peer links to something here.
+    /// Links a process of the peer to something here.
     pub(crate) fn linked(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>) {
         let exit = Control::Exit { from: to, to: from, reason: None };
         let Some(owner) = self.owner(Process::Pid(to)) else {
@@ -33,7 +33,7 @@ impl Core<'_> {
         }
     }
 
-    /// A process of the peer unlinks. The acknowledgement goes before anything else that is sent to it.
+    /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         if let Some(owner) = self.owner(Process::Pid(to))
             && let Some(key) =
@@ -46,7 +46,7 @@ impl Core<'_> {
         }
     }
 
-    /// The peer has seen our unlink: the link can be made anew.
+    /// Notes that the peer has seen our unlink: the link can be made anew.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         if let Some(owner) = self.owner(Process::Pid(to))
             && let Some(key) =
@@ -56,7 +56,7 @@ impl Core<'_> {
         }
     }
 
-    /// A process of the peer monitors something here.
+    /// Notes that a process of the peer monitors something here.
     pub(crate) fn monitored(&mut self, peer: Key, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) {
         let down = Control::MonitorExit { from: to, to: from, reference, reason: None };
         let Some(owner) = self.owner(to) else {
@@ -77,7 +77,7 @@ impl Core<'_> {
         }
     }
 
-    /// A process of the peer does not monitor any more. When nobody waits for a served function any more, its process is over.
+    /// Ends the monitor of a process of the peer. When nobody waits for a served function any more, its process is over.
     pub(crate) fn demonitored(&mut self, peer: Key, from: Pid<'_>, reference: Reference<'_>) {
         let words = Words::of(reference);
         let (pid, same) =
@@ -87,7 +87,7 @@ impl Core<'_> {
         }
     }
 
-    /// Returns a process of the peer that was linked to something here ended.
+    /// Takes the end of a process of the peer that was linked to something here.
     pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
         let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
@@ -105,7 +105,7 @@ impl Core<'_> {
         routed
     }
 
-    /// `exit(To, Reason)`.
+    /// Does what `exit(To, Reason)` of a peer's process asks for.
     pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Option<Term<'_>>) -> Routed {
         let owner = match to {
             To::Pid(pid) => self.owner(Process::Pid(pid)),

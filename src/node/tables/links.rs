@@ -22,10 +22,10 @@ pub(crate) const fn usable(size: usize) -> usize {
     size.saturating_sub(RESERVED)
 }
 
-/// Why a peer is not read from.
+/// The cause that a peer is not read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stall {
-    /// This mailbox is full.
+    /// A full mailbox.
     Mailbox(Key),
     /// The peer does not take what it is owed.
     Transmit,
@@ -35,7 +35,7 @@ pub(crate) enum Stall {
 /// front of each, and comparing it takes a tenth of reading it.
 pub(crate) struct Recent {
     head: heapless::Vec<u8, 128>,
-    /// Where in it the sender's pid ends, which begins behind the operation.
+    /// The place in it where the sender's pid ends, which begins behind the operation.
     sender_end: usize,
     inbox: Key,
 }
@@ -71,10 +71,10 @@ impl Recent {
     }
 }
 
-/// One connected peer.
+/// A connected peer.
 pub(crate) struct Link {
     pub(crate) name: NodeName,
-    /// What both sides offered.
+    /// The flags that both sides offered.
     pub(crate) flags: Flags,
     pub(crate) visible: bool,
     pub(crate) state: link::Pulse,
@@ -85,7 +85,7 @@ pub(crate) struct Link {
     pub(crate) stalled: Option<Stall>,
     /// The frame that is held up was traced when it came.
     pub(crate) traced: bool,
-    /// When it is told that the peer is held up; nothing until time was looked at since it began.
+    /// The time at which it is told that the peer is held up; nothing until time was looked at since it began.
     pub(crate) tell: Option<Instant>,
     pub(crate) recent: Recent,
     pub(crate) phase: Phase,
@@ -94,7 +94,7 @@ pub(crate) struct Link {
     pub(crate) traffic: Traffic,
 }
 
-/// What went over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
+/// The traffic over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -116,23 +116,23 @@ impl Traffic {
         self.received = self.received.wrapping_add(1);
     }
 
-    /// So many bytes came.
+    /// Counts bytes that came.
     #[inline]
     pub(in crate::node) fn read(&mut self, bytes: usize) {
         self.received_bytes = self.received_bytes.wrapping_add(bytes as u64);
     }
 
-    /// So many bytes went.
+    /// Counts bytes that went.
     #[inline]
     pub(in crate::node) fn wrote(&mut self, bytes: usize) {
         self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
     }
 }
 
-/// How far a link is.
+/// The phase of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// There is no connection yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
+    /// The connection is not there yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
     Opening {
         dialled: bool,
     },
@@ -193,36 +193,36 @@ impl Link {
     }
 }
 
-/// All connected peers.
+/// The connected peers.
 pub(crate) struct Links<'s> {
     pub(crate) table: Table<'s, Link>,
     pub(crate) sending: Buffers<'s>,
 }
 
 impl Links<'_> {
-    /// Returns the same links, borrowed for a shorter time.
+    /// Lends the links for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Links<'_> {
         Links { table: self.table.lend(), sending: self.sending.lend() }
     }
 
-    /// Returns the connection to the node of this name, or the one that is being made.
+    /// Finds the connection to the node of this name, or the one that is being made.
     #[inline]
     pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.takes())
     }
 
-    /// Returns the connection to the node of this name.
+    /// Finds the connection to the node of this name.
     pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.is_up())
     }
 
-    /// Returns the connection to the node of this name that is being made because something was sent to it.
+    /// Finds the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
-    /// Returns what both sides understand.
+    /// Returns the flags that both sides offered.
     #[inline]
     pub(crate) fn flags(&self, key: Key) -> Flags {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
@@ -282,7 +282,7 @@ impl Links<'_> {
         }
     }
 
-    /// Returns what waits to be sent to a peer.
+    /// Returns the bytes that wait to be sent to a peer.
     #[inline]
     pub(crate) fn pending(&self, key: Key) -> &[u8] {
         match self.table.at(key) {
@@ -304,14 +304,14 @@ impl Links<'_> {
 pub(crate) struct FrameWriter<'l> {
     link: &'l mut Link,
     pub(crate) out: Writer<'l>,
-    /// What fits into the buffer when it is empty.
+    /// The room in the buffer when it is empty.
     limit: usize,
     /// The program sends it, rather than the core.
     is_programs: bool,
 }
 
 impl FrameWriter<'_> {
-    /// What was written is to be sent.
+    /// Ends the frame: what was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {
         let Self { link, mut out, limit, is_programs } = self;

@@ -3,13 +3,13 @@
 use super::handles::Handle;
 use crate::wire::term::Term;
 
-/// What a record in a mailbox is.
+/// The kind of a record in a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
     /// A link broke, or somebody called `exit/2`; the sender's place has the process.
     Exit,
-    /// What was monitored ended; the sender's place has what it was.
+    /// The end of what was monitored; the sender's place has what it was.
     Down,
     /// `{Tag, Reply}`.
     Reply,
@@ -66,13 +66,13 @@ impl Kind {
     }
 }
 
-/// What goes into a mailbox.
+/// A record that goes into a mailbox.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'r> {
     pub(crate) kind: Kind,
     /// The encoded sender, or what stands in its place.
     pub(crate) from: &'r [u8],
-    /// What it is about; messages have none.
+    /// The subject, which messages do not have.
     pub(crate) handle: Option<Handle>,
     pub(crate) term: Term<'r>,
 }

@@ -9,7 +9,7 @@ use crate::time::Instant;
 use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
 
-/// One monitor, call or alias.
+/// A monitor, a call or an alias.
 pub(crate) struct Asked {
     /// Never used again, so that an answer that comes late finds nothing.
     pub(crate) number: u64,
@@ -36,19 +36,19 @@ pub(crate) enum Ask {
     Spawn,
 }
 
-/// Whom a demonitor names.
+/// The process that a demonitor names.
 pub(crate) enum Target {
-    /// Not known yet: the process is being spawned.
+    /// The process is being spawned, and is not known yet.
     Unknown,
     Pid(Number),
     Name(heapless::String<255>),
 }
 
-/// How long a request waits.
+/// The time for which a request waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     None,
-    /// Not counted from yet: nobody has looked at the time since it began.
+    /// A time that is not counted from yet: nobody has looked at the time since it began.
     In(core::time::Duration),
     At(Instant),
 }
@@ -58,11 +58,11 @@ pub(crate) enum Stage {
     Waiting,
     /// Its outcome waits for room in the mailbox.
     Due(Outcome),
-    /// Nobody waits for it any more, and the peer is to be told.
+    /// The peer is to be told that nobody waits for it any more.
     Leaving,
 }
 
-/// What this node knows by itself.
+/// The outcomes that this node knows by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Timeout,
@@ -111,7 +111,7 @@ impl OwnWords {
         Reference::from_words(identity.node(), identity.creation, &self.0)
     }
 
-    /// Returns what a reference of this node is about.
+    /// Returns the handle of the request that a reference of this node is about.
     pub(crate) fn read(reference: Reference<'_>) -> Option<Handle> {
         let mut words = reference.words();
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -124,7 +124,7 @@ impl OwnWords {
 }
 
 impl Asked {
-    /// Returns what the peer is told when nobody waits any more.
+    /// Returns the demonitor that the peer is sent when nobody waits any more.
     pub(crate) fn demonitor<'r>(&'r self, from: Pid<'r>, node: Atom<'r>, reference: Reference<'r>) -> Option<Control<'r>> {
         let to = match &self.target {
             Target::Unknown => return None,
@@ -139,12 +139,12 @@ impl Asked {
         matches!(self.kind, Ask::Call | Ask::Rex)
     }
 
-    /// Returns what the answer to it is, as a record.
+    /// Returns the kind of record that the answer is.
     pub(crate) fn answer(&self) -> Kind {
         if self.kind == Ask::Rex { Kind::RexReply } else { Kind::Reply }
     }
 
-    /// Returns what the end of the process it watches is, as a record.
+    /// Returns the kind of record that the end of the watched process is.
     pub(crate) fn ended(&self) -> Kind {
         match self.kind {
             Ask::Monitor | Ask::Alias => Kind::Down,
@@ -154,7 +154,7 @@ impl Asked {
     }
 }
 
-/// Returns the request with this handle.
+/// Finds the request with this handle.
 pub(crate) fn find(requests: &Table<'_, Asked>, handle: Handle) -> Option<Key> {
     let key = requests.key_at(handle.index)?;
     requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
