@@ -143,7 +143,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Bytes that are no term, or none we take: where, and why.
+/// The place and the fault of bytes that are no term, or none we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TermError {
     /// Offset in bytes from the start of what was parsed, up to `u32::MAX`.
@@ -239,7 +239,7 @@ impl fmt::Display for Misbehaved {
     }
 }
 
-/// Fixed memory that does not suffice.
+/// A lack of fixed memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Full {

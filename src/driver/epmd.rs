@@ -164,7 +164,7 @@ impl fmt::Display for EpmdEvent {
     }
 }
 
-/// Keeps a node's name registered: connects, registers, holds, notices EPMD's end, tries again, serves EPMD itself.
+/// The keeper of a node's name: it connects, registers, holds, notices EPMD's end, tries again, and serves EPMD itself.
 ///
 /// Call [`EpmdClient::start`] once the node listens. Then hand it the events of its tokens and the passing of time; after each of
 /// those, fetch what happened with [`EpmdClient::poll_event`]. Nothing blocks, and a turn's work is bounded; nothing is allocated except

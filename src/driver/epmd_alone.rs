@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// Events of the system taken in one turn.
 const EVENTS: usize = 64;
 
-/// EPMD without a node: what Erlang's `epmd` is, for up to 32 names, until the value goes out of scope.
+/// An EPMD without a node: what Erlang's `epmd` is, for up to 32 names, until the value goes out of scope.
 ///
 /// A node does not need it: [`Epmd::Auto`](crate::Epmd::Auto) serves EPMD in the node's own process. This is for a host where names shall
 /// outlive that node.

@@ -17,7 +17,7 @@ pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 /// thread for as long as the C library waits for it.
 const THREADS: usize = 8;
 
-/// Answers look-ups later, and wakes the poll loop then.
+/// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
     answers: Arc<Mutex<Vec<(Connection, Addresses)>>>,

@@ -1,4 +1,4 @@
-//! What this host and its user know of Erlang: the host's names, and the cookie file.
+//! The names of this host, and the cookie file of its user, as Erlang has them.
 
 use std::env;
 use std::fs::{self, File};

@@ -90,7 +90,7 @@ impl DriverOptions {
     }
 }
 
-/// Owns every socket of a node, and moves the bytes.
+/// The owner of every socket of a node, which moves the bytes.
 ///
 /// [`Driver::poll`] waits until something happened; then look at what came: [`Node::recv`], [`Node::poll_event`],
 /// [`Driver::poll_ready`]. What the program sends leaves with the next poll, all of it for one peer in one write.

@@ -1,4 +1,4 @@
-//! What the system's calls mean to a node.
+//! The meaning of the system's calls to a node.
 
 use std::io::{self, ErrorKind};
 

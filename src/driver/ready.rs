@@ -1,4 +1,4 @@
-//! What the program's own sources in the poll are ready for.
+//! The readiness of the program's own sources in the poll.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What a log shows at level debug: every control message and every packet of a handshake, by name and size. What is in them it never shows:
+//! The log at level debug: every control message and every packet of a handshake, by name and size. What is in them it never shows:
 //! no payload, no cookie, no digest.
 
 use log::{Level, debug, log_enabled};

@@ -11,7 +11,7 @@ use crate::wire::digest::{digest, same};
 use crate::wire::handshake::{Ack, Challenge, Complement, Name, Reply, Status, parse_alive_answer, put_alive_answer};
 use crate::wire::ids::NodeName;
 
-/// This side, as it shows itself.
+/// The facts that this side shows of itself.
 pub(crate) struct Local<'a> {
     /// The whole name; the host alone while a dynamic node has none.
     pub(crate) name: &'a str,
@@ -120,7 +120,7 @@ impl Handshake {
     }
 }
 
-/// Awaits the connected side's opinion.
+/// A wait for the connected side's opinion.
 #[derive(Debug)]
 pub(crate) struct AwaitStatus {
     peer: NodeName,
@@ -152,7 +152,7 @@ fn asks_name(context: &Context<'_>) -> bool {
     context.local.flags.has(Flags::NAME_ME)
 }
 
-/// Awaits the connected side's challenge.
+/// A wait for the connected side's challenge.
 #[derive(Debug)]
 pub(crate) struct AwaitChallenge {
     peer: NodeName,
@@ -173,7 +173,7 @@ impl AwaitChallenge {
     }
 }
 
-/// Awaits the proof of the connected side.
+/// A wait for the proof of the connected side.
 #[derive(Debug)]
 pub(crate) struct AwaitAck {
     up: Established,
@@ -190,7 +190,7 @@ impl AwaitAck {
     }
 }
 
-/// Awaits the first packet of whoever connected.
+/// A wait for the first packet of whoever connected.
 #[derive(Debug)]
 pub(crate) struct AwaitName;
 
@@ -221,7 +221,7 @@ pub(crate) struct Newcomer {
     old: bool,
 }
 
-/// This side's opinion of a caller.
+/// The opinion that this side has of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Welcome,
@@ -307,7 +307,7 @@ fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
     NodeName::new(&text).map_err(|_| Reason::Misbehaved(Misbehaved::Handshake("name")))
 }
 
-/// Awaits whether the caller still wants the connection this side thinks it has.
+/// A wait for the caller's word whether it still wants the connection that this side thinks it has.
 ///
 /// A BEAM ends the old connection before it sends the challenge. Here the old one stays until the caller has proven the
 /// cookie, so that nobody without it can end connections by claiming names.
@@ -326,7 +326,7 @@ impl AwaitAliveAnswer {
     }
 }
 
-/// Awaits the rest of an old first packet.
+/// A wait for the rest of an old first packet.
 #[derive(Debug)]
 pub(crate) struct AwaitComplement {
     caller: Newcomer,
@@ -341,7 +341,7 @@ impl AwaitComplement {
     }
 }
 
-/// Awaits the caller's proof.
+/// A wait for the caller's proof.
 #[derive(Debug)]
 pub(crate) struct AwaitReply {
     up: Established,

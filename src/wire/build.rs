@@ -6,7 +6,7 @@ use super::ids::{Atom, Pid, Port, Reference};
 use super::term::Term;
 use crate::error::{Error, Full, Misuse};
 
-/// Writes one term, part by part: a tuple, list or map announces how many elements follow, then they follow. Every method gives the
+/// A writer of one term, part by part. A tuple, list or map announces how many elements follow, then they follow. Every method gives the
 /// writer back, so that calls chain.
 ///
 /// Every method answers [`Misuse`] when the term would come out wrong: more parts than were announced, an atom too

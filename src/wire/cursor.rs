@@ -159,7 +159,7 @@ pub(crate) struct Overflow {
     pub(crate) room: usize,
 }
 
-/// Writes into a slice; past its end it only counts, so that the end tells exactly how much was missing.
+/// A writer into a slice. Past its end it only counts, so that the end tells exactly how much was missing.
 ///
 /// All or nothing: what was written counts only once [`Writer::finish`] has said so.
 #[derive(Debug)]

@@ -240,7 +240,7 @@ impl Alive2Answer {
     }
 }
 
-/// PORT2_RESP (119), the answer to PORT_PLEASE2_REQ.
+/// The answer to PORT_PLEASE2_REQ: PORT2_RESP (119).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PortAnswer<'a> {
     /// The node that has the name.
@@ -445,7 +445,7 @@ fn parse_word<T: Copy>(bytes: &[u8], words: [(&[u8], T); 2]) -> Result<Option<T>
     if begun { Ok(None) } else { Err(Misbehaved::Epmd("answer in words")) }
 }
 
-/// Formatted text into a slice, counted on past its end.
+/// A writer of formatted text into a slice, which counts on past its end.
 struct TextWriter<'a>(Writer<'a>);
 
 impl fmt::Write for TextWriter<'_> {

@@ -1,4 +1,4 @@
-//! Where a message goes.
+//! The addresses of messages.
 
 use crate::wire::control::To;
 use crate::wire::ids::{Atom, OwnedPid, OwnedReference, Pid, Reference};

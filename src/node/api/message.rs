@@ -1,4 +1,4 @@
-//! What a mailbox gives: messages, signals and answers in one typed view, and the right to answer.
+//! The messages, signals and answers of a mailbox, in one typed view.
 
 use crate::node::forms::call::Call;
 use crate::node::forms::caller::{Caller, Form};

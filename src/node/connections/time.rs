@@ -1,4 +1,4 @@
-//! What time does to connections: ticks and silence, handshakes that take too long, and peers that are held up.
+//! The passing of time: ticks and silence, handshakes that take too long, and peers that are held up.
 
 use core::time::Duration;
 

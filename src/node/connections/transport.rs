@@ -1,4 +1,4 @@
-//! How the bytes move: what a driver calls.
+//! The moving of bytes: the calls of a driver.
 
 use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};

@@ -1,4 +1,4 @@
-//! What the core sends: answers, ends, and that nobody waits any more.
+//! The messages of the core itself: answers, ends, and that nobody waits any more.
 
 use super::state::Core;
 use crate::error::{Error, Full};

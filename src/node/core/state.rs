@@ -1,4 +1,4 @@
-//! All that a node is, below its connections, and how a name, a pid or a reference finds what it stands for.
+//! The state of a node, below its connections. It finds what a name, a pid or a reference stands for.
 
 use super::names;
 use crate::node::forms::served::Served;
@@ -13,7 +13,7 @@ use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
 
-/// Everything a control message may touch.
+/// The state that a control message may touch.
 pub(crate) struct Core<'s> {
     pub(crate) identity: Identity<'s>,
     pub(crate) links: Links<'s>,

@@ -1,4 +1,4 @@
-//! Who waits for an answer, and in which form.
+//! The caller that waits for an answer, and the form of the answer.
 
 use super::tag::{TAG, alias};
 use crate::wire::ids::{OwnedPid, Pid, Reference};

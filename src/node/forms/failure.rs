@@ -1,4 +1,4 @@
-//! Why a call of ours has no value.
+//! The reasons for which a call of ours has no value.
 
 use crate::wire::term::Term;
 

@@ -1,4 +1,4 @@
-//! What a function came to, in the form that its caller takes.
+//! The outcome of a function, in the form that its caller takes.
 
 use super::atoms::NORMAL;
 use super::caller::{Caller, Form};

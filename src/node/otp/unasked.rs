@@ -1,4 +1,4 @@
-//! What OTP's processes on a peer tell those of the same name here, unasked, once this node stands in `nodes()`.
+//! Messages that OTP's processes on a peer send to those of the same name here, unasked, once this node stands in `nodes()`.
 
 use super::{global, pg, rex};
 use crate::error::Error;

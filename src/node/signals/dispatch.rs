@@ -1,4 +1,4 @@
-//! What a control message does: the one match over all of them.
+//! The one match over all control messages.
 
 use super::spawn::Spawn;
 use crate::error::{Misbehaved, TermError, TermFault};

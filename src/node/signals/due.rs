@@ -1,4 +1,4 @@
-//! What is due by itself: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
+//! Things that are due by themselves: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
 
 use super::exits::Cause;
 use crate::node::core::release::free_gone;

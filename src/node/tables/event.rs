@@ -1,4 +1,4 @@
-//! What the node has to tell its user.
+//! The events that the node tells its user.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What lies in a mailbox: a message, a signal or an answer, with its sender and what it is about.
+//! The records in a mailbox: a message, a signal or an answer, with its sender and what it is about.
 
 use super::handles::Handle;
 use crate::wire::term::Term;

@@ -1,4 +1,4 @@
-//! What this node asked of others and waits for: monitors, calls, and the aliases it gave out.
+//! The requests that this node made of others and waits for: monitors, calls, and the aliases it gave out.
 
 use super::handles::Handle;
 use super::identity::Identity;
@@ -69,7 +69,7 @@ pub(crate) enum Outcome {
     NoConnection,
 }
 
-/// Numbers that count what there is.
+/// Counts of the requests and of what waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
     /// The last number given out.

@@ -1,4 +1,4 @@
-//! What the program has not been shown yet: which mailboxes have something, in turn, at a cost that does not grow with how many there are.
+//! The mailboxes with something that the program has not been shown yet, in turn, at a cost that does not grow with how many there are.
 //!
 //! A mailbox with something in it stands in one of two queues, or in neither once the program was shown it and left it:
 //! * `ready`: something came since it was last shown, or the program took something and more is left;

@@ -1,4 +1,4 @@
-//! What parsing works on: the text, what was written of the term, and the tuples, lists and maps that are open.
+//! The state of parsing: the text, what was written of the term, and the tuples, lists and maps that are open.
 
 use super::fault::TextFault;
 use super::scan::{Fault, Number, Scan};
