@@ -108,9 +108,12 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// There are too many names in a list, or one is longer than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name
+    /// besides its own.
+    TooManyNames,
     /// A function to serve is not `Module:Function/Arity`.
     FunctionName,
-    /// A size of a [`HeapStorage`](crate::HeapStorage) is out of its range.
+    /// One of the `Sizes` of a node is out of its range.
     Sizes,
 }
 
@@ -131,6 +134,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => {
                 "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \

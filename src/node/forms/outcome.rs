@@ -7,6 +7,7 @@ use crate::wire::build::{TermWriter, WriteDyn, Written};
 
 /// What a function does instead of giving a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exception {
     /// `error(Reason)`.
     Error,

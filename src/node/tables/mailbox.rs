@@ -1,7 +1,9 @@
 //! Mailboxes: where messages and signals wait.
 
 use super::event::HeldBy;
-use super::handles::{Handle, Mailbox};
+#[cfg(feature = "std")]
+use super::handles::Handle;
+use super::handles::Mailbox;
 use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::Stall;
@@ -11,7 +13,7 @@ use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Others, Table};
 use crate::wire::cursor::Writer;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
@@ -177,8 +179,8 @@ impl Inboxes<'_> {
 
     /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
     #[inline]
-    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Taken<'m>> {
-        let inbox = self.table.at_mut(key)?;
+    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<(Taken<'m>, Others<'m, Inbox>)> {
+        let (inbox, others) = self.table.apart(key)?;
         if inbox.ended.is_some() {
             return None;
         }
@@ -189,7 +191,7 @@ impl Inboxes<'_> {
             inbox.held = !inbox.ring.is_empty();
         }
         flow.aside = None;
-        Some(Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before })
+        Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before }, others))
     }
 
     /// Settles what the program is to be shown of the mailbox that it took something from, before it takes something from `next`. This is
