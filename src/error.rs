@@ -329,6 +329,8 @@ pub enum Misuse {
     NotAProcess,
     /// An exception as the answer to a `gen_server:call`: only functions raise.
     NotAFunction,
+    /// A value that its own type, or the serializer, refuses to write as a term. A warning in the log says which part of it, and why.
+    Serialize,
 }
 
 impl fmt::Display for Misuse {
@@ -352,6 +354,7 @@ impl fmt::Display for Misuse {
             Self::NoRequest => f.write_str("that call is not under way: it was answered, or given up"),
             Self::NotAProcess => f.write_str("an alias is no process: link to its pid, monitor and call its pid or its name"),
             Self::NotAFunction => f.write_str("a gen_server:call takes a reply, not an exception: only functions raise"),
+            Self::Serialize => f.write_str("a value could not be written as a term: a warning in the log says why"),
             Self::NotAnAlias => f.write_str("the peer's release knows no aliases: they came with OTP 24"),
         }
     }

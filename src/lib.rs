@@ -60,6 +60,8 @@ pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Referen
 pub use wire::key::MapKey;
 #[cfg(feature = "std")]
 pub use wire::owned::OwnedTerm;
+#[cfg(feature = "serde")]
+pub use wire::serde;
 pub use wire::term::{Elements, List, Pairs, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
 pub use wire::value::{Big, Bits, Export, Fun, Limits, Record};

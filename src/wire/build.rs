@@ -99,6 +99,25 @@ impl<'b> TermWriter<'b> {
         }
     }
 
+    /// Begins one part whose own parts the caller counts, and tells [`TermWriter::end_part`] what is due behind it.
+    #[cfg(feature = "serde")]
+    pub(super) fn begin_part(&mut self) -> Result<u64, Misuse> {
+        self.part(0)?;
+        Ok(core::mem::replace(&mut self.due, u64::MAX))
+    }
+
+    /// Ends a part whose parts the caller counted.
+    #[cfg(feature = "serde")]
+    pub(super) fn end_part(&mut self, due: u64) {
+        self.due = due;
+    }
+
+    /// Returns where the bytes go, for what is put right once its length is known.
+    #[cfg(feature = "serde")]
+    pub(super) fn out(&mut self) -> &mut Writer<'b> {
+        &mut self.out
+    }
+
     /// Takes one part off what is due.
     #[inline]
     fn part(&mut self, then_due: u64) -> Result<(), Misuse> {
@@ -110,7 +129,7 @@ impl<'b> TermWriter<'b> {
 
     /// Remembers a fault.
     #[cold]
-    fn fail(&mut self, fault: Misuse) -> Misuse {
+    pub(super) fn fail(&mut self, fault: Misuse) -> Misuse {
         self.fault.get_or_insert(fault);
         fault
     }
