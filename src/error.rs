@@ -108,9 +108,12 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// There are too many names in a list, or one is longer than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name
+    /// besides its own.
+    TooManyNames,
     /// A function to serve is not `Module:Function/Arity`.
     FunctionName,
-    /// A size of a [`HeapStorage`](crate::HeapStorage) is out of its range.
+    /// One of the `Sizes` of a node is out of its range.
     Sizes,
 }
 
@@ -137,6 +140,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => Self::SIZES,
         })
@@ -328,6 +332,8 @@ pub enum Misuse {
     NotAProcess,
     /// An exception as the answer to a `gen_server:call`: only functions raise.
     NotAFunction,
+    /// A value that its own type, or the serializer, refuses to write as a term. A warning in the log says which part of it, and why.
+    Serialize,
 }
 
 impl fmt::Display for Misuse {
@@ -351,6 +357,7 @@ impl fmt::Display for Misuse {
             Self::NoRequest => f.write_str("that call is not under way: it was answered, or given up"),
             Self::NotAProcess => f.write_str("an alias is no process: link to its pid, monitor and call its pid or its name"),
             Self::NotAFunction => f.write_str("a gen_server:call takes a reply, not an exception: only functions raise"),
+            Self::Serialize => f.write_str("a value could not be written as a term: a warning in the log says why"),
             Self::NotAnAlias => f.write_str("the peer's release knows no aliases: they came with OTP 24"),
         }
     }

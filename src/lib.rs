@@ -38,8 +38,8 @@ mod wire;
 
 #[cfg(feature = "std")]
 pub use driver::{
-    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, cookie_file, epmd_names, full_host_name, listen_addresses,
-    read_cookie, short_host_name,
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_names, full_host_name,
+    listen_addresses, read_cookie, short_host_name,
 };
 #[cfg(feature = "std")]
 pub use error::IoError;
@@ -47,12 +47,12 @@ pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reas
 /// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
 #[cfg(feature = "std")]
 pub use mio;
+#[cfg(feature = "std")]
+pub use node::Sizes;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, HeldBy, InUse, Mailbox,
     Message, Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
 };
-#[cfg(feature = "std")]
-pub use node::{HeapStorage, Sizes};
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::fixed::{FixedStr, TooLong};
@@ -60,6 +60,8 @@ pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Referen
 pub use wire::key::MapKey;
 #[cfg(feature = "std")]
 pub use wire::owned::OwnedTerm;
+#[cfg(feature = "serde")]
+pub use wire::serde;
 pub use wire::term::{Elements, List, Pairs, Term, Value};
 pub use wire::text::{Text, TextError, TextFault, parse_text};
 pub use wire::value::{Big, Bits, Export, Fun, Limits, Record};

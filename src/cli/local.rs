@@ -24,7 +24,7 @@ pub(super) struct Local {
 }
 
 /// Makes the settings of a node, and finds its cookie.
-pub(super) fn prepare(options: &Local) -> Result<(Config<'static>, DriverOptions, Cookie), Failure> {
+pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie), Failure> {
     let name = host::whole_name(&options.name).map_err(|why| Failure::usage(format!("{}: {why}", options.name)))?;
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
     let make = if options.visible { Config::visible } else { Config::hidden };

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::error::{ConfigError, Misuse};
+use crate::storage::names::Names;
 use crate::wire::codes::Flags;
 use crate::wire::ids::NodeName;
 
@@ -26,12 +27,12 @@ use crate::wire::ids::NodeName;
 /// # Ok::<(), beamless::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct Config<'s> {
+pub struct Config {
     pub(super) name: OwnName,
     pub(super) cookie: heapless::Vec<u8, 255>,
     pub(super) visible: bool,
     pub(super) tick_time: Duration,
-    pub(super) allow: Option<&'s [&'s str]>,
+    pub(super) allow: Option<Names>,
     pub(super) creation: u32,
     pub(super) auto_connect: AutoConnect,
     pub(super) idle_time: Option<Duration>,
@@ -39,6 +40,7 @@ pub struct Config<'s> {
 
 /// Whether sending to a node connects to it: `dist_auto_connect`, as Erlang has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AutoConnect {
     /// Whenever something is sent to it, it is linked to or monitored, called, or asked to run a function.
     #[default]
@@ -50,7 +52,7 @@ pub enum AutoConnect {
     Never,
 }
 
-impl<'s> Config<'s> {
+impl Config {
     /// A hidden node called `name` (`alive@host`), in the cluster that shares `cookie`.
     ///
     /// The alive name takes letters, digits, `_` and `-`. A host with a dot, or an address, makes the name a long one,
@@ -120,9 +122,15 @@ impl<'s> Config<'s> {
 
     /// The only nodes that may connect here, by their full names or by their host (as with `net_kernel:allow/1`). They
     /// need the cookie all the same. Everybody with the cookie, by default.
-    #[must_use]
-    pub fn allow(self, nodes: &'s [&'s str]) -> Self {
-        Self { allow: Some(nodes), ..self }
+    ///
+    /// # Errors
+    /// [`ConfigError::TooManyNames`].
+    pub fn allow(self, nodes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
+        let mut names = Names::default();
+        for node in nodes {
+            names.add(node.as_ref()).ok_or(ConfigError::TooManyNames)?;
+        }
+        Ok(Self { allow: Some(names), ..self })
     }
 
     /// Whether sending to a node that is not connected connects to it: [`AutoConnect::Always`] by default, as in Erlang.
@@ -146,7 +154,7 @@ impl<'s> Config<'s> {
     }
 }
 
-impl fmt::Debug for Config<'_> {
+impl fmt::Debug for Config {
     /// Everything but the cookie.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("name", &self.name.shown()).field("visible", &self.visible).finish_non_exhaustive()
@@ -189,7 +197,7 @@ pub(super) fn is_long(host: &str) -> bool {
     host.contains(['.', ':'])
 }
 
-impl Config<'_> {
+impl Config {
     /// What this node offers its peers.
     pub(super) fn flags(&self) -> Flags {
         let flags = if self.visible { Flags::OURS.with(Flags::PUBLISHED) } else { Flags::OURS };
@@ -201,7 +209,7 @@ impl Config<'_> {
 
     /// Whether the node of this name may connect.
     pub(super) fn allows(&self, node: &NodeName) -> bool {
-        self.allow.is_none_or(|list| list.iter().any(|entry| *entry == node.as_str() || *entry == node.host()))
+        self.allow.as_ref().is_none_or(|list| list.iter().any(|entry| entry == node.as_str() || entry == node.host()))
     }
 
     /// Whether names of this host can be connected to, as Erlang decides it.
@@ -229,7 +237,7 @@ mod tests {
         assert_eq!(config.reaches(&NodeName::new("a@b.c").unwrap()), Err(ConfigError::ShortNameHasDot));
         assert!(!format!("{config:?}").contains("secret"));
         let list = ["hub@nuc3", "nuc4"];
-        let config = config.allow(&list);
+        let config = config.allow(list).unwrap();
         for (name, allowed) in [("hub@nuc3", true), ("x@nuc4", true), ("x@nuc3", false)] {
             assert_eq!(config.allows(&NodeName::new(name).unwrap()), allowed);
         }

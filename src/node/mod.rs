@@ -35,6 +35,8 @@ pub use tables::event::{Dropped, Event, HeldBy, Receiver};
 pub use tables::handles::{Mailbox, Monitor, Request};
 pub use tables::inbox::Overflow;
 pub use tables::links::Traffic;
+#[cfg(feature = "std")]
+pub(crate) use tables::memory::Memory;
 pub use tables::memory::NodeStorage;
 #[cfg(feature = "std")]
-pub use tables::memory::{HeapStorage, Sizes};
+pub use tables::memory::Sizes;

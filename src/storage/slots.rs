@@ -68,39 +68,26 @@ impl<T, const N: usize> Places<T, N> {
     }
 }
 
-/// As [`Places`], with a number of places that is known only when the program runs.
-#[cfg(feature = "std")]
-#[derive(Debug)]
-pub(crate) struct HeapPlaces<T> {
-    slots: Box<[Slot<T>]>,
-    tenants: usize,
-}
-
-#[cfg(feature = "std")]
-impl<T> HeapPlaces<T> {
-    pub(crate) fn new(places: u16) -> Self {
-        Self { slots: (0..places).map(|_| Slot::EMPTY).collect(), tenants: 0 }
-    }
-
-    /// Bytes that so many places take.
-    pub(crate) fn bytes(places: u16) -> usize {
-        usize::from(places).saturating_mul(size_of::<Slot<T>>())
-    }
-
-    /// As [`Places::table`].
-    pub(crate) fn table(&mut self) -> Table<'_, T> {
-        let mut table = Table { slots: &mut self.slots, tenants: &mut self.tenants };
-        table.clear();
-        table
-    }
-}
-
 /// A table of places, whose memory is the caller's. Looking at all tenants ends with the last one, so a large table that is
 /// nearly empty costs no more than a small one.
 pub(crate) struct Table<'s, T> {
     slots: &'s mut [Slot<T>],
     /// How many places are taken.
     tenants: &'s mut usize,
+}
+
+#[cfg(feature = "std")]
+impl<T> Table<'static, T> {
+    /// A table of so many places, in memory that lasts as long as the process.
+    pub(crate) fn leaked(places: u16) -> Self {
+        let slots: Box<[Slot<T>]> = (0..places).map(|_| Slot::EMPTY).collect();
+        Self { slots: Box::leak(slots), tenants: Box::leak(Box::new(0)) }
+    }
+
+    /// Bytes that so many places take.
+    pub(crate) fn bytes(places: u16) -> usize {
+        usize::from(places).saturating_mul(size_of::<Slot<T>>())
+    }
 }
 
 impl<T> Table<'_, T> {
@@ -238,6 +225,47 @@ impl<T> Table<'_, T> {
     }
 }
 
+/// The tenants of a table beside one that is borrowed.
+pub(crate) struct Others<'t, T> {
+    before: &'t [Slot<T>],
+    behind: &'t [Slot<T>],
+}
+
+impl<T> Table<'_, T> {
+    /// One tenant to be changed, and all others to be looked at meanwhile.
+    #[inline]
+    pub(crate) fn apart(&mut self, key: Key) -> Option<(&mut T, Others<'_, T>)> {
+        let (before, rest) = self.slots.split_at_mut_checked(key.index.into())?;
+        let (slot, behind) = rest.split_first_mut()?;
+        let same = slot.generation == key.generation;
+        let tenant = slot.tenant_mut().filter(|_| same)?;
+        Some((tenant, Others { before, behind }))
+    }
+
+    /// All tenants, to be looked at.
+    pub(crate) fn all(&self) -> Others<'_, T> {
+        Others { before: self.slots, behind: &[] }
+    }
+}
+
+impl<'t, T> Others<'t, T> {
+    /// The tenant with this key, if it is one of these.
+    pub(crate) fn at(&self, key: Key) -> Option<&'t T> {
+        let index = usize::from(key.index);
+        let slot = match self.before.get(index) {
+            Some(slot) => slot,
+            // one is left out between them
+            None => self.behind.get(index.checked_sub(self.before.len())?.checked_sub(1)?)?,
+        };
+        if slot.generation == key.generation { slot.tenant() } else { None }
+    }
+
+    /// The same, for another borrower.
+    pub(crate) fn again(&self) -> Self {
+        Self { before: self.before, behind: self.behind }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,5 +282,24 @@ mod tests {
         assert_eq!(table.remove(a), None);
         assert_eq!((table.at(a), table.at(c)), (None, Some(&'c')));
         assert_eq!(table.tenants().map(|(_, t)| *t).collect::<String>(), "cb");
+    }
+
+    #[test]
+    fn the_others_are_all_but_one() {
+        let mut places = Places::<usize, 4>::EMPTY;
+        let mut table = places.table();
+        let keys = [0, 1, 2].map(|tenant| table.insert(tenant).unwrap());
+        for (i, key) in keys.into_iter().enumerate() {
+            let (one, others) = table.apart(key).unwrap();
+            *one += 10;
+            for (j, other) in keys.into_iter().enumerate() {
+                assert_eq!(others.at(other).copied(), if i == j { None } else { Some(if j < i { j + 10 } else { j }) });
+            }
+            assert!(others.at(Key { index: 3, generation: 0 }).is_none() && others.at(Key { index: 9, generation: 0 }).is_none());
+        }
+        assert_eq!(keys.map(|key| table.all().at(key).copied()), [Some(10), Some(11), Some(12)]);
+        let old = keys[0];
+        table.remove(old);
+        assert!(table.apart(old).is_none() && table.all().at(old).is_none());
     }
 }

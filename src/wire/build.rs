@@ -51,6 +51,9 @@ impl<F> WriteTermAgain for F where F: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> 
 /// A closure that writes a term, where one copy of the code around it is enough for all callers.
 pub(crate) type WriteDyn<'f> = &'f mut dyn for<'t, 'b> FnMut(&'t mut TermWriter<'b>) -> Written<'t, 'b>;
 
+/// Parts that are due where they are not counted: more than ever come.
+const UNCOUNTED: u64 = u64::MAX / 2;
+
 impl<'b> TermWriter<'b> {
     /// Runs `write` for exactly one term, version byte first.
     pub(crate) fn one<F>(out: &mut Writer<'_>, write: F) -> Result<(), Misuse>
@@ -78,7 +81,7 @@ impl<'b> TermWriter<'b> {
     where
         F: WriteTerm,
     {
-        let mut parts = TermWriter { out: out.lend(), due: u64::MAX, fault: None };
+        let mut parts = TermWriter { out: out.lend(), due: UNCOUNTED, fault: None };
         write(&mut parts)?;
         let len = parts.out.len();
         out.advance_to(len);
@@ -96,17 +99,37 @@ impl<'b> TermWriter<'b> {
         }
     }
 
+    /// Begins one part whose own parts the caller counts, and tells [`TermWriter::end_part`] what is due behind it.
+    #[cfg(feature = "serde")]
+    pub(super) fn begin_part(&mut self) -> Result<u64, Misuse> {
+        self.part(0)?;
+        Ok(core::mem::replace(&mut self.due, u64::MAX))
+    }
+
+    /// Ends a part whose parts the caller counted.
+    #[cfg(feature = "serde")]
+    pub(super) fn end_part(&mut self, due: u64) {
+        self.due = due;
+    }
+
+    /// Returns where the bytes go, for what is put right once its length is known.
+    #[cfg(feature = "serde")]
+    pub(super) fn out(&mut self) -> &mut Writer<'b> {
+        &mut self.out
+    }
+
     /// Takes one part off what is due.
     #[inline]
     fn part(&mut self, then_due: u64) -> Result<(), Misuse> {
         let Some(due) = self.due.checked_sub(1) else { return Err(self.fail(Misuse::TermOverfull)) };
-        self.due = due.saturating_add(then_due);
+        // far from the end of the numbers: each part is at least a byte, and announces 2^33 more at most
+        self.due = due.wrapping_add(then_due);
         Ok(())
     }
 
     /// Remembers a fault.
     #[cold]
-    fn fail(&mut self, fault: Misuse) -> Misuse {
+    pub(super) fn fail(&mut self, fault: Misuse) -> Misuse {
         self.fault.get_or_insert(fault);
         fault
     }

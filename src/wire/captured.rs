@@ -1,14 +1,17 @@
-//! Bytes that real Erlangs sent, for tests: `tests/captured/otp*.txt`, which `tests/captured/record` makes.
+//! Bytes that real Erlangs sent, for tests: `tests/captured/otp*.txt`, which `tests/captured/record` makes, and `elixir*.txt`, which
+//! `tests/captured/elixir.exs` does.
 
 use std::collections::BTreeSet;
 use std::string::String;
 use std::vec::Vec;
 
-const FILES: [(u32, &str); 4] = [
+const FILES: [(u32, &str); 6] = [
     (23, include_str!("../../tests/captured/otp23.txt")),
     (25, include_str!("../../tests/captured/otp25.txt")),
     (27, include_str!("../../tests/captured/otp27.txt")),
     (29, include_str!("../../tests/captured/otp29.txt")),
+    (25, include_str!("../../tests/captured/elixir25.txt")),
+    (29, include_str!("../../tests/captured/elixir29.txt")),
 ];
 
 /// A captured packet, term or text.

@@ -96,6 +96,16 @@ impl<'a> Atom<'a> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
     }
 
+    /// Returns the text in memory of its own, for an atom that [`Atom::as_str`] has none of.
+    #[cfg(feature = "serde")]
+    #[cold]
+    pub(super) fn to_utf8(self) -> heapless::String<{ 2 * Atom::MAX_CHARS }> {
+        let mut text = heapless::String::new();
+        // a letter of Latin-1 takes two bytes at most
+        self.chars().all(|c| text.push(c).is_ok());
+        text
+    }
+
     /// Returns the characters of the atom.
     pub fn chars(self) -> impl Iterator<Item = char> + Clone + 'a {
         let (latin1, utf8) =

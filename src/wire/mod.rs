@@ -16,6 +16,8 @@ pub(crate) mod ids;
 pub(crate) mod key;
 #[cfg(feature = "std")]
 pub(crate) mod owned;
+#[cfg(feature = "serde")]
+pub mod serde;
 pub(crate) mod term;
 pub(crate) mod text;
 pub(crate) mod value;

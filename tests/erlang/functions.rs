@@ -21,7 +21,7 @@ struct Thermometer<'s> {
 impl<'s> Thermometer<'s> {
     fn new(mut inside: Inside<'s>) -> Self {
         let mailbox = inside.node.register("thermometer").unwrap();
-        inside.node.serve(mailbox, &SERVED).unwrap();
+        inside.node.serve(mailbox, SERVED).unwrap();
         Self { inside, mailbox, waiting: Vec::new(), casts: Vec::new() }
     }
 
@@ -485,7 +485,7 @@ fn functions_end_with_the_mailbox_they_are_called_in() {
     assert_eq!(here.inside.eval(&erl, &read), "{badrpc,{'EXIT',{undef,stack}}}");
     // and another may serve them
     here.mailbox = here.inside.node.register("thermometer").unwrap();
-    here.inside.node.serve(here.mailbox, &SERVED).unwrap();
+    here.inside.node.serve(here.mailbox, SERVED).unwrap();
     assert_eq!(here.eval(&erl, "rpc:call(N, thermometer, read, [])"), "21.5");
 }
 

@@ -22,14 +22,14 @@ pub(crate) struct Inside<'s> {
 
 impl World {
     /// The settings of a hidden node with a long name on the loopback.
-    pub(crate) fn config(&self, alive: &str) -> Config<'static> {
+    pub(crate) fn config(&self, alive: &str) -> Config {
         Config::hidden(&format!("{alive}@127.0.0.1"), &self.cookie).unwrap()
     }
 
     /// A node that serves EPMD itself, if nobody does on this world's port.
     pub(crate) fn inside<'s, const P: usize, const M: usize, const B: usize, const W: usize, const R: usize>(
         &self,
-        config: Config<'s>,
+        config: Config,
         storage: &'s mut NodeStorage<P, M, B, W, R>,
     ) -> Inside<'s> {
         let mut node = Node::new(config, storage);

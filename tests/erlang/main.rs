@@ -39,6 +39,7 @@ mod programs;
 mod publish;
 mod reload;
 mod restart;
+mod serde;
 mod serial;
 mod soak;
 mod strangers;

@@ -17,7 +17,7 @@ fn a_hundred_callers_among_monitors_links_and_functions() {
     let mut storage = Box::new(Storage::sized());
     let mut inside = world.inside(world.config("demo"), &mut storage);
     let soak = inside.node.register("soak").unwrap();
-    inside.node.serve(soak, &["soak:square/1"]).unwrap();
+    inside.node.serve(soak, ["soak:square/1"]).unwrap();
     let erl = inside.erl(&world, "a");
     erl.load_probe(&world);
     // whatever is made at first use is made by now

@@ -205,8 +205,13 @@ impl World {
 
     /// Runs an Elixir script to its end in a node `NAME@` this host; what it printed. The test fails if the script does.
     pub(crate) fn elixir(&self, alive: &str, script: &Path, args: &[&str]) -> String {
+        self.elixir_named(&["--sname", alive], script, args)
+    }
+
+    /// The same in a node that these options name.
+    pub(crate) fn elixir_named(&self, name: &[&str], script: &Path, args: &[&str]) -> String {
         let mut command = Command::new(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
-        command.args(["--erl", "-start_epmd false", "--sname", alive]).arg(script).args(args);
+        command.args(["--erl", "-start_epmd false"]).args(name).arg(script).args(args);
         self.dress(&mut command);
         let mut child = match command.stdin(Stdio::null()).spawn() {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

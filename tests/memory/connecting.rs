@@ -9,13 +9,13 @@ use beamless::{
 use crate::pair::{End, Seed, Storage, Wire, at, connected, dial, integers, send, storage};
 
 /// Two nodes that are not connected, a mailbox at each.
-fn apart<'s>(config: Config<'s>, one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Mailbox, Mailbox) {
+fn apart<'s>(config: Config, one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Mailbox, Mailbox) {
     let (mut a, mut b) = (End::new(config, one), End::hidden("b@host", other));
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
     (a, b, from, to)
 }
 
-fn usual() -> Config<'static> {
+fn usual() -> Config {
     Config::hidden("a@host", "secret").unwrap()
 }
 
@@ -70,7 +70,7 @@ fn what_is_sent_waits_for_the_connection() {
     for seed in 0..40 {
         let (mut one, mut other) = (storage(), storage());
         let (mut a, mut b, from, to) = apart(usual(), &mut one, &mut other);
-        b.node.serve(to, &["m:f/0"]).unwrap();
+        b.node.serve(to, ["m:f/0"]).unwrap();
         a.node.trap_exit(from, true).unwrap();
         let pid = b.node.pid(to).unwrap();
         use_it(&mut a, from, &pid);
@@ -116,7 +116,7 @@ fn what_is_sent_goes_over_whatever_connection_is_made() {
         for dialled in [false, true] {
             let (mut one, mut other) = (storage(), storage());
             let (mut a, mut b, from, to) = apart(usual(), &mut one, &mut other);
-            b.node.serve(to, &["m:f/0"]).unwrap();
+            b.node.serve(to, ["m:f/0"]).unwrap();
             a.node.trap_exit(from, true).unwrap();
             let pid = b.node.pid(to).unwrap();
             use_it(&mut a, from, &pid);
@@ -384,8 +384,8 @@ fn a_connection_that_something_crosses_is_kept() {
     {
         let (mut one, mut other) = (storage(), storage());
         let (mut a, mut b, from, to) = apart(usual().idle_time(Duration::from_secs(30)), &mut one, &mut other);
-        a.node.serve(from, &["m:f/0"]).unwrap();
-        b.node.serve(to, &["m:f/0"]).unwrap();
+        a.node.serve(from, ["m:f/0"]).unwrap();
+        b.node.serve(to, ["m:f/0"]).unwrap();
         a.node.connect("b@host").unwrap();
         let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
         wire.settle(&mut a, &mut b, || 9);

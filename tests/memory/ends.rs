@@ -290,7 +290,7 @@ fn callers_of_a_mailbox_that_ends_do_not_wait_for_ever() {
     let (mut one, mut other) = (storage(), storage());
     let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
-    b.node.serve(to, &["m:f/0"]).unwrap();
+    b.node.serve(to, ["m:f/0"]).unwrap();
     let mut calls = 0;
     while a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).is_ok() {
         calls += 1;

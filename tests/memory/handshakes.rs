@@ -162,7 +162,7 @@ fn only_those_on_the_list() {
     let list = ["c@host", "elsewhere"];
     let (mut one, mut other) = (storage(), storage());
     let mut a = End::hidden("a@host", &mut one);
-    let mut b = End::new(Config::hidden("b@host", "secret").unwrap().allow(&list), &mut other);
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap().allow(list).unwrap(), &mut other);
     a.node.connect("b@host").unwrap();
     dial(&mut a, &mut b, at(0)).unwrap().settle(&mut a, &mut b, || 3);
     assert!(matches!(&a.news()[..], [Event::ConnectFailed { reason: Reason::NotAllowed, .. }]));

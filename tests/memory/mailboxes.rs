@@ -1,6 +1,8 @@
 //! Mailboxes: nothing lost, nothing grows, and a full one holds up its sender.
 
-use beamless::{Address, ConfigError, Error, Event, Failure, Full, Mailbox, Misuse, Node, Overflow, Received};
+use beamless::{
+    Address, Config, ConfigError, Error, Event, Failure, Full, HeldBy, Mailbox, Misuse, Node, Overflow, Received, Sizes,
+};
 
 use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
@@ -285,7 +287,7 @@ fn a_mailbox_that_serves_ends_with_the_calls_that_wait() {
     let (mut one, mut other) = (storage(), storage());
     let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
-    b.node.serve(to, &["box:reboot/0"]).unwrap();
+    b.node.serve(to, ["box:reboot/0"]).unwrap();
     let request = a.node.outbox(from).unwrap().rpc("b@host", "box", "reboot", None, |t| t.nil()).unwrap();
     wire.settle(&mut a, &mut b, || 7);
     b.node.close_mailbox(to, |t| t.atom("out_of_order")).unwrap();
@@ -304,7 +306,7 @@ fn a_call_of_a_function_is_not_pushed_out() {
     let (mut one, mut other) = (storage(), storage());
     let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
     let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
-    b.node.serve(to, &["m:f/0"]).unwrap();
+    b.node.serve(to, ["m:f/0"]).unwrap();
     b.node.set_overflow(to, Overflow::DropOldest).unwrap();
     send(&mut a, from, "to", "b@host", 0).unwrap();
     a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
@@ -361,4 +363,113 @@ fn what_went_over_a_connection_is_counted() {
     b.node.register("").unwrap();
     let names: Vec<&str> = b.node.mailboxes().map(|(_, name)| name).collect();
     assert_eq!(names, ["to", ""]);
+}
+
+/// A pid that nobody can reach is not given out.
+#[test]
+fn a_pid_is_given_out_once_it_can_be_reached() {
+    let mut memory = storage();
+    let mut node = Node::new(Config::hidden("a@host", "secret").unwrap(), &mut memory);
+    let mailbox = node.register("mailbox").unwrap();
+    assert!(matches!(node.pid(mailbox), Err(Error::Misuse(Misuse::NoCreation))));
+    assert!(matches!(node.alias(mailbox), Err(Error::Misuse(Misuse::NoCreation))));
+    node.set_creation(77);
+    assert_eq!(node.pid(mailbox).unwrap().as_pid().creation, 77);
+    assert_eq!(node.alias(mailbox).unwrap().as_reference().creation, 77);
+}
+
+/// While a message is at hand, something can be sent in the name of another mailbox, if that is alive.
+#[test]
+fn a_message_is_answered_from_another_mailbox() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let (to, second) = (b.node.register("to").unwrap(), b.node.register("second").unwrap());
+    let pid = b.node.pid(second).unwrap();
+    let mut turn = |a: &mut End<'_>, b: &mut End<'_>, lives: bool| {
+        send(a, from, "to", "b@host", 1).unwrap();
+        wire.settle(a, b, || usize::MAX);
+        let (message, mut out) = b.node.recv(to).unwrap();
+        match out.from_mailbox(second) {
+            Ok(mut out) => {
+                assert!(lives && out.pid() == pid.as_pid());
+                out.send(("from", "a@host"), |t| t.term(message.term())).unwrap();
+                // back to the first, and on
+                assert_eq!(out.from_mailbox(to).unwrap().from_mailbox(second).unwrap().pid(), pid.as_pid());
+            }
+            Err(e) => assert!(!lives && matches!(e, Error::Misuse(Misuse::NoMailbox))),
+        }
+        assert!(out.from_mailbox(to).is_ok());
+        wire.settle(a, b, || usize::MAX);
+    };
+    turn(&mut a, &mut b, true);
+    let (message, _) = a.node.recv(from).unwrap();
+    assert_eq!((message.sender(), message.term().as_i64()), (Some(pid.as_pid()), Some(1)));
+    b.node.close_mailbox(second, |t| t.atom("done")).unwrap();
+    turn(&mut a, &mut b, false);
+}
+
+/// Names of functions and of nodes need not outlive the call that names them.
+#[test]
+fn names_need_not_live_for_ever() {
+    let mut memory = storage();
+    let config = {
+        let allowed: Vec<String> = (0..100).map(|i| format!("hub{i}@nuc3")).collect();
+        Config::hidden("a@host", "secret").unwrap().allow(&allowed).unwrap()
+    };
+    let mut node = Node::new(config, &mut memory);
+    let mailbox = node.register("mailbox").unwrap();
+    {
+        let functions: Vec<String> = (0..100).map(|i| format!("m:f{i}/0")).collect();
+        node.serve(mailbox, &functions).unwrap();
+    }
+    assert!(matches!(node.serve(mailbox, ["m:f"]), Err(Error::Config(ConfigError::FunctionName))));
+}
+
+/// A node that a struct owns, and the memory it leaves to the next.
+#[test]
+fn a_node_owns_its_memory() {
+    let config = || Config::hidden("a@host", "secret").unwrap();
+    let mut node = beamless::OwnedNode::new(config(), Sizes::new(2, 3, 4096)).unwrap();
+    let mailbox = node.register("mailbox").unwrap();
+    assert!(matches!(node.connect("b@host"), Ok(())));
+    let before = format!("{node:?}");
+    assert!(before.contains("a@host") && !before.contains("secret"), "{before}");
+    drop(node);
+    // nothing of the one before is left in it
+    let mut node = beamless::OwnedNode::new(config(), Sizes::new(2, 3, 4096)).unwrap();
+    assert_eq!(node.in_use().mailboxes, 0);
+    assert!(node.recv(mailbox).is_none() && node.poll_event().is_none() && node.poll_mailbox().is_none());
+    assert!((0..3).all(|i| node.register(&format!("m{i}")).is_ok()));
+    assert!(beamless::OwnedNode::new(config(), Sizes::new(0, 3, 4096)).is_err());
+}
+
+/// A peer that does not read what it is owed is not read from, and that is told by its name.
+#[test]
+fn a_peer_that_does_not_read_is_named() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    while b.node.outbox(to).unwrap().send(("from", "a@host"), |t| t.binary(&[7; 500])).is_ok() {}
+    b.news();
+    // each is owed an answer, for which there is room only so often
+    for _ in 0..200 {
+        let _ = a.node.outbox(from).unwrap().monitor(("nobody", "b@host"));
+        wire.there(&mut a, &mut b);
+    }
+    let held = |b: &End<'_>| b.node.peers().next().and_then(|peer| peer.held);
+    assert_eq!(held(&b), Some(HeldBy::Transmit));
+    b.node.handle_timeout(at(1));
+    assert!(b.node.poll_timeout().is_some_and(|due| due <= at(2)));
+    b.node.handle_timeout(at(2));
+    let news = b.texts();
+    assert_eq!(
+        news,
+        ["a@host does not read what is sent to it, and is not read from until it does: its transmit buffer is full"]
+    );
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    while a.node.recv(from).is_some() {}
+    b.node.handle_timeout(at(2));
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(held(&b), None);
 }

@@ -21,6 +21,7 @@ mod mailboxes;
 mod model;
 mod noise;
 mod pair;
+mod serde;
 mod serial;
 mod ties;
 mod trace;

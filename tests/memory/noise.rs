@@ -337,7 +337,7 @@ impl Victim<'_> {
             && let Ok(mailbox) = self.end.node.register(name).or_else(|_| self.end.node.register(""))
         {
             self.end.node.trap_exit(mailbox, random.below(2) == 0).unwrap();
-            self.end.node.serve(mailbox, &["m:f/1"]).unwrap();
+            self.end.node.serve(mailbox, ["m:f/1"]).unwrap();
             self.mailboxes.push(mailbox);
         }
         let Some(mailbox) = self.mailboxes.get(random.below(3)).copied() else { return };

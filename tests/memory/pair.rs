@@ -28,7 +28,7 @@ pub(crate) struct End<'s> {
 
 impl<'s> End<'s> {
     pub(crate) fn new<const P: usize, const M: usize, const B: usize, const W: usize, const R: usize>(
-        config: Config<'s>,
+        config: Config,
         storage: &'s mut NodeStorage<P, M, B, W, R>,
     ) -> Self {
         Self { node: Node::new(config.creation(77), storage), events: Vec::new() }

@@ -381,7 +381,7 @@ fn the_end_of_a_process_is_told_once_there_is_room() {
     let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     let (one, other) = (a.node.register("one").unwrap(), b.node.register("other").unwrap());
-    b.node.serve(other, &["m:f/0"]).unwrap();
+    b.node.serve(other, ["m:f/0"]).unwrap();
     a.node.outbox(one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(b.node.in_use().watches, 1);
@@ -410,7 +410,7 @@ fn the_end_of_a_process_is_told_once_there_is_room() {
 fn what_a_function_comes_to_is_its_callers() {
     let (mut one, mut other) = (storage(), storage());
     let mut tied = Tied::new(&mut one, &mut other);
-    tied.b.node.serve(tied.other, &["m:f/0"]).unwrap();
+    tied.b.node.serve(tied.other, ["m:f/0"]).unwrap();
     tied.a_links();
     tied.settle();
     let call = tied.a.node.outbox(tied.one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
@@ -437,7 +437,7 @@ fn what_a_function_comes_to_is_its_callers() {
 fn functions_end_with_the_mailbox_that_serves_them() {
     let (mut one, mut other) = (storage(), storage());
     let mut tied = Tied::new(&mut one, &mut other);
-    tied.b.node.serve(tied.other, &["m:f/0"]).unwrap();
+    tied.b.node.serve(tied.other, ["m:f/0"]).unwrap();
     tied.a.node.outbox(tied.one).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
     tied.settle();
     tied.b_ends();

@@ -4,15 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use beamless::mio::net::UnixStream;
 use beamless::mio::{Interest, Token};
-use beamless::{
-    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, HeapStorage, Mailbox, Node, NodeStorage, Sizes,
-};
+use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Node, NodeStorage};
 
 use crate::pair::{End, Seed, Wire, connect, connected, storage};
 
@@ -194,11 +192,10 @@ fn dials_and_closes_in_a_row_are_all_told() {
 fn ten_thousand_mailboxes_are_shown_when_they_have_something() {
     const MAILBOXES: usize = 10_000;
     let mut one = Box::new(NodeStorage::<1, 1, 4096>::new());
-    let sizes = Sizes { peers: 1, mailboxes: MAILBOXES as u16, ..Sizes::default() };
-    let mut storage = HeapStorage::new(sizes).unwrap();
     let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut *one);
-    let node = Node::on_heap(Config::hidden("b@host", "secret").unwrap().creation(77), &mut storage);
-    let mut b = End { node, events: Vec::new() };
+    static STORAGE: Mutex<NodeStorage<1, MAILBOXES, 4096>> = Mutex::new(NodeStorage::new());
+    let mut storage = STORAGE.lock().unwrap();
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut *storage);
     let from = a.node.register("").unwrap();
     let all: Vec<Mailbox> = (0..MAILBOXES).map(|i| b.node.register(&format!("m{i}")).unwrap()).collect();
     let mut wire = connect(&mut a, &mut b);
@@ -350,7 +347,7 @@ fn a_refused_send_is_told_once_it_fits() {
     let (mut a, mut b, wire) = connected(&mut one, &mut other);
     let from = a.node.register("").unwrap();
     a.news();
-    let mut send =
+    let send =
         |a: &mut End<'_>, bytes: usize| a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.binary(&[7; 2000][..bytes]));
     send(&mut a, 1000).unwrap();
     let waiting = a.node.poll_transmit(wire.a).len();

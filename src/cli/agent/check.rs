@@ -69,7 +69,7 @@ fn epmd(epmd: Epmd, port: u16) -> String {
 }
 
 fn sizes(sizes: Sizes) -> String {
-    let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+    let Sizes { peers, mailboxes, bytes, watches, requests, .. } = sizes;
     format!(
         "{peers} nodes, {mailboxes} mailboxes, messages of {}, {watches} watches, {requests} requests: {} in all",
         Size::of(bytes),

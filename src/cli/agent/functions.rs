@@ -27,7 +27,6 @@ pub(super) struct Functions {
     mailbox: Mailbox,
     known: Known,
     functions: Vec<Function>,
-    names: Names,
     jobs: Vec<Job>,
     /// The most bytes that a command may print.
     most: usize,
@@ -49,14 +48,12 @@ pub(super) struct Counts {
 impl Functions {
     /// Serves the functions of the settings, and those of the module `erlang`.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let mut names = Names::default();
         let mailbox = node.register("")?;
-        node.serve(mailbox, names.of(&settings.functions)).map_err(|e| Failure::usage(format!("functions: {e}")))?;
+        node.serve(mailbox, names(&settings.functions)).map_err(|e| Failure::usage(format!("functions: {e}")))?;
         Ok(Self {
             mailbox,
             known: Known::of(node, registered(settings)),
             functions: settings.functions.clone(),
-            names,
             jobs: Vec::new(),
             most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
@@ -128,7 +125,7 @@ impl Part for Functions {
             return;
         }
         let old = core::mem::replace(&mut self.functions, settings.functions.clone());
-        if let Err(e) = node.serve(self.mailbox, self.names.of(&settings.functions)) {
+        if let Err(e) = node.serve(self.mailbox, names(&settings.functions)) {
             return log::warn!("functions: not changed: {e}");
         }
         for function in &settings.functions {
@@ -153,7 +150,7 @@ impl Part for Functions {
 
     /// Serves the functions again. The commands go on, and their answers go to nobody.
     fn revived(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
-        node.serve(self.mailbox, self.names.of(&self.functions))
+        node.serve(self.mailbox, names(&self.functions))
     }
 
     fn pipes_ready(&mut self) {
@@ -200,38 +197,7 @@ fn registered(settings: &Settings) -> Vec<String> {
     own.chain(settings.programs.iter().map(|program| program.name.clone())).collect()
 }
 
-/// The names of functions, in memory that outlives the node. A name that was there once is used again, so that settings that change to and
-/// fro take no more.
-#[derive(Default)]
-struct Names {
-    names: Vec<&'static str>,
-    lists: Vec<&'static [&'static str]>,
-}
-
-impl Names {
-    /// Returns the names of the module `erlang`, and of these functions.
-    fn of(&mut self, functions: &[Function]) -> &'static [&'static str] {
-        let wanted = || erlang::NAMES.into_iter().chain(functions.iter().map(|function| &*function.name));
-        if let Some(list) = self.lists.iter().find(|list| list.iter().copied().eq(wanted())) {
-            return list;
-        }
-        let list: &[&str] = wanted().map(|name| self.name(name)).collect::<Vec<_>>().leak();
-        self.lists.push(list);
-        list
-    }
-
-    fn name(&mut self, name: &str) -> &'static str {
-        if let Some(known) = self.names.iter().find(|known| **known == name) {
-            return known;
-        }
-        let name: &'static str = name.to_owned().leak();
-        self.names.push(name);
-        name
-    }
-}
-
-/// Leaks names, since the node wants names that outlive it.
-pub(super) fn leak(names: Vec<String>) -> &'static [&'static str] {
-    let names: Vec<&'static str> = names.into_iter().map(|name| &*name.leak()).collect();
-    names.leak()
+/// Returns the names of the functions of the module `erlang`, and of these.
+fn names(functions: &[Function]) -> impl Iterator<Item = &str> {
+    erlang::NAMES.into_iter().chain(functions.iter().map(|function| &*function.name))
 }

@@ -22,7 +22,7 @@ use std::io::{self, IsTerminal};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Event, HeapStorage, Node};
+use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
@@ -73,19 +73,12 @@ struct Network {
     epmd: Vec<TcpListener>,
 }
 
-fn serve(
-    options: &Arguments,
-    settings: Settings,
-    mut config: Config<'static>,
-    network: Network,
-    cookie: Cookie,
-) -> Result<(), Failure> {
+fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
-        config = config.allow(functions::leak(settings.allow.clone()));
+        config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
     config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
-    let mut storage = HeapStorage::new(settings.sizes).map_err(Failure::usage)?;
-    let mut node = Node::on_heap(config, &mut storage);
+    let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
     // before anything is listened on: a name that cannot be connected to is the user's to change
     let parts = Parts::new(&settings, &mut node)?;

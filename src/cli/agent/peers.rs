@@ -330,14 +330,12 @@ fn is_alike(one: Reason, other: Reason) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use beamless::{Config, HeapStorage, Sizes};
+    use beamless::{Config, OwnedNode, Sizes};
 
     use super::*;
 
-    fn with_peers(test: impl FnOnce(Peers, Node<'_>)) {
-        let sizes = Sizes { peers: 2, mailboxes: 1, bytes: 4096, watches: 1, requests: 1 };
-        let mut storage = HeapStorage::new(sizes).unwrap();
-        let node = Node::on_heap(Config::hidden("edge@host", "x").unwrap(), &mut storage);
+    fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
+        let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
         let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
         test(peers, node);
     }

@@ -1,25 +1,27 @@
 //! What a mailbox may do to others: send, answer, link, monitor and call.
 
+use core::fmt;
 use core::mem::replace;
 use core::time::Duration;
 
 use super::address::{Address, place};
+use super::message::Message;
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::node::config::AutoConnect;
+use crate::node::connections::node::Node;
 use crate::node::core::release::free_gone;
 use crate::node::core::send::{put_exit, take_back, tell};
-use crate::node::core::state::Core;
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Exception, outcome};
 use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
+use crate::node::tables::inbox::Inbox;
 use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
-use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::past::Past;
 use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Others, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
 use crate::wire::codes::op;
 use crate::wire::control::{Control, Process, To, put_send};
@@ -60,33 +62,67 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// # fn main() {}
 /// ```
 pub struct Outbox<'n> {
-    identity: &'n Identity<'n>,
+    identity: &'n Identity,
     links: Links<'n>,
     watches: Table<'n, Watch>,
     requests: Table<'n, Asked>,
     counters: &'n mut Counters,
     past: &'n Past,
+    /// All mailboxes but the one whose message is at hand, which is `at_hand`.
+    inboxes: Others<'n, Inbox>,
+    at_hand: Key,
     mailbox: Key,
 }
 
-impl<'n> Outbox<'n> {
-    /// The right to act in the name of a mailbox, and what it takes to receive besides.
+/// Lends what it takes to act in the name of a mailbox: all of the core but its mailboxes, of which only `inboxes` are looked at.
+macro_rules! outbox {
+    ($node:expr, $inboxes:expr, $mailbox:expr) => {
+        Outbox {
+            identity: &$node.core.identity,
+            links: $node.core.links.lend(),
+            watches: $node.core.watches.lend(),
+            requests: $node.core.requests.lend(),
+            counters: &mut $node.core.counters,
+            past: &$node.past,
+            inboxes: $inboxes,
+            at_hand: $mailbox,
+            mailbox: $mailbox,
+        }
+    };
+}
+
+impl Node<'_> {
+    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none, and for a mailbox
+    /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
     #[inline]
-    pub(in crate::node) fn lent<'s>(
-        core: &'n mut Core<'s>,
-        past: &'n Past,
-        mailbox: Key,
-    ) -> (Self, &'n mut Inboxes<'s>, &'n mut Flow) {
-        let outbox = Self {
-            identity: &core.identity,
-            links: core.links.lend(),
-            watches: core.watches.lend(),
-            requests: core.requests.lend(),
-            counters: &mut core.counters,
-            past,
-            mailbox,
-        };
-        (outbox, &mut core.inboxes, &mut core.flow)
+    pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
+        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 {
+            self.before_recv(mailbox);
+        }
+        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow)?;
+        Some((Message::new(mailbox, taken)?, outbox!(self, others, mailbox.0)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn before_recv(&mut self, mailbox: Mailbox) {
+        self.core.tell_lost();
+        self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
+    }
+
+    /// The right to act in the name of a mailbox.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
+        self.core.inboxes.get(mailbox)?;
+        Ok(outbox!(self, self.core.inboxes.table.all(), mailbox.0))
+    }
+}
+
+impl fmt::Debug for Outbox<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("mailbox", &Mailbox(self.mailbox)).finish_non_exhaustive()
     }
 }
 
@@ -94,6 +130,39 @@ impl Outbox<'_> {
     /// The pid of the mailbox in whose name this acts: what `self()` is to a process.
     pub fn pid(&self) -> Pid<'_> {
         self.identity.pid(self.mailbox)
+    }
+
+    /// The right to act in the name of another mailbox of this node, while a message is at hand, or this outbox.
+    ///
+    /// ```no_run
+    /// # use beamless::{Error, Mailbox, Node};
+    /// fn forward(node: &mut Node<'_>, inbox: Mailbox, outbox: Mailbox) -> Result<(), Error> {
+    ///     while let Some((message, mut out)) = node.recv(inbox) {
+    ///         let mut out = out.from_mailbox(outbox)?;
+    ///         out.send(("collector", "hub@nuc3"), |t| t.term(message.term()))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn from_mailbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
+        let is_alive = self.inboxes.at(mailbox.0).is_some_and(|inbox| inbox.ended.is_none());
+        if mailbox.0 != self.at_hand && !is_alive {
+            return Err(Misuse::NoMailbox.into());
+        }
+        Ok(Outbox {
+            identity: self.identity,
+            links: self.links.lend(),
+            watches: self.watches.lend(),
+            requests: self.requests.lend(),
+            counters: self.counters,
+            past: self.past,
+            inboxes: self.inboxes.again(),
+            at_hand: self.at_hand,
+            mailbox: mailbox.0,
+        })
     }
 
     /// Sends the one term that `write` writes.

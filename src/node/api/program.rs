@@ -1,7 +1,7 @@
 //! What the program does with its node.
 
-use super::message::Message;
-use super::outbox::Outbox;
+use core::fmt;
+
 use crate::error::{Error, Full, Misuse, Reason};
 use crate::node::connections::node::Node;
 use crate::node::core::names::{ANSWERED, exists};
@@ -47,8 +47,14 @@ pub struct InUse {
     pub requests: usize,
 }
 
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.name()).field("in_use", &self.in_use()).finish_non_exhaustive()
+    }
+}
+
 /// What the program does.
-impl<'s> Node<'s> {
+impl Node<'_> {
     /// The names that no mailbox can have, since the node itself answers for them.
     pub const RESERVED_NAMES: [&'static str; 2] = ANSWERED;
 
@@ -109,10 +115,15 @@ impl<'s> Node<'s> {
     /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.
     ///
     /// # Errors
-    /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName); [`Misuse::NoMailbox`].
-    pub fn serve(&mut self, mailbox: Mailbox, functions: &'s [&'s str]) -> Result<(), Error> {
+    /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName) and [`ConfigError::TooManyNames`](crate::ConfigError::TooManyNames);
+    /// [`Misuse::NoMailbox`]. Then those from before are served still.
+    pub fn serve(&mut self, mailbox: Mailbox, functions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Error> {
         self.core.inboxes.get(mailbox)?;
-        self.core.functions = Some(Functions::new(mailbox, functions)?);
+        let mut served = Functions::new(mailbox);
+        for function in functions {
+            served.add(function.as_ref())?;
+        }
+        self.core.functions = Some(served);
         Ok(())
     }
 
@@ -199,34 +210,6 @@ impl<'s> Node<'s> {
     pub fn poll_mailbox(&mut self) -> Option<Mailbox> {
         self.core.tell_lost();
         self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
-    }
-
-    /// Takes the oldest message of the mailbox, together with the right to act in its name; `None` when there is none, and for a mailbox
-    /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
-    #[inline]
-    pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 {
-            self.before_recv(mailbox);
-        }
-        let (outbox, inboxes, flow) = Outbox::lent(&mut self.core, &self.past, mailbox.0);
-        let message = Message::new(mailbox, inboxes.recv(mailbox.0, flow)?)?;
-        Some((message, outbox))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn before_recv(&mut self, mailbox: Mailbox) {
-        self.core.tell_lost();
-        self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
-    }
-
-    /// The right to act in the name of a mailbox.
-    ///
-    /// # Errors
-    /// [`Misuse::NoMailbox`].
-    pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
-        self.core.inboxes.get(mailbox)?;
-        Ok(Outbox::lent(&mut self.core, &self.past, mailbox.0).0)
     }
 
     /// Whether the answer to a call is the next message of its mailbox; messages in front of it are dropped.

@@ -7,8 +7,6 @@ use crate::node::tables::half_open::HalfOpen;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
-#[cfg(feature = "std")]
-use crate::node::tables::memory::HeapStorage;
 use crate::node::tables::memory::{Memory, NodeStorage};
 use crate::node::tables::past::Past;
 use crate::node::tables::requests::Counters;
@@ -82,20 +80,20 @@ pub struct Connection {
 impl<'s> Node<'s> {
     /// A node with these settings in this memory. Whatever an earlier node left there is gone.
     pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>(
-        config: Config<'s>,
+        config: Config,
         storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>,
     ) -> Self {
         Self::with(config, storage.into())
     }
 
-    /// As [`Node::new`], in memory whose sizes were chosen when the program ran.
-    #[cfg(feature = "std")]
-    pub fn on_heap(config: Config<'s>, storage: &'s mut HeapStorage) -> Self {
-        Self::with(config, storage.into())
-    }
-
-    fn with(config: Config<'s>, memory: Memory<'s>) -> Self {
-        let Memory { links, receiving, sending, inboxes, rings, watches, requests, half_open, events } = memory;
+    pub(crate) fn with(config: Config, memory: Memory<'s>) -> Self {
+        let Memory { mut links, receiving, sending, mut inboxes, rings, mut watches, mut requests, mut half_open, events } =
+            memory;
+        links.clear();
+        inboxes.clear();
+        watches.clear();
+        requests.clear();
+        half_open.clear();
         *events = Events::EMPTY;
         let creation = config.creation;
         Self {
@@ -116,6 +114,23 @@ impl<'s> Node<'s> {
             begun: 0,
             first: 0,
             past: Past::NONE,
+        }
+    }
+
+    /// Gives its memory back.
+    #[cfg(feature = "std")]
+    pub(crate) fn into_memory(self) -> Memory<'s> {
+        let Core { links, inboxes, watches, requests, events, .. } = self.core;
+        Memory {
+            links: links.table,
+            receiving: self.receiving,
+            sending: links.sending,
+            inboxes: inboxes.table,
+            rings: inboxes.rings,
+            watches,
+            requests,
+            half_open: self.half_open,
+            events,
         }
     }
 

@@ -38,7 +38,7 @@ impl Core<'_> {
 
 /// Sends a message in the core's own name.
 pub(crate) fn send(
-    identity: &Identity<'_>,
+    identity: &Identity,
     links: &mut Links<'_>,
     peer: Key,
     to: To<'_>,
@@ -111,7 +111,7 @@ pub(crate) fn is_paid(told: &Result<(), Error>) -> bool {
 
 /// Tells the peer that nobody waits for a request any more. `false`: it is not to be told yet, for want of room or of knowing whom to name.
 pub(crate) fn take_back(
-    identity: &Identity<'_>,
+    identity: &Identity,
     links: &mut Links<'_>,
     key: Key,
     request: &Asked,

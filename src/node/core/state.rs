@@ -15,13 +15,13 @@ use crate::wire::ids::{NodeName, Reference};
 
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
-    pub(crate) identity: Identity<'s>,
+    pub(crate) identity: Identity,
     pub(crate) links: Links<'s>,
     pub(crate) inboxes: Inboxes<'s>,
     pub(crate) watches: Table<'s, Watch>,
     pub(crate) requests: Table<'s, Asked>,
     pub(crate) counters: Counters,
-    pub(crate) functions: Option<Functions<'s>>,
+    pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
 }
@@ -94,7 +94,7 @@ impl Core<'_> {
 
     /// Finds the mailbox that a function's calls come to, if it is served.
     pub(crate) fn serves(&self, served: &Served<'_>) -> Option<Key> {
-        let functions = self.functions?;
+        let functions = self.functions.as_ref()?;
         let arity = served.arity()?;
         let mailbox = functions.mailbox;
         (functions.has(served.module, served.function, arity) && self.inboxes.get(mailbox).is_ok()).then_some(mailbox.0)

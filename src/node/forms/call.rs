@@ -6,6 +6,7 @@ use crate::wire::term::Term;
 
 /// A `gen_server:call` that waits for its answer.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Call<'m> {
     /// The calling process.
     pub from: Pid<'m>,

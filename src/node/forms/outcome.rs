@@ -7,6 +7,7 @@ use crate::wire::build::{TermWriter, WriteDyn, Written};
 
 /// The way in which a function ends without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exception {
     /// `error(Reason)`.
     Error,

@@ -13,6 +13,7 @@ use crate::wire::term::Term;
 
 /// A call of a served function.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Apply<'m> {
     /// The function's module.
     pub module: Atom<'m>,

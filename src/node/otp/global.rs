@@ -27,7 +27,7 @@ pub(crate) fn is_init_connect(message: Term<'_>) -> bool {
 
 /// Sends the last word of that conversation at once. The peer forgets that it began one, wakes those who wait for it to end, and does not
 /// count this node among the known.
-pub(crate) fn in_sync(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key) -> Result<(), Error> {
+pub(crate) fn in_sync(identity: &Identity, links: &mut Links<'_>, peer: Key) -> Result<(), Error> {
     send(identity, links, peer, To::Name(Atom::from_str(SERVER)), &mut |t| {
         t.tuple(2)?;
         t.atom("$gen_cast")?;

@@ -11,7 +11,7 @@ use crate::wire::term::Term;
 
 /// Answers as the group leader of processes we spawn elsewhere: what they print is taken, and goes nowhere. Were it not answered, a
 /// function that prints would never return.
-pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
+pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
     let Some([request, from, reply_as, what]) = message.tuple() else { return Ok(()) };
     let Some(from) = from.as_pid().filter(|_| request.is_atom("io_request") && reply_as.as_bytes().len() <= TAG) else {
         return Ok(());

@@ -11,7 +11,7 @@ use crate::wire::term::Term;
 
 /// Answers what is asked of `net_kernel` without a time limit: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`; and
 /// `{spawn_opt, ..}`, which OTP 23 asks when it is told that there are no spawn requests here, with `notsup`.
-pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
+pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, message: Term<'_>) -> Result<(), Error> {
     let Some(call) = Call::of(message) else { return Ok(()) };
     let theirs = |node| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
     if !theirs(call.from.node) || call.tag.as_bytes().len() > TAG {

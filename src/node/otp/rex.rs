@@ -108,7 +108,7 @@ pub(crate) fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
 }
 
 /// Calls are answered as `erpc` makes them. OTP 23 sends an `rpc:cast` so only to a node that said this.
-pub(crate) fn features(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, observer: Pid<'_>) -> Result<(), Error> {
+pub(crate) fn features(identity: &Identity, links: &mut Links<'_>, peer: Key, observer: Pid<'_>) -> Result<(), Error> {
     send(identity, links, peer, To::Pid(observer), &mut |t| {
         t.tuple(3)?;
         t.atom("features_reply")?;

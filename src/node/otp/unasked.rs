@@ -10,7 +10,7 @@ use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
 /// Does what a message to `name`, which is no mailbox, asks for. `false`: it is none that OTP sends by itself.
-pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
+pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
     if name == global::SERVER && global::is_init_connect(message) {
         told(name, global::in_sync(identity, links, peer));
     } else if name == "rex"
@@ -24,7 +24,7 @@ pub(crate) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, 
 
 /// Does what a message to `name` asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else
 /// that is sent to `global` here is as large.
-pub(crate) fn handle_oversized(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
+pub(crate) fn handle_oversized(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
         told(name, global::in_sync(identity, links, peer));

@@ -2,18 +2,23 @@
 
 use super::handles::Mailbox;
 use crate::error::ConfigError;
+use crate::storage::names::Names;
 use crate::wire::ids::Atom;
 
 /// The functions that are served, and the mailbox their calls come to.
-#[derive(Clone, Copy)]
-pub(crate) struct Functions<'s> {
+pub(crate) struct Functions {
     pub(crate) mailbox: Mailbox,
-    names: &'s [&'s str],
+    names: Names,
 }
 
-impl<'s> Functions<'s> {
-    pub(crate) fn new(mailbox: Mailbox, names: &'s [&'s str]) -> Result<Self, ConfigError> {
-        if names.iter().all(|name| parts(name).is_some()) { Ok(Self { mailbox, names }) } else { Err(ConfigError::FunctionName) }
+impl Functions {
+    pub(crate) fn new(mailbox: Mailbox) -> Self {
+        Self { mailbox, names: Names::default() }
+    }
+
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), ConfigError> {
+        parts(name).ok_or(ConfigError::FunctionName)?;
+        self.names.add(name).ok_or(ConfigError::TooManyNames)
     }
 
     pub(crate) fn has(&self, module: Atom<'_>, function: Atom<'_>, arity: usize) -> bool {

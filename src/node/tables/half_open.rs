@@ -121,7 +121,7 @@ impl HalfOpen {
     /// Runs one step of the handshake, whose answers go to what waits to be sent.
     pub(crate) fn answering<R>(
         &mut self,
-        identity: &Identity<'_>,
+        identity: &Identity,
         wanted: bool,
         step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R,
     ) -> R {

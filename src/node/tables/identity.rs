@@ -7,12 +7,12 @@ use crate::storage::slots::Key;
 use crate::wire::ids::{Atom, Pid};
 
 /// Who this node is.
-pub(crate) struct Identity<'s> {
-    pub(crate) config: Config<'s>,
+pub(crate) struct Identity {
+    pub(crate) config: Config,
     pub(crate) creation: u32,
 }
 
-impl Identity<'_> {
+impl Identity {
     /// The node's name; that of a dynamic node which has none yet leads nowhere.
     #[inline]
     pub(crate) fn node(&self) -> Atom<'_> {

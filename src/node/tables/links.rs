@@ -80,7 +80,7 @@ pub(crate) struct Link {
     pub(crate) state: link::Pulse,
     pub(crate) received: Span,
     pub(crate) sending: Span,
-    /// Bytes of the smallest message that the program was refused room for; 0 for none.
+    /// Bytes of the smallest message that was refused for want of room; 0 for none.
     pub(crate) refused: usize,
     pub(crate) stalled: Option<Stall>,
     /// The frame that is held up was traced when it came.
@@ -176,7 +176,7 @@ impl Link {
         }
     }
 
-    /// Returns true, once, if what the program was refused room for fits a transmit buffer of this size now.
+    /// Returns true, once, if what was refused fits a transmit buffer of this size now.
     #[inline]
     pub(crate) fn has_room_again(&mut self, size: usize) -> bool {
         let fits = self.refused > 0 && usable(size).saturating_sub(self.sending.len()) >= self.refused;
@@ -251,7 +251,7 @@ impl Links<'_> {
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        Ok(FrameWriter { link, out, limit, is_programs: keep >= RESERVED })
+        Ok(FrameWriter { link, out, limit })
     }
 
     /// Returns how many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
@@ -306,15 +306,13 @@ pub(crate) struct FrameWriter<'l> {
     pub(crate) out: Writer<'l>,
     /// The room in the buffer when it is empty.
     limit: usize,
-    /// The program sends it, rather than the core.
-    is_programs: bool,
 }
 
 impl FrameWriter<'_> {
     /// Ends the frame: what was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {
-        let Self { link, mut out, limit, is_programs } = self;
+        let Self { link, mut out, limit } = self;
         let len = u32::try_from(out.len().saturating_sub(HEADER)).map_err(|_| Misuse::TooLong)?;
         out.patch_u32(0, len);
         if trace::is_on() && out.fits() {
@@ -330,7 +328,8 @@ impl FrameWriter<'_> {
             }
             Err(over) if over.needed > limit => Err(Full::Message { needed: over.needed, limit }.into()),
             Err(over) => {
-                if is_programs && (link.refused == 0 || link.refused > over.needed) {
+                // of what the core owes, too, which is rare: then the program is woken for nothing
+                if link.refused == 0 || link.refused > over.needed {
                     link.refused = over.needed;
                 }
                 Err(Full::Transmit { needed: over.needed, room: over.room }.into())

@@ -13,7 +13,7 @@ use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Others, Table};
 use crate::wire::cursor::Writer;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
@@ -187,8 +187,8 @@ impl Inboxes<'_> {
 
     /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
     #[inline]
-    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<Taken<'m>> {
-        let inbox = self.table.at_mut(key)?;
+    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<(Taken<'m>, Others<'m, Inbox>)> {
+        let (inbox, others) = self.table.apart(key)?;
         if inbox.ended.is_some() {
             return None;
         }
@@ -199,7 +199,7 @@ impl Inboxes<'_> {
             inbox.held = !inbox.ring.is_empty();
         }
         flow.aside = None;
-        Some(Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before })
+        Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before }, others))
     }
 
     /// Settles what the program is to be shown of the mailbox that it took something from, before it takes something from `next`. This is

@@ -1,5 +1,8 @@
 //! All the memory a node ever uses, handed in by its user.
 
+use core::fmt;
+use core::ops::RangeInclusive;
+
 use super::event::Events;
 use super::half_open::HalfOpen;
 use super::identity::FIRST_JOB;
@@ -7,12 +10,8 @@ use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
 use super::requests::Asked;
 use super::ties::Watch;
-use core::ops::RangeInclusive;
-
 use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
-#[cfg(feature = "std")]
-use crate::storage::slots::HeapPlaces;
 use crate::storage::slots::{Places, Table};
 
 /// How many handshakes may be under way at once, in and out together. Each needs little memory (about 2 KiB) and
@@ -116,15 +115,25 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
     }
 }
 
+impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize> fmt::Debug
+    for NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>
+{
+    /// The sizes alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeStorage<{PEERS}, {MAILBOXES}, {BYTES}, {WATCHES}, {REQUESTS}>")
+    }
+}
+
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for NodeStorage<PEERS, MAILBOXES, BYTES> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The sizes of a [`HeapStorage`], which mean what those of [`NodeStorage`] do.
+/// The sizes of an [`OwnedNode`](crate::OwnedNode). They mean what those of [`NodeStorage`] do.
 #[cfg(feature = "std")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sizes {
     /// Connections, in the range [`Sizes::PEERS`].
     pub peers: u16,
@@ -142,7 +151,7 @@ pub struct Sizes {
 impl Default for Sizes {
     /// 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
     fn default() -> Self {
-        Self { peers: 4, mailboxes: 8, bytes: 16_384, watches: 256, requests: 32 }
+        Self::new(4, 8, 16_384)
     }
 }
 
@@ -159,70 +168,35 @@ impl Sizes {
     /// The range of the places for monitors, calls and aliases of this node's own: up to 65,534.
     pub const REQUESTS: RangeInclusive<u16> = PLACES;
 
-    /// How many bytes a [`HeapStorage`] of these sizes takes in all; `usize::MAX` where that is more than can be.
+    /// Makes sizes of these three, with 256 watches and 32 requests.
+    pub const fn new(peers: u16, mailboxes: u16, bytes: usize) -> Self {
+        Self { peers, mailboxes, bytes, watches: 256, requests: 32 }
+    }
+
+    /// Sets how many links, monitors by others and callers of served functions there can be.
+    #[must_use]
+    pub const fn watches(self, watches: u16) -> Self {
+        Self { watches, ..self }
+    }
+
+    /// Sets how many monitors, calls and aliases of the node's own there can be.
+    #[must_use]
+    pub const fn requests(self, requests: u16) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// Returns how many bytes a node of these sizes takes on the heap; `usize::MAX` where that is more than can be.
     pub fn memory(&self) -> usize {
         let buffers = usize::from(self.peers).saturating_mul(2).saturating_add(self.mailboxes.into()).saturating_mul(self.bytes);
         let parts = [
-            size_of::<HeapStorage>(),
             size_of::<Events>(),
-            HeapPlaces::<Link>::bytes(self.peers),
-            HeapPlaces::<Inbox>::bytes(self.mailboxes),
-            HeapPlaces::<Watch>::bytes(self.watches),
-            HeapPlaces::<Asked>::bytes(self.requests),
-            HeapPlaces::<HalfOpen>::bytes(HALF_OPEN),
+            Table::<Link>::bytes(self.peers),
+            Table::<Inbox>::bytes(self.mailboxes),
+            Table::<Watch>::bytes(self.watches),
+            Table::<Asked>::bytes(self.requests),
+            Table::<HalfOpen>::bytes(HALF_OPEN),
         ];
         parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
-    }
-}
-
-/// As [`NodeStorage`], with sizes that are known only when the program runs, such as those of a configuration file. It is allocated
-/// once, here, and takes what a [`NodeStorage`] of the same sizes takes; what is never used of its buffers the system need not back with
-/// memory.
-#[cfg(feature = "std")]
-pub struct HeapStorage {
-    pub(in crate::node) links: HeapPlaces<Link>,
-    pub(in crate::node) receiving: Box<[u8]>,
-    pub(in crate::node) sending: Box<[u8]>,
-    pub(in crate::node) inboxes: HeapPlaces<Inbox>,
-    pub(in crate::node) rings: Box<[u8]>,
-    pub(in crate::node) watches: HeapPlaces<Watch>,
-    pub(in crate::node) requests: HeapPlaces<Asked>,
-    pub(in crate::node) half_open: HeapPlaces<HalfOpen>,
-    pub(in crate::node) events: Box<Events>,
-    pub(in crate::node) bytes: usize,
-}
-
-#[cfg(feature = "std")]
-impl HeapStorage {
-    /// Empty memory of these sizes.
-    ///
-    /// # Errors
-    /// [`ConfigError::Sizes`](crate::ConfigError::Sizes) for a size out of its range, or for more than there can be memory.
-    pub fn new(sizes: Sizes) -> Result<Self, ConfigError> {
-        let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
-        let places = Sizes::PEERS.contains(&peers)
-            && Sizes::MAILBOXES.contains(&mailboxes)
-            && Sizes::WATCHES.contains(&watches)
-            && Sizes::REQUESTS.contains(&requests);
-        if !places || !Sizes::BYTES.contains(&bytes) {
-            return Err(ConfigError::Sizes);
-        }
-        let buffers = |count: u16| -> Result<Box<[u8]>, ConfigError> {
-            let bytes = usize::from(count).checked_mul(bytes).filter(|bytes| isize::try_from(*bytes).is_ok());
-            Ok(vec![0; bytes.ok_or(ConfigError::Sizes)?].into_boxed_slice())
-        };
-        Ok(Self {
-            links: HeapPlaces::new(peers),
-            receiving: buffers(peers)?,
-            sending: buffers(peers)?,
-            inboxes: HeapPlaces::new(mailboxes),
-            rings: buffers(mailboxes)?,
-            watches: HeapPlaces::new(watches),
-            requests: HeapPlaces::new(requests),
-            half_open: HeapPlaces::new(HALF_OPEN),
-            events: Box::new(Events::EMPTY),
-            bytes,
-        })
     }
 }
 
@@ -258,19 +232,32 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
 }
 
 #[cfg(feature = "std")]
-impl<'s> From<&'s mut HeapStorage> for Memory<'s> {
-    fn from(storage: &'s mut HeapStorage) -> Self {
-        Self {
-            links: storage.links.table(),
-            receiving: Buffers::new(&mut storage.receiving, storage.bytes),
-            sending: Buffers::new(&mut storage.sending, storage.bytes),
-            inboxes: storage.inboxes.table(),
-            rings: Buffers::new(&mut storage.rings, storage.bytes),
-            watches: storage.watches.table(),
-            requests: storage.requests.table(),
-            half_open: storage.half_open.table(),
-            events: &mut storage.events,
+impl Memory<'static> {
+    /// Memory of these sizes that lasts as long as the process.
+    pub(crate) fn leaked(sizes: Sizes) -> Result<Self, ConfigError> {
+        let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+        let places = Sizes::PEERS.contains(&peers)
+            && Sizes::MAILBOXES.contains(&mailboxes)
+            && Sizes::WATCHES.contains(&watches)
+            && Sizes::REQUESTS.contains(&requests);
+        if !places || !Sizes::BYTES.contains(&bytes) {
+            return Err(ConfigError::Sizes);
         }
+        let buffers = |count: u16| -> Result<Buffers<'static>, ConfigError> {
+            let all = usize::from(count).checked_mul(bytes).filter(|all| isize::try_from(*all).is_ok());
+            Ok(Buffers::new(Box::leak(vec![0; all.ok_or(ConfigError::Sizes)?].into_boxed_slice()), bytes))
+        };
+        Ok(Self {
+            links: Table::leaked(peers),
+            receiving: buffers(peers)?,
+            sending: buffers(peers)?,
+            inboxes: Table::leaked(mailboxes),
+            rings: buffers(mailboxes)?,
+            watches: Table::leaked(watches),
+            requests: Table::leaked(requests),
+            half_open: Table::leaked(HALF_OPEN),
+            events: Box::leak(Box::new(Events::EMPTY)),
+        })
     }
 }
 
@@ -295,9 +282,8 @@ mod tests {
 
     #[test]
     fn the_heap_takes_the_same_sizes() {
-        let good = Sizes { peers: 2, mailboxes: 3, bytes: 4096, watches: 0, requests: 0 };
-        let mut storage = HeapStorage::new(good).unwrap();
-        let memory = Memory::from(&mut storage);
+        let good = Sizes::new(2, 3, 4096).watches(0).requests(0);
+        let memory = Memory::leaked(good).unwrap();
         assert_eq!((memory.links.capacity(), memory.inboxes.capacity()), (2, 3));
         for (buffers, count) in [(&memory.receiving, 2), (&memory.sending, 2), (&memory.rings, 3)] {
             assert_eq!((buffers.size(), buffers.at(count - 1).len(), buffers.at(count).len()), (4096, 4096, 0));
@@ -311,7 +297,7 @@ mod tests {
             Sizes { watches: u16::MAX, ..good },
             Sizes { requests: u16::MAX, ..good },
         ] {
-            assert_eq!(HeapStorage::new(wrong).err(), Some(ConfigError::Sizes), "{wrong:?}");
+            assert_eq!(Memory::leaked(wrong).err(), Some(ConfigError::Sizes), "{wrong:?}");
         }
     }
 

@@ -107,7 +107,7 @@ impl OwnWords {
         Self(bytes)
     }
 
-    pub(crate) fn reference<'r>(&'r self, identity: &'r Identity<'_>) -> Reference<'r> {
+    pub(crate) fn reference<'r>(&'r self, identity: &'r Identity) -> Reference<'r> {
         Reference::from_words(identity.node(), identity.creation, &self.0)
     }
 

@@ -51,7 +51,7 @@ impl<'s> Ours<'s> {
     pub(crate) fn new(mut inside: Inside<'s>) -> Self {
         let fence = inside.node.register("fence").unwrap();
         let functions = inside.node.register("functions").unwrap();
-        inside.node.serve(functions, &["ties:forever/0", "ties:done/0", "ties:fail/0"]).unwrap();
+        inside.node.serve(functions, ["ties:forever/0", "ties:done/0", "ties:fail/0"]).unwrap();
         let idle = inside.node.in_use();
         Self { inside, fence, functions, mailbox: None, p: None, alias: None, monitors: Vec::new(), idle, case: "" }
     }

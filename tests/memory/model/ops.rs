@@ -389,7 +389,7 @@ impl World<'_> {
 
     fn serve(&mut self, inbox: usize) {
         let (side, handle) = (self.inboxes[inbox].side, self.inboxes[inbox].handle);
-        if let Err(e) = self.ends[side].node.serve(handle, &SERVED) {
+        if let Err(e) = self.ends[side].node.serve(handle, SERVED) {
             self.check(self.inboxes[inbox].ended.is_some(), &e.to_string());
         }
     }

@@ -187,8 +187,7 @@ impl Reader<'_> {
         let keys = Table::of("[sizes]");
         let places = |name| u16::try_from(keys.default(name, units::digit_number)).unwrap_or_default();
         let bytes = usize::try_from(keys.default("message", units::bytes)).unwrap_or_default();
-        let default =
-            Sizes { peers: places("nodes"), mailboxes, bytes, watches: places("watches"), requests: places("requests") };
+        let default = Sizes::new(places("nodes"), mailboxes, bytes).watches(places("watches")).requests(places("requests"));
         let Some(table) = table else { return default };
         let read = |reader: &mut Self, section: &Section<'_>| {
             let mut places = |name, default| {
@@ -206,7 +205,7 @@ impl Reader<'_> {
             }
             let bytes = section.get("message").and_then(|item| reader.faults.keep(item.bytes()));
             let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
-            Sizes { peers, mailboxes, bytes, watches, requests }
+            Sizes::new(peers, mailboxes, bytes).watches(watches).requests(requests)
         };
         let sizes = self.table(table, read).unwrap_or(default);
         if sizes.memory() > MEMORY {
