@@ -20,7 +20,7 @@ use crate::wire::ids::NodeName;
 ///
 /// let config = Config::visible("edge1@10.0.0.7", "secret")?
 ///     .tick_time(Duration::from_secs(30))?
-///     .allow(&["hub@10.0.0.1", "10.0.0.2"]) // a node, and all nodes of a host
+///     .allow(["hub@10.0.0.1", "10.0.0.2"])? // a node, and all nodes of a host
 ///     .auto_connect(AutoConnect::Never);
 /// assert!(Config::hidden("edge1", "secret").is_err()); // without a host
 /// # let _ = config;

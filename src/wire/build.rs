@@ -103,7 +103,7 @@ impl<'b> TermWriter<'b> {
     #[cfg(feature = "serde")]
     pub(super) fn begin_part(&mut self) -> Result<u64, Misuse> {
         self.part(0)?;
-        Ok(core::mem::replace(&mut self.due, u64::MAX))
+        Ok(core::mem::replace(&mut self.due, UNCOUNTED))
     }
 
     /// Ends a part whose parts the caller counted.

@@ -316,7 +316,7 @@ impl Node<'_> {
     /// wait then. [`Driver::poll`](crate::Driver::poll) does so.
     ///
     /// It is true for an event, for a mailbox that something came into or that was read in part, for what was
-    /// [put back](Message::put_back) when a peer has taken something, and for room for what was refused with [`Full::Transmit`]: each once.
+    /// [put back](crate::Message::put_back) when a peer has taken something, and for room for what was refused with [`Full::Transmit`]: each once.
     /// What the program leaves all the same keeps nobody awake.
     pub fn poll_wake(&mut self) -> bool {
         self.core.tell_lost();
