@@ -108,12 +108,12 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
-    /// There are too many names in a list, or one is longer than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name
-    /// besides its own.
+    /// A list has too many names, or one of more than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name besides
+    /// its own.
     TooManyNames,
     /// A function to serve is not `Module:Function/Arity`.
     FunctionName,
-    /// One of the `Sizes` of a node is out of its range.
+    /// A size of a node is out of its range: see the constants of `Sizes`.
     Sizes,
 }
 

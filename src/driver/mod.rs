@@ -300,8 +300,8 @@ impl Driver {
         Arc::clone(&self.waker)
     }
 
-    /// Returns the registry for sources of the program's own (a serial port, a GPIO line, a timer, signals), with tokens below `usize::MAX
-    /// / 2`. [`Driver::poll`] waits for them too, and [`Driver::poll_ready`] gives them back.
+    /// Returns the registry for sources of the program's own (a serial port, a GPIO line, a timer, signals), with tokens below
+    /// `usize::MAX / 2`. [`Driver::poll`] waits for them too, and [`Driver::poll_ready`] gives them back.
     pub fn registry(&self) -> &Registry {
         self.poll.registry()
     }

@@ -256,7 +256,7 @@ impl Sockets {
 }
 
 impl Socket {
-    /// Returns what is left of a connection that is over: nothing, or one that lingers.
+    /// Closes the connection, and returns what is left of it: nothing, or one that lingers.
     fn close(self, now: Instant) -> Option<Self> {
         let Kind::Open(mut open) = self.kind else { return None };
         if open.ended || open.broken || open.stream.shutdown(Shutdown::Write).is_err() || drain(&mut open.stream) {

@@ -1,4 +1,4 @@
-//! What a node is told once: who it is, and whom it takes.
+//! The settings of a node: who it is, and whom it takes.
 
 use core::fmt;
 use core::time::Duration;
@@ -38,22 +38,22 @@ pub struct Config {
     pub(super) idle_time: Option<Duration>,
 }
 
-/// Whether sending to a node connects to it: `dist_auto_connect`, as Erlang has it.
+/// The rule for connecting to a node that something is sent to: `dist_auto_connect`, as Erlang has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AutoConnect {
-    /// Whenever something is sent to it, it is linked to or monitored, called, or asked to run a function.
+    /// A connection is made whenever something is sent to the node, it is linked to or monitored, called, or asked to run a function.
     #[default]
     Always,
-    /// As `Always`, until the node went down once: from then on only [`Node::connect`](crate::Node::connect) does, or the node itself.
-    /// Of the nodes that went down the last 64 are known.
+    /// A connection is made as with `Always`, until the node went down once. From then on only [`Node::connect`](crate::Node::connect)
+    /// makes one, or the node itself. Of the nodes that went down the last 64 are known.
     Once,
-    /// Only [`Node::connect`](crate::Node::connect) does.
+    /// A connection is made by [`Node::connect`](crate::Node::connect) alone.
     Never,
 }
 
 impl Config {
-    /// A hidden node called `name` (`alive@host`), in the cluster that shares `cookie`.
+    /// Makes a hidden node called `name` (`alive@host`), in the cluster that shares `cookie`.
     ///
     /// The alive name takes letters, digits, `_` and `-`. A host with a dot, or an address, makes the name a long one,
     /// which connects only to nodes with long names; a plain host makes it short, as with Erlang's `-name` and `-sname`.
@@ -69,7 +69,7 @@ impl Config {
         Self::named(OwnName::Fixed(name), cookie)
     }
 
-    /// A visible node: as [`Config::hidden`], but it stands in `nodes()` of its peers.
+    /// Makes a visible node: as [`Config::hidden`], but it stands in `nodes()` of its peers.
     ///
     /// It has no part in their `global` and `pg`, and holds up neither. So no peer learns of it from another: it is seen by those
     /// it is connected to.
@@ -80,8 +80,8 @@ impl Config {
         Ok(Self { visible: true, ..Self::hidden(name, cookie)? })
     }
 
-    /// A node that asks the first peer it connects to for a name (as `erl -sname undefined` does), and listens nowhere.
-    /// `host` is the host part of the name to be.
+    /// Makes a node that asks the first peer it connects to for a name (as `erl -sname undefined` does), and listens nowhere. `host` is the
+    /// host part of the name to be.
     ///
     /// # Errors
     /// As [`Config::hidden`].
@@ -108,8 +108,8 @@ impl Config {
         })
     }
 
-    /// `net_ticktime`: a peer that was silent this long, or up to a quarter longer, is down. A tick is sent when nothing
-    /// else was for a quarter of it. 60 seconds by default, as in Erlang; all nodes of a cluster should have the same.
+    /// Sets `net_ticktime`: a peer that was silent this long, or up to a quarter longer, is down. A tick is sent when nothing else was for
+    /// a quarter of it. The default is 60 seconds, as in Erlang. All nodes of a cluster should have the same.
     ///
     /// # Errors
     /// [`ConfigError::TickTime`] unless it is from one second to one day.
@@ -120,8 +120,8 @@ impl Config {
         Ok(Self { tick_time, ..self })
     }
 
-    /// The only nodes that may connect here, by their full names or by their host (as with `net_kernel:allow/1`). They
-    /// need the cookie all the same. Everybody with the cookie, by default.
+    /// Sets the only nodes that may connect here, by their full names or by their host (as with `net_kernel:allow/1`). They need the
+    /// cookie all the same. By default everybody with the cookie may connect.
     ///
     /// # Errors
     /// [`ConfigError::TooManyNames`].
@@ -133,21 +133,22 @@ impl Config {
         Ok(Self { allow: Some(names), ..self })
     }
 
-    /// Whether sending to a node that is not connected connects to it: [`AutoConnect::Always`] by default, as in Erlang.
+    /// Sets whether sending to a node that is not connected connects to it. The default is [`AutoConnect::Always`], as in Erlang.
     #[must_use]
     pub fn auto_connect(self, auto_connect: AutoConnect) -> Self {
         Self { auto_connect, ..self }
     }
 
-    /// Lets go of a connection over which nothing but ticks went for this long, if no link, no monitor and no call crosses it. What
-    /// is sent next makes it again. Counted in quarters of the tick time, so it may take that much longer. Never, by default.
+    /// Sets the idle time: a connection over which nothing but ticks went for so long is let go, if no link, no monitor and no call crosses
+    /// it. What is sent next makes it again. The time is counted in quarters of the tick time, so it may take that much longer. By default
+    /// no connection is let go.
     #[must_use]
     pub fn idle_time(self, idle_time: Duration) -> Self {
         Self { idle_time: Some(idle_time), ..self }
     }
 
-    /// Which incarnation of the node this is: a number that differs from that of the last start, at least 4. The driver
-    /// draws one at random; whoever drives the node without it must set one.
+    /// Sets the incarnation of the node: a number that differs from that of the last start, at least 4. The driver draws one at random.
+    /// Whoever drives the node without it must set one.
     #[must_use]
     pub fn creation(self, creation: u32) -> Self {
         Self { creation: creation.max(4), ..self }
@@ -155,7 +156,7 @@ impl Config {
 }
 
 impl fmt::Debug for Config {
-    /// Everything but the cookie.
+    /// Shows everything but the cookie.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("name", &self.name.shown()).field("visible", &self.visible).finish_non_exhaustive()
     }
@@ -170,7 +171,7 @@ pub(super) enum OwnName {
 }
 
 impl OwnName {
-    /// The name, once there is one.
+    /// Returns the name, once there is one.
     pub(super) fn known(&self) -> Result<&NodeName, Misuse> {
         match self {
             Self::Fixed(name) => Ok(name),
@@ -183,7 +184,7 @@ impl OwnName {
         name
     }
 
-    /// What the first packet of a handshake says.
+    /// Returns the name that the first packet of a handshake says.
     pub(super) fn in_handshake(&self) -> &str {
         match self {
             Self::Fixed(name) => name.as_str(),
@@ -192,13 +193,13 @@ impl OwnName {
     }
 }
 
-/// Whether a host part makes a long name.
+/// Returns true if a host part makes a long name.
 pub(super) fn is_long(host: &str) -> bool {
     host.contains(['.', ':'])
 }
 
 impl Config {
-    /// What this node offers its peers.
+    /// Returns the flags that this node offers its peers.
     pub(super) fn flags(&self) -> Flags {
         let flags = if self.visible { Flags::OURS.with(Flags::PUBLISHED) } else { Flags::OURS };
         match self.name {
@@ -207,12 +208,12 @@ impl Config {
         }
     }
 
-    /// Whether the node of this name may connect.
+    /// Returns true if the node of this name may connect.
     pub(super) fn allows(&self, node: &NodeName) -> bool {
         self.allow.as_ref().is_none_or(|list| list.iter().any(|entry| entry == node.as_str() || entry == node.host()))
     }
 
-    /// Whether names of this host can be connected to, as Erlang decides it.
+    /// Checks that names of this host can be connected to, as Erlang decides it.
     pub(super) fn reaches(&self, peer: &NodeName) -> Result<(), ConfigError> {
         match (is_long(self.name.shown().host()), is_long(peer.host())) {
             (true, false) => Err(ConfigError::LongNameWithoutDot),

@@ -461,7 +461,7 @@ mod tests {
         buf[..len].to_vec()
     }
 
-    /// Returns what the session writes when the socket takes `step` bytes at a time.
+    /// Returns the bytes that the session writes when the socket takes `step` bytes at a time.
     fn written<const N: usize>(session: &mut Session, server: &Server<N>, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
         loop {

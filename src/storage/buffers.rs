@@ -11,26 +11,26 @@ impl<'s> Buffers<'s> {
         Self { memory, size }
     }
 
-    /// The same buffers, borrowed for a shorter time.
+    /// Lends the buffers for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Buffers<'_> {
         Buffers { memory: self.memory, size: self.size }
     }
 
-    /// The size of each buffer.
+    /// Returns the size of each buffer.
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// The buffer of one place; empty for a place that there is not.
+    /// Returns the buffer of one place; empty for a place that there is not.
     #[inline]
     pub(crate) fn at(&self, index: u16) -> &[u8] {
         let at = usize::from(index).saturating_mul(self.size);
         self.memory.get(at..at.saturating_add(self.size)).unwrap_or(&[])
     }
 
-    /// As [`Buffers::at`], to write to.
+    /// Returns the buffer of one place, to write to.
     #[inline]
     pub(crate) fn at_mut(&mut self, index: u16) -> &mut [u8] {
         let at = usize::from(index).saturating_mul(self.size);

@@ -1,17 +1,17 @@
 //! A list of names, one behind another in one piece of memory.
 
-/// Where they lie: on the heap, or without one in fixed memory.
+/// The place where the names lie: on the heap, or without one in fixed memory.
 #[cfg(feature = "std")]
 type Bytes = Vec<u8>;
 #[cfg(not(feature = "std"))]
 type Bytes = heapless::Vec<u8, { Names::BYTES }>;
 
-/// Names, each of up to 65,535 bytes.
+/// A list of names, each of up to 65,535 bytes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names(Bytes);
 
 impl Names {
-    /// How many bytes there are for them without a heap, each taking two more than it has.
+    /// The bytes that there are for the names without a heap. Each takes two more than it has.
     #[cfg(not(feature = "std"))]
     pub(crate) const BYTES: usize = 512;
 

@@ -16,8 +16,8 @@ struct Slot<T> {
     place: Place<T>,
 }
 
-/// As `Option`, but that nothing is a zero, whatever `T` is: a static full of empty places is then zeros, which take no room
-/// in a program's file, and none in memory until they are used.
+/// An `Option` whose `None` is a zero, whatever `T` is. A static full of empty places is then zeros, which take no room in a program's
+/// file, and none in memory until they are used.
 #[derive(Debug)]
 #[repr(u8)]
 enum Place<T> {
@@ -60,7 +60,7 @@ pub(crate) struct Places<T, const N: usize> {
 impl<T, const N: usize> Places<T, N> {
     pub(crate) const EMPTY: Self = Self { slots: [const { Slot::EMPTY }; N], tenants: 0 };
 
-    /// The table, all of whose places are free then.
+    /// Returns the table, all of whose places are free then.
     pub(crate) fn table(&mut self) -> Table<'_, T> {
         let mut table = Table { slots: &mut self.slots, tenants: &mut self.tenants };
         table.clear();
@@ -72,32 +72,32 @@ impl<T, const N: usize> Places<T, N> {
 /// nearly empty costs no more than a small one.
 pub(crate) struct Table<'s, T> {
     slots: &'s mut [Slot<T>],
-    /// How many places are taken.
+    /// The number of places that are taken.
     tenants: &'s mut usize,
 }
 
 #[cfg(feature = "std")]
 impl<T> Table<'static, T> {
-    /// A table of so many places, in memory that lasts as long as the process.
+    /// Makes a table of so many places, in memory that lasts as long as the process.
     pub(crate) fn leaked(places: u16) -> Self {
         let slots: Box<[Slot<T>]> = (0..places).map(|_| Slot::EMPTY).collect();
         Self { slots: Box::leak(slots), tenants: Box::leak(Box::new(0)) }
     }
 
-    /// Bytes that so many places take.
+    /// Returns the bytes that so many places take.
     pub(crate) fn bytes(places: u16) -> usize {
         usize::from(places).saturating_mul(size_of::<Slot<T>>())
     }
 }
 
 impl<T> Table<'_, T> {
-    /// The same table, borrowed for a shorter time.
+    /// Lends the table for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Table<'_, T> {
         Table { slots: self.slots, tenants: self.tenants }
     }
 
-    /// How many places there are.
+    /// Returns how many places there are.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
     }
@@ -107,12 +107,12 @@ impl<T> Table<'_, T> {
         *self.tenants == 0
     }
 
-    /// How many places are taken.
+    /// Returns how many places are taken.
     pub(crate) fn taken(&self) -> usize {
         *self.tenants
     }
 
-    /// How many places are free.
+    /// Returns how many places are free.
     pub(crate) fn room(&self) -> usize {
         self.slots.len().saturating_sub(*self.tenants)
     }
@@ -147,7 +147,7 @@ impl<T> Table<'_, T> {
         if slot.generation == key.generation { slot.tenant_mut() } else { None }
     }
 
-    /// The tenant of this place.
+    /// Returns the tenant of this place.
     #[inline]
     pub(crate) fn tenant_mut(&mut self, index: u16) -> Option<&mut T> {
         self.slots.get_mut(usize::from(index))?.tenant_mut()
@@ -170,25 +170,25 @@ impl<T> Table<'_, T> {
         *self.tenants = 0;
     }
 
-    /// The key of the tenant in this place.
+    /// Returns the key of the tenant in this place.
     #[inline]
     pub(crate) fn key_at(&self, index: u16) -> Option<Key> {
         let slot = self.slots.get(usize::from(index)).filter(|slot| slot.tenant().is_some())?;
         Some(Key { index, generation: slot.generation })
     }
 
-    /// The keys of all places, taken or not.
+    /// Returns the keys of all places, taken or not.
     pub(crate) fn indexes(&self) -> core::ops::Range<u16> {
         0..u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
     }
 
-    /// The key of the first tenant that `wanted` says yes to.
+    /// Finds the key of the first tenant that `wanted` says yes to.
     #[inline]
     pub(crate) fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
         self.tenants().find_map(|(key, tenant)| wanted(tenant).then_some(key))
     }
 
-    /// All tenants with their keys.
+    /// Returns all tenants with their keys.
     #[inline]
     pub(crate) fn tenants(&self) -> impl Iterator<Item = (Key, &T)> {
         // not of iter's adapters, each of which a program has once for every use
@@ -207,7 +207,7 @@ impl<T> Table<'_, T> {
         })
     }
 
-    /// All tenants, to be changed.
+    /// Returns all tenants, to be changed.
     pub(crate) fn tenants_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
         let (mut slots, mut index, mut left) = (self.slots.iter_mut(), 0_u16, *self.tenants);
         from_fn(move || {
@@ -232,7 +232,7 @@ pub(crate) struct Others<'t, T> {
 }
 
 impl<T> Table<'_, T> {
-    /// One tenant to be changed, and all others to be looked at meanwhile.
+    /// Returns one tenant to be changed, and all others to be looked at meanwhile.
     #[inline]
     pub(crate) fn apart(&mut self, key: Key) -> Option<(&mut T, Others<'_, T>)> {
         let (before, rest) = self.slots.split_at_mut_checked(key.index.into())?;
@@ -242,14 +242,14 @@ impl<T> Table<'_, T> {
         Some((tenant, Others { before, behind }))
     }
 
-    /// All tenants, to be looked at.
+    /// Returns all tenants, to be looked at.
     pub(crate) fn all(&self) -> Others<'_, T> {
         Others { before: self.slots, behind: &[] }
     }
 }
 
 impl<'t, T> Others<'t, T> {
-    /// The tenant with this key, if it is one of these.
+    /// Finds the tenant with this key, if it is one of these.
     pub(crate) fn at(&self, key: Key) -> Option<&'t T> {
         let index = usize::from(key.index);
         let slot = match self.before.get(index) {
@@ -260,7 +260,7 @@ impl<'t, T> Others<'t, T> {
         if slot.generation == key.generation { slot.tenant() } else { None }
     }
 
-    /// The same, for another borrower.
+    /// Returns the same tenants, for another borrower.
     pub(crate) fn again(&self) -> Self {
         Self { before: self.before, behind: self.behind }
     }

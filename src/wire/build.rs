@@ -112,7 +112,7 @@ impl<'b> TermWriter<'b> {
         self.due = due;
     }
 
-    /// Returns where the bytes go, for what is put right once its length is known.
+    /// Returns the writer that the bytes go to, for what is put right once its length is known.
     #[cfg(feature = "serde")]
     pub(super) fn out(&mut self) -> &mut Writer<'b> {
         &mut self.out

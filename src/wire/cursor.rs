@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
         self.at = at;
     }
 
-    /// Bytes written so far, those that did not fit included.
+    /// Returns the number of bytes written so far, those that did not fit included.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.at

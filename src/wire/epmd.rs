@@ -394,7 +394,7 @@ pub(crate) enum KillAnswer {
 }
 
 impl KillAnswer {
-    /// Its bytes.
+    /// Returns the bytes of the answer.
     pub(crate) const fn as_bytes(self) -> &'static [u8; 2] {
         match self {
             Self::Ok => b"OK",
@@ -422,7 +422,7 @@ pub(crate) enum StopAnswer {
 
 #[cfg_attr(not(test), expect(dead_code, reason = "we neither ask for it nor allow it; the tests know it"))]
 impl StopAnswer {
-    /// Its bytes.
+    /// Returns the bytes of the answer.
     pub(crate) const fn as_bytes(self) -> &'static [u8; 7] {
         match self {
             Self::Stopped => b"STOPPED",

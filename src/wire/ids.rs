@@ -269,7 +269,7 @@ impl<'a> Reference<'a> {
         Self { node, creation, words }
     }
 
-    /// Its words, as they stand on the wire: the most significant is last.
+    /// Returns its words, as they stand on the wire: the most significant is last.
     pub fn words(self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + 'a {
         self.words.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
     }

@@ -1,4 +1,4 @@
-//! What a mailbox may do to others: send, answer, link, monitor and call.
+//! The actions of a mailbox on others: send, answer, link, monitor and call.
 
 use core::fmt;
 use core::mem::replace;
@@ -32,7 +32,7 @@ use crate::wire::term::Term;
 const ERPC_CALL: Term<'static> = atom(b"\x68\x03\x77\x04erpc\x77\x0cexecute_call\x61\x04");
 const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor\x6a");
 
-/// Acts in the name of one mailbox, as a process does in its own.
+/// The right to act in the name of one mailbox, as a process does in its own.
 ///
 /// Whatever is sent is written straight into the peer's transmit buffer, whole or not at all, and leaves with the next poll.
 /// [`Full::Transmit`] says that it does not fit now; [`Full::Message`] that it never will. To a node that is not connected, what is
@@ -68,7 +68,7 @@ pub struct Outbox<'n> {
     requests: Table<'n, Asked>,
     counters: &'n mut Counters,
     past: &'n Past,
-    /// All mailboxes but the one whose message is at hand, which is `at_hand`.
+    /// The mailboxes but the one whose message is at hand, which is `at_hand`.
     inboxes: Others<'n, Inbox>,
     at_hand: Key,
     mailbox: Key,
@@ -110,7 +110,7 @@ impl Node<'_> {
         self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
     }
 
-    /// The right to act in the name of a mailbox.
+    /// Returns the right to act in the name of a mailbox.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`].
@@ -127,12 +127,12 @@ impl fmt::Debug for Outbox<'_> {
 }
 
 impl Outbox<'_> {
-    /// The pid of the mailbox in whose name this acts: what `self()` is to a process.
+    /// Returns the pid of the mailbox in whose name this acts: what `self()` is to a process.
     pub fn pid(&self) -> Pid<'_> {
         self.identity.pid(self.mailbox)
     }
 
-    /// The right to act in the name of another mailbox of this node, while a message is at hand, or this outbox.
+    /// Returns the right to act in the name of another mailbox of this node, while a message is at hand, or this outbox.
     ///
     /// ```no_run
     /// # use beamless::{Error, Mailbox, Node};
@@ -179,7 +179,7 @@ impl Outbox<'_> {
         self.send_to(peer, to, write)
     }
 
-    /// `gen_server:cast`: sends `{'$gen_cast', Request}` with the one term that `write` writes.
+    /// Sends a `gen_server:cast`: `{'$gen_cast', Request}` with the one term that `write` writes.
     ///
     /// # Errors
     /// As [`Outbox::send`].
@@ -252,7 +252,7 @@ impl Outbox<'_> {
         }
     }
 
-    /// The process of a served function ends, with what it came to. There is nobody to tell when its caller does not wait any more.
+    /// Ends the process of a served function, with what it came to. There is nobody to tell when its caller does not wait any more.
     fn end_job(&mut self, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
         // its caller first, who is owed what it came to; the others may lie in front of it
@@ -470,7 +470,7 @@ impl Outbox<'_> {
         self.asked(key, sent)
     }
 
-    /// A place for a request.
+    /// Takes a place for a request.
     fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
         let limit = timeout.map_or(Limit::None, Limit::In);
         let number = self.counters.next();
@@ -520,7 +520,7 @@ impl Outbox<'_> {
         frame.end()
     }
 
-    /// What goes in front of the message.
+    /// Begins the frame of a message, up to its term.
     #[inline]
     fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
@@ -534,7 +534,7 @@ impl Outbox<'_> {
         Ok(frame)
     }
 
-    /// The connection to a node, if need be one that is still to be made.
+    /// Finds the connection to a node, if need be one that is still to be made.
     #[inline]
     fn reach(&mut self, node: Atom<'_>) -> Result<Key, Error> {
         match self.links.find(node) {
@@ -563,7 +563,7 @@ impl Outbox<'_> {
     }
 }
 
-/// `{'$gen_call', {From, Tag}, Request}` up to the request.
+/// Writes `{'$gen_call', {From, Tag}, Request}` up to the request.
 fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Written<'t, 'b> {
     t.tuple(3)?;
     t.atom("$gen_call")?;
@@ -576,7 +576,7 @@ fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag
     t.reference(tag)
 }
 
-/// What a demonitor will name.
+/// Returns the target that a demonitor will name.
 fn target(to: To<'_>) -> Result<Target, Misuse> {
     match to {
         To::Pid(pid) => Ok(Target::Pid(Number::of(pid))),

@@ -1,4 +1,4 @@
-//! What the program does with its node.
+//! The program's calls to its node.
 
 use core::fmt;
 
@@ -25,15 +25,15 @@ use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
 pub struct Peer<'n> {
     /// Its name.
     pub name: &'n NodeName,
-    /// Whether it is a visible node.
+    /// True for a visible node.
     pub visible: bool,
-    /// What went over the connection.
+    /// The traffic over the connection.
     pub traffic: Traffic,
-    /// Why nothing is read from it at the moment: `None` while it is.
+    /// The cause that nothing is read from it at the moment: `None` while it is read.
     pub held: Option<HeldBy>,
 }
 
-/// How many places of the storage are in use: see [`NodeStorage`](crate::NodeStorage).
+/// The numbers of places of the storage in use: see [`NodeStorage`](crate::NodeStorage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InUse {
@@ -53,7 +53,7 @@ impl fmt::Debug for Node<'_> {
     }
 }
 
-/// What the program does.
+/// The calls of the program.
 impl Node<'_> {
     /// The names that no mailbox can have, since the node itself answers for them.
     pub const RESERVED_NAMES: [&'static str; 2] = ANSWERED;
@@ -138,17 +138,17 @@ impl Node<'_> {
         Ok(())
     }
 
-    /// How many messages and signals came into the mailbox since it was registered.
+    /// Returns how many messages and signals came into the mailbox since it was registered.
     pub fn received(&self, mailbox: Mailbox) -> u64 {
         self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.received)
     }
 
-    /// How many messages the mailbox dropped since it was registered because it was full.
+    /// Returns how many messages the mailbox dropped since it was registered because it was full.
     pub fn dropped(&self, mailbox: Mailbox) -> u64 {
         self.core.inboxes.table.at(mailbox.0).map_or(0, |inbox| inbox.dropped)
     }
 
-    /// The mailbox's pid.
+    /// Returns the mailbox's pid.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse::NoName`] while a dynamic node has no name; [`Misuse::NoCreation`] before the node has a driver.
@@ -181,7 +181,7 @@ impl Node<'_> {
         OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())
     }
 
-    /// Ends an alias, as `unalias/1` does: what is sent to it from now on is dropped. Whether there was one.
+    /// Ends an alias, as `unalias/1` does: what is sent to it from now on is dropped. Returns true if there was one.
     pub fn unalias(&mut self, alias: &OwnedReference) -> bool {
         let key = self.core.request(alias.as_reference());
         let own = key.filter(|key| self.core.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
@@ -212,7 +212,7 @@ impl Node<'_> {
         self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
     }
 
-    /// Whether the answer to a call is the next message of its mailbox; messages in front of it are dropped.
+    /// Returns true if the answer to a call is the next message of its mailbox; messages in front of it are dropped.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse::NoRequest`] when the call is not under way any more.
@@ -279,7 +279,7 @@ impl Node<'_> {
         }
     }
 
-    /// The connected nodes.
+    /// Returns the connected nodes.
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| {
@@ -289,13 +289,13 @@ impl Node<'_> {
         })
     }
 
-    /// The mailboxes there are, each with its name, which is empty for one without.
+    /// Returns the mailboxes there are, each with its name, which is empty for one without.
     pub fn mailboxes(&self) -> impl Iterator<Item = (Mailbox, &str)> {
         let alive = self.core.inboxes.table.tenants().filter(|(_, inbox)| inbox.ended.is_none());
         alive.map(|(key, inbox)| (Mailbox(key), &*inbox.name))
     }
 
-    /// How much of the storage is in use.
+    /// Returns how much of the storage is in use.
     pub fn in_use(&self) -> InUse {
         InUse {
             peers: self.core.links.table.taken(),
@@ -323,7 +323,7 @@ impl Node<'_> {
         self.core.inboxes.wake(&mut self.core.flow) | self.core.events.wake()
     }
 
-    /// The oldest event not read yet.
+    /// Returns the oldest event not read yet.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.core.events.pop()
     }

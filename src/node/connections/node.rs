@@ -59,11 +59,11 @@ pub struct Node<'s> {
     pub(in crate::node) core: Core<'s>,
     pub(in crate::node) receiving: Buffers<'s>,
     pub(in crate::node) half_open: Table<'s, HalfOpen>,
-    /// When the next quarter of the tick time ends; unknown until there is a connection.
+    /// The time at which the next quarter of the tick time ends; unknown until there is a connection.
     pub(in crate::node) next_beat: Option<Instant>,
-    /// How many handshakes have begun.
+    /// The number of handshakes that have begun.
     pub(in crate::node) begun: u32,
-    /// Where the next round over held up peers begins.
+    /// The place where the next round over held up peers begins.
     pub(in crate::node) first: u16,
     /// The nodes that went down, where that is remembered: [`AutoConnect::Once`](crate::AutoConnect::Once).
     pub(in crate::node) past: Past,
@@ -78,7 +78,7 @@ pub struct Connection {
 }
 
 impl<'s> Node<'s> {
-    /// A node with these settings in this memory. Whatever an earlier node left there is gone.
+    /// Makes a node with these settings in this memory. Whatever an earlier node left there is gone.
     pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>(
         config: Config,
         storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>,
@@ -134,17 +134,17 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// This node's name; for a dynamic node, once a peer has given it one.
+    /// Returns this node's name. A dynamic node has one once a peer has given it.
     pub fn name(&self) -> Option<&NodeName> {
         self.core.identity.config.name.known().ok()
     }
 
-    /// Whether this is a visible node.
+    /// Returns true if this is a visible node.
     pub fn is_visible(&self) -> bool {
         self.core.identity.config.visible
     }
 
-    /// Which incarnation of the node this is; 0 until it is known.
+    /// Returns the incarnation of the node; 0 until it is known.
     pub fn creation(&self) -> u32 {
         self.core.identity.creation
     }

@@ -45,8 +45,8 @@ impl<'m> Failure<'m> {
         }
     }
 
-    /// Returns the exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`, `{Res, error, {erpc,
-    /// Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
+    /// Reads the exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`,
+    /// `{Res, error, {erpc, Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
     pub(in crate::node) fn of_erpc(reason: Term<'m>) -> Result<Term<'m>, Self> {
         if let Some([_, class, value]) = reason.tuple() {
             return match class.as_atom() {

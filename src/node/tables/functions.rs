@@ -26,7 +26,7 @@ impl Functions {
     }
 }
 
-/// `Module:Function/Arity` taken apart.
+/// Takes `Module:Function/Arity` apart.
 fn parts(name: &str) -> Option<(&str, &str, u8)> {
     let (module, rest) = name.split_once(':')?;
     let (function, arity) = rest.rsplit_once('/')?;

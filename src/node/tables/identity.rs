@@ -1,4 +1,4 @@
-//! Who this node is, and the pids it gives out.
+//! The identity of a node, and the pids it gives out.
 
 use crate::error::Misuse;
 use crate::node::config::{Config, OwnName};
@@ -6,43 +6,43 @@ use crate::proto::handshake::Local;
 use crate::storage::slots::Key;
 use crate::wire::ids::{Atom, Pid};
 
-/// Who this node is.
+/// The identity of this node.
 pub(crate) struct Identity {
     pub(crate) config: Config,
     pub(crate) creation: u32,
 }
 
 impl Identity {
-    /// The node's name; that of a dynamic node which has none yet leads nowhere.
+    /// Returns the node's name; that of a dynamic node which has none yet leads nowhere.
     #[inline]
     pub(crate) fn node(&self) -> Atom<'_> {
         self.config.name.shown().as_atom()
     }
 
-    /// Whether pids and references can be made that others reach.
+    /// Checks that pids and references can be made that others reach.
     pub(crate) fn known(&self) -> Result<(), Misuse> {
         self.config.name.known()?;
         if self.creation == 0 { Err(Misuse::NoCreation) } else { Ok(()) }
     }
 
-    /// The pid in whose name the core itself answers. It lasts as long as the node.
+    /// Returns the pid in whose name the core itself answers. It lasts as long as the node.
     pub(crate) fn core_pid(&self) -> Pid<'_> {
         Pid { node: self.node(), id: 0, serial: 0, creation: self.creation }
     }
 
-    /// Whether a pid or reference with these is one of this node, as it runs now.
+    /// Returns true if a pid or reference with these is one of this node, as it runs now.
     #[inline]
     pub(crate) fn is_own(&self, node: Atom<'_>, creation: u32) -> bool {
         creation == self.creation && matches!(&self.config.name, OwnName::Fixed(name) if node == *name.as_str())
     }
 
-    /// The pid of the mailbox at `key`.
+    /// Returns the pid of the mailbox at `key`.
     #[inline]
     pub(crate) fn pid(&self, key: Key) -> Pid<'_> {
         Pid { node: self.node(), id: u32::from(key.index).saturating_add(1), serial: serial(key), creation: self.creation }
     }
 
-    /// What it says of itself in a handshake.
+    /// Returns the facts that the node shows of itself in a handshake.
     pub(crate) fn local(&self) -> Local<'_> {
         let config = &self.config;
         // a node without a name has no creation either
@@ -51,7 +51,7 @@ impl Identity {
     }
 }
 
-/// Thirteen bits of the place's generation, which is what every release reads of a pid's second number.
+/// Returns thirteen bits of the place's generation, which is what every release reads of a pid's second number.
 pub(crate) fn serial(key: Key) -> u32 {
     u32::from(key.generation & 0x1fff)
 }
@@ -59,7 +59,7 @@ pub(crate) fn serial(key: Key) -> u32 {
 /// The name of a process that has none.
 pub(crate) const NAMELESS: Atom<'static> = Atom::from_str("");
 
-/// The pid of a process that runs a served function. Mailboxes have the numbers below.
+/// Returns the pid of a process that runs a served function. Mailboxes have the numbers below.
 pub(crate) fn job_pid<'n>(node: Atom<'n>, creation: u32, number: u64) -> Pid<'n> {
     let low = u32::try_from(number & 0x7ff_ffff).unwrap_or(0);
     Pid { node, id: FIRST_JOB | (low & 0x3fff), serial: low >> 14, creation }
@@ -68,7 +68,7 @@ pub(crate) fn job_pid<'n>(node: Atom<'n>, creation: u32, number: u64) -> Pid<'n>
 /// Pids have 15 bits here, which is what every release reads.
 pub(crate) const FIRST_JOB: u32 = 0x4000;
 
-/// Whether a pid is that of the process with this number.
+/// Returns true if a pid is that of the process with this number.
 pub(crate) fn is_job(pid: Pid<'_>, number: u64) -> bool {
     let own = job_pid(pid.node, pid.creation, number);
     (own.id, own.serial) == (pid.id, pid.serial)

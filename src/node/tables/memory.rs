@@ -1,4 +1,4 @@
-//! All the memory a node ever uses, handed in by its user.
+//! The memory of a node, all of which its user hands in.
 
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -14,8 +14,8 @@ use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::{Places, Table};
 
-/// How many handshakes may be under way at once, in and out together. Each needs little memory (about 2 KiB) and
-/// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
+/// The number of handshakes that may be under way at once, in and out together. Each needs little memory (about 2 KiB) and seven seconds at
+/// most. When all places are taken, a new caller takes that of the oldest unproven one.
 const HALF_OPEN: u16 = 8;
 
 /// The ranges of the sizes of a node's memory. The text of [`ConfigError::Sizes`](crate::ConfigError::Sizes) has the same numbers.
@@ -31,7 +31,7 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
     *range.start() as usize <= number && number <= *range.end() as usize
 }
 
-/// All the memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes.
+/// The memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes. A node takes no other.
 ///
 /// `BYTES`, at least 4096, is the size of every buffer, of which each peer has two and each mailbox one:
 /// * a peer's receive buffer: the largest message taken from a peer, with its addresses. A larger one is skipped and reported
@@ -85,7 +85,7 @@ pub struct NodeStorage<
 }
 
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
-    /// Empty memory, with 256 places for links and monitors and 32 for requests.
+    /// Makes empty memory, with 256 places for links and monitors and 32 for requests.
     pub const fn new() -> Self {
         Self::sized()
     }
@@ -94,7 +94,7 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>
     NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>
 {
-    /// Empty memory, all of whose sizes are chosen.
+    /// Makes empty memory, all of whose sizes are chosen.
     pub const fn sized() -> Self {
         const {
             let places =
@@ -118,7 +118,7 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize> fmt::Debug
     for NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>
 {
-    /// The sizes alone.
+    /// Shows the sizes alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NodeStorage<{PEERS}, {MAILBOXES}, {BYTES}, {WATCHES}, {REQUESTS}>")
     }
@@ -149,7 +149,7 @@ pub struct Sizes {
 
 #[cfg(feature = "std")]
 impl Default for Sizes {
-    /// 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
+    /// Makes sizes of 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
     fn default() -> Self {
         Self::new(4, 8, 16_384)
     }
@@ -200,7 +200,7 @@ impl Sizes {
     }
 }
 
-/// Either kind of storage, as a node takes it.
+/// A storage of either kind, as a node takes it.
 pub(crate) struct Memory<'s> {
     pub(crate) links: Table<'s, Link>,
     pub(crate) receiving: Buffers<'s>,
@@ -233,7 +233,7 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
 
 #[cfg(feature = "std")]
 impl Memory<'static> {
-    /// Memory of these sizes that lasts as long as the process.
+    /// Makes memory of these sizes that lasts as long as the process.
     pub(crate) fn leaked(sizes: Sizes) -> Result<Self, ConfigError> {
         let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
         let places = Sizes::PEERS.contains(&peers)

@@ -425,7 +425,7 @@ impl<'de> Source<'de> {
 
 struct Sequence<'de> {
     source: Source<'de>,
-    /// What the elements are read like.
+    /// The way in which the elements are read.
     at: Deserializer<'de>,
     count: usize,
 }
@@ -451,9 +451,9 @@ impl<'de> de::SeqAccess<'de> for &mut Sequence<'de> {
 
 struct Entries<'de> {
     pairs: Pairs<'de>,
-    /// What the values are read like.
+    /// The way in which the values are read.
     at: Deserializer<'de>,
-    /// How the keys are.
+    /// The mode of the keys.
     key: Mode,
     /// The name of an Elixir struct is passed over.
     stamped: bool,
@@ -483,11 +483,11 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
 /// An atom alone, or a tuple that begins with one.
 struct Variant<'de> {
     tag: Term<'de>,
-    /// What follows in the tuple.
+    /// The elements of the tuple that follow.
     rest: Option<Elements<'de>>,
-    /// It is `Result`, whose variants are `ok` and `error` in Erlang.
+    /// True for `Result`, whose variants are `ok` and `error` in Erlang.
     result: bool,
-    /// What the values are read like.
+    /// The way in which the values are read.
     at: Deserializer<'de>,
 }
 

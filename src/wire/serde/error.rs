@@ -20,7 +20,7 @@ pub struct Error {
     misuse: Misuse,
 }
 
-/// As many as leave an error small enough to be handed on by value: 124 bytes in all.
+/// The most bytes that leave an error small enough to be handed on by value: 124 bytes in all.
 const BYTES: usize = 113;
 /// Bytes of a text at most, so that a path has room.
 const TEXT: usize = 84;
@@ -33,7 +33,7 @@ impl Error {
         text_of(self.bytes.get(self.path.into()..))
     }
 
-    /// Returns what is wrong there.
+    /// Returns the words for what is wrong there.
     pub fn message(&self) -> &str {
         text_of(self.bytes.get(..self.text.into()))
     }

@@ -23,7 +23,7 @@ const IDENTIFIER: usize = 1100;
 
 // --- written ----------------------------------------------------------------------------------------------------------------
 
-/// Bytes as bytes: serde takes a slice for a sequence.
+/// A slice that is written as bytes: serde takes a slice for a sequence.
 struct Bytes<'a>(&'a [u8]);
 
 impl Serialize for Bytes<'_> {
@@ -211,7 +211,7 @@ kept!(OwnedPid, OwnedReference);
 #[cfg(feature = "std")]
 kept!(OwnedTerm);
 
-/// Bytes of another format, in one piece or one by one.
+/// A buffer for bytes of another format, in one piece or one by one.
 struct Gathered<const N: usize>(heapless::Vec<u8, N>);
 
 impl<'de, const N: usize> Deserialize<'de> for Gathered<N> {

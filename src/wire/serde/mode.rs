@@ -10,7 +10,7 @@ use serde_core::de::{Deserialize, Deserializer, Visitor};
 /// The form that the values below here have in a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// As the table of the module has it.
+    /// Values are written as the table of the module has it.
     Plain,
     /// Strings are atoms.
     Atom,
@@ -36,7 +36,7 @@ pub(super) enum Mode {
 
 /// The key of an Elixir struct's name.
 pub(super) const STRUCT: &str = "__struct__";
-/// What the names of Elixir's modules begin with.
+/// The beginning of the names of Elixir's modules.
 pub(super) const ELIXIR: &str = "Elixir.";
 
 pub(super) const TERM: &str = "$beamless::term";

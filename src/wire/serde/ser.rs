@@ -12,7 +12,7 @@ use crate::wire::cursor::Reader;
 use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
-/// Settings for how values are written.
+/// The settings for how values are written.
 ///
 /// ```
 /// # use beamless::{encode, Term, serde::{NoneAs, Options}};
@@ -375,7 +375,7 @@ const COLLECTED: usize = 4 * Atom::MAX_CHARS;
 /// Bytes of a count.
 const COUNT: usize = 4;
 
-/// Returns where the count of 32 bits is that was written last.
+/// Returns the place of the count of 32 bits that was written last.
 fn count_before(t: &mut TermWriter<'_>) -> usize {
     t.out().len().saturating_sub(COUNT)
 }
@@ -387,7 +387,7 @@ fn patch(t: &mut TermWriter<'_>, at: usize, count: usize) -> Result<(), Error> {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
-    /// Of so many elements, a variant's tag not counted.
+    /// A tuple of so many elements, a variant's tag not counted.
     Tuple(usize),
     /// Its head is written in front of its first element, so that an empty one has none.
     List,
@@ -402,7 +402,7 @@ struct Elements<'s, 'b> {
     options: Options,
     mode: Mode,
     shape: Shape,
-    /// Where its count is, if that is put right at the end.
+    /// The place of its count, if that is put right at the end.
     at: usize,
     count: usize,
     variant: Option<&'static str>,
@@ -459,14 +459,14 @@ struct Pairs<'s, 'b> {
     t: &'s mut TermWriter<'b>,
     options: Options,
     mode: Mode,
-    /// Where its count is.
+    /// The place of its count.
     at: usize,
-    /// Where the last key is.
+    /// The place of the last key.
     key: usize,
-    /// Where its value is.
+    /// The place of the last value.
     value: usize,
     count: usize,
-    /// It has the name of an Elixir struct.
+    /// True if it has the name of an Elixir struct.
     stamped: bool,
     /// Its keys are known to differ.
     disjoint: bool,

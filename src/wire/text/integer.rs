@@ -79,7 +79,7 @@ impl Digits<'_> {
         self.values().try_fold(0_u128, |sum, digit| sum.checked_mul(self.base.into())?.checked_add(digit.into()))
     }
 
-    /// Its magnitude, least significant byte first, where it has at most [`DECIMAL_BYTES`].
+    /// Returns its magnitude, least significant byte first, where it has at most [`DECIMAL_BYTES`].
     pub(super) fn magnitude(&self) -> Option<[u8; DECIMAL_BYTES]> {
         let mut limbs = [0_u32; LIMBS];
         let mut used = 0_usize;
