@@ -43,6 +43,7 @@ mod serde;
 mod serial;
 mod soak;
 mod strangers;
+mod streams;
 mod support;
 mod system_info;
 mod systemd;
