@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-/// What a fallible call of this crate answers.
+/// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// Why a call failed; the variant says who must act. It debugs as it displays, since that is what a `main` prints that returns it.
+/// An error, whose variant says who must act. It debugs as it displays, since that is what a `main` prints that returns it.
 #[non_exhaustive]
 pub enum Error {
     /// A setting is wrong: whoever configures the node must change it.
@@ -75,9 +75,9 @@ impl From<TermError> for Error {
 #[cfg(feature = "std")]
 #[derive(Debug)]
 pub struct IoError {
-    /// What was being done: `listening on 10.0.0.7:4369`.
+    /// The action that failed: `listening on 10.0.0.7:4369`.
     pub doing: Box<str>,
-    /// What the system answered.
+    /// The system's own error.
     pub source: std::io::Error,
 }
 
@@ -117,6 +117,12 @@ pub enum ConfigError {
     Sizes,
 }
 
+impl ConfigError {
+    /// The text of [`ConfigError::Sizes`], which has the ranges that stand with the storage.
+    pub(crate) const SIZES: &'static str = "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \
+                                            and buffers of 4096 bytes to 1 GiB, for which there must be memory";
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -136,20 +142,17 @@ impl fmt::Display for ConfigError {
             Self::TickTime => "the tick time is from 1 second to 1 day",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
-            Self::Sizes => {
-                "a node has 1 to 65534 peers, up to 16383 mailboxes, up to 65534 watches and requests, \
-                 and buffers of 4096 bytes to 1 GiB, for which there must be memory"
-            }
+            Self::Sizes => Self::SIZES,
         })
     }
 }
 
-/// Bytes that are no term, or none we take: where, and why.
+/// The place and the fault of bytes that are no term, or none we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TermError {
     /// Offset in bytes from the start of what was parsed, up to `u32::MAX`.
     pub at: u32,
-    /// What is wrong there.
+    /// The fault there.
     pub fault: TermFault,
 }
 
@@ -160,7 +163,7 @@ impl fmt::Display for TermError {
 }
 impl core::error::Error for TermError {}
 
-/// What is wrong with a term in the external format.
+/// A fault in a term of the external format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TermFault {
@@ -212,7 +215,7 @@ impl fmt::Display for TermFault {
     }
 }
 
-/// How a peer broke the protocol.
+/// A breach of the protocol by a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misbehaved {
@@ -240,7 +243,7 @@ impl fmt::Display for Misbehaved {
     }
 }
 
-/// Fixed memory that does not suffice.
+/// A lack of fixed memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Full {
@@ -255,7 +258,7 @@ pub enum Full {
     Message {
         /// Bytes the message takes.
         needed: usize,
-        /// Bytes the buffer has for messages when empty: 2048 less than its size.
+        /// Bytes the buffer has for messages when it is empty: [`Node::max_message`](crate::Node::max_message).
         limit: usize,
     },
     /// Every mailbox of the storage is registered.
@@ -360,7 +363,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Why a connection ended, or an attempt at one came to nothing.
+/// The reason for which a connection ended, or an attempt at one came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -442,7 +445,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the network answered, where it matters which.
+/// A fault of the network, as far as it matters which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkFault {

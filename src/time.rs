@@ -10,7 +10,7 @@ use core::time::Duration;
 pub struct Instant(u64);
 
 impl Instant {
-    /// The point `millis` milliseconds after the driver's start.
+    /// Returns the point `millis` milliseconds after the driver's start.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
@@ -20,14 +20,14 @@ impl Instant {
         self.0
     }
 
-    /// This point plus `wait`, in whole milliseconds rounded up; the end of time if it would lie beyond it.
+    /// Returns this point plus `wait`, in whole milliseconds rounded up. The result is the end of time if it would lie beyond it.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long from `now` until this point; zero if it has passed.
+    /// Returns the time from `now` until this point, which is zero if it has passed.
     pub fn since(self, now: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now.0))
     }

@@ -15,10 +15,10 @@ use crate::proto::epmd_client::Lookup;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
-/// How long one address is tried before the next is, if there is another.
+/// The time for which one address is tried before the next is, if there is another.
 const EACH: Duration = Duration::from_secs(2);
 
-/// What a dial waits for.
+/// The thing that a dial waits for.
 enum Stage {
     /// The host's addresses, which have been asked for or are to be.
     Addresses {
@@ -28,7 +28,7 @@ enum Stage {
     Node(TcpStream),
 }
 
-/// One connection on its way.
+/// A connection on its way.
 pub(super) struct Dial {
     peer: NodeName,
     /// The port of EPMD, on every host.
@@ -36,13 +36,13 @@ pub(super) struct Dial {
     /// The node's own port, where EPMD need not be asked for it.
     port: Option<u16>,
     addresses: Addresses,
-    /// Which of them is tried, and until when if there is another.
+    /// The address that is tried, and the end of its time if there is another.
     current: usize,
     until: Instant,
     stage: Stage,
 }
 
-/// How far a dial got.
+/// The progress of a dial.
 pub(super) enum Dialed {
     Waiting,
     Connected(TcpStream),
@@ -75,7 +75,7 @@ impl Dial {
         Dialed::Waiting
     }
 
-    /// The host is known now.
+    /// Goes on with a host that is known now.
     pub(super) fn resolved(&mut self, addresses: Addresses, at: &At<'_>) -> Dialed {
         if !matches!(self.stage, Stage::Addresses { asked: true }) {
             return Dialed::Waiting;
@@ -87,7 +87,7 @@ impl Dial {
         self.try_address(NetworkFault::NoEpmd, at)
     }
 
-    /// When the next address is to be tried.
+    /// Returns when the next address is to be tried.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let another = self.current.saturating_add(1) < self.addresses.len();
         (another && !matches!(self.stage, Stage::Addresses { .. })).then_some(self.until)
@@ -130,7 +130,7 @@ impl Dial {
         self.try_address(fault, at)
     }
 
-    /// The socket is ready for something.
+    /// Goes on after the socket became ready for something.
     pub(super) fn advance(&mut self, at: &At<'_>) -> Dialed {
         match core::mem::replace(&mut self.stage, Stage::Addresses { asked: true }) {
             stage @ Stage::Addresses { .. } => {
@@ -168,7 +168,7 @@ impl Dial {
     }
 }
 
-/// Where and when a step of a dial happens.
+/// The circumstances of a step of a dial.
 pub(super) struct At<'p> {
     pub(super) registry: &'p Registry,
     /// The token of the dial's socket.

@@ -15,45 +15,46 @@ use crate::error::{ConfigError, Error, Misbehaved, NetworkFault, Reason, Result}
 use crate::proto::epmd_client::{ANSWER_LIMIT, DEFAULT_PORT, Names, Registration, RegistrationAnswer};
 use crate::time::Instant;
 
-/// How long to wait before EPMD is tried again: as long as BEAM waits.
+/// The time before EPMD is tried again: as long as BEAM waits.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Names that are taken from an EPMD that is asked for all of them.
 const NAMES: usize = 4096;
 /// Events kept for the driver. A turn makes three at most and the driver fetches them every turn.
 const EVENTS: usize = 8;
 
-/// Which EPMD a node registers its name with, so that other nodes of the cluster find its port.
+/// The EPMD that a node registers its name with, so that other nodes of the cluster find its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Epmd {
-    /// One that runs on this host; if none does, this process serves one itself, for every node on the host. When a foreign one
-    /// ends, the name is registered with the next within two seconds, or this process takes over.
+    /// The EPMD that runs on this host. If none does, this process serves one itself, for every node on the host. When a foreign one ends,
+    /// the name is registered with the next within two seconds, or this process takes over.
     #[default]
     Auto,
-    /// One that runs on this host and no other: while there is none, it is tried every two seconds.
+    /// The EPMD that runs on this host and no other. While there is none, it is tried every two seconds.
     External,
-    /// Served by this process. While another one has the port, that is an error, tried anew every two seconds.
+    /// An EPMD served by this process. While another one has the port, that is an error, tried anew every two seconds.
     Embedded,
-    /// None: the node is found only by who knows its port.
+    /// No EPMD: the node is found only by who knows its port.
     None,
+}
+
+impl Epmd {
+    /// The words for the variants, in their order: those that `from_str` takes.
+    pub const WORDS: [&'static str; 4] = ["auto", "external", "embedded", "none"];
+    const ALL: [Self; 4] = [Self::Auto, Self::External, Self::Embedded, Self::None];
 }
 
 impl FromStr for Epmd {
     type Err = &'static str;
 
-    /// Takes `auto`, `external`, `embedded` or `none`.
+    /// Takes one of [`Epmd::WORDS`].
     fn from_str(text: &str) -> core::result::Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => Self::Auto,
-            "external" => Self::External,
-            "embedded" => Self::Embedded,
-            "none" => Self::None,
-            _ => return Err("epmd is one of auto, external, embedded, none"),
-        })
+        let mut words = Self::WORDS.iter().zip(Self::ALL);
+        words.find(|(word, _)| **word == text).map(|(_, epmd)| epmd).ok_or("epmd is one of auto, external, embedded, none")
     }
 }
 
-/// Where EPMD is on this host, and on which addresses it is served from here.
+/// The place of EPMD on this host, and the addresses on which it is served from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EpmdSettings {
@@ -85,7 +86,7 @@ impl EpmdSettings {
         Self::from_values(text("ERL_EPMD_PORT").as_deref(), text("ERL_EPMD_ADDRESS").as_deref())
     }
 
-    /// The same from values at hand; `None` for a variable that is not set.
+    /// Reads the same from values at hand; `None` stands for a variable that is not set.
     ///
     /// # Errors
     /// As [`EpmdSettings::from_env`].
@@ -109,7 +110,7 @@ fn wrong(variable: &str, value: &str, needed: &str) -> Error {
     failed(&format!("{variable}={value:?}"), io::Error::new(ErrorKind::InvalidInput, needed.to_owned()))
 }
 
-/// What became of the node's name.
+/// An event about the node's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum EpmdEvent {
@@ -120,11 +121,11 @@ pub(crate) enum EpmdEvent {
     },
     /// The name is registered, for the first time or again.
     Registered {
-        /// Which incarnation of the name EPMD counts. BEAM keeps its first one when it registers again.
+        /// The incarnation of the name as EPMD counts it. BEAM keeps its first one when it registers again.
         creation: u32,
         /// EPMD's port.
         port: u16,
-        /// With the EPMD that this process serves.
+        /// True if this process serves the EPMD.
         embedded: bool,
     },
     /// EPMD is gone, and the name with it; it is registered again as soon as possible.
@@ -139,7 +140,7 @@ pub(crate) enum EpmdEvent {
     CannotServe {
         /// The port.
         port: u16,
-        /// What the system says.
+        /// The error of the system.
         error: ErrorKind,
     },
     /// The name cannot be registered. It is tried again every two seconds; this is said once, until the reason changes.
@@ -163,7 +164,7 @@ impl fmt::Display for EpmdEvent {
     }
 }
 
-/// Keeps a node's name registered: connects, registers, holds, notices EPMD's end, tries again, serves EPMD itself.
+/// The keeper of a node's name: it connects, registers, holds, notices EPMD's end, tries again, and serves EPMD itself.
 ///
 /// Call [`EpmdClient::start`] once the node listens. Then hand it the events of its tokens and the passing of time; after each of
 /// those, fetch what happened with [`EpmdClient::poll_event`]. Nothing blocks, and a turn's work is bounded; nothing is allocated except
@@ -182,15 +183,15 @@ pub(crate) struct EpmdClient {
     first_token: usize,
     state: State,
     events: heapless::Deque<EpmdEvent, EVENTS>,
-    /// What was said last, so that two seconds later it is not said again.
+    /// The event told last, so that two seconds later it is not told again.
     said: Option<EpmdEvent>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Not started, withdrawn, or not wanted.
+    /// An EPMD that is not started, withdrawn, or not wanted.
     Off,
-    /// Until the next attempt.
+    /// A pause until the next attempt.
     Waiting { until: Instant },
     /// Connecting to EPMD, then waiting for its answer.
     Trying(Attempt),
@@ -205,18 +206,18 @@ enum State {
 struct Attempt {
     stream: TcpStream,
     registration: Registration,
-    /// Which of the loopback addresses this is.
+    /// The one of the loopback addresses that is tried.
     address: IpAddr,
     connected: bool,
     until: Instant,
-    /// We were about to serve EPMD and somebody was faster: do not try that again before the next attempt.
+    /// True if we were about to serve EPMD and somebody was faster: that is not tried again before the next attempt.
     raced: bool,
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug)]
 enum Ended {
-    /// Nobody answers there.
+    /// No EPMD answers there.
     Unreachable(io::Error),
     /// EPMD refused the name.
     Refused,
@@ -228,7 +229,7 @@ impl EpmdClient {
     /// The tokens from `first_token` on that belong to it.
     pub(crate) const TOKENS: usize = 1 + EpmdService::TOKENS;
 
-    /// Will register `alive`, the part of the node's name before the `@`, as listening on `port`.
+    /// Makes a client that is to register `alive`, the part of the node's name before the `@`, as listening on `port`.
     ///
     /// # Errors
     /// [`ConfigError`] if EPMD would not take such a name.
@@ -255,7 +256,7 @@ impl EpmdClient {
         })
     }
 
-    /// Will serve on these sockets, if there are any, instead of looking for another EPMD.
+    /// Sets the sockets to serve on, if there are any, instead of looking for another EPMD.
     pub(crate) fn serve_on(&mut self, listeners: Vec<std::net::TcpListener>) {
         self.listeners = listeners;
     }
@@ -276,7 +277,7 @@ impl EpmdClient {
         self.state = State::Off;
     }
 
-    /// What happened, oldest first.
+    /// Returns the oldest event that was not fetched yet.
     pub(crate) fn poll_event(&mut self) -> Option<EpmdEvent> {
         self.events.pop_front()
     }
@@ -302,7 +303,7 @@ impl EpmdClient {
         }
     }
 
-    /// When to call [`EpmdClient::handle_timeout`].
+    /// Returns when to call [`EpmdClient::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Off | State::Held(_) => None,
@@ -370,7 +371,7 @@ impl EpmdClient {
         }
     }
 
-    /// No EPMD at this address: the other one is tried, then, if wanted, we are it.
+    /// Goes on without an EPMD at this address: tries the other address, then, if wanted, serves one.
     fn unreachable(&mut self, address: IpAddr, error: &io::Error, registry: &Registry, now: Instant, raced: bool) {
         if address == LOOPBACK_4 {
             self.connect(LOOPBACK_6, registry, now, raced);
@@ -415,7 +416,7 @@ impl EpmdClient {
         self.say(EpmdEvent::Registered { creation, port, embedded });
     }
 
-    /// An attempt came to nothing; says so unless that is known.
+    /// Ends an attempt that came to nothing, and says so unless that is known.
     fn fail(&mut self, event: EpmdEvent, now: Instant) {
         self.state = State::Waiting { until: now.after(AGAIN) };
         if self.said.as_ref() != Some(&event) {
@@ -482,7 +483,7 @@ impl Attempt {
     }
 }
 
-/// The names registered on a host and the ports of their nodes, newest first, as `epmd -names` and `net_adm:names/1` list them.
+/// Returns the names registered on a host and the ports of their nodes, newest first, as `epmd -names` and `net_adm:names/1` list them.
 ///
 /// For tools: it blocks, for `timeout` at most and for as long as the system takes to look the host's name up, and it allocates.
 /// `port` is EPMD's, see [`EpmdSettings`].

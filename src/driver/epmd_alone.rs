@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// Events of the system taken in one turn.
 const EVENTS: usize = 64;
 
-/// EPMD without a node: what Erlang's `epmd` is, for up to 32 names, until the value goes out of scope.
+/// An EPMD without a node: what Erlang's `epmd` is, for up to 32 names, until the value goes out of scope.
 ///
 /// A node does not need it: [`Epmd::Auto`](crate::Epmd::Auto) serves EPMD in the node's own process. This is for a host where names shall
 /// outlive that node.
@@ -56,17 +56,17 @@ impl EpmdServer {
         })
     }
 
-    /// The port it listens on.
+    /// Returns the port it listens on.
     pub fn port(&self) -> u16 {
         self.service.port()
     }
 
-    /// Where a program registers sources of its own, as with [`Driver::registry`](crate::Driver::registry).
+    /// Returns the registry for sources of the program's own, as [`Driver::registry`](crate::Driver::registry) does.
     pub fn registry(&self) -> &Registry {
         self.poll.registry()
     }
 
-    /// The next of the program's own sources that became ready, as with [`Driver::poll_ready`](crate::Driver::poll_ready).
+    /// Returns the next of the program's own sources that became ready, as [`Driver::poll_ready`](crate::Driver::poll_ready) does.
     pub fn poll_ready(&mut self) -> Option<Ready> {
         self.ready.pop_front()
     }

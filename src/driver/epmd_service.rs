@@ -21,12 +21,12 @@ const LISTENERS: usize = 16;
 const ACCEPTS: usize = 8;
 /// Reads and writes for one connection in one turn. A request and its answer take three; one that comes in crumbs waits.
 const STEPS: usize = 8;
-/// How long to leave a listener alone that could not accept because descriptors or memory ran out.
+/// The time for which a listener is left alone that could not accept because descriptors or memory ran out.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// One connection.
+/// A connection to this EPMD.
 #[derive(Debug)]
-struct Peer {
+struct EpmdPeer {
     stream: TcpStream,
     session: Session,
     /// Counts up: which of those that came within one millisecond is the oldest.
@@ -37,9 +37,9 @@ struct Peer {
 
 /// A listening socket.
 #[derive(Debug)]
-struct Listener {
+struct EpmdListener {
     socket: TcpListener,
-    /// There may be more connections to accept.
+    /// True if there may be more connections to accept.
     ready: bool,
 }
 
@@ -51,12 +51,12 @@ struct Listener {
 #[derive(Debug)]
 pub(crate) struct EpmdService {
     first_token: usize,
-    listeners: Vec<Listener>,
-    peers: Vec<Option<Peer>>,
+    listeners: Vec<EpmdListener>,
+    peers: Vec<Option<EpmdPeer>>,
     server: Box<Server<NAMES>>,
     port: u16,
     own: Option<Place>,
-    /// How many connections there have been.
+    /// The number of connections there have been.
     admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
@@ -87,12 +87,12 @@ impl EpmdService {
         }
         let adopt = |socket: std::net::TcpListener| {
             socket.set_nonblocking(true)?;
-            Ok(Listener { socket: TcpListener::from_std(socket), ready: false })
+            Ok(EpmdListener { socket: TcpListener::from_std(socket), ready: false })
         };
         Self::new(registry, first_token, sockets.into_iter().map(adopt).collect::<io::Result<_>>()?)
     }
 
-    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<Listener>) -> io::Result<Self> {
+    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<EpmdListener>) -> io::Result<Self> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             registry.register(&mut listener.socket, Token(first_token.saturating_add(at)), Interest::READABLE)?;
         }
@@ -111,7 +111,7 @@ impl EpmdService {
         })
     }
 
-    /// The port it listens on.
+    /// Returns the port it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -165,7 +165,7 @@ impl EpmdService {
 
     fn accept(&mut self, listener: usize, accepts: &mut usize, registry: &Registry, now: Instant) {
         while *accepts > 0 && self.accept_again.is_none() {
-            let Some(Listener { socket, ready }) = self.listeners.get_mut(listener) else { return };
+            let Some(EpmdListener { socket, ready }) = self.listeners.get_mut(listener) else { return };
             if !*ready {
                 return;
             }
@@ -200,11 +200,11 @@ impl EpmdService {
         let session = Session::new(is_local(&stream, peer), now);
         if let Some(free) = self.peers.get_mut(place) {
             self.admitted = self.admitted.saturating_add(1);
-            *free = Some(Peer { stream, session, number: self.admitted, ready: false });
+            *free = Some(EpmdPeer { stream, session, number: self.admitted, ready: false });
         }
     }
 
-    /// A free place, made free if need be.
+    /// Returns a free place, which is made free if need be.
     fn place(&mut self) -> Option<usize> {
         if let Some(free) = self.peers.iter().position(Option::is_none) {
             return Some(free);
@@ -235,7 +235,7 @@ impl EpmdService {
         }
     }
 
-    /// When to call [`EpmdService::handle_timeout`].
+    /// Returns when to call [`EpmdService::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
         sessions.chain(self.accept_again).min()
@@ -259,8 +259,8 @@ impl EpmdService {
     }
 }
 
-impl Peer {
-    /// One write, or one read when there is nothing to write.
+impl EpmdPeer {
+    /// Does one write, or one read when there is nothing to write.
     fn step(&mut self, server: &mut Server<NAMES>, now: Instant) {
         let bytes = self.session.transmit(server);
         let done = if bytes.is_empty() {
@@ -289,14 +289,15 @@ impl Peer {
     }
 }
 
-/// "Registration only from a local peer: 127/8, ::1, or src == dst address" (epmd_srv.c, conn_local_peer_check).
+/// Returns true for a local peer: "Registration only from a local peer: 127/8, ::1, or src == dst address" (epmd_srv.c,
+/// conn_local_peer_check).
 fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
     let peer = peer.ip().to_canonical();
     peer.is_loopback() || stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer)
 }
 
-/// All interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
-fn listen_everywhere(port: u16) -> io::Result<Vec<Listener>> {
+/// Listens on all interfaces. epmd opens a socket for each version of IP; here one takes both, if the system lets it.
+fn listen_everywhere(port: u16) -> io::Result<Vec<EpmdListener>> {
     let both = match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
         Ok(both) => both,
         Err(e) if e.kind() == ErrorKind::AddrInUse => return Err(e),
@@ -312,8 +313,8 @@ fn listen_everywhere(port: u16) -> io::Result<Vec<Listener>> {
     }
 }
 
-/// These addresses and the loopback ones.
-fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Listener>> {
+/// Listens on these addresses and on the loopback ones.
+fn listen_on(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<EpmdListener>> {
     let first = listen((Ipv4Addr::LOCALHOST, port).into())?;
     let port = first.socket.local_addr()?.port();
     let mut listeners = Vec::with_capacity(LISTENERS);
@@ -342,6 +343,6 @@ fn too_many() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "epmd listens on 16 addresses at most, the loopback ones included")
 }
 
-fn listen(address: SocketAddr) -> io::Result<Listener> {
-    Ok(Listener { socket: TcpListener::bind(address)?, ready: false })
+fn listen(address: SocketAddr) -> io::Result<EpmdListener> {
+    Ok(EpmdListener { socket: TcpListener::bind(address)?, ready: false })
 }

@@ -17,7 +17,7 @@ pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 /// thread for as long as the C library waits for it.
 const THREADS: usize = 8;
 
-/// Answers look-ups later, and wakes the poll loop then.
+/// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
     answers: Arc<Mutex<Vec<(Connection, Addresses)>>>,
@@ -31,7 +31,7 @@ impl Resolver {
         Self { waker, answers: Arc::default(), under_way: 0, known: Vec::new() }
     }
 
-    /// The addresses of this host are known from now on.
+    /// Sets the addresses of a host, which is not looked up from now on.
     pub(super) fn set_addresses(&mut self, host: &str, addresses: Addresses) {
         match self.known.iter_mut().find(|(known, _)| **known == *host) {
             Some((_, known)) => *known = addresses,
@@ -39,7 +39,7 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a host that need not be looked up: it is one, or they are known.
+    /// Returns the addresses of a host that need not be looked up: it is one, or they are known.
     pub(super) fn at_once(&self, host: &str) -> Option<Addresses> {
         let known = || self.known.iter().find(|(known, _)| **known == *host).map(|(_, addresses)| addresses.clone());
         literal(host).map(|address| core::iter::once(address).collect()).or_else(known)
@@ -65,7 +65,7 @@ impl Resolver {
         started
     }
 
-    /// An answer.
+    /// Returns an answer, if there is one.
     pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
         let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         self.under_way = self.under_way.saturating_sub(1);
@@ -73,12 +73,12 @@ impl Resolver {
     }
 }
 
-/// The address that `host` is, if it is one and no name.
+/// Returns the address that `host` is, if it is one and no name.
 fn literal(host: &str) -> Option<SocketAddr> {
     host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0))
 }
 
-/// The host's addresses, with port 0: at once for one that is an address, else by asking, which may block.
+/// Returns the host's addresses, with port 0. Those of an address are there at once; else the system is asked, which may block.
 pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
     if let Some(address) = literal(host) {
         return Ok(vec![address]);
@@ -92,7 +92,7 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// The addresses to listen on for a node of this host part: those it resolves to.
+/// Returns the addresses to listen on for a node of this host part: those it resolves to.
 ///
 /// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
 /// addresses, unless the name says loopback itself.

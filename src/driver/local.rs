@@ -1,4 +1,4 @@
-//! What this host and its user know of Erlang: the host's names, and the cookie file.
+//! The names of this host, and the cookie file of its user, as Erlang has them.
 
 use std::env;
 use std::fs::{self, File};
@@ -119,7 +119,7 @@ fn full_name(name: &str, hosts: &str, resolv: &str) -> Option<String> {
     of_hosts.or_else(|| Some(format!("{name}.{}", domain()?.trim_matches('.'))))
 }
 
-/// The system's own name of this host.
+/// Returns the system's own name of this host.
 fn own_host_name() -> Result<String> {
     // of Linux; elsewhere the file that many systems keep it in
     let read = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname"));

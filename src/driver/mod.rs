@@ -44,7 +44,7 @@ const ACCEPTS: usize = 16;
 /// Events of the system taken in one turn.
 const EVENTS: usize = 256;
 
-/// How a node meets the network.
+/// The settings by which a node meets the network.
 ///
 /// ```
 /// # use beamless::{DriverOptions, Epmd};
@@ -58,14 +58,14 @@ pub struct DriverOptions {
     /// the node's name resolves to. When those are loopback alone though the name does not say so (as with Debian's
     /// 127.0.1.1), all addresses.
     pub listen: Vec<SocketAddr>,
-    /// Which EPMD the node's name goes to.
+    /// The EPMD that the node's name goes to.
     pub epmd: Epmd,
-    /// Where EPMD is.
+    /// The place of EPMD.
     pub epmd_settings: EpmdSettings,
 }
 
 impl DriverOptions {
-    /// Listening where the name points, with [`Epmd::Auto`], EPMD being where the environment says, as with Erlang.
+    /// Makes options that listen where the name points, with [`Epmd::Auto`]. EPMD is where the environment says, as with Erlang.
     ///
     /// # Errors
     /// As [`EpmdSettings::from_env`].
@@ -92,7 +92,7 @@ impl DriverOptions {
     }
 }
 
-/// Owns every socket of a node, and moves the bytes.
+/// The owner of every socket of a node, which moves the bytes.
 ///
 /// [`Driver::poll`] waits until something happened; then look at what came: [`Node::recv`], [`Node::poll_event`],
 /// [`Driver::poll_ready`]. What the program sends leaves with the next poll, all of it for one peer in one write.
@@ -133,7 +133,7 @@ pub struct Driver {
     resolver: Resolver,
     epmd: Option<EpmdClient>,
     epmd_pending: bool,
-    /// When connections are taken again after the system refused to give us one.
+    /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
     ready: VecDeque<Ready>,
 }
@@ -146,7 +146,7 @@ impl core::fmt::Debug for Driver {
 
 struct Listener {
     socket: TcpListener,
-    /// There may be more connections to take.
+    /// True if there may be more connections to take.
     ready: bool,
 }
 
@@ -173,9 +173,9 @@ impl Driver {
         Self::with_epmd_on(Vec::new(), options, node)
     }
 
-    /// As [`Driver::new`], with sockets that listen on EPMD's port already, 16 at most, such as those systemd hands over. Unless there
-    /// are none, this process serves EPMD on them, and neither looks for another nor binds the port; for [`Epmd::Auto`] and
-    /// [`Epmd::Embedded`] alone.
+    /// Does what [`Driver::new`] does, with sockets that listen on EPMD's port already, 16 at most, such as those systemd hands over.
+    /// Unless there are none, this process serves EPMD on them, and neither looks for another nor binds the port. This is for
+    /// [`Epmd::Auto`] and [`Epmd::Embedded`] alone.
     ///
     /// # Errors
     /// As [`Driver::new`].
@@ -272,13 +272,13 @@ impl Driver {
         Ok(port)
     }
 
-    /// The first address this node listens on.
+    /// Returns the first address this node listens on.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listeners.first().and_then(|listener| listener.socket.local_addr().ok())
     }
 
-    /// The port of this node is known: when it is connected to, EPMD is not asked for it. For nodes that stand in no EPMD, or whose EPMD
-    /// cannot be reached.
+    /// Sets the port of a node. When the node is connected to, EPMD is not asked for it. This is for nodes that stand in no EPMD, or whose
+    /// EPMD cannot be reached.
     ///
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none.
@@ -287,8 +287,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The addresses of this host are known: when a node with this host part is connected to, the system is not asked for them. The first
-    /// 8 are tried, in their order; with none at all the host is unknown. For hosts that no name server knows, and for a program that may
+    /// Sets the addresses of a host. When a node with this host part is connected to, the system is not asked for them. The first 8 are
+    /// tried, in their order; with none at all the host is unknown. This is for hosts that no name server knows, and for a program that may
     /// wait for an answer itself and so saves the thread that the driver starts for each question.
     pub fn set_addresses(&mut self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) {
         let addresses = addresses.into_iter().take(hosts::ADDRESSES).map(|address| SocketAddr::new(address, 0));
@@ -300,13 +300,13 @@ impl Driver {
         Arc::clone(&self.waker)
     }
 
-    /// Where a program registers sources of its own (a serial port, a GPIO line, a timer, signals), with tokens below
-    /// `usize::MAX / 2`. [`Driver::poll`] waits for them too, and [`Driver::poll_ready`] gives them back.
+    /// Returns the registry for sources of the program's own (a serial port, a GPIO line, a timer, signals), with tokens below `usize::MAX
+    /// / 2`. [`Driver::poll`] waits for them too, and [`Driver::poll_ready`] gives them back.
     pub fn registry(&self) -> &Registry {
         self.poll.registry()
     }
 
-    /// The next of the program's own sources that became ready, first come first served. mio tells of a change once, so what is not
+    /// Returns the next of the program's own sources that became ready, first come first served. mio tells of a change once, so what is not
     /// fetched here waits for the next poll.
     pub fn poll_ready(&mut self) -> Option<Ready> {
         self.ready.pop_front()
@@ -379,7 +379,7 @@ impl Driver {
         Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Everything that needs no waiting: what time calls for, new dials, and writing. Whether there is more to do at once.
+    /// Does everything that needs no waiting: what time calls for, new dials, and writing. Returns true if there is more to do at once.
     fn before(&mut self, node: &mut Node<'_>, now: Instant) -> bool {
         let registry = self.poll.registry();
         let due = node.poll_timeout().is_some_and(|at| at <= now);
@@ -496,7 +496,7 @@ impl Driver {
     }
 }
 
-/// The addresses of `host` and `port` to listen on, for settings that name a host.
+/// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
 ///
 /// # Errors
 /// [`Error::Io`] if the host has no address.

@@ -1,4 +1,4 @@
-//! What the system's calls mean to a node.
+//! The meaning of the system's calls to a node.
 
 use std::io::{self, ErrorKind};
 
@@ -6,7 +6,7 @@ use mio::net::TcpStream;
 
 use crate::error::{Error, IoError, NetworkFault};
 
-/// Whether a connection under way is made; an error says why it never will be.
+/// Returns true if a connection under way is made. An error says why it never will be.
 pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     if let Some(e) = stream.take_error()? {
         return Err(e);
@@ -18,7 +18,7 @@ pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// What an error means to whoever wanted to connect; `refused` is what it means here that nobody listens.
+/// Returns the meaning of an error to whoever wanted to connect. `refused` is what it means here that nobody listens.
 pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
     match e.kind() {
         ErrorKind::ConnectionRefused => refused,
@@ -29,7 +29,7 @@ pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
     }
 }
 
-/// An error of the system with what was being done.
+/// Makes an error of the system's and of what was being done.
 pub(super) fn failed(doing: &str, source: io::Error) -> Error {
     Error::Io(IoError { doing: Box::from(doing), source })
 }

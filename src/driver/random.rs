@@ -5,7 +5,7 @@ use std::io;
 use super::net::failed;
 use crate::error::Result;
 
-/// 64 bits from the system's generator.
+/// Returns 64 bits from the system's generator.
 pub(super) fn random() -> Result<u64> {
     getrandom::u64().map_err(|e| failed("drawing random numbers", io::Error::other(e)))
 }

@@ -1,18 +1,18 @@
-//! What the program's own sources in the poll are ready for.
+//! The readiness of the program's own sources in the poll.
 
 use std::collections::VecDeque;
 
 use mio::Token;
 
-/// What a source of the program's own is ready for.
+/// The readiness of a source of the program's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ready {
     /// The token it was registered with.
     pub token: Token,
-    /// There is something to read, or the other end is closed.
+    /// True if there is something to read, or the other end is closed.
     pub readable: bool,
-    /// It can be written to.
+    /// True if it can be written to.
     pub writable: bool,
 }
 

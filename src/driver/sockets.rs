@@ -18,14 +18,14 @@ use crate::node::{Connection, Node};
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
-/// How long a connection that this side closed waits for the peer to have read what was sent. Closing at once, with bytes of
-/// the peer's unread, would make the system throw away what it has not sent yet.
+/// The time for which a connection that this side closed waits for the peer to have read what was sent. Closing at once, with bytes of the
+/// peer's unread, would make the system throw away what it has not sent yet.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// All of them. A place is as good as any other; its number is the token, counted from `SOCKETS`.
+/// The sockets of all connections. A place is as good as any other; its number is the token, counted from `SOCKETS`.
 pub(super) struct Sockets {
     places: Vec<Option<Socket>>,
-    /// All places from here on are free.
+    /// The first place from which on all are free.
     end: usize,
     epmd: u16,
     /// The nodes whose port is known.
@@ -47,7 +47,7 @@ enum Kind {
 /// A connection that is made.
 struct Open {
     stream: TcpStream,
-    /// There may be more to read. mio tells of a change once, so this remembers it while the node takes nothing.
+    /// True if there may be more to read. mio tells of a change once, so this remembers it while the node takes nothing.
     readable: bool,
     writable: bool,
     /// The peer has closed its side: read on until the end is read.
@@ -73,7 +73,7 @@ impl Sockets {
         Self { places, end: 0, epmd, ports: Vec::new() }
     }
 
-    /// The port of this node is known from now on.
+    /// Sets the port of a node, for which EPMD is not asked from now on.
     pub(super) fn set_port(&mut self, node: NodeName, port: u16) {
         match self.ports.iter_mut().find(|(known, _)| *known == node) {
             Some((_, known)) => *known = port,
@@ -85,8 +85,8 @@ impl Sockets {
         self.end == 0
     }
 
-    /// A free place, or one of a connection that only lingers, or that the node has given up and the next write would close:
-    /// there are as many places as the node has connections.
+    /// Returns a free place. It may be that of a connection that only lingers, or that the node has given up and the next write would
+    /// close: there are as many places as the node has connections.
     fn free(&self, node: &Node<'_>) -> Option<usize> {
         let lingers = |socket: &Socket| matches!(socket.kind, Kind::Lingering(..)) || !node.is_open(socket.connection);
         let is_over = |place: &Option<Socket>| place.as_ref().is_some_and(lingers);
@@ -132,7 +132,7 @@ impl Sockets {
         failed
     }
 
-    /// When [`Sockets::dial_on`] or [`Sockets::write`] has something to do next.
+    /// Returns when [`Sockets::dial_on`] or [`Sockets::write`] has something to do next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let due = |socket: &Socket| match &socket.kind {
             Kind::Dial(dial) => dial.poll_timeout(),
@@ -142,7 +142,7 @@ impl Sockets {
         self.taken().filter_map(due).min()
     }
 
-    /// A host was looked up.
+    /// Goes on with the connection whose host was looked up.
     pub(super) fn resolved(
         &mut self,
         asked: Connection,
@@ -192,7 +192,7 @@ impl Sockets {
         }
     }
 
-    /// The system told something of the socket in this place.
+    /// Takes what the system tells of the socket in this place.
     pub(super) fn handle(&mut self, index: usize, event: &Event, node: &mut Node<'_>, registry: &Registry, now: Instant) {
         let Some(place) = self.places.get_mut(index) else { return };
         let Some(socket) = place else { return };
@@ -246,7 +246,7 @@ impl Sockets {
         }
     }
 
-    /// Whether something can be read at once.
+    /// Returns true if something can be read at once.
     pub(super) fn has_more(&self, node: &Node<'_>) -> bool {
         self.taken().any(|socket| match &socket.kind {
             Kind::Open(open) => open.readable && node.takes_bytes(socket.connection),
@@ -256,7 +256,7 @@ impl Sockets {
 }
 
 impl Socket {
-    /// What is left of a connection that is over: nothing, or one that lingers.
+    /// Returns what is left of a connection that is over: nothing, or one that lingers.
     fn close(self, now: Instant) -> Option<Self> {
         let Kind::Open(mut open) = self.kind else { return None };
         if open.ended || open.broken || open.stream.shutdown(Shutdown::Write).is_err() || drain(&mut open.stream) {

@@ -1,4 +1,4 @@
-//! What a log shows at level debug: every control message and every packet of a handshake, by name and size. What is in them it never shows:
+//! The log at level debug: every control message and every packet of a handshake, by name and size. What is in them it never shows:
 //! no payload, no cookie, no digest.
 
 use log::{Level, debug, log_enabled};
@@ -8,19 +8,19 @@ use crate::wire::control::operation;
 use crate::wire::handshake::{packet_name, split};
 use crate::wire::ids::NodeName;
 
-/// Whether anybody reads that. It is asked for every message, so it is but a comparison as long as nobody does.
+/// Returns true if anybody reads that. It is asked for every message, so it is but a comparison as long as nobody does.
 #[inline]
 pub(super) fn is_on() -> bool {
     log_enabled!(Level::Debug)
 }
 
-/// A frame that came; `body` may be the front of one that is too large.
+/// Traces a frame that came. `body` may be the front of one that is too large.
 #[cold]
 pub(super) fn received(peer: &NodeName, body: &[u8], size: u64) {
     control("from", peer, body, size);
 }
 
-/// A frame that is sent.
+/// Traces a frame that is sent.
 #[cold]
 pub(super) fn sent(peer: &NodeName, body: &[u8], size: usize) {
     control("to", peer, body, size as u64);
@@ -33,14 +33,14 @@ fn control(way: &str, peer: &NodeName, body: &[u8], size: u64) {
     }
 }
 
-/// A packet of a handshake that came; `inbound` when the peer is the side that connected.
+/// Traces a packet of a handshake that came. `inbound`: the peer is the side that connected.
 pub(super) fn handshake_received(peer: Option<&NodeName>, body: &[u8], inbound: bool) {
     if is_on() {
         packet("from", peer, body, inbound);
     }
 }
 
-/// The packets of a handshake that are sent.
+/// Traces the packets of a handshake that are sent.
 pub(super) fn handshake_sent(peer: Option<&NodeName>, mut packets: &[u8], inbound: bool) {
     while is_on()
         && let Some((body, taken)) = split(packets)
@@ -50,7 +50,7 @@ pub(super) fn handshake_sent(peer: Option<&NodeName>, mut packets: &[u8], inboun
     }
 }
 
-/// `connecting`: it is of the side that connected.
+/// Traces a packet. `connecting`: it is of the side that connected.
 fn packet(way: &str, peer: Option<&NodeName>, body: &[u8], connecting: bool) {
     // with the two bytes of its length
     let (name, size) = (packet_name(body, connecting), body.len().saturating_add(2));

@@ -9,7 +9,7 @@ use core::time::Duration;
 use crate::error::{ConfigError, Misbehaved, NetworkFault, Reason};
 use crate::wire::epmd::{Alive2Answer, ListHead, MAX_NAMES_LINE, NamesLine, NodeInfo, PortAnswer, Request};
 
-/// How long OTP's nodes wait for any answer of EPMD.
+/// The time for which OTP's nodes wait for any answer of EPMD.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// The port EPMD listens on unless `ERL_EPMD_PORT` says otherwise.
 pub const DEFAULT_PORT: u16 = 4369;
@@ -61,12 +61,12 @@ enum RegistrationState {
     Failed(Misbehaved),
 }
 
-/// What EPMD said to a [`Registration`].
+/// EPMD's answer to a [`Registration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistrationAnswer {
     /// The name is registered; keep the connection open.
     Registered {
-        /// Which incarnation of its name this node is: 4 or more, from an old EPMD 1 to 3.
+        /// The incarnation of its name that this node is: 4 or more, from an old EPMD 1 to 3.
         creation: u32,
     },
     /// EPMD refused and gives no reason; OTP takes it that another node has the name. Close the connection, since EPMD does not.
@@ -84,12 +84,12 @@ impl Registration {
         Ok(Self { outgoing, answer: heapless::Vec::new(), state: RegistrationState::AwaitingAnswer })
     }
 
-    /// What is to be written now; empty when nothing is.
+    /// Returns the bytes to write now; none when there is nothing to write.
     pub fn transmit(&self) -> &[u8] {
         self.outgoing.rest()
     }
 
-    /// `count` bytes of it have been written.
+    /// Counts `count` bytes as written.
     pub fn sent(&mut self, count: usize) {
         self.outgoing.sent(count);
     }
@@ -131,13 +131,13 @@ impl Registration {
         Ok(None)
     }
 
-    /// Whether the name is registered; it is no more once the connection ends.
+    /// Returns true if the name is registered; it is no more once the connection ends.
     pub fn is_registered(&self) -> bool {
         self.state == RegistrationState::Registered
     }
 }
 
-/// A name as it may be asked with: neither empty nor with a NUL, to both of which EPMD only closes.
+/// Returns a name as it may be asked with: neither empty nor with a NUL, to both of which EPMD only closes.
 fn checked(alive: &str) -> Result<&str, ConfigError> {
     match alive.len() {
         0 => Err(ConfigError::NameForm),
@@ -147,7 +147,7 @@ fn checked(alive: &str) -> Result<&str, ConfigError> {
     }
 }
 
-/// Where a node listens, as its EPMD tells.
+/// The place where a node listens, as its EPMD tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Located {
     /// Its port, on the host whose EPMD was asked.
@@ -156,12 +156,12 @@ pub struct Located {
     pub lowest: u16,
     /// The highest one.
     pub highest: u16,
-    /// What it said it is: 77 for a visible node, 72 for a hidden one. BEAM says 77 even when hidden and ei says 104, so nobody
-    /// acts on it.
+    /// The kind that the node said it is: 77 for a visible node, 72 for a hidden one. BEAM says 77 even when hidden and ei says 104, so
+    /// nobody acts on it.
     pub node_type: u8,
 }
 
-/// One name looked up (PORT_PLEASE2_REQ; erl_dist_protocol, "EPMD Protocol").
+/// A name looked up (PORT_PLEASE2_REQ; erl_dist_protocol, "EPMD Protocol").
 ///
 /// Connect to EPMD on the node's host, write [`Lookup::transmit`], read into [`Lookup::handle_bytes`] until there is an answer,
 /// then close. At the end of the connection call [`Lookup::handle_close`]. Give up after [`ANSWER_LIMIT`].
@@ -182,12 +182,12 @@ impl Lookup {
         Ok(Self { outgoing, answer: heapless::Vec::new(), outcome: None })
     }
 
-    /// What is to be written now; empty when nothing is.
+    /// Returns the bytes to write now; none when there is nothing to write.
     pub fn transmit(&self) -> &[u8] {
         self.outgoing.rest()
     }
 
-    /// `count` bytes of it have been written.
+    /// Counts `count` bytes as written.
     pub fn sent(&mut self, count: usize) {
         self.outgoing.sent(count);
     }
@@ -216,7 +216,7 @@ impl Lookup {
         self.outcome.transpose()
     }
 
-    /// EPMD closed the connection: why there is no answer, unless there was one.
+    /// Ends the look-up, since EPMD closed the connection. The error says why there is no answer, unless there was one.
     ///
     /// # Errors
     /// What [`Lookup::handle_bytes`] said, or [`Misbehaved::Epmd`] if EPMD closed without a whole answer, as it does to names
@@ -253,17 +253,17 @@ impl Names {
         Self { outgoing, line: heapless::Vec::new(), epmd_port: None, failed: None }
     }
 
-    /// What is to be written now; empty when nothing is.
+    /// Returns the bytes to write now; none when there is nothing to write.
     pub fn transmit(&self) -> &[u8] {
         self.outgoing.rest()
     }
 
-    /// `count` bytes of it have been written.
+    /// Counts `count` bytes as written.
     pub fn sent(&mut self, count: usize) {
         self.outgoing.sent(count);
     }
 
-    /// The port EPMD says it listens on, once that has come. It differs from the one that was asked behind a port forwarding.
+    /// Returns the port EPMD says it listens on, once that has come. It differs from the one that was asked behind a port forwarding.
     pub fn epmd_port(&self) -> Option<u32> {
         self.epmd_port
     }
@@ -314,7 +314,7 @@ impl Names {
         self.line.extend_from_slice(part).map_err(|_| Misbehaved::Epmd("answer to NAMES_REQ: line too long"))
     }
 
-    /// EPMD closed the connection, which is how the list ends.
+    /// Ends the list, since EPMD closed the connection, which is how a list ends.
     ///
     /// # Errors
     /// [`Misbehaved::Epmd`] if it ended in the middle of a line, or before the first four bytes.

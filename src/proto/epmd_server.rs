@@ -11,13 +11,13 @@ use crate::wire::epmd::{
     Request, valid_name,
 };
 
-/// How long a connection that holds no name may be silent.
+/// The time for which a connection that holds no name may be silent.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The least creation: smaller ones are left to nodes that know no more than two bits of it.
 const LEAST_CREATION: u32 = 4;
 
-/// One name: registered, or remembered from before.
+/// A name that is registered, or remembered from before.
 #[derive(Debug, Clone)]
 struct Entry {
     name: heapless::String<MAX_NAME_BYTES>,
@@ -29,7 +29,7 @@ struct Entry {
     lowest: u16,
     /// Counts this name's incarnations; what the node is told follows from it.
     incarnation: u32,
-    /// When it was registered, or when it left: in order of a count, not in time.
+    /// The order in which it was registered, or left: a count, not a time.
     stamp: u64,
     active: bool,
 }
@@ -40,7 +40,7 @@ impl Entry {
         NodeInfo { port, node_type, protocol, highest, lowest, name: self.name.as_bytes(), extra: &self.extra }
     }
 
-    /// The creation as the node can take it: nodes before version 6 have two bits for it.
+    /// Returns the creation as the node can take it: nodes before version 6 have two bits for it.
     fn creation(&self) -> u32 {
         if self.info().takes_wide_creation() { self.incarnation } else { (self.incarnation % 3).saturating_add(1) }
     }
@@ -50,14 +50,14 @@ impl Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place(usize);
 
-/// Why a name was not registered.
+/// The reason for which a name was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Another node has it.
     Duplicate,
-    /// It is not UTF-8, or longer than 255 characters; or the extra information is longer than 1020 bytes.
+    /// The name is not UTF-8, or longer than 255 characters; or the extra information is longer than 1020 bytes.
     Invalid,
-    /// As many nodes are registered as the table holds.
+    /// The table holds as many nodes as it can.
     Full,
 }
 
@@ -88,7 +88,7 @@ pub struct Server<const NAMES: usize> {
 }
 
 impl<const NAMES: usize> Server<NAMES> {
-    /// An EPMD that says it listens on `port`; `seed`, any random number, is where creations start.
+    /// Makes an EPMD that says it listens on `port`; `seed`, any random number, is where creations start.
     pub const fn new(port: u16, seed: u32) -> Self {
         Self { entries: heapless::Vec::new(), port, stamps: 0, next: if seed < LEAST_CREATION { LEAST_CREATION } else { seed } }
     }
@@ -128,7 +128,7 @@ impl<const NAMES: usize> Server<NAMES> {
         Ok((Place(at), creation))
     }
 
-    /// The incarnation of a name that is registered now: one more than it had before, if it is still known.
+    /// Returns the incarnation of a name that is registered now: one more than it had before, if it is still known.
     fn incarnation(&self, known: Option<usize>) -> u32 {
         known.and_then(|at| self.entries.get(at)).map_or(self.next, |entry| after(entry.incarnation))
     }
@@ -168,12 +168,12 @@ impl<const NAMES: usize> Server<NAMES> {
         }
     }
 
-    /// What the node of this name told about itself.
+    /// Returns the facts that the node of this name told about itself.
     fn lookup(&self, name: &str) -> Option<NodeInfo<'_>> {
         self.entries.iter().find(|entry| entry.active && entry.name == name).map(Entry::info)
     }
 
-    /// The next name for a list after the one at `last`: as in epmd, the registered ones come newest first and then the gone ones
+    /// Returns the next name for a list after the one at `last`: as in epmd, the registered ones come newest first and then the gone ones
     /// oldest first. Names that come or go meanwhile cannot confuse it.
     fn next_listed(&self, last: Listed, gone_too: bool) -> Option<(Listed, usize, &Entry)> {
         let entries = || self.entries.iter().enumerate();
@@ -190,21 +190,21 @@ impl<const NAMES: usize> Server<NAMES> {
     }
 }
 
-/// The incarnation after this one; past the end they start again, above those left to old nodes.
+/// Returns the incarnation after this one; past the end they start again, above those left to old nodes.
 fn after(incarnation: u32) -> u32 {
     incarnation.checked_add(1).unwrap_or(LEAST_CREATION)
 }
 
-/// How far a list has been sent.
+/// The progress of a list that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
     /// Registered names with a stamp from here on.
     Active { below: u64 },
-    /// All registered names, and gone ones with a stamp up to here.
+    /// The list is past all registered names, and past gone ones with a stamp up to here.
     Gone { after: u64 },
 }
 
-/// One connection to EPMD.
+/// A connection to EPMD.
 ///
 /// Hand what arrives to [`Session::handle_bytes`] and write what [`Session::transmit`] gives until it gives nothing; then, if
 /// [`Session::is_over`], close. The end of the connection, its failure included, goes to [`Session::handle_close`], which also
@@ -213,24 +213,24 @@ enum Listed {
 #[derive(Debug)]
 pub struct Session {
     local: bool,
-    state: State,
+    state: SessionState,
     /// First the request, then its answer; an answer that is longer is made in pieces.
     buf: [u8; Self::ROOM],
     /// Bytes of it in use.
     filled: usize,
     /// Bytes of the answer in it that have been written.
     sent: usize,
-    /// When the peer last sent something.
+    /// The time at which the peer last sent something.
     heard: Instant,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum SessionState {
     /// The request is not complete.
     Receiving,
     /// The answer is being written; when it is out, the connection ends.
     Answering,
-    /// The same, and more lines of a list follow.
+    /// The answer is being written, and more lines of a list follow.
     Listing { last: Listed, dump: bool },
     /// The node holds its name for as long as the connection stands.
     Registered(Place),
@@ -244,10 +244,10 @@ impl Session {
     /// Room for the longest request and the longest answer that is not a list: a node with the longest name and extra information.
     const ROOM: usize = if MAX_REQUEST > PortAnswer::MAX { MAX_REQUEST } else { PortAnswer::MAX };
 
-    /// A connection that was opened now. `local` tells whether the peer is on this host: from 127.0.0.0/8, from ::1, or from the
-    /// very address it connected to.
+    /// Makes a connection that was opened now. `local` tells whether the peer is on this host: from 127.0.0.0/8, from ::1, or from the very
+    /// address it connected to.
     pub const fn new(local: bool, now: Instant) -> Self {
-        Self { local, state: State::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
+        Self { local, state: SessionState::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
     }
 
     /// Takes bytes from the peer.
@@ -261,10 +261,10 @@ impl Session {
         }
         self.heard = now;
         match self.state {
-            State::Receiving => self.receive(server, bytes),
+            SessionState::Receiving => self.receive(server, bytes),
             // "any byte after ALIVE unregisters" (epmd_srv.c, do_read)
-            State::Registered(_) | State::Refused => self.handle_close(server),
-            State::Answering | State::Listing { .. } | State::Over => {}
+            SessionState::Registered(_) | SessionState::Refused => self.handle_close(server),
+            SessionState::Answering | SessionState::Listing { .. } | SessionState::Over => {}
         }
     }
 
@@ -275,13 +275,13 @@ impl Session {
             true
         });
         if !fits {
-            self.state = State::Over;
+            self.state = SessionState::Over;
             return;
         }
         self.filled = end;
         let Some(length) = Request::length(self.buf.get(..end).unwrap_or_default()) else { return };
         if !(3..=MAX_REQUEST).contains(&length) || end > length {
-            self.state = State::Over;
+            self.state = SessionState::Over;
         } else if end == length {
             self.answer(server, length);
         }
@@ -292,17 +292,17 @@ impl Session {
         let local = self.local;
         let body = self.buf.get(2..length).unwrap_or_default();
         let mut answer = [0; Self::ROOM];
-        let none = (State::Over, 0);
+        let none = (SessionState::Over, 0);
         let (state, filled) = match Request::parse(body) {
             Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, &mut answer),
             Ok(Request::PortPlease2(name)) => {
                 let known = server.lookup(name).map_or(PortAnswer::Unknown(1), PortAnswer::Known);
-                (State::Answering, known.emit(&mut answer).unwrap_or_default())
+                (SessionState::Answering, known.emit(&mut answer).unwrap_or_default())
             }
             Ok(Request::Names) => Self::list(server, false, &mut answer),
             Ok(Request::Dump) if local => Self::list(server, true, &mut answer),
             // never: it would end the node that embeds us, registered or not
-            Ok(Request::Kill) if local => (State::Answering, copy(KillAnswer::No.as_bytes(), &mut answer)),
+            Ok(Request::Kill) if local => (SessionState::Answering, copy(KillAnswer::No.as_bytes(), &mut answer)),
             // STOP as epmd without ERL_EPMD_RELAXED_COMMAND_CHECK takes it: not at all
             Ok(Request::Stop(_)) => none,
             Ok(Request::Alive2(_) | Request::Dump | Request::Kill) => {
@@ -318,21 +318,21 @@ impl Session {
         (self.state, self.filled, self.sent, self.buf) = (state, filled, 0, answer);
     }
 
-    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (State, usize) {
+    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (SessionState, usize) {
         let wide = info.takes_wide_creation();
         let (state, said) = match server.register(info) {
-            Ok((place, creation)) => (State::Registered(place), Alive2Answer::registered(creation)),
+            Ok((place, creation)) => (SessionState::Registered(place), Alive2Answer::registered(creation)),
             Err(refusal) => {
                 if refusal == Refusal::Full {
                     log::warn!("epmd: no room for another name: {NAMES} nodes are registered");
                 }
-                (State::Refused, Alive2Answer::REFUSED)
+                (SessionState::Refused, Alive2Answer::REFUSED)
             }
         };
         (state, said.emit(wide, answer).unwrap_or_default())
     }
 
-    fn list<const NAMES: usize>(server: &Server<NAMES>, dump: bool, answer: &mut [u8]) -> (State, usize) {
+    fn list<const NAMES: usize>(server: &Server<NAMES>, dump: bool, answer: &mut [u8]) -> (SessionState, usize) {
         let head = ListHead { epmd_port: u32::from(server.port) };
         let filled = head.emit(answer).unwrap_or_default();
         Self::list_on(server, Listed::Active { below: u64::MAX }, dump, answer, filled)
@@ -345,7 +345,7 @@ impl Session {
         dump: bool,
         buf: &mut [u8],
         mut filled: usize,
-    ) -> (State, usize) {
+    ) -> (SessionState, usize) {
         while let Some((next, at, entry)) = server.next_listed(last, dump) {
             let room = buf.get_mut(filled..).unwrap_or_default();
             let line = if dump {
@@ -355,18 +355,18 @@ impl Session {
             } else {
                 NamesLine { name: &entry.name, port: entry.port }.emit(room)
             };
-            let Ok(line) = line else { return (State::Listing { last, dump }, filled) };
+            let Ok(line) = line else { return (SessionState::Listing { last, dump }, filled) };
             filled = filled.saturating_add(line);
             last = next;
         }
-        (State::Answering, filled)
+        (SessionState::Answering, filled)
     }
 
-    /// What is to be written now; empty when nothing is. An answer to a registration, and the first bytes of a list, are to go out in
-    /// one write: BEAM does not put them together from pieces.
+    /// Returns the bytes to write now; none when there is nothing to write. An answer to a registration, and the first bytes of a list, are
+    /// to go out in one write: BEAM does not put them together from pieces.
     pub fn transmit<const NAMES: usize>(&mut self, server: &Server<NAMES>) -> &[u8] {
         let written = self.sent >= self.filled;
-        if let State::Listing { last, dump } = self.state
+        if let SessionState::Listing { last, dump } = self.state
             && written
         {
             (self.state, self.filled) = Self::list_on(server, last, dump, &mut self.buf, 0);
@@ -375,56 +375,56 @@ impl Session {
             self.end_if_written();
         }
         match self.state {
-            State::Receiving | State::Over => &[],
+            SessionState::Receiving | SessionState::Over => &[],
             _ => self.buf.get(self.sent..self.filled).unwrap_or_default(),
         }
     }
 
-    /// `count` bytes of it have been written.
+    /// Counts `count` bytes as written.
     pub fn sent(&mut self, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.filled);
         self.end_if_written();
     }
 
     fn end_if_written(&mut self) {
-        if self.state == State::Answering && self.sent == self.filled {
-            self.state = State::Over;
+        if self.state == SessionState::Answering && self.sent == self.filled {
+            self.state = SessionState::Over;
         }
     }
 
-    /// The connection ended, or is to be: frees the name it held.
+    /// Ends the session, whose connection ended or is to end, and frees the name it held.
     pub fn handle_close<const NAMES: usize>(&mut self, server: &mut Server<NAMES>) {
-        if let State::Registered(place) = core::mem::replace(&mut self.state, State::Over) {
+        if let SessionState::Registered(place) = core::mem::replace(&mut self.state, SessionState::Over) {
             server.unregister(place);
         }
     }
 
-    /// Whether the connection is to be closed.
+    /// Returns true if the connection is to be closed.
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == SessionState::Over
     }
 
-    /// Whether a node holds its name with this connection.
+    /// Returns true if a node holds its name with this connection.
     pub fn is_registered(&self) -> bool {
-        matches!(self.state, State::Registered(_))
+        matches!(self.state, SessionState::Registered(_))
     }
 
-    /// When to call [`Session::handle_timeout`]; never for a registered node.
+    /// Returns when to call [`Session::handle_timeout`]; never for a registered node.
     ///
     /// epmd also keeps the connection of a refused one for ever; that one is given [`IDLE_LIMIT`] here, since places are few.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = !matches!(self.state, State::Registered(_) | State::Over);
+        let waits = !matches!(self.state, SessionState::Registered(_) | SessionState::Over);
         waits.then(|| self.heard.after(IDLE_LIMIT))
     }
 
     /// Ends the session if the peer has been silent for [`IDLE_LIMIT`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|limit| limit <= now) {
-            self.state = State::Over;
+            self.state = SessionState::Over;
         }
     }
 
-    /// When the peer last sent something, or connected.
+    /// Returns when the peer last sent something, or connected.
     pub fn heard(&self) -> Instant {
         self.heard
     }
@@ -461,7 +461,7 @@ mod tests {
         buf[..len].to_vec()
     }
 
-    /// What the session writes when the socket takes `step` bytes at a time.
+    /// Returns what the session writes when the socket takes `step` bytes at a time.
     fn written<const N: usize>(session: &mut Session, server: &Server<N>, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
         loop {

@@ -11,7 +11,7 @@ use crate::wire::digest::{digest, same};
 use crate::wire::handshake::{Ack, Challenge, Complement, Name, Reply, Status, parse_alive_answer, put_alive_answer};
 use crate::wire::ids::NodeName;
 
-/// This side, as it shows itself.
+/// The facts that this side shows of itself.
 pub(crate) struct Local<'a> {
     /// The whole name; the host alone while a dynamic node has none.
     pub(crate) name: &'a str,
@@ -24,28 +24,28 @@ pub(crate) struct Local<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Established {
     pub(crate) peer: NodeName,
-    /// What both offered.
+    /// The flags that both offered.
     pub(crate) flags: Flags,
     pub(crate) creation: u32,
-    /// Whether the peer is a visible node.
+    /// True for a visible node.
     pub(crate) visible: bool,
 }
 
-/// What a packet led to.
+/// The outcome of a packet.
 pub(crate) enum Step {
     /// Go on in this state.
-    Await(State),
+    Await(Handshake),
     /// The peer gave this node its name; go on.
-    Named(NodeName, u32, State),
-    /// A caller said who it is; [`Caller::answer`] goes on.
-    Caller(Caller),
+    Named(NodeName, u32, Handshake),
+    /// A caller said who it is; [`Newcomer::answer`] goes on.
+    Newcomer(Newcomer),
     /// Done.
     Up(Established),
 }
 
 /// A handshake under way.
 #[derive(Debug)]
-pub(crate) enum State {
+pub(crate) enum Handshake {
     // whoever connects
     Status(AwaitStatus),
     Challenge(AwaitChallenge),
@@ -57,16 +57,16 @@ pub(crate) enum State {
     Reply(AwaitReply),
 }
 
-/// What both roles need to judge a packet.
+/// The facts that both roles need to judge a packet.
 pub(crate) struct Context<'a> {
     pub(crate) local: Local<'a>,
     /// The challenge of this side, from the system's generator, used for this handshake alone.
     pub(crate) challenge: u32,
-    /// Whether a connection that the peer finds alive already should be made anew.
+    /// True if a connection that the peer finds alive already should be made anew.
     pub(crate) wanted: bool,
 }
 
-impl State {
+impl Handshake {
     /// Begins as the side that connects: says its name.
     pub(crate) fn connect(peer: NodeName, local: &Local<'_>, out: &mut Writer<'_>) -> Self {
         Name::put(out, local.flags, local.creation, local.name);
@@ -91,7 +91,7 @@ impl State {
         }
     }
 
-    /// Why the peer closed, when it does so in this state.
+    /// Returns the reason for which the peer closed, when it does so in this state.
     pub(crate) fn closed_by_peer(&self) -> Reason {
         match self {
             Self::Ack(_) => Reason::CookieRefused,
@@ -100,7 +100,7 @@ impl State {
         }
     }
 
-    /// Why it took too long.
+    /// Returns the reason for which it took too long.
     pub(crate) fn late(&self) -> Reason {
         match self {
             Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
@@ -108,7 +108,7 @@ impl State {
         }
     }
 
-    /// The peer, as far as it is known.
+    /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match self {
             Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => Some(peer),
@@ -120,7 +120,7 @@ impl State {
     }
 }
 
-/// Awaits the connected side's opinion.
+/// A wait for the connected side's opinion.
 #[derive(Debug)]
 pub(crate) struct AwaitStatus {
     peer: NodeName,
@@ -129,7 +129,7 @@ pub(crate) struct AwaitStatus {
 impl AwaitStatus {
     fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
         let status = Status::parse(packet).map_err(Reason::Misbehaved)?;
-        let next = State::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
+        let next = Handshake::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
         match status {
             Status::Ok | Status::OkSimultaneous if !asks_name(context) => Ok(Step::Await(next)),
             Status::Nok => Err(Reason::Nok),
@@ -152,7 +152,7 @@ fn asks_name(context: &Context<'_>) -> bool {
     context.local.flags.has(Flags::NAME_ME)
 }
 
-/// Awaits the connected side's challenge.
+/// A wait for the connected side's challenge.
 #[derive(Debug)]
 pub(crate) struct AwaitChallenge {
     peer: NodeName,
@@ -169,11 +169,11 @@ impl AwaitChallenge {
         let up = agree(self.peer, theirs.flags, theirs.creation, context)?;
         let digest = digest(context.local.cookie, theirs.challenge);
         Reply { challenge: context.challenge, digest }.put(out);
-        Ok(Step::Await(State::Ack(AwaitAck { up })))
+        Ok(Step::Await(Handshake::Ack(AwaitAck { up })))
     }
 }
 
-/// Awaits the proof of the connected side.
+/// A wait for the proof of the connected side.
 #[derive(Debug)]
 pub(crate) struct AwaitAck {
     up: Established,
@@ -190,7 +190,7 @@ impl AwaitAck {
     }
 }
 
-/// Awaits the first packet of whoever connected.
+/// A wait for the first packet of whoever connected.
 #[derive(Debug)]
 pub(crate) struct AwaitName;
 
@@ -207,13 +207,13 @@ impl AwaitName {
         } else {
             NodeName::from_latin1(name.name).ok_or(bad)?
         };
-        Ok(Step::Caller(Caller { peer, flags: name.flags, creation: name.creation, old: name.old }))
+        Ok(Step::Newcomer(Newcomer { peer, flags: name.flags, creation: name.creation, old: name.old }))
     }
 }
 
-/// Somebody who connected and said a name, not proven yet.
+/// A caller that connected and said a name, not proven yet.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Newcomer {
     /// `?@host` while it has none.
     pub(crate) peer: NodeName,
     flags: Flags,
@@ -221,7 +221,7 @@ pub(crate) struct Caller {
     old: bool,
 }
 
-/// What this side thinks of a caller.
+/// The opinion that this side has of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Welcome,
@@ -229,19 +229,19 @@ pub(crate) enum Verdict {
     Simultaneous,
     /// Both connect to each other at once, and our connection is the one that stays.
     OursStays,
-    /// There is a connection already.
+    /// This side has a connection already.
     Alive,
     /// The node is not to connect, for this reason.
     NotAllowed(Reason),
 }
 
-impl Caller {
-    /// Whether it wants a name from this side.
+impl Newcomer {
+    /// Returns true if it wants a name from this side.
     pub(crate) fn asks_name(&self) -> bool {
         self.flags.has(Flags::NAME_ME)
     }
 
-    /// The flags this side demands and the caller lacks.
+    /// Returns the flags this side demands and the caller lacks.
     pub(crate) fn lacks(&self) -> Option<Flags> {
         Some(self.flags.missing(Flags::DEMANDED)).filter(|missing| *missing != Flags::default())
     }
@@ -253,7 +253,7 @@ impl Caller {
         seed: u32,
         context: &Context<'_>,
         out: &mut Writer<'_>,
-    ) -> Result<State, Reason> {
+    ) -> Result<Handshake, Reason> {
         match verdict {
             Verdict::NotAllowed(reason) => {
                 Status::NotAllowed.put(out);
@@ -265,7 +265,7 @@ impl Caller {
             }
             Verdict::Alive => {
                 Status::Alive.put(out);
-                return Ok(State::AliveAnswer(AwaitAliveAnswer { caller: self }));
+                return Ok(Handshake::AliveAnswer(AwaitAliveAnswer { caller: self }));
             }
             Verdict::Simultaneous => Status::OkSimultaneous.put(out),
             Verdict::Welcome if self.asks_name() => {
@@ -278,21 +278,21 @@ impl Caller {
         self.challenge(context, out)
     }
 
-    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<State, Reason> {
+    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<Handshake, Reason> {
         let local = &context.local;
         // a caller that is named expects to hear its own flag back, in place of the one for visible nodes
         let named = local.flags.without(Flags::PUBLISHED).with(Flags::NAME_ME);
         let flags = if self.asks_name() { named } else { local.flags };
         Challenge::put(out, flags, context.challenge, local.creation, local.name);
         if self.old {
-            return Ok(State::Complement(AwaitComplement { caller: self }));
+            return Ok(Handshake::Complement(AwaitComplement { caller: self }));
         }
         let up = agree(self.peer, self.flags, self.creation, context)?;
-        Ok(State::Reply(AwaitReply { up }))
+        Ok(Handshake::Reply(AwaitReply { up }))
     }
 }
 
-/// `R` and the seed in base 36, as a BEAM names a node that asks it to.
+/// Makes a name of `R` and the seed in base 36, as a BEAM names a node that asks it to.
 fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
     let mut text = heapless::String::<255>::new();
     let full = |_| Reason::Misbehaved(Misbehaved::Handshake("name"));
@@ -307,13 +307,13 @@ fn name_for(host: &str, mut seed: u32) -> Result<NodeName, Reason> {
     NodeName::new(&text).map_err(|_| Reason::Misbehaved(Misbehaved::Handshake("name")))
 }
 
-/// Awaits whether the caller still wants the connection this side thinks it has.
+/// A wait for the caller's word whether it still wants the connection that this side thinks it has.
 ///
 /// A BEAM ends the old connection before it sends the challenge. Here the old one stays until the caller has proven the
 /// cookie, so that nobody without it can end connections by claiming names.
 #[derive(Debug)]
 pub(crate) struct AwaitAliveAnswer {
-    caller: Caller,
+    caller: Newcomer,
 }
 
 impl AwaitAliveAnswer {
@@ -326,10 +326,10 @@ impl AwaitAliveAnswer {
     }
 }
 
-/// Awaits the rest of an old first packet.
+/// A wait for the rest of an old first packet.
 #[derive(Debug)]
 pub(crate) struct AwaitComplement {
-    caller: Caller,
+    caller: Newcomer,
 }
 
 impl AwaitComplement {
@@ -337,11 +337,11 @@ impl AwaitComplement {
         let rest = Complement::parse(packet).map_err(Reason::Misbehaved)?;
         let flags = self.caller.flags.with(Flags(u64::from(rest.flags_high) << 32));
         let up = agree(self.caller.peer, flags, rest.creation, context)?;
-        Ok(Step::Await(State::Reply(AwaitReply { up })))
+        Ok(Step::Await(Handshake::Reply(AwaitReply { up })))
     }
 }
 
-/// Awaits the caller's proof.
+/// A wait for the caller's proof.
 #[derive(Debug)]
 pub(crate) struct AwaitReply {
     up: Established,
@@ -358,7 +358,7 @@ impl AwaitReply {
     }
 }
 
-/// What both offer, if the peer offers all that is demanded.
+/// Returns the agreement of both sides, if the peer offers all that is demanded.
 fn agree(peer: NodeName, theirs: Flags, creation: u32, context: &Context<'_>) -> Result<Established, Reason> {
     let missing = theirs.missing(Flags::DEMANDED);
     if missing != Flags::default() {

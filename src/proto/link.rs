@@ -7,9 +7,9 @@ const SILENT_BEATS: u8 = 4;
 /// Beats in a tick time.
 pub(crate) const BEATS: u32 = 4;
 
-/// What one link remembers between beats.
+/// The state of one link between beats.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Link {
+pub(crate) struct Pulse {
     /// Bytes of an oversized frame still to come.
     skip: u64,
     /// Beats in a row in which nothing came.
@@ -22,7 +22,7 @@ pub(crate) struct Link {
     spoke: bool,
 }
 
-/// What a beat calls for.
+/// The action that a beat calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Traffic speaks for itself.
@@ -33,8 +33,8 @@ pub(crate) enum Beat {
     Silent,
 }
 
-impl Link {
-    /// Any bytes, whole frame or not, are a sign of life.
+impl Pulse {
+    /// Counts any bytes, whole frame or not, as a sign of life.
     #[inline]
     pub(crate) fn received(&mut self) {
         self.received = true;
@@ -46,24 +46,25 @@ impl Link {
         self.spoke = true;
     }
 
-    /// The network has taken bytes for the peer.
+    /// Notes that the network has taken bytes for the peer.
     #[inline]
     pub(crate) fn taken(&mut self) {
         self.taken = true;
     }
 
-    /// A tick was sent, which does not stand in for the next one.
+    /// Notes that a tick was sent, which does not stand in for the next one.
     pub(crate) fn ticked(&mut self) {
         self.spoke = true;
     }
 
-    /// Whether the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time
-    /// than ours hears of us in time, and two of us do not tick each other for ever.
+    /// Returns true if the peer's tick wants one back: when nothing was sent since its last. So a peer with a shorter tick time than ours
+    /// hears of us in time, and two of us do not tick each other for ever.
     pub(crate) fn answers_tick(&mut self) -> bool {
         !core::mem::take(&mut self.spoke)
     }
 
-    /// A quarter of the tick time has passed. A peer we do not read from (`reading`) is alive as long as it takes what `waits` for it.
+    /// Returns a quarter of the tick time has passed. A peer we do not read from (`reading`) is alive as long as it takes what `waits` for
+    /// it.
     pub(crate) fn beat(&mut self, reading: bool, waits: bool) -> Beat {
         let received = core::mem::take(&mut self.received);
         let sent = core::mem::take(&mut self.sent);
@@ -84,7 +85,7 @@ impl Link {
         self.skip = bytes;
     }
 
-    /// How many of `available` bytes belong to a frame that is skipped.
+    /// Returns how many of `available` bytes belong to a frame that is skipped.
     #[inline]
     pub(crate) fn skips(&mut self, available: usize) -> usize {
         if self.skip == 0 {
@@ -102,12 +103,12 @@ mod tests {
 
     #[test]
     fn silent_after_a_tick_time_and_before_a_quarter_more() {
-        let mut link = Link::default();
+        let mut link = Pulse::default();
         link.received();
         // the beat in which the last byte came, then four whole ones
         assert_eq!([(); 5].map(|()| link.beat(true, false)), [Beat::Tick; 5]);
         assert_eq!(link.beat(true, false), Beat::Silent);
-        let mut held = Link::default();
+        let mut held = Pulse::default();
         assert!((0..100).all(|_| held.beat(false, false) == Beat::Tick));
         // not read from, and it does not take what waits for it either
         assert!((0..4).all(|_| held.beat(false, true) != Beat::Silent));
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_tick_is_answered_once() {
-        let (mut a, mut b) = (Link::default(), Link::default());
+        let (mut a, mut b) = (Pulse::default(), Pulse::default());
         a.ticked();
         assert!(b.answers_tick());
         b.ticked();
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn skips_what_it_was_told_to() {
-        let mut link = Link::default();
+        let mut link = Pulse::default();
         link.skip(10);
         assert_eq!((link.skips(4), link.skips(100), link.skips(100)), (4, 6, 0));
     }

@@ -6,7 +6,7 @@ use super::slots::Table;
 /// No place.
 const NONE: u16 = u16::MAX;
 
-/// Where a tenant stands in the queues that it may be in, one at a time.
+/// A tenant's place in the queues that it may be in, one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turn {
     before: u16,
@@ -15,20 +15,20 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// In none.
+    /// A place in no queue.
     pub(crate) const NONE: Self = Self { before: NONE, after: NONE, queue: None };
 }
 
 /// A tenant that stands in queues.
 pub(crate) trait Queued {
-    /// Where it stands.
+    /// Returns the tenant's place in its queue.
     fn turn(&mut self) -> &mut Turn;
 }
 
 /// A queue of tenants, each by the index of its place. A tenant leaves it before its place is freed.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// Which of the table's queues this is.
+    /// The number of this queue among the table's queues.
     number: u8,
     first: u16,
     last: u16,

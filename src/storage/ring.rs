@@ -4,7 +4,7 @@
 const WRAP: u32 = u32::MAX;
 const HEADER: usize = 4;
 
-/// Where the records begin and end; the buffer itself is handed in.
+/// The beginning and the end of the records. The buffer itself is handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ring {
     head: usize,
@@ -35,7 +35,7 @@ impl Ring {
         Some(record)
     }
 
-    /// Where `size` bytes fit in one piece.
+    /// Finds room for `size` bytes in one piece, and returns where it begins.
     fn place(&mut self, buf: &mut [u8], size: usize) -> Option<usize> {
         if self.count == 0 {
             *self = Self::EMPTY;
@@ -72,7 +72,7 @@ impl Ring {
     }
 }
 
-/// The header at `at`; `None` where the buffer ends before one fits.
+/// Returns the header at `at`; `None` where the buffer ends before one fits.
 #[inline]
 fn header(buf: &[u8], at: usize) -> Option<u32> {
     buf.get(at..).and_then(|rest| rest.first_chunk::<HEADER>()).map(|len| u32::from_le_bytes(*len))

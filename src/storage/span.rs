@@ -1,6 +1,6 @@
 //! The filled part of a buffer that is filled at its end and emptied at its front.
 
-/// Where the bytes in use begin and end; the buffer itself is handed in, since all memory is the caller's.
+/// The beginning and the end of the bytes in use. The buffer itself is handed in, since all memory is the caller's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: usize,
@@ -20,13 +20,13 @@ impl Span {
         self.end == self.start
     }
 
-    /// The bytes in use.
+    /// Returns the bytes in use.
     #[inline]
     pub(crate) fn filled<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         buf.get(self.start..self.end).unwrap_or(&[])
     }
 
-    /// The free bytes, all behind those in use.
+    /// Returns the free bytes, all behind those in use.
     ///
     /// What is in use moves to the front first. Between two moves the front was emptied, so a byte moves about once
     /// for every read or write of the system that emptied it.

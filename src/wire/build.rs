@@ -6,7 +6,7 @@ use super::ids::{Atom, Pid, Port, Reference};
 use super::term::Term;
 use crate::error::{Error, Full, Misuse};
 
-/// Writes one term, part by part: a tuple, list or map announces how many elements follow, then they follow. Every method gives the
+/// A writer of one term, part by part. A tuple, list or map announces how many elements follow, then they follow. Every method gives the
 /// writer back, so that calls chain.
 ///
 /// Every method answers [`Misuse`] when the term would come out wrong: more parts than were announced, an atom too
@@ -29,7 +29,7 @@ pub struct TermWriter<'b> {
     fault: Option<Misuse>,
 }
 
-/// What every method of [`TermWriter`] gives: the writer again, for the next part. A function of your own that writes a term, or part of
+/// The result of every method of [`TermWriter`]: the writer again, for the next part. A function of your own that writes a term, or part of
 /// one, has this result too: `fn reading<'t, 'b>(t: &'t mut TermWriter<'b>, value: f64) -> Written<'t, 'b>`.
 pub type Written<'t, 'b> = Result<&'t mut TermWriter<'b>, Misuse>;
 
@@ -43,12 +43,12 @@ pub trait WriteTerm: for<'t, 'b> FnOnce(&'t mut TermWriter<'b>) -> Written<'t, '
 
 impl<F> WriteTerm for F where F: for<'t, 'b> FnOnce(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
 
-/// As [`WriteTerm`], for a term that may have to be written more than once.
+/// A [`WriteTerm`] for a term that may have to be written more than once.
 pub trait WriteTermAgain: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
 
 impl<F> WriteTermAgain for F where F: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Written<'t, 'b> {}
 
-/// What writes a term, where one copy of the code around it is enough for all who write.
+/// A closure that writes a term, where one copy of the code around it is enough for all callers.
 pub(crate) type WriteDyn<'f> = &'f mut dyn for<'t, 'b> FnMut(&'t mut TermWriter<'b>) -> Written<'t, 'b>;
 
 /// Parts that are due where they are not counted: more than ever come.
@@ -64,7 +64,7 @@ impl<'b> TermWriter<'b> {
         TermWriter::one_inside(out, write)
     }
 
-    /// As [`TermWriter::one`], for a term inside another, which has no version byte.
+    /// Does what [`TermWriter::one`] does, for a term inside another, which has no version byte.
     pub(crate) fn one_inside<F>(out: &mut Writer<'_>, write: F) -> Result<(), Misuse>
     where
         F: WriteTerm,
@@ -88,8 +88,8 @@ impl<'b> TermWriter<'b> {
         Ok(())
     }
 
-    /// Where the writing ended, if one whole term was written. Apart, since a program has a copy of the above for each term that it
-    /// writes.
+    /// Returns where the writing ended, if one whole term was written. It stands apart, since a program has a copy of the above for each
+    /// term that it writes.
     #[inline]
     fn complete(&self) -> Result<usize, Misuse> {
         match (self.fault, self.due) {
@@ -143,7 +143,7 @@ impl<'b> TermWriter<'b> {
         }
     }
 
-    /// An integer.
+    /// Writes an integer.
     #[inline]
     pub fn int(&mut self, value: i64) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -158,7 +158,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// An integer of any size: its sign, and its magnitude with the least significant byte first.
+    /// Writes an integer of any size: its sign, and its magnitude with the least significant byte first.
     pub fn big(&mut self, negative: bool, mut magnitude: &[u8]) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         while let Some((0, head)) = magnitude.split_last() {
@@ -199,7 +199,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A float, which must be finite.
+    /// Writes a float, which must be finite.
     #[inline]
     pub fn float(&mut self, value: f64) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -211,7 +211,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// An atom of at most 255 characters.
+    /// Writes an atom of at most 255 characters.
     #[inline]
     pub fn atom(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -219,19 +219,19 @@ impl<'b> TermWriter<'b> {
         self.kept(put)
     }
 
-    /// An atom that was received.
+    /// Writes an atom that was received.
     pub(crate) fn atom_of(&mut self, atom: Atom<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         let put = put_atom_of(&mut self.out, atom);
         self.kept(put)
     }
 
-    /// The atom `true` or `false`.
+    /// Writes the atom `true` or `false`.
     pub fn bool(&mut self, value: bool) -> Result<&mut Self, Misuse> {
         self.atom(if value { "true" } else { "false" })
     }
 
-    /// A tuple of this many elements, which follow.
+    /// Writes the head of a tuple of this many elements, which follow.
     #[inline]
     pub fn tuple(&mut self, elements: usize) -> Result<&mut Self, Misuse> {
         let count = length(elements)?;
@@ -245,7 +245,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A list of this many elements, which follow, and then its tail: [`TermWriter::nil`] for a proper list.
+    /// Writes the head of a list of this many elements. They follow, and then the tail: [`TermWriter::nil`] for a proper list.
     #[inline]
     pub fn list(&mut self, elements: usize) -> Result<&mut Self, Misuse> {
         let count = length(elements)?;
@@ -257,7 +257,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// The empty list, and the end of a proper one.
+    /// Writes the empty list, which is also the end of a proper list.
     #[inline]
     pub fn nil(&mut self) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -265,7 +265,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A list of characters: what Erlang calls a string. A binary is smaller, and what Elixir calls one: [`TermWriter::str`].
+    /// Writes a list of characters: what Erlang calls a string. A binary is smaller, and is what Elixir calls one: [`TermWriter::str`].
     pub fn charlist(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         let bytes = text.chars().all(|c| u32::from(c) < 256);
         match (text.chars().count(), bytes) {
@@ -287,7 +287,7 @@ impl<'b> TermWriter<'b> {
         }
     }
 
-    /// A binary.
+    /// Writes a binary.
     #[inline]
     pub fn binary(&mut self, bytes: &[u8]) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -296,12 +296,12 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A binary of UTF-8: what Elixir calls a string.
+    /// Writes a binary of UTF-8: what Elixir calls a string.
     pub fn str(&mut self, text: &str) -> Result<&mut Self, Misuse> {
         self.binary(text.as_bytes())
     }
 
-    /// A bit string: bytes, and how many high bits of the last of them count, 1 to 8.
+    /// Writes a bit string: bytes, and how many high bits of the last byte count, 1 to 8.
     pub fn bits(&mut self, bytes: &[u8], last: u8) -> Result<&mut Self, Misuse> {
         match last {
             8 => return self.binary(bytes),
@@ -320,7 +320,8 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A map of this many pairs, which follow, key before value. Keys must differ: Erlang refuses a message whose do not.
+    /// Writes the head of a map of this many pairs, which follow, key before value. Keys must differ: Erlang refuses a message that has a
+    /// key twice.
     #[inline]
     pub fn map(&mut self, pairs: usize) -> Result<&mut Self, Misuse> {
         let count = length(pairs)?;
@@ -329,7 +330,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A pid.
+    /// Writes a pid.
     #[inline]
     pub fn pid(&mut self, pid: Pid<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -337,7 +338,7 @@ impl<'b> TermWriter<'b> {
         self.kept(put)
     }
 
-    /// A port.
+    /// Writes a port.
     pub fn port(&mut self, port: Port<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         // V4_PORT only where it is needed, for more than 28 bits: releases before 24 do not know it
@@ -354,14 +355,14 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A reference.
+    /// Writes a reference.
     pub fn reference(&mut self, reference: Reference<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         let put = put_reference(&mut self.out, reference);
         self.kept(put)
     }
 
-    /// An external fun, `fun Module:Function/Arity`.
+    /// Writes an external fun, `fun Module:Function/Arity`.
     pub fn export(&mut self, module: &str, function: &str, arity: u8) -> Result<&mut Self, Misuse> {
         self.part(0)?;
         self.out.u8(tag::EXPORT);
@@ -372,7 +373,7 @@ impl<'b> TermWriter<'b> {
         Ok(self)
     }
 
-    /// A term that was received, byte for byte.
+    /// Writes a term that was received, byte for byte.
     #[inline]
     pub fn term(&mut self, term: Term<'_>) -> Result<&mut Self, Misuse> {
         self.part(0)?;
@@ -395,7 +396,7 @@ where
     Ok(buf.get(..len).unwrap_or(&[]))
 }
 
-/// A tag and a length of 32 bits.
+/// Returns a tag and a length of 32 bits.
 #[inline]
 fn tagged(tag: u8, len: u32) -> [u8; 5] {
     let [a, b, c, d] = len.to_be_bytes();
@@ -406,7 +407,7 @@ fn length(len: usize) -> Result<u32, Misuse> {
     u32::try_from(len).map_err(|_| Misuse::TooLong)
 }
 
-/// An atom in the form every peer since OTP 20 reads.
+/// Writes an atom in the form that every peer since OTP 20 reads.
 #[inline]
 pub(crate) fn put_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
     match u8::try_from(text.len()) {
@@ -430,7 +431,7 @@ fn put_long_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// A received atom again, in UTF-8 whatever it came in.
+/// Writes a received atom again, in UTF-8 whatever it came in.
 #[inline]
 pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
     if let Some(bytes) = atom.utf8_bytes()
@@ -443,7 +444,7 @@ pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Mi
     put_rare_atom(out, atom)
 }
 
-/// A long atom, or one in Latin-1.
+/// Writes a long atom, or one in Latin-1.
 #[cold]
 fn put_rare_atom(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
     out.u8(tag::ATOM_UTF8);

@@ -14,7 +14,7 @@ const FILES: [(u32, &str); 6] = [
     (29, include_str!("../../tests/captured/elixir29.txt")),
 ];
 
-/// One captured packet, term or text.
+/// A captured packet, term or text.
 pub(crate) struct Captured {
     /// The release that sent it.
     pub(crate) otp: u32,
@@ -23,7 +23,7 @@ pub(crate) struct Captured {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Everything of this name, or whose name begins so if it ends in `*`, of every release; there must be something.
+/// Returns everything of this name, of every release. A name that ends in `*` stands for all that begin so. There must be something.
 pub(crate) fn captured(pattern: &str) -> Vec<Captured> {
     let wanted = |name: &str| pattern.strip_suffix('*').map_or(name == pattern, |prefix| name.starts_with(prefix));
     let all = FILES.iter().flat_map(|(otp, file)| file.lines().map(move |line| (*otp, line)));
@@ -35,12 +35,12 @@ pub(crate) fn captured(pattern: &str) -> Vec<Captured> {
     found
 }
 
-/// The bytes alone.
+/// Returns the bytes alone.
 pub(crate) fn packets(pattern: &str) -> Vec<Vec<u8>> {
     captured(pattern).into_iter().map(|found| found.bytes).collect()
 }
 
-/// Every prefix and every change of a single byte of every packet of this name.
+/// Calls `each` with every prefix of every packet of this name, and with every change of a single byte of it.
 pub(crate) fn damaged(pattern: &str, mut each: impl FnMut(&[u8])) {
     // most are the same in every release; five terms are long, and no different for it
     let distinct: BTreeSet<_> = packets(pattern).into_iter().filter(|bytes| bytes.len() <= 600).collect();
@@ -63,7 +63,7 @@ fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|two| u8::from_str_radix(core::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
 }
 
-/// The text of a captured line.
+/// Returns the text of a captured line.
 pub(crate) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }

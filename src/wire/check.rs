@@ -157,7 +157,7 @@ fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFau
     Ok(None)
 }
 
-/// Whether checked bytes nest no deeper than `limit`; if not, what is left of them where they do.
+/// Checks that bytes, which are a term, nest no deeper than `limit`. The error is what is left of them where they do.
 #[cold]
 pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
     // One count of children still due for every level that is open; the high bit marks a list, whose tail continues it.
@@ -199,15 +199,15 @@ pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
     Ok(())
 }
 
-/// `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send.
+/// Reads `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send.
 pub(super) fn old_float(text: &[u8]) -> Result<f64, TermFault> {
     let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
     let number = text.get(..end).and_then(|t| core::str::from_utf8(t).ok()).and_then(|t| t.trim_start().parse::<f64>().ok());
     number.filter(|value| value.is_finite()).ok_or(TermFault::Float)
 }
 
-/// A fun up to its free variables, and how many of those follow. Its announced size is not used: OTP 23 could announce
-/// too much.
+/// Reads a fun up to its free variables, and returns how many of those follow. Its announced size is not used: OTP 23 could announce too
+/// much.
 pub(super) fn fun<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Fun<'a>, u32), TermFault> {
     r.u32()?;
     let arity = r.u8()?;
@@ -228,8 +228,8 @@ pub(super) fn export<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<Export
     Ok(Export { module, function, arity: r.u8()? })
 }
 
-/// A native record up to its fields, and how many there are: all their names follow, then all their values. The form is that
-/// of OTP 29, which sends it to peers that never asked for it.
+/// Reads a native record up to its fields, and returns how many there are: all their names follow, then all their values. The form is that of OTP
+/// 29, which sends it to peers that never asked for it.
 pub(super) fn record<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Record<'a>, u32), TermFault> {
     let fields = r.u32()?;
     let exported = r.u8()? != 0;

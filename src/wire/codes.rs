@@ -7,7 +7,7 @@ use core::fmt;
 /// Tags of the external term format (erl_ext_dist).
 pub(crate) mod tag {
     pub(crate) const VERSION: u8 = 131;
-    /// From OTP 29.
+    /// Sent from OTP 29 on.
     pub(crate) const RECORD: u8 = 67;
     pub(crate) const NEW_FLOAT: u8 = 70;
     pub(crate) const BIT_BINARY: u8 = 77;
@@ -54,39 +54,96 @@ pub(crate) mod epmd {
     pub(crate) const PORT_PLEASE2_REQ: u8 = 122;
 }
 
-/// Operations of the control messages between nodes.
-pub(crate) mod op {
-    pub(crate) const LINK: u8 = 1;
-    pub(crate) const SEND: u8 = 2;
-    pub(crate) const EXIT: u8 = 3;
-    /// Until OTP 23; `UNLINK_ID` took its place.
-    pub(crate) const UNLINK: u8 = 4;
-    pub(crate) const REG_SEND: u8 = 6;
-    pub(crate) const GROUP_LEADER: u8 = 7;
-    pub(crate) const EXIT2: u8 = 8;
-    pub(crate) const SEND_TT: u8 = 12;
-    pub(crate) const EXIT_TT: u8 = 13;
-    pub(crate) const REG_SEND_TT: u8 = 16;
-    pub(crate) const EXIT2_TT: u8 = 18;
-    pub(crate) const MONITOR_P: u8 = 19;
-    pub(crate) const DEMONITOR_P: u8 = 20;
-    pub(crate) const MONITOR_P_EXIT: u8 = 21;
-    pub(crate) const SEND_SENDER: u8 = 22;
-    pub(crate) const SEND_SENDER_TT: u8 = 23;
-    pub(crate) const PAYLOAD_EXIT: u8 = 24;
-    pub(crate) const PAYLOAD_EXIT_TT: u8 = 25;
-    pub(crate) const PAYLOAD_EXIT2: u8 = 26;
-    pub(crate) const PAYLOAD_EXIT2_TT: u8 = 27;
-    pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
-    pub(crate) const SPAWN_REQUEST: u8 = 29;
-    pub(crate) const SPAWN_REQUEST_TT: u8 = 30;
-    pub(crate) const SPAWN_REPLY: u8 = 31;
-    pub(crate) const SPAWN_REPLY_TT: u8 = 32;
-    pub(crate) const ALIAS_SEND: u8 = 33;
-    pub(crate) const ALIAS_SEND_TT: u8 = 34;
-    pub(crate) const UNLINK_ID: u8 = 35;
-    pub(crate) const UNLINK_ID_ACK: u8 = 36;
-    pub(crate) const ALTACT_SIG_SEND: u8 = 37;
+/// The table of operations of the control messages: the number, the name, the length of the tuple with the operation, and what the peer must
+/// have offered to be sent it. `+ 1` is a trace token, the last element but for a reason.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $length:literal $(+ $token:literal)? $(, $needs:expr)?;)*) => {
+        /// Operations of the control messages between nodes.
+        pub(crate) mod op {
+            use super::Flags;
+
+            $($(#[$doc])* pub(crate) const $name: u8 = $number;)*
+
+            /// Every operation that is known.
+            #[cfg(test)]
+            pub(crate) const ALL: &[u8] = &[$($number),*];
+
+            /// Returns the length of the operation's tuple without a trace token; `None` for an operation that is not known.
+            #[inline]
+            pub(crate) const fn length(op: u8) -> Option<u8> {
+                match op {
+                    $($number => Some($length),)*
+                    _ => None,
+                }
+            }
+
+            /// Returns true if the operation's tuple has a trace token.
+            #[inline]
+            pub(crate) const fn is_traced(op: u8) -> bool {
+                match op {
+                    $($($number => $token > 0,)?)*
+                    _ => false,
+                }
+            }
+
+            /// Returns the flags that a peer must have offered to be sent the operation.
+            #[inline]
+            pub(super) const fn needs(op: u8) -> Flags {
+                match op {
+                    $($($number => $needs,)?)*
+                    _ => Flags(0),
+                }
+            }
+
+            /// Returns the name that the operation has in the protocol documents.
+            pub(super) const fn name(op: u8) -> Option<&'static str> {
+                match op {
+                    $($number => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+
+            /// Returns true for a number that was an operation before there was this handshake, or never was one. No later release uses it.
+            pub(crate) const fn is_retired(op: u8) -> bool {
+                matches!(op, 5 | 9..=11 | 14 | 15 | 17)
+            }
+        }
+    };
+}
+
+operations! {
+    1 LINK, 3;
+    2 SEND, 3;
+    3 EXIT, 4;
+    /// Sent until OTP 23; `UNLINK_ID` took its place.
+    4 UNLINK, 3;
+    6 REG_SEND, 4;
+    7 GROUP_LEADER, 3;
+    8 EXIT2, 4;
+    12 SEND_TT, 3 + 1;
+    13 EXIT_TT, 4 + 1;
+    16 REG_SEND_TT, 4 + 1;
+    18 EXIT2_TT, 4 + 1;
+    19 MONITOR_P, 4, Flags::MONITORS;
+    20 DEMONITOR_P, 4, Flags::MONITORS;
+    21 MONITOR_P_EXIT, 5, Flags::MONITORS;
+    22 SEND_SENDER, 3, Flags::SEND_SENDER;
+    23 SEND_SENDER_TT, 3 + 1, Flags::SEND_SENDER;
+    24 PAYLOAD_EXIT, 3, Flags::EXIT_PAYLOAD;
+    25 PAYLOAD_EXIT_TT, 3 + 1, Flags::EXIT_PAYLOAD;
+    26 PAYLOAD_EXIT2, 3, Flags::EXIT_PAYLOAD;
+    27 PAYLOAD_EXIT2_TT, 3 + 1, Flags::EXIT_PAYLOAD;
+    28 PAYLOAD_MONITOR_P_EXIT, 4, Flags::EXIT_PAYLOAD;
+    29 SPAWN_REQUEST, 6, Flags::SPAWN;
+    30 SPAWN_REQUEST_TT, 6 + 1, Flags::SPAWN;
+    31 SPAWN_REPLY, 5, Flags::SPAWN;
+    32 SPAWN_REPLY_TT, 5 + 1, Flags::SPAWN;
+    33 ALIAS_SEND, 3, Flags::ALIAS;
+    34 ALIAS_SEND_TT, 3 + 1, Flags::ALIAS;
+    35 UNLINK_ID, 4, Flags::UNLINK_ID;
+    36 UNLINK_ID_ACK, 4, Flags::UNLINK_ID;
+    /// Says all sends and exits, with flags of its own. Its tuple may be longer.
+    37 ALTACT_SIG_SEND, 4, Flags::ALTACT_SIG;
 }
 
 /// A set of distribution flags (erl_dist_protocol, "Distribution Flags"). Unknown bits are kept as they came.
@@ -118,10 +175,12 @@ impl Flags {
     pub(crate) const NAME_ME: Self = Self(1 << 33);
     pub(crate) const V4_NC: Self = Self(1 << 34);
     pub(crate) const ALIAS: Self = Self(1 << 35);
-    /// From OTP 28.
+    /// Offered from OTP 28 on.
     pub(crate) const ALTACT_SIG: Self = Self(1 << 37);
 
-    /// What OTP 25 demands of a peer.
+    /// Monitors, by pid and by name.
+    const MONITORS: Self = Self::DIST_MONITOR.with(Self::DIST_MONITOR_NAME);
+    /// The flags that OTP 25 demands of a peer.
     pub(crate) const MANDATORY_25: Self = Self::EXTENDED_REFERENCES
         .with(Self::FUN_TAGS)
         .with(Self::NEW_FUN_TAGS)
@@ -133,23 +192,22 @@ impl Flags {
         .with(Self::MAP_TAG)
         .with(Self::BIG_CREATION)
         .with(Self::HANDSHAKE_23);
-    /// What OTP 26 and later demand of a peer.
+    /// The flags that OTP 26 and later demand of a peer.
     pub(crate) const MANDATORY_26: Self = Self::MANDATORY_25.with(Self::UNLINK_ID).with(Self::V4_NC);
-    /// What we offer: everything mandatory anywhere, and what we understand besides. Neither the atom cache nor
-    /// fragments, so every frame is pass through and one frame bounds the memory.
+    /// The flags that we offer: everything that is mandatory anywhere, and what we understand besides. Neither the atom cache nor fragments
+    /// are among them, so every frame is pass through and one frame bounds the memory.
     pub(crate) const OURS: Self = Self::MANDATORY_26
         .with(Self::MANDATORY_25_DIGEST)
-        .with(Self::DIST_MONITOR)
-        .with(Self::DIST_MONITOR_NAME)
+        .with(Self::MONITORS)
         .with(Self::SMALL_ATOM_TAGS)
         .with(Self::SEND_SENDER)
         .with(Self::EXIT_PAYLOAD)
         .with(Self::SPAWN)
         .with(Self::ALIAS)
         .with(Self::ALTACT_SIG);
-    /// What a peer is taken to understand before it has said so: what nearly every one does.
+    /// The flags that a peer is taken to have before it has said so: those of nearly every one.
     pub(crate) const ASSUMED: Self = Self::MANDATORY_26.with(Self::ALIAS).with(Self::SPAWN);
-    /// What we demand of a peer: what OTP 23, the oldest release we talk to, has.
+    /// The flags that we demand of a peer: those of OTP 23, the oldest release we talk to.
     pub(crate) const DEMANDED: Self = Self::MANDATORY_25;
 
     pub(crate) const fn with(self, other: Self) -> Self {
@@ -168,12 +226,19 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Those of `wanted` that are not here.
+    /// Returns true if a peer with these flags understands the operation. Whoever sends something of which there are peers without it asks
+    /// here; `op::needs` says which flags it takes.
+    #[inline]
+    pub(crate) const fn allow(self, op: u8) -> bool {
+        self.has(op::needs(op))
+    }
+
+    /// Returns the flags of `wanted` that are not here.
     pub(crate) const fn missing(self, wanted: Self) -> Self {
         Self(wanted.0 & !self.0)
     }
 
-    /// The shorthand of OTP 25's mandatory set written out (`dist_util:expand_mandatory_25_flags/1`).
+    /// Writes out the shorthand of OTP 25's mandatory set (`dist_util:expand_mandatory_25_flags/1`).
     pub(crate) const fn expanded(self) -> Self {
         if self.has(Self::MANDATORY_25_DIGEST) { self.with(Self::MANDATORY_25) } else { self }
     }
@@ -184,39 +249,10 @@ pub(crate) struct OpName(pub(crate) u8);
 
 impl fmt::Display for OpName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            op::LINK => "LINK",
-            op::SEND => "SEND",
-            op::EXIT => "EXIT",
-            op::UNLINK => "UNLINK",
-            op::REG_SEND => "REG_SEND",
-            op::GROUP_LEADER => "GROUP_LEADER",
-            op::EXIT2 => "EXIT2",
-            op::SEND_TT => "SEND_TT",
-            op::EXIT_TT => "EXIT_TT",
-            op::REG_SEND_TT => "REG_SEND_TT",
-            op::EXIT2_TT => "EXIT2_TT",
-            op::MONITOR_P => "MONITOR_P",
-            op::DEMONITOR_P => "DEMONITOR_P",
-            op::MONITOR_P_EXIT => "MONITOR_P_EXIT",
-            op::SEND_SENDER => "SEND_SENDER",
-            op::SEND_SENDER_TT => "SEND_SENDER_TT",
-            op::PAYLOAD_EXIT => "PAYLOAD_EXIT",
-            op::PAYLOAD_EXIT_TT => "PAYLOAD_EXIT_TT",
-            op::PAYLOAD_EXIT2 => "PAYLOAD_EXIT2",
-            op::PAYLOAD_EXIT2_TT => "PAYLOAD_EXIT2_TT",
-            op::PAYLOAD_MONITOR_P_EXIT => "PAYLOAD_MONITOR_P_EXIT",
-            op::SPAWN_REQUEST => "SPAWN_REQUEST",
-            op::SPAWN_REQUEST_TT => "SPAWN_REQUEST_TT",
-            op::SPAWN_REPLY => "SPAWN_REPLY",
-            op::SPAWN_REPLY_TT => "SPAWN_REPLY_TT",
-            op::ALIAS_SEND => "ALIAS_SEND",
-            op::ALIAS_SEND_TT => "ALIAS_SEND_TT",
-            op::UNLINK_ID => "UNLINK_ID",
-            op::UNLINK_ID_ACK => "UNLINK_ID_ACK",
-            op::ALTACT_SIG_SEND => "ALTACT_SIG_SEND",
-            other => return write!(f, "operation {other}"),
-        })
+        match op::name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "operation {}", self.0),
+        }
     }
 }
 
@@ -233,7 +269,7 @@ mod tests {
         (1 << 38, "NATIVE_RECORDS: OTP 29, which has them first, sends them to nodes without it too"),
     ];
 
-    /// Release, what it offers, what it demands of a peer.
+    /// Returns each release, the flags that it offers, and those that it demands of a peer.
     fn releases() -> Vec<(u32, Flags, Flags)> {
         let file = include_str!("../../tests/captured/flags.txt");
         let rows = file.lines().filter(|line| !line.starts_with('#'));

@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been read yet.
+    /// Returns the bytes that have not been read yet.
     #[inline]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    /// The next byte, left where it is.
+    /// Returns the next byte, left where it is.
     #[inline]
     pub(crate) fn peek(&self) -> Result<u8, Short> {
         self.rest.first().copied().ok_or(Short)
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// The next 16 bytes: a digest.
+    /// Returns the next 16 bytes: a digest.
     #[inline]
     pub(crate) fn digest(&mut self) -> Result<[u8; 16], Short> {
         self.array()
@@ -76,34 +76,34 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// A length of 32 bits, then that many bytes.
+    /// Reads a length of 32 bits, then that many bytes.
     #[inline]
     pub(crate) fn bytes32(&mut self) -> Result<&'a [u8], Short> {
         let len = self.len32()?;
         self.bytes(len)
     }
 
-    /// A length of 16 bits, then that many bytes.
+    /// Reads a length of 16 bits, then that many bytes.
     #[inline]
     pub(crate) fn bytes16(&mut self) -> Result<&'a [u8], Short> {
         let len = self.u16()?;
         self.bytes(usize::from(len))
     }
 
-    /// A length of 8 bits, then that many bytes.
+    /// Reads a length of 8 bits, then that many bytes.
     #[inline]
     pub(crate) fn bytes8(&mut self) -> Result<&'a [u8], Short> {
         let len = self.u8()?;
         self.bytes(usize::from(len))
     }
 
-    /// A 32 bit length as a number of things in memory; on a 16 bit machine what cannot be there is short.
+    /// Reads a length of 32 bits as a number of things in memory. On a 16 bit machine what cannot be there is short.
     #[inline]
     pub(crate) fn len32(&mut self) -> Result<usize, Short> {
         usize::try_from(self.u32()?).map_err(|_| Short)
     }
 
-    /// A pid in the form that every release sends now, with its node's name in UTF-8; nothing has moved if it is another.
+    /// Reads a pid in the form that every release sends now, with its node's name in UTF-8. Nothing has moved if it has another form.
     #[inline]
     pub(crate) fn usual_pid(&mut self) -> Option<(&'a [u8], [u32; 3])> {
         use super::codes::tag;
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes from here up to where `later`, a reader of the same bytes, stands.
+    /// Returns the bytes from here up to where `later`, a reader of the same bytes, stands.
     #[inline]
     pub(crate) fn up_to(&self, later: &Self) -> &'a [u8] {
         let len = self.rest.len().saturating_sub(later.rest.len());
@@ -159,7 +159,7 @@ pub(crate) struct Overflow {
     pub(crate) room: usize,
 }
 
-/// Writes into a slice; past its end it only counts, so that the end tells exactly how much was missing.
+/// A writer into a slice. Past its end it only counts, so that the end tells exactly how much was missing.
 ///
 /// All or nothing: what was written counts only once [`Writer::finish`] has said so.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         Self { buf, at: 0 }
     }
 
-    /// The same room, borrowed for a shorter time. What is written to it counts once [`Writer::advance_to`] says so.
+    /// Lends the room for a shorter time. What is written to it counts once [`Writer::advance_to`] says so.
     #[inline]
     pub(crate) fn lend(&mut self) -> Writer<'_> {
         Writer { buf: self.buf, at: self.at }
@@ -201,7 +201,7 @@ impl<'a> Writer<'a> {
         self.at = end;
     }
 
-    /// Several bytes at once, which takes no longer than one.
+    /// Writes several bytes at once, which takes no longer than one.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
         if let Some(room) = self.buf.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
@@ -246,7 +246,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What was written from `at` on; nothing if not all of it fitted.
+    /// Returns the bytes written from `at` on; none if not all of them fitted.
     pub(crate) fn written(&self, at: usize) -> &[u8] {
         self.buf.get(at..self.at).unwrap_or(&[])
     }
@@ -281,13 +281,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Whether all that was written fitted, so far.
+    /// Returns true if all that was written fitted, so far.
     #[inline]
     pub(crate) fn fits(&self) -> bool {
         self.at <= self.buf.len()
     }
 
-    /// How many bytes were written, if all of them fitted.
+    /// Returns how many bytes were written, if all of them fitted.
     #[inline]
     pub(crate) fn finish(self) -> Result<usize, Overflow> {
         if self.fits() { Ok(self.at) } else { Err(Overflow { needed: self.at, room: self.buf.len() }) }

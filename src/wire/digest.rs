@@ -2,7 +2,7 @@
 
 use md5::{Digest as _, Md5};
 
-/// MD5 of the cookie followed by the challenge in decimal.
+/// Returns the MD5 of the cookie followed by the challenge in decimal.
 pub(crate) fn digest(cookie: &[u8], challenge: u32) -> [u8; 16] {
     let mut decimal = heapless::String::<10>::new();
     // a u32 has at most ten digits

@@ -28,7 +28,7 @@ const NO_CREATION: u32 = 99;
 /// The least highest version of a node that gets a creation of 32 bits: those know it from OTP 23.
 const WIDE_CREATION_VERSION: u16 = 6;
 
-/// What a node tells about itself when it registers, and what EPMD tells whoever looks it up.
+/// The facts that a node tells about itself when it registers, and that EPMD tells whoever looks it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NodeInfo<'a> {
     /// The port the node listens on.
@@ -53,7 +53,7 @@ impl<'a> NodeInfo<'a> {
     /// The type of a hidden node.
     pub(crate) const HIDDEN: u8 = 72;
 
-    /// A node of this crate: TCP, version 6 of the protocol alone.
+    /// Makes a node of this crate: TCP, version 6 of the protocol alone.
     pub(crate) fn own(name: &'a str, port: u16, hidden: bool) -> Self {
         let node_type = if hidden { Self::HIDDEN } else { Self::VISIBLE };
         Self { port, node_type, protocol: 0, highest: 6, lowest: 6, name: name.as_bytes(), extra: &[] }
@@ -86,19 +86,19 @@ impl<'a> NodeInfo<'a> {
         write16(w, self.extra);
     }
 
-    /// Whether the node understands a creation of 32 bits.
+    /// Returns true if the node understands a creation of 32 bits.
     pub(crate) const fn takes_wide_creation(&self) -> bool {
         self.highest >= WIDE_CREATION_VERSION
     }
 }
 
-/// A length of 16 bits and the bytes; more bytes than it can say overflow the writer, since no packet of EPMD has room for them.
+/// Writes a length of 16 bits and the bytes. More bytes than it can say overflow the writer, since no packet of EPMD has room for them.
 fn write16(w: &mut Writer<'_>, bytes: &[u8]) {
     w.u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
     w.bytes(bytes);
 }
 
-/// The name, if it is one EPMD takes: UTF-8 of at most 255 characters.
+/// Returns the name, if it is one EPMD takes: UTF-8 of at most 255 characters.
 pub(crate) fn valid_name(bytes: &[u8]) -> Option<&str> {
     let name = core::str::from_utf8(bytes).ok()?;
     (name.chars().count() <= MAX_NAME_CHARS).then_some(name)
@@ -122,7 +122,7 @@ pub(crate) enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// How long the request at the start of `bytes` is, its length field included; `None` until that field is there.
+    /// Returns how long the request at the start of `bytes` is, its length field included; `None` until that field is there.
     pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
         let len = Reader::new(bytes).u16().ok()?;
         Some(usize::from(len).saturating_add(2))
@@ -192,7 +192,7 @@ impl<'a> Request<'a> {
 pub(crate) struct Alive2Answer {
     /// 0 when registered; anything else is a refusal, and the number gives no reason.
     pub(crate) result: u8,
-    /// Which incarnation of its name the node is; means nothing in a refusal.
+    /// The incarnation of its name that the node is. It means nothing in a refusal.
     pub(crate) creation: u32,
 }
 
@@ -202,7 +202,7 @@ impl Alive2Answer {
     /// Refused.
     pub(crate) const REFUSED: Self = Self { result: 1, creation: NO_CREATION };
 
-    /// Registered, with this creation.
+    /// Makes the answer to a registration that gave this creation.
     pub(crate) const fn registered(creation: u32) -> Self {
         Self { result: 0, creation }
     }
@@ -240,12 +240,12 @@ impl Alive2Answer {
     }
 }
 
-/// PORT2_RESP (119), the answer to PORT_PLEASE2_REQ.
+/// The answer to PORT_PLEASE2_REQ: PORT2_RESP (119).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PortAnswer<'a> {
     /// The node that has the name.
     Known(NodeInfo<'a>),
-    /// Nobody has it; the number, not 0, gives no reason.
+    /// No node has the name. The number, which is not 0, gives no reason.
     Unknown(u8),
 }
 
@@ -389,7 +389,7 @@ impl<'a> DumpLine<'a> {
 pub(crate) enum KillAnswer {
     /// EPMD ends.
     Ok,
-    /// It does not: names are registered.
+    /// EPMD goes on: names are registered.
     No,
 }
 
@@ -416,7 +416,7 @@ impl KillAnswer {
 pub(crate) enum StopAnswer {
     /// The name is unregistered.
     Stopped,
-    /// It was not registered.
+    /// The name was not registered.
     NoExist,
 }
 
@@ -436,7 +436,7 @@ impl StopAnswer {
     }
 }
 
-/// The answer among `words` that `bytes` start with; `None` while they are the start of one.
+/// Finds the answer among `words` that `bytes` start with; `None` while they are the start of one.
 fn parse_word<T: Copy>(bytes: &[u8], words: [(&[u8], T); 2]) -> Result<Option<T>, Misbehaved> {
     if let Some((_, answer)) = words.iter().find(|(word, _)| bytes.starts_with(word)) {
         return Ok(Some(*answer));
@@ -445,10 +445,10 @@ fn parse_word<T: Copy>(bytes: &[u8], words: [(&[u8], T); 2]) -> Result<Option<T>
     if begun { Ok(None) } else { Err(Misbehaved::Epmd("answer in words")) }
 }
 
-/// Formatted text into a slice, counted on past its end.
-struct Text<'a>(Writer<'a>);
+/// A writer of formatted text into a slice, which counts on past its end.
+struct TextWriter<'a>(Writer<'a>);
 
-impl fmt::Write for Text<'_> {
+impl fmt::Write for TextWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.bytes(text.as_bytes());
         Ok(())
@@ -456,7 +456,7 @@ impl fmt::Write for Text<'_> {
 }
 
 fn emit_text(buf: &mut [u8], text: fmt::Arguments<'_>) -> Result<usize, Overflow> {
-    let mut out = Text(Writer::new(buf));
+    let mut out = TextWriter(Writer::new(buf));
     // the writer itself never fails; it counts what did not fit
     let _ = out.write_fmt(text);
     out.0.finish()

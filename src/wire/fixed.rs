@@ -3,13 +3,13 @@
 use core::fmt;
 use core::ops::Deref;
 
-/// Text of at most `N` bytes of UTF-8, kept where it lies: a name in an [`Event`](crate::Event), for example. It is a `&str` wherever one is
-/// wanted.
+/// A text of at most `N` bytes of UTF-8, kept where it lies: a name in an [`Event`](crate::Event), for example. It is a `&str` wherever one
+/// is wanted.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct FixedStr<const N: usize>(heapless::String<N>);
 
 impl<const N: usize> FixedStr<N> {
-    /// Empty text.
+    /// Makes an empty text.
     pub(crate) const fn new() -> Self {
         Self(heapless::String::new())
     }
@@ -29,7 +29,7 @@ impl<const N: usize> TryFrom<&str> for FixedStr<N> {
     }
 }
 
-/// Text does not fit a [`FixedStr`].
+/// An error: the text does not fit a [`FixedStr`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 

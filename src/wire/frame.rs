@@ -11,10 +11,10 @@ pub(crate) const HEADER: usize = 4;
 /// A whole frame with nothing in it.
 pub(crate) const TICK: [u8; HEADER] = [0; HEADER];
 
-/// What stands at the front of received bytes.
+/// The beginning of received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    /// Not a whole frame yet.
+    /// A frame that is not whole yet.
     Partial,
     /// A tick.
     Tick,

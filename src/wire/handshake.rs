@@ -12,13 +12,13 @@ pub(crate) struct Name<'a> {
     pub(crate) flags: Flags,
     /// 0 while it has no name of its own.
     pub(crate) creation: u32,
-    /// In Latin-1.
+    /// The name, in Latin-1.
     pub(crate) name: &'a [u8],
     /// The old form, which a [`Complement`] completes after the challenge.
     pub(crate) old: bool,
 }
 
-/// What the connected side thinks of the connection.
+/// The connected side's opinion of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status<'a> {
     Ok,
@@ -43,7 +43,7 @@ pub(crate) struct Challenge<'a> {
     pub(crate) flags: Flags,
     pub(crate) challenge: u32,
     pub(crate) creation: u32,
-    /// In Latin-1.
+    /// The name, in Latin-1.
     pub(crate) name: &'a [u8],
 }
 
@@ -67,12 +67,12 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((body, bytes.len().saturating_sub(r.rest().len())))
 }
 
-/// How many bytes the packet at the front of `bytes` takes, if its length is there.
+/// Returns how many bytes the packet at the front of `bytes` takes, if its length is there.
 pub(crate) fn announced(bytes: &[u8]) -> Option<usize> {
     Reader::new(bytes).u16().ok().map(|len| usize::from(len).saturating_add(2))
 }
 
-/// The name that the protocol documents give the packet with this body; `connecting` when it is of the side that connected.
+/// Returns the name that the protocol documents give the packet with this body; `connecting` when it is of the side that connected.
 pub(crate) fn packet_name(body: &[u8], connecting: bool) -> &'static str {
     match (body.first(), connecting) {
         (Some(b'N' | b'n'), true) => "send_name",
@@ -95,7 +95,7 @@ fn packet(out: &mut Writer<'_>, body: impl FnOnce(&mut Writer<'_>)) {
     out.patch_u16(at, u16::try_from(len).unwrap_or(u16::MAX));
 }
 
-/// A name goes out in Latin-1; no name of ours has other characters but by mistake, and then the peer refuses it.
+/// Writes a name in Latin-1. No name of ours has other characters but by mistake, and then the peer refuses it.
 fn put_latin1(out: &mut Writer<'_>, name: &str) {
     name.chars().for_each(|c| out.u8(u8::try_from(u32::from(c)).unwrap_or(b'?')));
 }
@@ -175,7 +175,7 @@ impl<'a> Status<'a> {
     }
 }
 
-/// The answer to the status `alive`: whether the connecting side still wants the new connection.
+/// Reads the answer to the status `alive`: true if the connecting side still wants the new connection.
 pub(crate) fn parse_alive_answer(body: &[u8]) -> Result<bool, Misbehaved> {
     match body {
         b"strue" => Ok(true),
@@ -273,7 +273,7 @@ mod tests {
     use crate::wire::captured::{damaged, packets};
     use crate::wire::digest::digest;
 
-    /// What `put` writes, without its length.
+    /// Returns the packet that `put` writes, without its length.
     fn written(put: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let mut buf = [0; 600];
         let mut out = Writer::new(&mut buf);

@@ -25,7 +25,7 @@ impl<'a> Atom<'a> {
     /// The most characters an atom has.
     pub const MAX_CHARS: usize = 255;
 
-    /// An atom of this text, to address something by.
+    /// Makes an atom of this text, to address something by.
     pub(crate) const fn from_str(text: &'a str) -> Self {
         Self { bytes: text.as_bytes(), latin1: false }
     }
@@ -40,7 +40,7 @@ impl<'a> Atom<'a> {
         Self::utf8::<CHECK>(r.bytes8()?)
     }
 
-    /// The forms that atoms rarely have.
+    /// Reads the forms that atoms rarely have.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         match r.u8()? {
@@ -65,7 +65,7 @@ impl<'a> Atom<'a> {
         Ok(Self { bytes, latin1: false })
     }
 
-    /// Whether these bytes are an atom's text in UTF-8.
+    /// Checks that these bytes are an atom's text in UTF-8.
     #[inline]
     pub(crate) fn check(bytes: &[u8]) -> Result<(), TermFault> {
         if is_short_ascii(bytes) { Ok(()) } else { Self::check_long(bytes) }
@@ -79,19 +79,19 @@ impl<'a> Atom<'a> {
         if text.chars().count() > Self::MAX_CHARS { Err(TermFault::Atom) } else { Ok(()) }
     }
 
-    /// Whether the first byte of `r` is an atom's tag.
+    /// Returns true if the first byte of `r` is an atom's tag.
     #[inline]
     pub(crate) fn is_next(r: &Reader<'_>) -> bool {
         matches!(r.peek(), Ok(tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM))
     }
 
-    /// The bytes, when they are UTF-8, which was checked when they were received.
+    /// Returns the bytes, when they are UTF-8, which was checked when they were received.
     #[inline]
     pub(crate) fn utf8_bytes(self) -> Option<&'a [u8]> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
     }
 
-    /// The text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
+    /// Returns the text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
     pub fn as_str(self) -> Option<&'a str> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
     }
@@ -106,7 +106,7 @@ impl<'a> Atom<'a> {
         text
     }
 
-    /// The characters of the atom.
+    /// Returns the characters of the atom.
     pub fn chars(self) -> impl Iterator<Item = char> + Clone + 'a {
         let (latin1, utf8) =
             if self.latin1 { (self.bytes, "") } else { (&[][..], core::str::from_utf8(self.bytes).unwrap_or("")) };
@@ -114,7 +114,7 @@ impl<'a> Atom<'a> {
     }
 }
 
-/// Whether these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
+/// Returns true if these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -170,7 +170,7 @@ pub struct Pid<'a> {
     pub id: u32,
     /// The second number.
     pub serial: u32,
-    /// Which incarnation of the node.
+    /// The incarnation of the node.
     pub creation: u32,
 }
 
@@ -188,7 +188,7 @@ impl<'a> Pid<'a> {
         }
     }
 
-    /// The forms that pids rarely have.
+    /// Reads the forms that pids rarely have.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
@@ -209,7 +209,7 @@ pub struct Port<'a> {
     pub node: Atom<'a>,
     /// The number of `#Port<0.ID>`.
     pub id: u64,
-    /// Which incarnation of the node.
+    /// The incarnation of the node.
     pub creation: u32,
 }
 
@@ -231,7 +231,7 @@ impl<'a> Port<'a> {
 pub struct Reference<'a> {
     /// The node that made it.
     pub node: Atom<'a>,
-    /// Which incarnation of the node.
+    /// The incarnation of the node.
     pub creation: u32,
     words: &'a [u8],
 }
@@ -264,7 +264,7 @@ impl<'a> Reference<'a> {
         Ok(Self { node, creation, words: r.bytes(count.saturating_mul(4))? })
     }
 
-    /// A reference of these words, as they stand on the wire: 1 to 5 of them, four bytes each.
+    /// Makes a reference of these words, as they stand on the wire: 1 to 5 of them, four bytes each.
     pub(crate) const fn from_words(node: Atom<'a>, creation: u32, words: &'a [u8]) -> Self {
         Self { node, creation, words }
     }
@@ -295,7 +295,7 @@ impl OwnedPid {
         Some(Self { node, id: pid.id, serial: pid.serial, creation: pid.creation })
     }
 
-    /// The pid, to send to or to write into a term.
+    /// Returns the pid, to send to or to write into a term.
     pub fn as_pid(&self) -> Pid<'_> {
         Pid { node: self.node.as_atom(), id: self.id, serial: self.serial, creation: self.creation }
     }
@@ -316,7 +316,7 @@ impl OwnedReference {
         Some(Self { node: NodeName::from_atom(reference.node)?, creation: reference.creation, words })
     }
 
-    /// The reference, to compare or to write into a term.
+    /// Returns the reference, to compare or to write into a term.
     pub fn as_reference(&self) -> Reference<'_> {
         Reference { node: self.node.as_atom(), creation: self.creation, words: &self.words }
     }
@@ -342,7 +342,7 @@ impl NodeName {
         heapless::String::try_from(name).map(Self).map_err(|_| ConfigError::NameTooLong)
     }
 
-    /// A name as the handshake carries it, in Latin-1.
+    /// Makes a name of one in Latin-1, as the handshake carries it.
     pub(crate) fn from_latin1(bytes: &[u8]) -> Option<Self> {
         Self::from_atom(Atom { bytes, latin1: true })
     }
@@ -355,17 +355,17 @@ impl NodeName {
         Self::new(&text).ok()
     }
 
-    /// The whole name.
+    /// Returns the whole name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part before the `@`, which EPMD knows it by.
+    /// Returns the part before the `@`, which EPMD knows it by.
     pub fn alive(&self) -> &str {
         self.0.split_once('@').map_or("", |(alive, _)| alive)
     }
 
-    /// The part after the `@`.
+    /// Returns the part after the `@`.
     pub fn host(&self) -> &str {
         self.0.split_once('@').map_or("", |(_, host)| host)
     }

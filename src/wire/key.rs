@@ -1,4 +1,4 @@
-//! What a map is asked by.
+//! The keys that a map is asked by.
 
 use super::term::{Term, Value};
 

@@ -10,7 +10,7 @@ use super::ids::{Atom, Pid, Port, Reference};
 use super::value::{Big, Bits, Export, Fun, Limits, Record};
 use crate::error::{Full, TermError, TermFault};
 
-/// One whole term inside received bytes, checked.
+/// A whole term inside received bytes, checked.
 ///
 /// ```
 /// use beamless::{Term, Value, parse_text};
@@ -32,7 +32,7 @@ pub struct Term<'a> {
     bytes: &'a [u8],
 }
 
-/// What a term is.
+/// The value of a term.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Value<'a> {
@@ -71,7 +71,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The fields and their values, in the order of the definition.
+    /// Returns the fields and their values, in the order of the definition.
     pub fn fields(self) -> impl Iterator<Item = (Term<'a>, Term<'a>)> {
         let (mut names, mut values) = (self.r, self.r);
         for _ in 0..self.count {
@@ -91,7 +91,7 @@ impl<'a> Term<'a> {
         Self::parse_within(bytes, Limits::default())
     }
 
-    /// As [`Term::parse`], within limits of your own.
+    /// Does what [`Term::parse`] does, within limits of your own.
     ///
     /// # Errors
     /// As [`Term::parse`]; [`TermFault::TooDeep`] and [`TermFault::TooLong`] when a limit is passed.
@@ -130,7 +130,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The next term of bytes that were not checked yet, without a version byte.
+    /// Reads the next term of bytes that were not checked yet, without a version byte.
     pub(crate) fn check(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let start = *r;
         if walk::<true>(r)? > usize::from(Limits::MAX_DEPTH) && check_depth(start.up_to(r), Limits::MAX_DEPTH).is_err() {
@@ -139,26 +139,26 @@ impl<'a> Term<'a> {
         Ok(Self { bytes: start.up_to(r) })
     }
 
-    /// The next term of bytes that were checked before.
+    /// Reads the next term of bytes that were checked before.
     #[inline]
     pub(crate) fn next(r: &mut Reader<'a>) -> Option<Self> {
         let start = *r;
         if r.skip_leaf() || skip(r) { Some(Self { bytes: start.up_to(r) }) } else { None }
     }
 
-    /// A term that was checked before and stored.
+    /// Makes a term of bytes that were checked before and stored.
     #[inline]
     pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    /// The bytes of the term, without the version byte: equal bytes are equal terms, though not the other way round.
+    /// Returns the bytes of the term, without the version byte: equal bytes are equal terms, though not the other way round.
     #[inline]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.bytes
     }
 
-    /// What the term is.
+    /// Returns the term's value.
     pub fn value(self) -> Value<'a> {
         // A term that was checked has a value; were it not so, it would read as the empty list.
         self.try_value().unwrap_or(Value::Nil)
@@ -219,7 +219,7 @@ impl<'a> Term<'a> {
         })
     }
 
-    /// The integer, if it is one that fits.
+    /// Returns the integer, if it is one that fits.
     #[inline]
     pub fn as_i64(self) -> Option<i64> {
         let mut r = Reader::new(self.bytes);
@@ -237,7 +237,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The integer, if it is one from 0 to 2^64 - 1.
+    /// Returns the integer, if it is one from 0 to 2^64 - 1.
     pub fn as_u64(self) -> Option<u64> {
         match self.value() {
             Value::Integer(value) => u64::try_from(value).ok(),
@@ -248,7 +248,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The number: a float, or an integer of 64 bits as the nearest float.
+    /// Returns the number: a float, or an integer of 64 bits as the nearest float.
     #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
     #[inline]
     pub fn as_f64(self) -> Option<f64> {
@@ -260,13 +260,13 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The atom, if it is one.
+    /// Returns the atom, if it is one.
     #[inline]
     pub fn as_atom(self) -> Option<Atom<'a>> {
         Atom::read::<false>(&mut Reader::new(self.bytes)).ok()
     }
 
-    /// Whether it is this atom.
+    /// Returns true if it is this atom.
     #[inline]
     pub fn is_atom(self, text: &str) -> bool {
         match self.bytes.split_first_chunk::<2>() {
@@ -276,7 +276,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The boolean, if it is the atom `true` or `false`.
+    /// Returns the boolean, if it is the atom `true` or `false`.
     pub fn as_bool(self) -> Option<bool> {
         let atom = self.as_atom()?;
         if atom == "true" {
@@ -288,7 +288,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The binary, if it is one.
+    /// Returns the binary, if it is one.
     #[inline]
     pub fn as_binary(self) -> Option<&'a [u8]> {
         let mut r = Reader::new(self.bytes);
@@ -302,12 +302,12 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The text of a binary that is UTF-8: what Elixir calls a string.
+    /// Returns the text of a binary that is UTF-8: what Elixir calls a string.
     pub fn as_str(self) -> Option<&'a str> {
         core::str::from_utf8(self.as_binary()?).ok()
     }
 
-    /// The elements of a tuple.
+    /// Returns the elements of a tuple.
     #[inline]
     pub fn as_tuple(self) -> Option<Elements<'a>> {
         let mut r = Reader::new(self.bytes);
@@ -318,7 +318,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The elements of a tuple of exactly `N`.
+    /// Returns the elements of a tuple of exactly `N`.
     ///
     /// ```
     /// # use beamless::Term;
@@ -339,7 +339,7 @@ impl<'a> Term<'a> {
         Some(all)
     }
 
-    /// The elements of a list, the empty one included.
+    /// Returns the elements of a list, the empty one included.
     pub fn as_list(self) -> Option<List<'a>> {
         match self.bytes.first() {
             Some(&(tag::NIL | tag::LIST | tag::STRING)) => Some(List::new(Reader::new(self.bytes))),
@@ -347,7 +347,7 @@ impl<'a> Term<'a> {
         }
     }
 
-    /// The pairs of a map.
+    /// Returns the pairs of a map.
     #[inline]
     pub fn as_map(self) -> Option<Pairs<'a>> {
         let mut r = Reader::new(self.bytes);
@@ -368,19 +368,19 @@ impl<'a> Term<'a> {
         Ok(Term { bytes: room })
     }
 
-    /// The pid, if it is one.
+    /// Returns the pid, if it is one.
     #[inline]
     pub fn as_pid(self) -> Option<Pid<'a>> {
         Pid::read::<false>(&mut Reader::new(self.bytes)).ok()
     }
 
-    /// The reference, if it is one.
+    /// Returns the reference, if it is one.
     pub fn as_reference(self) -> Option<Reference<'a>> {
         Reference::read::<false>(&mut Reader::new(self.bytes)).ok()
     }
 }
 
-/// The bytes behind the version byte.
+/// Returns the bytes behind the version byte.
 #[inline]
 fn behind_version(bytes: &[u8]) -> Result<Reader<'_>, TermError> {
     match bytes.split_first() {
@@ -442,7 +442,7 @@ impl ExactSizeIterator for Pairs<'_> {}
 /// The elements of a list, in order; after the last one, [`List::tail`] tells whether the list was proper.
 #[derive(Debug, Clone, Copy)]
 pub struct List<'a> {
-    /// At the next element, or at the tail when none is `left`.
+    /// A reader at the next element, or at the tail when none is `left`.
     r: Reader<'a>,
     left: u32,
     /// The elements still due of a list that was sent as bytes.
@@ -456,7 +456,7 @@ impl<'a> List<'a> {
         list
     }
 
-    /// A tail that is a list again continues this one.
+    /// Goes on with a tail that is a list again.
     fn open_tail(&mut self) {
         while self.left == 0 && self.string.is_empty() {
             let mut r = self.r;
@@ -478,7 +478,7 @@ impl<'a> List<'a> {
         self.left == 0 && self.string.is_empty() && self.r.peek() == Ok(tag::NIL)
     }
 
-    /// What follows the last element of an improper list, such as `b` of `[a|b]`; `None` for a proper one.
+    /// Returns the term behind the last element of an improper list, such as `b` of `[a|b]`; `None` for a proper one.
     pub fn tail(mut self) -> Option<Term<'a>> {
         while self.next().is_some() {}
         if self.is_nil() { None } else { Term::next(&mut self.r) }
@@ -514,7 +514,7 @@ impl<'a> Iterator for List<'a> {
     }
 }
 
-/// Out of line, so that what most terms are takes no more than it needs.
+/// Skips a term. It stands out of line, so that what most terms are takes no more than it needs.
 #[inline(never)]
 fn skip(r: &mut Reader<'_>) -> bool {
     walk::<false>(r).is_ok()

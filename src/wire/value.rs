@@ -3,7 +3,7 @@
 use super::cursor::Reader;
 use super::ids::Atom;
 
-/// How much of a term is taken.
+/// The limits within which a term is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -32,7 +32,7 @@ impl Default for Limits {
 /// An integer of any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Big<'a> {
-    /// Whether it is below zero.
+    /// True for a number below zero.
     pub negative: bool,
     /// Its magnitude, least significant byte first, without leading zeros.
     pub magnitude: &'a [u8],
@@ -43,7 +43,7 @@ pub struct Big<'a> {
 pub struct Bits<'a> {
     /// The bytes; the unused low bits of the last are not part of the value.
     pub bytes: &'a [u8],
-    /// How many high bits of the last byte are used: 1 to 8.
+    /// The number of high bits of the last byte in use: 1 to 8.
     pub last: u8,
 }
 
@@ -52,7 +52,7 @@ pub struct Bits<'a> {
 pub struct Fun<'a> {
     /// The module it was made in.
     pub module: Atom<'a>,
-    /// How many arguments it takes.
+    /// The number of its arguments.
     pub arity: u8,
     /// The number that `#Fun<module.INDEX.uniq>` shows.
     pub index: u32,
@@ -67,7 +67,7 @@ pub struct Export<'a> {
     pub module: Atom<'a>,
     /// Its name.
     pub function: Atom<'a>,
-    /// How many arguments it takes.
+    /// The number of its arguments.
     pub arity: u8,
 }
 
@@ -78,9 +78,9 @@ pub struct Record<'a> {
     pub module: Atom<'a>,
     /// Its name there.
     pub name: Atom<'a>,
-    /// Whether other modules may look into it.
+    /// True if other modules may look into it.
     pub exported: bool,
     pub(super) count: u32,
-    /// All the names, then all the values.
+    /// A reader at all the names, behind which all the values are.
     pub(super) r: Reader<'a>,
 }

@@ -147,11 +147,36 @@ fn what_cannot_be_sent_says_why_and_leaves_nothing_behind() {
     assert!(matches!(overlooked, Err(Error::Misuse(Misuse::NotFinite))));
     assert!(matches!(out.send(to_b, |t| t.atom(&"a".repeat(256))), Err(Error::Misuse(Misuse::AtomTooLong))));
     assert!(matches!(out.send(to_b, |t| t.binary(&[0; 5000])), Err(Error::Full(Full::Message { limit: 2048, .. }))));
-    assert!(a.node.register("net_kernel").is_err() && a.node.register("from").is_err() && a.node.register("second").is_ok());
+    assert!(
+        Node::RESERVED_NAMES.iter().all(|name| a.node.register(name).is_err())
+            && a.node.register("from").is_err()
+            && a.node.register("second").is_ok()
+    );
     assert!(matches!(a.node.register("third"), Err(Error::Full(Full::Mailboxes))));
     send(&mut a, from, "to", "b@host", 4).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(integers(&mut b, to), [4]);
+}
+
+/// The limit counts the whole frame: with a byte less in the term, the largest message fits; and the buffer takes it whole.
+#[test]
+fn the_largest_message_is_as_large_as_is_said() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let most = a.node.max_message();
+    let mut out = a.node.outbox(from).unwrap();
+    let Err(Error::Full(Full::Message { needed, limit })) = out.send(("to", "b@host"), |t| t.binary(&[0; 4000])) else {
+        panic!("there was room")
+    };
+    let fits = 4000 - (needed - most);
+    assert_eq!(limit, most);
+    let more = out.send(("to", "b@host"), |t| t.binary(&vec![0; fits + 1]));
+    assert!(matches!(more, Err(Error::Full(Full::Message { needed, .. })) if needed == most + 1));
+    out.send(("to", "b@host"), |t| t.binary(&vec![0; fits])).unwrap();
+    assert_eq!(a.node.poll_transmit(wire.a).len(), most);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(b.node.recv(to).is_some());
 }
 
 /// A program that cannot answer now puts the message back, and then waits for the network, not for nothing.

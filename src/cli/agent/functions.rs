@@ -55,7 +55,7 @@ impl Functions {
             known: Known::of(node, registered(settings)),
             functions: settings.functions.clone(),
             jobs: Vec::new(),
-            most: settings.largest_value(),
+            most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
             log: Limit::new("calls of functions failed within a second"),
             counts: Counts::default(),

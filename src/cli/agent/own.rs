@@ -1,10 +1,23 @@
 //! The mailboxes of the agent itself.
 
+use beamless::Node;
+
 /// The name of the mailbox to try the node with.
 pub(super) const ECHO: &str = "echo";
 /// The name of the mailbox that tells how the box and the node are.
 pub(super) const SYSTEM: &str = "system";
-/// Names that no program's mailbox can have: those above, and what the node answers itself.
-pub(super) const RESERVED: [&str; 4] = [ECHO, SYSTEM, "net_kernel", "rex"];
 /// The number of the agent's mailboxes: the two above, that of the functions, and the one that readings are sent from.
 pub(super) const MAILBOXES: u16 = 4;
+
+/// The bytes of a message that stand around a value: its length, the addresses, and what tells the receiver what it is.
+const AROUND: usize = 512;
+
+/// Returns how many bytes a value may have to fit a message.
+pub(super) fn largest_value(node: &Node<'_>) -> usize {
+    node.max_message().saturating_sub(AROUND)
+}
+
+/// Returns the names that no program's mailbox can have: those above, and what the node answers itself.
+pub(super) fn reserved() -> impl Iterator<Item = &'static str> {
+    [ECHO, SYSTEM].into_iter().chain(Node::RESERVED_NAMES)
+}

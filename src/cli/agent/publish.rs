@@ -12,6 +12,7 @@ mod reading;
 use std::time::{Duration, Instant};
 
 use super::config::{Publish, Settings};
+use super::own;
 use super::part::Part;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
@@ -60,7 +61,7 @@ enum Presence {
 
 impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let most = settings.largest_value();
+        let most = own::largest_value(node);
         let own = settings.node.as_str().to_owned();
         let mut publishing = Self { mailbox: None, own, most, publishers: Vec::new(), targets: Vec::new() };
         publishing.publishers = settings.publish.iter().cloned().map(Publisher::new).collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use beamless::Epmd;
+
 use super::spec::{Found, Offer, Opt, Positional};
 use crate::cli::host::Name;
 use crate::cli::terms::Format;
@@ -33,7 +35,7 @@ pub(crate) const EPMD: Opt = Opt {
     long: "epmd",
     value: Some("WHICH"),
     help: "auto: use a running EPMD, else serve one (the default); external, embedded, none",
-    offer: Offer::Words(&["auto", "external", "embedded", "none"]),
+    offer: Offer::Words(&Epmd::WORDS),
     ..Opt::SWITCH
 };
 pub(crate) const VISIBLE: Opt =

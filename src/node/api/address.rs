@@ -1,9 +1,9 @@
-//! Where a message goes.
+//! The addresses of messages.
 
 use crate::wire::control::To;
 use crate::wire::ids::{Atom, OwnedPid, OwnedReference, Pid, Reference};
 
-/// Where a message goes.
+/// The receiver of a message: a process, by its pid or its name, or an alias.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Address<'a> {
@@ -50,7 +50,7 @@ impl<'a> From<&'a OwnedReference> for Address<'a> {
     }
 }
 
-/// The node of an address, and the place there.
+/// Returns the node of an address, and the receiver there.
 pub(crate) fn place(address: Address<'_>) -> (Atom<'_>, To<'_>) {
     match address {
         Address::Name { name, node } => (Atom::from_str(node), To::Name(Atom::from_str(name))),

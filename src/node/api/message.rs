@@ -1,4 +1,4 @@
-//! What a mailbox gives: messages, signals and answers in one typed view, and the right to answer.
+//! The messages, signals and answers of a mailbox, in one typed view.
 
 use crate::node::forms::call::Call;
 use crate::node::forms::caller::{Caller, Form};
@@ -51,7 +51,7 @@ pub struct Message<'m> {
     taken: Taken<'m>,
 }
 
-/// What was received, as [`Message::received`] sorts it.
+/// A message, signal or answer, as [`Message::received`] sorts it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Received<'m> {
@@ -61,27 +61,27 @@ pub enum Received<'m> {
     Cast(Term<'m>),
     /// Any other message: what a `gen_server` gets in `handle_info`.
     Info(Term<'m>),
-    /// Somebody calls a function that [`Node::serve`](crate::Node::serve) named: answer with [`Outbox::reply`](crate::Outbox::reply)
-    /// or [`Outbox::raise`](crate::Outbox::raise), now or later.
+    /// The call of a function that [`Node::serve`](crate::Node::serve) named: answer with [`Outbox::reply`](crate::Outbox::reply) or
+    /// [`Outbox::raise`](crate::Outbox::raise), now or later.
     Apply(Apply<'m>),
     /// A linked process ended, or one called `exit/2`. Comes only to a mailbox that
     /// [traps exits](crate::Node::trap_exit).
     Exit {
         /// The process.
         from: Pid<'m>,
-        /// Why: `noconnection` when its node is not connected any more.
+        /// The reason: `noconnection` when its node is not connected any more.
         reason: Term<'m>,
     },
     /// A monitored process ended. The monitor is gone with it.
     Down {
-        /// Which of our monitors.
+        /// The monitor, which is one of ours.
         monitor: Monitor,
-        /// Why: `noproc` when there was no such process, `noconnection` when its node is not connected any more.
+        /// The reason: `noproc` when there was no such process, `noconnection` when its node is not connected any more.
         reason: Term<'m>,
     },
     /// The one answer to a call of ours.
     Answer {
-        /// Which of our calls.
+        /// The call, which is one of ours.
         request: Request,
         /// The value, or why there is none.
         result: Result<Term<'m>, Failure<'m>>,
@@ -89,14 +89,14 @@ pub enum Received<'m> {
 }
 
 impl<'m> Message<'m> {
-    /// The message in a record.
+    /// Reads the message in a record.
     #[inline]
     pub(in crate::node) fn new(mailbox: Mailbox, taken: Taken<'m>) -> Option<Self> {
         let Record { kind, from, handle, term } = Record::read(taken.record)?;
         Some(Self { mailbox, kind, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
     }
 
-    /// What it is.
+    /// Returns what was received: a message, a signal or an answer.
     pub fn received(&self) -> Received<'m> {
         let request = Request { mailbox: self.mailbox, handle: self.handle };
         let result = match self.kind {
@@ -121,7 +121,7 @@ impl<'m> Message<'m> {
         Received::Answer { request, result }
     }
 
-    /// A message as a `gen_server` sorts it.
+    /// Sorts a message as a `gen_server` does.
     fn sorted(&self) -> Received<'m> {
         if let Some(call) = self.as_call() {
             return Received::Call(call);
@@ -129,7 +129,7 @@ impl<'m> Message<'m> {
         self.as_cast().map_or(Received::Info(self.term), Received::Cast)
     }
 
-    /// The call of a served function.
+    /// Reads the call of a served function.
     fn apply(&self) -> Option<Apply<'m>> {
         let served = Served::read(self.kind, self.sender, self.term)?;
         let form = match self.kind {
@@ -148,23 +148,23 @@ impl<'m> Message<'m> {
         self.mailbox
     }
 
-    /// The message itself; of a signal, the reason.
+    /// Returns the message itself; of a signal, the reason.
     #[inline]
     pub fn term(&self) -> Term<'m> {
         self.term
     }
 
-    /// The process that sent it, if the peer told: every BEAM since OTP 21 does.
+    /// Returns the process that sent it, if the peer told: every BEAM since OTP 21 does.
     pub fn sender(&self) -> Option<Pid<'m>> {
         Term::trusted(self.sender).as_pid()
     }
 
-    /// The call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
+    /// Returns the call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.
     pub fn as_call(&self) -> Option<Call<'m>> {
         if self.kind == Kind::Message { Call::of(self.term) } else { None }
     }
 
-    /// The request of a `gen_server:cast`: `{'$gen_cast', Request}`.
+    /// Returns the request of a `gen_server:cast`: `{'$gen_cast', Request}`.
     pub fn as_cast(&self) -> Option<Term<'m>> {
         let [tag, request] = self.term.tuple()?;
         (tag.is_atom("$gen_cast") && self.kind == Kind::Message).then_some(request)

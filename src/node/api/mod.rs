@@ -1,4 +1,4 @@
-//! What the program sees, and does.
+//! The interface of the program.
 
 pub(crate) mod address;
 pub(crate) mod message;

@@ -14,16 +14,16 @@ use crate::node::core::send::{put_exit, take_back, tell};
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Exception, outcome};
-use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request as Asked};
+use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
 use crate::node::tables::inbox::Inbox;
-use crate::node::tables::links::{Frame, Link, Links, Phase, RESERVED};
+use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use crate::node::tables::past::Past;
-use crate::node::tables::requests::{Ask, Counters, Limit, OwnWords, Request, State, Target, find, remove};
-use crate::node::tables::ties::{Number, Owner, Tie, Watch};
+use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
+use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Others, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
-use crate::wire::codes::Flags;
+use crate::wire::codes::op;
 use crate::wire::control::{Control, Process, To, put_send};
 use crate::wire::ids::{Atom, NodeName, Pid, Reference};
 use crate::wire::term::Term;
@@ -65,7 +65,7 @@ pub struct Outbox<'n> {
     identity: &'n Identity,
     links: Links<'n>,
     watches: Table<'n, Watch>,
-    requests: Table<'n, Request>,
+    requests: Table<'n, Asked>,
     counters: &'n mut Counters,
     past: &'n Past,
     /// All mailboxes but the one whose message is at hand, which is `at_hand`.
@@ -276,15 +276,15 @@ impl Outbox<'_> {
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
         let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
         match known.and_then(|key| self.watches.at(key)) {
-            Some(watch) if watch.kind == Tie::Link => return Ok(()),
+            Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
             None if !self.watches.has_room() => return Err(Full::Watches.into()),
             _ => {}
         }
         self.control(peer, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
         match known.and_then(|key| self.watches.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
-            Some(watch) => watch.kind = Tie::Link,
-            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: Tie::Link })),
+            Some(watch) => watch.kind = WatchKind::Link,
+            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: WatchKind::Link })),
         }
         Ok(())
     }
@@ -296,10 +296,10 @@ impl Outbox<'_> {
     pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
         let Some(peer) = self.links.find(pid.node) else { return Ok(()) };
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == Tie::Link);
+        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == WatchKind::Link);
         let Some(key) = found else { return Ok(()) };
         let from = self.identity.pid(self.mailbox);
-        if !self.links.flags(peer).has(Flags::UNLINK_ID) {
+        if !self.links.flags(peer).allow(op::UNLINK_ID) {
             // OTP 23 and older acknowledge nothing
             self.control(peer, &Control::Unlink { id: 0, from, to: pid })?;
             self.watches.remove(key);
@@ -308,7 +308,7 @@ impl Outbox<'_> {
         let id = self.counters.next();
         self.control(peer, &Control::Unlink { id, from, to: pid })?;
         if let Some(watch) = self.watches.at_mut(key) {
-            watch.kind = Tie::Unlinking(id);
+            watch.kind = WatchKind::Unlinking(id);
         }
         Ok(())
     }
@@ -358,7 +358,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
-    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    pub fn call<'a, A, F>(&mut self, to: A, timeout: Option<Duration>, write: F) -> Result<Request, Error>
     where
         A: Into<Address<'a>>,
         F: WriteTerm,
@@ -374,12 +374,19 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`].
-    pub fn rpc<F>(&mut self, node: &str, module: &str, function: &str, timeout: Option<Duration>, args: F) -> Result<Asked, Error>
+    pub fn rpc<F>(
+        &mut self,
+        node: &str,
+        module: &str,
+        function: &str,
+        timeout: Option<Duration>,
+        args: F,
+    ) -> Result<Request, Error>
     where
         F: WriteTerm,
     {
         let peer = self.reach(Atom::from_str(node))?;
-        if !self.links.flags(peer).has(Flags::SPAWN) {
+        if !self.links.flags(peer).allow(op::SPAWN_REQUEST) {
             return self.call_to(peer, To::Name(Atom::from_str("rex")), Ask::Rex, timeout, |t| {
                 t.tuple(5)?;
                 t.atom("call")?;
@@ -420,7 +427,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// As all methods. A call that is answered is no error; its answer stays in the mailbox.
-    pub fn abandon(&mut self, request: Asked) -> Result<(), Error> {
+    pub fn abandon(&mut self, request: Request) -> Result<(), Error> {
         self.give_up(request.handle)
     }
 
@@ -428,13 +435,13 @@ impl Outbox<'_> {
         let Some(key) = find(&self.requests, handle) else { return Ok(()) };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
         // one that was answered is taken back as soon as there is room
-        if matches!(request.state, State::Leaving) {
+        if matches!(request.state, Stage::Leaving) {
             return Ok(());
         }
         if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
             // whom to name is not known until the spawn request is answered
-            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
-            request.state = State::Leaving;
+            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
+            request.state = Stage::Leaving;
             return Ok(());
         }
         remove(&mut self.requests, self.counters, key);
@@ -442,13 +449,13 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Asked, Error>
+    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Request, Error>
     where
         F: WriteTerm,
     {
         let key = self.ask(peer, kind, target(to)?, timeout)?;
         let words = OwnWords::new(self.handle(key));
-        let aliases = self.links.flags(peer).has(Flags::ALIAS);
+        let aliases = self.links.flags(peer).allow(op::ALIAS_SEND);
         let mark = self.links.mark(peer);
         let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
         let sent = self.send_monitor(peer, key, to).and_then(|()| {
@@ -467,15 +474,15 @@ impl Outbox<'_> {
     fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
         let limit = timeout.map_or(Limit::None, Limit::In);
         let number = self.counters.next();
-        let request = Request { number, mailbox: self.mailbox, peer, kind, target, limit, state: State::Waiting };
+        let request = Asked { number, mailbox: self.mailbox, peer, kind, target, limit, state: Stage::Waiting };
         let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
         self.counters.calls = self.counters.calls.saturating_add(matches!(kind, Ask::Call | Ask::Rex).into());
         Ok(key)
     }
 
-    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Asked, Error> {
+    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Request, Error> {
         match sent {
-            Ok(()) => Ok(Asked { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
+            Ok(()) => Ok(Request { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
             Err(e) => {
                 remove(&mut self.requests, self.counters, key);
                 Err(e)
@@ -515,15 +522,15 @@ impl Outbox<'_> {
 
     /// What goes in front of the message.
     #[inline]
-    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<Frame<'_>, Error> {
+    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
         let flags = self.links.flags(peer);
-        if matches!(to, To::Alias(_)) && !flags.has(Flags::ALIAS) {
+        if matches!(to, To::Alias(_)) && !flags.allow(op::ALIAS_SEND) {
             return Err(Misuse::NotAnAlias.into());
         }
-        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.has(Flags::SEND_SENDER));
+        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.allow(op::SEND_SENDER));
         let mut frame = self.links.begin(peer, RESERVED)?;
-        put_send(&mut frame.out, from, to, flags.has(Flags::ALTACT_SIG))?;
+        put_send(&mut frame.out, from, to, flags.allow(op::ALTACT_SIG_SEND))?;
         Ok(frame)
     }
 

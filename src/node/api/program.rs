@@ -4,17 +4,17 @@ use core::fmt;
 
 use crate::error::{Error, Full, Misuse, Reason};
 use crate::node::connections::node::Node;
-use crate::node::core::names::exists;
+use crate::node::core::names::{ANSWERED, exists};
 use crate::node::tables::event::{Event, HeldBy};
 use crate::node::tables::functions::Functions;
 #[cfg(feature = "std")]
 use crate::node::tables::handles::Request;
 use crate::node::tables::handles::{Handle, Mailbox};
 use crate::node::tables::inbox::Overflow;
-use crate::node::tables::links::{Link, RESERVED, Recent, Traffic};
+use crate::node::tables::links::{Link, Recent, Traffic, usable};
 #[cfg(feature = "std")]
 use crate::node::tables::requests::find;
-use crate::node::tables::requests::{Ask, Limit, NOBODY, OwnWords, Request as Entry, State, Target};
+use crate::node::tables::requests::{Ask, Asked, Limit, NO_PEER, OwnWords, Stage, Target};
 use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
@@ -55,6 +55,9 @@ impl fmt::Debug for Node<'_> {
 
 /// What the program does.
 impl Node<'_> {
+    /// The names that no mailbox can have, since the node itself answers for them.
+    pub const RESERVED_NAMES: [&'static str; 2] = ANSWERED;
+
     /// Makes a mailbox, with a pid of its own, that gets what is sent to `{name, ThisNode}`. An empty name makes one without a name,
     /// to which only those can send who were given its pid.
     ///
@@ -62,7 +65,7 @@ impl Node<'_> {
     /// [`Event::MailboxEnded`] says so, and a program that is to go on registers it again, as a supervisor would.
     ///
     /// # Errors
-    /// [`Misuse::NameTaken`], also for `net_kernel` and `rex`; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
+    /// [`Misuse::NameTaken`], also for [`Node::RESERVED_NAMES`]; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
     /// [`Full::Mailboxes`].
     pub fn register(&mut self, name: &str) -> Result<Mailbox, Error> {
         if exists(Atom::from_str(name)) {
@@ -88,7 +91,7 @@ impl Node<'_> {
         let mut nowhere = Writer::new(&mut []);
         TermWriter::one_inside(&mut nowhere, &reason)?;
         let needed = nowhere.finish().unwrap_or_else(|over| over.needed);
-        let limit = self.core.links.sending.size().saturating_sub(RESERVED);
+        let limit = self.max_message();
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
@@ -164,14 +167,14 @@ impl Node<'_> {
         self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
         let number = self.core.counters.next();
-        let request = Entry {
+        let request = Asked {
             number,
             mailbox: mailbox.0,
-            peer: NOBODY,
+            peer: NO_PEER,
             kind: Ask::Alias,
             target: Target::Unknown,
             limit: Limit::None,
-            state: State::Waiting,
+            state: Stage::Waiting,
         };
         let key = self.core.requests.insert(request).map_err(|_| Full::Requests)?;
         let words = OwnWords::new(Handle { index: key.index, number });
@@ -300,6 +303,13 @@ impl Node<'_> {
             watches: self.core.watches.taken(),
             requests: self.core.requests.taken(),
         }
+    }
+
+    /// Returns the most bytes that a message to a peer can have. They count as they stand in the transmit buffer: the four bytes of the length,
+    /// the addresses and the term. Sending more gives [`Full::Message`] with this limit. A message from a peer can have as many bytes
+    /// as the whole receive buffer.
+    pub fn max_message(&self) -> usize {
+        usable(self.core.links.sending.size())
     }
 
     /// Returns true if the program is to look at something before anybody waits: whoever moves the bytes asks before every wait, and does not

@@ -55,12 +55,12 @@ impl Node<'_> {
         Some(Connection { key, up: false })
     }
 
-    /// Whether this node is connecting here.
+    /// Returns true if this node is connecting here.
     pub(in crate::node) fn incoming(&self, peer: &NodeName) -> bool {
         self.half_open.find(|half| half.inbound && half.peer() == Some(peer)).is_some()
     }
 
-    /// Our own attempt at connecting to this node, if one is under way.
+    /// Returns our own attempt at connecting to this node, if one is under way.
     pub(in crate::node) fn outgoing(&self, peer: &NodeName) -> Option<Key> {
         self.half_open.find(|half| !half.inbound && half.peer() == Some(peer))
     }

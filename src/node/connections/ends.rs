@@ -10,7 +10,7 @@ use crate::storage::slots::Key;
 use crate::wire::ids::NodeName;
 
 impl Node<'_> {
-    /// A connection is no more.
+    /// Ends a connection that is no more.
     pub(in crate::node) fn down(&mut self, key: Key, reason: Reason) {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         match core::mem::replace(&mut link.phase, Phase::Gone) {
@@ -55,7 +55,7 @@ impl Node<'_> {
         }
     }
 
-    /// A handshake came to nothing: says so, and closes once what the peer is told has been sent.
+    /// Ends a handshake that came to nothing: says so, and closes once what the peer is told has been sent.
     pub(in crate::node) fn give_up(&mut self, key: Key, reason: Reason) {
         let Some(half) = self.half_open.at_mut(key) else { return };
         let node = half.peer().cloned().or_else(|| half.caller.take());

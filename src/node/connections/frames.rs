@@ -7,7 +7,7 @@ use crate::node::forms::tag::may_be_answer;
 use crate::node::tables::links::{RESERVED, Stall};
 use crate::node::trace;
 use crate::storage::slots::Key;
-use crate::wire::control::Message as ControlMessage;
+use crate::wire::control::ControlMessage;
 use crate::wire::frame::{self, Frame, HEADER};
 
 impl Node<'_> {

@@ -7,12 +7,12 @@ use crate::node::tables::event::Event;
 use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
 use crate::node::tables::links::{Link, Phase};
 use crate::node::trace;
-use crate::proto::handshake::{Caller, Established, State, Step, Verdict};
+use crate::proto::handshake::{Established, Handshake, Newcomer, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
-/// What a packet of the handshake led to, as far as the node is concerned.
+/// The outcome of a packet of the handshake, as far as the node is concerned.
 enum Next {
     /// The next packet, if it is here.
     More,
@@ -22,7 +22,7 @@ enum Next {
 }
 
 impl Node<'_> {
-    /// The connection that was asked for is made: begins the handshake. `random` as with [`Node::accept`].
+    /// Begins the handshake, once the connection that was asked for is made. `random` is as with [`Node::accept`].
     pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
         let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
         let Progress::Dial { peer, .. } = &half.progress else { return };
@@ -46,7 +46,7 @@ impl Node<'_> {
         half.deadline = now.after(SETUP_TIME);
         half.caller = Some(peer.clone());
         let local = self.core.identity.local();
-        half.progress = Progress::Shaking(half.writing(|out| State::connect(peer, &local, out)));
+        half.progress = Progress::Shaking(half.writing(|out| Handshake::connect(peer, &local, out)));
     }
 
     /// Takes handshake packets off what was received, as many as there are.
@@ -75,7 +75,7 @@ impl Node<'_> {
         let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
         // a state is consumed by its packet; what follows from it is set below, or the connection is given up
-        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(State::accept()));
+        let taken = core::mem::replace(&mut half.progress, Progress::Shaking(Handshake::accept()));
         let Progress::Shaking(state) = taken else { return Ok(Next::Wait) };
         half.caller = half.caller.take().or_else(|| state.peer().cloned());
         match half.answering(identity, wanted, |context, out| state.handle(packet, context, out))? {
@@ -84,7 +84,7 @@ impl Node<'_> {
                 half.given = Some((name, creation));
                 self.shaking(key, state)
             }
-            Step::Caller(caller) => {
+            Step::Newcomer(caller) => {
                 half.caller = Some(caller.peer.clone());
                 let verdict = self.judge(&caller)?;
                 let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
@@ -97,15 +97,15 @@ impl Node<'_> {
         }
     }
 
-    fn shaking(&mut self, key: Key, state: State) -> Result<Next, Reason> {
+    fn shaking(&mut self, key: Key, state: Handshake) -> Result<Next, Reason> {
         if let Some(half) = self.half_open.at_mut(key) {
             half.progress = Progress::Shaking(state);
         }
         Ok(Next::More)
     }
 
-    /// What to tell a node that connects here.
-    fn judge(&self, caller: &Caller) -> Result<Verdict, Reason> {
+    /// Returns the verdict on a node that connects here.
+    fn judge(&self, caller: &Newcomer) -> Result<Verdict, Reason> {
         let config = &self.core.identity.config;
         let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
         if let Some(flags) = caller.lacks() {
@@ -133,7 +133,7 @@ impl Node<'_> {
         Ok(if stays { Verdict::OursStays } else { Verdict::Simultaneous })
     }
 
-    /// A handshake is done: the connection gets a link of its own, in place of whatever there was with this peer.
+    /// Gives a connection whose handshake is done a link of its own, in place of whatever there was with this peer.
     fn promote(&mut self, connection: &mut Connection, up: Established) {
         let peer = up.peer.clone();
         let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
@@ -176,7 +176,8 @@ impl Node<'_> {
         self.pump(key);
     }
 
-    /// What the handshake did not send yet goes first, and what came behind its last packet is the first frame.
+    /// Hands over to a link what its handshake left: what was not sent yet goes first, and what came behind the last packet is the first
+    /// frame.
     fn inherit(&mut self, key: Key, half: &HalfOpen) {
         self.core.links.preload(key, half.sending.filled(&half.tx));
         let Some(link) = self.core.links.table.at_mut(key) else { return };
@@ -191,7 +192,7 @@ impl Node<'_> {
         }
     }
 
-    /// A handshake took too long.
+    /// Ends a handshake that took too long.
     pub(in crate::node) fn half_open_late(&mut self, key: Key, now: Instant) {
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
             Some(Progress::Waiting { peer }) => {

@@ -1,4 +1,4 @@
-//! What time does to connections: ticks and silence, handshakes that take too long, and peers that are held up.
+//! The passing of time: ticks and silence, handshakes that take too long, and peers that are held up.
 
 use core::time::Duration;
 
@@ -10,12 +10,13 @@ use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
 use crate::time::Instant;
 
-/// How long a peer is held up before that is told.
+/// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
 
-/// What whoever moves the bytes does when time has passed.
+/// The calls of whoever moves the bytes when time has passed.
 impl Node<'_> {
-    /// When [`Node::handle_timeout`] is to be called next; at once if the time has passed. `None`: nothing waits for time.
+    /// Returns the time at which [`Node::handle_timeout`] is to be called next. Call it at once if that time has passed. `None`: nothing
+    /// waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
         let links = &self.core.links.table;
@@ -62,7 +63,7 @@ impl Node<'_> {
         self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
     }
 
-    /// A quarter of the tick time has passed for every connection.
+    /// Counts a quarter of the tick time as passed, for every connection.
     fn beat(&mut self) {
         for index in self.core.links.table.indexes() {
             let Some(key) = self.core.links.table.key_at(index) else { continue };
@@ -82,7 +83,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether a connection is there for nothing.
+    /// Returns true if a connection is there for nothing.
     fn is_idle(&self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         // what was received and waits for room in a mailbox would be lost with the connection

@@ -1,15 +1,15 @@
-//! How the bytes move: what a driver calls.
+//! The moving of bytes: the calls of a driver.
 
 use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
 use crate::node::tables::event::Event;
 use crate::node::tables::half_open::{HalfOpen, Progress, SETUP_TIME};
 use crate::node::tables::links::{Phase, Stall};
-use crate::proto::handshake::State;
+use crate::proto::handshake::Handshake;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
-/// What whoever moves the bytes does.
+/// The calls of whoever moves the bytes.
 impl Node<'_> {
     /// Sets which incarnation this is, before the first connection; later it does nothing.
     pub fn set_creation(&mut self, creation: u32) {
@@ -18,17 +18,17 @@ impl Node<'_> {
         }
     }
 
-    /// Somebody connected. `random` must come from a generator nobody can foresee. `None` means that there is no place
+    /// Takes a connection that somebody made. `random` must come from a generator nobody can foresee. `None` means that there is no place
     /// for another handshake: close the connection.
     pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
-        let mut half = HalfOpen::new(Progress::Shaking(State::accept()), true, now.after(SETUP_TIME));
+        let mut half = HalfOpen::new(Progress::Shaking(Handshake::accept()), true, now.after(SETUP_TIME));
         half.seed(random);
         self.begin(half)
     }
 
-    /// The next connection that is to be made, and to which node: to be asked in every turn, also when nothing came, since a connection
-    /// that something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
-    /// [`Node::handle_unreachable`], within seven seconds; the handshake then has seven seconds of its own.
+    /// Returns the next connection that is to be made, and to which node. Ask in every turn, also when nothing came: a connection that
+    /// something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
+    /// [`Node::handle_unreachable`], within seven seconds. The handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.tend_opening();
         let unnamed = self.core.identity.config.name.known().is_err();
@@ -46,14 +46,14 @@ impl Node<'_> {
         })
     }
 
-    /// The connection to a node could not be made.
+    /// Gives up the connection to a node, since it could not be made.
     pub fn handle_unreachable(&mut self, connection: Connection, fault: NetworkFault) {
         if !connection.up {
             self.give_up(connection.key, Reason::Network(fault));
         }
     }
 
-    /// Whether the connection is to be kept. If not, everything for its peer has been given out: close it.
+    /// Returns true if the connection is to be kept. If not, everything for its peer has been given out: close it.
     pub fn is_open(&self, connection: Connection) -> bool {
         if connection.up {
             self.core.links.table.at(connection.key).is_some_and(|link| matches!(link.phase, Phase::Up | Phase::Closing))
@@ -62,7 +62,7 @@ impl Node<'_> {
         }
     }
 
-    /// Where to read received bytes to. Empty: do not read now, so that the network holds the peer up.
+    /// Returns the room to read received bytes into. If it is empty, do not read now: the network holds the peer up.
     #[inline]
     pub fn read_buffer(&mut self, connection: Connection) -> &mut [u8] {
         if !connection.up {
@@ -79,7 +79,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether [`Node::read_buffer`] has room.
+    /// Returns true if [`Node::read_buffer`] has room.
     #[inline]
     pub fn takes_bytes(&self, connection: Connection) -> bool {
         if connection.up {
@@ -89,7 +89,7 @@ impl Node<'_> {
         }
     }
 
-    /// How many connections there can be at once, those under way included.
+    /// Returns the number of connections that there can be at once, those under way included.
     pub fn capacity(&self) -> usize {
         self.core.links.table.capacity().saturating_add(self.half_open.capacity())
     }
@@ -99,7 +99,7 @@ impl Node<'_> {
         self.core.events.push(event);
     }
 
-    /// This many bytes were read into [`Node::read_buffer`]. A handshake that is done with them changes the handle.
+    /// Takes this many bytes, which were read into [`Node::read_buffer`]. A handshake that is done with them changes the handle.
     pub fn handle_bytes(&mut self, connection: &mut Connection, len: usize) {
         if !connection.up {
             if let Some(half) = self.half_open.at_mut(connection.key) {
@@ -116,7 +116,7 @@ impl Node<'_> {
         }
     }
 
-    /// What is to be written to the connection now.
+    /// Returns the bytes to write to the connection now.
     #[inline]
     pub fn poll_transmit(&self, connection: Connection) -> &[u8] {
         if connection.up {
@@ -125,7 +125,7 @@ impl Node<'_> {
         self.half_open.at(connection.key).map_or(&[], |half| half.sending.filled(&half.tx))
     }
 
-    /// This many bytes of [`Node::poll_transmit`] were written.
+    /// Counts this many bytes of [`Node::poll_transmit`] as written.
     pub fn handle_transmitted(&mut self, connection: Connection, len: usize) {
         if !connection.up {
             let Some(half) = self.half_open.at_mut(connection.key) else { return };
@@ -150,7 +150,7 @@ impl Node<'_> {
         }
     }
 
-    /// The connection is closed, by the peer or by what the network did.
+    /// Ends a connection that is closed, by the peer or by what the network did.
     pub fn handle_closed(&mut self, connection: Connection, fault: Option<NetworkFault>) {
         if connection.up {
             let reason = fault.map_or(Reason::ClosedByPeer, Reason::Network);

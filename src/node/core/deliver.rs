@@ -4,8 +4,8 @@ use super::state::{Core, Routed};
 use crate::node::tables::event::{Dropped, Event, Receiver};
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::Record;
-use crate::node::tables::requests::{Request, State};
-use crate::node::tables::ties::{Owner, Tie, Watch};
+use crate::node::tables::requests::{Asked, Stage};
+use crate::node::tables::ties::{Owner, Watch, WatchKind};
 use crate::storage::slots::Key;
 
 impl Core<'_> {
@@ -22,8 +22,8 @@ impl Core<'_> {
 
     /// Returns true if something waits for room in the mailbox already.
     fn is_due(&self, inbox: Key) -> bool {
-        let lost = |watch: &Watch| watch.kind == Tie::Lost && watch.owner == Owner::Mailbox(inbox);
-        let due = |request: &Request| matches!(request.state, State::Due(_)) && request.mailbox == inbox;
+        let lost = |watch: &Watch| watch.kind == WatchKind::Lost && watch.owner == Owner::Mailbox(inbox);
+        let due = |request: &Asked| matches!(request.state, Stage::Due(_)) && request.mailbox == inbox;
         self.watches.find(lost).is_some() || self.requests.find(due).is_some()
     }
 

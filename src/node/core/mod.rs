@@ -1,4 +1,4 @@
-//! What everything above is made of: it finds, delivers, answers, and lets go.
+//! The core, on which the rooms above stand: it finds, delivers, answers, and lets go.
 
 pub(crate) mod deliver;
 pub(crate) mod names;

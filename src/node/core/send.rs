@@ -1,17 +1,17 @@
-//! What the core sends: answers, ends, and that nobody waits any more.
+//! The messages of the core itself: answers, ends, and that nobody waits any more.
 
 use super::state::Core;
 use crate::error::{Error, Full};
 use crate::node::tables::handles::Handle;
 use crate::node::tables::identity::Identity;
-use crate::node::tables::links::{Frame, Links};
-use crate::node::tables::requests::{OwnWords, Request};
-use crate::node::tables::ties::{Given, Tie, Watch};
+use crate::node::tables::links::{FrameWriter, Links};
+use crate::node::tables::requests::{Asked, OwnWords};
+use crate::node::tables::ties::{NamedBy, Watch, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm};
-use crate::wire::codes::{Flags, tag};
+use crate::wire::codes::{op, tag};
 use crate::wire::control::{Control, Process, To, put_send};
-use crate::wire::ids::{Atom, Pid};
+use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
 impl Core<'_> {
@@ -44,11 +44,19 @@ pub(crate) fn send(
     to: To<'_>,
     message: WriteDyn<'_>,
 ) -> Result<(), Error> {
-    let altact = links.flags(peer).has(Flags::ALTACT_SIG);
+    let altact = links.flags(peer).allow(op::ALTACT_SIG_SEND);
     links.frame(peer, 0, |out| {
         put_send(out, Some(identity.core_pid()), to, altact)?;
         TermWriter::one(out, message)
     })
+}
+
+/// Returns the address for the answer to a call: the alias that came with it, if its node takes messages to aliases; else the process.
+pub(crate) fn answer_to<'m>(links: &Links<'_>, peer: Key, from: Pid<'m>, alias: Option<Reference<'m>>) -> To<'m> {
+    match alias {
+        Some(alias) if links.flags(peer).allow(op::ALIAS_SEND) && alias.node == from.node => To::Alias(alias),
+        _ => To::Pid(from),
+    }
 }
 
 /// Tells one process that what it is tied to ended. `keep` bytes of its node's transmit buffer stay free.
@@ -63,12 +71,12 @@ pub(crate) fn tell(
     let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
     let to = watch.pid.on(node.as_atom());
     let control = match &watch.kind {
-        Tie::Link => Control::Exit { from: own, to, reason: None },
-        Tie::Monitor { reference, given } => {
-            let from = if *given == Given::Name { Process::Name(name) } else { Process::Pid(own) };
+        WatchKind::Link => Control::Exit { from: own, to, reason: None },
+        WatchKind::Monitor { reference, given } => {
+            let from = if *given == NamedBy::Name { Process::Name(name) } else { Process::Pid(own) };
             Control::MonitorExit { from, to, reference: reference.on(node.as_atom()), reason: None }
         }
-        Tie::Unlinking(_) | Tie::Lost => return Ok(()),
+        WatchKind::Unlinking(_) | WatchKind::Lost => return Ok(()),
     };
     put_exit(links, watch.peer, keep, &control, reason)
 }
@@ -83,9 +91,9 @@ where
     frame.end()
 }
 
-/// What goes in front of the reason.
-fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<Frame<'l>, Error> {
-    let payload = links.flags(peer).has(Flags::EXIT_PAYLOAD);
+/// Begins the frame of an exit or a down, up to the reason.
+fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
+    let payload = links.flags(peer).allow(op::PAYLOAD_EXIT);
     let mut frame = links.begin(peer, keep)?;
     if payload {
         control.put(&mut frame.out)?;
@@ -96,7 +104,7 @@ fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Co
     Ok(frame)
 }
 
-/// Whether nothing is owed any more: it was sent, or can never be, since the connection is gone and with it everybody who waited.
+/// Returns true if nothing is owed any more. It was sent, or can never be, since the connection is gone and with it everybody who waited.
 pub(crate) fn is_paid(told: &Result<(), Error>) -> bool {
     !matches!(told, Err(Error::Full(Full::Transmit { .. })))
 }
@@ -106,7 +114,7 @@ pub(crate) fn take_back(
     identity: &Identity,
     links: &mut Links<'_>,
     key: Key,
-    request: &Request,
+    request: &Asked,
     keep: usize,
 ) -> Result<bool, Error> {
     // whom nothing can be sent to any more has forgotten it

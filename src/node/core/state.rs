@@ -1,4 +1,4 @@
-//! All that a node is, below its connections, and how a name, a pid or a reference finds what it stands for.
+//! The state of a node, below its connections. It finds what a name, a pid or a reference stands for.
 
 use super::names;
 use crate::node::forms::served::Served;
@@ -7,29 +7,29 @@ use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::{Identity, is_job};
 use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::{Flow, Inboxes};
-use crate::node::tables::requests::{Ask, Counters, OwnWords, Request, find};
+use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
 use crate::node::tables::ties::{Number, Owner, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
 
-/// Everything a control message may touch.
+/// The state that a control message may touch.
 pub(crate) struct Core<'s> {
     pub(crate) identity: Identity,
     pub(crate) links: Links<'s>,
     pub(crate) inboxes: Inboxes<'s>,
     pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Request>,
+    pub(crate) requests: Table<'s, Asked>,
     pub(crate) counters: Counters,
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
 }
 
-/// What became of a frame.
+/// The outcome of a frame.
 pub(crate) enum Routed {
     Done,
-    /// It stays where it is until this is over.
+    /// The frame stays where it is until this is over.
     Stalled(Stall),
 }
 
@@ -39,7 +39,7 @@ impl Core<'_> {
         self.links.table.at(peer).map(|link| link.name.clone())
     }
 
-    /// Whether the core itself is this process, which lasts as long as the node.
+    /// Returns true if the core itself is this process, which lasts as long as the node.
     pub(crate) fn is_core(&self, process: Process<'_>) -> bool {
         match process {
             Process::Name(name) => names::exists(name),
@@ -47,7 +47,7 @@ impl Core<'_> {
         }
     }
 
-    /// What a process of this node is called, if it is alive.
+    /// Finds what a process of this node is, if it is alive.
     pub(crate) fn owner(&self, process: Process<'_>) -> Option<Owner> {
         match process {
             Process::Name(name) => self.inboxes.find(name).map(Owner::Mailbox),
@@ -72,7 +72,7 @@ impl Core<'_> {
         self.find_watch(peer, |w| w.owner == owner && w.pid == pid && w.is_link())
     }
 
-    /// What a reference stands for, if it is one of ours.
+    /// Finds the request that a reference stands for, if it is one of ours.
     pub(crate) fn request(&self, reference: Reference<'_>) -> Option<Key> {
         if !self.identity.is_own(reference.node, reference.creation) {
             return None;
@@ -80,18 +80,19 @@ impl Core<'_> {
         find(&self.requests, OwnWords::read(reference)?)
     }
 
-    /// The same, if it was asked of this peer. An answer to a call may come from anywhere, since a process may leave it to another.
+    /// Finds the request that a reference stands for, if it was asked of this peer. An answer to a call may come from anywhere, since a
+    /// process may leave it to another.
     pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
         self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
-    /// The mailbox that gave out an alias.
+    /// Finds the mailbox that gave out an alias.
     pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
         let request = self.requests.at(self.request(alias)?)?;
         (request.kind == Ask::Alias).then_some(request.mailbox)
     }
 
-    /// The mailbox that a function's calls come to, if it is served.
+    /// Finds the mailbox that a function's calls come to, if it is served.
     pub(crate) fn serves(&self, served: &Served<'_>) -> Option<Key> {
         let functions = self.functions.as_ref()?;
         let arity = served.arity()?;

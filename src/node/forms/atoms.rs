@@ -2,7 +2,7 @@
 
 use crate::wire::term::Term;
 
-/// An encoded atom.
+/// Makes a term of an encoded atom.
 pub(crate) const fn atom(bytes: &'static [u8]) -> Term<'static> {
     Term::trusted(bytes)
 }
@@ -13,7 +13,7 @@ pub(crate) const KILLED: Term<'static> = atom(b"\x77\x06killed");
 pub(crate) const NOCONNECTION: Term<'static> = atom(b"\x77\x0cnoconnection");
 pub(crate) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(crate) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
-/// In place of a reason that did not fit a buffer.
+/// The reason in place of one that did not fit a buffer.
 pub(crate) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
 pub(crate) const BADARG: Term<'static> = atom(b"\x77\x06badarg");
 

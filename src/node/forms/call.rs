@@ -10,7 +10,7 @@ use crate::wire::term::Term;
 pub struct Call<'m> {
     /// The calling process.
     pub from: Pid<'m>,
-    /// What the answer must carry for the caller to know it; its form is OTP's own affair.
+    /// The tag that the answer must carry for the caller to know it. Its form is OTP's own affair.
     pub tag: Term<'m>,
     /// The request.
     pub request: Term<'m>,
@@ -28,7 +28,7 @@ impl<'m> Call<'m> {
         Some(Self { from: from.as_pid()?, tag, request })
     }
 
-    /// Who is to be answered.
+    /// Returns the caller, to be answered.
     pub fn caller(&self) -> Caller<'m> {
         Caller { form: Form::Call, from: Some(self.from), tag: self.tag, job: 0 }
     }

@@ -1,10 +1,10 @@
-//! Who waits for an answer, and in which form.
+//! The caller that waits for an answer, and the form of the answer.
 
 use super::tag::{TAG, alias};
 use crate::wire::ids::{OwnedPid, Pid, Reference};
 use crate::wire::term::Term;
 
-/// Who is to be answered: `From` in a `gen_server`'s `handle_call(Request, From, State)`.
+/// The caller to be answered: `From` in a `gen_server`'s `handle_call(Request, From, State)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'m> {
     pub(in crate::node) form: Form,
@@ -21,7 +21,7 @@ pub struct Caller<'m> {
 pub(in crate::node) enum Form {
     /// `{Tag, Reply}`.
     Call,
-    /// The same from `rex`, where an exception is a `badrpc`.
+    /// `{Tag, Reply}` from `rex`, where an exception is a `badrpc`.
     Rex,
     /// `{rex, Reply}`.
     RexSend,
@@ -59,19 +59,19 @@ impl<'m> Caller<'m> {
         Some(OwnedCaller { form: self.form, from, tag, job: self.job })
     }
 
-    /// Whether an answer goes anywhere: not so for a cast.
+    /// Returns true if an answer goes anywhere: not so for a cast.
     pub fn waits(&self) -> bool {
         self.form != Form::Nobody
     }
 
-    /// The alias the answer goes to: `Ref` of the tags `[alias|Ref]` and `[[alias|Ref]|_]`.
+    /// Returns the alias the answer goes to: `Ref` of the tags `[alias|Ref]` and `[[alias|Ref]|_]`.
     pub(in crate::node) fn alias(&self) -> Option<Reference<'m>> {
         alias(self.tag)
     }
 }
 
 impl OwnedCaller {
-    /// The caller, to be answered.
+    /// Returns the caller, to be answered.
     pub fn as_caller(&self) -> Caller<'_> {
         let from = self.from.as_ref().map(OwnedPid::as_pid);
         Caller { form: self.form, from, tag: Term::trusted(&self.tag), job: self.job }

@@ -1,8 +1,8 @@
-//! Why a call of ours has no value.
+//! The reasons for which a call of ours has no value.
 
 use crate::wire::term::Term;
 
-/// Why a call of ours has no value.
+/// The reason for which a call of ours has no value.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Failure<'m> {
@@ -34,7 +34,7 @@ pub enum Failure<'m> {
 }
 
 impl<'m> Failure<'m> {
-    /// The exit of a process that was called, as `gen_server:call` tells it.
+    /// Reads the exit of a process that was called, as `gen_server:call` tells it.
     pub(in crate::node) fn of_exit(reason: Term<'m>) -> Self {
         if reason.is_atom("noproc") {
             Self::NoProcess
@@ -45,8 +45,8 @@ impl<'m> Failure<'m> {
         }
     }
 
-    /// The exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`,
-    /// `{Res, error, {erpc, Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
+    /// Returns the exit of a process of `erpc`: `{Res, return, Value}`, `{Res, throw, Value}`, `{Res, exit, Reason}`, `{Res, error, {erpc,
+    /// Reason}}`, `{Res, error, Reason, Stack}`; any other is that of the process itself.
     pub(in crate::node) fn of_erpc(reason: Term<'m>) -> Result<Term<'m>, Self> {
         if let Some([_, class, value]) = reason.tuple() {
             return match class.as_atom() {
@@ -64,7 +64,7 @@ impl<'m> Failure<'m> {
         }
     }
 
-    /// `undef` of the function that was called, rather than of one it calls, has nothing above it on the stack.
+    /// Reads an error. `undef` of the function that was called, rather than of one it calls, has nothing above it on the stack.
     fn of_error(reason: Term<'m>, stack: Term<'m>) -> Self {
         let own = |entry: Term<'m>| {
             let module = entry.as_tuple().and_then(|mut entry| entry.next());
@@ -74,7 +74,7 @@ impl<'m> Failure<'m> {
         if reason.is_atom("undef") && alone { Self::Undefined } else { Self::Error { reason, stack } }
     }
 
-    /// What `rex` answers: `{badrpc, {'EXIT', {Reason, Stack}}}` and its kin, or the value.
+    /// Reads what `rex` answers: `{badrpc, {'EXIT', {Reason, Stack}}}` and its kin, or the value.
     pub(in crate::node) fn of_rex(answer: Term<'m>) -> Result<Term<'m>, Self> {
         let Some([_, value]) = answer.tuple() else { return Err(Self::Refused(answer)) };
         let Some([badrpc, why]) = value.tuple() else { return Ok(value) };
@@ -93,7 +93,7 @@ impl<'m> Failure<'m> {
 }
 
 impl core::fmt::Display for Failure<'_> {
-    /// In the words of Erlang's shell, where it has some.
+    /// Writes the failure in the words of Erlang's shell, where it has some.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::NoProcess => f.write_str("noproc"),
@@ -118,7 +118,7 @@ mod tests {
     use crate::wire::captured::packets;
     use crate::wire::control;
 
-    /// What `rex` of OTP 23 and of OTP 29 answered, as `term_to_binary` gives it.
+    /// The answers of `rex` of OTP 23 and of OTP 29, as `term_to_binary` gives them.
     const OF_REX: [(&str, &str, &str); 6] = [
         ("value 5", "8368026400037265786105", "83680277037265786105"),
         ("value ball", "83680264000372657864000462616c6c", "8368027703726578770462616c6c"),
@@ -179,7 +179,7 @@ mod tests {
         // and those that stand among what was captured
         for (pattern, want) in [("control/send_sender_rex", "value [b,a]"), ("control/send_sender_rex_badrpc", "undefined")] {
             for packet in packets(pattern) {
-                assert_eq!(told(control::Message::parse(&packet).unwrap().payload), want);
+                assert_eq!(told(control::ControlMessage::parse(&packet).unwrap().payload), want);
             }
         }
     }

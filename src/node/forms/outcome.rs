@@ -1,11 +1,11 @@
-//! What a function came to, in the form that its caller takes.
+//! The outcome of a function, in the form that its caller takes.
 
 use super::atoms::NORMAL;
 use super::caller::{Caller, Form};
 use super::served::Served;
 use crate::wire::build::{TermWriter, WriteDyn, Written};
 
-/// What a function does instead of giving a value.
+/// The way in which a function ends without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exception {
@@ -67,7 +67,7 @@ pub(crate) fn outcome<'t, 'b>(
     }
 }
 
-/// As `rpc` gives it: a thrown value as if it were returned.
+/// Writes the outcome as `rpc` gives it: a thrown value as if it were returned.
 fn of_rex<'t, 'b>(t: &'t mut TermWriter<'b>, exception: Option<Exception>, write: WriteDyn<'_>) -> Written<'t, 'b> {
     if matches!(exception, None | Some(Exception::Throw)) {
         return write(t);
@@ -84,7 +84,7 @@ fn of_rex<'t, 'b>(t: &'t mut TermWriter<'b>, exception: Option<Exception>, write
     t.nil()
 }
 
-/// How much of the stack trace is told: as a BEAM does it, or less where that does not fit.
+/// The part of the stack trace that is told: as a BEAM does it, or less where that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stack {
     /// The function and its arguments.
@@ -98,7 +98,8 @@ impl Stack {
     pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::Arity, Self::Nothing];
 }
 
-/// Why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no proper list and could not be those of any function.
+/// Writes why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no
+/// proper list and could not be those of any function.
 pub(crate) fn undef<'t, 'b>(
     t: &'t mut TermWriter<'b>,
     caller: &Caller<'_>,
@@ -124,13 +125,13 @@ pub(crate) fn undef<'t, 'b>(
     }
 }
 
-/// The reason, with the stack trace.
+/// Writes the reason, with the stack trace.
 fn undefined<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
     t.tuple(2)?.atom(if arity.is_some() { "undef" } else { "badarg" })?;
     called(t, served, arity, stack)
 }
 
-/// The stack trace: the function that was called, with its arguments or how many there were.
+/// Writes the stack trace: the function that was called, with its arguments or how many there were.
 fn called<'t, 'b>(t: &'t mut TermWriter<'b>, served: &Served<'_>, arity: Option<usize>, stack: Stack) -> Written<'t, 'b> {
     let Some(arity) = arity.filter(|_| stack != Stack::Nothing) else { return t.nil() };
     t.list(1)?.tuple(4)?.atom_of(served.module)?.atom_of(served.function)?;

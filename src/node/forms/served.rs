@@ -21,7 +21,7 @@ pub struct Apply<'m> {
     pub function: Atom<'m>,
     /// Its arguments: a proper list, as long as the function has parameters.
     pub args: Term<'m>,
-    /// Who waits for the value.
+    /// The caller, who waits for the value.
     pub caller: Caller<'m>,
 }
 
@@ -76,13 +76,13 @@ impl<'m> Served<'m> {
         Some(Self { module: module.as_atom()?, function: function.as_atom()?, args, tag, from })
     }
 
-    /// How many arguments; `None` unless they are a proper list.
+    /// Returns the number of arguments; `None` unless they are a proper list.
     pub(crate) fn arity(&self) -> Option<usize> {
         let args = self.args.as_list()?;
         args.tail().is_none().then(|| args.count())
     }
 
-    /// The function, for a report.
+    /// Returns the name of the function, for a report.
     pub(crate) fn receiver(&self) -> Receiver {
         let mut name = FixedStr::new();
         let arity = self.arity().unwrap_or(0);
@@ -98,19 +98,19 @@ impl<'m> Served<'m> {
     }
 }
 
-/// `{call, M, F, Args, Leader}` and `{block_call, ..}`, which differ in nothing that matters here.
+/// Reads `{call, M, F, Args, Leader}` or `{block_call, ..}`, which differ in nothing that matters here.
 fn rex_request(term: Term<'_>) -> Option<[Term<'_>; 3]> {
     let [what, module, function, args, _leader] = term.tuple()?;
     (what.is_atom("call") || what.is_atom("block_call")).then_some([module, function, args])
 }
 
-/// `{cast, M, F, Args, Leader}`, which takes no answer.
+/// Reads `{cast, M, F, Args, Leader}`, which takes no answer.
 fn rex_cast(term: Term<'_>) -> Option<[Term<'_>; 3]> {
     let [what, module, function, args, _leader] = term.tuple()?;
     what.is_atom("cast").then_some([module, function, args])
 }
 
-/// The elements of a proper list of exactly `N`.
+/// Returns the elements of a proper list of exactly `N`.
 fn list<const N: usize>(term: Term<'_>) -> Option<[Term<'_>; N]> {
     let mut list = term.as_list()?;
     let mut all = [NIL; N];

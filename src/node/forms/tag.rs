@@ -8,7 +8,7 @@ use crate::wire::term::Term;
 /// Bytes of the longest tag that is kept: two references with names of 255 bytes and what is around them.
 pub(crate) const TAG: usize = 640;
 
-/// The alias in a call's tag.
+/// Returns the alias in a call's tag.
 pub(crate) fn alias(tag: Term<'_>) -> Option<Reference<'_>> {
     let mut outer = tag.as_list()?;
     let first = outer.next()?;
@@ -19,7 +19,8 @@ pub(crate) fn alias(tag: Term<'_>) -> Option<Reference<'_>> {
     if inner.next()?.is_atom("alias") { inner.tail()?.as_reference() } else { None }
 }
 
-/// The reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an alias.
+/// Returns the reference in the tag of an answer, in either of its forms: older processes answer to the pid even where they were given an
+/// alias.
 pub(crate) fn answer_tag(term: Term<'_>) -> Option<Reference<'_>> {
     let [tag, _] = term.tuple()?;
     reference(tag)
@@ -29,7 +30,7 @@ fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
 }
 
-/// Whether a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
+/// Returns true if a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
 #[inline]
 pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
     matches!(
@@ -38,7 +39,7 @@ pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
     )
 }
 
-/// The same of an answer of which only the front is here: `{Tag, ..`.
+/// Returns the reference in the tag of an answer of which only the front is here: `{Tag, ..`.
 pub(crate) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     // the version of the format, and a tuple of two
     let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 2])?;

@@ -17,15 +17,16 @@ use crate::wire::term::Term;
 /// The process of `global`.
 pub(crate) const SERVER: &str = "global_name_server";
 
-/// `{'$gen_cast',{init_connect,Version,Node,Locker}}`: with this `global` begins its conversation with a node that came up.
+/// Returns true for `{'$gen_cast',{init_connect,Version,Node,Locker}}`: with this `global` begins its conversation with a node that came
+/// up.
 pub(crate) fn is_init_connect(message: Term<'_>) -> bool {
     let Some([kind, cast]) = message.tuple() else { return false };
     let Some([what, _version, _node, _locker]) = cast.tuple() else { return false };
     kind.is_atom("$gen_cast") && what.is_atom("init_connect")
 }
 
-/// The last word of that conversation, said at once: the peer forgets that it began one, wakes those who wait for it to end, and
-/// does not count this node among the known.
+/// Sends the last word of that conversation at once. The peer forgets that it began one, wakes those who wait for it to end, and does not
+/// count this node among the known.
 pub(crate) fn in_sync(identity: &Identity, links: &mut Links<'_>, peer: Key) -> Result<(), Error> {
     send(identity, links, peer, To::Name(Atom::from_str(SERVER)), &mut |t| {
         t.tuple(2)?;

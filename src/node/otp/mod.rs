@@ -1,4 +1,4 @@
-//! What OTP's own processes would answer.
+//! The answers of OTP's own processes.
 
 mod global;
 mod group_leader;

@@ -1,14 +1,12 @@
 //! `net_kernel`, which `net_adm:ping` asks.
 
 use crate::error::Error;
-use crate::node::core::send::send;
+use crate::node::core::send::{answer_to, send};
 use crate::node::forms::call::Call;
 use crate::node::forms::tag::TAG;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::links::Links;
 use crate::storage::slots::Key;
-use crate::wire::codes::Flags;
-use crate::wire::control::To;
 use crate::wire::term::Term;
 
 /// Answers what is asked of `net_kernel` without a time limit: `{is_auth, Node}`, which is what `net_adm:ping` asks, with `yes`; and
@@ -24,11 +22,7 @@ pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, mess
         Some((7, Some(what))) if what.is_atom("spawn_opt") => "notsup",
         _ => return Ok(()),
     };
-    let flags = links.flags(peer);
-    let to = match call.caller().alias() {
-        Some(alias) if flags.has(Flags::ALIAS) && alias.node == call.from.node => To::Alias(alias),
-        _ => To::Pid(call.from),
-    };
+    let to = answer_to(links, peer, call.from, call.caller().alias());
     send(identity, links, peer, to, &mut |t| {
         t.tuple(2)?;
         t.term(call.tag)?;

@@ -1,7 +1,7 @@
 //! `rex`, through which `rpc` of OTP 22 and before calls functions, and some of it in every release.
 
 use crate::error::Error;
-use crate::node::core::send::send;
+use crate::node::core::send::{answer_to, send};
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::call::Call;
 use crate::node::forms::caller::{Caller, Form};
@@ -14,14 +14,13 @@ use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::storage::slots::Key;
-use crate::wire::build::{TermWriter, WriteDyn};
-use crate::wire::codes::Flags;
-use crate::wire::control::{To, put_send};
+use crate::wire::build::WriteDyn;
+use crate::wire::control::To;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// A call of a function by a message to `rex`, in any of its three forms.
+    /// Takes the call of a function by a message to `rex`, in any of its three forms.
     pub(crate) fn rex(&mut self, peer: Key, term: Term<'_>) -> Routed {
         if let Some((from, name, message)) = sbcast(term) {
             return self.sbcast(peer, from, name, message);
@@ -46,7 +45,7 @@ impl Core<'_> {
         }
     }
 
-    /// `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
+    /// Takes an `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
         if let Some(inbox) = inbox
@@ -75,16 +74,8 @@ impl Core<'_> {
     /// Answers in the core's own name.
     fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let Some(pid) = caller.from else { return Ok(()) };
-        let flags = self.links.flags(peer);
-        let to = match caller.alias() {
-            Some(alias) if flags.has(Flags::ALIAS) && alias.node == pid.node => To::Alias(alias),
-            _ => To::Pid(pid),
-        };
-        let from = self.identity.core_pid();
-        self.links.frame(peer, 0, |out| {
-            put_send(out, Some(from), to, flags.has(Flags::ALTACT_SIG))?;
-            TermWriter::one(out, write)
-        })
+        let to = answer_to(&self.links, peer, pid, caller.alias());
+        send(&self.identity, &mut self.links, peer, to, write)
     }
 }
 
@@ -98,19 +89,19 @@ fn rex_form(term: Term<'_>) -> (Kind, Form) {
     }
 }
 
-/// Whether a message to `rex` is one that is answered for here.
+/// Returns true if a message to `rex` is answered for here.
 pub(crate) fn is_for_rex(term: Term<'_>) -> bool {
     Served::read(rex_form(term).0, &[], term).is_some() || sbcast(term).is_some()
 }
 
-/// `{Pid, {sbcast, Name, Message}}`.
+/// Reads `{Pid, {sbcast, Name, Message}}`.
 fn sbcast(term: Term<'_>) -> Option<(Pid<'_>, Atom<'_>, Term<'_>)> {
     let [from, request] = term.tuple()?;
     let [what, name, message] = request.tuple()?;
     if what.is_atom("sbcast") { Some((from.as_pid()?, name.as_atom()?, message)) } else { None }
 }
 
-/// Who asks what `rex` can do: `{Pid,features_request}`.
+/// Returns the process that asks what `rex` can do: `{Pid,features_request}`.
 pub(crate) fn features_request(message: Term<'_>) -> Option<Pid<'_>> {
     let [from, what] = message.tuple()?;
     if what.is_atom("features_request") { from.as_pid() } else { None }

@@ -1,8 +1,8 @@
-//! What OTP's processes on a peer tell those of the same name here, unasked, once this node stands in `nodes()`.
+//! Messages that OTP's processes on a peer send to those of the same name here, unasked, once this node stands in `nodes()`.
 
 use super::{global, pg, rex};
 use crate::error::Error;
-use crate::node::core::names::OTP_NAMES;
+use crate::node::core::names::is_otp;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::links::Links;
 use crate::storage::slots::Key;
@@ -19,11 +19,11 @@ pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, name
     {
         told(name, rex::features(identity, links, peer, observer));
     }
-    OTP_NAMES.iter().any(|otp| name == **otp) || pg::is_discover(message)
+    is_otp(name) || pg::is_discover(message)
 }
 
-/// The same for a message that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that
-/// is sent to `global` here is as large.
+/// Does what a message to `name` asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else
+/// that is sent to `global` here is as large.
 pub(crate) fn handle_oversized(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
@@ -32,7 +32,7 @@ pub(crate) fn handle_oversized(identity: &Identity, links: &mut Links<'_>, peer:
     is_server
 }
 
-/// Room was kept for every answer.
+/// Logs that an answer could not be sent, though room was kept for it.
 fn told(name: Atom<'_>, sent: Result<(), Error>) {
     if let Err(e) = sent {
         log::warn!("answer to what was sent to {name}: {e}");
@@ -52,7 +52,7 @@ mod tests {
     use crate::node::{Config, Connection, Node, NodeStorage};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
-    use crate::wire::control::{Control, Message, To};
+    use crate::wire::control::{Control, ControlMessage, To};
     use crate::wire::ids::Pid;
 
     type Storage = NodeStorage<1, 1, 4096>;
@@ -81,9 +81,9 @@ mod tests {
         test(&mut node, here, key);
     }
 
-    /// What is answered to the frame with this body.
+    /// Returns the answer to the frame with this body.
     fn answer(node: &mut Node<'_>, connection: Connection, peer: Key, body: &[u8]) -> Option<Vec<u8>> {
-        let message = Message::parse(body).ok()?;
+        let message = ControlMessage::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };
         let term = Term::payload(message.payload).ok()?;
         handle(&node.core.identity, &mut node.core.links, peer, name, term);
@@ -92,9 +92,9 @@ mod tests {
         sent.split_at_checked(4).map(|(_, body)| body.to_vec())
     }
 
-    /// The receiver and the message.
+    /// Returns the receiver and the message.
     fn text(body: &[u8]) -> String {
-        let message = Message::parse(body).unwrap();
+        let message = ControlMessage::parse(body).unwrap();
         let Control::Send { from: Some(_), to } = message.control else { panic!() };
         let to = match to {
             To::Name(name) => name.to_string(),
@@ -114,7 +114,7 @@ mod tests {
                         Some("global_name_server {'$gen_cast',{in_sync,demo@localhost,true}}".to_string())
                     }
                     "control/nodeup_features_request" => {
-                        let message = Message::parse(&found.bytes).unwrap();
+                        let message = ControlMessage::parse(&found.bytes).unwrap();
                         let id = features_request(Term::parse(message.payload).unwrap()).unwrap().id;
                         Some(format!("{id} of rec@localhost {{features_reply,demo@localhost,[erpc]}}"))
                     }
@@ -154,7 +154,7 @@ mod tests {
                 handle(&node.core.identity, &mut node.core.links, peer, Atom::from_str(name), Term::parse(bytes).unwrap())
             };
             for found in captured("control/nodeup_pg_discover") {
-                let payload = Message::parse(&found.bytes).unwrap().payload;
+                let payload = ControlMessage::parse(&found.bytes).unwrap().payload;
                 assert!(known("pg", payload) && known("scope", payload));
             }
             let discover = [&[131, 104, 2, 119, 8][..], b"discover", &[97, 1]].concat();

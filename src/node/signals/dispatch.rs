@@ -1,4 +1,4 @@
-//! What a control message does: the one match over all of them.
+//! The one match over all control messages.
 
 use super::spawn::Spawn;
 use crate::error::{Misbehaved, TermError, TermFault};
@@ -11,8 +11,8 @@ use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::storage::slots::Key;
-use crate::wire::codes::Flags;
-use crate::wire::control::{Control, Message, Process, To, operation};
+use crate::wire::codes::op;
+use crate::wire::control::{Control, ControlMessage, Process, To, operation};
 use crate::wire::ids::Pid;
 use crate::wire::term::Term;
 
@@ -20,7 +20,7 @@ impl Core<'_> {
     /// Does what the frame with this body says.
     #[inline]
     pub(crate) fn route(&mut self, peer: Key, body: &[u8]) -> Result<Routed, Misbehaved> {
-        let message = Message::parse(body)?;
+        let message = ControlMessage::parse(body)?;
         match message.control {
             Control::Send { from, to } => Ok(self.send(peer, body, from.map_or(&[], Term::as_bytes), to, message.payload)),
             _ => self.signal(peer, &message, true),
@@ -63,8 +63,9 @@ impl Core<'_> {
         }
     }
 
-    /// Everything but messages. `whole`: the payload is here, rather than skipped because it is too large.
-    pub(crate) fn signal(&mut self, peer: Key, message: &Message<'_>, whole: bool) -> Result<Routed, Misbehaved> {
+    /// Does what a control message says that is no message to a mailbox. `whole`: the payload is here, rather than skipped because it is
+    /// too large.
+    pub(crate) fn signal(&mut self, peer: Key, message: &ControlMessage<'_>, whole: bool) -> Result<Routed, Misbehaved> {
         let theirs = |core: &Self, pid: Pid<'_>| match core.links.table.at(peer) {
             Some(link) if pid.node == *link.name.as_str() => Ok(()),
             _ => Err(Misbehaved::Control(message.op)),
@@ -93,7 +94,7 @@ impl Core<'_> {
             Control::Unlink { id, from, to } => {
                 theirs(self, from)?;
                 // a peer that can say it with an id must
-                if id == 0 && self.links.flags(peer).has(Flags::UNLINK_ID) {
+                if id == 0 && self.links.flags(peer).allow(op::UNLINK_ID) {
                     return Err(Misbehaved::Control(message.op));
                 }
                 self.unlinked(peer, id, from, to);
@@ -136,24 +137,25 @@ impl Core<'_> {
         Ok(Routed::Done)
     }
 
-    /// Whether the front of a frame that is too large may be that of an answer to a call: then more of it is needed than the addresses.
-    pub(crate) fn may_answer(&self, parsed: &Result<Message<'_>, Misbehaved>) -> bool {
-        matches!(parsed, Ok(Message { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
+    /// Returns true if the front of a frame that is too large may be that of an answer to a call. Then more of it is needed than the
+    /// addresses.
+    pub(crate) fn may_answer(&self, parsed: &Result<ControlMessage<'_>, Misbehaved>) -> bool {
+        matches!(parsed, Ok(ControlMessage { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
-    /// The front of a frame that is too large to be received: reports it, and still does what it owes.
+    /// Reports a frame that is too large to be received, of which the front is here, and still does what it owes.
     pub(crate) fn oversized(
         &mut self,
         peer: Key,
         head: &[u8],
-        parsed: Result<Message<'_>, Misbehaved>,
+        parsed: Result<ControlMessage<'_>, Misbehaved>,
         size: u64,
     ) -> Result<Routed, Misbehaved> {
         let message = match parsed {
             Ok(message) => message,
             // even its addresses do not fit; the operation stands in front of them
             Err(Misbehaved::Term(TermError { fault: TermFault::Truncated, .. })) => {
-                Message { op: operation(head).unwrap_or(0), control: Control::Unknown, payload: &[] }
+                ControlMessage { op: operation(head).unwrap_or(0), control: Control::Unknown, payload: &[] }
             }
             Err(e) => return Err(e),
         };

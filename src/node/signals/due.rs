@@ -1,31 +1,31 @@
-//! What is due by itself: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
+//! Things that are due by themselves: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
 
 use super::exits::Cause;
 use crate::node::core::release::free_gone;
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::atoms::NOCONNECTION;
 use crate::node::tables::handles::Mailbox;
-use crate::node::tables::requests::{Limit, Outcome, Request, State};
-use crate::node::tables::ties::{Owner, Tie};
+use crate::node::tables::requests::{Asked, Limit, Outcome, Stage};
+use crate::node::tables::ties::{Owner, WatchKind};
 use crate::storage::slots::Key;
 use crate::time::Instant;
 
 impl Core<'_> {
-    /// A connection is no more: everything here that is tied to its processes is told, as far as there is room in mailboxes.
+    /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
     pub(crate) fn connection_lost(&mut self, peer: Key) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
             match (watch.kind, watch.owner) {
-                (Tie::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
+                (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
                     if let Some(entry) = self.watches.at_mut(at) {
-                        entry.kind = Tie::Lost;
+                        entry.kind = WatchKind::Lost;
                         self.counters.due = self.counters.due.saturating_add(1);
                     }
                 }
-                (Tie::Lost, _) => {}
+                (WatchKind::Lost, _) => {}
                 // whoever waited for a function, or for the end of a mailbox that has ended, is gone
-                (Tie::Link | Tie::Unlinking(_) | Tie::Monitor { .. }, _) => {
+                (WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
                     self.watches.remove(at);
                 }
             }
@@ -43,7 +43,7 @@ impl Core<'_> {
         }
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == Tie::Lost) else { continue };
+            let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == WatchKind::Lost) else { continue };
             let Some(node) = self.name(watch.peer) else { continue };
             // taken out first: the mailbox may end by it, and tells nobody who is not there any more
             self.watches.remove(at);
@@ -58,11 +58,11 @@ impl Core<'_> {
         free_gone(&mut self.links, &self.watches, &self.requests);
     }
 
-    /// When the next request has waited long enough.
+    /// Returns when the next request has waited long enough.
     pub(crate) fn next_limit(&self) -> Option<Instant> {
-        let limit = |request: &Request| match (request.limit, request.state) {
-            (Limit::At(at), State::Waiting) => Some(at),
-            (Limit::In(_), State::Waiting) => Some(Instant::from_millis(0)),
+        let limit = |request: &Asked| match (request.limit, request.state) {
+            (Limit::At(at), Stage::Waiting) => Some(at),
+            (Limit::In(_), Stage::Waiting) => Some(Instant::from_millis(0)),
             _ => None,
         };
         self.requests.tenants().filter_map(|(_, request)| limit(request)).min()
@@ -71,11 +71,11 @@ impl Core<'_> {
     /// Ends the requests that have waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
         let mut expired = false;
-        for (_, request) in self.requests.tenants_mut().filter(|(_, request)| request.state == State::Waiting) {
+        for (_, request) in self.requests.tenants_mut().filter(|(_, request)| request.state == Stage::Waiting) {
             match request.limit {
                 Limit::In(time) => request.limit = Limit::At(now.after(time)),
                 Limit::At(at) if at <= now => {
-                    request.state = State::Due(Outcome::Timeout);
+                    request.state = Stage::Due(Outcome::Timeout);
                     self.counters.due = self.counters.due.saturating_add(1);
                     expired = true;
                 }
@@ -92,7 +92,7 @@ impl Core<'_> {
         self.flow.owing = false;
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };
-            if self.requests.at(key).is_some_and(|request| request.state == State::Leaving) {
+            if self.requests.at(key).is_some_and(|request| request.state == Stage::Leaving) {
                 self.leave(key);
             }
         }

@@ -12,16 +12,16 @@ use crate::node::tables::identity::{NAMELESS, job_pid};
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::ties::{Owner, Tie};
+use crate::node::tables::ties::{Owner, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
-/// Where an exit signal comes from.
+/// The cause of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody called `exit/2`.
+    /// A call of `exit/2`.
     Asked,
     Link,
     /// The connection broke, and what is due is being delivered.
@@ -29,7 +29,7 @@ pub(crate) enum Cause {
 }
 
 impl Core<'_> {
-    /// What an exit signal does: nothing, a message, or the end.
+    /// Does what an exit signal calls for: nothing, a message, or the end.
     pub(crate) fn exit_signal(&mut self, owner: Owner, from: Pid<'_>, reason: Term<'_>, cause: Cause) -> Routed {
         let kill = cause == Cause::Asked && reason.is_atom("kill");
         let key = match owner {
@@ -62,13 +62,13 @@ impl Core<'_> {
         }
     }
 
-    /// A mailbox ends: everybody who is to be told is, as soon as there is room, and then its place is free.
+    /// Ends a mailbox. Everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);
     }
 
-    /// As [`Core::end_mailbox`], once the reason is in place.
+    /// Does what [`Core::end_mailbox`] does, once the reason is in place.
     pub(crate) fn mailbox_ended(&mut self, key: Key) {
         if let Some(inbox) = self.inboxes.table.at(key) {
             let mut text = FixedStr::new();
@@ -82,7 +82,7 @@ impl Core<'_> {
         self.drop_requests_of(key);
         for index in self.watches.indexes() {
             let Some(watch) = self.watches.key_at(index) else { continue };
-            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == Tie::Lost) {
+            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == WatchKind::Lost) {
                 self.watches.remove(watch);
                 self.counters.due = self.counters.due.saturating_sub(1);
             }
@@ -124,7 +124,7 @@ impl Core<'_> {
         }
     }
 
-    /// The process of a served function ends for a reason of somebody else's.
+    /// Ends the process of a served function, for a reason of somebody else's.
     pub(crate) fn job_ends(&mut self, number: u64, reason: Term<'_>) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };

@@ -1,4 +1,4 @@
-//! What control messages do.
+//! The effects of control messages.
 
 pub(crate) mod dispatch;
 pub(crate) mod due;

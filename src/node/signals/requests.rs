@@ -9,7 +9,7 @@ use crate::node::tables::handles::Handle;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::requests::{Ask, NOBODY, Outcome, Request, State, Target, remove};
+use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, Stage, Target, remove};
 use crate::node::tables::ties::Number;
 use crate::storage::slots::Key;
 use crate::wire::control::To;
@@ -17,7 +17,7 @@ use crate::wire::ids::Reference;
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// The call that a message is the answer to, going by its address, or by its tag where that has to do.
+    /// Finds the call that a message is the answer to. It goes by the address, or by the tag where that has to do.
     pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
         let (reference, mailbox) = match to {
             To::Alias(alias) => (alias, None),
@@ -29,15 +29,15 @@ impl Core<'_> {
         mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
     }
 
-    /// Whether a message is the answer to a call that nobody waits for any more, on its way to a pid.
+    /// Returns true if a message is the answer to a call that nobody waits for any more, on its way to a pid.
     pub(crate) fn is_late(&self, term: Term<'_>) -> bool {
         answer_tag(term).is_some_and(|tag| self.identity.is_own(tag.node, tag.creation) && self.request(tag).is_none())
     }
 
-    /// The answer to a call of ours.
+    /// Takes the answer to a call of ours.
     pub(crate) fn reply(&mut self, key: Key, term: Term<'_>) -> Routed {
         let Some(request) = self.requests.at(key) else { return Routed::Done };
-        if request.state != State::Waiting {
+        if request.state != Stage::Waiting {
             return Routed::Done;
         }
         let kind = request.answer();
@@ -49,9 +49,9 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// The answer to a call of ours is too large to be received.
+    /// Takes the answer to a call of ours that is too large to be received.
     pub(crate) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
-        let waiting = |request: &Request| request.is_call() && request.state == State::Waiting;
+        let waiting = |request: &Asked| request.is_call() && request.state == Stage::Waiting;
         let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
@@ -76,10 +76,10 @@ impl Core<'_> {
     /// Takes back a request that nobody waits for any more; what cannot be told now is owed.
     pub(crate) fn leave(&mut self, key: Key) {
         let Some(request) = self.requests.at_mut(key) else { return };
-        if matches!(request.state, State::Due(_)) {
+        if matches!(request.state, Stage::Due(_)) {
             self.counters.due = self.counters.due.saturating_sub(1);
         }
-        request.state = State::Leaving;
+        request.state = Stage::Leaving;
         let gone = match request.kind {
             Ask::Alias => Ok(true),
             _ => take_back(&self.identity, &mut self.links, key, request, 0),
@@ -102,11 +102,11 @@ impl Core<'_> {
         remove(&mut self.requests, &mut self.counters, key);
     }
 
-    /// What was monitored ended.
+    /// Takes the end of what was monitored.
     pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
-        if request.state == State::Waiting {
+        if request.state == Stage::Waiting {
             // the value of a function is in the reason
             let kind = if reason.is_none() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
             if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or(TOO_LARGE)) {
@@ -117,26 +117,26 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// The peer has said its last word on a request: if its outcome still waits for room, that is all it waits for.
+    /// Notes that the peer has said its last word on a request. If its outcome still waits for room, that is all it waits for.
     fn over(&mut self, key: Key) {
         match self.requests.at_mut(key) {
-            Some(request) if matches!(request.state, State::Due(_)) => request.peer = NOBODY,
+            Some(request) if matches!(request.state, Stage::Due(_)) => request.peer = NO_PEER,
             _ => self.remove_request(key),
         }
     }
 
-    /// A spawn request was answered: with the process, or with an atom that says why there is none.
+    /// Takes the answer to a spawn request: the process, or an atom that says why there is none.
     pub(crate) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
         if let Some(pid) = result.as_pid() {
             request.target = Target::Pid(Number::of(pid));
-            if request.state == State::Leaving {
+            if request.state == Stage::Leaving {
                 self.leave(key);
             }
             return Routed::Done;
         }
-        if request.state == State::Waiting
+        if request.state == Stage::Waiting
             && let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, result)
         {
             return stalled;
@@ -145,23 +145,23 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// A connection is no more: what was asked over it ends.
+    /// Ends what was asked over a connection that is no more.
     pub(crate) fn requests_lost(&mut self, peer: Key) {
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };
             let Some(request) = self.requests.at_mut(key).filter(|request| request.peer == peer) else { continue };
             match request.state {
-                State::Waiting => {
-                    request.state = State::Due(Outcome::NoConnection);
+                Stage::Waiting => {
+                    request.state = Stage::Due(Outcome::NoConnection);
                     self.counters.due = self.counters.due.saturating_add(1);
                 }
-                State::Due(_) => {}
-                State::Leaving => self.remove_request(key),
+                Stage::Due(_) => {}
+                Stage::Leaving => self.remove_request(key),
             }
         }
     }
 
-    /// A mailbox ended, and waits for nothing any more.
+    /// Takes back the requests of a mailbox that ended, and waits for nothing any more.
     pub(crate) fn drop_requests_of(&mut self, mailbox: Key) {
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };
@@ -176,7 +176,7 @@ impl Core<'_> {
         for index in self.requests.indexes() {
             let Some(key) = self.requests.key_at(index) else { continue };
             let Some(request) = self.requests.at(key) else { continue };
-            let State::Due(outcome) = request.state else { continue };
+            let Stage::Due(outcome) = request.state else { continue };
             let (kind, term) = match outcome {
                 Outcome::NoConnection => (request.ended(), NOCONNECTION),
                 Outcome::Timeout => (Kind::Timeout, TIMEOUT),

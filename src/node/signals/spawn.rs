@@ -15,8 +15,8 @@ use crate::node::tables::identity::{NAMELESS, job_pid};
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::requests::NOBODY;
-use crate::node::tables::ties::{Given, Number, Owner, Tie, Watch, Words};
+use crate::node::tables::requests::NO_PEER;
+use crate::node::tables::ties::{NamedBy, Number, Owner, Watch, WatchKind, Words};
 use crate::storage::slots::Key;
 use crate::wire::build::{TermWriter, Written};
 use crate::wire::control::Control;
@@ -41,8 +41,8 @@ pub(crate) struct Spawn<'a> {
 }
 
 impl Core<'_> {
-    /// Somebody wants a process made that runs a function: it is made, to the peer, when the function is served, and else made and
-    /// ended at once. The answer to the request goes before anything else about the process.
+    /// Makes a process that runs a function, as a peer asks. To the peer it is made when the function is served, and else made and ended at
+    /// once. The answer to the request goes before anything else about the process.
     pub(crate) fn spawn(&mut self, peer: Key, spawn: &Spawn<'_>, args: Option<Term<'_>>) -> Routed {
         let Some(args) = args.filter(|args| args.as_list().is_some()) else {
             self.spawn_refused(peer, spawn, BADARG);
@@ -95,10 +95,10 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// What the caller of a spawn request asked to be tied to the process with.
-    fn ties(spawn: &Spawn<'_>, flags: u64) -> impl Iterator<Item = Tie> {
-        let monitor = Tie::Monitor { reference: Words::of(spawn.id), given: Given::Spawn };
-        let ties = [(flags & MONITOR != 0).then_some(monitor), (flags & LINK != 0).then_some(Tie::Link)];
+    /// Returns the ties with which the caller of a spawn request asked to be tied to the process.
+    fn ties(spawn: &Spawn<'_>, flags: u64) -> impl Iterator<Item = WatchKind> {
+        let monitor = WatchKind::Monitor { reference: Words::of(spawn.id), given: NamedBy::Spawn };
+        let ties = [(flags & MONITOR != 0).then_some(monitor), (flags & LINK != 0).then_some(WatchKind::Link)];
         ties.into_iter().flatten()
     }
 
@@ -120,7 +120,7 @@ impl Core<'_> {
         let own = job_pid(self.identity.node(), self.identity.creation, number);
         for kind in Self::ties(spawn, flags) {
             // a process that never was anybody's
-            let owner = Owner::Job { number, server: NOBODY };
+            let owner = Owner::Job { number, server: NO_PEER };
             let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
             let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
@@ -129,7 +129,7 @@ impl Core<'_> {
         }
     }
 
-    /// The process of a function that is not served ends at once.
+    /// Ends the process of a function that is not served, at once.
     fn spawn_undefined(
         &mut self,
         peer: Key,
@@ -150,7 +150,7 @@ impl Core<'_> {
     }
 }
 
-/// `monitor`, `{monitor, _}`.
+/// Returns true for `monitor` and `{monitor, _}`, if that is the name.
 fn is_option(option: Term<'_>, name: &str) -> bool {
     option.is_atom(name) || option.tuple().is_some_and(|[key, _]| key.is_atom(name))
 }

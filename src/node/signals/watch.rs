@@ -6,14 +6,14 @@ use super::exits::Cause;
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::atoms::{NOPROC, SYSTEM_LIMIT, TOO_LARGE};
 use crate::node::tables::event::Dropped;
-use crate::node::tables::ties::{Given, Number, Owner, Tie, Watch, Words};
+use crate::node::tables::ties::{NamedBy, Number, Owner, Watch, WatchKind, Words};
 use crate::storage::slots::Key;
 use crate::wire::control::{Control, Process, To};
 use crate::wire::ids::{Pid, Reference};
 use crate::wire::term::Term;
 
 impl Core<'_> {
-    /// A process of the peer links to something here.
+    /// Links a process of the peer to something here.
     pub(crate) fn linked(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>) {
         let exit = Control::Exit { from: to, to: from, reason: None };
         let Some(owner) = self.owner(Process::Pid(to)) else {
@@ -27,16 +27,17 @@ impl Core<'_> {
         if self.find_link(owner, peer, Number::of(from)).is_some() {
             return;
         }
-        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind: Tie::Link }).is_err() {
+        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link }).is_err() {
             self.drop(peer, To::Pid(to).into(), Dropped::WatchesFull);
             self.answer_exit(peer, &exit, SYSTEM_LIMIT);
         }
     }
 
-    /// A process of the peer unlinks. The acknowledgement goes before anything else that is sent to it.
+    /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         if let Some(owner) = self.owner(Process::Pid(to))
-            && let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Link)
+            && let Some(key) =
+                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == WatchKind::Link)
         {
             self.watches.remove(key);
         }
@@ -45,17 +46,17 @@ impl Core<'_> {
         }
     }
 
-    /// The peer has seen our unlink: the link can be made anew.
+    /// Notes that the peer has seen our unlink: the link can be made anew.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         if let Some(owner) = self.owner(Process::Pid(to))
             && let Some(key) =
-                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Unlinking(id))
+                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == WatchKind::Unlinking(id))
         {
             self.watches.remove(key);
         }
     }
 
-    /// A process of the peer monitors something here.
+    /// Notes that a process of the peer monitors something here.
     pub(crate) fn monitored(&mut self, peer: Key, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) {
         let down = Control::MonitorExit { from: to, to: from, reference, reason: None };
         let Some(owner) = self.owner(to) else {
@@ -64,8 +65,8 @@ impl Core<'_> {
             }
             return;
         };
-        let given = if matches!(to, Process::Name(_)) { Given::Name } else { Given::Pid };
-        let kind = Tie::Monitor { reference: Words::of(reference), given };
+        let given = if matches!(to, Process::Name(_)) { NamedBy::Name } else { NamedBy::Pid };
+        let kind = WatchKind::Monitor { reference: Words::of(reference), given };
         if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind }).is_err() {
             let receiver = match to {
                 Process::Pid(pid) => To::Pid(pid),
@@ -76,21 +77,22 @@ impl Core<'_> {
         }
     }
 
-    /// A process of the peer does not monitor any more. When nobody waits for a served function any more, its process is over.
+    /// Ends the monitor of a process of the peer. When nobody waits for a served function any more, its process is over.
     pub(crate) fn demonitored(&mut self, peer: Key, from: Pid<'_>, reference: Reference<'_>) {
         let words = Words::of(reference);
-        let (pid, same) = (Number::of(from), |w: &Watch| matches!(w.kind, Tie::Monitor { reference, .. } if reference == words));
+        let (pid, same) =
+            (Number::of(from), |w: &Watch| matches!(w.kind, WatchKind::Monitor { reference, .. } if reference == words));
         if let Some(key) = self.find_watch(peer, |w| w.pid == pid && same(w)) {
             self.watches.remove(key);
         }
     }
 
-    /// A process of the peer that was linked to something here ended.
+    /// Takes the end of a process of the peer that was linked to something here.
     pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
         let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
         // until our unlink is acknowledged this is from before it
-        if self.watches.at(key).is_none_or(|watch| watch.kind != Tie::Link) {
+        if self.watches.at(key).is_none_or(|watch| watch.kind != WatchKind::Link) {
             return Routed::Done;
         }
         // taken out first: a mailbox that ends by it does not tell the process which has
@@ -103,7 +105,7 @@ impl Core<'_> {
         routed
     }
 
-    /// `exit(To, Reason)`.
+    /// Does what `exit(To, Reason)` of a peer's process asks for.
     pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Option<Term<'_>>) -> Routed {
         let owner = match to {
             To::Pid(pid) => self.owner(Process::Pid(pid)),

@@ -1,4 +1,4 @@
-//! What the node has to tell its user.
+//! The events that the node tells its user.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use crate::wire::control::{Process, To};
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::NodeName;
 
-/// Something that happened, for the program to act on or to log with `{}`.
+/// An event, for the program to act on or to log with `{}`.
 ///
 /// Events wait in a queue of [`Event::KEPT`]. When it is full, one about a single message or a stranger goes first, else the
 /// oldest, and [`Event::Missed`] says how many went.
@@ -20,28 +20,28 @@ pub enum Event {
     NodeUp {
         /// The node.
         node: NodeName,
-        /// Whether it is a visible node.
+        /// True for a visible node.
         visible: bool,
     },
     /// A connected node is not connected any more.
     NodeDown {
         /// The node.
         node: NodeName,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// An attempt at connecting to a node came to nothing.
     ConnectFailed {
         /// The node.
         node: NodeName,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// A node, or whatever it was, tried to connect here and was turned away.
     Refused {
         /// The node, if it got as far as saying its name.
         node: Option<NodeName>,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// A message was larger than a peer's receive buffer and was skipped; the connection goes on.
@@ -52,7 +52,7 @@ pub enum Event {
         op: u8,
         /// The sender's numbers in `<0.ID.SERIAL>`, if they were sent along.
         from: Option<(u32, u32)>,
-        /// Whom it was for.
+        /// The receiver.
         to: Receiver,
         /// Its size in bytes, with its frame.
         size: u64,
@@ -61,16 +61,16 @@ pub enum Event {
     Dropped {
         /// The node that sent it.
         node: NodeName,
-        /// Whom it was for.
+        /// The receiver.
         to: Receiver,
-        /// Why.
+        /// The reason.
         why: Dropped,
     },
-    /// For a second now nothing has been read from a node: everything it sends waits. Told once for as long as the node is held up.
+    /// Nothing has been read from a node for a second: everything it sends waits. This is told once for as long as the node is held up.
     Held {
         /// The node.
         node: NodeName,
-        /// What holds it up.
+        /// The cause.
         by: HeldBy,
     },
     /// A mailbox ended: it was sent an exit signal that it does not trap, or was [closed](crate::Node::close_mailbox). Its handle means
@@ -80,12 +80,12 @@ pub enum Event {
         mailbox: Mailbox,
         /// Its name; empty if it had none.
         name: FixedStr<255>,
-        /// Why, as Erlang text, of which at most the first 64 bytes are kept.
+        /// The reason, as Erlang text, of which at most the first 64 bytes are kept.
         reason: FixedStr<64>,
     },
     /// The name stands in EPMD; reported again after EPMD died and came back.
     Registered {
-        /// Whether this node serves EPMD itself.
+        /// True if this node serves EPMD itself.
         embedded: bool,
         /// EPMD's port.
         port: u16,
@@ -96,21 +96,21 @@ pub enum Event {
     EpmdLost,
     /// EPMD has a node of this alive name already; registering is tried again every two seconds.
     NameTaken,
-    /// This many events went unread, because the queue was full.
+    /// Events went unread, because the queue was full: this many.
     Missed(u32),
 }
 
 impl Event {
-    /// How many events wait to be read before one goes.
+    /// The number of events that wait to be read before one goes.
     pub const KEPT: usize = 16;
 
-    /// Whether it says how a connection stands, which a program must not miss.
+    /// Returns true if it says how a connection stands, which a program must not miss.
     fn is_state(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::Dropped { .. } | Self::Refused { .. } | Self::Held { .. })
     }
 }
 
-/// Why nothing is read from a node.
+/// The cause that nothing is read from a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeldBy {
@@ -120,7 +120,7 @@ pub enum HeldBy {
     Transmit,
 }
 
-/// Why a message was not delivered.
+/// The reason for which a message was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dropped {
@@ -130,7 +130,7 @@ pub enum Dropped {
     Unreadable(Misbehaved),
     /// The mailbox is full, and set to drop rather than to hold up the sender.
     MailboxFull,
-    /// All places for links and monitors of the storage are taken; the sender was told `system_limit`.
+    /// The storage has no place left for links and monitors. The sender was told `system_limit`.
     WatchesFull,
     /// No such function is served; whoever waits for it was told `undef`.
     NotServed,
@@ -151,7 +151,7 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// Whom a message was for, shortened to what fits.
+/// The receiver of a message, shortened to what fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Receiver {
@@ -249,7 +249,7 @@ impl fmt::Display for Event {
 pub(crate) struct Events {
     queue: heapless::Vec<Event, { Event::KEPT }>,
     missed: u32,
-    /// One came, or was read and left others, since the program was last shown them.
+    /// True if an event came, or was read and left others, since the program was last shown them.
     fresh: bool,
 }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::identity::Identity;
 use crate::error::{Misbehaved, Reason};
 use crate::node::trace;
-use crate::proto::handshake::{Context, State};
+use crate::proto::handshake::{Context, Handshake};
 use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
@@ -16,33 +16,33 @@ use crate::wire::ids::NodeName;
 /// The time a handshake has as a whole: `net_setuptime`, which a BEAM gives to each of its steps.
 pub(crate) const SETUP_TIME: Duration = Duration::from_secs(7);
 
-/// How long our own attempt lets the peer's go first: two round trips, and a good deal more.
+/// The time for which our own attempt lets the peer's go first: two round trips, and a good deal more.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(1);
 
-/// How many of the places for handshakes our own attempts may take, so that callers always find some.
+/// The number of places for handshakes that our own attempts may take, so that callers always find some.
 pub(crate) const DIALS: usize = 6;
 
 /// Bytes of a packet, and of the answers to it: two packets with a name of 255 characters each, and a little more.
 pub(crate) const BUFFER: usize = 640;
 
-/// How far a connection is.
+/// The progress of a connection.
 pub(crate) enum Progress {
     /// The driver is to connect to the peer; it has been told once `told`.
     Dial { peer: NodeName, told: bool },
     /// The connection is there, and so is one of the peer's own, or of somebody who says so: this lets that go first for a moment.
     Waiting { peer: NodeName },
     /// The handshake is under way.
-    Shaking(State),
+    Shaking(Handshake),
     /// The peer said that its own connection is to stay: this waits for it, or for the end of the time, without a socket.
     Yielded { peer: NodeName },
-    /// What was decided is being told to the peer; then the connection is closed.
+    /// The decision is being told to the peer; then the connection is closed.
     Ending,
 }
 
 /// A connection that is not proven yet.
 pub(crate) struct HalfOpen {
     pub(crate) progress: Progress,
-    /// Whether the peer connected to us.
+    /// True if the peer connected to us.
     pub(crate) inbound: bool,
     /// Random: the challenge, and the seed of a name for a caller without one.
     pub(crate) challenge: u32,
@@ -52,7 +52,7 @@ pub(crate) struct HalfOpen {
     pub(crate) number: u32,
     /// The name it gave, or was dialled by, for reports.
     pub(crate) caller: Option<NodeName>,
-    /// It was told that there is a connection already, and takes its place.
+    /// True if it was told that there is a connection already, and takes its place.
     pub(crate) replaces: bool,
     /// The name and creation the peer gave this node, for when the peer is proven.
     pub(crate) given: Option<(NodeName, u32)>,
@@ -81,7 +81,7 @@ impl HalfOpen {
         }
     }
 
-    /// An attempt of ours that the driver has not begun with.
+    /// Returns true for an attempt of ours that the driver has not begun with.
     pub(crate) fn is_new(&self) -> bool {
         matches!(self.progress, Progress::Dial { told: false, .. })
     }
@@ -92,7 +92,7 @@ impl HalfOpen {
         self.seed = u32::from_le_bytes([e, f, g, h]);
     }
 
-    /// The peer, as far as it is known.
+    /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match &self.progress {
             Progress::Dial { peer, .. } | Progress::Waiting { peer } | Progress::Yielded { peer } => Some(peer),
@@ -101,7 +101,8 @@ impl HalfOpen {
         }
     }
 
-    /// The whole packet at the front of what was received, copied out so that answers can be written; with its bytes in all.
+    /// Returns the whole packet at the front of what was received, and how many bytes it takes in all. It is copied out so that answers can
+    /// be written.
     pub(crate) fn packet<'b>(&self, copy: &'b mut [u8; BUFFER]) -> Result<Option<(&'b [u8], usize)>, Reason> {
         let bytes = self.received.filled(&self.rx);
         if announced(bytes).is_some_and(|len| len > BUFFER) {
@@ -141,7 +142,7 @@ impl HalfOpen {
     }
 }
 
-/// The unproven caller that has been here longest, which makes way when there is no place left.
+/// Finds the unproven caller that has been here longest, which makes way when there is no place left.
 pub(crate) fn oldest_caller(table: &Table<'_, HalfOpen>) -> Option<Key> {
     table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| (half.deadline, half.number)).map(|(key, _)| key)
 }

@@ -2,7 +2,7 @@
 
 use crate::storage::slots::Key;
 
-/// What an answer, a down or a served call is about: a place in a table, and a number that is never used again.
+/// The subject of an answer, a down or a served call: a place in a table, and a number that is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Handle {
     pub(crate) index: u16,
@@ -11,7 +11,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     const BYTES: usize = 10;
-    /// Of signals that are about nothing.
+    /// The handle of signals that are about nothing.
     pub(crate) const NONE: Self = Self { index: 0, number: 0 };
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
@@ -45,7 +45,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The mailbox that made the call, and gets the answer.
+    /// Returns the mailbox that made the call, and gets the answer.
     pub fn mailbox(self) -> Mailbox {
         self.mailbox
     }

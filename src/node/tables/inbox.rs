@@ -6,7 +6,7 @@ use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
 use crate::wire::fixed::FixedStr;
 
-/// What happens to a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped: where one is the
+/// The fate of a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped. Where one is the
 /// oldest that waits, or the one that finds no room, the peer waits as with [`Overflow::Hold`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub enum Overflow {
     DropOldest,
 }
 
-/// One mailbox.
+/// A mailbox.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// Empty for a mailbox without a name.
@@ -30,14 +30,14 @@ pub(crate) struct Inbox {
     /// Messages and signals that came in.
     pub(crate) received: u64,
     pub(crate) dropped: u64,
-    /// It was full and holds up a peer, or did before it was last empty.
+    /// True if it was full and holds up a peer, or did before it was last empty.
     pub(crate) held: bool,
     /// Exits of other processes come as messages, rather than end this one.
     pub(crate) traps_exits: bool,
-    /// It has ended, for a reason of this many bytes that stands where the messages were; its place is kept until everybody who is to
-    /// be told has been.
+    /// The number of bytes of the reason for which it has ended. The reason stands where the messages were. Its place is kept until
+    /// everybody who is to be told has been.
     pub(crate) ended: Option<usize>,
-    /// Where it stands among those that the program is to be shown, and since which round.
+    /// Its place among those that the program is to be shown, and the round since when.
     pub(crate) turn: Turn,
     pub(crate) round: u64,
 }

@@ -16,10 +16,16 @@ use crate::wire::ids::{Atom, NodeName};
 /// the largest of which (a monitor by a name of 255 characters, on nodes with names as long) has under 2 KiB.
 pub(crate) const RESERVED: usize = 2048;
 
-/// Why a peer is not read from.
+/// Returns how many bytes of a transmit buffer of this size are the program's.
+#[inline]
+pub(crate) const fn usable(size: usize) -> usize {
+    size.saturating_sub(RESERVED)
+}
+
+/// The cause that a peer is not read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stall {
-    /// This mailbox is full.
+    /// A full mailbox.
     Mailbox(Key),
     /// The peer does not take what it is owed.
     Transmit,
@@ -29,7 +35,7 @@ pub(crate) enum Stall {
 /// front of each, and comparing it takes a tenth of reading it.
 pub(crate) struct Recent {
     head: heapless::Vec<u8, 128>,
-    /// Where in it the sender's pid ends, which begins behind the operation.
+    /// The place in it where the sender's pid ends, which begins behind the operation.
     sender_end: usize,
     inbox: Key,
 }
@@ -51,7 +57,7 @@ impl Recent {
         }
     }
 
-    /// The mailbox, the sender and the payload of a message with the same head.
+    /// Returns the mailbox, the sender and the payload of a message with the same head.
     #[inline]
     pub(crate) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
         if self.head.is_empty() {
@@ -65,13 +71,13 @@ impl Recent {
     }
 }
 
-/// One connected peer.
+/// A connected peer.
 pub(crate) struct Link {
     pub(crate) name: NodeName,
-    /// What both sides offered.
+    /// The flags that both sides offered.
     pub(crate) flags: Flags,
     pub(crate) visible: bool,
-    pub(crate) state: link::Link,
+    pub(crate) state: link::Pulse,
     pub(crate) received: Span,
     pub(crate) sending: Span,
     /// Bytes of the smallest message that was refused for want of room; 0 for none.
@@ -79,7 +85,7 @@ pub(crate) struct Link {
     pub(crate) stalled: Option<Stall>,
     /// The frame that is held up was traced when it came.
     pub(crate) traced: bool,
-    /// When it is told that the peer is held up; nothing until time was looked at since it began.
+    /// The time at which it is told that the peer is held up; nothing until time was looked at since it began.
     pub(crate) tell: Option<Instant>,
     pub(crate) recent: Recent,
     pub(crate) phase: Phase,
@@ -88,7 +94,7 @@ pub(crate) struct Link {
     pub(crate) traffic: Traffic,
 }
 
-/// What went over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
+/// The traffic over a connection since it was made. The handshake and ticks are no messages, though ticks have their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -110,23 +116,23 @@ impl Traffic {
         self.received = self.received.wrapping_add(1);
     }
 
-    /// So many bytes came.
+    /// Counts bytes that came.
     #[inline]
     pub(in crate::node) fn read(&mut self, bytes: usize) {
         self.received_bytes = self.received_bytes.wrapping_add(bytes as u64);
     }
 
-    /// So many bytes went.
+    /// Counts bytes that went.
     #[inline]
     pub(in crate::node) fn wrote(&mut self, bytes: usize) {
         self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
     }
 }
 
-/// How far a link is.
+/// The phase of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// There is no connection yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
+    /// The connection is not there yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
     Opening {
         dialled: bool,
     },
@@ -143,7 +149,7 @@ impl Link {
             name,
             flags: Flags::ASSUMED,
             visible: false,
-            state: link::Link::default(),
+            state: link::Pulse::default(),
             received: Span::EMPTY,
             sending: Span::EMPTY,
             refused: 0,
@@ -173,50 +179,50 @@ impl Link {
     /// Returns true, once, if what was refused fits a transmit buffer of this size now.
     #[inline]
     pub(crate) fn has_room_again(&mut self, size: usize) -> bool {
-        let fits = self.refused > 0 && size.saturating_sub(RESERVED).saturating_sub(self.sending.len()) >= self.refused;
+        let fits = self.refused > 0 && usable(size).saturating_sub(self.sending.len()) >= self.refused;
         if fits {
             self.refused = 0;
         }
         fits
     }
 
-    /// Whether something can be sent, if only to wait for the connection.
+    /// Returns true if something can be sent, if only to wait for the connection.
     #[inline]
     pub(crate) fn takes(&self) -> bool {
         matches!(self.phase, Phase::Up | Phase::Opening { .. })
     }
 }
 
-/// All connected peers.
+/// The connected peers.
 pub(crate) struct Links<'s> {
     pub(crate) table: Table<'s, Link>,
     pub(crate) sending: Buffers<'s>,
 }
 
 impl Links<'_> {
-    /// The same links, borrowed for a shorter time.
+    /// Lends the links for a shorter time.
     #[inline]
     pub(crate) fn lend(&mut self) -> Links<'_> {
         Links { table: self.table.lend(), sending: self.sending.lend() }
     }
 
-    /// The connection to the node of this name, or the one that is being made.
+    /// Finds the connection to the node of this name, or the one that is being made.
     #[inline]
     pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.takes())
     }
 
-    /// The connection to the node of this name.
+    /// Finds the connection to the node of this name.
     pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
         self.table.find(|link| node == *link.name.as_str() && link.is_up())
     }
 
-    /// The connection to the node of this name that is being made because something was sent to it.
+    /// Finds the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
-    /// What both sides understand.
+    /// Returns the flags that both sides offered.
     #[inline]
     pub(crate) fn flags(&self, key: Key) -> Flags {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
@@ -236,7 +242,7 @@ impl Links<'_> {
     /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
     /// which a program has a copy for each place that sends.
     #[inline]
-    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<Frame<'_>, Error> {
+    pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(self.sending.at_mut(key.index));
@@ -245,10 +251,10 @@ impl Links<'_> {
         let usable = room.len().saturating_sub(kept);
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
-        Ok(Frame { link, out, limit })
+        Ok(FrameWriter { link, out, limit })
     }
 
-    /// How many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
+    /// Returns how many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
     pub(crate) fn mark(&self, key: Key) -> (usize, u64) {
         self.table.at(key).map_or((0, 0), |link| (link.sending.len(), link.traffic.sent))
     }
@@ -276,7 +282,7 @@ impl Links<'_> {
         }
     }
 
-    /// What waits to be sent to a peer.
+    /// Returns the bytes that wait to be sent to a peer.
     #[inline]
     pub(crate) fn pending(&self, key: Key) -> &[u8] {
         match self.table.at(key) {
@@ -295,15 +301,15 @@ impl Links<'_> {
 }
 
 /// A frame that is being written into the transmit buffer of a link.
-pub(crate) struct Frame<'l> {
+pub(crate) struct FrameWriter<'l> {
     link: &'l mut Link,
     pub(crate) out: Writer<'l>,
-    /// What fits into the buffer when it is empty.
+    /// The room in the buffer when it is empty.
     limit: usize,
 }
 
-impl Frame<'_> {
-    /// What was written is to be sent.
+impl FrameWriter<'_> {
+    /// Ends the frame: what was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {
         let Self { link, mut out, limit } = self;

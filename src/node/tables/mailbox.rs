@@ -8,7 +8,7 @@ use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::Stall;
 use super::record::{Kind, Record};
-use super::unread::{NOBODY, Unread};
+use super::unread::{NO_MAILBOX, Unread};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
 use crate::storage::queue::Turn;
@@ -19,7 +19,7 @@ use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
 use crate::wire::term::Term;
 
-/// What became of a message.
+/// The fate of a message.
 pub(crate) enum Delivery {
     Done,
     /// No room.
@@ -27,7 +27,7 @@ pub(crate) enum Delivery {
     Dropped,
 }
 
-/// What is to go on once there is room.
+/// The flags of what is to go on once there is room.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flow {
     /// A mailbox or a transmit buffer has room: peers that were held up may go on.
@@ -36,21 +36,29 @@ pub(crate) struct Flow {
     pub(crate) put_back: bool,
     /// The mailbox that something was taken from last, until it is settled what the program is to be shown of it.
     pub(crate) taken: Key,
-    /// What it had in it when its message was put back.
+    /// The records that were in it when its message was put back.
     pub(crate) aside: Option<Ring>,
     /// A peer took something since: what was put back is to be shown again.
     pub(crate) retry: bool,
-    /// There is room for what was refused.
+    /// True if there is room for what was refused.
     pub(crate) room: bool,
     /// Something is owed to a peer that its transmit buffer has no room for.
     pub(crate) owing: bool,
-    /// There is room since: pay.
+    /// True if there is room since: what is owed is to be paid.
     pub(crate) pay: bool,
 }
 
 impl Flow {
-    pub(crate) const NONE: Self =
-        Self { resume: false, put_back: false, taken: NOBODY, aside: None, retry: false, room: false, owing: false, pay: false };
+    pub(crate) const NONE: Self = Self {
+        resume: false,
+        put_back: false,
+        taken: NO_MAILBOX,
+        aside: None,
+        retry: false,
+        room: false,
+        owing: false,
+        pay: false,
+    };
 }
 
 /// A record that was taken out of its mailbox, and can be put back.
@@ -72,7 +80,7 @@ impl Taken<'_> {
     }
 }
 
-/// All mailboxes.
+/// The mailboxes.
 pub(crate) struct Inboxes<'s> {
     pub(crate) table: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
@@ -100,23 +108,23 @@ impl Inboxes<'_> {
         self.table.insert(inbox).map_err(|_| Full::Mailboxes.into())
     }
 
-    /// The mailbox behind a handle.
+    /// Returns the mailbox behind a handle.
     pub(crate) fn get(&self, mailbox: Mailbox) -> Result<&Inbox, Misuse> {
         self.table.at(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
-    /// As [`Inboxes::get`], to be changed.
+    /// Returns the mailbox behind a handle, to be changed.
     pub(crate) fn get_mut(&mut self, mailbox: Mailbox) -> Result<&mut Inbox, Misuse> {
         self.table.at_mut(mailbox.0).filter(|inbox| inbox.ended.is_none()).ok_or(Misuse::NoMailbox)
     }
 
-    /// The mailbox of this name.
+    /// Finds the mailbox of this name.
     #[inline]
     pub(crate) fn find(&self, name: Atom<'_>) -> Option<Key> {
         self.table.find(|inbox| name == *inbox.name.as_str() && inbox.ended.is_none() && !inbox.name.is_empty())
     }
 
-    /// The mailbox with this pid, which is known to be of this node.
+    /// Finds the mailbox with this pid, which is known to be of this node.
     #[inline]
     pub(crate) fn by_pid(&self, pid: Pid<'_>) -> Option<Key> {
         let index = u16::try_from(pid.id.checked_sub(1)?).ok()?;
@@ -209,22 +217,22 @@ impl Inboxes<'_> {
         }
     }
 
-    /// The next mailbox that has something the program was not shown.
+    /// Returns the next mailbox that has something the program was not shown.
     pub(crate) fn poll(&mut self, flow: &mut Flow) -> Option<Key> {
-        self.settle(flow, NOBODY);
+        self.settle(flow, NO_MAILBOX);
         self.unread.poll(&mut self.table)
     }
 
     /// Returns true if the program is to be shown something before anybody waits; then it counts as shown.
     pub(crate) fn wake(&mut self, flow: &mut Flow) -> bool {
-        self.settle(flow, NOBODY);
+        self.settle(flow, NO_MAILBOX);
         if core::mem::take(&mut flow.retry) {
             self.unread.retry(&mut self.table);
         }
         self.unread.wake() | core::mem::take(&mut flow.room)
     }
 
-    /// The kind and the handle of the oldest record.
+    /// Returns the kind and the handle of the oldest record.
     #[cfg(feature = "std")]
     pub(crate) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
         let inbox = self.table.at(key)?;
@@ -248,7 +256,7 @@ impl Inboxes<'_> {
         }
     }
 
-    /// As [`Inboxes::end`], with a reason that is written in place, and known to fit.
+    /// Does what [`Inboxes::end`] does, with a reason that is written in place, and known to fit.
     pub(crate) fn end_with<F>(&mut self, key: Key, write: F) -> Result<(), Misuse>
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
@@ -264,7 +272,7 @@ impl Inboxes<'_> {
         Ok(())
     }
 
-    /// What a peer is held up by.
+    /// Returns the cause by which a peer is held up.
     pub(crate) fn held_by(&self, stall: Stall) -> HeldBy {
         match stall {
             Stall::Mailbox(key) => HeldBy::Mailbox(self.table.at(key).map_or(FixedStr::new(), |inbox| inbox.name.clone())),
@@ -272,7 +280,7 @@ impl Inboxes<'_> {
         }
     }
 
-    /// Why a mailbox ended.
+    /// Returns the reason for which a mailbox ended.
     pub(crate) fn reason(&self, key: Key) -> Option<Term<'_>> {
         let len = self.table.at(key)?.ended?;
         self.rings.at(key.index).get(..len).map(Term::trusted)

@@ -1,15 +1,15 @@
 //! All the memory a node ever uses, handed in by its user.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use super::event::Events;
 use super::half_open::HalfOpen;
 use super::identity::FIRST_JOB;
 use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
-use super::requests::Request;
+use super::requests::Asked;
 use super::ties::Watch;
-#[cfg(feature = "std")]
 use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::{Places, Table};
@@ -18,8 +18,18 @@ use crate::storage::slots::{Places, Table};
 /// seven seconds at most; when all places are taken, a new caller takes that of the oldest unproven one.
 const HALF_OPEN: u16 = 8;
 
-/// The largest buffer.
-const LARGEST: usize = 0x4000_0000;
+/// The ranges of the sizes of a node's memory. The text of [`ConfigError::Sizes`](crate::ConfigError::Sizes) has the same numbers.
+const PEERS: RangeInclusive<u16> = 1..=65_534;
+const MAILBOXES: RangeInclusive<u16> = 0..=16_383;
+const PLACES: RangeInclusive<u16> = 0..=65_534;
+const BYTES: RangeInclusive<usize> = 2 * RESERVED..=0x4000_0000;
+// pids tell mailboxes from the processes of served functions by their numbers
+const _: () = assert!((*MAILBOXES.end() as u32) < FIRST_JOB);
+
+/// Returns true if the range has the number.
+const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
+    *range.start() as usize <= number && number <= *range.end() as usize
+}
 
 /// All the memory of a node with at most `PEERS` connections and `MAILBOXES` mailboxes.
 ///
@@ -69,7 +79,7 @@ pub struct NodeStorage<
     pub(in crate::node) inboxes: Places<Inbox, MAILBOXES>,
     pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
     pub(in crate::node) watches: Places<Watch, WATCHES>,
-    pub(in crate::node) requests: Places<Request, REQUESTS>,
+    pub(in crate::node) requests: Places<Asked, REQUESTS>,
     pub(in crate::node) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
     pub(in crate::node) events: Events,
 }
@@ -87,11 +97,9 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
     /// Empty memory, all of whose sizes are chosen.
     pub const fn sized() -> Self {
         const {
-            assert!(PEERS > 0 && PEERS < 0xffff, "from one to 65534 peers");
-            assert!(MAILBOXES < FIRST_JOB as usize, "up to 16383 mailboxes");
-            assert!(WATCHES < 0xffff && REQUESTS < 0xffff, "up to 65534 places of either kind");
-            assert!(BYTES >= 2 * RESERVED, "buffers have at least 4096 bytes");
-            assert!(BYTES <= LARGEST, "buffers have at most 1 GiB");
+            let places =
+                has(&self::PEERS, PEERS) && has(&self::MAILBOXES, MAILBOXES) && has(&PLACES, WATCHES) && has(&PLACES, REQUESTS);
+            assert!(places && *self::BYTES.start() <= BYTES && BYTES <= *self::BYTES.end(), "{}", ConfigError::SIZES);
         }
         Self {
             links: Places::EMPTY,
@@ -127,15 +135,15 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// Connections, from 1 to 65,534.
+    /// Connections, in the range [`Sizes::PEERS`].
     pub peers: u16,
-    /// Mailboxes, up to 16,383.
+    /// Mailboxes, in the range [`Sizes::MAILBOXES`].
     pub mailboxes: u16,
-    /// Bytes of every buffer, from 4096 to 2^30: two for a peer, one for a mailbox.
+    /// Bytes of every buffer, in the range [`Sizes::BYTES`]: two buffers for a peer, one for a mailbox.
     pub bytes: usize,
-    /// Links, monitors by others and callers of served functions, up to 65,534.
+    /// Links, monitors by others and callers of served functions, in the range [`Sizes::WATCHES`].
     pub watches: u16,
-    /// Monitors, calls and aliases of this node's own, up to 65,534.
+    /// Monitors, calls and aliases of this node's own, in the range [`Sizes::REQUESTS`].
     pub requests: u16,
 }
 
@@ -149,6 +157,17 @@ impl Default for Sizes {
 
 #[cfg(feature = "std")]
 impl Sizes {
+    /// The range of the number of connections: 1 to 65,534.
+    pub const PEERS: RangeInclusive<u16> = PEERS;
+    /// The range of the number of mailboxes: up to 16,383.
+    pub const MAILBOXES: RangeInclusive<u16> = MAILBOXES;
+    /// The range of the bytes of a buffer: 4096 to 2^30.
+    pub const BYTES: RangeInclusive<usize> = BYTES;
+    /// The range of the places for links, monitors by others and callers of served functions: up to 65,534.
+    pub const WATCHES: RangeInclusive<u16> = PLACES;
+    /// The range of the places for monitors, calls and aliases of this node's own: up to 65,534.
+    pub const REQUESTS: RangeInclusive<u16> = PLACES;
+
     /// Makes sizes of these three, with 256 watches and 32 requests.
     pub const fn new(peers: u16, mailboxes: u16, bytes: usize) -> Self {
         Self { peers, mailboxes, bytes, watches: 256, requests: 32 }
@@ -174,7 +193,7 @@ impl Sizes {
             Table::<Link>::bytes(self.peers),
             Table::<Inbox>::bytes(self.mailboxes),
             Table::<Watch>::bytes(self.watches),
-            Table::<Request>::bytes(self.requests),
+            Table::<Asked>::bytes(self.requests),
             Table::<HalfOpen>::bytes(HALF_OPEN),
         ];
         parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
@@ -189,7 +208,7 @@ pub(crate) struct Memory<'s> {
     pub(crate) inboxes: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
     pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Request>,
+    pub(crate) requests: Table<'s, Asked>,
     pub(crate) half_open: Table<'s, HalfOpen>,
     pub(crate) events: &'s mut Events,
 }
@@ -217,9 +236,11 @@ impl Memory<'static> {
     /// Memory of these sizes that lasts as long as the process.
     pub(crate) fn leaked(sizes: Sizes) -> Result<Self, ConfigError> {
         let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
-        let places =
-            peers > 0 && peers < u16::MAX && u32::from(mailboxes) < FIRST_JOB && watches < u16::MAX && requests < u16::MAX;
-        if !places || !(2 * RESERVED..=LARGEST).contains(&bytes) {
+        let places = Sizes::PEERS.contains(&peers)
+            && Sizes::MAILBOXES.contains(&mailboxes)
+            && Sizes::WATCHES.contains(&watches)
+            && Sizes::REQUESTS.contains(&requests);
+        if !places || !Sizes::BYTES.contains(&bytes) {
             return Err(ConfigError::Sizes);
         }
         let buffers = |count: u16| -> Result<Buffers<'static>, ConfigError> {
@@ -245,6 +266,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_error_has_the_ranges() {
+        let (peers, mailboxes, places, bytes) = (PEERS, MAILBOXES, PLACES, BYTES);
+        let text = format!(
+            "a node has {} to {} peers, up to {} mailboxes, up to {} watches and requests, and buffers of {} bytes to {} GiB",
+            peers.start(),
+            peers.end(),
+            mailboxes.end(),
+            places.end(),
+            bytes.start(),
+            bytes.end() >> 30
+        );
+        assert!(ConfigError::SIZES.starts_with(&text), "{text}");
+    }
+
+    #[test]
     fn the_heap_takes_the_same_sizes() {
         let good = Sizes::new(2, 3, 4096).watches(0).requests(0);
         let memory = Memory::leaked(good).unwrap();
@@ -257,7 +293,7 @@ mod tests {
             Sizes { peers: u16::MAX, ..good },
             Sizes { mailboxes: 16_384, ..good },
             Sizes { bytes: 4095, ..good },
-            Sizes { bytes: LARGEST + 1, ..good },
+            Sizes { bytes: *BYTES.end() + 1, ..good },
             Sizes { watches: u16::MAX, ..good },
             Sizes { requests: u16::MAX, ..good },
         ] {

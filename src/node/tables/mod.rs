@@ -1,4 +1,4 @@
-//! What a node remembers, in the memory it was given. Nothing here knows what it is remembered for.
+//! The memory of a node. Nothing here knows what it is remembered for.
 
 pub(crate) mod event;
 pub(crate) mod functions;

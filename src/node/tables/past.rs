@@ -26,7 +26,7 @@ impl Past {
     }
 }
 
-/// A number that stands for a node's name, so that many are remembered in little memory (FNV-1a).
+/// Returns a number that stands for a node's name, so that many are remembered in little memory (FNV-1a).
 fn hash(name: &NodeName) -> u32 {
     name.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,15 +1,15 @@
-//! What lies in a mailbox: a message, a signal or an answer, with its sender and what it is about.
+//! The records in a mailbox: a message, a signal or an answer, with its sender and what it is about.
 
 use super::handles::Handle;
 use crate::wire::term::Term;
 
-/// What a record in a mailbox is.
+/// The kind of a record in a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
     /// A link broke, or somebody called `exit/2`; the sender's place has the process.
     Exit,
-    /// What was monitored ended; the sender's place has what it was.
+    /// The end of what was monitored; the sender's place has what it was.
     Down,
     /// `{Tag, Reply}`.
     Reply,
@@ -52,13 +52,13 @@ impl Kind {
         Self::RexSend,
     ];
 
-    /// Whether it is the outcome of a call of ours.
+    /// Returns true if it is the outcome of a call of ours.
     #[cfg(feature = "std")]
     pub(crate) fn is_answer(self) -> bool {
         matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::RexReply | Self::Timeout)
     }
 
-    /// The first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.
+    /// Returns the first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.
     #[inline]
     pub(crate) fn head(self, from: &[u8]) -> Option<[u8; 2]> {
         let len = u16::try_from(from.len()).ok().filter(|len| *len < 0x1000)?;
@@ -66,13 +66,13 @@ impl Kind {
     }
 }
 
-/// What goes into a mailbox.
+/// A record that goes into a mailbox.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'r> {
     pub(crate) kind: Kind,
     /// The encoded sender, or what stands in its place.
     pub(crate) from: &'r [u8],
-    /// What it is about; messages have none.
+    /// The subject, which messages do not have.
     pub(crate) handle: Option<Handle>,
     pub(crate) term: Term<'r>,
 }

@@ -1,4 +1,4 @@
-//! What this node asked of others and waits for: monitors, calls, and the aliases it gave out.
+//! The requests that this node made of others and waits for: monitors, calls, and the aliases it gave out.
 
 use super::handles::Handle;
 use super::identity::Identity;
@@ -9,8 +9,8 @@ use crate::time::Instant;
 use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
 
-/// One monitor, call or alias.
-pub(crate) struct Request {
+/// A monitor, a call or an alias.
+pub(crate) struct Asked {
     /// Never used again, so that an answer that comes late finds nothing.
     pub(crate) number: u64,
     pub(crate) mailbox: Key,
@@ -19,11 +19,11 @@ pub(crate) struct Request {
     pub(crate) kind: Ask,
     pub(crate) target: Target,
     pub(crate) limit: Limit,
-    pub(crate) state: State,
+    pub(crate) state: Stage,
 }
 
 /// The peer of what belongs to none.
-pub(crate) const NOBODY: Key = Key { index: u16::MAX, generation: u16::MAX };
+pub(crate) const NO_PEER: Key = Key { index: u16::MAX, generation: u16::MAX };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -36,40 +36,40 @@ pub(crate) enum Ask {
     Spawn,
 }
 
-/// Whom a demonitor names.
+/// The process that a demonitor names.
 pub(crate) enum Target {
-    /// Not known yet: the process is being spawned.
+    /// The process is being spawned, and is not known yet.
     Unknown,
     Pid(Number),
     Name(heapless::String<255>),
 }
 
-/// How long a request waits.
+/// The time for which a request waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     None,
-    /// Not counted from yet: nobody has looked at the time since it began.
+    /// A time that is not counted from yet: nobody has looked at the time since it began.
     In(core::time::Duration),
     At(Instant),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum Stage {
     Waiting,
     /// Its outcome waits for room in the mailbox.
     Due(Outcome),
-    /// Nobody waits for it any more, and the peer is to be told.
+    /// The peer is to be told that nobody waits for it any more.
     Leaving,
 }
 
-/// What this node knows by itself.
+/// The outcomes that this node knows by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Timeout,
     NoConnection,
 }
 
-/// Numbers that count what there is.
+/// Counts of the requests and of what waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
     /// The last number given out.
@@ -81,13 +81,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Whether a message like the one before goes to the same mailbox, without a closer look.
+    /// Returns true if a message like the one before goes to the same mailbox, without a closer look.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         self.calls == 0 && self.due == 0
     }
 
-    /// A number that was never used: the first is 1.
+    /// Returns a number that was never used: the first is 1.
     pub(crate) fn next(&mut self) -> u64 {
         self.last = self.last.wrapping_add(1);
         self.last
@@ -111,7 +111,7 @@ impl OwnWords {
         Reference::from_words(identity.node(), identity.creation, &self.0)
     }
 
-    /// What a reference of this node is about.
+    /// Returns the handle of the request that a reference of this node is about.
     pub(crate) fn read(reference: Reference<'_>) -> Option<Handle> {
         let mut words = reference.words();
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -123,8 +123,8 @@ impl OwnWords {
     }
 }
 
-impl Request {
-    /// What the peer is told when nobody waits any more.
+impl Asked {
+    /// Returns the demonitor that the peer is sent when nobody waits any more.
     pub(crate) fn demonitor<'r>(&'r self, from: Pid<'r>, node: Atom<'r>, reference: Reference<'r>) -> Option<Control<'r>> {
         let to = match &self.target {
             Target::Unknown => return None,
@@ -134,17 +134,17 @@ impl Request {
         Some(Control::Demonitor { from, to, reference })
     }
 
-    /// Whether it is answered as a `gen_server` answers.
+    /// Returns true if it is answered as a `gen_server` answers.
     pub(crate) fn is_call(&self) -> bool {
         matches!(self.kind, Ask::Call | Ask::Rex)
     }
 
-    /// What the answer to it is, as a record.
+    /// Returns the kind of record that the answer is.
     pub(crate) fn answer(&self) -> Kind {
         if self.kind == Ask::Rex { Kind::RexReply } else { Kind::Reply }
     }
 
-    /// What the end of the process it watches is, as a record.
+    /// Returns the kind of record that the end of the watched process is.
     pub(crate) fn ended(&self) -> Kind {
         match self.kind {
             Ask::Monitor | Ask::Alias => Kind::Down,
@@ -154,16 +154,16 @@ impl Request {
     }
 }
 
-/// The request with this handle.
-pub(crate) fn find(requests: &Table<'_, Request>, handle: Handle) -> Option<Key> {
+/// Finds the request with this handle.
+pub(crate) fn find(requests: &Table<'_, Asked>, handle: Handle) -> Option<Key> {
     let key = requests.key_at(handle.index)?;
     requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
 }
 
 /// Removes a request.
-pub(crate) fn remove(requests: &mut Table<'_, Request>, counters: &mut Counters, key: Key) {
+pub(crate) fn remove(requests: &mut Table<'_, Asked>, counters: &mut Counters, key: Key) {
     if let Some(request) = requests.remove(key) {
         counters.calls = counters.calls.saturating_sub(request.is_call().into());
-        counters.due = counters.due.saturating_sub(matches!(request.state, State::Due(_)).into());
+        counters.due = counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
     }
 }

@@ -3,7 +3,7 @@
 use crate::storage::slots::Key;
 use crate::wire::ids::{Atom, Pid, Reference};
 
-/// What is linked to or monitored here.
+/// The thing here that is linked or monitored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     Mailbox(Key),
@@ -12,7 +12,7 @@ pub(crate) enum Owner {
         number: u64,
         server: Key,
     },
-    /// One that has ended, of which there was no room to tell.
+    /// A process that has ended, of which there was no room to tell.
     Ended(u64),
 }
 
@@ -21,7 +21,7 @@ impl Owner {
         matches!(self, Self::Job { number, .. } if number == wanted)
     }
 
-    /// Whether it ends when this mailbox does.
+    /// Returns true if it ends when this mailbox does.
     pub(crate) fn ends_with(self, mailbox: Key) -> bool {
         match self {
             Self::Mailbox(key) | Self::Job { server: key, .. } => key == mailbox,
@@ -57,7 +57,7 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// A reference that was checked when it came has five words at most.
+    /// Copies the words of a reference. One that was checked when it came has five at most.
     pub(crate) fn of(reference: Reference<'_>) -> Self {
         let mut bytes = [0; 4 * Reference::MAX_WORDS];
         let words = reference.word_bytes();
@@ -72,32 +72,32 @@ impl Words {
     }
 }
 
-/// Somebody at a peer who is to be told when something here ends, or the other way round.
+/// A process at a peer that is to be told when something here ends, or the other way round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
     pub(crate) owner: Owner,
     pub(crate) peer: Key,
     pub(crate) pid: Number,
-    pub(crate) kind: Tie,
+    pub(crate) kind: WatchKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tie {
+pub(crate) enum WatchKind {
     Link,
-    /// We unlinked with this id: until it is acknowledged, exits of the process mean nothing.
+    /// A link that we ended with this id. Until that is acknowledged, exits of the process mean nothing.
     Unlinking(u64),
     /// The connection is gone, and the mailbox that traps exits has no room yet to be told so.
     Lost,
     /// The process monitors us.
     Monitor {
         reference: Words,
-        given: Given,
+        given: NamedBy,
     },
 }
 
-/// What a process named when it asked for a monitor.
+/// The form in which a process named what it monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Given {
+pub(crate) enum NamedBy {
     Pid,
     Name,
     /// The monitor came with the request for the process.
@@ -105,13 +105,13 @@ pub(crate) enum Given {
 }
 
 impl Watch {
-    /// A link, whether active or not.
+    /// Returns true for a link, whether active or not.
     pub(crate) fn is_link(&self) -> bool {
-        matches!(self.kind, Tie::Link | Tie::Unlinking(_))
+        matches!(self.kind, WatchKind::Link | WatchKind::Unlinking(_))
     }
 
-    /// Of whoever asked for the process, and waits for what it comes to.
+    /// Returns true for the monitor of whoever asked for the process, and waits for what it comes to.
     pub(crate) fn is_spawners(&self) -> bool {
-        matches!(self.kind, Tie::Monitor { given: Given::Spawn, .. })
+        matches!(self.kind, WatchKind::Monitor { given: NamedBy::Spawn, .. })
     }
 }

@@ -1,4 +1,4 @@
-//! What the program has not been shown yet: which mailboxes have something, in turn, at a cost that does not grow with how many there are.
+//! The mailboxes with something that the program has not been shown yet, in turn, at a cost that does not grow with how many there are.
 //!
 //! A mailbox with something in it stands in one of two queues, or in neither once the program was shown it and left it:
 //! * `ready`: something came since it was last shown, or the program took something and more is left;
@@ -22,17 +22,17 @@ pub(crate) struct Unread {
     aside: Queue,
     /// Counts the waits of whoever moves the bytes. A mailbox that became ready in an earlier one was shown, if perhaps left.
     pub(crate) round: u64,
-    /// How many became ready in this round.
+    /// The number of mailboxes that became ready in this round.
     fresh: u16,
 }
 
 /// No mailbox.
-pub(crate) const NOBODY: Key = Key { index: u16::MAX, generation: 0 };
+pub(crate) const NO_MAILBOX: Key = Key { index: u16::MAX, generation: 0 };
 
 impl Unread {
     pub(crate) const NONE: Self = Self { ready: Queue::new(0), aside: Queue::new(1), round: 1, fresh: 0 };
 
-    /// Something is in this mailbox that the program has not been shown.
+    /// Notes that something is in this mailbox that the program has not been shown.
     pub(crate) fn came(&mut self, table: &mut Table<'_, Inbox>, index: u16) {
         let Some(inbox) = table.tenant_mut(index).filter(|inbox| inbox.round != self.round) else { return };
         inbox.round = self.round;
@@ -44,7 +44,7 @@ impl Unread {
         }
     }
 
-    /// The mailbox is empty, or has ended.
+    /// Notes that the mailbox is empty, or has ended.
     pub(crate) fn gone(&mut self, table: &mut Table<'_, Inbox>, index: u16) {
         let Some(inbox) = table.tenant_mut(index) else { return };
         if core::mem::take(&mut inbox.round) == self.round {
@@ -54,20 +54,20 @@ impl Unread {
         self.aside.remove(table, index);
     }
 
-    /// The oldest message of the mailbox was put back.
+    /// Notes that the oldest message of the mailbox was put back.
     pub(crate) fn set_aside(&mut self, table: &mut Table<'_, Inbox>, index: u16) {
         self.gone(table, index);
         self.aside.push(table, index);
     }
 
-    /// There is room for what was put back: it is to be shown again.
+    /// Notes that there is room for what was put back: it is to be shown again.
     pub(crate) fn retry(&mut self, table: &mut Table<'_, Inbox>) {
         while let Some(index) = self.aside.pop(table) {
             self.came(table, index);
         }
     }
 
-    /// The next mailbox, first come first served, which counts as shown.
+    /// Takes the next mailbox, first come first served, which counts as shown.
     pub(crate) fn poll(&mut self, table: &mut Table<'_, Inbox>) -> Option<Key> {
         let index = self.ready.pop(table)?;
         self.gone(table, index);

@@ -11,13 +11,13 @@ const SEGMENT_BITS: u32 = 1 << 24;
 
 /// The last byte, as far as it is filled.
 #[derive(Default)]
-struct Bits {
+struct BitBuffer {
     held: u8,
-    /// How many high bits of it are: 0 to 7.
+    /// The number of its high bits in use: 0 to 7.
     used: u8,
 }
 
-impl Bits {
+impl BitBuffer {
     fn byte(&mut self, byte: u8, out: &mut Writer<'_>) {
         out.u8(self.held | byte.wrapping_shr(self.used.into()));
         self.held = byte.checked_shl(8_u32.saturating_sub(self.used.into())).unwrap_or(0);
@@ -32,7 +32,7 @@ impl Bits {
         }
     }
 
-    /// The low `size` bits of an integer, in two's complement, the most significant first.
+    /// Adds the low `size` bits of an integer, in two's complement, the most significant first.
     fn integer(&mut self, negative: bool, magnitude: u128, size: u32, out: &mut Writer<'_>) {
         let low = if negative { magnitude.wrapping_neg() } else { magnitude };
         for i in (0..size).rev() {
@@ -42,7 +42,7 @@ impl Bits {
     }
 }
 
-/// What stands behind a segment's value.
+/// The size and type that stand behind a segment's value.
 struct Form {
     size: Option<u32>,
     utf8: bool,
@@ -56,7 +56,7 @@ impl Parser<'_, '_> {
         let at = self.out.len();
         self.out.u8(tag::BINARY);
         self.out.u32(0);
-        let mut bits = Bits::default();
+        let mut bits = BitBuffer::default();
         let mut more = !self.scan.eat(">>");
         while more {
             self.segment(&mut bits)?;
@@ -80,7 +80,7 @@ impl Parser<'_, '_> {
         Ok(true)
     }
 
-    fn segment(&mut self, bits: &mut Bits) -> Result<(), Fault> {
+    fn segment(&mut self, bits: &mut BitBuffer) -> Result<(), Fault> {
         match self.scan.peek() {
             Some('"') => self.characters(bits),
             Some('0'..='9' | '$' | '+' | '-') => {
@@ -106,7 +106,7 @@ impl Parser<'_, '_> {
     }
 
     /// Strings side by side, which are one. Their form stands behind them, so they are read twice.
-    fn characters(&mut self, bits: &mut Bits) -> Result<(), Fault> {
+    fn characters(&mut self, bits: &mut BitBuffer) -> Result<(), Fault> {
         let first = self.scan;
         while let Some(start) = self.quote()? {
             while self.scan.quoted('"', start)?.is_some() {}
@@ -132,11 +132,11 @@ impl Parser<'_, '_> {
         Ok(())
     }
 
-    fn utf8(&mut self, c: char, bits: &mut Bits) {
+    fn utf8(&mut self, c: char, bits: &mut BitBuffer) {
         c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bits.byte(byte, &mut self.out));
     }
 
-    /// The size and type of a segment, where they are given.
+    /// Reads the size and type of a segment, where they are given.
     fn form(&mut self) -> Result<Form, Fault> {
         let mut form = Form { size: None, utf8: false };
         self.scan.blank();

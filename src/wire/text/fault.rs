@@ -1,4 +1,4 @@
-//! What can be wrong with a term written as text, and where.
+//! The faults of a term written as text, and their places.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::wire::value::Limits;
 /// The most keys of a map that is written as text. Each key is compared with all that came before it.
 pub(super) const TEXT_KEYS: u32 = 4096;
 
-/// Text that is no term, or none we take: where, and why.
+/// The place and the fault of text that is no term, or none we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextError {
     /// Offset in bytes from the start of the text.
@@ -16,7 +16,7 @@ pub struct TextError {
     pub line: usize,
     /// The column of that place in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The fault there.
     pub fault: TextFault,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for TextError {
 }
 impl core::error::Error for TextError {}
 
-/// What is wrong with a term written as text.
+/// A fault in a term written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextFault {

@@ -57,7 +57,7 @@ fn decimal(magnitude: &[u8], f: &mut impl Write) -> fmt::Result {
     chunks.try_for_each(|chunk| write!(f, "{chunk:09}"))
 }
 
-/// A value below 2^32, which every one here is.
+/// Returns a value as 32 bits, of which none here has more.
 fn low(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
@@ -74,7 +74,7 @@ impl Digits<'_> {
         self.text.chars().filter_map(|c| c.to_digit(self.base))
     }
 
-    /// The value, if it has at most 128 bits.
+    /// Returns the value, if it has at most 128 bits.
     pub(super) fn small(&self) -> Option<u128> {
         self.values().try_fold(0_u128, |sum, digit| sum.checked_mul(self.base.into())?.checked_add(digit.into()))
     }

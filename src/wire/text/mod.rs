@@ -28,9 +28,8 @@ pub struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// With the characters beyond Latin-1 as they are, as `~0tp` prints them in an Erlang that was started with `+pc unicode`:
-    /// `<<"héé"/utf8>>` where binaries are UTF-8, `"день"` for lists of such characters, and `'день'` for atoms. [`parse_text`] reads
-    /// the same terms of it.
+    /// Prints the characters beyond Latin-1 as they are, as `~0tp` does in an Erlang that was started with `+pc unicode`: `<<"héé"/utf8>>`
+    /// where binaries are UTF-8, `"день"` for lists of such characters, and `'день'` for atoms. [`parse_text`] reads the same terms of it.
     #[must_use]
     pub fn unicode(self) -> Self {
         Self { chars: Chars::Unicode, ..self }
@@ -38,9 +37,9 @@ impl Text<'_> {
 }
 
 impl<'a> Term<'a> {
-    /// The term as text for people: pids, ports and references of the node `home` (a full name, `alive@host`) are shown as that
-    /// node would show them, `<0.85.0>`, and those of another node carry its name where Erlang has a number that is
-    /// private to the printing node: `<demo@nuc1.85.0>`, `#Ref<demo@nuc1.1.2.3>`, `#Port<demo@nuc1.5>`.
+    /// Returns the term as text for people. Pids, ports and references of the node `home` (a full name, `alive@host`) are shown as that
+    /// node would show them, `<0.85.0>`. Those of another node carry its name where Erlang has a number that is private to the printing
+    /// node: `<demo@nuc1.85.0>`, `#Ref<demo@nuc1.1.2.3>`, `#Port<demo@nuc1.5>`.
     ///
     /// The term's own `Display` shows them all with 0.
     pub fn text(self, home: &'a str) -> Text<'a> {
@@ -87,7 +86,7 @@ mod tests {
     use crate::wire::term::Value;
     use crate::wire::value::Limits;
 
-    /// Every captured term with its name and the text that Erlang printed.
+    /// Returns every captured term with its name and the text that Erlang printed.
     fn captured() -> impl Iterator<Item = (&'static str, Vec<u8>, String)> {
         let key = |found: &captured::Captured| (found.otp, found.name.split_once('/').map_or("", |(_, name)| name));
         let texts: std::collections::HashMap<_, _> =
@@ -98,7 +97,7 @@ mod tests {
         })
     }
 
-    /// Equal as Erlang's `=:=` has it, but for the order of maps. Recursive, for terms captured by us.
+    /// Returns true if the terms are equal as Erlang's `=:=` has it, but for the order of maps. It is recursive, for terms captured by us.
     fn same(a: Term<'_>, b: Term<'_>) -> bool {
         match (a.value(), b.value()) {
             (Value::Atom(a), Value::Atom(b)) => a == b,
@@ -117,7 +116,7 @@ mod tests {
         }
     }
 
-    /// What Erlang prints otherwise, each for a reason that `Display` documents.
+    /// Returns true if Erlang prints the term otherwise, each for a reason that `Display` documents.
     fn printed_otherwise(name: &str, erlangs: &str) -> bool {
         // a number of the printing node where we have 0
         name.contains("remote")

@@ -5,7 +5,7 @@
 
 use super::chars::{is_lower, is_upper};
 use super::fault::{TEXT_KEYS, TextError, TextFault};
-use super::parser::{Frame, HEADER, Parser, Shape};
+use super::parser::{HEADER, ParseFrame, ParseShape, Parser};
 use super::scan::{Fault, Number};
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Writer};
@@ -91,7 +91,7 @@ impl<'t> Parser<'t, '_> {
         let at = self.out.len();
         self.out.u8(tag::SMALL_TUPLE);
         self.out.u8(0);
-        if self.scan.eat("}") { self.push_empty() } else { self.push(Frame::new(Shape::Tuple, at)) }
+        if self.scan.eat("}") { self.push_empty() } else { self.push(ParseFrame::new(ParseShape::Tuple, at)) }
     }
 
     fn list(&mut self) -> Result<bool, Fault> {
@@ -99,8 +99,8 @@ impl<'t> Parser<'t, '_> {
         self.scan.blank();
         let empty = self.scan.eat("]");
         // a list that is a tail goes on with the list it is in
-        if let Some(frame) = self.open.last_mut().filter(|frame| frame.shape == Shape::Tail) {
-            frame.shape = if empty { Shape::Ending } else { Shape::List };
+        if let Some(frame) = self.open.last_mut().filter(|frame| frame.shape == ParseShape::Tail) {
+            frame.shape = if empty { ParseShape::Ending } else { ParseShape::List };
             if !empty {
                 frame.extra = frame.extra.saturating_add(1);
             }
@@ -111,7 +111,7 @@ impl<'t> Parser<'t, '_> {
             self.out.u8(tag::NIL);
             return Ok(true);
         }
-        let frame = Frame::list(&mut self.out);
+        let frame = ParseFrame::list(&mut self.out);
         self.push(frame)
     }
 
@@ -138,12 +138,12 @@ impl<'t> Parser<'t, '_> {
             return self.push_empty();
         }
         let extra = HEADER.try_into().unwrap_or(0);
-        self.push(Frame { extra, ..Frame::new(Shape::Key, at) })
+        self.push(ParseFrame { extra, ..ParseFrame::new(ParseShape::Key, at) })
     }
 
-    /// A string, or several side by side, which are one.
+    /// Reads a string, or several side by side, which are one.
     fn string(&mut self) -> Result<bool, Fault> {
-        let tail = self.open.last().is_some_and(|frame| frame.shape == Shape::Tail);
+        let tail = self.open.last().is_some_and(|frame| frame.shape == ParseShape::Tail);
         let mut own = if tail { self.open.pop() } else { None };
         while let Some(start) = self.quote()? {
             while let Some(c) = self.scan.quoted('"', start)? {
@@ -151,7 +151,7 @@ impl<'t> Parser<'t, '_> {
                     Some(frame) => frame,
                     None => {
                         self.begin(None);
-                        own.insert(Frame::list(&mut self.out))
+                        own.insert(ParseFrame::list(&mut self.out))
                     }
                 };
                 frame.character(c, &mut self.out);
@@ -160,7 +160,7 @@ impl<'t> Parser<'t, '_> {
         }
         match own {
             Some(frame) if tail => {
-                self.push(Frame { shape: Shape::Ending, ..frame })?;
+                self.push(ParseFrame { shape: ParseShape::Ending, ..frame })?;
             }
             Some(frame) => frame.end_list(&mut self.out),
             None => {
@@ -171,7 +171,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// A number with its sign, or a character.
+    /// Reads a number with its sign, or a character.
     fn number(&mut self) -> Result<bool, Fault> {
         let (start, negative, number) = self.signed()?;
         match number {
@@ -210,7 +210,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// What follows the word `fun`. Erlang prints reserved words in it without quotes.
+    /// Reads what follows the word `fun`. Erlang prints reserved words in it without quotes.
     fn fun(&mut self) -> Result<bool, Fault> {
         let (mut module, mut function) = (heapless::String::new(), heapless::String::new());
         self.scan.blank();
@@ -234,7 +234,7 @@ impl<'t> Parser<'t, '_> {
         Ok(true)
     }
 
-    /// A sign in the name of a fun, with the blanks around it.
+    /// Reads a sign in the name of a fun, with the blanks around it.
     fn sign(&mut self, sign: &str) -> Result<(), Fault> {
         self.scan.blank();
         if !self.scan.eat(sign) {
@@ -250,18 +250,18 @@ impl<'t> Parser<'t, '_> {
             self.scan.blank();
             let Some(frame) = self.open.last_mut() else { return Ok(false) };
             match frame.shape {
-                Shape::Key => {
+                ParseShape::Key => {
                     if !self.scan.eat("=>") {
                         return self.due("'=>'");
                     }
-                    frame.shape = Shape::Value;
+                    frame.shape = ParseShape::Value;
                     let frame = *frame;
                     return self.check_key(frame).map(|()| true);
                 }
-                Shape::Tuple | Shape::Value => {
+                ParseShape::Tuple | ParseShape::Value => {
                     if self.scan.eat(",") {
-                        if frame.shape == Shape::Value {
-                            frame.shape = Shape::Key;
+                        if frame.shape == ParseShape::Value {
+                            frame.shape = ParseShape::Key;
                             frame.extra = u32::try_from(self.out.len().saturating_sub(frame.at)).unwrap_or(u32::MAX);
                         }
                         return Ok(true);
@@ -269,20 +269,20 @@ impl<'t> Parser<'t, '_> {
                     if !self.scan.eat("}") {
                         return self.due("',' or '}'");
                     }
-                    if frame.shape == Shape::Tuple {
+                    if frame.shape == ParseShape::Tuple {
                         frame.end_tuple(&mut self.out);
                     } else {
                         self.out.patch_u32(frame.at.saturating_add(1), frame.count);
                     }
                     self.open.pop();
                 }
-                Shape::List | Shape::Tail | Shape::Ending => {
-                    let more = frame.shape == Shape::List;
+                ParseShape::List | ParseShape::Tail | ParseShape::Ending => {
+                    let more = frame.shape == ParseShape::List;
                     if more && self.scan.eat(",") {
                         return Ok(true);
                     }
                     if more && self.scan.eat("|") {
-                        frame.shape = Shape::Tail;
+                        frame.shape = ParseShape::Tail;
                         return Ok(true);
                     }
                     if !self.scan.eat("]") {
@@ -290,7 +290,7 @@ impl<'t> Parser<'t, '_> {
                     }
                     if let Some(extra) = frame.extra.checked_sub(1) {
                         frame.extra = extra;
-                        frame.shape = Shape::Ending;
+                        frame.shape = ParseShape::Ending;
                     } else {
                         frame.end_list(&mut self.out);
                         self.open.pop();
@@ -302,7 +302,7 @@ impl<'t> Parser<'t, '_> {
 
     /// Refuses a key that the map has already: Erlang would close the connection over such a map. The key is the last
     /// that was written, and its arrow has just been read.
-    fn check_key(&self, map: Frame) -> Result<(), Fault> {
+    fn check_key(&self, map: ParseFrame) -> Result<(), Fault> {
         let at = self.scan.at.saturating_sub(2);
         if map.count >= TEXT_KEYS {
             return Err((at, TextFault::TooManyKeys));

@@ -1,4 +1,4 @@
-//! What parsing works on: the text, what was written of the term, and the tuples, lists and maps that are open.
+//! The state of parsing: the text, what was written of the term, and the tuples, lists and maps that are open.
 
 use super::fault::TextFault;
 use super::scan::{Fault, Number, Scan};
@@ -7,9 +7,9 @@ use crate::wire::codes::tag;
 use crate::wire::cursor::Writer;
 use crate::wire::value::Limits;
 
-/// What is open, and what may come next in it.
+/// The kind of an open term, and the part of it that is due next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum ParseShape {
     Tuple,
     List,
     /// Behind the `|` of a list.
@@ -21,17 +21,17 @@ pub(super) enum Shape {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) shape: Shape,
+pub(super) struct ParseFrame {
+    pub(super) shape: ParseShape,
     /// A list that is not only bytes: the form with a tag for each element and a tail.
     pub(super) wide: bool,
     /// A list whose tail was written.
     pub(super) improper: bool,
-    /// Where its header is in the output.
+    /// The place of its header in the output.
     pub(super) at: usize,
     /// Elements or pairs so far.
     pub(super) count: u32,
-    /// Of a list: how many lists that are tails are open in it. Of a map: where its last key is, behind `at`.
+    /// Of a list: the number of lists that are tails and open in it. Of a map: the place of its last key, behind `at`.
     pub(super) extra: u32,
 }
 
@@ -40,8 +40,8 @@ const STRING_HEADER: usize = 3;
 /// The length of the headers of a map, a large tuple, a list and a binary.
 pub(super) const HEADER: usize = 5;
 
-impl Frame {
-    pub(super) fn new(shape: Shape, at: usize) -> Self {
+impl ParseFrame {
+    pub(super) fn new(shape: ParseShape, at: usize) -> Self {
         Self { shape, wide: false, improper: false, at, count: 0, extra: 0 }
     }
 
@@ -49,7 +49,7 @@ impl Frame {
         let at = out.len();
         out.u8(tag::STRING);
         out.u16(0);
-        Self::new(Shape::List, at)
+        Self::new(ParseShape::List, at)
     }
 
     /// Gives each element of a list its tag.
@@ -112,7 +112,7 @@ impl Frame {
 pub(super) struct Parser<'t, 'b> {
     pub(super) scan: Scan<'t>,
     pub(super) out: Writer<'b>,
-    pub(super) open: heapless::Vec<Frame, { Limits::MAX_DEPTH as usize }>,
+    pub(super) open: heapless::Vec<ParseFrame, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'t, 'b> Parser<'t, 'b> {
@@ -128,27 +128,27 @@ impl<'t, 'b> Parser<'t, 'b> {
     pub(super) fn begin(&mut self, byte: Option<u8>) -> bool {
         let Some(frame) = self.open.last_mut() else { return false };
         match frame.shape {
-            Shape::List => frame.element(byte, &mut self.out),
-            Shape::Tail => {
+            ParseShape::List => frame.element(byte, &mut self.out),
+            ParseShape::Tail => {
                 frame.widen(&mut self.out);
-                frame.shape = Shape::Ending;
+                frame.shape = ParseShape::Ending;
                 frame.improper = true;
                 false
             }
-            Shape::Tuple | Shape::Value => {
+            ParseShape::Tuple | ParseShape::Value => {
                 frame.count = frame.count.saturating_add(1);
                 false
             }
-            Shape::Key | Shape::Ending => false,
+            ParseShape::Key | ParseShape::Ending => false,
         }
     }
 
-    pub(super) fn push(&mut self, frame: Frame) -> Result<bool, Fault> {
+    pub(super) fn push(&mut self, frame: ParseFrame) -> Result<bool, Fault> {
         self.open.push(frame).map_err(|_| (self.scan.at, TextFault::TooDeep))?;
         Ok(false)
     }
 
-    /// As [`Parser::push`] for a tuple or map that has nothing in it: it is a level too, though it closes at once.
+    /// Does what [`Parser::push`] does, for a tuple or map that has nothing in it. It is a level too, though it closes at once.
     pub(super) fn push_empty(&self) -> Result<bool, Fault> {
         if self.open.is_full() { self.fail(TextFault::TooDeep) } else { Ok(true) }
     }
@@ -162,7 +162,7 @@ impl<'t, 'b> Parser<'t, 'b> {
         Ok(self.scan.eat("\"").then_some(start))
     }
 
-    /// Where a number begins, whether it is negative, and its magnitude. A character is a number.
+    /// Reads a number: where it begins, whether it is negative, and its magnitude. A character is a number.
     pub(super) fn signed(&mut self) -> Result<(usize, bool, Number<'t>), Fault> {
         let start = self.scan.at;
         let negative = self.scan.eat("-");
@@ -180,7 +180,7 @@ impl<'t, 'b> Parser<'t, 'b> {
         }
     }
 
-    /// What to say when something else is there than is due.
+    /// Makes the fault for something else than what is due.
     pub(super) fn due<T>(&self, what: &'static str) -> Result<T, Fault> {
         self.fail(match self.scan.peek() {
             None => TextFault::Ends,

@@ -12,7 +12,7 @@ use crate::wire::ids::Atom;
 use crate::wire::term::{List, Term, Value};
 use crate::wire::value::{Big, Bits, Export, Fun, Limits};
 
-/// Why printing stops early.
+/// The reason for which printing stops early.
 enum Halt {
     /// The formatter takes no more.
     Write,
@@ -47,9 +47,9 @@ pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fm
     }
 }
 
-/// What is open, and what comes after the term that is being written.
+/// The kind of an open term, and the part of it that comes after the term that is being written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum PrintShape {
     Tuple,
     List,
     /// The tail of an improper list.
@@ -61,8 +61,8 @@ enum Shape {
 }
 
 #[derive(Clone, Copy)]
-struct Frame<'r> {
-    shape: Shape,
+struct PrintFrame<'r> {
+    shape: PrintShape,
     /// Elements or pairs to come after this one.
     left: u32,
     /// The names of a native record's fields to come, which stand before all its values.
@@ -73,7 +73,7 @@ struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
     chars: Chars,
-    open: heapless::Vec<Frame<'r>, { Limits::MAX_DEPTH as usize }>,
+    open: heapless::Vec<PrintFrame<'r>, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'r> Printer<'_, '_, '_, 'r> {
@@ -90,13 +90,13 @@ impl<'r> Printer<'_, '_, '_, 'r> {
     fn term(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         let start = *r;
         let (shape, opening, count) = match r.u8()? {
-            tag::SMALL_TUPLE => (Shape::Tuple, "{", r.u8()?.into()),
-            tag::LARGE_TUPLE => (Shape::Tuple, "{", r.u32()?),
-            tag::MAP => (Shape::Key, "#{", r.u32()?),
+            tag::SMALL_TUPLE => (PrintShape::Tuple, "{", r.u8()?.into()),
+            tag::LARGE_TUPLE => (PrintShape::Tuple, "{", r.u32()?),
+            tag::MAP => (PrintShape::Key, "#{", r.u32()?),
             tag::LIST if !is_text(start, self.chars) => match r.u32()? {
                 // a list of no elements is its tail
                 0 => return Ok(false),
-                count => (Shape::List, "[", count),
+                count => (PrintShape::List, "[", count),
             },
             tag::RECORD => return self.record(r),
             _ => {
@@ -111,7 +111,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        self.open.push(Frame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
@@ -132,33 +132,33 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             return Ok(true);
         };
         field(&mut names, self.chars, self.f)?;
-        self.open.push(Frame { shape: Shape::Field, left, names }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape: PrintShape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
     /// Writes what stands between the term just written and the next; `false` when there is none.
     fn separate(&mut self, r: &mut Reader<'r>) -> Result<bool, Halt> {
         while let Some(frame) = self.open.last_mut() {
-            if frame.shape == Shape::Key {
-                frame.shape = Shape::Value;
+            if frame.shape == PrintShape::Key {
+                frame.shape = PrintShape::Value;
                 self.f.write_str(" => ")?;
                 return Ok(true);
             }
-            if frame.shape == Shape::List && frame.left == 0 && Self::tail(frame, r, self.f)? {
+            if frame.shape == PrintShape::List && frame.left == 0 && Self::tail(frame, r, self.f)? {
                 return Ok(true);
             }
             if let Some(left) = frame.left.checked_sub(1) {
                 frame.left = left;
-                if frame.shape == Shape::Value {
-                    frame.shape = Shape::Key;
+                if frame.shape == PrintShape::Value {
+                    frame.shape = PrintShape::Key;
                 }
                 self.f.write_char(',')?;
-                if frame.shape == Shape::Field {
+                if frame.shape == PrintShape::Field {
                     field(&mut frame.names, self.chars, self.f)?;
                 }
                 return Ok(true);
             }
-            self.f.write_char(if matches!(frame.shape, Shape::List | Shape::Tail) { ']' } else { '}' })?;
+            self.f.write_char(if matches!(frame.shape, PrintShape::List | PrintShape::Tail) { ']' } else { '}' })?;
             self.open.pop();
         }
         Ok(false)
@@ -166,7 +166,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
 
     /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
     /// written next, which `true` says.
-    fn tail(frame: &mut Frame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+    fn tail(frame: &mut PrintFrame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
         while frame.left == 0 {
             match r.peek()? {
                 tag::NIL => {
@@ -183,7 +183,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
                     return Ok(false);
                 }
                 _ => {
-                    frame.shape = Shape::Tail;
+                    frame.shape = PrintShape::Tail;
                     f.write_char('|')?;
                     return Ok(true);
                 }
@@ -241,7 +241,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
         }
     }
 
-    /// Which node an identifier is of.
+    /// Writes the name of the node that an identifier is of.
     fn node(&mut self, node: Atom<'_>) -> fmt::Result {
         match self.home {
             // A name from the wire can have any characters; those that would move a terminal's cursor are not written.
@@ -259,7 +259,7 @@ fn field(names: &mut Reader<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> Re
     Ok(f.write_str(" = ")?)
 }
 
-/// Whether the list here is one that is printed as a string: proper, and printable characters all of it.
+/// Returns true if the list here is one that is printed as a string: proper, and printable characters all of it.
 fn is_text(mut r: Reader<'_>, chars: Chars) -> bool {
     loop {
         match r.u8() {
@@ -281,12 +281,12 @@ fn is_text(mut r: Reader<'_>, chars: Chars) -> bool {
     }
 }
 
-/// The character that an integer is.
+/// Returns the character that an integer is.
 fn character(term: Term<'_>) -> Option<char> {
     char::from_u32(u32::try_from(term.as_i64()?).ok()?)
 }
 
-/// A list of integers: as text if it is one, and otherwise the elements of a list that was sent as bytes.
+/// Writes a list of integers: as text if it is one, and otherwise the elements of a list that was sent as bytes.
 fn string(list: List<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut elements = list.filter_map(character);
     if elements.clone().all(|c| chars.prints(c)) {
@@ -325,7 +325,7 @@ fn quoted(mut text: impl Iterator<Item = char>, quote: char, chars: Chars, f: &m
     f.write_char(quote)
 }
 
-/// A character of a string or atom as `io_lib:write_string_as_latin1/2` or `io_lib:write_string/2` writes it.
+/// Writes a character of a string or atom as `io_lib:write_string_as_latin1/2` or `io_lib:write_string/2` does.
 fn escaped(c: char, quote: char, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let letter = match c {
         _ if c == quote || c == '\\' => c,
@@ -355,8 +355,8 @@ fn atom(name: Atom<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result
     quoted(name.chars(), '\'', chars, f)
 }
 
-/// An atom in the name of a fun. The emulator itself prints those, with rules of its own: `@` needs quotes, and a reserved
-/// word does not.
+/// Writes an atom in the name of a fun. The emulator itself prints those, with rules of its own: `@` needs quotes, and a reserved word does
+/// not.
 fn fun_atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if name.chars().next().is_some_and(is_lower) && name.chars().all(|c| is_name(c) && c != '@') {
         return write!(f, "{name}");
@@ -372,10 +372,10 @@ fn fun_atom(name: Atom<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_char('\'')
 }
 
-/// The shortest digits that read back as the same float, with an exponent where that is shorter, or where the float is
-/// beyond 2^53 and its last digits would be made up (`float_to_list(F, [short])`).
+/// Writes the shortest digits that read back as the same float, with an exponent where that is shorter, or where the float is beyond 2^53
+/// and its last digits would be made up (`float_to_list(F, [short])`).
 fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    /// One digit, a point, sixteen more digits, `e-308`.
+    /// The longest float: one digit, a point, sixteen more digits, `e-308`.
     const LONGEST: usize = 24;
     let mut text = heapless::String::<LONGEST>::new();
     write!(text, "{:e}", value.abs())?;

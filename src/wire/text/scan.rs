@@ -21,7 +21,7 @@ pub(super) struct Scan<'t> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number<'t> {
     Small(u128),
-    /// One of more than 128 bits.
+    /// An integer of more than 128 bits.
     Long(Digits<'t>),
     /// Never negative, always finite.
     Float(f64),
@@ -32,7 +32,7 @@ impl<'t> Number<'t> {
         digits.small().map_or(Self::Long(digits), Self::Small)
     }
 
-    /// The integer, if it is one that is not above `limit`.
+    /// Returns the integer, if it is one that is not above `limit`.
     pub(super) fn within(self, limit: u32) -> Option<u32> {
         match self {
             Self::Small(value) => u32::try_from(value).ok().filter(|value| *value <= limit),
@@ -83,7 +83,7 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// Whether nothing follows but the end of the term: a full stop, if any, behind white space, if any.
+    /// Returns true if nothing follows but the end of the term: a full stop, if any, behind white space, if any.
     pub(super) fn is_end(&mut self) -> bool {
         self.blank();
         if self.peek() == Some('.') {
@@ -96,12 +96,12 @@ impl<'t> Scan<'t> {
         self.peek().is_none()
     }
 
-    /// An atom without quotes, or a reserved word.
+    /// Reads an atom without quotes, or a reserved word.
     pub(super) fn word(&mut self) -> &'t str {
         self.take_while(is_name)
     }
 
-    /// An atom in quotes or without. `buf` is for what has escapes; with `reserved`, words that are no atoms do too.
+    /// Reads an atom in quotes or without. `buf` is for what has escapes. With `reserved`, words that are no atoms do too.
     pub(super) fn atom<'a>(&mut self, buf: &'a mut heapless::String<1020>, reserved: bool) -> Result<&'a str, Fault>
     where
         't: 'a,
@@ -130,7 +130,7 @@ impl<'t> Scan<'t> {
         Ok(word)
     }
 
-    /// The next character of what `quote` encloses, `None` at its end; `start` is where it began.
+    /// Reads the next character of what `quote` encloses, `None` at its end. `start` is where it began.
     pub(super) fn quoted(&mut self, quote: char, start: usize) -> Result<Option<char>, Fault> {
         match self.bump() {
             Some(c) if c == quote => Ok(None),
@@ -143,7 +143,7 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// The character behind a `$`.
+    /// Reads the character behind a `$`.
     pub(super) fn char(&mut self) -> Result<char, Fault> {
         match self.bump() {
             Some('\\') => self.escape(),
@@ -152,7 +152,7 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// What follows a backslash.
+    /// Reads what follows a backslash.
     fn escape(&mut self) -> Result<char, Fault> {
         let start = self.at.saturating_sub(1);
         let fault = (start, TextFault::Escape);
@@ -211,7 +211,7 @@ impl<'t> Scan<'t> {
         start.get(..len).unwrap_or("")
     }
 
-    /// A number, whose first digit is next.
+    /// Reads a number, whose first digit is next.
     pub(super) fn number(&mut self) -> Result<Number<'t>, Fault> {
         let start = self.at;
         let fault = (start, TextFault::Number);
@@ -237,7 +237,7 @@ impl<'t> Scan<'t> {
         Ok(Number::integer(whole))
     }
 
-    /// The rest of a float that began at `start`: its point is next.
+    /// Reads the rest of a float that began at `start`: its point is next.
     fn float(&mut self, start: usize) -> Result<Number<'t>, Fault> {
         self.bump();
         self.digits(10);

@@ -56,11 +56,6 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Returns how many bytes a value may have to fit a message. The node keeps some room for itself, and the rest stands around the value.
-    pub(super) fn largest_value(&self) -> usize {
-        self.sizes.bytes.saturating_sub(2048 + 512)
-    }
-
     /// Returns these settings with those of the new ones that need no restart, and the keys of the others that changed.
     pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
         let (old, local) = (&self.local, &new.local);

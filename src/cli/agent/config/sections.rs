@@ -9,7 +9,7 @@ use super::file::{Fault, Faults, Item, Section};
 use super::keys::Table;
 use super::{units, values};
 use crate::cli::agent::erlang;
-use crate::cli::agent::own::{MAILBOXES, RESERVED};
+use crate::cli::agent::own::{MAILBOXES, reserved};
 
 /// `[discover]`: connect to every node that these hosts' EPMDs name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,7 +357,7 @@ impl Reader<'_> {
     }
 
     fn program(&mut self, name: &str, item: &Item<'_>) -> Option<ProgramSettings> {
-        if RESERVED.contains(&name) {
+        if reserved().any(|reserved| reserved == name) {
             self.faults.add(item.wrong("the agent has a process of this name itself: choose another"));
         }
         if name.is_empty() || name.len() > 255 {
@@ -426,20 +426,29 @@ mod tests {
         let formats: Vec<ProgramFormat> = words("[mailbox.NAME]", "format").map(ProgramFormat::of).collect();
         assert_eq!(formats, [ProgramFormat::Erlang, ProgramFormat::Json, ProgramFormat::Etf]);
         assert_eq!(words("[functions]", "output").map(Output::of).collect::<Vec<_>>(), [Output::Text, Output::Term]);
-        let epmds: Vec<Epmd> = words("", "epmd").map(|word| word.parse().unwrap()).collect();
-        assert_eq!(epmds, [Epmd::Auto, Epmd::External, Epmd::Embedded, Epmd::None]);
+        assert!(words("", "epmd").eq(Epmd::WORDS));
     }
 
     #[test]
     fn the_table_says_what_holds() {
         let key = |header, name| Table::of(header).key(name).unwrap();
-        assert!(RESERVED.iter().all(|name| key("", "mailbox").meaning().contains(&format!("`{name}`"))));
+        assert!(reserved().all(|name| key("", "mailbox").meaning().contains(&format!("`{name}`"))));
         assert_eq!(
             key("[sizes]", "mailboxes").meaning(),
             format!("Mailboxes: at least the agent's own {MAILBOXES}, and those of this file.")
         );
         let own = u64::from(MAILBOXES.saturating_add(ROOM));
         assert_eq!(key("[sizes]", "mailboxes").default(), format!("{own} and those of the file"));
-        assert_eq!(*key("[sizes]", "message").range(units::bytes).end(), MEMORY as u64);
+        let (message, bytes) = (key("[sizes]", "message").range(units::bytes), Sizes::BYTES);
+        assert_eq!((*message.start(), *message.end()), (*bytes.start() as u64, MEMORY as u64));
+        let places = [
+            ("nodes", Sizes::PEERS),
+            ("mailboxes", Sizes::MAILBOXES),
+            ("watches", Sizes::WATCHES),
+            ("requests", Sizes::REQUESTS),
+        ];
+        for (name, range) in places {
+            assert_eq!(key("[sizes]", name).range(|text| text.parse::<u16>().ok()), range, "{name}");
+        }
     }
 }
