@@ -218,8 +218,9 @@ fn too_much(spec: &Spec, word: &str) -> String {
 fn unknown(spec: &Spec, arg: &Arg<'_>) -> String {
     let shown = shown(arg);
     let like = |long: &str| spec.all_options().find(|option| !long.is_empty() && option.long.starts_with(long));
-    match arg {
-        Arg::Long(long) if let Some(like) = like(long) => format!("there is no option {shown}: did you mean --{}?", like.long),
-        _ => format!("there is no option {shown}"),
+    let like = if let Arg::Long(long) = arg { like(long) } else { None };
+    match like {
+        Some(like) => format!("there is no option {shown}: did you mean --{}?", like.long),
+        None => format!("there is no option {shown}"),
     }
 }

@@ -180,14 +180,20 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
         }
         Kind::Nil => *out += "[]",
         Kind::List(list) if list.tail().is_none() => write_array(out, list, home),
-        Kind::Binary(bytes) if let Ok(text) = str::from_utf8(bytes) => *out += &quoted(text),
+        Kind::Binary(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => *out += &quoted(text),
+            Err(_) => write_text(out, term, home),
+        },
         Kind::Map(pairs) => write_map(out, pairs, home),
-        _ => {
-            *out += "{\"@term\":";
-            *out += &quoted(&terms::text(term, home));
-            *out += "}";
-        }
+        _ => write_text(out, term, home),
     }
+}
+
+/// What JSON has nothing for, as Erlang text.
+fn write_text(out: &mut String, term: Term<'_>, home: &str) {
+    *out += "{\"@term\":";
+    *out += &quoted(&terms::text(term, home));
+    *out += "}";
 }
 
 fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, home: &str) {
