@@ -2,11 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::binaries::beamless;
+use crate::children::command;
 use crate::support::{World, demo_and_erl, free_port, hex, packet, register_by_hand, until};
 
 #[test]
@@ -412,7 +412,7 @@ fn the_port_of_the_environment_is_used() {
 fn the_addresses_of_the_environment_are_used() {
     for (given, elsewhere) in [(None, true), (Some("127.0.0.2"), false), (Some("127.0.0.2, 127.0.0.3"), true)] {
         let world = World::new();
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.args(["run", "--name", "demo@127.0.0.1"]);
         given.map(|addresses| command.env("ERL_EPMD_ADDRESS", addresses));
         let mut demo = world.launch_as(command);

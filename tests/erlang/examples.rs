@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::binaries;
 use crate::support::{Agent, World};
+use crate::{binaries, children};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -14,7 +14,7 @@ fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
 }
 
 pub(crate) fn command(example: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(binaries::example(example));
+    let mut command = children::command(binaries::example(example));
     command.args(args);
     command
 }

@@ -1,9 +1,9 @@
 //! Floods, giants, memory and system calls.
 
 use std::fs;
-use std::process::Command;
 
 use crate::binaries::{beamless, released};
+use crate::children::command;
 use crate::support::{World, demo_and_erl, until};
 
 #[test]
@@ -109,7 +109,7 @@ fn a_giant_exit_reason_does_not_break_the_link() {
 #[test]
 fn an_idle_agent_with_one_peer_is_small() {
     let world = World::new();
-    let mut command = Command::new(released());
+    let mut command = command(released());
     command.args(["run", "--sname", "demo"]);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
@@ -153,7 +153,7 @@ fn a_flood_takes_few_system_calls() {
 fn system_calls_of_a_flood() -> u64 {
     let world = World::new();
     let counts = world.home.join("counts");
-    let mut command = Command::new("strace");
+    let mut command = command("strace");
     // -D: the agent stays our own child, so that a signal reaches it and not strace.
     command.args(["-D", "-f", "-c", "-o"]).arg(&counts).arg(beamless()).args(["run", "--sname", "demo"]);
     let mut demo = world.launch_as(command);

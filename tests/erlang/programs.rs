@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::children::command;
 use crate::support::{Agent, Erl, World, erl_command, signal, until};
 
 /// A program of the examples.
@@ -100,7 +100,7 @@ fn shell_and_python_answer_elixir() {
         ("hangs", vec!["sleep".to_owned(), "1000".to_owned()], "erlang"),
     ];
     let path = configure(&world, "", &mailboxes);
-    let mut command = Command::new(crate::binaries::beamless());
+    let mut command = command(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]).env("SENSOR", &reading);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
@@ -518,7 +518,7 @@ fn a_program_has_what_it_needs_and_nothing_else() {
     let stubborn = sh(&world, "stubborn", "trap '' TERM; echo ready >&2; while :; do sleep 1; done");
     let loud = sh(&world, "loud", "seq 1000 >&2; exec cat");
     let path = configure(&world, "", &[("tells", tells, "erlang"), ("stubborn", stubborn, "erlang"), ("loud", loud, "erlang")]);
-    let mut command = Command::new(crate::binaries::beamless());
+    let mut command = command(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]);
     for private in ["WATCHDOG_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"] {
         command.env(private, "1");

@@ -81,7 +81,7 @@ fn what_is_no_question_is_refused_or_ignored() {
 #[test]
 fn a_script_reads_it_as_json() {
     let (world, demo, _erl) = demo_and_erl(&[]);
-    let mut command = std::process::Command::new(crate::binaries::beamless());
+    let mut command = crate::children::command(crate::binaries::beamless());
     command.args(["call", "--json", &demo.node, "system", "{\"@tuple\": [{\"@atom\": \"info\"}, {\"@atom\": \"mailboxes\"}]}"]);
     World::dress(&world, &mut command);
     let output = command.output().unwrap();

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use crate::binaries::beamless;
-use crate::support::{Epmd, Erl, World, free_port, otp, signal, until, wait_for_exit};
+use crate::children::command;
+use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Ran {
 impl World {
     /// `beamless` with these arguments.
     pub(crate) fn tool_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.args(args);
         self.dress(&mut command);
         command
@@ -108,7 +109,7 @@ fn epmd_stands_in_for_erlangs() {
 #[test]
 fn names_are_listed_as_epmd_lists_them() {
     let (world, _epmd, _erl) = world_and_erl();
-    let mut command = Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()));
+    let mut command = epmd_command();
     world.dress(&mut command);
     let theirs = String::from_utf8(command.arg("-names").output().unwrap().stdout).unwrap();
     assert!(theirs.contains("name a at port"), "{theirs}");
@@ -368,7 +369,7 @@ fn completions_offer_what_fits_and_run_nothing() {
     std::fs::write(&script, world.tool(&["completion", "bash"]).out).unwrap();
     let complete = |words: &[&str]| {
         let ask = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _beamless "$1"; echo "${COMPREPLY[@]}""#;
-        let mut bash = Command::new("bash");
+        let mut bash = command("bash");
         world.dress(&mut bash);
         bash.args(["-c", ask, "bash"]).arg(&script).arg(beamless()).args(words);
         let output = bash.output().unwrap();

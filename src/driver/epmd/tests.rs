@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use self::children::folder;
 use super::*;
 use crate::wire::epmd::{MAX_NAME_BYTES, NodeInfo, Request};
+
+#[expect(dead_code, reason = "what only the tests with a whole Erlang need")]
+#[path = "../../../tests/erlang/children.rs"]
+mod children;
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,13 +55,9 @@ impl Drop for Process {
 }
 
 fn command(program: &str, port: u16) -> Command {
-    let home: PathBuf = std::env::current_exe().unwrap().with_file_name("epmd-home");
-    std::fs::create_dir_all(&home).unwrap();
-    let mut command = Command::new(program);
+    let home = folder("home");
+    let mut command = children::command(program);
     command.env("ERL_EPMD_PORT", port.to_string()).env("HOME", &home).current_dir(&home).stdin(Stdio::null());
-    for name in ["ERL_EPMD_ADDRESS", "ERL_EPMD_RELAXED_COMMAND_CHECK", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"] {
-        command.env_remove(name);
-    }
     command
 }
 
