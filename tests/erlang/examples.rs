@@ -25,7 +25,7 @@ fn echo_answers() {
     let agent = start(&world, "echo", "echo@127.0.0.1", &[]);
     let erl = world.erl(&["-name", "me@127.0.0.1"]);
     erl.eval("{echo, 'echo@127.0.0.1'} ! {self(), hello}");
-    assert_eq!(erl.eval("receive Got -> Got after 5000 -> nothing end"), "{echo,hello}");
+    assert_eq!(erl.eval("receive Got -> Got after 60000 -> nothing end"), "{echo,hello}");
     agent.wait(&["node up", "me@127.0.0.1"]);
     // What it does not understand does not end it, and neither does more than it can hold.
     erl.load_probe(&world);
@@ -44,15 +44,15 @@ fn thermometer_gives_readings() {
     agent.wait(&["registered"]);
     let erl = world.erl(&["-name", "me@127.0.0.1"]);
     erl.eval("T = {thermometer, 'edge@127.0.0.1'}");
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "21.5");
-    assert_eq!(erl.eval("gen_server:call(T, fahrenheit)"), "{error,badarg}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "21.5");
+    assert_eq!(erl.eval("gen_server:call(T, fahrenheit, 60000)"), "{error,badarg}");
     let read = "rpc:call('edge@127.0.0.1', thermometer, read, [])";
     assert_eq!(erl.eval(read), "21.5");
     fs::remove_file(file).unwrap();
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "{error,no_sensor}");
     assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
     erl.eval("T ! nonsense");
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "{error,no_sensor}");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn sensor_sends_readings() {
     let hub = world.erl(&["-name", "hub@127.0.0.1"]);
     hub.eval("register(collector, self())");
     let _agent = start(&world, "sensor", "edge@127.0.0.1", &["hub@127.0.0.1"]);
-    hub.eval("Next = fun() -> receive Reading -> Reading after 10000 -> nothing end end");
+    hub.eval("Next = fun() -> receive Reading -> Reading after 60000 -> nothing end end");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',0,21.5}");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',1,21.5}");
     // A lost connection is made again, and the count goes on.

@@ -165,7 +165,7 @@ fn an_epmd_is_killed_and_started_again() {
     drop(nuc3.epmd);
     agent.wait_from(from, &["epmd on roger-nuc3", "does not answer", "refused"]);
     // nobody has gone, and nobody goes because of it
-    assert_eq!(nuc3.erl.eval("gen_server:call({echo, 'edge1@edge'}, hello)"), "hello");
+    assert_eq!(nuc3.erl.eval("gen_server:call({echo, 'edge1@edge'}, hello, 60000)"), "hello");
     nuc3.epmd = nuc3.world.epmd();
     agent.wait_from(from, &["epmd on roger-nuc3", "answers again"]);
     if otp() < 24 {

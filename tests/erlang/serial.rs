@@ -99,19 +99,19 @@ fn erlang_connects_over_the_line() {
     assert_eq!(erl.eval("nodes(hidden)"), "['box@127.0.0.1']");
     agent.wait(&["node up: me@127.0.0.1 (visible)"]);
     agent.wait(&["answer: yes"]);
-    assert_eq!(erl.eval("receive hello -> got after 5000 -> nothing end"), "got");
-    assert_eq!(erl.eval("gen_server:call({echo, Box}, {what, #{is => 1.5}})"), "{what,#{is => 1.5}}");
+    assert_eq!(erl.eval("receive hello -> got after 60000 -> nothing end"), "got");
+    assert_eq!(erl.eval("gen_server:call({echo, Box}, {what, #{is => 1.5}}, 60000)"), "{what,#{is => 1.5}}");
     // as many at once as there is room for: whoever is faster is held up, and nothing is lost
     erl.eval("Ask = fun(N) -> Term = {N, <<N:8000>>}, Term = gen_server:call({echo, Box}, Term, 30000) end");
     erl.eval("Asking = [spawn_monitor(fun() -> [Ask(N) || N <- lists:seq(1, 10)] end) || _ <- lists:seq(1, 8)], asked");
     assert_eq!(erl.eval("lists:usort([receive {'DOWN', Ref, _, _, How} -> How end || {_, Ref} <- Asking])"), "[normal]");
     // longer than either waits for a sign of the other
     erl.eval("timer:sleep(6000)");
-    assert_eq!(erl.eval("gen_server:call({echo, Box}, still_there)"), "still_there");
+    assert_eq!(erl.eval("gen_server:call({echo, Box}, still_there, 60000)"), "still_there");
     assert_eq!(agent.log.count(&["node down"]), 0);
     erl.eval("Monitor = monitor(process, {echo, Box})");
     agent.kill();
-    assert_eq!(erl.eval("receive {'DOWN', Monitor, _, _, Why} -> Why after 20000 -> nothing end"), "noconnection");
+    assert_eq!(erl.eval("receive {'DOWN', Monitor, _, _, Why} -> Why after 60000 -> nothing end"), "noconnection");
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn the_line_calls_erlang() {
     let agent = beside_erlang(&world, &["me@127.0.0.1"], move || TcpStream::connect(("127.0.0.1", port)).unwrap());
     agent.wait(&["node up: me@127.0.0.1 (visible)"]);
     agent.wait(&["answer: yes"]);
-    assert_eq!(erl.eval("receive hello -> got after 5000 -> nothing end"), "got");
+    assert_eq!(erl.eval("receive hello -> got after 60000 -> nothing end"), "got");
     assert_eq!(
-        erl.eval("receive {'$gen_call', From, how_are_you} -> gen_server:reply(From, well) after 5000 -> nothing end"),
+        erl.eval("receive {'$gen_call', From, how_are_you} -> gen_server:reply(From, well) after 60000 -> nothing end"),
         "ok"
     );
     agent.wait(&["answer: well"]);

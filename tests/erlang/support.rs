@@ -17,7 +17,7 @@ use crate::binaries::beamless;
 use crate::children::{self, command};
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition that cannot be waited for is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -171,7 +171,7 @@ impl World {
     /// A real Erlang node that may fail to start. It never starts an epmd of its own: that one would outlive the test.
     pub(crate) fn launch_erl(&self, args: &[&str]) -> Erl {
         let mut command = erl_command();
-        command.args(["-noshell", "-start_epmd", "false"]).args(args).args(["-eval", EVALUATOR]);
+        command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(args).args(["-eval", EVALUATOR]);
         let (child, stdin, log) = self.spawn_erl(command);
         Erl { child, stdin: Mutex::new(Some(stdin)), asked: AtomicUsize::new(0), log, node: String::new() }
     }
@@ -179,7 +179,7 @@ impl World {
     /// An Erlang with a shell that reads from a pipe, as a person would have it, and what it prints.
     pub(crate) fn shell(&self, args: &[&str]) -> Shell {
         let mut command = erl_command();
-        command.args(["-start_epmd", "false"]).args(args);
+        command.args(["-start_epmd", "false"]).args(PATIENT).args(args);
         let (child, stdin, log) = self.spawn_erl(command);
         Shell { child, stdin, log }
     }
@@ -281,6 +281,9 @@ pub(crate) fn erl_command() -> Command {
 pub(crate) fn epmd_command() -> Command {
     command(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
 }
+
+/// Erlang gives a handshake seven seconds, which on a busy machine may be too few.
+const PATIENT: [&str; 3] = ["-kernel", "net_setuptime", "60"];
 
 /// Reads expressions from its input, one line each, evaluates them one after another with the bindings kept, and prints each
 /// value on a line of its own behind the number of the question. It ends with its input, so that nothing outlives a killed test run.
@@ -444,6 +447,12 @@ impl Agent {
         until("its last words", || self.log.is_complete().then_some(()));
         assert!(!self.log.text().contains(&self.cookie), "the cookie is in the log");
         code
+    }
+
+    /// Whether a signal holds it up.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.contains(") T ")
     }
 
     /// How many file descriptors it has open.

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::binaries::{beamless, released};
 use crate::children::command;
@@ -51,6 +51,13 @@ impl Manager {
 
     fn count(&self, line: &str) -> usize {
         self.said().iter().filter(|said| *said == line).count()
+    }
+
+    /// Waits until all is here that was sent so far.
+    fn wait_for_the_last(&self) {
+        let before = self.count("THE LAST");
+        UnixDatagram::unbound().unwrap().send_to(b"THE LAST", &self.socket).unwrap();
+        until("the last word", || (self.count("THE LAST") > before).then_some(()));
     }
 
     /// Waits until the last status is this.
@@ -145,12 +152,13 @@ fn the_watchdog_hears_from_a_loop_that_turns() {
     let demo = manager.launch(&world, &["--sname", "demo"], &[("WATCHDOG_USEC", "400000")]);
     until("READY", || (manager.count("READY=1") == 1).then_some(()));
     let count = || manager.count("WATCHDOG=1");
-    let before = count();
-    std::thread::sleep(Duration::from_secs(4));
-    let beats = count() - before;
-    assert!((10..=22).contains(&beats), "{beats} in 4 seconds");
+    let (begin, before) = (Instant::now(), count());
+    until("ten beats", || (count() >= before + 10).then_some(()));
+    let most = begin.elapsed().as_millis() / 200 + 2;
+    assert!((count() - before) as u128 <= most, "more than {most}");
     demo.signal("STOP");
-    std::thread::sleep(Duration::from_millis(200));
+    until("it to stand still", || demo.is_stopped().then_some(()));
+    manager.wait_for_the_last();
     let before = count();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(count(), before);

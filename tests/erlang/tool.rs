@@ -269,8 +269,8 @@ fn call_prints_the_reply() {
     world.tool(&["call", A, "server", "pid"]).done(&format!("{pid}\n"));
     world.tool(&["call", A, "server", r#"{"@atom": "pid"}"#, "--json"]).done(&format!("{{\"@term\":\"{pid}\"}}\n"));
     world.tool(&["call", A, "nobody", "x"]).failed(1, "", &["noproc: no process on a@127.0.0.1 is registered as nobody"]);
-    let silent = world.tool(&["call", A, "server", "silence", "--timeout", "0.2"]);
-    silent.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s", "--timeout SECONDS"]);
+    let silent = world.tool(&["call", A, "server", "silence", "--timeout", "2.5"]);
+    silent.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 2.5 s", "--timeout SECONDS"]);
     world.tool(&["call", A, "server", "crash"]).failed(1, "", &["server on a@127.0.0.1 ended", "{boom,[1]}", "log"]);
 
     let verbose = world.tool(&["call", A, "nobody", "{secret, payload}", "-v"]);
@@ -305,8 +305,8 @@ fn rpc_prints_the_value() {
     rpc("lists:nth(0, [])").failed(1, "", &["** exception error: no function clause matching lists:nth/2\n"]);
     rpc("erlang:exit({a, <<\"b\">>})").failed(1, "", &["** exception exit: {a,<<\"b\">>}\n"]);
     rpc("erlang:throw(ball)").failed(1, "", &["** exception throw: ball\n"]);
-    let slow = world.tool(&["rpc", A, "timer:sleep(5000)", "--timeout", "0.2"]);
-    slow.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s"]);
+    let slow = world.tool(&["rpc", A, "timer:sleep(infinity)", "--timeout", "2.5"]);
+    slow.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 2.5 s"]);
     if otp() >= 25 {
         // the stack is as deep as Erlang tells it, and the line is where the shell shows it
         rpc("lists:last([])").failed(1, "", &["in function  lists:last/1 (lists.erl, line "]);

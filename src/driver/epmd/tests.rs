@@ -17,7 +17,7 @@ use crate::wire::epmd::{MAX_NAME_BYTES, NodeInfo, Request};
 mod children;
 
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long an EPMD may keep a connection open and silent to be taken for waiting.
 const QUIET: Duration = Duration::from_millis(250);
 
@@ -211,10 +211,18 @@ impl Drop for Running {
 }
 
 /// How an EPMD took a request: what it wrote, and whether it then closed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Taken {
     answer: Vec<u8>,
     closed: bool,
+}
+
+impl Taken {
+    /// What came of it later.
+    fn add(&mut self, later: Self) {
+        self.answer.extend(later.answer);
+        self.closed = later.closed;
+    }
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -308,7 +316,16 @@ fn compare(ports: [u16; 2], held: &mut Vec<[TcpStream; 2]>, pieces: &[&[u8]]) ->
         let asked = ports.map(|port| scope.spawn(move || ask(port, pieces)));
         asked.map(|asked| asked.join().unwrap())
     });
-    let [theirs, ours] = [levelled(theirs, ports[0]), levelled(ours, ports[1])];
+    let level = |theirs: &Taken, ours: &Taken| [levelled(theirs.clone(), ports[0]), levelled(ours.clone(), ports[1])];
+    let differ = |[theirs, ours]: [Taken; 2]| theirs != ours;
+    let ([mut real, mut served], [mut theirs, mut ours]) = ([real, served], [theirs, ours]);
+    // one that seems to be silent may be slow
+    let deadline = std::time::Instant::now() + PATIENCE / 4;
+    while differ(level(&theirs, &ours)) && std::time::Instant::now() < deadline {
+        theirs.add(answer(&mut real));
+        ours.add(answer(&mut served));
+    }
+    let [theirs, ours] = level(&theirs, &ours);
     let shown = &pieces[0][..pieces[0].len().min(60)];
     assert_eq!(ours, theirs, "after {shown:x?} (first ours, then epmd's)");
     held.push([real, served]);
@@ -387,7 +404,10 @@ fn answers_as_erlangs_own() {
                 _ => stream.shutdown(Shutdown::Write).unwrap(),
             }
         }
-        std::thread::sleep(Duration::from_millis(30));
+        until("both to notice", || {
+            let [theirs, ours] = ports.map(|port| levelled(ask(port, &[b"\0\x01n"]).1, port));
+            (theirs == ours).then_some(())
+        });
         compare(ports, &mut Vec::new(), &[b"\0\x01n"]);
         compare(ports, &mut Vec::new(), &[b"\0\x01d"]);
     }
@@ -451,7 +471,10 @@ fn idle_connections_are_closed_and_names_kept() {
     let mut idle = connect(port);
     until("the idle connection is closed", || answer(&mut idle).closed.then_some(()));
     std::thread::sleep(Duration::from_millis(400));
-    assert!(!answer(&mut held).closed && names(port).contains_key("held"));
+    assert!(!answer(&mut held).closed);
+    // on a machine that is busy, and with that clock, whoever asks may be idle for too long
+    let names = until("an answer", || epmd_names("127.0.0.1", port, PATIENCE).ok());
+    assert!(names.iter().any(|(name, _)| name == "held"));
 }
 
 #[test]
