@@ -1,6 +1,6 @@
 %% What the tests need compiled on the Erlang side: terms of every kind, floods, and everything at once.
 -module(probe).
--export([terms/2, nested/1, echo_all/2, flood/2, flood_until_stopped/1, pour/3, soak/3]).
+-export([terms/2, nested/1, echo_all/2, flood/1, flood/2, pour/3, soak/3]).
 
 %% Count terms, the same ones for the same seed: first one of every kind that a tag of the external format stands for, then random ones.
 terms(Seed, Count) ->
@@ -20,16 +20,16 @@ flood(Node, Count) ->
     spawn_link(fun() -> [{echo, Node} ! {Self, I} || I <- lists:seq(1, Count)] end),
     in_order(1, Count).
 
-%% Messages to echo without end, until told to stop: how many answers came.
-flood_until_stopped(Node) ->
+%% Messages to echo without end, and how many answers came to whoever asks.
+flood(Node) ->
     Self = self(),
-    Pouring = spawn_link(fun Pour() -> {echo, Node} ! {Self, flood}, Pour() end),
-    answers(Pouring, 0).
+    spawn_link(fun Pour() -> {echo, Node} ! {Self, flood}, Pour() end),
+    answers(0).
 
-answers(Pouring, Count) ->
+answers(Count) ->
     receive
-        {echo, flood} -> answers(Pouring, Count + 1);
-        {stop, To} -> unlink(Pouring), exit(Pouring, kill), To ! {stopped, Count}
+        {echo, flood} -> answers(Count + 1);
+        {count, To} -> To ! {counted, Count}, answers(Count)
     end.
 
 in_order(I, Count) when I > Count -> ok;

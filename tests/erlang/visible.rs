@@ -77,11 +77,12 @@ impl Cluster {
                 assert_eq!(other.eval("global:whereis_name(somebody)"), "undefined");
             }
             // whatever the agent answers
-            let called = format!("{{Nodes, _}} = rpc:multicall([node() | nodes()], erlang, node, []), {all} -- Nodes");
+            let called = format!("{all} -- element(1, rpc:multicall([node() | nodes()], erlang, node, []))");
             assert_eq!(erl.eval(&called), "[]");
             let bad = if sees_agent { agent } else { "" };
             let called = format!(
-                "{{Good, Bad}} = gen_server:multi_call(global_name_server, get_synced), {{{all} -- [N || {{N, _}} <- Good], Bad -- [{bad}]}}"
+                "(fun({{Good, Bad}}) -> {{{all} -- [N || {{N, _}} <- Good], Bad -- [{bad}]}} end)(
+                    gen_server:multi_call(global_name_server, get_synced))"
             );
             assert_eq!(erl.eval(&called), "{[],[]}");
             let scope = ["pg", "scope"][number % 2];
