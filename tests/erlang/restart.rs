@@ -133,7 +133,7 @@ fn both_sides_connect_at_once() {
             let source = format!(
                 "(fun Try(0) -> never; Try(I) ->
                     case net_kernel:connect_node({node}) of true -> true; false -> timer:sleep(1), Try(I - 1) end
-                end)(20000)"
+                end)(60000)"
             );
             let asked = erl.ask(&source);
             let demo = world.agent(&["--sname", name, "--connect", &erl.node]);
