@@ -209,7 +209,9 @@ impl Source {
                 }
                 "}" => {
                     depth -= 1;
-                    inside.pop_if(|(_, begin)| *begin == depth);
+                    if inside.last().is_some_and(|(_, begin)| *begin == depth) {
+                        inside.pop();
+                    }
                 }
                 "crate" | "super" | "self" | CRATE_NAME => {
                     let begins = i == 0 || !self.tokens[i - 1].is("::");

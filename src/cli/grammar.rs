@@ -137,7 +137,7 @@ impl Found {
 }
 
 fn text(given: OsString) -> Result<String, String> {
-    given.into_string().map_err(|given| format!("{} is not UTF-8", given.display()))
+    given.into_string().map_err(|given| format!("{} is not UTF-8", given.to_string_lossy()))
 }
 
 /// What came of reading the command line.
@@ -206,7 +206,7 @@ fn shown(arg: &Arg<'_>) -> String {
     match arg {
         Arg::Long(long) => format!("--{long}"),
         Arg::Short(short) => format!("-{short}"),
-        Arg::Value(value) => value.display().to_string(),
+        Arg::Value(value) => value.to_string_lossy().into_owned(),
     }
 }
 

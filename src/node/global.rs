@@ -20,11 +20,11 @@ const SERVER: &str = "global_name_server";
 pub(super) fn handle(identity: &Identity<'_>, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
     if name == SERVER && is_init_connect(message) {
         told(name, in_sync(identity, links, peer));
-    } else if name == "rex"
-        && let Some(observer) = features_request(message)
-        && links.table.at(peer).is_some_and(|link| observer.node == *link.name.as_str())
-    {
-        told(name, features(identity, links, peer, observer));
+    } else if name == "rex" {
+        let is_there = |node: Atom<'_>| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
+        if let Some(observer) = features_request(message).filter(|observer| is_there(observer.node)) {
+            told(name, features(identity, links, peer, observer));
+        }
     }
     OTP_NAMES.iter().any(|otp| name == **otp) || is_discover(message)
 }

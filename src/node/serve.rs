@@ -349,10 +349,11 @@ impl Core<'_> {
     /// `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
-        if let Some(inbox) = inbox
-            && let Delivery::Held = self.deliver(inbox, &Record { kind: Kind::Message, from: &[], handle: None, term: message })
-        {
-            return Routed::Stalled(Stall::Mailbox(inbox));
+        if let Some(inbox) = inbox {
+            let record = Record { kind: Kind::Message, from: &[], handle: None, term: message };
+            if let Delivery::Held = self.deliver(inbox, &record) {
+                return Routed::Stalled(Stall::Mailbox(inbox));
+            }
         }
         let node = self.identity.node();
         let answered = super::calls::send(&self.identity, &mut self.links, peer, To::Pid(from), &mut |t| {
@@ -421,9 +422,8 @@ fn receiver(served: &Served<'_>) -> Receiver {
     let arity = served.arity().unwrap_or(0);
     let mut text = served.module.chars().chain([':']).chain(served.function.chars());
     // a longer name is cut, and leaves room for the number
-    while name.len() < 246
-        && let Some(c) = text.next()
-    {
+    while name.len() < 246 {
+        let Some(c) = text.next() else { break };
         let _ = name.push(c);
     }
     let _ = core::fmt::write(&mut name, format_args!("/{arity}"));

@@ -176,10 +176,11 @@ impl Node<'_> {
         }
         // Our own attempt at the same peer has come to what it was for. But a peer that sees it may have given up this one for
         // it: then the peer decides, and if this one stands there too, says so.
-        if let Some(other) = self.outgoing(&peer)
-            && !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking))
-        {
-            self.half_open.remove(other);
+        match self.outgoing(&peer) {
+            Some(other) if !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking)) => {
+                self.half_open.remove(other);
+            }
+            _ => {}
         }
         *connection = Connection { key, up: true };
         self.core.events.push(Event::NodeUp { node: peer, visible });
@@ -222,14 +223,12 @@ impl Node<'_> {
         let Some(half) = self.half_open.at_mut(key) else { return };
         let node = half.peer().cloned().or_else(|| half.caller.take());
         let flushed = half.sending.is_empty();
-        if !half.inbound
-            && reason == Reason::Nok
-            && let Some(peer) = &node
-            && !matches!(half.progress, Progress::Yielded { .. })
-        {
-            // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
-            half.progress = Progress::Yielded { peer: peer.clone() };
-            return;
+        if !half.inbound && reason == Reason::Nok && !matches!(half.progress, Progress::Yielded { .. }) {
+            if let Some(peer) = &node {
+                // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
+                half.progress = Progress::Yielded { peer: peer.clone() };
+                return;
+            }
         }
         let reported = matches!(half.progress, Progress::Ending);
         half.progress = Progress::Ending;

@@ -266,11 +266,10 @@ impl Node<'_> {
             }
             let before = link.received.len();
             self.pump(key);
-            if let Some(link) = self.core.links.table.at_mut(key)
-                && link.received.len() < before
-            {
+            match self.core.links.table.at_mut(key) {
                 // it moves
-                link.tell = None;
+                Some(link) if link.received.len() < before => link.tell = None,
+                _ => {}
             }
         }
     }
@@ -326,14 +325,15 @@ impl Node<'_> {
                     }
                     // the way of nearly every message
                     link.idle = 0;
-                    if let Some((inbox, from, payload)) = link.recent.split(body)
-                        && self.core.counters.is_quiet()
-                        && !may_be_answer(payload)
-                        && self.core.inboxes.deliver_payload(inbox, from, payload)
-                    {
-                        link.received.consume(taken);
-                        link.traffic.came();
-                        continue;
+                    if let Some((inbox, from, payload)) = link.recent.split(body) {
+                        if self.core.counters.is_quiet()
+                            && !may_be_answer(payload)
+                            && self.core.inboxes.deliver_payload(inbox, from, payload)
+                        {
+                            link.received.consume(taken);
+                            link.traffic.came();
+                            continue;
+                        }
                     }
                     (self.core.route(key, body), taken)
                 }
@@ -345,10 +345,10 @@ impl Node<'_> {
                     }
                     let size = u64::from(len).saturating_add(HEADER as u64);
                     let here = bytes.len();
-                    if trace::is_on()
-                        && let Some(link) = self.core.links.table.at_mut(key)
-                    {
-                        link.trace(head, size);
+                    if trace::is_on() {
+                        if let Some(link) = self.core.links.table.at_mut(key) {
+                            link.trace(head, size);
+                        }
                     }
                     let outcome = self.core.oversized(key, head, parsed, size);
                     if let (Ok(Routed::Done), Some(link)) = (&outcome, self.core.links.table.at_mut(key)) {

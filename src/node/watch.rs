@@ -191,11 +191,7 @@ impl Core<'_> {
 
     /// A process of the peer unlinks. The acknowledgement goes before anything else that is sent to it.
     pub(super) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        if let Some(owner) = self.owner(Process::Pid(to))
-            && let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Link)
-        {
-            self.watches.remove(key);
-        }
+        self.untie(peer, to, from, Tie::Link);
         if id > 0 {
             self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
         }
@@ -203,10 +199,13 @@ impl Core<'_> {
 
     /// The peer has seen our unlink: the link can be made anew.
     pub(super) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        if let Some(owner) = self.owner(Process::Pid(to))
-            && let Some(key) =
-                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == Tie::Unlinking(id))
-        {
+        self.untie(peer, to, from, Tie::Unlinking(id));
+    }
+
+    /// Forgets this tie of `to`, which is here, and `from`.
+    fn untie(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: Tie) {
+        let Some(owner) = self.owner(Process::Pid(to)) else { return };
+        if let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == kind) {
             self.watches.remove(key);
         }
     }

@@ -207,7 +207,7 @@ fn reading_again_takes_no_memory() {
     let demo = Configured::new(&world, &text(""));
     // nodes whose hosts need not be looked up, by a thread each
     let round = |number: usize| {
-        let connect = if number.is_multiple_of(2) { "\"x\", \"y\"" } else { "\"z\"" };
+        let connect = if number % 2 == 0 { "\"x\", \"y\"" } else { "\"z\"" };
         demo.reload(&text(connect), &["read again", "connect: "]);
         demo.reload(&text(connect), &["read again: nothing to change"]);
     };

@@ -1,16 +1,26 @@
 //! The core over a line that is no socket: two processes and two pipes between them, and one of them with a real Erlang, whose socket
 //! the test carries to the pipes. That either end may be reset is tested in `tests/memory`, where nobody waits.
 
-use std::io::{self, Read, Write, pipe};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use crate::examples::command;
 use crate::support::{Agent, Erl, World, register_by_hand};
 
+/// A pipe: what is written into the second comes out of the first.
+fn pipe() -> (File, File) {
+    let (write, read) = mio::unix::pipe::new().unwrap();
+    write.set_nonblocking(false).unwrap();
+    read.set_nonblocking(false).unwrap();
+    (File::from(OwnedFd::from(read)), File::from(OwnedFd::from(write)))
+}
+
 /// The end that is called, and the one that calls, with this cookie.
 fn ends(world: &World, cookie: &str) -> (Agent, Agent) {
-    let (there, back) = (pipe().unwrap(), pipe().unwrap());
+    let (there, back) = (pipe(), pipe());
     let called = world.launch_between(command("serial", &["a@line", &world.cookie]), there.0, back.1);
     let calling = world.launch_between(command("serial", &["b@line", cookie, "a@line"]), back.0, there.1);
     (called, calling)
@@ -56,7 +66,7 @@ fn another_cookie_gets_nowhere() {
 
 /// The end `box@127.0.0.1` of a line whose other end is the socket of a real Erlang `me@127.0.0.1`.
 fn beside_erlang(world: &World, args: &[&str], connect: impl FnOnce() -> TcpStream + Send + 'static) -> Agent {
-    let ((to_read, mut write), (mut read, to_write)) = (pipe().unwrap(), pipe().unwrap());
+    let ((to_read, mut write), (mut read, to_write)) = (pipe(), pipe());
     let args = [&["box@127.0.0.1", &world.cookie], args].concat();
     let agent = world.launch_between(command("serial", &args), to_read, to_write);
     thread::spawn(move || {
