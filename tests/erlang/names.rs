@@ -155,7 +155,7 @@ fn an_agent_connects_to_a_node_that_comes_later() {
     let demo = world.agent(&["--name", "demo@127.0.0.1", "--connect", "late@127.0.0.1"]);
     let late = world.erl(&["-name", "late@127.0.0.1"]);
     demo.wait(&["node up", "late@127.0.0.1"]);
-    assert_eq!(late.eval("nodes(hidden)"), "['demo@127.0.0.1']");
+    late.eval_until("nodes(hidden)", "['demo@127.0.0.1']");
 }
 
 /// A node whose port is known is connected to without asking its EPMD, also where there is none.
@@ -175,7 +175,7 @@ fn a_known_port_goes_around_epmd() {
     inside.driver.set_port(&erl.node, port).unwrap();
     inside.node.connect(&erl.node).unwrap();
     inside.until_event("the connection", |event| matches!(event, Event::NodeUp { .. }));
-    assert_eq!(inside.eval(&erl, "nodes(hidden)"), "['inside@127.0.0.1']");
+    inside.eval_until(&erl, "nodes(hidden)", "['inside@127.0.0.1']");
 
     // the latest port counts; nobody listens there
     inside.node.disconnect(&erl.node).unwrap();

@@ -134,7 +134,7 @@ fn a_reload_drops_nobody() {
     let from = reload("");
     agent.wait_from(from, &["discover", "nodes of localhost are not connected again"]);
     for erl in [&a, &b] {
-        assert_eq!(erl.eval(&format!("nodes(hidden) =:= [{}]", agent.atom())), "true");
+        erl.eval_until(&format!("nodes(hidden) =:= [{}]", agent.atom()), "true");
     }
     b.kill();
     agent.wait_from(from, &["node down", &b.node]);
