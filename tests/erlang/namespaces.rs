@@ -64,8 +64,12 @@ fn has_said(agent: &Agent, from: usize, words: &[&str]) {
     let (said, mut moments): (Vec<&str>, Vec<&str>) = lines.partition(|line| words.iter().any(|words| line.contains(words)));
     assert_eq!(said.len(), words.len(), "{text}");
     // a process comes a moment after its node; one that a file names is tried though EPMD does not name it, and why it is not there is said
-    // anew when it is another reason
-    let may_be = ["no process is registered as collector", "cannot connect to hub@roger-nuc3, trying again: "];
+    // anew when it is another reason; and a machine may be too busy for the readings
+    let may_be = [
+        "no process is registered as collector",
+        "cannot connect to hub@roger-nuc3, trying again: ",
+        "its command takes longer than its interval",
+    ];
     assert!(moments.iter().all(|line| may_be.iter().any(|words| line.contains(words))), "{text}");
     moments.sort_unstable();
     assert!(moments.windows(2).all(|two| two[0] != two[1]), "{text}");
