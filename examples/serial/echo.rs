@@ -33,10 +33,8 @@ impl Echo {
         }
         while let Some(event) = node.poll_event() {
             log::info!("{event}");
-            if let Event::NodeUp { node: peer, .. } = event
-                && let Err(e) = self.greet(node, &peer)
-            {
-                log::warn!("no greeting: {e}");
+            if let Event::NodeUp { node: peer, .. } = event {
+                self.greet(node, &peer).unwrap_or_else(|e| log::warn!("no greeting: {e}"));
             }
         }
         // the other end may end the mailbox: it is registered again, as a supervisor would; while it is there, its name is taken

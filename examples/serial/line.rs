@@ -89,12 +89,11 @@ impl<'p, B: Board> Line<'p, B> {
     }
 
     fn call(&mut self, node: &mut Node<'_>, now: Instant) -> Result<(), B::Error> {
-        if let (Some(peer), None) = (self.peer, self.connection)
-            && now >= self.quiet_until
-            && let Err(e) = node.connect(peer)
-        {
-            log::error!("{peer}: {e}");
-            self.ended(now);
+        if let (Some(peer), None, true) = (self.peer, self.connection, now >= self.quiet_until) {
+            if let Err(e) = node.connect(peer) {
+                log::error!("{peer}: {e}");
+                self.ended(now);
+            }
         }
         while let Some((connection, name)) = node.poll_dial(now) {
             if self.connection.is_some() || self.peer != Some(name.as_str()) {

@@ -75,11 +75,10 @@ fn start_log(level: LevelFilter) {
                 log::Level::Info => writeln!(out, "{priority}{}", record.args()),
                 level => writeln!(out, "{priority}{}: {}", level.as_str().to_lowercase(), record.args()),
             }?;
-            if journal
-                && record.level() <= log::Level::Warn
-                && let Some(words) = systemd::way_out(&record.args().to_string())
-            {
-                writeln!(out, "{priority}warn: {words}")?;
+            if journal && record.level() <= log::Level::Warn {
+                if let Some(words) = systemd::way_out(&record.args().to_string()) {
+                    writeln!(out, "{priority}warn: {words}")?;
+                }
             }
             Ok(())
         })

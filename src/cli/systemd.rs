@@ -80,11 +80,12 @@ impl Supervisor {
     /// Tells that the loop turns. It is called in every turn, so that the signs stop when the loop does.
     pub(super) fn beat(&mut self) {
         let now = Instant::now();
-        if let (Some(beat), Some(next)) = (self.beat, self.next_beat)
-            && next <= now
-        {
-            self.tell(&[NotifyState::Watchdog]);
-            self.next_beat = now.checked_add(beat);
+        match (self.beat, self.next_beat) {
+            (Some(beat), Some(next)) if next <= now => {
+                self.tell(&[NotifyState::Watchdog]);
+                self.next_beat = now.checked_add(beat);
+            }
+            _ => {}
         }
     }
 

@@ -228,10 +228,9 @@ impl Sockets {
     pub(super) fn write(&mut self, node: &mut Node<'_>, now: Instant) {
         for place in self.places.iter_mut().take(self.end) {
             let Some(socket) = place else { continue };
-            if let Kind::Open(open) = &mut socket.kind
-                && open.writable
-            {
-                open.write(socket.connection, node);
+            match &mut socket.kind {
+                Kind::Open(open) if open.writable => open.write(socket.connection, node),
+                _ => {}
             }
             let over = match &socket.kind {
                 Kind::Lingering(_, until) => *until <= now,

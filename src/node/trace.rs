@@ -42,9 +42,7 @@ pub(super) fn handshake_received(peer: Option<&NodeName>, body: &[u8], inbound: 
 
 /// Traces the packets of a handshake that are sent.
 pub(super) fn handshake_sent(peer: Option<&NodeName>, mut packets: &[u8], inbound: bool) {
-    while is_on()
-        && let Some((body, taken)) = split(packets)
-    {
+    while let Some((body, taken)) = split(packets).filter(|_| is_on()) {
         packet("to", peer, body, !inbound);
         packets = packets.get(taken..).unwrap_or(&[]);
     }

@@ -124,13 +124,13 @@ impl<T> Table<'_, T> {
     /// Moves `tenant` into a free place; gives it back when there is none.
     pub(crate) fn insert(&mut self, tenant: T) -> Result<Key, T> {
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            if slot.tenant().is_none()
-                && let Ok(index) = u16::try_from(index)
-            {
-                slot.place = Place::Taken(tenant);
-                *self.tenants = self.tenants.saturating_add(1);
-                return Ok(Key { index, generation: slot.generation });
+            if slot.tenant().is_some() {
+                continue;
             }
+            let Ok(index) = u16::try_from(index) else { break };
+            slot.place = Place::Taken(tenant);
+            *self.tenants = self.tenants.saturating_add(1);
+            return Ok(Key { index, generation: slot.generation });
         }
         Err(tenant)
     }

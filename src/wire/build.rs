@@ -434,12 +434,12 @@ fn put_long_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
 /// Writes a received atom again, in UTF-8 whatever it came in.
 #[inline]
 pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
-    if let Some(bytes) = atom.utf8_bytes()
-        && let Ok(len) = u8::try_from(bytes.len())
-    {
-        out.array([tag::SMALL_ATOM_UTF8, len]);
-        out.bytes(bytes);
-        return Ok(());
+    if let Some(bytes) = atom.utf8_bytes() {
+        if let Ok(len) = u8::try_from(bytes.len()) {
+            out.array([tag::SMALL_ATOM_UTF8, len]);
+            out.bytes(bytes);
+            return Ok(());
+        }
     }
     put_rare_atom(out, atom)
 }

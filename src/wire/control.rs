@@ -386,7 +386,7 @@ fn put_u64(out: &mut Writer<'_>, value: u64) {
         out.bytes(&[tag::SMALL_INTEGER, small]);
     } else if let Ok(int) = i32::try_from(value) {
         out.u8(tag::INTEGER);
-        out.u32(int.cast_unsigned());
+        out.array(int.to_be_bytes());
     } else {
         let bytes = value.to_le_bytes();
         let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last.saturating_add(1));

@@ -268,8 +268,8 @@ impl<'a> Writer<'a> {
         // from the last on: no pair covers a byte that is still to be read
         for i in (0..count).rev() {
             let byte = room.get(i).copied().unwrap_or(0);
-            if let Some(pair) = room.as_chunks_mut::<2>().0.get_mut(i) {
-                *pair = [lead, byte];
+            if let Some(pair) = room.chunks_exact_mut(2).nth(i) {
+                pair.copy_from_slice(&[lead, byte]);
             }
         }
     }

@@ -271,7 +271,7 @@ impl<'a> Reference<'a> {
 
     /// Returns its words, as they stand on the wire: the most significant is last.
     pub fn words(self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + 'a {
-        self.words.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
+        self.words.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_be_bytes))
     }
 
     pub(crate) fn word_bytes(self) -> &'a [u8] {

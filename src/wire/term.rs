@@ -169,7 +169,7 @@ impl<'a> Term<'a> {
         let all = r;
         Ok(match r.u8()? {
             tag::SMALL_INTEGER => Value::Integer(i64::from(r.u8()?)),
-            tag::INTEGER => Value::Integer(i64::from(r.u32()?.cast_signed())),
+            tag::INTEGER => Value::Integer(i32::from_be_bytes(r.u32()?.to_be_bytes()).into()),
             tag::SMALL_BIG => big(r.u8()?.into(), &mut r)?,
             tag::LARGE_BIG => big(r.len32()?, &mut r)?,
             tag::NEW_FLOAT => Value::Float(f64::from_bits(r.u64()?)),
@@ -225,7 +225,7 @@ impl<'a> Term<'a> {
         let mut r = Reader::new(self.bytes);
         match r.u8().ok()? {
             tag::SMALL_INTEGER => r.u8().ok().map(i64::from),
-            tag::INTEGER => r.u32().ok().map(|value| i64::from(value.cast_signed())),
+            tag::INTEGER => r.u32().ok().map(|value| i32::from_be_bytes(value.to_be_bytes()).into()),
             _ => self.as_big_i64(),
         }
     }

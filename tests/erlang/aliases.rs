@@ -42,7 +42,7 @@ impl Inside<'_> {
 
     /// Gives Erlang the reference as the variable `name`.
     fn give(&mut self, erl: &Erl, clerk: Mailbox, alias: &OwnedReference, name: &str) {
-        let asked = erl.ask(&format!("{name} = gen_server:call({{clerk, N}}, reference), ok"));
+        let asked = erl.ask(&format!("{name} = gen_server:call({{clerk, N}}, reference, 60000), ok"));
         self.receive(clerk, |message, mut out| {
             let call = message.as_call().unwrap();
             out.reply(&call, |t| t.reference(alias.as_reference())).unwrap();
@@ -86,7 +86,7 @@ fn our_alias_is_sent_to_until_it_ends() {
     // the sender stands in the message, as with any other
     inside.eval(&erl, "A ! who");
     inside.receive(clerk, |message, mut out| out.send(message.sender().unwrap(), |t| t.atom("you")).unwrap());
-    assert_eq!(inside.eval(&erl, "receive you -> ok after 5000 -> nothing end"), "ok");
+    assert_eq!(inside.eval(&erl, "receive you -> ok after 60000 -> nothing end"), "ok");
     if otp() >= 28 {
         inside.eval(&erl, "erlang:send(A, urgent, [priority]), erlang:send(C, {urgent, <<1>>}, [priority])");
         inside.sync(&erl);
@@ -152,7 +152,7 @@ fn a_server_may_answer_to_our_alias_or_to_our_pid() {
 fn an_alias_of_theirs_is_sent_to_until_it_ends() {
     clerk!(inside, erl, clerk);
     let make = if otp() < 24 { "make_ref()" } else { "alias()" };
-    let asked = erl.ask(&format!("A = {make}, gen_server:call({{clerk, N}}, {{alias, A}})"));
+    let asked = erl.ask(&format!("A = {make}, gen_server:call({{clerk, N}}, {{alias, A}}, 60000)"));
     let alias = inside.receive(clerk, |message, mut out| {
         let call = message.as_call().unwrap();
         let [_, alias] = call.request.tuple().unwrap();
@@ -174,7 +174,7 @@ fn an_alias_of_theirs_is_sent_to_until_it_ends() {
         inside.node.outbox(clerk).unwrap().send(Address::from(&alias), |t| t.atom(text)).unwrap();
     };
     send(&mut inside, "again");
-    assert_eq!(inside.eval(&erl, "receive again -> ok after 5000 -> nothing end"), "ok");
+    assert_eq!(inside.eval(&erl, "receive again -> ok after 60000 -> nothing end"), "ok");
     assert_eq!(inside.eval(&erl, "unalias(A)"), "true");
     send(&mut inside, "late");
     inside.sync(&erl);
@@ -183,7 +183,7 @@ fn an_alias_of_theirs_is_sent_to_until_it_ends() {
     let told = inside.node.outbox(clerk).unwrap().monitor(&alias).unwrap_err();
     assert!(matches!(told, Error::Misuse(Misuse::NotAProcess)), "{told}");
     if otp() >= 28 {
-        let asked = erl.ask("P = alias([priority]), gen_server:call({clerk, N}, P)");
+        let asked = erl.ask("P = alias([priority]), gen_server:call({clerk, N}, P, 60000)");
         inside.receive(clerk, |message, mut out| {
             let call = message.as_call().unwrap();
             out.send(call.request.as_reference().unwrap(), |t| t.atom("ordinary")).unwrap();
@@ -203,7 +203,7 @@ fn an_answer_given_later_finds_its_caller() {
         ("gen_server:multi_call([N], clerk, one, 5000)", "{[{'in@127.0.0.1',later}],[]}"),
         ("gen_server:multi_call([N], clerk, one)", "{[{'in@127.0.0.1',later}],[]}"),
         ("gen_server:wait_response(gen_server:send_request({clerk, N}, one), 5000)", "{reply,later}"),
-        ("T = make_ref(), {clerk, N} ! {'$gen_call', {self(), T}, one}, receive {T, V} -> V after 5000 -> nothing end", "later"),
+        ("T = make_ref(), {clerk, N} ! {'$gen_call', {self(), T}, one}, receive {T, V} -> V after 60000 -> nothing end", "later"),
         ("gen_statem:call({clerk, N}, one)", "later"),
     ];
     if otp() >= 24 {
@@ -251,7 +251,7 @@ fn an_answer_after_its_time_reaches_nobody() {
     // Erlang forgets to tell of a monitor that it takes back while the connection is still being made
     assert_eq!(inside.eval(&erl, "net_adm:ping(N)"), "pong");
     // it is killed once it waits for its answer
-    let killed = "(fun() -> P = spawn(fun() -> gen_server:call({clerk, N}, one) end), (fun Wait() -> case process_info(P, [status, monitors]) of \
+    let killed = "(fun() -> P = spawn(fun() -> gen_server:call({clerk, N}, one, 60000) end), (fun Wait() -> case process_info(P, [status, monitors]) of \
         [{status, waiting}, {monitors, [_]}] -> exit(P, kill); _ -> Wait() end end)() end)()";
     let mut calls =
         vec![("catch gen_server:call({clerk, N}, one, 50)", 1), ("gen_server:multi_call([N], clerk, one, 50)", 0), (killed, 0)];

@@ -28,6 +28,8 @@ fn cargo_build(what: &[&str], profile: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_beamless")).ancestors().nth(2).unwrap();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir").arg(target);
+    // it would lie in another folder
+    cargo.env_remove("CARGO_BUILD_TARGET");
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     assert!(cargo.status().unwrap().success(), "{cargo:?}");
     target.join(profile)

@@ -369,7 +369,7 @@ fn there_are_as_many_calls_as_places() {
     full(out.rpc(desk.1, "erlang", "node", LONG, |t| t.nil()).map(|_| ()));
     full(out.monitor(desk).map(|_| ()));
     full(inside.node.alias(mailbox).map(|_| ()));
-    inside.until("them all to wait", |_| (erl.eval("gen_server:call(desk, waiting)") == "32").then_some(()));
+    inside.until("them all to wait", |_| (erl.eval("gen_server:call(desk, waiting, 60000)") == "32").then_some(()));
     assert_eq!(inside.eval(&erl, "desk:release(all)"), "32");
     // it answers the last first
     for call in calls.into_iter().rev() {

@@ -273,7 +273,7 @@ fn there_are_as_many_places_as_the_file_says() {
     let line = agent.wait(&["to echo from", "is too large", "skipped"]);
     assert!(line.contains(": 8") && agent.log.count(&["is too large"]) == 1, "{line}");
     // the largest that can be sent has 2048 bytes less
-    let call = |size: u32| format!("byte_size(gen_server:call({{echo,{}}}, binary:copy(<<0>>, {size})))", agent.atom());
+    let call = |size: u32| format!("byte_size(gen_server:call({{echo,{}}}, binary:copy(<<0>>, {size}), 60000))", agent.atom());
     assert_eq!(a.eval(&call(6000)), "6000");
 }
 

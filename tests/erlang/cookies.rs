@@ -21,11 +21,11 @@ fn an_erlang_with_a_wrong_cookie_is_rejected_by_name() {
     until("the rejected connections to be closed", || (demo.open_files() == before).then_some(()));
     assert!(!demo.log.text().contains("WRONGCOOKIE"), "a cookie is in the log");
     assert_eq!(demo.log.count(&["node up", "stranger"]), 0);
-    assert_eq!(good.eval("gen_server:call({echo, N}, undisturbed)"), "undisturbed");
+    assert_eq!(good.eval("gen_server:call({echo, N}, undisturbed, 60000)"), "undisturbed");
 
     stranger.eval(&format!("erlang:set_cookie(node(), '{}')", world.cookie));
     assert_eq!(stranger.eval("net_kernel:connect_node(N)"), "true");
-    assert_eq!(stranger.eval("gen_server:call({echo, N}, let_in)"), "let_in");
+    assert_eq!(stranger.eval("gen_server:call({echo, N}, let_in, 60000)"), "let_in");
     demo.wait(&["node up", "stranger"]);
 }
 
@@ -46,7 +46,7 @@ fn an_erlang_that_refuses_our_cookie_is_named() {
 
     erl.eval(&format!("N = {}, erlang:set_cookie(node(), '{}')", demo.atom(), world.cookie));
     erl.eval_until("net_kernel:connect_node(N)", "true");
-    assert_eq!(erl.eval("gen_server:call({echo, N}, let_in)"), "let_in");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, let_in, 60000)"), "let_in");
     demo.wait(&["node up", &erl.node]);
 }
 

@@ -9,7 +9,7 @@ start() -> {ok, Pid} = gen_server:start({local, desk}, ?MODULE, server, []), Pid
 start_statem() -> {ok, Pid} = gen_statem:start({local, statem}, ?MODULE, statem, []), Pid.
 
 %% Answers whoever waits; how many did.
-release(Reply) -> gen_server:call(desk, {release, Reply}).
+release(Reply) -> gen_server:call(desk, {release, Reply}, 60000).
 
 init(server) -> {ok, []};
 init(statem) -> {ok, open, []}.

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::binaries::example;
+use crate::children::command;
 use crate::support::World;
 
 /// An agent that stands in the list of nodes, and one that does not.
@@ -18,7 +18,7 @@ fn an_agent_is_a_citizen_to_elixir() {
         let reading = world.home.join("temperature");
         fs::write(&reading, "21500\n").unwrap();
         let thermometer = format!("thermometer@{}", demo.host());
-        let mut command = Command::new(example("thermometer"));
+        let mut command = command(example("thermometer"));
         command.args([&thermometer, &world.cookie]).env("SENSOR", &reading);
         let thermometer_runs = world.launch_as(command);
         thermometer_runs.wait(&["registered"]);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::binaries;
 use crate::support::{Agent, Erl, World};
+use crate::{binaries, children};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -14,7 +14,7 @@ fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
 }
 
 pub(crate) fn command(example: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(binaries::example(example));
+    let mut command = children::command(binaries::example(example));
     command.args(args);
     command
 }
@@ -40,7 +40,7 @@ fn echo_answers() {
     let agent = start(&world, "echo", "echo@127.0.0.1", &[]);
     let erl = world.erl(&["-name", "me@127.0.0.1"]);
     erl.eval("{echo, 'echo@127.0.0.1'} ! {self(), hello}");
-    assert_eq!(erl.eval("receive Got -> Got after 5000 -> nothing end"), "{echo,hello}");
+    assert_eq!(erl.eval("receive Got -> Got after 60000 -> nothing end"), "{echo,hello}");
     agent.wait(&["node up", "me@127.0.0.1"]);
     // What it does not understand does not end it, and neither does more than it can hold.
     erl.load_probe(&world);
@@ -64,18 +64,18 @@ fn thermometer_gives_readings() {
     agent.wait(&["registered"]);
     let erl = world.erl(&["-name", "me@127.0.0.1"]);
     erl.eval("T = {thermometer, 'edge@127.0.0.1'}");
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "21.5");
-    assert_eq!(erl.eval("gen_server:call(T, fahrenheit)"), "{error,badarg}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "21.5");
+    assert_eq!(erl.eval("gen_server:call(T, fahrenheit, 60000)"), "{error,badarg}");
     let read = "rpc:call('edge@127.0.0.1', thermometer, read, [])";
     assert_eq!(erl.eval(read), "21.5");
     fs::remove_file(file).unwrap();
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "{error,no_sensor}");
     assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
     erl.eval("T ! nonsense");
-    assert_eq!(erl.eval("gen_server:call(T, celsius)"), "{error,no_sensor}");
+    assert_eq!(erl.eval("gen_server:call(T, celsius, 60000)"), "{error,no_sensor}");
     // One that ended is there again, and serves its function.
     kill_mailbox(&erl, &agent, "edge@127.0.0.1");
-    erl.eval("Again = fun Ask(What) -> try gen_server:call(T, What) catch exit:{noproc, _} -> Ask(What) end end");
+    erl.eval("Again = fun Ask(What) -> try gen_server:call(T, What, 60000) catch exit:{noproc, _} -> Ask(What) end end");
     assert_eq!(erl.eval("Again(celsius)"), "{error,no_sensor}");
     assert_eq!(erl.eval(read), "{badrpc,{'EXIT',{no_sensor,[]}}}");
 }
@@ -87,7 +87,7 @@ fn sensor_sends_readings() {
     let hub = world.erl(&["-name", "hub@127.0.0.1"]);
     hub.eval("register(collector, self())");
     let agent = start(&world, "sensor", "edge@127.0.0.1", &["hub@127.0.0.1"]);
-    hub.eval("Next = fun() -> receive Reading -> Reading after 10000 -> nothing end end");
+    hub.eval("Next = fun() -> receive Reading -> Reading after 60000 -> nothing end end");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',0,21.5}");
     assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',1,21.5}");
     // A lost connection is made again, and the count goes on.

@@ -103,8 +103,8 @@ fn answer(apply: &Apply<'_>, out: &mut Outbox<'_>) {
 const SEEN: &str = "Seen = fun S({exception, R, [_ | _]}) -> {exception, S(R), stack}; S({exception, R, []}) -> {exception, S(R), stack}; \
     S({'EXIT', {R, L}}) when is_list(L) -> {'EXIT', {S(R), stack}}; \
     S(T) when is_tuple(T) -> list_to_tuple([S(E) || E <- tuple_to_list(T)]); S(L) when is_list(L) -> [S(E) || E <- L]; S(E) -> E end, \
-    Down = fun() -> receive {'DOWN', _, process, _, R} -> {'EXIT', R} after 5000 -> nothing end end, \
-    Exit = fun() -> receive {'EXIT', P, R} when is_pid(P) -> {'EXIT', R} after 5000 -> nothing end end, \
+    Down = fun() -> receive {'DOWN', _, process, _, R} -> {'EXIT', R} after 60000 -> nothing end end, \
+    Exit = fun() -> receive {'EXIT', P, R} when is_pid(P) -> {'EXIT', R} after 60000 -> nothing end end, \
     process_flag(trap_exit, true)";
 
 fn call(source: &str, node: &str) -> String {
@@ -153,7 +153,7 @@ fn every_kind_of_call_gives_the_value() {
         ("rpc:eval_everywhere([N], thermometer, read, [])", "abcast"),
         // as C nodes call, and whatever else has neither spawn requests nor gen_server
         ("{rex, N} ! {self(), {call, thermometer, read, [], user}}, receive {rex, V} -> V end", "21.5"),
-        ("gen_server:call({rex, N}, {call, thermometer, read, [], group_leader()})", "21.5"),
+        ("gen_server:call({rex, N}, {call, thermometer, read, [], group_leader()}, 60000)", "21.5"),
         ("is_pid(spawn(N, thermometer, read, []))", "true"),
         ("spawn_monitor(N, thermometer, read, []), Down()", "{'EXIT',normal}"),
         ("spawn_link(N, thermometer, read, []), Exit()", "{'EXIT',normal}"),
@@ -503,7 +503,7 @@ fn a_connection_lost_while_calls_are_under_way() {
     here.until_waiting(3);
     here.inside.node.disconnect("a@127.0.0.1").unwrap();
     assert_eq!(here.inside.node.in_use().watches, 0);
-    let told = here.eval(&erl, "[receive {P, {'EXIT', {R, _}}} -> R; {P, R} -> R after 5000 -> nothing end || P <- Started]");
+    let told = here.eval(&erl, "[receive {P, {'EXIT', {R, _}}} -> R; {P, R} -> R after 60000 -> nothing end || P <- Started]");
     assert_eq!(told, "[{badrpc,nodedown},{erpc,noconnection},{badrpc,nodedown}]");
     // two were processes of ours that nobody waits for any more; the third is a process there, which is out of reach
     let mut told: Vec<bool> = Vec::new();

@@ -3,11 +3,10 @@
 use crate::support::{World, demo_and_erl, until};
 
 #[test]
-fn the_agent_is_up_within_a_second() {
+fn the_agent_says_first_that_it_is_up() {
     let world = World::new();
-    let begin = std::time::Instant::now();
     let demo = world.agent(&["--sname", "demo"]);
-    assert!(begin.elapsed().as_secs() < 1, "it took {:?}", begin.elapsed());
+    assert!(demo.log.text().starts_with("up as demo@"), "{}", demo.log.text());
     demo.wait(&["up as demo@", "epmd embedded", "cookie from", ".erlang.cookie"]);
 }
 
@@ -39,7 +38,7 @@ fn the_pasted_lines_work() {
 fn a_message_to_a_registered_name_is_answered() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
     erl.eval("{echo, N} ! {self(), hello}");
-    assert_eq!(erl.eval("receive Got -> Got after 5000 -> nothing end"), "{echo,hello}");
+    assert_eq!(erl.eval("receive Got -> Got after 60000 -> nothing end"), "{echo,hello}");
 }
 
 /// The cluster without a beamless node looks the same to a process that registers itself and is answered by name of the sender's pid.
@@ -47,7 +46,7 @@ fn a_message_to_a_registered_name_is_answered() {
 fn an_answer_reaches_another_process_than_the_sender() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
     erl.eval("Me = self(), Other = spawn(fun() -> receive M -> Me ! {other_got, M} end end), {echo, N} ! {Other, #{a => 1}}");
-    assert_eq!(erl.eval("receive R -> R after 5000 -> nothing end"), "{other_got,{echo,#{a => 1}}}");
+    assert_eq!(erl.eval("receive R -> R after 60000 -> nothing end"), "{other_got,{echo,#{a => 1}}}");
 }
 
 #[test]
@@ -95,7 +94,7 @@ fn a_killed_agent_is_a_nodedown() {
     let (_world, mut demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("erlang:monitor_node(N, true), net_adm:ping(N)"), "pong");
     demo.kill();
-    assert_eq!(erl.eval("receive {nodedown, N} -> down after 5000 -> still_up end"), "down");
+    assert_eq!(erl.eval("receive {nodedown, N} -> down after 60000 -> still_up end"), "down");
     assert_eq!(erl.eval("nodes(hidden)"), "[]");
     assert_eq!(erl.eval("net_adm:ping(N)"), "pang");
 }
@@ -113,7 +112,7 @@ fn a_killed_erlang_is_a_node_down() {
 fn disconnect_node_ends_the_link_and_the_next_message_begins_another() {
     let (_world, demo, erl) = demo_and_erl(&[]);
     for round in 1..=5 {
-        assert_eq!(erl.eval("gen_server:call({echo, N}, again)"), "again");
+        assert_eq!(erl.eval("gen_server:call({echo, N}, again, 60000)"), "again");
         assert_eq!(erl.eval("erlang:disconnect_node(N)"), "true");
         until("the end of this link", || (demo.log.count(&["node down", &erl.node]) == round).then_some(()));
     }
@@ -134,8 +133,8 @@ fn a_signal_stops_the_agent_in_order() {
         demo.signal(signal);
         assert_eq!(demo.exit_code(), Some(0), "{signal}");
         demo.wait(&["stopped"]);
-        assert_eq!(erl.eval("receive {nodedown, N, _} -> down after 5000 -> still_up end"), "down");
-        assert_eq!(erl.eval("receive {'DOWN', Ref, _, _, _} -> down after 5000 -> still_up end"), "down");
+        assert_eq!(erl.eval("receive {nodedown, N, _} -> down after 60000 -> still_up end"), "down");
+        assert_eq!(erl.eval("receive {'DOWN', Ref, _, _, _} -> down after 60000 -> still_up end"), "down");
         world.wait_for_names(&["a"]);
     }
 }
@@ -147,12 +146,12 @@ fn two_erlangs_are_served_at_once() {
     let second = world.erl(&["-sname", "b"]);
     second.eval(&format!("N = {}", demo.atom()));
     for i in 0..20 {
-        assert_eq!(first.eval(&format!("gen_server:call({{echo, N}}, {i})")), i.to_string());
-        assert_eq!(second.eval(&format!("gen_server:call({{echo, N}}, {i})")), i.to_string());
+        assert_eq!(first.eval(&format!("gen_server:call({{echo, N}}, {i}, 60000)")), i.to_string());
+        assert_eq!(second.eval(&format!("gen_server:call({{echo, N}}, {i}, 60000)")), i.to_string());
     }
     drop(second);
     demo.wait(&["node down", "b@"]);
-    assert_eq!(first.eval("gen_server:call({echo, N}, still_here)"), "still_here");
+    assert_eq!(first.eval("gen_server:call({echo, N}, still_here, 60000)"), "still_here");
 }
 
 /// An Erlang that ticks every second hears an answer to each tick, or it would call the agent dead after four.

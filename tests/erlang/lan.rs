@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
+use crate::children;
 use crate::support::World;
 
 /// A process that keeps namespaces, until its input ends.
@@ -14,7 +15,7 @@ impl Keeper {
     /// A program run by `command`, with new namespaces as `unshare` is told.
     fn new(command: &[&str], namespaces: &[&str]) -> Result<Self, String> {
         let mut words = [command, &["unshare"], namespaces, &["sh", "-c", "echo kept; exec cat"]].concat().into_iter();
-        let mut keeper = Command::new(words.next().unwrap());
+        let mut keeper = children::command(words.next().unwrap());
         keeper.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = keeper.spawn().unwrap_or_else(|e| panic!("{keeper:?}: {e}; apt-get install util-linux"));
         let mut said = String::new();
@@ -126,7 +127,7 @@ impl Lan {
 
 /// Runs a command there; what a kernel says that does not allow it, or lacks it, is an error.
 fn run(enter: &[String], line: &str) -> Result<(), String> {
-    let mut command = Command::new(&enter[0]);
+    let mut command = children::command(&enter[0]);
     command.args(&enter[1..]).args(line.split(' '));
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install util-linux"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

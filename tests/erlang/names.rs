@@ -29,10 +29,10 @@ fn a_long_name_with_an_ipv4_address() {
     assert_eq!(demo.node, "demo@127.0.0.1");
     let erl = world.erl(&["-name", "a@127.0.0.1"]);
     assert_eq!(erl.eval("net_adm:ping('demo@127.0.0.1')"), "pong");
-    assert_eq!(erl.eval("gen_server:call({echo, 'demo@127.0.0.1'}, node())"), "'a@127.0.0.1'");
+    assert_eq!(erl.eval("gen_server:call({echo, 'demo@127.0.0.1'}, node(), 60000)"), "'a@127.0.0.1'");
     let outgoing = world.agent(&["--name", "out@127.0.0.1", "--connect", "a@127.0.0.1"]);
     outgoing.wait(&["node up", "a@127.0.0.1"]);
-    assert_eq!(erl.eval("gen_server:call({echo, 'out@127.0.0.1'}, hello)"), "hello");
+    assert_eq!(erl.eval("gen_server:call({echo, 'out@127.0.0.1'}, hello, 60000)"), "hello");
 }
 
 /// Erlang takes `a@::1` with `-proto_dist inet6_tcp`; both the link and EPMD go over IPv6 then.
@@ -43,10 +43,10 @@ fn a_long_name_with_an_ipv6_address() {
     assert_eq!(demo.node, "demo@::1");
     let erl = world.erl(&["-proto_dist", "inet6_tcp", "-name", "a@::1"]);
     assert_eq!(erl.eval("net_adm:ping('demo@::1')"), "pong");
-    assert_eq!(erl.eval("gen_server:call({echo, 'demo@::1'}, hello)"), "hello");
+    assert_eq!(erl.eval("gen_server:call({echo, 'demo@::1'}, hello, 60000)"), "hello");
     let outgoing = world.agent(&["--name", "out@::1", "--connect", "a@::1"]);
     outgoing.wait(&["node up", "a@::1"]);
-    assert_eq!(erl.eval("gen_server:call({echo, 'out@::1'}, hello)"), "hello");
+    assert_eq!(erl.eval("gen_server:call({echo, 'out@::1'}, hello, 60000)"), "hello");
 }
 
 /// A node that is private to the box listens on no other address.
@@ -93,9 +93,9 @@ fn a_node_without_a_name_is_given_one() {
         assert_eq!(node.split_once('@').unwrap().1, demo.host(), "{node}");
         demo.wait(&["node up", &node]);
         assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
-        assert_eq!(erl.eval("gen_server:call({echo, N}, nameless)"), "nameless");
+        assert_eq!(erl.eval("gen_server:call({echo, N}, nameless, 60000)"), "nameless");
         erl.eval("{echo, N} ! {self(), hello}");
-        assert_eq!(erl.eval("receive Got -> Got after 5000 -> nothing end"), "{echo,hello}");
+        assert_eq!(erl.eval("receive Got -> Got after 60000 -> nothing end"), "{echo,hello}");
         assert_eq!(erl.eval("nodes(hidden) =:= [N]"), "true");
         names.push((node, erl));
     }
@@ -118,7 +118,7 @@ fn a_nameless_node_comes_back() {
     assert_eq!(erl.eval("erlang:disconnect_node(N)"), "true");
     demo.wait(&["node down"]);
     erl.eval_until("net_kernel:connect_node(N)", "true");
-    assert_eq!(erl.eval("gen_server:call({echo, N}, back)"), "back");
+    assert_eq!(erl.eval("gen_server:call({echo, N}, back, 60000)"), "back");
 }
 
 /// The same alive name on a different host is a different node.
@@ -155,7 +155,7 @@ fn an_agent_connects_to_a_node_that_comes_later() {
     let demo = world.agent(&["--name", "demo@127.0.0.1", "--connect", "late@127.0.0.1"]);
     let late = world.erl(&["-name", "late@127.0.0.1"]);
     demo.wait(&["node up", "late@127.0.0.1"]);
-    assert_eq!(late.eval("nodes(hidden)"), "['demo@127.0.0.1']");
+    late.eval_until("nodes(hidden)", "['demo@127.0.0.1']");
 }
 
 /// A node whose port is known is connected to without asking its EPMD, also where there is none.
@@ -175,7 +175,7 @@ fn a_known_port_goes_around_epmd() {
     inside.driver.set_port(&erl.node, port).unwrap();
     inside.node.connect(&erl.node).unwrap();
     inside.until_event("the connection", |event| matches!(event, Event::NodeUp { .. }));
-    assert_eq!(inside.eval(&erl, "nodes(hidden)"), "['inside@127.0.0.1']");
+    inside.eval_until(&erl, "nodes(hidden)", "['inside@127.0.0.1']");
 
     // the latest port counts; nobody listens there
     inside.node.disconnect(&erl.node).unwrap();

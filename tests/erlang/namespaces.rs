@@ -1,7 +1,7 @@
 //! The agent among hosts that have an EPMD each: nodes that are discovered, that vanish in every way there is, and that come back.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::lan::Lan;
 use crate::support::{Agent, Epmd, Erl, World, otp, until};
@@ -60,13 +60,19 @@ fn erl(world: &World, alive: &str) -> Erl {
 fn has_said(agent: &Agent, from: usize, words: &[&str]) {
     words.iter().for_each(|words| drop(agent.wait_from(from, &[words])));
     let text = agent.log.text();
-    // a process comes a moment after its node; and one that a file names is tried though EPMD does not name it
-    let moments =
-        ["no process is registered as collector", "cannot connect to hub@roger-nuc3, trying again: epmd on the host knows"];
-    let lines: Vec<&str> = text.lines().skip(from).collect();
-    let moments = moments.map(|words| lines.iter().filter(|line| line.contains(words)).count());
-    assert!(moments.iter().all(|count| *count <= 1), "{text}");
-    assert_eq!(lines.len() - moments.iter().sum::<usize>(), words.len(), "{text}");
+    let lines = text.lines().skip(from);
+    let (said, mut moments): (Vec<&str>, Vec<&str>) = lines.partition(|line| words.iter().any(|words| line.contains(words)));
+    assert_eq!(said.len(), words.len(), "{text}");
+    // a process comes a moment after its node; one that a file names is tried though EPMD does not name it, and why it is not there is said
+    // anew when it is another reason; and a machine may be too busy for the readings
+    let may_be = [
+        "no process is registered as collector",
+        "cannot connect to hub@roger-nuc3, trying again: ",
+        "its command takes longer than its interval",
+    ];
+    assert!(moments.iter().all(|line| may_be.iter().any(|words| line.contains(words))), "{text}");
+    moments.sort_unstable();
+    assert!(moments.windows(2).all(|two| two[0] != two[1]), "{text}");
 }
 
 /// A host with an epmd and a node.
@@ -85,10 +91,9 @@ impl Host {
     }
 }
 
-/// Waits until the agent logged this again behind `from`, and says how long it took since `since`.
-fn is_back(agent: &Agent, from: usize, node: &str, since: Instant) {
+/// Waits until the agent logged this again behind `from`.
+fn is_back(agent: &Agent, from: usize, node: &str) {
     agent.wait_from(from, &["node up", node]);
-    println!("{node} is connected {:?} after it is there", since.elapsed());
 }
 
 /// SEED, steps 4 and 5: one name on two hosts, each with an EPMD of its own; whoever comes is found, whoever goes is not called.
@@ -106,7 +111,7 @@ fn nodes_of_three_hosts_are_discovered() {
     assert_eq!(nuc1.erl.node, "demo@roger-nuc1");
     let from = agent.log.len();
     let mut late = erl(&nuc1.world, "late");
-    is_back(&agent, from, "late@roger-nuc1", Instant::now());
+    is_back(&agent, from, "late@roger-nuc1");
     late.stop();
     agent.wait_from(from, &["node down", "late@roger-nuc1"]);
     std::thread::sleep(Duration::from_secs(6));
@@ -142,7 +147,7 @@ fn a_host_is_cut_off_and_joined_again() {
         agent.wait_from(from, &["epmd on roger-nuc3", "does not answer"]);
         std::thread::sleep(Duration::from_secs(seconds));
         lan.join("roger-nuc3");
-        is_back(&agent, from, "hub@roger-nuc3", Instant::now());
+        is_back(&agent, from, "hub@roger-nuc3");
         // nothing is lost, neither what was under way nor what was read meanwhile
         assert_eq!(missed(&nuc3.erl, 1, count(&nuc3.world)), "[]");
         has_said(&agent, from, &["node down", "does not answer", "answers again", "node up", "has the readings that were kept"]);
@@ -165,7 +170,7 @@ fn an_epmd_is_killed_and_started_again() {
     drop(nuc3.epmd);
     agent.wait_from(from, &["epmd on roger-nuc3", "does not answer", "refused"]);
     // nobody has gone, and nobody goes because of it
-    assert_eq!(nuc3.erl.eval("gen_server:call({echo, 'edge1@edge'}, hello)"), "hello");
+    assert_eq!(nuc3.erl.eval("gen_server:call({echo, 'edge1@edge'}, hello, 60000)"), "hello");
     nuc3.epmd = nuc3.world.epmd();
     agent.wait_from(from, &["epmd on roger-nuc3", "answers again"]);
     if otp() < 24 {
@@ -182,7 +187,7 @@ fn an_epmd_is_killed_and_started_again() {
     agent.wait_from(from, &["node down", "hub@roger-nuc3"]);
     nuc3.epmd = nuc3.world.epmd();
     nuc3.erl = erl(&nuc3.world, "hub");
-    is_back(&agent, from, "hub@roger-nuc3", Instant::now());
+    is_back(&agent, from, "hub@roger-nuc3");
     has_said(&agent, from, &["does not answer", "node down", "answers again", "node up"]);
 }
 
@@ -205,9 +210,8 @@ fn the_hub_is_killed_and_started_again() {
         nuc3.world.wait_for_names(&[]);
         std::thread::sleep(Duration::from_secs(seconds));
         nuc3.erl = erl(&nuc3.world, "hub");
-        let since = Instant::now();
         collect(&nuc3.erl);
-        is_back(&agent, from, "hub@roger-nuc3", since);
+        is_back(&agent, from, "hub@roger-nuc3");
         assert_eq!(missed(&nuc3.erl, before + 1, count(&nuc3.world)), "[]");
         has_said(&agent, from, &["node down", "node up", "has the readings that were kept"]);
         nuc3.erl.eval_until("nodes(hidden)", "[edge1@edge]");

@@ -1,6 +1,6 @@
 %% What the tests need compiled on the Erlang side: terms of every kind, floods, and everything at once.
 -module(probe).
--export([terms/2, nested/1, echo_all/2, flood/2, pour/3, soak/3]).
+-export([terms/2, nested/1, echo_all/2, flood/1, flood/2, pour/3, soak/3]).
 
 %% Count terms, the same ones for the same seed: first one of every kind that a tag of the external format stands for, then random ones.
 terms(Seed, Count) ->
@@ -12,7 +12,7 @@ terms(Seed, Count) ->
 echo_all(Node, Terms) ->
     Numbered = lists:zip(lists:seq(1, length(Terms)), Terms),
     [{echo, Node} ! {self(), Sent} || Sent <- Numbered],
-    [T || {I, T} <- Numbered, receive {echo, {I, Back}} -> Back =/= T after 5000 -> true end].
+    [T || {I, T} <- Numbered, receive {echo, {I, Back}} -> Back =/= T after 60000 -> true end].
 
 %% Count messages to echo; ok when every answer came, in the order of the questions.
 flood(Node, Count) ->
@@ -20,12 +20,24 @@ flood(Node, Count) ->
     spawn_link(fun() -> [{echo, Node} ! {Self, I} || I <- lists:seq(1, Count)] end),
     in_order(1, Count).
 
+%% Messages to echo without end, and how many answers came to whoever asks.
+flood(Node) ->
+    Self = self(),
+    spawn_link(fun Pour() -> {echo, Node} ! {Self, flood}, Pour() end),
+    answers(0).
+
+answers(Count) ->
+    receive
+        {echo, flood} -> answers(Count + 1);
+        {count, To} -> To ! {counted, Count}, answers(Count)
+    end.
+
 in_order(I, Count) when I > Count -> ok;
 in_order(I, Count) ->
     receive
         {echo, I} -> in_order(I + 1, Count);
         {echo, Other} -> {expected, I, got, Other}
-    after 30000 -> {never_came, I}
+    after 60000 -> {never_came, I}
     end.
 
 %% Count messages that nobody answers, then one that is.
@@ -38,7 +50,7 @@ pour(Node, Name, Count) ->
 %% time. How many rounds those others made, and everything that was not as it should be.
 soak(Node, Callers, Calls) ->
     Server = {soak, Node},
-    Pid = gen_server:call(Server, pid),
+    Pid = gen_server:call(Server, pid, 60000),
     Calling = [spawn_monitor(fun() -> [call(Server, Number, N) || N <- lists:seq(1, Calls)] end) || Number <- lists:seq(1, Callers)],
     Rounds =
         lists:duplicate(10, fun(N) -> monitor_round(Server, Pid, N) end)

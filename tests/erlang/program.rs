@@ -122,7 +122,7 @@ fn a_mailbox_is_a_process_to_erlang() {
         t.reference(alias.as_reference())
     })
     .unwrap();
-    assert_eq!(program.eval(&erl, "receive {P, A} -> node(P) after 5000 -> nothing end"), "'program@127.0.0.1'");
+    assert_eq!(program.eval(&erl, "receive {P, A} -> node(P) after 60000 -> nothing end"), "'program@127.0.0.1'");
     assert_eq!(program.eval(&erl, "P ! to_the_pid"), "to_the_pid");
     assert!(program.message(mailbox, |term| term.is_atom("to_the_pid")));
     if otp() < 24 {
@@ -142,8 +142,8 @@ fn a_mailbox_is_a_process_to_erlang() {
     assert!(program.message(mailbox, |term| term.is_atom("behind_them")));
     program.node.close();
     program.until("the end of the connection", |p| !p.connected("a@127.0.0.1"));
-    assert_eq!(program.eval(&erl, "receive {'EXIT', P, Why} -> Why after 5000 -> nothing end"), "noconnection");
-    assert_eq!(program.eval(&erl, "receive {'DOWN', M2, _, _, Down} -> Down after 5000 -> nothing end"), "noconnection");
+    assert_eq!(program.eval(&erl, "receive {'EXIT', P, Why} -> Why after 60000 -> nothing end"), "noconnection");
+    assert_eq!(program.eval(&erl, "receive {'DOWN', M2, _, _, Down} -> Down after 60000 -> nothing end"), "noconnection");
     assert_eq!(program.eval(&erl, "receive Y -> Y after 200 -> nothing_more end"), "nothing_more");
 }
 
@@ -171,7 +171,7 @@ fn a_node_too_many_is_turned_away() {
 #[test]
 fn what_is_dropped_is_told_and_many_are_counted() {
     let (_world, demo, erl) = demo_and_erl(&[]);
-    erl.eval("{nosuch, N} ! first, gen_server:call({echo, N}, first)");
+    erl.eval("{nosuch, N} ! first, gen_server:call({echo, N}, first, 60000)");
     demo.wait(&["message to nosuch", "no such mailbox"]);
     erl.eval("catch gen_server:call({echo, N}, binary:copy(<<1>>, 20000), 1)");
     demo.wait(&["REG_SEND to echo", "too large"]);

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::children::command;
 use crate::support::{Agent, Erl, World, erl_command, signal, until};
 
 /// A program of the examples.
@@ -100,7 +100,7 @@ fn shell_and_python_answer_elixir() {
         ("hangs", vec!["sleep".to_owned(), "1000".to_owned()], "erlang"),
     ];
     let path = configure(&world, "", &mailboxes);
-    let mut command = Command::new(crate::binaries::beamless());
+    let mut command = command(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]).env("SENSOR", &reading);
     let mut demo = world.launch_as(command);
     demo.wait_until_up();
@@ -182,11 +182,11 @@ fn an_erlang_is_a_program_too() {
     let command = vec![erl, "-noinput".to_owned(), "-eval".to_owned(), code];
     let (demo, erl) = start(&world, "", &[("port", command, "etf")]);
     assert_eq!(erl.eval("gen_server:call({port, N}, {apply, fun lists:seq/2, [1, 3]}, 20000)"), "[1,2,3]");
-    assert_eq!(erl.eval("P = self(), P =:= gen_server:call({port, N}, {apply, fun erlang:hd/1, [[P]]})"), "true");
+    assert_eq!(erl.eval("P = self(), P =:= gen_server:call({port, N}, {apply, fun erlang:hd/1, [[P]]}, 60000)"), "true");
     erl.eval("register(me, self()), gen_server:cast({port, N}, {me, node(), P})");
-    assert_eq!(erl.eval("receive {cast, P} -> ok after 20000 -> never end"), "ok");
+    assert_eq!(erl.eval("receive {cast, P} -> ok after 60000 -> never end"), "ok");
     erl.eval("{port, N} ! {me, node(), [1.5]}");
-    assert_eq!(erl.eval("receive {info, [1.5]} -> ok after 20000 -> never end"), "ok");
+    assert_eq!(erl.eval("receive {info, [1.5]} -> ok after 60000 -> never end"), "ok");
     // an exception ends its runtime, which says why on standard output, where only frames are taken
     let error = erl.eval("gen_server:call({port, N}, {apply, fun erlang:hd/1, [[]]}, 30000)");
     assert!(error.starts_with("{error,{exit_status,"), "{error}");
@@ -213,20 +213,20 @@ fn what_ends_is_started_again() {
         done"#,
     );
     let (demo, erl) = start(&world, "", &[("ends", ends, "erlang"), ("gone", sh(&world, "gone", ""), "erlang")]);
-    let hello = "gen_server:call({ends, N}, hello)";
+    let hello = "gen_server:call({ends, N}, hello, 60000)";
     erl.eval_until(hello, "hello");
     // its calls end with it, those besides and those that it has not read
-    erl.eval("Ask = fun(R) -> P = self(), spawn(fun() -> P ! {R, gen_server:call({ends, N}, R)} end) end, Ask(wait)");
+    erl.eval("Ask = fun(R) -> P = self(), spawn(fun() -> P ! {R, gen_server:call({ends, N}, R, 60000)} end) end, Ask(wait)");
     erl.eval_until(hello, "hello");
     erl.eval("Ask(stop), Ask(never)");
     for request in ["wait", "stop"] {
         assert_eq!(
-            erl.eval(&format!("receive {{{request}, R{request}}} -> R{request} after 20000 -> never end")),
+            erl.eval(&format!("receive {{{request}, R{request}}} -> R{request} after 60000 -> never end")),
             "{error,{exit_status,3}}"
         );
     }
     // or the program was gone when it came
-    let never = erl.eval("receive {never, RN} -> RN after 20000 -> never end");
+    let never = erl.eval("receive {never, RN} -> RN after 60000 -> never end");
     assert!(["{error,{exit_status,3}}", "{error,restarting}"].contains(&never.as_str()), "{never}");
     demo.wait(&["warn: ends: partly done"]);
     demo.wait(&["warn: ends: no newline"]);
@@ -234,10 +234,10 @@ fn what_ends_is_started_again() {
     demo.wait(&["warn: mailbox ends: calls not answered: "]);
     erl.eval_until(hello, "hello");
     // its last line needs no end
-    assert_eq!(erl.eval("gen_server:call({ends, N}, last)"), "no_newline");
+    assert_eq!(erl.eval("gen_server:call({ends, N}, last, 60000)"), "no_newline");
     demo.wait(&["warn: mailbox ends: its program ended, exit status: 0; started again in 1s"]);
     // between, it is told
-    erl.eval_until("gen_server:call({ends, N}, hello)", "{error,restarting}");
+    erl.eval_until("gen_server:call({ends, N}, hello, 60000)", "{error,restarting}");
     erl.eval("gen_server:cast({ends, N}, hello), {ends, N} ! hello");
     demo.wait(&["warn: mailbox ends: 2 messages were dropped: the program is not running"]);
     erl.eval_until(hello, "hello");
@@ -249,7 +249,7 @@ fn what_ends_is_started_again() {
     }
     fs::remove_file(world.home.join("gone")).unwrap();
     demo.wait(&["warn: mailbox gone: ", "/gone cannot be started: No such file or directory (os error 2); tried again in 8s"]);
-    assert_eq!(erl.eval("gen_server:call({gone, N}, hello)"), "{error,restarting}");
+    assert_eq!(erl.eval("gen_server:call({gone, N}, hello, 60000)"), "{error,restarting}");
 }
 
 /// What a program does not read is bounded, and so are the calls that it does not answer.
@@ -278,7 +278,7 @@ for line in sys.stdin:
     let (demo, erl) = start(&world, "", &[("silent", silent, "erlang"), ("counts", counts, "erlang")]);
     erl.eval(
         "P = self(), [spawn(fun() -> P ! {answer, catch gen_server:call({silent, N}, I, infinity)} end) || I <- lists:seq(1, 300)],
-         Answers = fun Loop(0, All) -> All; Loop(K, All) -> receive {answer, A} -> Loop(K - 1, [A | All]) after 20000 -> All end end, ok",
+         Answers = fun Loop(0, All) -> All; Loop(K, All) -> receive {answer, A} -> Loop(K - 1, [A | All]) after 60000 -> All end end, ok",
     );
     assert_eq!(erl.eval("lists:usort(Answers(44, []))"), "[{error,busy}]");
     signal(pid(&demo, "silent", 0), "KILL");
@@ -347,7 +347,7 @@ for line in sys.stdin:
     demo.wait(&["more lines about programs behind mailboxes within a second"]);
     assert!(demo.log.count(&["nonsense"]) < 1000);
     // text is no frame, and nothing that follows can be told apart
-    assert_eq!(erl.eval("gen_server:call({prints, N}, hello)"), "{error,{exit_status,137}}");
+    assert_eq!(erl.eval("gen_server:call({prints, N}, hello, 60000)"), "{error,{exit_status,137}}");
     demo.wait(&["warn: mailbox prints: a frame of ", "is none", "standard output takes frames alone"]);
 }
 
@@ -364,9 +364,9 @@ fn programs_send() {
     let mailboxes = [("sends", sends, "erlang"), ("hears", sh(&world, "hears", "exec cat >&2"), "erlang")];
     let (demo, erl) = start(&world, "", &mailboxes);
     erl.eval("register(me, self()), To = fun(Name, Node, Term) -> gen_server:cast({sends, N}, {to, Name, Node, Term}) end, ok");
-    let received = |want: &str| assert_eq!(erl.eval("(fun() -> receive M -> M after 20000 -> nothing end end)()"), want);
+    let received = |want: &str| assert_eq!(erl.eval("(fun() -> receive M -> M after 60000 -> nothing end end)()"), want);
     erl.eval("To(me, node(), {one, <<\"caf\\x{e9}\"/utf8>>})");
-    assert_eq!(erl.eval("receive {one, <<\"caf\\x{e9}\"/utf8>>} -> ok after 20000 -> never end"), "ok");
+    assert_eq!(erl.eval("receive {one, <<\"caf\\x{e9}\"/utf8>>} -> ok after 60000 -> never end"), "ok");
     erl.eval("To(me, a, two)");
     received("two");
     erl.eval("To(<<\"me\">>, atom_to_binary(node(), utf8), three)");
@@ -421,7 +421,7 @@ for line in sys.stdin:
     // what is too large to come in never comes to the program
     erl.eval("catch gen_server:call({text, N}, binary:copy(<<7>>, 20000), 100)");
     demo.wait(&["too large"]);
-    assert_eq!(erl.eval("gen_server:call({text, N}, hello)"), "hello");
+    assert_eq!(erl.eval("gen_server:call({text, N}, hello, 60000)"), "hello");
 }
 
 /// A node that reads nothing more holds up what is sent to it, and nobody else; what is sent comes in order once it reads again.
@@ -462,11 +462,11 @@ for line in sys.stdin:
         same.then_some(())
     });
     for _ in 0..50 {
-        assert_eq!(erl.eval("gen_server:call({text, N}, hello)"), "hello");
-        assert_eq!(erl.eval("gen_server:call({echo, N}, hello)"), "hello");
+        assert_eq!(erl.eval("gen_server:call({text, N}, hello, 60000)"), "hello");
+        assert_eq!(erl.eval("gen_server:call({echo, N}, hello, 60000)"), "hello");
     }
     hangs.signal("CONT");
-    let all = format!("[receive [I, _] -> I after 20000 -> exit(I) end || I <- lists:seq(0, {COUNT} - 1)], ok");
+    let all = format!("[receive [I, _] -> I after 60000 -> exit(I) end || I <- lists:seq(0, {COUNT} - 1)], ok");
     assert_eq!(hangs.eval(&all), "ok");
     assert_eq!(erl.eval("gen_server:call({pours, N}, hello, 20000)"), "<<\"here\">>");
     assert_eq!(demo.log.count(&["mailbox pours", "dropped"]), 0);
@@ -491,7 +491,7 @@ fn half_closed_programs() {
     erl.eval("gen_server:cast({deaf, N}, hello)");
     demo.wait(&["warn: mailbox deaf: 1 message was dropped: the program closed its standard input"]);
     fs::write(world.home.join("go"), "").unwrap();
-    assert_eq!(erl.eval("receive {first, First} -> First after 20000 -> nothing end"), "late");
+    assert_eq!(erl.eval("receive {first, First} -> First after 60000 -> nothing end"), "late");
 
     erl.eval_until("catch gen_server:call({mute, N}, hello, 20000)", "{error,closed}");
     demo.wait(&["mailbox mute: its program closed its standard output and runs on: it answers no calls"]);
@@ -518,7 +518,7 @@ fn a_program_has_what_it_needs_and_nothing_else() {
     let stubborn = sh(&world, "stubborn", "trap '' TERM; echo ready >&2; while :; do sleep 1; done");
     let loud = sh(&world, "loud", "seq 1000 >&2; exec cat");
     let path = configure(&world, "", &[("tells", tells, "erlang"), ("stubborn", stubborn, "erlang"), ("loud", loud, "erlang")]);
-    let mut command = Command::new(crate::binaries::beamless());
+    let mut command = command(crate::binaries::beamless());
     command.args(["run", "--sname", "demo", "--config", path.to_str().unwrap()]);
     for private in ["WATCHDOG_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"] {
         command.env(private, "1");
@@ -574,7 +574,7 @@ fn a_reload_touches_what_changed() {
     erl.eval("R = monitor(process, {goes, N}), S = monitor(process, {changes, N})");
     configure(&world, "", &[("stays", echo(), "erlang"), ("changes", json(), "json"), ("comes", json(), "json")]);
     demo.signal("HUP");
-    assert_eq!(erl.eval("receive {'DOWN', R, _, _, Why} -> Why after 20000 -> never end"), "shutdown");
+    assert_eq!(erl.eval("receive {'DOWN', R, _, _, Why} -> Why after 60000 -> never end"), "shutdown");
     for line in ["mailbox goes: removed", "mailbox changes: changed, its program is started again", "mailbox comes: added"] {
         demo.wait(&[line]);
     }

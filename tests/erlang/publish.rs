@@ -108,7 +108,7 @@ fn readings_come_as_what_they_are_with_their_label_and_time() {
     let get = |label: &str| {
         let got = hub.eval(&format!(
             "(fun() -> receive {{publish, {node}, {label}, Ms, Value}} -> {{Value, abs(erlang:system_time(millisecond) - Ms) < 60000}} \
-             after 30000 -> none end end)()"
+             after 60000 -> none end end)()"
         ));
         got.strip_prefix('{').and_then(|got| got.strip_suffix(",true}")).unwrap_or_else(|| panic!("{label}: {got}")).to_owned()
     };
@@ -119,7 +119,7 @@ fn readings_come_as_what_they_are_with_their_label_and_time() {
     assert_eq!(get("<<\"printf\">>"), "<<\"$HOME it's\">>", "no shell has read it");
     assert_eq!(get("<<\"sh\">>"), format!("<<\"{}\">>", demo.node));
     // one comes at each interval, with a time that is later
-    hub.eval("Time = fun() -> receive {publish, _, <<\"temp\">>, T, 22.0} -> T after 30000 -> none end end");
+    hub.eval("Time = fun() -> receive {publish, _, <<\"temp\">>, T, 22.0} -> T after 60000 -> none end end");
     fs::write(home.join("temp"), "22000").unwrap();
     assert_eq!(hub.eval("T1 = Time(), T2 = Time(), T3 = Time(), T3 > T2 andalso T2 > T1"), "true");
     demo.wait(&["collector at a@", "has the readings that were kept for it: "]);
@@ -161,7 +161,7 @@ fn what_cannot_be_read_is_told_once_until_it_changes() {
     demo.wait(&["publish value: no reading: \"warm\" is no number"]);
     fs::write(&file, "7\n").unwrap();
     demo.wait(&["publish value: readings again"]);
-    let seven = "receive {publish, _, <<\"value\">>, _, 7} -> yes after 30000 -> no end";
+    let seven = "receive {publish, _, <<\"value\">>, _, 7} -> yes after 60000 -> no end";
     for _ in 0..10 {
         assert_eq!(hub.eval(seven), "yes");
     }
@@ -197,7 +197,7 @@ fn the_newest_are_kept_while_the_hub_is_away_and_what_was_dropped_is_told() {
     assert_eq!(got[0], dropped + 1, "{told}: {got:?}");
     assert!(got.windows(2).all(|pair| pair[1] == pair[0] + 1), "{got:?}");
     assert_eq!(demo.log.count(&["from now on the oldest are dropped"]), 1);
-    let info = "maps:with([sent, kept, dropped], hd(maps:get(publish, gen_server:call({system, N}, info))))";
+    let info = "maps:with([sent, kept, dropped], hd(maps:get(publish, gen_server:call({system, N}, info, 60000))))";
     hub.eval(&format!("N = {}", demo.atom()));
     assert_eq!(hub.eval(&format!("maps:get(dropped, {info})")), dropped.to_string());
     assert_eq!(hub.eval(&format!("maps:get(sent, {info}) >= {}", got.len() - 3)), "true");
@@ -247,7 +247,7 @@ fn readings_go_on_while_the_answer_is_out_and_when_their_mailbox_is_ended() {
     let last = *seen.last().unwrap();
     assert!((1..=last).all(|number| seen.contains(&number)), "{seen:?}");
     hub.eval(&format!("N = {}", demo.atom()));
-    let kept = "maps:get(kept, hd(gen_server:call({system, N}, {info, publish})))";
+    let kept = "maps:get(kept, hd(gen_server:call({system, N}, {info, publish}, 60000)))";
     hub.eval_until(&format!("{kept} < 3"), "true");
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
@@ -303,7 +303,7 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     let hub = hub(&world);
     let got = numbers_up_to(&hub, before);
     assert!(got.iter().copied().eq(1..=*got.last().unwrap()), "{before}: {got:?}");
-    assert_eq!(hub.eval("receive {publish, _, <<\"one\">>, _, V} -> is_integer(V) after 30000 -> none end"), "true");
+    assert_eq!(hub.eval("receive {publish, _, <<\"one\">>, _, V} -> is_integer(V) after 60000 -> none end"), "true");
     drop(hub);
     demo.wait(&["node down: a@"]);
     let now = ones();

@@ -13,7 +13,7 @@ fn erlang_reaches_a_restarted_agent_at_once() {
     for round in 0..ROUNDS {
         let mut demo = world.agent(&["--sname", "demo"]);
         erl.eval(&format!("N = {}", demo.atom()));
-        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {round})")), round.to_string());
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {round}, 60000)")), round.to_string());
         demo.wait(&["node up", &erl.node]);
         demo.kill();
     }
@@ -30,7 +30,7 @@ fn a_restarted_agent_reaches_erlang_at_once() {
         demo.wait(&["node up", &erl.node]);
         erl.eval(&format!("N = {}", demo.atom()));
         erl.eval_until("nodes(hidden) =:= [N]", "true");
-        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {round})")), round.to_string());
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {round}, 60000)")), round.to_string());
         demo.kill();
     }
 }
@@ -114,7 +114,7 @@ fn an_erlang_replaces_its_dead_self() {
     let new = apart.erl(&["-sname", "a"]);
     new.eval(&format!("N = {}", demo.atom()));
     assert_eq!(new.eval("net_kernel:connect_node(N)"), "true");
-    assert_eq!(new.eval("gen_server:call({echo, N}, new)"), "new");
+    assert_eq!(new.eval("gen_server:call({echo, N}, new, 60000)"), "new");
     until("a second node up", || (demo.log.count(&["node up", &new.node]) == 2).then_some(()));
     until("one link to be left", || (demo.connections(world.epmd_port) == 1).then_some(()));
     assert_eq!(demo.log.count(&["node down", &new.node]), 1);
@@ -133,7 +133,7 @@ fn both_sides_connect_at_once() {
             let source = format!(
                 "(fun Try(0) -> never; Try(I) ->
                     case net_kernel:connect_node({node}) of true -> true; false -> timer:sleep(1), Try(I - 1) end
-                end)(20000)"
+                end)(60000)"
             );
             let asked = erl.ask(&source);
             let demo = world.agent(&["--sname", name, "--connect", &erl.node]);

@@ -1,16 +1,26 @@
 //! The core over a line that is no socket: two processes and two pipes between them, and one of them with a real Erlang, whose socket
 //! the test carries to the pipes. That either end may be reset is tested in `tests/memory`, where nobody waits.
 
-use std::io::{self, Read, Write, pipe};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use crate::examples::command;
 use crate::support::{Agent, Erl, World, register_by_hand};
 
+/// A pipe: what is written into the second comes out of the first.
+fn pipe() -> (File, File) {
+    let (write, read) = mio::unix::pipe::new().unwrap();
+    write.set_nonblocking(false).unwrap();
+    read.set_nonblocking(false).unwrap();
+    (File::from(OwnedFd::from(read)), File::from(OwnedFd::from(write)))
+}
+
 /// The end that is called, and the one that calls, with this cookie.
 fn ends(world: &World, cookie: &str) -> (Agent, Agent) {
-    let (there, back) = (pipe().unwrap(), pipe().unwrap());
+    let (there, back) = (pipe(), pipe());
     let called = world.launch_between(command("serial", &["a@line", &world.cookie]), there.0, back.1);
     let calling = world.launch_between(command("serial", &["b@line", cookie, "a@line"]), back.0, there.1);
     (called, calling)
@@ -56,7 +66,7 @@ fn another_cookie_gets_nowhere() {
 
 /// The end `box@127.0.0.1` of a line whose other end is the socket of a real Erlang `me@127.0.0.1`.
 fn beside_erlang(world: &World, args: &[&str], connect: impl FnOnce() -> TcpStream + Send + 'static) -> Agent {
-    let ((to_read, mut write), (mut read, to_write)) = (pipe().unwrap(), pipe().unwrap());
+    let ((to_read, mut write), (mut read, to_write)) = (pipe(), pipe());
     let args = [&["box@127.0.0.1", &world.cookie], args].concat();
     let agent = world.launch_between(command("serial", &args), to_read, to_write);
     thread::spawn(move || {
@@ -99,19 +109,19 @@ fn erlang_connects_over_the_line() {
     assert_eq!(erl.eval("nodes(hidden)"), "['box@127.0.0.1']");
     agent.wait(&["node up: me@127.0.0.1 (visible)"]);
     agent.wait(&["answer: yes"]);
-    assert_eq!(erl.eval("receive hello -> got after 5000 -> nothing end"), "got");
-    assert_eq!(erl.eval("gen_server:call({echo, Box}, {what, #{is => 1.5}})"), "{what,#{is => 1.5}}");
+    assert_eq!(erl.eval("receive hello -> got after 60000 -> nothing end"), "got");
+    assert_eq!(erl.eval("gen_server:call({echo, Box}, {what, #{is => 1.5}}, 60000)"), "{what,#{is => 1.5}}");
     // as many at once as there is room for: whoever is faster is held up, and nothing is lost
     erl.eval("Ask = fun(N) -> Term = {N, <<N:8000>>}, Term = gen_server:call({echo, Box}, Term, 30000) end");
     erl.eval("Asking = [spawn_monitor(fun() -> [Ask(N) || N <- lists:seq(1, 10)] end) || _ <- lists:seq(1, 8)], asked");
     assert_eq!(erl.eval("lists:usort([receive {'DOWN', Ref, _, _, How} -> How end || {_, Ref} <- Asking])"), "[normal]");
     // longer than either waits for a sign of the other
     erl.eval("timer:sleep(6000)");
-    assert_eq!(erl.eval("gen_server:call({echo, Box}, still_there)"), "still_there");
+    assert_eq!(erl.eval("gen_server:call({echo, Box}, still_there, 60000)"), "still_there");
     assert_eq!(agent.log.count(&["node down"]), 0);
     erl.eval("Monitor = monitor(process, {echo, Box})");
     agent.kill();
-    assert_eq!(erl.eval("receive {'DOWN', Monitor, _, _, Why} -> Why after 20000 -> nothing end"), "noconnection");
+    assert_eq!(erl.eval("receive {'DOWN', Monitor, _, _, Why} -> Why after 60000 -> nothing end"), "noconnection");
 }
 
 #[test]
@@ -124,9 +134,9 @@ fn the_line_calls_erlang() {
     let agent = beside_erlang(&world, &["me@127.0.0.1"], move || TcpStream::connect(("127.0.0.1", port)).unwrap());
     agent.wait(&["node up: me@127.0.0.1 (visible)"]);
     agent.wait(&["answer: yes"]);
-    assert_eq!(erl.eval("receive hello -> got after 5000 -> nothing end"), "got");
+    assert_eq!(erl.eval("receive hello -> got after 60000 -> nothing end"), "got");
     assert_eq!(
-        erl.eval("receive {'$gen_call', From, how_are_you} -> gen_server:reply(From, well) after 5000 -> nothing end"),
+        erl.eval("receive {'$gen_call', From, how_are_you} -> gen_server:reply(From, well) after 60000 -> nothing end"),
         "ok"
     );
     agent.wait(&["answer: well"]);

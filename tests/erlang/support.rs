@@ -14,9 +14,10 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::binaries::beamless;
+use crate::children::{self, command};
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition that cannot be waited for is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -50,7 +51,9 @@ struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            children::keep(&self.0);
+        } else {
             let _ = fs::remove_dir_all(&self.0);
         }
     }
@@ -79,9 +82,7 @@ impl World {
     pub(crate) fn without_cookie_file() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("erlang-{}-{number}", std::process::id());
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&home).unwrap();
+        let home = children::folder(&number.to_string());
         Self {
             scratch: Arc::new(Scratch(home.clone())),
             home,
@@ -118,18 +119,13 @@ impl World {
 
     pub(crate) fn dress(&self, command: &mut Command) {
         if let Some((program, args)) = self.on.split_first() {
-            let mut outer = Command::new(program);
+            let mut outer = children::command(program);
             outer.args(args).arg(command.get_program()).args(command.get_args());
             outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
             *command = outer;
         }
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
-        for name in SETTINGS {
-            if !command.get_envs().any(|(given, _)| given == name) {
-                command.env_remove(name);
-            }
-        }
         command.current_dir(&self.home).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
 
@@ -142,7 +138,7 @@ impl World {
 
     /// `beamless run` with these arguments, just started.
     pub(crate) fn launch(&self, args: &[&str]) -> Agent {
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.arg("run").args(args);
         self.launch_as(command)
     }
@@ -175,7 +171,7 @@ impl World {
     /// A real Erlang node that may fail to start. It never starts an epmd of its own: that one would outlive the test.
     pub(crate) fn launch_erl(&self, args: &[&str]) -> Erl {
         let mut command = erl_command();
-        command.args(["-noshell", "-start_epmd", "false"]).args(args).args(["-eval", EVALUATOR]);
+        command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(args).args(["-eval", EVALUATOR]);
         let (child, stdin, log) = self.spawn_erl(command);
         Erl { child, stdin: Mutex::new(Some(stdin)), asked: AtomicUsize::new(0), log, node: String::new() }
     }
@@ -183,7 +179,7 @@ impl World {
     /// An Erlang with a shell that reads from a pipe, as a person would have it, and what it prints.
     pub(crate) fn shell(&self, args: &[&str]) -> Shell {
         let mut command = erl_command();
-        command.args(["-start_epmd", "false"]).args(args);
+        command.args(["-start_epmd", "false"]).args(PATIENT).args(args);
         let (child, stdin, log) = self.spawn_erl(command);
         Shell { child, stdin, log }
     }
@@ -210,7 +206,7 @@ impl World {
 
     /// The same in a node that these options name.
     pub(crate) fn elixir_named(&self, name: &[&str], script: &Path, args: &[&str]) -> String {
-        let mut command = Command::new(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
+        let mut command = command(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
         command.args(["--erl", "-start_epmd false"]).args(name).arg(script).args(args);
         self.dress(&mut command);
         let mut child = match command.stdin(Stdio::null()).spawn() {
@@ -277,37 +273,22 @@ pub(crate) fn otp() -> u32 {
     *OTP.get_or_init(|| {
         let mut command = erl_command();
         command.args(["-noinput", "-eval", "io:put_chars(erlang:system_info(otp_release)), halt()."]);
-        // it wants a home, and needs nothing in there
-        command.env("HOME", env!("CARGO_TARGET_TMPDIR"));
         let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install erlang-nox"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.parse().unwrap_or_else(|_| panic!("{command:?}: {text:?} is not the number of a release"))
     })
 }
 
-/// What a person may have set in the environment, and a test does not want.
-const SETTINGS: [&str; 11] = [
-    "XDG_CONFIG_HOME",
-    "ERL_EPMD_ADDRESS",
-    "ERL_FLAGS",
-    "ERL_AFLAGS",
-    "ERL_ZFLAGS",
-    "ERL_LIBS",
-    "ELIXIR_ERL_OPTIONS",
-    "RUST_LOG",
-    // where the tests themselves are a service
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "CREDENTIALS_DIRECTORY",
-];
-
 pub(crate) fn erl_command() -> Command {
-    Command::new(std::env::var_os("BEAMLESS_ERL").unwrap_or_else(|| "erl".into()))
+    command(std::env::var_os("BEAMLESS_ERL").unwrap_or_else(|| "erl".into()))
 }
 
-fn epmd_command() -> Command {
-    Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
+pub(crate) fn epmd_command() -> Command {
+    command(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()))
 }
+
+/// Erlang gives a handshake seven seconds, which on a busy machine may be too few.
+const PATIENT: [&str; 3] = ["-kernel", "net_setuptime", "60"];
 
 /// Reads expressions from its input, one line each, evaluates them one after another with the bindings kept, and prints each
 /// value on a line of its own behind the number of the question. It ends with its input, so that nothing outlives a killed test run.
@@ -402,7 +383,7 @@ fn end(child: &mut Child) {
 
 pub(crate) fn signal(pid: u32, name: &str) {
     // std cannot send a signal, and unsafe code is forbidden; the shell's own kill needs no package.
-    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
+    let status = command("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
     assert!(status.success(), "kill -{name} {pid}");
 }
 
@@ -471,6 +452,12 @@ impl Agent {
         until("its last words", || self.log.is_complete().then_some(()));
         assert!(!self.log.text().contains(&self.cookie), "the cookie is in the log");
         code
+    }
+
+    /// Whether a signal holds it up.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.contains(") T ")
     }
 
     /// How many file descriptors it has open.

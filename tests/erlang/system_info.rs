@@ -7,7 +7,7 @@ use crate::support::{World, demo_and_erl};
 #[test]
 fn info_is_a_map_of_the_box_and_the_node() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
-    erl.eval("I = gen_server:call({system, N}, info)");
+    erl.eval("I = gen_server:call({system, N}, info, 60000)");
     assert_eq!(erl.eval("maps:get(node, I) =:= N"), "true");
     assert_eq!(erl.eval("maps:get(version, I)"), format!("<<\"{}\">>", env!("CARGO_PKG_VERSION")));
     let keys = "[cpus,disk,functions,links,load,mailboxes,memory,node,publish,running,temperatures,uptime,version]";
@@ -32,22 +32,22 @@ fn info_is_a_map_of_the_box_and_the_node() {
     assert_eq!(erl.eval("maps:get(functions, I) =:= #{calls => 0, failed => 0, running => 0, waiting => 0}"), "true");
     assert_eq!(erl.eval("maps:get(publish, I)"), "[]");
     // one key of it
-    assert_eq!(erl.eval("gen_server:call({system, N}, {info, cpus}) =:= maps:get(cpus, I)"), "true");
+    assert_eq!(erl.eval("gen_server:call({system, N}, {info, cpus}, 60000) =:= maps:get(cpus, I)"), "true");
 }
 
 #[test]
 fn links_and_mailboxes_are_counted() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
-    let link = "maps:get(node(), gen_server:call({system, N}, {info, links}))";
+    let link = "maps:get(node(), gen_server:call({system, N}, {info, links}, 60000))";
     erl.eval(&format!("#{{visible := true}} = Before = {link}"));
-    erl.eval("[{echo, N} ! {self(), I} || I <- lists:seq(1, 100)], gen_server:call({echo, N}, done)");
+    erl.eval("[{echo, N} ! {self(), I} || I <- lists:seq(1, 100)], gen_server:call({echo, N}, done, 60000)");
     erl.eval(&format!("After = {link}, More = fun(K) -> maps:get(K, After) - maps:get(K, Before) end"));
     // a call is a message and the two signals of its monitor, of which one comes after the answer
     assert_eq!(erl.eval("More(recv_cnt)"), "106");
     assert_eq!(erl.eval("More(send_cnt)"), "102");
     assert_eq!(erl.eval("More(recv_oct) > 100 * 30 andalso More(send_oct) > 100 * 30"), "true");
     let boxes = "#{echo => #{dropped => 0, received => 101}, system => #{dropped => 0, received => 3}}";
-    assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {{info, mailboxes}}) =:= {boxes}")), "true");
+    assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {{info, mailboxes}}, 60000) =:= {boxes}")), "true");
 }
 
 #[test]
@@ -55,10 +55,10 @@ fn what_is_no_question_is_refused_or_ignored() {
     let (world, _demo, erl) = demo_and_erl(&[]);
     let refused = "{error,{unknown_request,<<\"ask with info, or {info, Key} for one key of its map\">>}}";
     for request in ["status", "{info, nosuch}", "{info, <<\"load\">>}", "{info, load, 1}", "<<0:80000>>", "{'$gen_call', info}"] {
-        assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {request})")), refused, "{request}");
+        assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {request}, 60000)")), refused, "{request}");
     }
     erl.eval("gen_server:cast({system, N}, info), {system, N} ! info, {system, N} ! {self(), info}");
-    assert_eq!(erl.eval("is_map(gen_server:call({system, N}, info))"), "true");
+    assert_eq!(erl.eval("is_map(gen_server:call({system, N}, info, 60000))"), "true");
     assert_eq!(erl.eval("receive Anything -> Anything after 0 -> nothing end"), "nothing");
     // many at once, and the end of the mailbox
     let all = "[spawn_monitor(fun() -> true = is_map(gen_server:call({system, N}, info, 30000)) end) || _ <- lists:seq(1, 500)]";
@@ -73,15 +73,15 @@ fn what_is_no_question_is_refused_or_ignored() {
     fs::write(world.home.join("small.toml"), format!("{}[sizes]\nmessage = 4096\n", publish.repeat(40))).unwrap();
     small.signal("HUP");
     small.wait(&["publish a label that takes some room: added"]);
-    assert_eq!(erl.eval("gen_server:call({system, S}, info)"), "{error,{too_large,2048}}");
-    assert_eq!(erl.eval("is_map(gen_server:call({system, S}, {info, memory}))"), "true");
+    assert_eq!(erl.eval("gen_server:call({system, S}, info, 60000)"), "{error,{too_large,2048}}");
+    assert_eq!(erl.eval("is_map(gen_server:call({system, S}, {info, memory}, 60000))"), "true");
 }
 
 /// With nothing but the tool.
 #[test]
 fn a_script_reads_it_as_json() {
     let (world, demo, _erl) = demo_and_erl(&[]);
-    let mut command = std::process::Command::new(crate::binaries::beamless());
+    let mut command = crate::children::command(crate::binaries::beamless());
     command.args(["call", "--json", &demo.node, "system", "{\"@tuple\": [{\"@atom\": \"info\"}, {\"@atom\": \"mailboxes\"}]}"]);
     World::dress(&world, &mut command);
     let output = command.output().unwrap();

@@ -6,11 +6,12 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::binaries::{beamless, released};
+use crate::children::command;
 use crate::support::{Agent, World, until};
 
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/systemd");
@@ -39,7 +40,7 @@ impl Manager {
 
     /// An agent, just started, that tells this manager.
     fn launch(&self, world: &World, args: &[&str], variables: &[(&str, &str)]) -> Agent {
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.arg("run").args(args).env("NOTIFY_SOCKET", &self.socket).envs(variables.iter().copied());
         world.launch_as(command)
     }
@@ -50,6 +51,13 @@ impl Manager {
 
     fn count(&self, line: &str) -> usize {
         self.said().iter().filter(|said| *said == line).count()
+    }
+
+    /// Waits until all is here that was sent so far.
+    fn wait_for_the_last(&self) {
+        let before = self.count("THE LAST");
+        UnixDatagram::unbound().unwrap().send_to(b"THE LAST", &self.socket).unwrap();
+        until("the last word", || (self.count("THE LAST") > before).then_some(()));
     }
 
     /// Waits until the last status is this.
@@ -144,12 +152,13 @@ fn the_watchdog_hears_from_a_loop_that_turns() {
     let demo = manager.launch(&world, &["--sname", "demo"], &[("WATCHDOG_USEC", "400000")]);
     until("READY", || (manager.count("READY=1") == 1).then_some(()));
     let count = || manager.count("WATCHDOG=1");
-    let before = count();
-    std::thread::sleep(Duration::from_secs(4));
-    let beats = count() - before;
-    assert!((10..=22).contains(&beats), "{beats} in 4 seconds");
+    let (begin, before) = (Instant::now(), count());
+    until("ten beats", || (count() >= before + 10).then_some(()));
+    let most = begin.elapsed().as_millis() / 200 + 2;
+    assert!((count() - before) as u128 <= most, "more than {most}");
     demo.signal("STOP");
-    std::thread::sleep(Duration::from_millis(200));
+    until("it to stand still", || demo.is_stopped().then_some(()));
+    manager.wait_for_the_last();
     let before = count();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(count(), before);
@@ -231,7 +240,7 @@ fn the_cookie_is_a_credential() {
         credentials.join(name).display().to_string()
     };
     let launch = |args: &[&str]| {
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.arg("run").args(args).env("CREDENTIALS_DIRECTORY", &credentials);
         world.launch_as(command)
     };
@@ -255,7 +264,7 @@ fn lines_for_the_journal_have_a_priority() {
     let world = World::new();
     let beamless = beamless().display().to_string();
     let launch = |stream: &str| {
-        let mut shell = Command::new("sh");
+        let mut shell = command("sh");
         shell.args(["-c", &format!("JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external")]);
         world.launch_as(shell)
     };
@@ -279,7 +288,7 @@ fn lines_for_the_journal_have_a_priority() {
 fn a_question_for_a_name_starts_the_agent() {
     let world = World::new();
     let socket = |more: &[&str]| {
-        let mut command = Command::new("systemd-socket-activate");
+        let mut command = command("systemd-socket-activate");
         command.arg(format!("--listen={}", world.epmd_port)).arg(format!("--setenv=ERL_EPMD_PORT={}", world.epmd_port));
         command.arg(beamless()).args(["run", "--sname", "demo"]).args(more);
         let agent = world.launch_as(command);
@@ -312,7 +321,7 @@ fn the_units_are_sound_and_the_service_is_hardened() {
     fs::write(world.home.join("beamless.service"), service).unwrap();
     fs::copy(format!("{UNITS}/beamless-epmd.socket"), world.home.join("beamless-epmd.socket")).unwrap();
     let analyze = |args: &[&str]| {
-        let mut command = Command::new("systemd-analyze");
+        let mut command = command("systemd-analyze");
         command.args(args).current_dir(&world.home).env("HOME", &world.home);
         command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install systemd"))
     };
@@ -336,7 +345,7 @@ fn a_real_systemd_runs_the_service() {
     let world = World::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let binary = released();
-    let mut boot = Command::new(root.join("tests/systemd/boot"));
+    let mut boot = command(root.join("tests/systemd/boot"));
     boot.arg(&world.home).arg(root.join("tests/systemd/service")).arg(binary).arg(UNITS);
     let output = boot.output().unwrap();
     let told = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();

@@ -23,6 +23,6 @@ fn a_thousand_terms_come_back_identical() {
 fn the_terms_come_back_as_replies() {
     let (world, _demo, erl) = demo_and_erl(&[]);
     erl.load_probe(&world);
-    let source = format!("[T || T <- probe:terms({SEED}, 400), gen_server:call({{echo, N}}, T) =/= T]");
+    let source = format!("[T || T <- probe:terms({SEED}, 400), gen_server:call({{echo, N}}, T, 60000) =/= T]");
     assert_eq!(erl.eval(&source), "[]");
 }

@@ -2,11 +2,11 @@
 //! and what we read is what it reads. OTP 23 prints some floats otherwise, and reads a little more.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use beamless::{Term, TermWriter, Value, Written, encode, parse_text};
 
+use crate::children;
 use crate::support::{erl_command, otp};
 
 /// How many random terms there are, floats aside. The same ones in every run.
@@ -156,8 +156,7 @@ etf(Bytes) -> binary_to_term(<<131, Bytes/binary>>).
 
 /// Runs the generator's function with two files in a directory of their own.
 fn erlang(name: &str, call: &str, input: Option<&str>) -> String {
-    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("text-{name}-{}", std::process::id()));
-    fs::create_dir_all(&home).unwrap();
+    let home = children::folder(&format!("text-{name}"));
     fs::write(home.join("text_terms.erl"), GENERATOR).unwrap();
     fs::write(home.join("in"), input.unwrap_or_default()).unwrap();
     let eval = format!("{{ok,_}}=compile:file(text_terms,[report]),text_terms:{call},halt().");

@@ -37,7 +37,7 @@ ask(Name, P, R, Source) ->
 ended(Name) ->
     case get(Name) of
         {ended, Why} -> name(Why);
-        {_, R} -> receive {'DOWN', R, _, _, Why} -> put(Name, {ended, Why}), name(Why) after 20000 -> still_alive end
+        {_, R} -> receive {'DOWN', R, _, _, Why} -> put(Name, {ended, Why}), name(Why) after 60000 -> still_alive end
     end.
 
 stop(Name) ->

@@ -174,13 +174,13 @@ fn a_name_registered_again_has_another_pid() {
             inside.eval(&erl, "monitor(process, P_first), monitor(process, {m, 'in@127.0.0.1'})");
             inside.until("the monitors", |inside| (inside.node.in_use().watches == 2).then_some(()));
             inside.node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
-            let downs = "[receive {'DOWN', _, _, _, Why} -> Why after 5000 -> nothing end || _ <- [1, 2]]";
+            let downs = "[receive {'DOWN', _, _, _, Why} -> Why after 60000 -> nothing end || _ <- [1, 2]]";
             assert_eq!(inside.eval(&erl, downs), "[normal,normal]");
         }
     }
     assert_ne!(pids[0], pids[1]);
     let source = "P_first ! hello, R = monitor(process, P_second), Q = monitor(process, P_first), \
-        {receive {'DOWN', Q, _, _, Why} -> Why after 5000 -> nothing end, receive {'DOWN', R, _, _, _} -> down after 0 -> none end}";
+        {receive {'DOWN', Q, _, _, Why} -> Why after 60000 -> nothing end, receive {'DOWN', R, _, _, _} -> down after 0 -> none end}";
     assert_eq!(inside.eval(&erl, source), "{noproc,none}");
     assert_eq!((inside.node.in_use().mailboxes, inside.node.in_use().watches), (1, 1));
 }

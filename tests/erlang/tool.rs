@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use crate::binaries::beamless;
-use crate::support::{Epmd, Erl, World, free_port, otp, signal, until, wait_for_exit};
+use crate::children::command;
+use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Ran {
 impl World {
     /// `beamless` with these arguments.
     pub(crate) fn tool_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(beamless());
+        let mut command = command(beamless());
         command.args(args);
         self.dress(&mut command);
         command
@@ -108,7 +109,7 @@ fn epmd_stands_in_for_erlangs() {
 #[test]
 fn names_are_listed_as_epmd_lists_them() {
     let (world, _epmd, _erl) = world_and_erl();
-    let mut command = Command::new(std::env::var_os("BEAMLESS_EPMD").unwrap_or_else(|| "epmd".into()));
+    let mut command = epmd_command();
     world.dress(&mut command);
     let theirs = String::from_utf8(command.arg("-names").output().unwrap().stdout).unwrap();
     assert!(theirs.contains("name a at port"), "{theirs}");
@@ -268,8 +269,8 @@ fn call_prints_the_reply() {
     world.tool(&["call", A, "server", "pid"]).done(&format!("{pid}\n"));
     world.tool(&["call", A, "server", r#"{"@atom": "pid"}"#, "--json"]).done(&format!("{{\"@term\":\"{pid}\"}}\n"));
     world.tool(&["call", A, "nobody", "x"]).failed(1, "", &["noproc: no process on a@127.0.0.1 is registered as nobody"]);
-    let silent = world.tool(&["call", A, "server", "silence", "--timeout", "0.2"]);
-    silent.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s", "--timeout SECONDS"]);
+    let silent = world.tool(&["call", A, "server", "silence", "--timeout", "2.5"]);
+    silent.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 2.5 s", "--timeout SECONDS"]);
     world.tool(&["call", A, "server", "crash"]).failed(1, "", &["server on a@127.0.0.1 ended", "{boom,[1]}", "log"]);
 
     let verbose = world.tool(&["call", A, "nobody", "{secret, payload}", "-v"]);
@@ -304,8 +305,8 @@ fn rpc_prints_the_value() {
     rpc("lists:nth(0, [])").failed(1, "", &["** exception error: no function clause matching lists:nth/2\n"]);
     rpc("erlang:exit({a, <<\"b\">>})").failed(1, "", &["** exception exit: {a,<<\"b\">>}\n"]);
     rpc("erlang:throw(ball)").failed(1, "", &["** exception throw: ball\n"]);
-    let slow = world.tool(&["rpc", A, "timer:sleep(5000)", "--timeout", "0.2"]);
-    slow.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 0.2 s"]);
+    let slow = world.tool(&["rpc", A, "timer:sleep(infinity)", "--timeout", "2.5"]);
+    slow.failed(1, "", &["timeout: no answer from a@127.0.0.1 within 2.5 s"]);
     if otp() >= 25 {
         // the stack is as deep as Erlang tells it, and the line is where the shell shows it
         rpc("lists:last([])").failed(1, "", &["in function  lists:last/1 (lists.erl, line "]);
@@ -362,7 +363,7 @@ fn the_manual_pages_are_sound() {
     for (args, title) in [(&["man"][..], "BEAMLESS(1)"), (&["man", "beamless.toml"], "BEAMLESS.TOML(5)")] {
         let page = world.home.join("page");
         std::fs::write(&page, world.tool(args).out).unwrap();
-        let mut groff = Command::new("groff");
+        let mut groff = command("groff");
         let output = groff.args(["-man", "-ww", "-Tutf8"]).arg(&page).output();
         let output = output.unwrap_or_else(|e| panic!("{groff:?}: {e}; apt-get install groff-base"));
         let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -385,7 +386,7 @@ fn completions_offer_what_fits_and_run_nothing() {
     std::fs::write(&script, world.tool(&["completion", "bash"]).out).unwrap();
     let complete = |words: &[&str]| {
         let ask = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _beamless "$1"; echo "${COMPREPLY[@]}""#;
-        let mut bash = Command::new("bash");
+        let mut bash = command("bash");
         world.dress(&mut bash);
         bash.args(["-c", ask, "bash"]).arg(&script).arg(beamless()).args(words);
         let output = bash.output().unwrap();

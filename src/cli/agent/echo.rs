@@ -41,10 +41,10 @@ fn answer(message: &Message<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
             result => result,
         };
     }
-    if let Some([pid, term]) = message.term().tuple()
-        && let Some(pid) = pid.as_pid()
-    {
-        return out.send(pid, |t| echoed(t, term));
+    if let Some([pid, term]) = message.term().tuple() {
+        if let Some(pid) = pid.as_pid() {
+            return out.send(pid, |t| echoed(t, term));
+        }
     }
     log::debug!("echo: neither a call nor {{Pid, Term}}");
     Ok(())

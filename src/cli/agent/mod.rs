@@ -159,11 +159,12 @@ impl Agent<'_> {
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
-        if let Event::Registered { embedded, port } = event
-            && !self.announced
-        {
-            let kind = if *embedded { "embedded" } else { "external" };
-            return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+        match event {
+            Event::Registered { embedded, port } if !self.announced => {
+                let kind = if *embedded { "embedded" } else { "external" };
+                return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+            }
+            _ => {}
         }
         match event {
             _ if is_known => {}

@@ -247,10 +247,10 @@ impl Drop for Process {
         self.log_line();
         self.limit.tell_now();
         self.kill();
-        if let Some(mut child) = self.child.take()
-            && matches!(child.try_wait(), Ok(None))
-        {
-            KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+        if let Some(mut child) = self.child.take() {
+            if matches!(child.try_wait(), Ok(None)) {
+                KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+            }
         }
     }
 }

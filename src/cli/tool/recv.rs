@@ -103,9 +103,8 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mut registered = false;
     loop {
         driver.poll(&mut node, None)?;
-        while left != Some(0)
-            && let Some((message, _)) = node.recv(mailbox)
-        {
+        while left != Some(0) {
+            let Some((message, _)) = node.recv(mailbox) else { break };
             if !printer.print(terms::written(message.term(), options.format, &home) + "\n") {
                 message.put_back();
                 break;

@@ -3,17 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use self::children::folder;
 use super::*;
 use crate::wire::epmd::{MAX_NAME_BYTES, NodeInfo, Request};
 
+#[expect(dead_code, reason = "what only the tests with a whole Erlang need")]
+#[path = "../../../tests/erlang/children.rs"]
+mod children;
+
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long an EPMD may keep a connection open and silent to be taken for waiting.
 const QUIET: Duration = Duration::from_millis(250);
 
@@ -51,13 +55,9 @@ impl Drop for Process {
 }
 
 fn command(program: &str, port: u16) -> Command {
-    let home: PathBuf = std::env::current_exe().unwrap().with_file_name("epmd-home");
-    std::fs::create_dir_all(&home).unwrap();
-    let mut command = Command::new(program);
+    let home = folder("home");
+    let mut command = children::command(program);
     command.env("ERL_EPMD_PORT", port.to_string()).env("HOME", &home).current_dir(&home).stdin(Stdio::null());
-    for name in ["ERL_EPMD_ADDRESS", "ERL_EPMD_RELAXED_COMMAND_CHECK", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"] {
-        command.env_remove(name);
-    }
     command
 }
 
@@ -211,10 +211,18 @@ impl Drop for Running {
 }
 
 /// How an EPMD took a request: what it wrote, and whether it then closed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Taken {
     answer: Vec<u8>,
     closed: bool,
+}
+
+impl Taken {
+    /// What came of it later.
+    fn add(&mut self, later: Self) {
+        self.answer.extend(later.answer);
+        self.closed = later.closed;
+    }
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -308,7 +316,16 @@ fn compare(ports: [u16; 2], held: &mut Vec<[TcpStream; 2]>, pieces: &[&[u8]]) ->
         let asked = ports.map(|port| scope.spawn(move || ask(port, pieces)));
         asked.map(|asked| asked.join().unwrap())
     });
-    let [theirs, ours] = [levelled(theirs, ports[0]), levelled(ours, ports[1])];
+    let level = |theirs: &Taken, ours: &Taken| [levelled(theirs.clone(), ports[0]), levelled(ours.clone(), ports[1])];
+    let differ = |[theirs, ours]: [Taken; 2]| theirs != ours;
+    let ([mut real, mut served], [mut theirs, mut ours]) = ([real, served], [theirs, ours]);
+    // one that seems to be silent may be slow
+    let deadline = std::time::Instant::now() + PATIENCE / 4;
+    while differ(level(&theirs, &ours)) && std::time::Instant::now() < deadline {
+        theirs.add(answer(&mut real));
+        ours.add(answer(&mut served));
+    }
+    let [theirs, ours] = level(&theirs, &ours);
     let shown = &pieces[0][..pieces[0].len().min(60)];
     assert_eq!(ours, theirs, "after {shown:x?} (first ours, then epmd's)");
     held.push([real, served]);
@@ -387,7 +404,10 @@ fn answers_as_erlangs_own() {
                 _ => stream.shutdown(Shutdown::Write).unwrap(),
             }
         }
-        std::thread::sleep(Duration::from_millis(30));
+        until("both to notice", || {
+            let [theirs, ours] = ports.map(|port| levelled(ask(port, &[b"\0\x01n"]).1, port));
+            (theirs == ours).then_some(())
+        });
         compare(ports, &mut Vec::new(), &[b"\0\x01n"]);
         compare(ports, &mut Vec::new(), &[b"\0\x01d"]);
     }
@@ -451,7 +471,10 @@ fn idle_connections_are_closed_and_names_kept() {
     let mut idle = connect(port);
     until("the idle connection is closed", || answer(&mut idle).closed.then_some(()));
     std::thread::sleep(Duration::from_millis(400));
-    assert!(!answer(&mut held).closed && names(port).contains_key("held"));
+    assert!(!answer(&mut held).closed);
+    // on a machine that is busy, and with that clock, whoever asks may be idle for too long
+    let names = until("an answer", || epmd_names("127.0.0.1", port, PATIENCE).ok());
+    assert!(names.iter().any(|(name, _)| name == "held"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Error {
     #[cold]
     #[expect(clippy::cast_possible_truncation, reason = "a constant below 255")]
     pub(super) fn new(text: impl Display) -> Self {
-        let text: heapless::String<TEXT, u8> = cut(text);
+        let text: heapless::String<TEXT> = cut(text);
         let mut bytes = [0; BYTES];
         for (place, byte) in bytes.iter_mut().zip(text.as_bytes()) {
             *place = *byte;
@@ -194,8 +194,8 @@ impl Display for Names {
 }
 
 /// Keeps as much of a text as has room, with `..` at the end if that is not all.
-pub(super) fn cut<const N: usize>(text: impl Display) -> heapless::String<N, u8> {
-    struct Cut<'a, const N: usize>(&'a mut heapless::String<N, u8>);
+pub(super) fn cut<const N: usize>(text: impl Display) -> heapless::String<N> {
+    struct Cut<'a, const N: usize>(&'a mut heapless::String<N>);
 
     impl<const N: usize> Write for Cut<'_, N> {
         fn write_str(&mut self, text: &str) -> fmt::Result {

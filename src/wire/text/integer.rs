@@ -96,7 +96,7 @@ impl Digits<'_> {
             }
         }
         let mut bytes = [0; DECIMAL_BYTES];
-        bytes.as_chunks_mut::<4>().0.iter_mut().zip(limbs).for_each(|(four, limb)| *four = limb.to_le_bytes());
+        bytes.chunks_exact_mut(4).zip(limbs).for_each(|(four, limb)| four.copy_from_slice(&limb.to_le_bytes()));
         Some(bytes)
     }
 

@@ -301,7 +301,7 @@ fn string(list: List<'_>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Resu
 fn binary(bytes: &[u8], chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("<<")?;
     // what is UTF-8 is text as such or not at all; in ASCII both are the same
-    let utf8 = if chars == Chars::Unicode { str::from_utf8(bytes).ok().filter(|_| !bytes.is_ascii()) } else { None };
+    let utf8 = if chars == Chars::Unicode { core::str::from_utf8(bytes).ok().filter(|_| !bytes.is_ascii()) } else { None };
     let text =
         utf8.map_or_else(|| bytes.iter().all(|b| chars.prints(char::from(*b))), |utf8| utf8.chars().all(|c| chars.prints(c)));
     match (bytes.split_first(), utf8) {

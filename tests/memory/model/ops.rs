@@ -195,11 +195,9 @@ impl World<'_> {
             forgotten: false,
         });
         let number = self.sent.len() - 1;
-        if let To::Pid(inbox) = to
-            && !dead
-            && what != What::Exit
-        {
-            self.inboxes[inbox].expected.push_back(number);
+        match to {
+            To::Pid(inbox) if !dead && what != What::Exit => self.inboxes[inbox].expected.push_back(number),
+            _ => {}
         }
     }
 

@@ -158,9 +158,7 @@ impl World<'_> {
         self.check(!overtaken, "a message overtakes a down");
         self.sent[number].came = true;
         if let To::Pid(_) = to {
-            while let Some(expected) = self.inboxes[inbox].expected.pop_front()
-                && expected != number
-            {
+            while let Some(expected) = self.inboxes[inbox].expected.pop_front().filter(|expected| *expected != number) {
                 self.check(self.sent[expected].epoch < self.epoch, "a message is lost");
             }
         }
@@ -228,9 +226,7 @@ impl World<'_> {
         self.check(watched.demonitored.is_none_or(|when| self.inboxes[inbox].drained < when), "a down after its time");
         let known = matches!(reason, "noproc" | "noconnection" | "system_limit");
         self.check(known || self.ended_for(watched.to, 1 - side, reason), &format!("a down for the wrong reason: {reason}"));
-        if reason == "noproc"
-            && let To::Pid(target) = watched.to
-        {
+        if let ("noproc", To::Pid(target)) = (reason, watched.to) {
             self.check(self.inboxes[target].ended.is_some(), "a down of one that is alive");
         }
         self.watched[which].down = true;
@@ -362,10 +358,7 @@ impl World<'_> {
     /// Nothing is under way: whoever waits still, waits for somebody.
     pub(super) fn check_asked(&mut self) {
         for watched in &self.watched {
-            if let To::Pid(target) = watched.to
-                && !watched.down
-                && watched.demonitored.is_none()
-            {
+            if let (To::Pid(target), false, None) = (watched.to, watched.down, watched.demonitored) {
                 let over = self.inboxes[target].ended.is_some() && self.inboxes[watched.owner].ended.is_none();
                 self.check(!over, "a monitor's down never came");
             }

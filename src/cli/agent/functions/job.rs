@@ -154,7 +154,7 @@ impl Answer {
     /// Makes the answer of the term that a command printed.
     fn term(printed: &[u8]) -> (Self, Option<String>) {
         let mut room = Vec::new();
-        let why = match str::from_utf8(printed) {
+        let why = match std::str::from_utf8(printed) {
             Ok(text) => match terms::erlang(text, &mut room) {
                 Ok(term) => return (Self::of(false, |t| t.term(term)), None),
                 Err(e) => e.to_string(),

@@ -240,11 +240,10 @@ impl Program {
             let more = process.log_stderr();
             self.is_ready = self.read(&mut process, world) || more;
             // what it wrote before it ended is read by now
-            if has_ended
-                && !self.is_ready
-                && let Some(status) = process.ended()
-            {
-                return self.ended(process, status, now, world);
+            if has_ended && !self.is_ready {
+                if let Some(status) = process.ended() {
+                    return self.ended(process, status, now, world);
+                }
             }
         }
         match self.output {

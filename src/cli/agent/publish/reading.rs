@@ -109,7 +109,8 @@ impl<'v> ReadingValue<'v> {
             Form::Number { .. } => TroubleKind::Number,
             Form::Term => TroubleKind::Term,
         };
-        let text = str::from_utf8(bytes).map_err(|_| Trouble::new(kind, "what was read is not UTF-8 text".to_owned()))?.trim();
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Trouble::new(kind, "what was read is not UTF-8 text".to_owned()))?.trim();
         match form {
             Form::Number { divide } => number(text, divide, room)
                 .ok_or_else(|| Trouble::new(kind, format!("{} is no number; as = \"text\" takes anything", shown(text)))),
