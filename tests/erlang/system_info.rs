@@ -1,8 +1,13 @@
 //! The mailbox `system`: how the box and the node are.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
-use crate::support::{World, demo_and_erl};
+use beamless::{Config, Node};
+
+use crate::inside::storage;
+use crate::support::{World, demo_and_erl, until};
 
 #[test]
 fn info_is_a_map_of_the_box_and_the_node() {
@@ -90,4 +95,46 @@ fn a_script_reads_it_as_json() {
         said.contains("\"echo\":{\"dropped\":0,\"received\":0}") || said.contains("\"echo\":{\"received\":0,\"dropped\":0}"),
         "{said}"
     );
+}
+
+/// A node that sends, and does not read what it is answered, is not read from any more. The log names it, and so does `system`.
+#[test]
+fn a_node_that_does_not_read_is_named() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    let deaf = format!("deaf@{}", demo.host());
+    let mut memory = storage();
+    let mut node = Node::new(Config::hidden(&deaf, &world.cookie).unwrap().creation(77), &mut memory);
+    let mailbox = node.register("").unwrap();
+    let (now, random) = (beamless::Instant::from_millis(0), 0x1234_5678_9abc_def0);
+    node.connect(&demo.node).unwrap();
+    let (mut connection, _) = node.poll_dial(now).unwrap();
+    let names = world.epmd_names();
+    let port = names.iter().find_map(|name| name.strip_prefix("name demo at port ")).unwrap().parse().unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    node.handle_connected(connection, random, now);
+    while node.peers().next().is_none() {
+        let sent = stream.write(node.poll_transmit(connection)).unwrap();
+        node.handle_transmitted(connection, sent);
+        if node.poll_transmit(connection).is_empty() {
+            let read = stream.read(node.read_buffer(connection)).unwrap();
+            node.handle_bytes(&mut connection, read);
+        }
+    }
+    // it asks for an answer, and for another, and reads none of them
+    node.outbox(mailbox).unwrap().monitor(("nobody", &*demo.node)).unwrap();
+    let question = node.poll_transmit(connection).repeat(100);
+    stream.set_nonblocking(true).unwrap();
+    let mut rest = &question[..];
+    until("the agent to name the node", || {
+        while let Ok(sent) = stream.write(rest) {
+            rest = &rest[sent..];
+            if rest.is_empty() {
+                rest = &question;
+            }
+        }
+        (demo.log.count(&[&deaf, "does not read what is sent to it"]) > 0).then_some(())
+    });
+    let held = |node: &str| format!("maps:get(held, maps:get({node}, gen_server:call({{system, N}}, {{info, links}}, 60000)))");
+    assert_eq!(erl.eval(&held(&format!("'{deaf}'"))), "transmit");
+    assert_eq!(erl.eval(&held("node()")), "false");
 }
