@@ -34,8 +34,8 @@ defmodule Values do
           event: {:alarm, %{level: 3, text: "hot"}},
           result: {:ok, [1, nil, 300]},
           result: {:error, :enoent},
-          integers: {-128, 255, -9_223_372_036_854_775_808, 18_446_744_073_709_551_615, -(2 ** 127), 2 ** 128 - 1},
-          big: -(2 ** 2000),
+          integers: {-128, 255, -9_223_372_036_854_775_808, 18_446_744_073_709_551_615, -:erlang.bsl(1, 127), :erlang.bsl(1, 128) - 1},
+          big: -:erlang.bsl(1, 2000),
           big: 7,
           forms: {:"an atom", ~c"charlist ä λ", <<1, 2, 255>>, [Enum, :b], <<5::3>>, port},
           scores: %{{1, 2} => ["a"], {3, 4} => []},
@@ -57,7 +57,7 @@ defmodule Values do
           {:reading, %{reading | unit: "celsius"}, ~s(unit: an atom is expected, <<"celsius">> came)},
           {:reading, ~D[2024-02-29], "the struct Elixir.Reading is expected, 'Elixir.Date' came"},
           {:report, %Report{readings: [reading, %{reading | sensor: :t}], at: ~D[2024-02-29]}, "readings[1].sensor: a binary of UTF-8 is expected, t came"},
-          {:result, {:ok, [1, 2 ** 64]}, "ok[1]: an integer from 0 to 65535 is expected, 18446744073709551616 came"}
+          {:result, {:ok, [1, :erlang.bsl(1, 64)]}, "ok[1]: an integer from 0 to 65535 is expected, 18446744073709551616 came"}
         ] do
       {:refused, ^text} = call.({kind, value})
     end
