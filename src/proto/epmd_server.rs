@@ -366,13 +366,14 @@ impl Session {
     /// to go out in one write: BEAM does not put them together from pieces.
     pub fn transmit<const NAMES: usize>(&mut self, server: &Server<NAMES>) -> &[u8] {
         let written = self.sent >= self.filled;
-        if let SessionState::Listing { last, dump } = self.state
-            && written
-        {
-            (self.state, self.filled) = Self::list_on(server, last, dump, &mut self.buf, 0);
-            self.sent = 0;
-            // the names that were to follow have left
-            self.end_if_written();
+        match self.state {
+            SessionState::Listing { last, dump } if written => {
+                (self.state, self.filled) = Self::list_on(server, last, dump, &mut self.buf, 0);
+                self.sent = 0;
+                // the names that were to follow have left
+                self.end_if_written();
+            }
+            _ => {}
         }
         match self.state {
             SessionState::Receiving | SessionState::Over => &[],

@@ -70,7 +70,9 @@ impl Source {
                 }
                 "}" => {
                     depth -= 1;
-                    inside.pop_if(|(_, begin)| *begin == depth);
+                    if inside.last().is_some_and(|(_, begin)| *begin == depth) {
+                        inside.pop();
+                    }
                 }
                 "crate" | "super" | "self" | CRATE_NAME => {
                     // the place in `pub(in crate::node)` is not what a file leans on

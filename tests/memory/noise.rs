@@ -333,12 +333,12 @@ impl Victim<'_> {
     /// Something of the program's own.
     fn act(&mut self, random: &mut Seed) {
         let name = NAMES[random.below(2)];
-        if self.mailboxes.len() < 3
-            && let Ok(mailbox) = self.end.node.register(name).or_else(|_| self.end.node.register(""))
-        {
-            self.end.node.trap_exit(mailbox, random.below(2) == 0).unwrap();
-            self.end.node.serve(mailbox, ["m:f/1"]).unwrap();
-            self.mailboxes.push(mailbox);
+        if self.mailboxes.len() < 3 {
+            if let Ok(mailbox) = self.end.node.register(name).or_else(|_| self.end.node.register("")) {
+                self.end.node.trap_exit(mailbox, random.below(2) == 0).unwrap();
+                self.end.node.serve(mailbox, ["m:f/1"]).unwrap();
+                self.mailboxes.push(mailbox);
+            }
         }
         let Some(mailbox) = self.mailboxes.get(random.below(3)).copied() else { return };
         let peer: OwnedPid = {

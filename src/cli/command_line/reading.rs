@@ -79,7 +79,7 @@ fn shown(arg: &Arg<'_>) -> String {
     match arg {
         Arg::Long(long) => format!("--{long}"),
         Arg::Short(short) => format!("-{short}"),
-        Arg::Value(value) => value.display().to_string(),
+        Arg::Value(value) => value.to_string_lossy().into_owned(),
     }
 }
 
@@ -90,9 +90,12 @@ fn too_much(spec: &Spec, word: &str) -> String {
 
 fn unknown(spec: &Spec, arg: &Arg<'_>) -> String {
     let shown = shown(arg);
-    let like = |long: &str| spec.all_options().find(|option| !long.is_empty() && option.long.starts_with(long));
-    match arg {
-        Arg::Long(long) if let Some(like) = like(long) => format!("there is no option {shown}: did you mean --{}?", like.long),
-        _ => format!("there is no option {shown}"),
+    let like = match arg {
+        Arg::Long(long) => spec.all_options().find(|option| !long.is_empty() && option.long.starts_with(long)),
+        _ => None,
+    };
+    match like {
+        Some(like) => format!("there is no option {shown}: did you mean --{}?", like.long),
+        None => format!("there is no option {shown}"),
     }
 }

@@ -146,5 +146,5 @@ impl Found {
 }
 
 fn text(given: OsString) -> Result<String, String> {
-    given.into_string().map_err(|given| format!("{} is not UTF-8", given.display()))
+    given.into_string().map_err(|given| format!("{} is not UTF-8", given.to_string_lossy()))
 }

@@ -188,14 +188,20 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
         }
         Kind::Nil => *out += "[]",
         Kind::List(list) if list.tail().is_none() => write_array(out, list, home),
-        Kind::Binary(bytes) if let Ok(text) = str::from_utf8(bytes) => *out += &quoted(text),
+        Kind::Binary(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => *out += &quoted(text),
+            Err(_) => write_erlang(out, term, home),
+        },
         Kind::Map(pairs) => write_map(out, pairs, home),
-        _ => {
-            *out += "{\"@term\":";
-            *out += &quoted(&erlang_text(term, home));
-            *out += "}";
-        }
+        _ => write_erlang(out, term, home),
     }
+}
+
+/// Writes what JSON has nothing like, as Erlang's text.
+fn write_erlang(out: &mut String, term: Term<'_>, home: &str) {
+    *out += "{\"@term\":";
+    *out += &quoted(&erlang_text(term, home));
+    *out += "}";
 }
 
 fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, home: &str) {

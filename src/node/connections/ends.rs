@@ -60,14 +60,12 @@ impl Node<'_> {
         let Some(half) = self.half_open.at_mut(key) else { return };
         let node = half.peer().cloned().or_else(|| half.caller.take());
         let flushed = half.sending.is_empty();
-        if !half.inbound
-            && reason == Reason::Nok
-            && let Some(peer) = &node
-            && !matches!(half.progress, Progress::Yielded { .. })
-        {
-            // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
-            half.progress = Progress::Yielded { peer: peer.clone() };
-            return;
+        if !half.inbound && reason == Reason::Nok && !matches!(half.progress, Progress::Yielded { .. }) {
+            if let Some(peer) = &node {
+                // the peer's own connection is on its way; until it is here, or the time is up, this waits for it
+                half.progress = Progress::Yielded { peer: peer.clone() };
+                return;
+            }
         }
         let reported = matches!(half.progress, Progress::Ending);
         half.progress = Progress::Ending;

@@ -41,14 +41,15 @@ impl Node<'_> {
                     }
                     // the way of nearly every message
                     link.idle = 0;
-                    if let Some((inbox, from, payload)) = link.recent.split(body)
-                        && self.core.counters.is_quiet()
-                        && !may_be_answer(payload)
-                        && self.core.inboxes.deliver_payload(inbox, from, payload)
-                    {
-                        link.received.consume(taken);
-                        link.traffic.came();
-                        continue;
+                    if let Some((inbox, from, payload)) = link.recent.split(body) {
+                        if self.core.counters.is_quiet()
+                            && !may_be_answer(payload)
+                            && self.core.inboxes.deliver_payload(inbox, from, payload)
+                        {
+                            link.received.consume(taken);
+                            link.traffic.came();
+                            continue;
+                        }
                     }
                     (self.core.route(key, body), taken)
                 }
@@ -60,10 +61,10 @@ impl Node<'_> {
                     }
                     let size = u64::from(len).saturating_add(HEADER as u64);
                     let here = bytes.len();
-                    if trace::is_on()
-                        && let Some(link) = self.core.links.table.at_mut(key)
-                    {
-                        link.trace(head, size);
+                    if trace::is_on() {
+                        if let Some(link) = self.core.links.table.at_mut(key) {
+                            link.trace(head, size);
+                        }
                     }
                     let outcome = self.core.oversized(key, head, parsed, size);
                     if let (Ok(Routed::Done), Some(link)) = (&outcome, self.core.links.table.at_mut(key)) {

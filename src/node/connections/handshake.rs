@@ -166,10 +166,10 @@ impl Node<'_> {
         }
         // Our own attempt at the same peer has come to what it was for. But a peer that sees it may have given up this one for
         // it: then the peer decides, and if this one stands there too, says so.
-        if let Some(other) = self.outgoing(&peer)
-            && !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking))
-        {
-            self.half_open.remove(other);
+        if let Some(other) = self.outgoing(&peer) {
+            if !(ours_is_greater && self.half_open.at(other).is_some_and(HalfOpen::is_shaking)) {
+                self.half_open.remove(other);
+            }
         }
         *connection = Connection { key, up: true };
         self.core.events.push(Event::NodeUp { node: peer, visible });

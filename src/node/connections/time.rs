@@ -105,11 +105,10 @@ impl Node<'_> {
             }
             let before = link.received.len();
             self.pump(key);
-            if let Some(link) = self.core.links.table.at_mut(key)
-                && link.received.len() < before
-            {
+            match self.core.links.table.at_mut(key) {
                 // it moves
-                link.tell = None;
+                Some(link) if link.received.len() < before => link.tell = None,
+                _ => {}
             }
         }
     }

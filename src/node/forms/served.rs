@@ -88,9 +88,8 @@ impl<'m> Served<'m> {
         let arity = self.arity().unwrap_or(0);
         let mut text = self.module.chars().chain([':']).chain(self.function.chars());
         // a longer name is cut, and leaves room for the number
-        while name.len() < 246
-            && let Some(c) = text.next()
-        {
+        while name.len() < 246 {
+            let Some(c) = text.next() else { break };
             let _ = name.write_char(c);
         }
         let _ = write!(name, "/{arity}");

@@ -48,10 +48,11 @@ impl Core<'_> {
     /// Takes an `rpc:sbcast`, which waits until it is told whether there is somebody of that name here.
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
-        if let Some(inbox) = inbox
-            && let Delivery::Held = self.deliver(inbox, &Record { kind: Kind::Message, from: &[], handle: None, term: message })
-        {
-            return Routed::Stalled(Stall::Mailbox(inbox));
+        if let Some(inbox) = inbox {
+            let record = Record { kind: Kind::Message, from: &[], handle: None, term: message };
+            if let Delivery::Held = self.deliver(inbox, &record) {
+                return Routed::Stalled(Stall::Mailbox(inbox));
+            }
         }
         let node = self.identity.node();
         let answered = send(&self.identity, &mut self.links, peer, To::Pid(from), &mut |t| {

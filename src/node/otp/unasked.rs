@@ -13,11 +13,11 @@ use crate::wire::term::Term;
 pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
     if name == global::SERVER && global::is_init_connect(message) {
         told(name, global::in_sync(identity, links, peer));
-    } else if name == "rex"
-        && let Some(observer) = rex::features_request(message)
-        && links.table.at(peer).is_some_and(|link| observer.node == *link.name.as_str())
-    {
-        told(name, rex::features(identity, links, peer, observer));
+    } else if name == "rex" {
+        let is_there = |node: Atom<'_>| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
+        if let Some(observer) = rex::features_request(message).filter(|observer| is_there(observer.node)) {
+            told(name, rex::features(identity, links, peer, observer));
+        }
     }
     is_otp(name) || pg::is_discover(message)
 }

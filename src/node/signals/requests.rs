@@ -136,10 +136,10 @@ impl Core<'_> {
             }
             return Routed::Done;
         }
-        if request.state == Stage::Waiting
-            && let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, result)
-        {
-            return stalled;
+        if request.state == Stage::Waiting {
+            if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, result) {
+                return stalled;
+            }
         }
         self.over(key);
         Routed::Done

@@ -35,12 +35,7 @@ impl Core<'_> {
 
     /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        if let Some(owner) = self.owner(Process::Pid(to))
-            && let Some(key) =
-                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == WatchKind::Link)
-        {
-            self.watches.remove(key);
-        }
+        self.remove_watch(peer, to, from, WatchKind::Link);
         if id > 0 {
             self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
         }
@@ -48,10 +43,13 @@ impl Core<'_> {
 
     /// Notes that the peer has seen our unlink: the link can be made anew.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        if let Some(owner) = self.owner(Process::Pid(to))
-            && let Some(key) =
-                self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == WatchKind::Unlinking(id))
-        {
+        self.remove_watch(peer, to, from, WatchKind::Unlinking(id));
+    }
+
+    /// Forgets what of this kind there is between `to`, which is here, and `from`.
+    fn remove_watch(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
+        let Some(owner) = self.owner(Process::Pid(to)) else { return };
+        if let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == kind) {
             self.watches.remove(key);
         }
     }

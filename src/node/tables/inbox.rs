@@ -49,12 +49,12 @@ impl Inbox {
         let Some(head) = Kind::Message.head(from) else { return false };
         let len = HEAD.saturating_add(from.len()).saturating_add(term.len());
         let Some(record) = self.ring.push(memory, len) else { return false };
-        if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>()
-            && let Some((sender, payload)) = rest.split_at_mut_checked(from.len())
-        {
-            *start = head;
-            sender.copy_from_slice(from);
-            payload.copy_from_slice(term);
+        if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>() {
+            if let Some((sender, payload)) = rest.split_at_mut_checked(from.len()) {
+                *start = head;
+                sender.copy_from_slice(from);
+                payload.copy_from_slice(term);
+            }
         }
         self.received = self.received.wrapping_add(1);
         true

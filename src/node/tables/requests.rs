@@ -101,8 +101,8 @@ impl OwnWords {
     pub(crate) fn new(handle: Handle) -> Self {
         let words = [u64::from(handle.index), handle.number & 0xffff_ffff, handle.number >> 32];
         let mut bytes = [0; 12];
-        for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *place = u32::try_from(word).unwrap_or(0).to_be_bytes();
+        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&u32::try_from(word).unwrap_or(0).to_be_bytes());
         }
         Self(bytes)
     }

@@ -103,11 +103,10 @@ impl<'de> Deserializer<'de> {
     }
 
     fn charlist<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if let [tag::STRING, _, _, bytes @ ..] = self.term.as_bytes()
-            && bytes.is_ascii()
-            && let Ok(text) = core::str::from_utf8(bytes)
-        {
-            return visitor.visit_borrowed_str(text);
+        if let [tag::STRING, _, _, bytes @ ..] = self.term.as_bytes() {
+            if let Some(text) = core::str::from_utf8(bytes).ok().filter(|text| text.is_ascii()) {
+                return visitor.visit_borrowed_str(text);
+            }
         }
         let wrong = || self.expected("a list of characters");
         let list = self.term.as_list().filter(|list| list.tail().is_none()).ok_or_else(wrong)?;
@@ -352,10 +351,10 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if name.starts_with(ELIXIR)
-            && let Some(other) = self.term.get(STRUCT).filter(|other| !other.is_atom(name))
-        {
-            return Err(Error::expected(format_args!("the struct {name}"), other));
+        if name.starts_with(ELIXIR) {
+            if let Some(other) = self.term.get(STRUCT).filter(|other| !other.is_atom(name)) {
+                return Err(Error::expected(format_args!("the struct {name}"), other));
+            }
         }
         self.entries(Mode::Field, !fields.contains(&STRUCT), visitor)
     }

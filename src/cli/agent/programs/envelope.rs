@@ -98,7 +98,7 @@ impl fmt::Display for Unclear<'_> {
 pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoing>, Unclear<'_>> {
     let said = match format {
         ProgramFormat::Etf => Term::parse(record).map_err(|e| e.to_string()).and_then(of_term),
-        ProgramFormat::Erlang | ProgramFormat::Json => match str::from_utf8(record).map(str::trim) {
+        ProgramFormat::Erlang | ProgramFormat::Json => match std::str::from_utf8(record).map(str::trim) {
             Ok("") => return Ok(None),
             Ok(line) if format == ProgramFormat::Json => of_json(line),
             Ok(line) => {
@@ -112,15 +112,11 @@ pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoi
 }
 
 fn of_term(term: Term<'_>) -> Result<Outgoing, String> {
-    if let Some([what, id, reply]) = term.tuple()
-        && what.is_atom("reply")
-    {
+    if let Some([_, id, reply]) = term.tuple().filter(|[what, _, _]| what.is_atom("reply")) {
         let id = id.as_u64().ok_or_else(|| format!("{id} is no number of a call"))?;
         return Ok(Outgoing::Reply { id, term: owned(reply) });
     }
-    if let Some([what, name, node, message]) = term.tuple()
-        && what.is_atom("send")
-    {
+    if let Some([_, name, node, message]) = term.tuple().filter(|[what, _, _, _]| what.is_atom("send")) {
         let name = text(name).ok_or_else(|| format!("{name} is no registered name, which is an atom"))?;
         let node = text(node).ok_or_else(|| format!("{node} is no node, which is an atom"))?;
         return Ok(Outgoing::Send { name, node, term: owned(message) });
