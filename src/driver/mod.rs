@@ -295,7 +295,7 @@ impl Driver {
         self.resolver.set_addresses(host, addresses.collect());
     }
 
-    /// Interrupts [`Driver::poll`] from another thread, with [`Waker::wake`].
+    /// Returns a waker, with which another thread interrupts [`Driver::poll`].
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
@@ -352,7 +352,8 @@ impl Driver {
         }
     }
 
-    /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most.
+    /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most, also over connections that
+    /// are still being made for it. [`Event::ConnectFailed`] and [`Event::NodeDown`] say which of them came to nothing.
     ///
     /// # Errors
     /// As [`Driver::poll`].
@@ -361,8 +362,11 @@ impl Driver {
             epmd.stop();
         }
         self.listeners.clear();
-        node.close();
         let end = self.now().after(timeout);
+        while node.is_opening() && !end.since(self.now()).is_zero() {
+            self.poll(node, Some(end.since(self.now())))?;
+        }
+        node.close();
         loop {
             let now = self.now();
             self.sockets.write(node, now);

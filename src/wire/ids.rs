@@ -202,6 +202,19 @@ impl<'a> Pid<'a> {
     }
 }
 
+impl fmt::Display for Pid<'_> {
+    /// As its own node shows it: `<0.ID.SERIAL>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<0.{}.{}>", self.id, self.serial)
+    }
+}
+
+impl fmt::Display for OwnedPid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_pid(), f)
+    }
+}
+
 /// A port identifier inside received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port<'a> {

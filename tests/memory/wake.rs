@@ -145,6 +145,32 @@ fn a_pipe_is_copied_into_the_cluster_and_loses_nothing() {
 }
 
 #[test]
+fn what_was_sent_before_the_connection_was_there_is_sent_before_it_is_closed() {
+    let mut next = 0;
+    let (port, received) = sink(move |term| {
+        assert_eq!(term.as_i64(), Some(next));
+        next += 1;
+        (next == 10).then_some(next)
+    });
+    let port = port.recv().unwrap();
+    let (_, closed) = spawn("a@127.0.0.1", move |node, driver, _| {
+        let source = node.register("").unwrap();
+        driver.set_port("b@127.0.0.1", port).unwrap();
+        for i in 0..10 {
+            node.outbox(source).unwrap().send(("sink", "b@127.0.0.1"), |t| t.int(i)).unwrap();
+        }
+        driver.close(node, PATIENCE).unwrap();
+        // and to nobody it does not wait for ever
+        driver.set_port("c@127.0.0.1", 1).unwrap();
+        node.outbox(source).unwrap().send(("sink", "c@127.0.0.1"), |t| t.nil()).unwrap();
+        driver.close(node, PATIENCE).unwrap();
+        core::iter::from_fn(|| node.poll_event()).any(|event| matches!(event, Event::ConnectFailed { .. }))
+    });
+    assert!(end(&closed, "closing"), "nobody said that the connection failed");
+    assert_eq!(end(&received, "the receiver"), 10);
+}
+
+#[test]
 fn dials_and_closes_in_a_row_are_all_told() {
     let (port, _) = spawn("b@127.0.0.1", |node, driver, port| {
         port.send(driver.local_addr().unwrap().port()).unwrap();

@@ -126,12 +126,14 @@ impl fmt::Debug for Outbox<'_> {
     }
 }
 
-impl Outbox<'_> {
+impl<'n> Outbox<'n> {
     /// Returns the pid of the mailbox in whose name this acts: what `self()` is to a process.
-    pub fn pid(&self) -> Pid<'_> {
+    pub fn pid(&self) -> Pid<'n> {
         self.identity.pid(self.mailbox)
     }
+}
 
+impl Outbox<'_> {
     /// Returns the right to act in the name of another mailbox of this node, while a message is at hand, or this outbox.
     ///
     /// ```no_run

@@ -11,6 +11,8 @@ use crate::node::tables::functions::Functions;
 use crate::node::tables::handles::Request;
 use crate::node::tables::handles::{Handle, Mailbox};
 use crate::node::tables::inbox::Overflow;
+#[cfg(feature = "std")]
+use crate::node::tables::links::Phase;
 use crate::node::tables::links::{Link, Recent, Traffic, usable};
 #[cfg(feature = "std")]
 use crate::node::tables::requests::find;
@@ -267,6 +269,12 @@ impl Node<'_> {
         }
         self.close_link(key, Reason::ClosedByUs);
         Ok(())
+    }
+
+    /// Returns true if a connection is being made for what was sent.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_opening(&self) -> bool {
+        self.core.links.table.tenants().any(|(_, link)| matches!(link.phase, Phase::Opening { .. }))
     }
 
     /// Closes every connection, once what waits to be sent has been, and gives up on those under way.

@@ -38,7 +38,7 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 ///   as [`Event::TooLarge`](crate::Event::TooLarge);
 /// * a peer's transmit buffer: what waits for the network. When it is full, sending says so ([`Full`](crate::Full));
 ///   2048 bytes of it are kept for what the protocol owes, so a message we send has at most `BYTES - 2048`;
-/// * a mailbox: messages not read yet. When it is full, the peer whose message does not fit is not read from until it is.
+/// * a mailbox: messages not read yet. When it is full, the peer whose message does not fit is not read from until it does.
 ///
 /// When all peers are taken, further nodes are refused; when all mailboxes are, registering says so.
 ///
