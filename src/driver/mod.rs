@@ -136,6 +136,8 @@ pub struct Driver {
     /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
     ready: VecDeque<Ready>,
+    /// True if the program took one of them and left others since the last poll.
+    ready_left: bool,
 }
 
 impl core::fmt::Debug for Driver {
@@ -216,6 +218,7 @@ impl Driver {
             epmd_pending: false,
             accept_again: None,
             ready: VecDeque::with_capacity(EVENTS),
+            ready_left: false,
             waker,
             poll,
         })
@@ -309,7 +312,9 @@ impl Driver {
     /// Returns the next of the program's own sources that became ready, first come first served. mio tells of a change once, so what is not
     /// fetched here waits for the next poll.
     pub fn poll_ready(&mut self) -> Option<Ready> {
-        self.ready.pop_front()
+        let ready = self.ready.pop_front();
+        self.ready_left = ready.is_some() && !self.ready.is_empty();
+        ready
     }
 
     /// Moves bytes, and waits until something happened, or for `timeout` at most; `None` is for ever.
@@ -322,7 +327,7 @@ impl Driver {
     /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
-        let busy = self.before(node, now) | node.poll_wake();
+        let busy = self.before(node, now) | node.poll_wake() | core::mem::take(&mut self.ready_left);
         let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),

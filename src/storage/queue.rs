@@ -39,6 +39,11 @@ impl Queue {
         Self { number, first: NONE, last: NONE }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+
     /// Returns true if the tenant stands in this queue.
     #[inline]
     pub(crate) fn has(&self, turn: Turn) -> bool {

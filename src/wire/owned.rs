@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::build::{TermWriter, WriteTerm};
+use super::build::TermWriter;
 use super::codes::tag;
 use super::cursor::Writer;
 use super::term::Term;
@@ -25,7 +25,7 @@ use crate::error::Misuse;
 pub struct OwnedTerm(Box<[u8]>);
 
 impl OwnedTerm {
-    /// Writes a term into memory of its own, as much as it takes.
+    /// Writes a term into memory of its own, as much as it takes. `write` is called more than once.
     ///
     /// # Errors
     /// As [`TermWriter`] says.
@@ -33,10 +33,19 @@ impl OwnedTerm {
     where
         F: for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Result<&'t mut TermWriter<'b>, Misuse>,
     {
-        // once to see how long it is, and once to keep it
-        let mut bytes = vec![0; length(&write)?];
-        TermWriter::one(&mut Writer::new(&mut bytes), &write)?;
-        Ok(Self(bytes.into()))
+        // once to see how long it is, and once to keep it; or more often, if it is longer each time
+        let mut bytes = Vec::new();
+        loop {
+            let mut out = Writer::new(&mut bytes);
+            TermWriter::one(&mut out, &write)?;
+            match out.finish() {
+                Ok(len) => {
+                    bytes.truncate(len);
+                    return Ok(Self(bytes.into()));
+                }
+                Err(over) => bytes.resize(over.needed, 0),
+            }
+        }
     }
 
     /// Returns the term.
@@ -48,12 +57,6 @@ impl OwnedTerm {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-}
-
-fn length(write: impl WriteTerm) -> Result<usize, Misuse> {
-    let mut nowhere = Writer::new(&mut []);
-    TermWriter::one(&mut nowhere, write)?;
-    Ok(nowhere.len())
 }
 
 impl Term<'_> {
@@ -108,5 +111,13 @@ mod tests {
         assert_eq!(OwnedTerm::new(|t| t.tuple(2)?.nil()), Err(Misuse::TermIncomplete(1)));
         assert_eq!(OwnedTerm::new(|t| t.float(f64::NAN)), Err(Misuse::NotFinite));
         assert_eq!(OwnedTerm::new(|t| t.binary(&[7; 100_000])).unwrap().as_bytes().len(), 100_006);
+        // one that comes out otherwise each time it is written
+        let number = core::cell::Cell::new(254);
+        let counted = OwnedTerm::new(|t| {
+            number.set(number.get() + 1);
+            t.int(number.get())
+        });
+        let counted = counted.unwrap();
+        assert_eq!(Term::parse(counted.as_bytes()).unwrap().as_i64(), Some(number.get()));
     }
 }

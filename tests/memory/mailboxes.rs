@@ -442,6 +442,8 @@ fn a_node_owns_its_memory() {
     assert!(node.recv(mailbox).is_none() && node.poll_event().is_none() && node.poll_mailbox().is_none());
     assert!((0..3).all(|i| node.register(&format!("m{i}")).is_ok()));
     assert!(beamless::OwnedNode::new(config(), Sizes::new(0, 3, 4096)).is_err());
+    // more than any machine has, though each number is in its range
+    assert!(beamless::OwnedNode::new(config(), Sizes::new(65_534, 0, 1 << 30)).is_err());
 }
 
 /// A peer that does not read what it is owed is not read from, and that is told by its name.
@@ -472,4 +474,87 @@ fn a_peer_that_does_not_read_is_named() {
     b.node.handle_timeout(at(2));
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(held(&b), None);
+}
+
+/// What is said of a node that is held up is not said of one that is gone, or goes.
+#[test]
+fn a_node_that_is_gone_is_not_held_up() {
+    for closes in [false, true] {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+        // what is due to the mailbox keeps the place of the connection
+        b.node.trap_exit(to, true).unwrap();
+        let pid = a.node.pid(from).unwrap();
+        b.node.outbox(to).unwrap().link(pid.as_pid()).unwrap();
+        wire.back(&mut a, &mut b);
+        while b.node.takes_bytes(wire.b) {
+            while send(&mut a, from, "to", "b@host", 1).is_ok() {}
+            wire.settle(&mut a, &mut b, || usize::MAX);
+        }
+        if closes {
+            b.node.outbox(to).unwrap().send(("from", "a@host"), |t| t.nil()).unwrap();
+            b.node.disconnect("a@host").unwrap();
+        } else {
+            b.node.handle_closed(wire.b, None);
+        }
+        b.news();
+        b.node.handle_timeout(at(1));
+        b.node.handle_timeout(at(3));
+        let texts = b.texts();
+        assert!(texts.is_empty(), "{texts:?}");
+    }
+}
+
+/// The monitor and the request of a call go together: where both never fit, that is said, and not that there is no room now.
+#[test]
+fn a_call_that_never_fits_is_told_so() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, wire) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let (mut fits, mut never) = (0, 0);
+    let drain = |a: &mut End<'_>| {
+        let len = a.node.poll_transmit(wire.a).len();
+        a.node.handle_transmitted(wire.a, len);
+    };
+    for bytes in 1700..2048 {
+        let called = a.node.outbox(from).unwrap().call(("to", "b@host"), None, |t| t.binary(&[0; 2048][..bytes]));
+        match called {
+            Ok(request) => {
+                fits += 1;
+                drain(&mut a);
+                a.node.outbox(from).unwrap().abandon(request).unwrap();
+            }
+            Err(Error::Full(Full::Message { needed, limit })) => {
+                assert!(needed > limit);
+                never += 1;
+            }
+            Err(e) => panic!("{bytes}: {e}"),
+        }
+        drain(&mut a);
+    }
+    assert!(fits > 50 && never > 50, "{fits} fit, {never} never do");
+    b.news();
+}
+
+/// A reason is written more than once, and may come out otherwise; the mailbox ends all the same.
+#[test]
+fn a_reason_that_changes_ends_the_mailbox() {
+    for second in [0.0, f64::NAN] {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+        send(&mut a, from, "to", "b@host", 1).unwrap();
+        wire.there(&mut a, &mut b);
+        let times = std::cell::Cell::new(0);
+        let closed = b.node.close_mailbox(to, |t| {
+            times.set(times.get() + 1);
+            if times.get() == 1 { t.float(1.0) } else { t.tuple(2)?.float(second)?.binary(&[0; 5000]) }
+        });
+        closed.unwrap();
+        assert_eq!(b.texts(), ["mailbox to ended: undefined"]);
+        assert!(b.node.recv(to).is_none());
+        b.node.register("to").unwrap();
+        assert!(b.node.poll_mailbox().is_none());
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use beamless::mio::net::UnixStream;
 use beamless::mio::{Interest, Token};
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Node, NodeStorage};
+use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Node, NodeStorage, Overflow};
 
 use crate::pair::{End, Seed, Wire, connect, connected, storage};
 
@@ -397,4 +397,86 @@ fn a_refused_send_is_told_once_it_fits() {
     a.node.handle_transmitted(wire.a, a.node.poll_transmit(wire.a).len());
     assert!(a.node.poll_wake() && !a.node.poll_wake());
     b.news();
+}
+
+/// A program may take one mailbox a turn, and is not left to sleep on the others.
+#[test]
+fn mailboxes_that_were_not_given_yet_end_a_wait() {
+    let (mut one, mut other) = (storage(), Box::new(NodeStorage::<1, 3, 4096>::new()));
+    let (mut a, mut b) = (End::hidden("a@host", &mut one), End::new(Config::hidden("b@host", "secret").unwrap(), &mut *other));
+    let from = a.node.register("").unwrap();
+    let mut wire = connect(&mut a, &mut b);
+    for name in ["x", "y", "z"] {
+        b.node.register(name).unwrap();
+        a.node.outbox(from).unwrap().send((name, "b@host"), |t| t.nil()).unwrap();
+    }
+    wire.there(&mut a, &mut b);
+    for turn in 0..3 {
+        assert!(b.node.poll_wake(), "turn {turn}: it would sleep on a mailbox that was never given");
+        let mailbox = b.node.poll_mailbox().unwrap();
+        while b.node.recv(mailbox).is_some() {}
+    }
+    assert!(!b.node.poll_wake());
+}
+
+/// There is nobody any more who could take something.
+#[test]
+fn a_message_that_was_put_back_is_shown_when_its_peer_is_gone() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    while b.node.outbox(to).unwrap().send(("from", "a@host"), |t| t.binary(&[7; 500])).is_ok() {}
+    message(&mut a, from, &mut wire, &mut b);
+    assert!(b.node.poll_wake());
+    assert_eq!(b.node.poll_mailbox(), Some(to));
+    b.node.recv(to).unwrap().0.put_back();
+    assert!(!b.node.poll_wake());
+    b.node.handle_closed(wire.b, None);
+    b.news();
+    assert!(b.node.poll_wake());
+    assert_eq!(b.node.poll_mailbox(), Some(to));
+}
+
+/// The message that was put back made way for another of the same size, which is another all the same.
+#[test]
+fn what_takes_the_place_of_a_message_that_was_put_back_is_shown() {
+    let (mut one, mut other) = (Box::new(NodeStorage::<1, 1, 8192>::new()), Box::new(NodeStorage::<1, 1, 8192>::new()));
+    let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut *one);
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut *other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut wire = connect(&mut a, &mut b);
+    b.node.set_overflow(to, Overflow::DropOldest).unwrap();
+    for byte in [1, 2] {
+        a.node.outbox(from).unwrap().send(("to", "b@host"), |t| t.binary(&[byte; 5000])).unwrap();
+        wire.there(&mut a, &mut b);
+        if byte == 1 {
+            assert!(b.node.poll_wake());
+            b.node.recv(to).unwrap().0.put_back();
+        }
+    }
+    assert_eq!(b.node.dropped(to), 1);
+    assert!(b.node.poll_wake());
+    assert_eq!(b.node.recv(to).unwrap().0.term().as_binary().unwrap()[0], 2);
+}
+
+/// A program may take one of its sources a turn, and is not left to sleep on the others.
+#[test]
+fn sources_that_were_not_given_yet_end_a_wait() {
+    let (_, given) = spawn("a@127.0.0.1", |node, driver, _| {
+        let mut ends = Vec::new();
+        for token in 1..=3 {
+            let (mut near, mut far) = UnixStream::pair().unwrap();
+            driver.registry().register(&mut near, Token(token), Interest::READABLE).unwrap();
+            far.write_all(b"x").unwrap();
+            ends.push((near, far));
+        }
+        let mut tokens = Vec::new();
+        while tokens.len() < 3 {
+            driver.poll(node, None).unwrap();
+            tokens.extend(driver.poll_ready().map(|ready| ready.token.0));
+        }
+        tokens.sort_unstable();
+        tokens
+    });
+    assert_eq!(end(&given, "a source of its own"), [1, 2, 3]);
 }

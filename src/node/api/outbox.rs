@@ -466,9 +466,11 @@ impl Outbox<'_> {
                 write(t)
             })
         });
-        if sent.is_err() {
+        let sent = sent.map_err(|e| {
+            let ahead = self.links.mark(peer).0.saturating_sub(mark.0);
             self.links.rewind(peer, mark);
-        }
+            self.links.both(ahead, e)
+        });
         self.asked(key, sent)
     }
 

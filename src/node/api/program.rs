@@ -81,6 +81,8 @@ impl Node<'_> {
     /// monitors it a down. What waits in it is gone, and so are its own monitors, calls and aliases; functions
     /// it served and has not answered end with the same reason. [`Event::MailboxEnded`] confirms it.
     ///
+    /// `reason` is called more than once. One that comes out otherwise the second time is `undefined`.
+    ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse`] and [`Full::Message`] when the reason is no proper term, or does not fit a transmit buffer; then
     /// nothing has happened.
@@ -97,7 +99,7 @@ impl Node<'_> {
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
-        self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason))?;
+        self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason));
         self.core.mailbox_ended(mailbox.0);
         Ok(())
     }
@@ -223,6 +225,7 @@ impl Node<'_> {
         let mailbox = request.mailbox.0;
         self.core.inboxes.get(request.mailbox)?;
         self.core.tell_lost();
+        self.core.inboxes.settle(&mut self.core.flow, mailbox);
         while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);

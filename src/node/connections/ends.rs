@@ -13,6 +13,8 @@ impl Node<'_> {
     /// Ends a connection that is no more.
     pub(in crate::node) fn down(&mut self, key: Key, reason: Reason) {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
+        // nothing is read from it any more, whatever it waited for
+        link.stalled = None;
         match core::mem::replace(&mut link.phase, Phase::Gone) {
             Phase::Gone => return,
             Phase::Opening { .. } => {}
@@ -47,6 +49,7 @@ impl Node<'_> {
             return;
         }
         link.phase = Phase::Closing;
+        link.stalled = None;
         let (node, done) = (link.name.clone(), link.sending.is_empty());
         self.was_down(node, reason);
         self.core.connection_lost(key);

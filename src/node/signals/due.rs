@@ -34,6 +34,8 @@ impl Core<'_> {
         self.tell_lost();
         // mailboxes that ended may owe nothing any more
         self.flow.pay |= self.flow.owing;
+        // what was put back may have waited for this peer
+        self.flow.retry |= core::mem::take(&mut self.flow.put_back);
     }
 
     /// Brings what is due to mailboxes, as far as they have room: broken links, and answers that this node knows by itself.

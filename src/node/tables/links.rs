@@ -268,6 +268,13 @@ impl Links<'_> {
         }
     }
 
+    /// Returns why two frames that go together were refused, the first of which, of `ahead` bytes, had fitted.
+    pub(crate) fn both(&self, ahead: usize, e: Error) -> Error {
+        let Error::Full(Full::Transmit { needed, room }) = e else { return e };
+        let (needed, room, limit) = (needed.saturating_add(ahead), room.saturating_add(ahead), usable(self.sending.size()));
+        if needed > limit { Full::Message { needed, limit }.into() } else { Full::Transmit { needed, room }.into() }
+    }
+
     /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
     pub(crate) fn tick(&mut self, key: Key) {
         let Some(link) = self.table.at_mut(key) else { return };

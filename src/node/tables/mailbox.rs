@@ -36,8 +36,8 @@ pub(crate) struct Flow {
     pub(crate) put_back: bool,
     /// The mailbox that something was taken from last, until it is settled what the program is to be shown of it.
     pub(crate) taken: Key,
-    /// The records that were in it when its message was put back.
-    pub(crate) aside: Option<Ring>,
+    /// The records that were in it when its message was put back, and how many had come.
+    pub(crate) aside: Option<(Ring, u64)>,
     /// A peer took something since: what was put back is to be shown again.
     pub(crate) retry: bool,
     /// True if there is room for what was refused.
@@ -68,6 +68,7 @@ pub(crate) struct Taken<'m> {
     /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
     now: (&'m mut Ring, &'m mut bool, &'m mut Flow),
     before: (Ring, bool, bool),
+    received: u64,
 }
 
 impl Taken<'_> {
@@ -76,7 +77,7 @@ impl Taken<'_> {
         let (ring, held, flow) = self.now;
         (*ring, *held, flow.resume) = self.before;
         flow.put_back = true;
-        flow.aside = Some(*ring);
+        flow.aside = Some((*ring, self.received));
     }
 }
 
@@ -199,7 +200,8 @@ impl Inboxes<'_> {
             inbox.held = !inbox.ring.is_empty();
         }
         flow.aside = None;
-        Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before }, others))
+        let received = inbox.received;
+        Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before, received }, others))
     }
 
     /// Settles what the program is to be shown of the mailbox that it took something from, before it takes something from `next`. This is
@@ -210,7 +212,7 @@ impl Inboxes<'_> {
         let Some(inbox) = self.table.at(last).filter(|inbox| inbox.ended.is_none()) else { return };
         if inbox.ring.is_empty() {
             self.unread.gone(&mut self.table, last.index);
-        } else if put_back == Some(inbox.ring) {
+        } else if put_back == Some((inbox.ring, inbox.received)) {
             self.unread.set_aside(&mut self.table, last.index);
         } else {
             self.unread.came(&mut self.table, last.index);
@@ -256,20 +258,23 @@ impl Inboxes<'_> {
         }
     }
 
-    /// Does what [`Inboxes::end`] does, with a reason that is written in place, and known to fit.
-    pub(crate) fn end_with<F>(&mut self, key: Key, write: F) -> Result<(), Misuse>
+    /// Does what [`Inboxes::end`] does, with a reason that is written in place, and known to fit. One that comes out otherwise the second
+    /// time it is written is `undefined`.
+    pub(crate) fn end_with<F>(&mut self, key: Key, write: F)
     where
         F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
     {
         let mut out = Writer::new(self.rings.at_mut(key.index));
-        write(&mut out)?;
-        if let (Ok(len), Some(inbox)) = (out.finish(), self.table.at_mut(key)) {
-            inbox.ring = Ring::EMPTY;
-            inbox.held = false;
-            inbox.ended = Some(len);
-            self.unread.gone(&mut self.table, key.index);
+        let written = write(&mut out);
+        match (written, out.finish(), self.table.at_mut(key)) {
+            (Ok(()), Ok(len), Some(inbox)) => {
+                inbox.ring = Ring::EMPTY;
+                inbox.held = false;
+                inbox.ended = Some(len);
+                self.unread.gone(&mut self.table, key.index);
+            }
+            _ => self.end(key, b"\x77\x09undefined"),
         }
-        Ok(())
     }
 
     /// Returns the cause by which a peer is held up.

@@ -243,6 +243,10 @@ impl Memory<'static> {
         if !places || !Sizes::BYTES.contains(&bytes) {
             return Err(ConfigError::Sizes);
         }
+        // asked for once, and given back at once, since what is asked for below ends the process where there is none
+        let mut probe = Vec::<u8>::new();
+        probe.try_reserve_exact(sizes.memory()).map_err(|_| ConfigError::Sizes)?;
+        drop(core::hint::black_box(probe));
         let buffers = |count: u16| -> Result<Buffers<'static>, ConfigError> {
             let all = usize::from(count).checked_mul(bytes).filter(|all| isize::try_from(*all).is_ok());
             Ok(Buffers::new(Box::leak(vec![0; all.ok_or(ConfigError::Sizes)?].into_boxed_slice()), bytes))

@@ -24,13 +24,15 @@ pub(crate) struct Unread {
     pub(crate) round: u64,
     /// The number of mailboxes that became ready in this round.
     fresh: u16,
+    /// True if the program asked for mailboxes since it was last shown them: those that it was not given are still to be shown.
+    polled: bool,
 }
 
 /// No mailbox.
 pub(crate) const NO_MAILBOX: Key = Key { index: u16::MAX, generation: 0 };
 
 impl Unread {
-    pub(crate) const NONE: Self = Self { ready: Queue::new(0), aside: Queue::new(1), round: 1, fresh: 0 };
+    pub(crate) const NONE: Self = Self { ready: Queue::new(0), aside: Queue::new(1), round: 1, fresh: 0, polled: false };
 
     /// Notes that something is in this mailbox that the program has not been shown.
     pub(crate) fn came(&mut self, table: &mut Table<'_, Inbox>, index: u16) {
@@ -71,6 +73,7 @@ impl Unread {
     pub(crate) fn poll(&mut self, table: &mut Table<'_, Inbox>) -> Option<Key> {
         let index = self.ready.pop(table)?;
         self.gone(table, index);
+        self.polled = true;
         table.key_at(index)
     }
 
@@ -78,6 +81,7 @@ impl Unread {
     #[inline]
     pub(crate) fn wake(&mut self) -> bool {
         self.round = self.round.wrapping_add(1);
-        core::mem::take(&mut self.fresh) > 0
+        let more = core::mem::take(&mut self.polled) && !self.ready.is_empty();
+        core::mem::take(&mut self.fresh) > 0 || more
     }
 }
