@@ -37,7 +37,9 @@ fn begun() {
 #[test]
 fn nothing_outlives_a_killed_test_run() {
     for name in ["KILL", "TERM", "INT"] {
-        let mut run = command(std::env::current_exe().unwrap());
+        // whoever runs this in the background has it ignore Ctrl-C
+        let mut run = command("env");
+        run.arg("--default-signal=INT").arg(std::env::current_exe().unwrap());
         for program in ["BEAMLESS_ERL", "BEAMLESS_EPMD"] {
             run.envs(std::env::var_os(program).map(|value| (program, value)));
         }

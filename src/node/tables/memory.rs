@@ -231,6 +231,10 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
     }
 }
 
+/// More than any C library keeps when it is given back.
+#[cfg(feature = "std")]
+const PROBED: usize = 0x1000_0000;
+
 #[cfg(feature = "std")]
 impl Memory<'static> {
     /// Makes memory of these sizes that lasts as long as the process.
@@ -243,10 +247,13 @@ impl Memory<'static> {
         if !places || !Sizes::BYTES.contains(&bytes) {
             return Err(ConfigError::Sizes);
         }
-        // asked for once, and given back at once, since what is asked for below ends the process where there is none
-        let mut probe = Vec::<u8>::new();
-        probe.try_reserve_exact(sizes.memory()).map_err(|_| ConfigError::Sizes)?;
-        drop(core::hint::black_box(probe));
+        // What is asked for below ends the process where it is not there. So much is asked for once and given back at once; not less, as the C
+        // library would then keep for later buffers what it takes new, and zero, from the system, and all of it would be resident.
+        if sizes.memory() > PROBED {
+            let mut probe = Vec::<u8>::new();
+            probe.try_reserve_exact(sizes.memory()).map_err(|_| ConfigError::Sizes)?;
+            drop(core::hint::black_box(probe));
+        }
         let buffers = |count: u16| -> Result<Buffers<'static>, ConfigError> {
             let all = usize::from(count).checked_mul(bytes).filter(|all| isize::try_from(*all).is_ok());
             Ok(Buffers::new(Box::leak(vec![0; all.ok_or(ConfigError::Sizes)?].into_boxed_slice()), bytes))
