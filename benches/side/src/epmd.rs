@@ -50,7 +50,11 @@ impl Epmd {
             (120, rest) => {
                 let len = usize::from(u16::from_be_bytes([rest[8], rest[9]]));
                 stream.write_all(&[118, 0, 0, 0, 18, 103]).ok()?;
-                self.put(&text(&rest[10..10 + len]), u16::from_be_bytes([rest[0], rest[1]]));
+                let name = text(&rest[10..10 + len]);
+                // a BEAM in the driver's place does not take its name
+                if name != "driver" {
+                    self.put(&name, u16::from_be_bytes([rest[0], rest[1]]));
+                }
                 // a node is registered for as long as it is connected; here, until it is forgotten
                 let _ = stream.read(&mut [0]);
             }

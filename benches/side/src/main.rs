@@ -4,6 +4,7 @@ mod counts;
 mod epmd;
 mod load;
 mod peers;
+mod plot;
 mod report;
 mod work;
 
@@ -38,4 +39,7 @@ fn main() {
         counts::count(&world, kind, &mut report);
     }
     print!("{}", report.table());
+    if let Some(path) = options.iter().find_map(|option| option.strip_prefix("--plot=")) {
+        std::fs::write(path, plot::svg(&report)).expect("the plot can be written");
+    }
 }

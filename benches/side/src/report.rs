@@ -19,6 +19,16 @@ impl Report {
         self.rows[place].1.push((node, figure));
     }
 
+    pub fn rows(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|(row, _)| row.as_str())
+    }
+
+    /// Returns how many times the base's figure a node's is.
+    pub fn ratio(&self, row: &str, node: &str) -> Option<f64> {
+        let (_, figures) = self.rows.iter().find(|(name, _)| name == row)?;
+        Some(median(figures, node)? / median(figures, BASE)?)
+    }
+
     /// Returns the table in Markdown.
     pub fn table(&self) -> String {
         let mut out = String::from("| |");
@@ -29,17 +39,17 @@ impl Report {
         }
         let _ = writeln!(out, " {BASE} in figures |\n{rule}---|");
         for (row, figures) in &self.rows {
-            let base = median(figures, BASE);
             let _ = write!(out, "| {row} |");
             for kind in KINDS {
-                match (median(figures, kind.name), base) {
-                    (Some(figure), Some(base)) => {
-                        let _ = write!(out, " {:.2} |", figure / base);
-                    }
-                    _ => out += " |",
+                match self.ratio(row, kind.name) {
+                    Some(ratio) => out += &format!(" {ratio:.2} |"),
+                    None => out += " |",
                 }
             }
-            let _ = writeln!(out, " {:.0} |", base.unwrap_or(f64::NAN));
+            // allocations may be none
+            let base =
+                median(figures, BASE).map_or(String::new(), |base| format!("{base:.prec$}", prec = usize::from(base < 100.0)));
+            let _ = writeln!(out, " {base} |");
         }
         out
     }
