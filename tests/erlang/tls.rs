@@ -1,6 +1,6 @@
 //! A node of Erlang's that speaks TLS: it cannot be talked to, and both directions say so.
 
-use crate::support::{Erl, World};
+use crate::support::{Erl, World, otp};
 
 /// An Erlang that speaks TLS, with a certificate that it made itself.
 fn speaking_tls(world: &World) -> Erl {
@@ -25,5 +25,7 @@ fn a_node_that_speaks_tls_is_named_as_such() {
     let erl = speaking_tls(&world);
     assert_eq!(erl.eval("net_adm:ping('demo@127.0.0.1')"), "pang");
     demo.wait(&["rejected", "it speaks TLS", "-proto_dist inet_tls"]);
-    world.tool(&["ping", "t@127.0.0.1"]).failed(1, "pang\n", &["t@127.0.0.1", "it speaks TLS", "-proto_dist inet_tls"]);
+    // OTP 23 closes without a word
+    let words: &[&str] = if otp() < 25 { &["closed by the peer", "without TLS?"] } else { &["it speaks TLS", "-proto_dist inet_tls"] };
+    world.tool(&["ping", "t@127.0.0.1"]).failed(1, "pang\n", words);
 }

@@ -261,7 +261,7 @@ fn next_step(reason: Reason) -> &'static str {
             "; is the host up, and the network between?"
         }
         Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
-            "; is it an Erlang node that listens there? its log may say more"
+            "; is it an Erlang node that listens there, without TLS? its log may say more"
         }
         Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
         _ => "",

@@ -244,7 +244,15 @@ impl<'s> HalfOpens<'s> {
         let (inbound, origin) = (half.inbound, half.origin);
         let key = match self.few.insert(half) {
             Ok(key) => key,
-            Err(half) => of_all(self.more.insert(half).ok()?),
+            Err(half) => {
+                let key = self.more.insert(half).ok()?;
+                // the last of 65,534 have no number
+                if key.index > u16::MAX.saturating_sub(FEW) {
+                    self.more.remove(key);
+                    return None;
+                }
+                of_all(key)
+            }
         };
         if inbound {
             self.hold(origin, held);
@@ -304,15 +312,14 @@ impl<'s> HalfOpens<'s> {
         first.map(|(_, key)| key).ok_or(later)
     }
 
-    /// Returns for how long a caller may be silent before another takes its place.
+    /// Returns for how long a caller may be silent before another takes its place. `more`: its address holds more than the newcomer's.
     fn patience(&self, half: &HalfOpen, more: bool) -> Duration {
-        let each = match (half.caller.is_none(), more) {
-            _ if matches!(half.progress, Progress::Ending) => Duration::ZERO,
-            (true, true) => NAMELESS,
-            _ => NAMED,
-        };
+        if matches!(half.progress, Progress::Ending) {
+            return Duration::ZERO;
+        }
+        let each = if half.caller.is_none() && more { NAMELESS } else { NAMED };
         let patience = each.saturating_mul(u32::try_from(self.capacity()).unwrap_or(u32::MAX));
-        // it has no more of its own address, and gave its name: it is as good as the newcomer
+        // it gave its name, so it is as good as the newcomer
         if half.caller.is_some() && !more { patience.max(EQUAL) } else { patience }
     }
 
