@@ -14,6 +14,7 @@ mod allocations;
 mod calls;
 mod connecting;
 mod driver;
+mod dials;
 mod ends;
 mod handshakes;
 mod links;

@@ -29,7 +29,10 @@ impl Node<'_> {
     /// Returns the next connection that is to be made, and to which node. Ask in every turn, also when nothing came: a connection that
     /// something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within seven seconds. The handshake then has seven seconds of its own.
+    ///
+    /// While others wait for a place, an attempt that heard nothing for two seconds is given up for them.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        self.make_way(now);
         self.tend_opening();
         let unnamed = self.core.identity.config.name.known().is_err();
         if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
@@ -40,6 +43,7 @@ impl Node<'_> {
             Progress::Dial { peer, told } if !*told => {
                 *told = true;
                 half.deadline = now.after(SETUP_TIME);
+                half.since = now;
                 Some((Connection { key, up: false }, peer.clone()))
             }
             _ => None,

@@ -10,7 +10,7 @@ use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
-use crate::wire::handshake::{announced, split};
+use crate::wire::handshake::{Refusal, announced, split};
 use crate::wire::ids::NodeName;
 
 /// The time a handshake has as a whole: `net_setuptime`, which a BEAM gives to each of its steps.
@@ -19,8 +19,17 @@ pub(crate) const SETUP_TIME: Duration = Duration::from_secs(7);
 /// The time for which our own attempt lets the peer's go first: two round trips, and a good deal more.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(1);
 
-/// The number of places for handshakes that our own attempts may take, so that callers always find some.
-pub(crate) const DIALS: usize = 6;
+/// The time for which a caller that took too long may take the word for it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The time for which an attempt of ours that hears nothing keeps its place while others wait for one. Over a satellite, EPMD has answered and
+/// the connection is made by then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Returns how many of so many places for handshakes our own attempts may take, so that callers always find some.
+pub(crate) fn dials(places: usize) -> usize {
+    places.saturating_sub(places / 4)
+}
 
 /// Bytes of a packet, and of the answers to it: two packets with a name of 255 characters each, and a little more.
 pub(crate) const BUFFER: usize = 640;
@@ -48,6 +57,8 @@ pub(crate) struct HalfOpen {
     pub(crate) challenge: u32,
     pub(crate) seed: u32,
     pub(crate) deadline: Instant,
+    /// The time of the last step of an attempt of ours.
+    pub(crate) since: Instant,
     /// Counts up: which of those that came within one millisecond is the oldest.
     pub(crate) number: u32,
     /// The name it gave, or was dialled by, for reports.
@@ -70,6 +81,7 @@ impl HalfOpen {
             challenge: 0,
             seed: 0,
             deadline,
+            since: Instant::default(),
             number: 0,
             caller: None,
             replaces: false,
@@ -84,6 +96,15 @@ impl HalfOpen {
     /// Returns true for an attempt of ours that the driver has not begun with.
     pub(crate) fn is_new(&self) -> bool {
         matches!(self.progress, Progress::Dial { told: false, .. })
+    }
+
+    /// Returns true for an attempt of ours that has been begun with, and to which nothing was answered yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        match &self.progress {
+            Progress::Dial { told, .. } => *told,
+            Progress::Shaking(state) => !self.inbound && state.is_unheard() && self.received.is_empty(),
+            _ => false,
+        }
     }
 
     pub(crate) fn seed(&mut self, random: u64) {
@@ -127,6 +148,12 @@ impl HalfOpen {
     ) -> R {
         let context = Context { local: identity.local(), challenge: self.challenge, wanted };
         self.writing(|out| step(&context, out))
+    }
+
+    /// Tells the caller why it is refused, in place of what waits to be sent.
+    pub(crate) fn refuse_instead(&mut self, refusal: Refusal) {
+        self.sending = Span::EMPTY;
+        self.writing(|out| refusal.put(out));
     }
 
     /// Puts packets of the handshake to what waits to be sent.
