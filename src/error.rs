@@ -108,6 +108,8 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// The setup time is under a second or over two minutes.
+    SetupTime,
     /// A list has too many names, or one of more than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name besides
     /// its own.
     TooManyNames,
@@ -140,6 +142,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::SetupTime => "the setup time is from 1 second to 2 minutes",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => Self::SIZES,
@@ -293,7 +296,9 @@ impl fmt::Display for Full {
             Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
             Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
             Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Dials => f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed"),
+            Self::Dials => {
+                f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed")
+            }
         }
     }
 }
@@ -409,8 +414,12 @@ pub enum Reason {
     Full,
     /// The peer, a beamless node too, has no place for another node.
     PeerFull,
-    /// Another connection attempt took the place of this unfinished one.
+    /// Another connection attempt took the place of this unfinished one, here or at the peer.
     Crowded,
+    /// The peer sent back a challenge of this node's own, to pass off the answer as its own. It need not know the cookie.
+    Reflected,
+    /// The peer speaks TLS, which this node does not.
+    Tls,
 }
 
 impl fmt::Display for Reason {
@@ -431,7 +440,9 @@ impl fmt::Display for Reason {
                 f.write_str("Invalid challenge reply: the cookies differ; give both nodes the same one")
             }
             Self::InvalidChallengeAck => f.write_str("Invalid challenge ack: the peer did not prove that it knows the cookie"),
-            Self::NotAllowed => f.write_str("the peer does not allow this node: see net_kernel:allow there, or allow in the settings of an agent"),
+            Self::NotAllowed => {
+                f.write_str("the peer does not allow this node: see net_kernel:allow there, or allow in the settings of an agent")
+            }
             Self::OwnName => f.write_str("it has the name of this very node: give one of the two another"),
             Self::NotOnList => f.write_str("not on the list of allowed nodes"),
             Self::MissingFlags(flags) => {
@@ -446,7 +457,11 @@ impl fmt::Display for Reason {
             Self::PeerFull => {
                 f.write_str("the peer has no room for another node: give it more, with sizes.nodes there, or larger storage")
             }
-            Self::Crowded => f.write_str("too many unfinished handshakes at once"),
+            Self::Crowded => f.write_str("too many unfinished handshakes at once: try again"),
+            Self::Reflected => {
+                f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
+            }
+            Self::Tls => f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`"),
         }
     }
 }
@@ -512,6 +527,7 @@ mod tests {
             C::LongNameWithoutDot,
             C::Cookie,
             C::TickTime,
+            C::SetupTime,
             C::FunctionName,
         ];
         let faults = [

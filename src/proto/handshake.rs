@@ -8,9 +8,7 @@ use crate::error::{Misbehaved, Reason};
 use crate::wire::codes::Flags;
 use crate::wire::cursor::Writer;
 use crate::wire::digest::{digest, same};
-use crate::wire::handshake::{
-    Ack, Challenge, Complement, Name, Refusal, Reply, Status, parse_alive_answer, put_alive_answer,
-};
+use crate::wire::handshake::{Ack, Challenge, Complement, Name, Refusal, Reply, Status, parse_alive_answer, put_alive_answer};
 use crate::wire::ids::NodeName;
 
 /// The facts that this side shows of itself.
@@ -123,7 +121,9 @@ impl Handshake {
     /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match self {
-            Self::Status(AwaitStatus { peer }) | Self::Why(AwaitWhy { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => Some(peer),
+            Self::Status(AwaitStatus { peer }) | Self::Why(AwaitWhy { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => {
+                Some(peer)
+            }
             Self::Ack(AwaitAck { up }) => Some(&up.peer),
             Self::AliveAnswer(AwaitAliveAnswer { caller }) | Self::Complement(AwaitComplement { caller }) => Some(&caller.peer),
             Self::Reply(AwaitReply { up }) => Some(&up.peer),
@@ -178,6 +178,7 @@ fn refused(packet: &[u8]) -> Reason {
         Some(Refusal::Full) => Reason::PeerFull,
         Some(Refusal::OwnName) => Reason::OwnName,
         Some(Refusal::Timeout) => Reason::Timeout,
+        Some(Refusal::Crowded) => Reason::Crowded,
         None => Reason::NotAllowed,
     }
 }

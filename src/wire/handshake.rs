@@ -40,6 +40,8 @@ pub(crate) enum Refusal {
     OwnName,
     /// The caller took too long.
     Timeout,
+    /// Another caller takes its place.
+    Crowded,
 }
 
 /// The rest of an old first packet.
@@ -188,8 +190,12 @@ impl<'a> Status<'a> {
 }
 
 impl Refusal {
-    const ALL: [(Self, &'static [u8]); 3] =
-        [(Self::Full, b"swhy:full"), (Self::OwnName, b"swhy:own_name"), (Self::Timeout, b"swhy:timeout")];
+    const ALL: [(Self, &'static [u8]); 4] = [
+        (Self::Full, b"swhy:full"),
+        (Self::OwnName, b"swhy:own_name"),
+        (Self::Timeout, b"swhy:timeout"),
+        (Self::Crowded, b"swhy:crowded"),
+    ];
 
     /// Reads the packet; nothing if it is another, or gives a reason that is not known here.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {

@@ -43,10 +43,11 @@ fn dead_hosts_keep_nobody_waiting() {
 fn dead_names_keep_nobody_waiting() {
     let world = World::new();
     let _epmd = world.epmd();
+    // which EPMD names last
+    let erl = world.erl(&["-sname", "a"]);
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
     let _named: Vec<_> = (0..40).map(|number| register_by_hand(world.epmd_port, &format!("nobody{number}"), port)).collect();
-    let erl = world.erl(&["-sname", "a"]);
     let file = world.home.join("beamless.toml");
     fs::write(&file, "sname = \"demo\"\n[discover]\nepmd = [\"localhost\"]\n").unwrap();
     let begin = Instant::now();

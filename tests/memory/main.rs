@@ -13,8 +13,8 @@
 mod allocations;
 mod calls;
 mod connecting;
-mod driver;
 mod dials;
+mod driver;
 mod ends;
 mod handshakes;
 mod links;

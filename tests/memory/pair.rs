@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage};
+use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage, Origin};
 
 pub(crate) type Storage = NodeStorage<2, 2, 4096>;
 
@@ -69,9 +69,15 @@ pub(crate) struct Wire {
 /// Takes what `a` asks to be dialled and connects it to `b`. Nothing if there is nothing to dial, or no place at `b`.
 pub(crate) fn dial(a: &mut End<'_>, b: &mut End<'_>, now: Instant) -> Option<Wire> {
     let (from, _) = a.node.poll_dial(now)?;
-    let to = b.node.accept(0x1234_5678_9abc_def0, now)?;
-    a.node.handle_connected(from, 0x0fed_cba9_8765_4321, now);
+    let to = b.node.accept(Origin::default(), challenge(b), now).ok()?;
+    a.node.handle_connected(from, challenge(a), now);
     Some(Wire { a: from, b: to })
+}
+
+/// What is random at an end: no two have the same challenge.
+fn challenge(end: &End<'_>) -> u64 {
+    let name = end.node.name().map(|name| name.as_str()).unwrap_or_default();
+    name.bytes().fold(0x1234_5678_9abc_def0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 fn carry(from: &mut End<'_>, out: Connection, to: &mut End<'_>, into: &mut Connection, most: usize) -> usize {

@@ -92,7 +92,8 @@ mod tests {
 
     /// The most that are back within any second.
     fn most(back: &[Duration]) -> usize {
-        let within = |(i, at): (usize, &Duration)| back.iter().skip(i).take_while(|other| **other - *at < Duration::from_secs(1)).count();
+        let within =
+            |(i, at): (usize, &Duration)| back.iter().skip(i).take_while(|other| **other - *at < Duration::from_secs(1)).count();
         back.iter().enumerate().map(within).max().unwrap()
     }
 
@@ -104,7 +105,8 @@ mod tests {
                     let back = back(Duration::from_secs(away), Duration::from_secs(each), seed);
                     let most = most(&back);
                     let (first, last) = (back[0], back[BOXES - 1]);
-                    let what = format!("seed {seed}, {away} s, {each} s a try: first {first:?}, last {last:?}, {most} in a second");
+                    let what =
+                        format!("seed {seed}, {away} s, {each} s a try: first {first:?}, last {last:?}, {most} in a second");
                     assert!(first < Duration::from_secs(1) && last <= LONGEST && most <= BOXES / 10, "{what}");
                 }
             }

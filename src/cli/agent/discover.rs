@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, listen_addresses};
 
-use super::config::{Discover, Settings};
 use super::backoff::{Backoff, a_little_less, chance};
+use super::config::{Discover, Settings};
 use super::peers::{By, Peers, after};
 use crate::cli::outcome::Failure;
 
@@ -191,7 +191,16 @@ impl Host {
         // the one name that every host has for itself stands in hardly any node's name
         let shown = if name == "localhost" { own.host() } else { name };
         let (name, shown) = (name.to_owned(), shown.to_owned());
-        Self { name, shown, at: after(FIRST), backoff: Backoff::NEW, is_new: true, nodes: Vec::new(), said: None, is_crowded: false }
+        Self {
+            name,
+            shown,
+            at: after(FIRST),
+            backoff: Backoff::NEW,
+            is_new: true,
+            nodes: Vec::new(),
+            said: None,
+            is_crowded: false,
+        }
     }
 
     /// Takes the names that its EPMD gave. Returns the nodes that it did not name before, or named at another port.

@@ -470,7 +470,9 @@ mod tests {
                     peers.find(node.as_str()).unwrap().state = Link::Waiting(Instant::now());
                 }
                 peers.turn(&mut node);
-                order.extend(tried(&peers).into_iter().filter(|name| !before.iter().any(|other| other == name)).map(str::to_owned));
+                order.extend(
+                    tried(&peers).into_iter().filter(|name| !before.iter().any(|other| other == name)).map(str::to_owned),
+                );
             }
             assert_eq!(order, all);
         });
