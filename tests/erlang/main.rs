@@ -25,6 +25,7 @@ mod config;
 mod cookies;
 mod elixir;
 mod epmd;
+mod epmd_tool;
 mod examples;
 mod flags;
 mod functions;
