@@ -27,6 +27,7 @@ mod crowd;
 mod dials;
 mod elixir;
 mod epmd;
+mod epmd_tool;
 mod examples;
 mod flags;
 mod functions;

@@ -159,7 +159,9 @@ impl Agent<'_> {
         self.refusals.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                self.trouble = Some(event.to_string())
+            }
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
