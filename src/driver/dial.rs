@@ -79,7 +79,8 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
+        resolver.ask(connection, self.peer.host());
+        self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
     }
 

@@ -92,9 +92,9 @@ fn a_node_without_the_mandatory_flags_is_not_allowed() {
 fn a_guessed_digest_is_refused_without_an_answer() {
     let (_world, demo, _erl) = demo_and_erl(&[]);
     // as many as are told one by one
-    for _ in 0..10 {
+    for i in 0..10 {
         let mut stream = connect(&demo);
-        stream.write_all(&send_name("guest@localhost", FLAGS)).unwrap();
+        stream.write_all(&send_name(&format!("guest{}@localhost", i / 2), FLAGS)).unwrap();
         assert_eq!(read_packet(&mut stream).unwrap(), b"sok");
         let challenge = read_packet(&mut stream).unwrap();
         assert_eq!(challenge[0], b'N');
@@ -104,7 +104,7 @@ fn a_guessed_digest_is_refused_without_an_answer() {
         stream.write_all(&packet(&reply)).unwrap();
         assert_eq!(read_to_the_end(stream), b"");
     }
-    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 10).then_some(()));
+    until("the rejections in the log", || (demo.log.count(&["@localhost", "Invalid challenge reply"]) == 5).then_some(()));
 }
 
 /// Every challenge is another one.

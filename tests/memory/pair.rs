@@ -1,5 +1,7 @@
 //! Nodes whose sockets are this file: it carries bytes between them in whatever pieces a test likes.
 
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage, Origin};
@@ -8,6 +10,18 @@ pub(crate) type Storage = NodeStorage<2, 2, 4096>;
 
 pub(crate) fn storage() -> Box<Storage> {
     Box::new(Storage::new())
+}
+
+/// A port that is free now, below the range the kernel hands out by itself: from that, a socket of another test may have it before its use.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = u16::try_from(std::process::id() % 90).unwrap() * 10;
+        let port = 11_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 1_000;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Pseudo-random numbers that are the same in every run.
