@@ -14,8 +14,8 @@ use crate::wire::epmd::MAX_REQUEST;
 /// Names the table holds, those included that are only remembered: a host with more Erlang nodes has room for Erlang's own epmd.
 pub(crate) const NAMES: usize = 32;
 /// Connections at once that hold no name. A question is answered within one turn, so that these are for whoever connects and does not
-/// speak: with 600 of those in a second, each is waited for a quarter of one.
-const NAMELESS: usize = 160;
+/// speak: with 600 of those in a second, each is waited for almost a third of one.
+const NAMELESS: usize = 190;
 /// Connections at once: one for each name that can be registered, those without, and the one that came when there was no room.
 pub(crate) const SESSIONS: usize = NAMES + NAMELESS + 1;
 /// The time that a connection is given to say something while there is no room, before another one from the same address takes its
@@ -53,7 +53,7 @@ struct EpmdListener {
 
 /// An EPMD on this host's sockets, driven by the poll loop it is registered with.
 ///
-/// Up to 32 names, and up to 160 connections without one (about 500 KiB, taken as they are needed; no allocation after
+/// Up to 32 names, and up to 190 connections without one (about 550 KiB, taken as they are needed; no allocation after
 /// [`EpmdService::bind`]). A name too many is refused, with a warning in the log.
 ///
 /// A connection too many takes a place from the address that holds most of them: of those that have said nothing, or of those that have

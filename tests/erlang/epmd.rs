@@ -451,6 +451,8 @@ fn a_flood_of_the_silent_leaves_time_for_a_question() {
             let honest = connect(world.epmd_port);
             held.extend(flood(60));
             held.drain(..60);
+            // who came last is answered: all before have been let in
+            assert!(is_answered(connect(world.epmd_port), "demo"));
             is_answered(honest, "demo")
         });
         assert_eq!(answered.count(), 15, "{crumb:?}");
@@ -472,6 +474,7 @@ fn a_flood_from_elsewhere_throws_nobody_out() {
             world.epmd_port
         );
         assert_eq!(erl.eval(&format!("put(flood, {source}), length(get(flood))")), "600");
+        assert!(is_answered(connect(world.epmd_port), "demo"), "{crumb}");
         assert_eq!(honest.into_iter().filter_map(|stream| is_answered(stream, "demo").then_some(())).count(), 20, "{crumb}");
         erl.eval("[gen_tcp:close(S) || S <- erase(flood)]");
     }

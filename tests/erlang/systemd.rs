@@ -317,7 +317,8 @@ fn programs_inherit_three_descriptors() {
     let world = World::new();
     let listed = world.home.join("listed");
     // a shell's own loop takes no descriptor
-    let list = r#"for at in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 77; do [ ! -e /proc/$$/fd/$at ] || printf '%s ' $at; done"#;
+    let list =
+        r#"for at in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do [ ! -e /proc/$$/fd/$at ] || printf '%s ' $at; done"#;
     let config = format!(
         "sname = 'demo'
         [functions]
@@ -329,7 +330,7 @@ fn programs_inherit_three_descriptors() {
     fs::write(world.home.join("beamless.toml"), config).unwrap();
     let mut socket = command("systemd-socket-activate");
     socket.arg(format!("--listen={}", world.epmd_port)).arg(format!("--setenv=ERL_EPMD_PORT={}", world.epmd_port));
-    socket.args(["sh", "-c", "exec 7<beamless.toml 9>>left-open 77<&7; exec \"$0\" run --config beamless.toml"]).arg(beamless());
+    socket.args(["sh", "-c", "exec 7<beamless.toml 8<&7 9>>left-open; exec \"$0\" run --config beamless.toml"]).arg(beamless());
     let mut demo = world.launch_as(socket);
     demo.wait(&["Listening on"]);
     world.wait_for_names(&["demo"]);
