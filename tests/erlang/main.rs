@@ -28,6 +28,7 @@ mod epmd;
 mod examples;
 mod flags;
 mod functions;
+mod hostile;
 mod inside;
 mod interrupted;
 mod join;
