@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, connect, send, socket_with, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::stage::Stage;
@@ -68,6 +68,11 @@ pub(crate) fn crowd(count: usize, port: u16, said: impl Fn(usize) -> Vec<u8>) ->
     crowd
 }
 
+/// Sends a byte as urgent, which is beside the stream.
+pub(crate) fn urgent(stream: &TcpStream) {
+    let _ = send(stream, b"!", SendFlags::OOB | SendFlags::NOSIGNAL);
+}
+
 /// Ends a connection by a reset.
 pub(crate) fn reset(stream: &TcpStream) {
     // one that the other side closed is as good as reset
@@ -124,7 +129,7 @@ pub(crate) fn challenged(stream: &mut TcpStream, node: &str, flags: u64) -> io::
 /// The packet that proves to know the cookie.
 pub(crate) fn proof(cookie: &str, challenge: u32) -> Vec<u8> {
     let digest = Md5::digest(format!("{cookie}{challenge}"));
-    packet(&[&[b'r'], &CREATION.to_be_bytes()[..], &digest].concat())
+    packet(&[&b"r"[..], &CREATION.to_be_bytes(), &digest].concat())
 }
 
 /// A node that has the cookie.

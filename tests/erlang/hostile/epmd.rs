@@ -26,6 +26,11 @@ pub(super) const GROUP: Group = Group {
             node: "takes a few; those that ask are answered",
             attack: a_thousand,
         },
+        Row {
+            does: "makes 40 connections every 20 ms, which say nothing or stop",
+            node: "lets them make way for those that ask",
+            attack: one_after_another,
+        },
         Row { does: "asks a byte at a time, 50 times over", node: "waits, and answers the others", attack: slow_bytes },
         Row { does: "sends requests of wrong lengths, and noise", node: "closes", attack: noise },
         Row { does: "asks 3,000 times", node: "answers", attack: asks },
@@ -98,6 +103,15 @@ fn from_afar(stage: &Stage) -> Held {
 
 fn a_thousand(stage: &Stage) -> Held {
     Box::new(crowd(1000, stage.world.epmd_port, |_| vec![]))
+}
+
+fn one_after_another(stage: &Stage) -> Held {
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        held.extend(crowd(40, stage.world.epmd_port, |number| alive(b"stops", 4711)[..number % 3 * 5].to_vec()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Box::new(held)
 }
 
 fn slow_bytes(stage: &Stage) -> Held {

@@ -35,6 +35,7 @@ pub(super) const GROUP: Group = Group {
             node: "gives it its share, and says `system_limit` from there on",
             attack: slow_commands,
         },
+        Row { does: "casts such a command, 1,000 times at once", node: "the same; casts are not answered", attack: slow_casts },
         Row {
             does: "sends to 1,000,000 names that are not there",
             node: "drops it, and says so a few times a second",
@@ -71,6 +72,7 @@ pub(super) const GROUP: Group = Group {
         },
         Row { does: "comes and goes, 200 times", node: "goes on", attack: churn },
         Row { does: "is there twice, each time in place of the other", node: "keeps the later one", attack: twins },
+        Row { does: "has a name of 255 characters", node: "takes it as any other", attack: longest_name },
         Row { does: "comes as 40 nodes", node: "has room for `nodes` in `[sizes]`, and refuses the others", attack: many_nodes },
     ],
 };
@@ -118,6 +120,16 @@ fn spawns(stage: &Stage) -> Held {
 fn slow_commands(stage: &Stage) -> Held {
     let mut peer = Peer::join(stage);
     peer.pour(1000, |name, number| erpc(name, number, "box", "slow", &[]));
+    Box::new(peer)
+}
+
+fn slow_casts(stage: &Stage) -> Held {
+    let mut peer = Peer::join(stage);
+    peer.pour(1000, |name, number| {
+        let entry = tuple(&[atom("erpc"), atom("execute_cast"), int(3)]);
+        let fields = [reference(name, number), pid(name, 1), pid(name, 2), entry, nil()];
+        control(29, &fields, Some(&list(&[atom("box"), atom("slow"), nil()])))
+    });
     Box::new(peer)
 }
 
@@ -269,6 +281,19 @@ fn twins(stage: &Stage) -> Held {
     let mut last = Peer::join_as(stage, &name);
     assert!(last.ping());
     Box::new(last)
+}
+
+fn longest_name(stage: &Stage) -> Held {
+    let host = stage.agent.host();
+    let mut peer = Peer::join_as(stage, &format!("{}@{host}", "x".repeat(254 - host.len())));
+    let echo = peer.pid_of_echo();
+    peer.pour(1000, |name, number| match number % 4 {
+        0 => control(19, &[pid(name, number), atom("echo"), reference(name, number)], None),
+        1 => control(1, &[pid(name, number), echo.clone()], None),
+        2 => erpc(name, number, "erlang", "nodes", &[list(&[atom("known")])]),
+        _ => to_name(name, 1, "system", &gen_call(name, 1, number, &atom("info"))),
+    });
+    Box::new(peer)
 }
 
 fn many_nodes(stage: &Stage) -> Held {

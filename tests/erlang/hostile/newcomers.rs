@@ -4,7 +4,9 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::attacker::{DEMANDED, FLAGS, challenged, crowd, proof, proven, read_packet, read_to_the_end, reset, send_name, told};
+use super::attacker::{
+    DEMANDED, FLAGS, challenged, crowd, proof, proven, read_packet, read_to_the_end, reset, send_name, told, urgent,
+};
 use super::stage::Stage;
 use super::wire::{control, pid};
 use super::{Group, Held, Row};
@@ -60,6 +62,7 @@ pub(super) const GROUP: Group = Group {
         Row { does: "sends his name and 8 MiB behind it", node: "closes after two kilobytes", attack: far_too_much },
         Row { does: "connects and leaves, 1,000 times", node: "goes on", attack: comes_and_goes },
         Row { does: "resets the connection within the handshake, 200 times", node: "goes on", attack: resets },
+        Row { does: "sends urgent bytes within the handshake", node: "does not see them", attack: urgent_bytes },
         Row { does: "closes his half of the connection within the handshake", node: "closes the other", attack: half_closes },
     ],
 };
@@ -332,6 +335,19 @@ fn resets(stage: &Stage) -> Held {
         reset(&stream);
     }
     Box::new(())
+}
+
+fn urgent_bytes(stage: &Stage) -> Held {
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = stage.stranger();
+        urgent(&stream);
+        let seen = challenged(&mut stream, &stage.new_name(), FLAGS);
+        urgent(&stream);
+        assert!(seen.is_ok(), "{seen:?}");
+        streams.push(stream);
+    }
+    Box::new(streams)
 }
 
 fn half_closes(stage: &Stage) -> Held {
