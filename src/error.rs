@@ -108,6 +108,8 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// The setup time is under a second or over two minutes.
+    SetupTime,
     /// A list has too many names, or one of more than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name besides
     /// its own.
     TooManyNames,
@@ -140,6 +142,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 bytes",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::SetupTime => "the setup time is from 1 second to 2 minutes",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => Self::SIZES,
@@ -406,8 +409,12 @@ pub enum Reason {
     OtherName,
     /// All peers of the storage are in use.
     Full,
-    /// Another connection attempt took the place of this unfinished one.
+    /// Another connection attempt took the place of this unfinished one, here or at the peer.
     Crowded,
+    /// The peer sent back a challenge of this node's own, to pass off the answer as its own. It need not know the cookie.
+    Reflected,
+    /// The peer speaks TLS, which this node does not.
+    Tls,
 }
 
 impl fmt::Display for Reason {
@@ -440,7 +447,11 @@ impl fmt::Display for Reason {
             Self::Nok => f.write_str("the peer goes on with its own attempt"),
             Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
             Self::Full => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Crowded => f.write_str("too many unfinished handshakes at once"),
+            Self::Crowded => f.write_str("too many unfinished handshakes at once: try again"),
+            Self::Reflected => {
+                f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
+            }
+            Self::Tls => f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`"),
         }
     }
 }
@@ -506,6 +517,7 @@ mod tests {
             C::LongNameWithoutDot,
             C::Cookie,
             C::TickTime,
+            C::SetupTime,
             C::FunctionName,
         ];
         let faults = [

@@ -163,7 +163,12 @@ impl Sockets {
         let Some(place) = self.places.get_mut(index) else { return };
         let Some(socket) = place else { return };
         match dialed {
-            Dialed::Waiting => {}
+            Dialed::Waiting => {
+                let Kind::Dial(dial) = &mut socket.kind else { return };
+                if dial.has_moved() {
+                    node.handle_dialling(socket.connection, now);
+                }
+            }
             Dialed::Failed(fault) => {
                 node.handle_unreachable(socket.connection, fault);
                 *place = None;

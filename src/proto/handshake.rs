@@ -162,6 +162,7 @@ pub(crate) struct AwaitChallenge {
 
 impl AwaitChallenge {
     fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+        is_kept(packet)?;
         let theirs = Challenge::parse(packet).map_err(Reason::Misbehaved)?;
         if NodeName::from_latin1(theirs.name).as_ref() != Some(&self.peer) {
             return Err(Reason::OtherName);
@@ -181,6 +182,7 @@ pub(crate) struct AwaitAck {
 
 impl AwaitAck {
     fn handle(self, packet: &[u8], context: &Context<'_>) -> Result<Step, Reason> {
+        is_kept(packet)?;
         let ack = Ack::parse(packet).map_err(Reason::Misbehaved)?;
         if same(&ack.digest, &digest(context.local.cookie, context.challenge)) {
             Ok(Step::Up(self.up))
@@ -355,6 +357,19 @@ impl AwaitReply {
         }
         Ack { digest: digest(context.local.cookie, reply.challenge) }.put(out);
         Ok(Step::Up(self.up))
+    }
+}
+
+/// Says to a caller that gave its name that another takes its place.
+pub(crate) fn put_thrown_out(out: &mut Writer<'_>) {
+    Status::Nok.put(out);
+}
+
+/// Checks that the connected side has not given up on this handshake: beamless says so with a status, where Erlang sends none.
+fn is_kept(packet: &[u8]) -> Result<(), Reason> {
+    match Status::parse(packet) {
+        Ok(Status::Nok) => Err(Reason::Crowded),
+        _ => Ok(()),
     }
 }
 

@@ -78,7 +78,8 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
-    config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
+    config =
+        config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
     // before anything is listened on: a name that cannot be connected to is the user's to change

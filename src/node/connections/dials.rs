@@ -1,11 +1,11 @@
 //! The beginnings of connections: ours, and places for those of others.
 
-use super::node::{Connection, Node};
+use super::node::Node;
 use crate::error::{Error, Full, Reason};
-use crate::node::tables::half_open::{DIALS, HalfOpen, Progress, oldest_caller};
+use crate::node::tables::half_open::{DIALS, HalfOpen, Progress};
 use crate::node::tables::links::Phase;
+use crate::proto::handshake::put_thrown_out;
 use crate::storage::slots::Key;
-use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
 impl Node<'_> {
@@ -38,21 +38,29 @@ impl Node<'_> {
             return Err(Full::Dials.into());
         }
         // its time begins when the driver takes it
-        let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
-        self.begin(half).map(|_| ()).ok_or(Full::Dials.into())
+        let half = HalfOpen::dial(Progress::Dial { peer, told: false });
+        if !self.half_open.has_room() {
+            if let Some(caller) = self.half_open.least() {
+                self.throw_out(caller);
+                self.half_open.remove(caller);
+            }
+        }
+        self.half_open.insert(half).map(|_| ()).ok_or(Full::Dials.into())
     }
 
-    /// Finds a place for a new handshake, that of the oldest unproven caller if need be.
-    pub(in crate::node) fn begin(&mut self, half: HalfOpen) -> Option<Connection> {
-        self.begun = self.begun.wrapping_add(1);
-        let half = HalfOpen { number: self.begun, ..half };
-        if !self.half_open.has_room() {
-            let oldest = oldest_caller(&self.half_open)?;
-            self.give_up(oldest, Reason::Crowded);
-            self.half_open.remove(oldest);
+    /// Ends the handshake of a caller whose place another takes. Returns false while the place is kept for the word to be sent: to a caller that
+    /// gave its name, since one that may be sending its proof just now would take the end for an answer to that.
+    pub(in crate::node) fn throw_out(&mut self, caller: Key) -> bool {
+        let Some(half) = self.half_open.at_mut(caller) else { return true };
+        let is_told = half.is_shaking() && half.caller.is_some();
+        if is_told {
+            half.writing(put_thrown_out);
         }
-        let key = self.half_open.insert(half).ok()?;
-        Some(Connection { key, up: false })
+        self.give_up(caller, Reason::Crowded);
+        if !is_told {
+            self.half_open.remove(caller);
+        }
+        !is_told
     }
 
     /// Returns true if this node is connecting here.

@@ -4,12 +4,13 @@ use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
 use crate::node::config::OwnName;
 use crate::node::tables::event::Event;
-use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
+use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress};
 use crate::node::tables::links::{Link, Phase};
 use crate::node::trace;
 use crate::proto::handshake::{Established, Handshake, Newcomer, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
+use crate::wire::handshake::Challenge;
 use crate::wire::ids::NodeName;
 
 /// The outcome of a packet of the handshake, as far as the node is concerned.
@@ -29,7 +30,7 @@ impl Node<'_> {
         let peer = peer.clone();
         let overtaken = self.incoming(&peer);
         let Some(half) = self.half_open.at_mut(connection.key) else { return };
-        half.seed(random);
+        half.seed(random, &self.answered);
         if overtaken {
             // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
             // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
@@ -42,8 +43,9 @@ impl Node<'_> {
 
     /// Sends the first packet of the handshake.
     fn begin_handshake(&mut self, key: Key, peer: NodeName, now: Instant) {
+        let setup = self.core.identity.config.setup_time;
         let Some(half) = self.half_open.at_mut(key) else { return };
-        half.deadline = now.after(SETUP_TIME);
+        half.begin(setup, now);
         half.caller = Some(peer.clone());
         let local = self.core.identity.local();
         half.progress = Progress::Shaking(half.writing(|out| Handshake::connect(peer, &local, out)));
@@ -70,7 +72,12 @@ impl Node<'_> {
         let mut copy = [0; BUFFER];
         let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
         half.received.consume(taken);
+        half.stepped = true;
         trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
+        if let Progress::Shaking(Handshake::Challenge(_)) = &half.progress {
+            self.is_not_ours(key, packet)?;
+        }
+        let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
         let seed = half.seed;
         let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
@@ -95,6 +102,18 @@ impl Node<'_> {
             }
             Step::Up(up) => Ok(Next::Up(up)),
         }
+    }
+
+    /// Checks that the challenge in this packet is none that this node waits for an answer to: whoever sent it would use ours, on another
+    /// connection, as if it came from himself. That other connection is his too, and is ended with this one.
+    fn is_not_ours(&mut self, key: Key, packet: &[u8]) -> Result<(), Reason> {
+        let Ok(Challenge { challenge, .. }) = Challenge::parse(packet) else { return Ok(()) };
+        self.answered.add(challenge);
+        let Some(other) = self.half_open.find(|half| half.is_shaking() && half.challenge == challenge) else { return Ok(()) };
+        if other != key {
+            self.give_up(other, Reason::Reflected);
+        }
+        Err(Reason::Reflected)
     }
 
     fn shaking(&mut self, key: Key, state: Handshake) -> Result<Next, Reason> {

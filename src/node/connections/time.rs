@@ -36,6 +36,7 @@ impl Node<'_> {
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.half_open.settle(self.core.identity.config.setup_time, now);
         while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
             self.half_open_late(late, now);
         }
