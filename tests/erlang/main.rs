@@ -31,6 +31,7 @@ mod epmd_tool;
 mod examples;
 mod flags;
 mod functions;
+mod hostile;
 mod inside;
 mod interrupted;
 mod join;
