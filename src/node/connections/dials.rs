@@ -83,7 +83,7 @@ impl Node<'_> {
 
     /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.
     pub(in crate::node) fn make_way(&mut self, now: Instant) {
-        if !self.way_at().is_some_and(|at| at <= now) {
+        if self.way_at().is_none_or(|at| at > now) {
             return;
         }
         self.dial_waits = false;
