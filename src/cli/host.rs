@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use beamless::{ConfigError, Error};
+use beamless::{ConfigError, Error, NodeName};
 
 /// A name as given, which decides how its host part is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +88,12 @@ fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
     Ok((before.replace(['[', ']'], ""), port))
 }
 
+/// Returns a node's name as one goes around EPMD with it.
+pub(super) fn with_port(name: &NodeName, port: u16) -> String {
+    let host = if name.host().contains(':') { format!("[{}]", name.host()) } else { name.host().to_owned() };
+    format!("{}@{host}:{port}", name.alive())
+}
+
 /// Makes a name for a node that is there for one question: a long one where the other node's is long. Nobody connects to it, so a host
 /// without a domain may have any.
 ///
@@ -151,6 +157,9 @@ mod tests {
             ("demo@[::1]:4711", "demo@::1", 4711),
         ] {
             assert_eq!(split(given), Ok((node.to_owned(), port)), "{given}");
+        }
+        for node in ["demo@nuc1", "demo@10.0.0.7", "demo@::1"] {
+            assert_eq!(split(&with_port(&NodeName::new(node).unwrap(), 4711)), Ok((node.to_owned(), 4711)));
         }
         assert!(split("demo:").is_err() && split("demo:0").is_err() && split("demo@nuc1:99999").is_err());
     }

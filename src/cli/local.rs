@@ -30,6 +30,9 @@ pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie)
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
     let driver = driver_options(options)?;
+    if let Some(doubt) = cookie.doubt() {
+        log::warn!("{doubt}");
+    }
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }

@@ -56,3 +56,4 @@ mod tool;
 mod tool_recv;
 mod usage;
 mod visible;
+mod words;

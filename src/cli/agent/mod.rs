@@ -26,6 +26,7 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
+use super::host;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
@@ -235,7 +236,7 @@ impl Agent<'_> {
             }
         };
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find(self.settings.local.cookie_file.as_deref());
+        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
         if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
             fixed.push("the cookie");
         }
@@ -243,7 +244,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing to change");
+            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{file} read again");
         self.parts.apply(&settings, node);
@@ -256,6 +257,10 @@ impl Agent<'_> {
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
         local::announce(node, address, epmd, &self.cookie);
+        if self.settings.local.epmd == Epmd::None {
+            // Erlang would ask an EPMD
+            return log::info!("beamless ping {}", host::with_port(name, address.port()));
+        }
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

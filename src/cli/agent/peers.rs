@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
+use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
 use super::config::Settings;
 use super::limit::Limit;
@@ -100,13 +100,15 @@ pub(super) struct Peers {
     lines: Limit,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
+    epmd_port: u16,
 }
 
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let lines = Limit::new("nodes could not be connected to within a second");
-        let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
+        let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
+        let mut peers = Self { wanted: Vec::new(), lines, is_full: false, epmd_port };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -236,6 +238,10 @@ impl Peers {
         let is_news = peer.by != 0 && !peer.is_told_of(reason) && before.is_none_or(|before| !is_alike(before, reason));
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
+        } else if is_news && reason == Reason::Network(NetworkFault::NoEpmd) {
+            let (host, port) = (node.host(), self.epmd_port);
+            let why = format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?");
+            self.lines.warn(format_args!("cannot connect to {node}, trying again: {why}"));
         } else if is_news {
             self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
         }
@@ -336,7 +342,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
+        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false, epmd_port: 4369 };
         test(peers, node);
     }
 
