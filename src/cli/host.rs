@@ -58,6 +58,9 @@ pub(super) fn option_for(e: &Error) -> &'static str {
 /// Returns the node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its
 /// host is on the host of the given name, as with `erl -remsh`, and without one on this host.
 pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
+    if given.starts_with(['\'', '"', ':']) {
+        return Err(format!("{given}: a node's name stands here as it is, without quotes or a colon, such as hub@nuc3"));
+    }
     let (node, port) = split_port(given)?;
     let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
     let node = match (node.contains('@'), &own) {
@@ -159,7 +162,8 @@ mod tests {
             assert_eq!(split(given), Ok((node.to_owned(), port)), "{given}");
         }
         for node in ["demo@nuc1", "demo@10.0.0.7", "demo@::1"] {
-            assert_eq!(split(&with_port(&NodeName::new(node).unwrap(), 4711)), Ok((node.to_owned(), 4711)));
+            let given = with_port(&NodeName::new(node).unwrap(), 4711);
+            assert_eq!(split_port(&given), Ok((node.to_owned(), Some(4711))));
         }
         assert!(split("demo:").is_err() && split("demo:0").is_err() && split("demo@nuc1:99999").is_err());
     }
@@ -176,6 +180,9 @@ mod tests {
         let own = Name::Long("me@10.0.0.1".to_owned());
         let (target, name) = pair("demo:7", Some(&own)).unwrap();
         assert_eq!((target.node.as_str(), target.port, name.as_str()), ("demo@10.0.0.1", Some(7), "me@10.0.0.1"));
+        for atom in ["'demo@nuc2'", ":demo@nuc2", ":\"demo@nuc2\""] {
+            assert!(pair(atom, None).unwrap_err().contains("without quotes"), "{atom}");
+        }
         // as `erl -sname me@nuc7 -remsh demo` has it
         let own = Name::Short("me@nuc7".to_owned());
         assert_eq!(pair("demo", Some(&own)).unwrap().0.node, "demo@nuc7");

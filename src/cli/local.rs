@@ -58,6 +58,10 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
         }
         _ => (text, 0),
     };
+    // which the system would take for an address of IPv4
+    if host.is_empty() || host.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("an address is needed: 0.0.0.0:4711 is port 4711 on all of them".to_owned());
+    }
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 

@@ -200,7 +200,7 @@ fn what_was_typed_wrongly_is_told() {
     usage(&["send", A, "x", "{a,"], &["not Erlang text", "line 1, column 4", "--json"]);
     usage(&["send", A, "x", "Foo"], &["needs quotes"]);
     usage(&["send", A, "x", "{\"a\":}", "--json"], &["not JSON", "column 6"]);
-    usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'Elixir.System'"]);
+    usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'System.version()'"]);
     usage(&["rpc", A, "erlang:display(1,B)"], &["line 1, column 18"]);
     usage(&["recv", "x"], &["--sname"]);
     usage(&["nonsense"], &["nonsense"]);

@@ -53,7 +53,30 @@ fn a_call_may_be_written_as_in_elixir() {
     {
         rpc(call).failed(2, "", &["this is a call, and nothing is evaluated here: write the value that it gives"]);
     }
-    rpc("System.version").failed(2, "", &["'System.version()'"]);
+    rpc("System.version").failed(2, "", &["its arguments are missing: System.version()"]);
+}
+
+/// The same to Elixir itself.
+#[test]
+fn a_call_of_elixir_reaches_elixir() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let script = world.home.join("words.exs");
+    let text = r#"
+        [beamless] = System.argv()
+        {:ok, _} = Agent.start(fn -> 21 end, name: My.Counter)
+        run = fn args -> System.cmd(beamless, args, stderr_to_stdout: true) end
+        run.(["rpc", to_string(node()), "System.version()"]) |> IO.inspect()
+        run.(["rpc", to_string(node()), "My.Counter.get()"]) |> elem(1) |> IO.puts()
+        run.(["call", to_string(node()), "Elixir.My.Counter", "{get, {'Elixir.Function', identity, []}}"]) |> IO.inspect()
+        IO.inspect({:version, System.version()})
+    "#;
+    fs::write(&script, text).unwrap();
+    let said = world.elixir("words", &script, &[beamless().to_str().unwrap()]);
+    let version = said.lines().find_map(|line| line.strip_prefix("{:version, \"")?.strip_suffix("\"}")).unwrap().to_owned();
+    assert!(said.contains(&format!(r#"{{"<<\"{version}\">>\n", 0}}"#)), "{said}");
+    assert!(said.contains("undefined function Elixir.My.Counter:get/0"), "{said}");
+    assert!(said.contains(r#"{"21\n", 0}"#), "{said}");
 }
 
 #[test]
@@ -164,6 +187,39 @@ fn options_may_be_written_as_erlang_has_them() {
     world.tool(&["ping", "--", "-name"]).failed(1, "pang\n", &["cannot connect to -name@"]);
 }
 
+#[test]
+fn what_is_not_quite_a_name_or_an_address_is_told() {
+    let (world, _epmd, _erl) = world_and_erl();
+    let usage = |args: &[&str], words: &[&str]| world.tool(args).failed(2, "", words);
+    usage(&["ping", "'a@127.0.0.1'"], &["without quotes or a colon"]);
+    usage(&["ping", ":a@127.0.0.1"], &["without quotes or a colon"]);
+    usage(&["run", "demo"], &["`demo` is too much; the node's name stands behind --sname or --name"]);
+    for listen in ["4711", "99999", ":4711"] {
+        usage(&["run", "--name", "x@127.0.0.1", "--listen", listen], &["an address is needed: 0.0.0.0:4711"]);
+    }
+    usage(&["call", A, "echo", "ok", "--json"], &["Erlang text stands in {\"@term\": \"ok\"}"]);
+    usage(&["send", A, "sink", "#PID<0.113.0>"], &["a pid, port, reference or local fun cannot be written as text"]);
+    let ran = world.tool(&["send", A, "sink", "{ok, %{a: 1}}"]);
+    assert!(ran.err.contains("Elixir's %{a: 1} is #{a => 1} in Erlang") && !ran.err.contains("ends before"), "{ran:?}");
+    let epmd = format!("{A}:{}", world.epmd_port);
+    let that = format!("port {} is that of epmd", world.epmd_port);
+    world.tool(&["ping", &epmd]).failed(1, "pang\n", &[&that, "`beamless names 127.0.0.1` tells"]);
+    world.tool(&["rpc", A, "node()"]).failed(2, "", &["erlang:node()"]);
+    world.tool(&["rpc", A, "erlang:node"]).failed(2, "", &["its arguments are missing"]);
+}
+
+/// JSON has no atoms, so that text will do.
+#[test]
+fn the_system_is_asked_in_json_too() {
+    let world = World::new();
+    let demo = world.agent(&["--name", "demo@127.0.0.1"]);
+    let ask = |json: &str| world.tool(&["call", &demo.node, "system", json, "--json"]);
+    let info = ask("\"info\"");
+    assert!(info.code == 0 && info.out.starts_with("{\"node\":\"demo@127.0.0.1\""), "{info:?}");
+    ask("{\"@tuple\": [\"info\", \"node\"]}").done("\"demo@127.0.0.1\"\n");
+    assert!(ask("\"other\"").out.contains("unknown_request"));
+}
+
 /// A cookie file in `world`'s home with this text.
 fn cookie_file(world: &World, text: &str) -> PathBuf {
     let file = world.home.join(".erlang.cookie");
@@ -238,6 +294,10 @@ fn the_port_of_epmd_is_the_one_that_is_used() {
         .unwrap();
     let x = world.agent(&["--config", config.to_str().unwrap()]);
     x.wait(&[&format!("no epmd answers on 127.0.0.1, port {other}:")]);
+    let lost = world.agent(&["--name", "lost@127.0.0.1", "--connect", "hub@127.0.0.1"]);
+    let lost =
+        lost.wait(&["cannot connect to hub@127.0.0.1, trying again: ", &format!("port {}, knows no node", world.epmd_port)]);
+    assert!(follow(&world, &lost).out.contains("name lost at port"));
     // what it says to try works without an EPMD
     let hint = demo.wait(&["beamless ping "]);
     world.tool(&hint.split(' ').skip(1).collect::<Vec<_>>()).done("pong\n");
@@ -248,7 +308,11 @@ fn the_port_of_epmd_is_the_one_that_is_used() {
 #[test]
 fn the_end_of_the_terminal_ends_what_has_no_file() {
     let world = World::new();
-    let mut agent = world.agent(&["--name", "demo@127.0.0.1"]);
+    // whoever runs this without a terminal may have it ignore that
+    let mut env = command("env");
+    env.arg("--default-signal=HUP").arg(beamless()).args(["run", "--name", "demo@127.0.0.1"]);
+    let mut agent = world.launch_as(env);
+    agent.wait_until_up();
     agent.signal("HUP");
     assert_eq!(agent.exit_code(), None);
 }

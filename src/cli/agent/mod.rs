@@ -261,6 +261,8 @@ impl Agent<'_> {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
         }
+        let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

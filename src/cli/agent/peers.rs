@@ -238,14 +238,30 @@ impl Peers {
         let is_news = peer.by != 0 && !peer.is_told_of(reason) && before.is_none_or(|before| !is_alike(before, reason));
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
-        } else if is_news && reason == Reason::Network(NetworkFault::NoEpmd) {
-            let (host, port) = (node.host(), self.epmd_port);
-            let why = format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?");
-            self.lines.warn(format_args!("cannot connect to {node}, trying again: {why}"));
         } else if is_news {
-            self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
+            let why = self.why(node, reason);
+            self.lines.warn(format_args!("cannot connect to {node}, trying again: {why}"));
         }
         true
+    }
+
+    /// Returns why there is no connection, in words that name the port of EPMD, and the program that is there on a box.
+    fn why(&self, node: &NodeName, reason: Reason) -> String {
+        let (host, port) = (node.host(), self.epmd_port);
+        match reason {
+            Reason::Network(NetworkFault::NoEpmd) => {
+                format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?")
+            }
+            Reason::Network(NetworkFault::NoSuchName) => {
+                // the tool knows no file
+                let elsewhere = EpmdSettings::from_env().is_ok_and(|settings| settings.port != port);
+                let at = if elsewhere { format!("ERL_EPMD_PORT={port} ") } else { String::new() };
+                format!(
+                    "epmd on {host}, port {port}, knows no node of that name; `{at}beamless names {host}` lists those it knows"
+                )
+            }
+            reason => reason.to_string(),
+        }
     }
 
     /// Forgets the nodes that nobody wants, except for one that is being tried: the outcome of that is its own.

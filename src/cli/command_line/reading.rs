@@ -142,8 +142,14 @@ fn shown(arg: &Arg<'_>) -> String {
 }
 
 fn too_much(spec: &Spec, word: &str) -> String {
-    let takes_term = spec.positionals.iter().any(|positional| positional.quoted);
-    format!("`{word}` is too much{}", if takes_term { "; the shell wants quotes around a term or a call" } else { "" })
+    let hint = if spec.positionals.iter().any(|positional| positional.quoted) {
+        "; the shell wants quotes around a term or a call"
+    } else if spec.positionals.is_empty() && spec.options.iter().any(|option| option.long == "sname") {
+        "; the node's name stands behind --sname or --name"
+    } else {
+        ""
+    };
+    format!("`{word}` is too much{hint}")
 }
 
 fn unknown(spec: &Spec, arg: &Arg<'_>) -> String {

@@ -21,13 +21,13 @@ pub(crate) fn explained(text: &str, e: &TextError) -> String {
             e.line, e.column
         );
     }
+    if text.contains("%{") {
+        // in Erlang that begins a comment, and the end of the text would be what is wrong
+        return "Elixir's %{a: 1} is #{a => 1} in Erlang".to_owned();
+    }
     let hint = match (after.chars().next(), last) {
-        _ if text.contains("%{") => "; Elixir's %{a: 1} is #{a => 1} in Erlang".to_owned(),
         (Some(':'), None | Some('{' | '[' | ',' | '>' | '(')) => "; Elixir's :ok is ok in Erlang".to_owned(),
         (Some(':'), _) if after.starts_with(": ") => "; Elixir's [a: 1] is [{a,1}] in Erlang".to_owned(),
-        (Some(c), _) if matches!(e.fault, TextFault::Expected(_)) && "+-*/=<>|&!".contains(c) => {
-            "; nothing is evaluated here, so write the value".to_owned()
-        }
         (Some('A'..='Z'), _) if e.fault == TextFault::Variable => {
             let end = after.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(after.len());
             let name = after.get(..end).unwrap_or("").trim_end_matches('.');
@@ -107,7 +107,7 @@ mod tests {
             ("%{a: 1}", "is #{a => 1} in Erlang"),
             ("{get, Counter}", "an Elixir module is 'Elixir.Counter'"),
             ("My.App.Server", "an Elixir module is 'Elixir.My.App.Server'"),
-            ("[1 + 2]", "nothing is evaluated here, so write the value"),
+            ("[1 + 2]", "operators are not evaluated here: write the value"),
             ("1 + 2", "operators are not evaluated"),
         ] {
             assert!(told(text).contains(words), "{text}: {}", told(text));

@@ -211,6 +211,11 @@ impl<'s> Tool<'s> {
     fn why(&self, reason: Reason) -> String {
         let (host, (epmd, port)) = (host::part(&self.peer), self.ports);
         match (reason, port) {
+            (_, Some(port)) if port == epmd => {
+                format!(
+                    "{reason}; port {port} is that of epmd: leave it out, or give the node's own, which `beamless names {host}` tells"
+                )
+            }
             (Reason::Network(NetworkFault::NoEpmd), _) => format!(
                 "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
                  ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"

@@ -33,9 +33,18 @@ impl<'b> FunctionCall<'b> {
         let is_elixir = elixir.is_some();
         let (module, name, rest) = match elixir {
             Some(found) => found,
+            None if !text.contains('(') && of_elixir(&format!("{text}()")).is_some() => {
+                return Err(told(&format!("its arguments are missing: {text}(); ")));
+            }
             None => {
                 let (module, rest) = atom(text).map_err(no_atom)?;
+                if rest.starts_with('(') {
+                    return Err(told(&format!("its module is missing, which for Erlang's own is erlang:{}; ", text.trim())));
+                }
                 let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).map_err(no_atom)?;
+                if rest.is_empty() {
+                    return Err(told("its arguments are missing, which are () if there are none; "));
+                }
                 (module, name, rest)
             }
         };
@@ -241,6 +250,13 @@ mod tests {
         }
         for (text, word) in [("'Elixir.Map':fetch!(a)", "fetch!"), ("Lists:nth(1)", "Lists"), ("erlang:and(true)", "and")] {
             assert!(parsed(text).unwrap_err().contains(&format!("{word} is an atom only in quotes, '{word}'")), "{text}");
+        }
+        for (text, words) in [
+            ("node()", "its module is missing, which for Erlang's own is erlang:node()"),
+            ("System.version", "its arguments are missing: System.version()"),
+            ("erlang:node", "its arguments are missing, which are () if there are none"),
+        ] {
+            assert!(parsed(text).unwrap_err().contains(words), "{text}");
         }
         assert!(parsed("Elixir.System:version()").unwrap_err().contains("'Elixir.System'"));
         // an argument is a value

@@ -77,6 +77,9 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
         let what = text.get(span.clone()).map(shown).filter(|what| !what.trim().is_empty());
         let why = match (what, e.message()) {
             (Some(what), "duplicate key") => format!("{what}: it is there twice: leave one out"),
+            (Some(what), _) if ["yes", "no", "on", "off", "True", "False", "TRUE", "FALSE"].contains(&&*what) => {
+                format!("{what}: write true or false; or, if it is text, {what:?}")
+            }
             (Some(what), why) if why.starts_with("string values must be quoted") => {
                 format!("{what}: text needs quotes: {:?}", what.trim_matches(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']))
             }
