@@ -51,7 +51,7 @@ pub use mio;
 pub use node::Sizes;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, HeldBy, InUse, Mailbox,
-    Message, Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
+    Message, Monitor, Node, NodeStorage, Origin, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
 };
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
