@@ -67,7 +67,7 @@ fn a_call_of_elixir_reaches_elixir() {
         {:ok, _} = Agent.start(fn -> 21 end, name: My.Counter)
         run = fn args -> System.cmd(beamless, args, stderr_to_stdout: true) end
         run.(["rpc", to_string(node()), "System.version()"]) |> IO.inspect()
-        run.(["rpc", to_string(node()), "My.Counter.get()"]) |> elem(1) |> IO.puts()
+        run.(["rpc", to_string(node()), "My.Counter.get()"]) |> elem(0) |> IO.puts()
         run.(["call", to_string(node()), "Elixir.My.Counter", "{get, {'Elixir.Function', identity, []}}"]) |> IO.inspect()
         IO.inspect({:version, System.version()})
     "#;

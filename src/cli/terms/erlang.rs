@@ -21,11 +21,13 @@ pub(crate) fn explained(text: &str, e: &TextError) -> String {
             e.line, e.column
         );
     }
-    if text.contains("%{") {
-        // in Erlang that begins a comment, and the end of the text would be what is wrong
-        return "Elixir's %{a: 1} is #{a => 1} in Erlang".to_owned();
+    let map = "Elixir's %{a: 1} is #{a => 1} in Erlang";
+    if text.contains("%{") && e.fault == TextFault::Ends {
+        // it begins a comment, and where that has its end is of no use
+        return map.to_owned();
     }
     let hint = match (after.chars().next(), last) {
+        _ if text.contains("%{") => format!("; {map}"),
         (Some(':'), None | Some('{' | '[' | ',' | '>' | '(')) => "; Elixir's :ok is ok in Erlang".to_owned(),
         (Some(':'), _) if after.starts_with(": ") => "; Elixir's [a: 1] is [{a,1}] in Erlang".to_owned(),
         (Some('A'..='Z'), _) if e.fault == TextFault::Variable => {
