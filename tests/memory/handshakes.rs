@@ -239,7 +239,9 @@ fn callers_behind_one_address_are_not_thrown_out_while_they_go_on() {
     let mut home = storage();
     let mut b = End::hidden("b@host", &mut home);
     let mut crowd: Vec<_> = (0..7).map(|_| b.node.accept(from("10.0.0.1"), 1, ms(0)).unwrap()).collect();
-    (0..3).for_each(|_| drop(b.node.accept(from("10.9.9.9"), 1, ms(0)).unwrap()));
+    for _ in 0..3 {
+        b.node.accept(from("10.9.9.9"), 1, ms(0)).unwrap();
+    }
     for (i, connection) in crowd.iter_mut().enumerate() {
         say_name(&mut b.node, connection, &format!("n{i}@host"));
     }
@@ -280,7 +282,9 @@ fn who_is_thrown_out_reads_why() {
     wire.back(&mut a, &mut b);
     // its proof is on its way; the others take all places
     b.node.poll_dial(ms(0));
-    (0..9).for_each(|_| drop(b.node.accept(from("10.0.0.2"), 1, ms(1000)).unwrap()));
+    for _ in 0..9 {
+        b.node.accept(from("10.0.0.2"), 1, ms(1000)).unwrap();
+    }
     let proof = sent(&mut a.node, wire.a);
     assert_eq!(proof[2], b'r');
     assert_eq!(b.node.accept(Origin::default(), 1, ms(1001)), Err(ms(1001)));

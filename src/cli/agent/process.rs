@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::limit::Limit;
+use crate::cli::outcome::printable;
 
 /// The token of every pipe of every process.
 pub(super) const PIPES: Token = Token(1);
@@ -277,15 +278,6 @@ fn explained(e: io::Error, program: &OsStr) -> io::Error {
         _ => return e,
     };
     io::Error::new(e.kind(), format!("{e}: {words}"))
-}
-
-/// Returns the text of a program for the log, without the characters that move about in a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {

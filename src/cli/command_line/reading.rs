@@ -84,7 +84,8 @@ fn command(spec: &'static Spec, mut found: Found, parser: &mut Parser) -> Result
         };
         found.options.push((option.long, value));
     }
-    let (verbose, quiet) = (found.has("verbose"), found.has("quiet"));
+    // epmd calls it so
+    let (verbose, quiet) = (found.has("verbose") || found.has("debug"), found.has("quiet"));
     if verbose && quiet {
         return Err("--verbose says more, and --quiet less: leave one out".to_owned());
     }
