@@ -62,3 +62,4 @@ mod tool_recv;
 mod turned_away;
 mod usage;
 mod visible;
+mod words;

@@ -14,7 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token, Waker};
 use std::os::fd::AsRawFd;
 
-use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, SNAME, VISIBLE};
+use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, VISIBLE};
 use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
 use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
@@ -34,7 +34,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "recv",
     help: "Be a node, and print what is sent to one name: flush() for shells",
     about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
-    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT],
+    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT, QUIET],
     positionals: &[Positional { name: "NAME", help: "The name that messages are sent to", ..Positional::WORD }],
     notes: &[
         "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.",
