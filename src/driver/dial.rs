@@ -79,7 +79,8 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
+        resolver.ask(connection, self.peer.host());
+        self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
     }
 
@@ -198,7 +199,7 @@ impl At<'_> {
 }
 
 /// Goes on with a look-up: the port, once EPMD has told.
-fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
+pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
     let no_epmd = |e: io::Error| fault(&e, NetworkFault::NoEpmd);
     if !is_connected(stream).map_err(no_epmd)? {
         return Ok(None);

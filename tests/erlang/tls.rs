@@ -26,6 +26,7 @@ fn a_node_that_speaks_tls_is_named_as_such() {
     assert_eq!(erl.eval("net_adm:ping('demo@127.0.0.1')"), "pang");
     demo.wait(&["rejected", "it speaks TLS", "-proto_dist inet_tls"]);
     // OTP 23 closes without a word
-    let words: &[&str] = if otp() < 25 { &["closed by the peer", "without TLS?"] } else { &["it speaks TLS", "-proto_dist inet_tls"] };
+    let words: &[&str] =
+        if otp() < 25 { &["closed by the peer", "without TLS?"] } else { &["it speaks TLS", "-proto_dist inet_tls"] };
     world.tool(&["ping", "t@127.0.0.1"]).failed(1, "pang\n", words);
 }

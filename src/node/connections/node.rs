@@ -62,6 +62,10 @@ pub struct Node<'s> {
     pub(in crate::node) half_open: HalfOpens<'s>,
     /// The time at which the next quarter of the tick time ends; unknown until there is a connection.
     pub(in crate::node) next_beat: Option<Instant>,
+    /// Somebody waits for a place to connect from.
+    pub(in crate::node) dial_waits: bool,
+    /// The number of those that were to be connected to for what was sent.
+    pub(in crate::node) turns: u32,
     /// The place where the next round over held up peers begins.
     pub(in crate::node) first: u16,
     pub(in crate::node) answered: Answered,
@@ -111,6 +115,8 @@ impl<'s> Node<'s> {
             receiving,
             half_open,
             next_beat: None,
+            dial_waits: false,
+            turns: 0,
             first: 0,
             answered: Answered::NONE,
             past: Past::NONE,

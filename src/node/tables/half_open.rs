@@ -12,7 +12,7 @@ use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
-use crate::wire::handshake::{announced, split};
+use crate::wire::handshake::{Refusal, announced, split};
 use crate::wire::ids::NodeName;
 
 /// The setup times that a handshake may take as a whole, and so may what comes before it when this node dials: looking up the host, asking
@@ -22,8 +22,17 @@ const STEPS: u32 = 3;
 /// The time for which our own attempt lets the peer's go first: two round trips, and a good deal more.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(1);
 
-/// The number of places for handshakes that our own attempts may take, so that callers always find some.
-pub(crate) const DIALS: usize = 6;
+/// The time for which a caller that took too long may take the word for it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The time for which an attempt of ours that hears nothing keeps its place while others wait for one. Over a satellite, EPMD has answered and
+/// the connection is made by then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Returns how many of so many places for handshakes our own attempts may take, so that callers always find some.
+pub(crate) fn dials(places: usize) -> usize {
+    places.saturating_sub(places / 4)
+}
 
 /// Bytes of a packet, and of the answers to it: two packets with a name of 255 characters each, and a little more.
 pub(crate) const BUFFER: usize = 640;
@@ -54,7 +63,7 @@ pub(crate) struct HalfOpen {
     /// The time at which it ends however far it is.
     end: Instant,
     /// The time of its last step, and whether there was one since time was looked at.
-    since: Instant,
+    pub(crate) since: Instant,
     pub(crate) stepped: bool,
     /// The place that it comes from, and how many come from there.
     origin: Origin,
@@ -121,6 +130,15 @@ impl HalfOpen {
         matches!(self.progress, Progress::Dial { told: false, .. })
     }
 
+    /// Returns true for an attempt of ours that has been begun with, and to which nothing was answered yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        match &self.progress {
+            Progress::Dial { told, .. } => *told,
+            Progress::Shaking(state) => !self.inbound && state.is_unheard() && self.received.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Sets what is random, with a challenge whose answer nobody was given lately.
     pub(crate) fn seed(&mut self, random: u64, answered: &Answered) {
         let [a, b, c, d, e, f, g, h] = random.to_le_bytes();
@@ -167,6 +185,12 @@ impl HalfOpen {
     ) -> R {
         let context = Context { local: identity.local(), challenge: self.challenge, wanted };
         self.writing(|out| step(&context, out))
+    }
+
+    /// Tells the caller why it is refused, in place of what waits to be sent.
+    pub(crate) fn refuse_instead(&mut self, refusal: Refusal) {
+        self.sending = Span::EMPTY;
+        self.writing(|out| refusal.put(out));
     }
 
     /// Puts packets of the handshake to what waits to be sent.

@@ -46,8 +46,8 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 /// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
 /// [`NodeStorage::sized`].
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,784 bytes a peer, 360 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 334,016 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,792 bytes a peer, 360 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 334,048 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -336,7 +336,7 @@ mod tests {
             size::<4, 8, 257, 32>() - usual,
             size::<4, 8, 256, 33>() - usual,
         );
-        assert_eq!((usual, each), (334_016, (2784, 360, 80, 328)));
+        assert_eq!((usual, each), (334_048, (2792, 360, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }
