@@ -38,8 +38,8 @@ mod wire;
 
 #[cfg(feature = "std")]
 pub use driver::{
-    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_names, full_host_name,
-    listen_addresses, read_cookie, short_host_name,
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_kill, epmd_names, epmd_stop,
+    full_host_name, listen_addresses, read_cookie, short_host_name,
 };
 #[cfg(feature = "std")]
 pub use error::IoError;

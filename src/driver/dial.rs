@@ -199,7 +199,7 @@ impl At<'_> {
 }
 
 /// Goes on with a look-up: the port, once EPMD has told.
-fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
+pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
     let no_epmd = |e: io::Error| fault(&e, NetworkFault::NoEpmd);
     if !is_connected(stream).map_err(no_epmd)? {
         return Ok(None);

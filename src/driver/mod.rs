@@ -3,6 +3,7 @@
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
+mod epmd_ask;
 pub(crate) mod epmd_service;
 mod hosts;
 mod local;
@@ -27,9 +28,10 @@ use crate::node::{Event, Failure, Node, Origin, Received, Request};
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
-pub use epmd::{Epmd, EpmdSettings, epmd_names};
+pub use epmd::{Epmd, EpmdSettings};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
+pub use epmd_ask::{epmd_kill, epmd_names, epmd_stop};
 use hosts::Resolver;
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
@@ -510,6 +512,7 @@ impl Driver {
                 EpmdEvent::Registered { port, embedded, .. } => node.report(Event::Registered { embedded, port }),
                 EpmdEvent::Lost => node.report(Event::EpmdLost),
                 EpmdEvent::Refused { .. } => node.report(Event::NameTaken),
+                EpmdEvent::Full => node.report(Event::EpmdFull),
                 EpmdEvent::CannotServe { port, error } => {
                     log::warn!("cannot serve epmd on port {port}: {error}");
                     node.report(Event::NotRegistered(match error {

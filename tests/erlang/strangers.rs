@@ -161,6 +161,22 @@ fn a_handshake_has_a_time_limit() {
     assert_ne!(closed, Some(0), "the first byte was refused");
 }
 
+/// What strangers call themselves stands in the log as letters: a terminal obeys none of it.
+#[test]
+fn a_strangers_name_cannot_write_on_a_terminal() {
+    let (_world, demo, _erl) = demo_and_erl(&[]);
+    for name in ["\u{1b}[2Jx@localhost", "x@local\nhost", "\u{9b}31mx@localhost", "x\u{202e}@localhost"] {
+        let mut stream = connect(&demo);
+        // without the mandatory flags, so that it is refused by name
+        stream.write_all(&send_name(name, 0x4)).unwrap();
+        let _ = read_to_the_end(stream);
+    }
+    demo.wait(&["\\u{1b}[2Jx@localhost"]);
+    demo.wait(&["\\u{202e}"]);
+    let log = demo.log.text();
+    assert!(!log.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{log:?}");
+}
+
 /// Somebody without the cookie whom the agent dials, here since his name stands in EPMD. He connects himself, and passes the challenge that he is
 /// given to the connection that the agent made. The answer would let him in.
 #[test]

@@ -17,6 +17,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+mod share;
 mod system;
 mod task;
 
@@ -159,7 +160,9 @@ impl Agent<'_> {
         self.refusals.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                self.trouble = Some(event.to_string())
+            }
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
