@@ -71,7 +71,7 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
+        self.stage = Stage::Addresses { asked: resolver.ask(Some(connection), self.peer.host()) };
         Dialed::Waiting
     }
 

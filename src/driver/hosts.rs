@@ -17,10 +17,13 @@ pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 /// thread for as long as the C library waits for it.
 const THREADS: usize = 8;
 
+/// The one who asks: a connection that is to be made, or, with none, the node itself for its own host.
+pub(super) type Asker = Option<Connection>;
+
 /// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
-    answers: Arc<Mutex<Vec<(Connection, Addresses)>>>,
+    answers: Arc<Mutex<Vec<(Asker, Addresses)>>>,
     under_way: usize,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
@@ -45,9 +48,9 @@ impl Resolver {
         literal(host).map(|address| core::iter::once(address).collect()).or_else(known)
     }
 
-    /// Looks a host up for a connection that is to be made; the answer has no address if the name is unknown. `false`: too many
-    /// look-ups are under way, or there can be no thread; ask again later.
-    pub(super) fn ask(&mut self, connection: Connection, host: &str) -> bool {
+    /// Looks a host up; the answer has no address if the name is unknown. `false`: too many look-ups are under way, or there can be no
+    /// thread; ask again later.
+    pub(super) fn ask(&mut self, asker: Asker, host: &str) -> bool {
         if self.under_way >= THREADS {
             return false;
         }
@@ -55,7 +58,7 @@ impl Resolver {
         // boxed: a program has one copy of what starts threads for all that are started so
         let look_up: Box<dyn FnOnce() + Send> = Box::new(move || {
             let found = addresses(&host).unwrap_or_default();
-            let answer = (connection, found.into_iter().take(ADDRESSES).collect());
+            let answer = (asker, found.into_iter().take(ADDRESSES).collect());
             // the driver may be gone by now, and then nobody waits for this
             answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
             let _ = waker.wake();
@@ -66,7 +69,7 @@ impl Resolver {
     }
 
     /// Returns an answer, if there is one.
-    pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
+    pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
         let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         self.under_way = self.under_way.saturating_sub(1);
         Some(answer)
@@ -92,15 +95,14 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// Returns the addresses to listen on for a node of this host part: those it resolves to.
+/// Returns the addresses to listen on for a node of this host part, which resolves to these.
 ///
 /// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
 /// addresses, unless the name says loopback itself.
-pub(super) fn listen_on(host: &str) -> io::Result<Vec<SocketAddr>> {
-    let found = addresses(host)?;
+pub(super) fn points_to(host: &str, found: &[IpAddr]) -> Vec<IpAddr> {
     let says_loopback = literal(host).is_some() || host.eq_ignore_ascii_case("localhost");
-    if says_loopback || found.iter().any(|address| !address.ip().is_loopback()) {
-        return Ok(found);
+    if says_loopback || found.is_empty() || found.iter().any(|ip| !ip.is_loopback()) {
+        return found.to_vec();
     }
-    Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)])
+    vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]
 }

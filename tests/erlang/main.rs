@@ -33,6 +33,7 @@ mod interrupted;
 mod join;
 mod lan;
 mod load;
+mod moving;
 mod names;
 mod namespaces;
 mod peers;

@@ -111,6 +111,9 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
         agent.strangers.tell();
+        if came.reload {
+            driver.look_again();
+        }
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
