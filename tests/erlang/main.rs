@@ -27,6 +27,7 @@ mod elixir;
 mod epmd;
 mod examples;
 mod flags;
+mod floods;
 mod functions;
 mod inside;
 mod interrupted;

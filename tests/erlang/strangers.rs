@@ -15,7 +15,7 @@ fn connect(demo: &Agent) -> TcpStream {
     stream
 }
 
-fn send_name(node: &str, flags: u64) -> Vec<u8> {
+pub(crate) fn send_name(node: &str, flags: u64) -> Vec<u8> {
     let mut body = vec![b'N'];
     body.extend(flags.to_be_bytes());
     body.extend(4711_u32.to_be_bytes());
@@ -91,8 +91,8 @@ fn a_node_without_the_mandatory_flags_is_not_allowed() {
 #[test]
 fn a_guessed_digest_is_refused_without_an_answer() {
     let (_world, demo, _erl) = demo_and_erl(&[]);
-    // as many as are told one by one
-    for _ in 0..10 {
+    // as many as are told one by one of one name
+    for _ in 0..5 {
         let mut stream = connect(&demo);
         stream.write_all(&send_name("guest@localhost", FLAGS)).unwrap();
         assert_eq!(read_packet(&mut stream).unwrap(), b"sok");
@@ -104,7 +104,7 @@ fn a_guessed_digest_is_refused_without_an_answer() {
         stream.write_all(&packet(&reply)).unwrap();
         assert_eq!(read_to_the_end(stream), b"");
     }
-    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 10).then_some(()));
+    until("the rejections in the log", || (demo.log.count(&["guest@localhost", "Invalid challenge reply"]) == 5).then_some(()));
 }
 
 /// Every challenge is another one.

@@ -16,6 +16,7 @@ mod connecting;
 mod driver;
 mod ends;
 mod handshakes;
+mod limits;
 mod links;
 mod mailboxes;
 mod model;

@@ -7,7 +7,6 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
-mod limit;
 mod own;
 mod part;
 mod parts;
@@ -26,12 +25,13 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
+use super::events;
+use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use config::Settings;
 pub(super) use config::{Arguments, page};
-use limit::Limit;
 use parts::Parts;
 use process::PIPES;
 
@@ -93,8 +93,6 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         parts,
         cookie,
         announced: false,
-        minor: Limit::new("messages were dropped or skipped within a second"),
-        strangers: Limit::new("connections were rejected within a second"),
         supervisor,
         trouble: None,
         stale: true,
@@ -109,8 +107,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
-        agent.minor.tell();
-        agent.strangers.tell();
+        lines::tell();
         if came.reload {
             driver.look_again();
         }
@@ -132,9 +129,6 @@ struct Agent<'a> {
     cookie: Cookie,
     /// The log has the lines for whoever started the agent.
     announced: bool,
-    minor: Limit,
-    /// The lines of strangers: anybody can connect and be turned away.
-    strangers: Limit,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
@@ -169,12 +163,8 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        match event {
-            _ if is_known => {}
-            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
-            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
-            _ => log::warn!("{event}"),
+        if !is_known {
+            events::log(event);
         }
     }
 
@@ -197,7 +187,7 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 

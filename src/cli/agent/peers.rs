@@ -1,12 +1,11 @@
 //! The nodes to be connected to, for as long as somebody here wants them.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
 use super::config::Settings;
-use super::limit::Limit;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
 /// The first wait before a node is tried again, and the longest.
@@ -96,8 +95,6 @@ impl Wanted {
 /// The wanted nodes.
 pub(super) struct Peers {
     wanted: Vec<Wanted>,
-    /// The limit of lines: EPMDs can name any number of nodes that cannot be connected to.
-    lines: Limit,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
 }
@@ -105,8 +102,7 @@ pub(super) struct Peers {
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let lines = Limit::new("nodes could not be connected to within a second");
-        let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
+        let mut peers = Self { wanted: Vec::new(), is_full: false };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -160,11 +156,6 @@ impl Peers {
         }
         self.forget();
         refused
-    }
-
-    /// Logs a line about a node that cannot be connected to, of which an EPMD can cause any number.
-    pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
-        self.lines.warn(line);
     }
 
     /// Takes note that a node is there, new or anew: it is not waited for any longer.
@@ -237,7 +228,12 @@ impl Peers {
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
         } else if is_news {
-            self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
+            limited!(
+                warn,
+                node.as_str(),
+                "nodes that could not be connected to",
+                "cannot connect to {node}, trying again: {reason}"
+            );
         }
         true
     }
@@ -258,12 +254,11 @@ impl Peers {
     /// Returns when the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
-        self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
+        self.wanted.iter().filter_map(due).min()
     }
 
     /// Tries again what is due.
     pub(super) fn turn(&mut self, node: &mut Node<'_>) {
-        self.lines.tell();
         let now = Instant::now();
         let mut no_room = None;
         for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, Link::Waiting(at) if at <= now)) {
@@ -282,7 +277,10 @@ impl Peers {
     /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
-            log::warn!(
+            limited!(
+                warn,
+                "",
+                "nodes that there was no room for",
                 "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
             );
         }
@@ -336,7 +334,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
+        let peers = Peers { wanted: Vec::new(), is_full: false };
         test(peers, node);
     }
 

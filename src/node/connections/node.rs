@@ -5,6 +5,7 @@ use crate::node::core::state::Core;
 use crate::node::tables::event::Events;
 use crate::node::tables::half_open::HalfOpen;
 use crate::node::tables::identity::Identity;
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
@@ -107,6 +108,7 @@ impl<'s> Node<'s> {
                 functions: None,
                 events,
                 flow: Flow::NONE,
+                lines: Lines::NEW,
             },
             receiving,
             half_open,

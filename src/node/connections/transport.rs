@@ -21,6 +21,7 @@ impl Node<'_> {
     /// Takes a connection that somebody made. `random` must come from a generator nobody can foresee. `None` means that there is no place
     /// for another handshake: close the connection.
     pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
+        self.core.lines.now = now;
         let mut half = HalfOpen::new(Progress::Shaking(Handshake::accept()), true, now.after(SETUP_TIME));
         half.seed(random);
         self.begin(half)
@@ -30,6 +31,7 @@ impl Node<'_> {
     /// something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within seven seconds. The handshake then has seven seconds of its own.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        self.core.lines.now = now;
         self.tend_opening();
         let unnamed = self.core.identity.config.name.known().is_err();
         if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
