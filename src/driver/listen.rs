@@ -142,10 +142,9 @@ impl Home {
         (!self.asked).then_some(self.due)
     }
 
-    /// Takes note that the addresses are being looked up, or that this could not be begun.
-    pub(super) fn set_asked(&mut self, asked: bool, now: Instant) {
-        self.asked = asked;
-        self.due = now.after(LOOK_SOON);
+    /// Takes note that the addresses are being looked up.
+    pub(super) fn set_asked(&mut self) {
+        self.asked = true;
     }
 
     /// Listens where the name points now, as far as this host has those addresses; connections stay as they are. If it has none of them, or

@@ -84,10 +84,8 @@ fn every_kind_of_flood_is_limited_and_adds_up() {
     // somebody without the cookie
     (0..200).for_each(|_| knock(demo.port, b"GET / HTTP/1.1\r\n\r\n"));
     adds_up(&log, "connection without a name rejected", "connections without a name that were rejected", 200);
-    (0..200).for_each(|_| knock(demo.port, &send_name("old@localhost", 4)));
-    knock(demo.port, &send_name("other@localhost", 4));
-    demo.wait(&["'other@localhost' rejected"]);
-    adds_up(&log, "Connection attempt from node", "connections that were rejected", 201);
+    (0..200).for_each(|i| knock(demo.port, &send_name(&format!("old{i}@localhost"), 4)));
+    adds_up(&log, "Connection attempt from node", "connections that were rejected", 200);
     // somebody on this host: itself and Erlang have names already
     fill(world.epmd_port, 30, 300);
     adds_up(&log, "epmd: no room for another name", "names that epmd had no room for", 300);

@@ -1,5 +1,6 @@
 //! `beamless run`: a node until it is told to stop.
 
+mod backoff;
 mod check;
 mod config;
 mod connections;
@@ -14,6 +15,7 @@ mod peers;
 mod process;
 mod programs;
 mod publish;
+mod refusals;
 mod system;
 mod task;
 
@@ -34,6 +36,7 @@ use config::Settings;
 pub(super) use config::{Arguments, page};
 use parts::Parts;
 use process::PIPES;
+use refusals::Refusals;
 
 const SIGNALS: Token = Token(0);
 /// The most time that closing may take.
@@ -77,7 +80,8 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
-    config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
+    config =
+        config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
     // before anything is listened on: a name that cannot be connected to is the user's to change
@@ -93,6 +97,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         parts,
         cookie,
         announced: false,
+        refusals: Refusals::new(),
         supervisor,
         trouble: None,
         stale: true,
@@ -129,6 +134,7 @@ struct Agent<'a> {
     cookie: Cookie,
     /// The log has the lines for whoever started the agent.
     announced: bool,
+    refusals: Refusals,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
@@ -150,9 +156,12 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node);
+        self.refusals.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                self.trouble = Some(event.to_string())
+            }
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
@@ -163,7 +172,8 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        if !is_known {
+        // the refusals have it
+        if !is_known && !matches!(event, Event::Refused { .. }) {
             events::log(event);
         }
     }
