@@ -44,9 +44,7 @@ fn fill(port: u16, names: usize, refused: usize) {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(&packet(&body)).unwrap();
-        let mut answer = [0; 6];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(answer[..2], [118, 1]);
+        assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0, "EPMD has no answer for that");
     }
     drop(held);
 }

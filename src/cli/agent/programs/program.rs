@@ -216,7 +216,7 @@ impl Program {
         match started {
             Ok(process) => {
                 limited!(
-                    info,
+                    info of 64,
                     &self.given.name,
                     "programs that were started",
                     "mailbox {}: started {program}, pid {}",
