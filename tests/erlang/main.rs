@@ -32,6 +32,7 @@ mod examples;
 mod flags;
 mod floods;
 mod functions;
+mod hostile;
 mod inside;
 mod interrupted;
 mod join;

@@ -16,6 +16,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+mod share;
 mod system;
 mod task;
 
