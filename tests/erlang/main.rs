@@ -34,6 +34,7 @@ mod inside;
 mod interrupted;
 mod join;
 mod lan;
+mod libei;
 mod load;
 mod names;
 mod namespaces;
