@@ -108,6 +108,8 @@ pub enum ConfigError {
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// The setup time is under a second or over two minutes.
+    SetupTime,
     /// A list has too many names, or one of more than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name besides
     /// its own.
     TooManyNames,
@@ -140,6 +142,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Cookie => "a cookie has 1 to 255 characters, all of them in Latin-1",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::SetupTime => "the setup time is from 1 second to 2 minutes",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => Self::SIZES,
@@ -269,7 +272,8 @@ pub enum Full {
     Requests,
     /// Every peer of the storage is taken.
     Peers,
-    /// Six connections are being made: wait until one is up or has failed.
+    /// As many connections are being made as there may be at once: wait until one is up or has failed. Since somebody asked, the one that has
+    /// heard nothing for longest fails once that is two seconds.
     Dials,
 }
 
@@ -292,7 +296,9 @@ impl fmt::Display for Full {
             Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
             Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
             Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Dials => f.write_str("six connections are being made at once: ask again when one is up or has failed"),
+            Self::Dials => {
+                f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed")
+            }
         }
     }
 }
@@ -389,7 +395,7 @@ pub enum Reason {
     InvalidChallengeReply,
     /// The peer took our cookie but did not prove that it knows it.
     InvalidChallengeAck,
-    /// The peer does not allow this node (`net_kernel:allow`), or lacks something it finds mandatory.
+    /// The peer does not allow this node (`net_kernel:allow`), or this node lacks something that the peer finds mandatory.
     NotAllowed,
     /// The peer has this node's own name.
     OwnName,
@@ -406,8 +412,14 @@ pub enum Reason {
     OtherName,
     /// All peers of the storage are in use.
     Full,
-    /// Another connection attempt took the place of this unfinished one.
+    /// The peer, a beamless node too, has no place for another node.
+    PeerFull,
+    /// Another connection attempt took the place of this unfinished one, here or at the peer.
     Crowded,
+    /// The peer sent back a challenge of this node's own, to pass off the answer as its own. It need not know the cookie.
+    Reflected,
+    /// The peer speaks TLS, which this node does not.
+    Tls,
 }
 
 impl fmt::Display for Reason {
@@ -428,7 +440,9 @@ impl fmt::Display for Reason {
                 f.write_str("Invalid challenge reply: the cookies differ; give both nodes the same one")
             }
             Self::InvalidChallengeAck => f.write_str("Invalid challenge ack: the peer did not prove that it knows the cookie"),
-            Self::NotAllowed => f.write_str("the peer does not allow this node: see net_kernel:allow there"),
+            Self::NotAllowed => {
+                f.write_str("the peer does not allow this node: see net_kernel:allow there, or allow in the settings of an agent")
+            }
             Self::OwnName => f.write_str("it has the name of this very node: give one of the two another"),
             Self::NotOnList => f.write_str("not on the list of allowed nodes"),
             Self::MissingFlags(flags) => {
@@ -440,7 +454,14 @@ impl fmt::Display for Reason {
             Self::Nok => f.write_str("the peer goes on with its own attempt"),
             Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
             Self::Full => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Crowded => f.write_str("too many unfinished handshakes at once"),
+            Self::PeerFull => {
+                f.write_str("the peer has no room for another node: give it more, with sizes.nodes there, or larger storage")
+            }
+            Self::Crowded => f.write_str("too many unfinished handshakes at once: try again"),
+            Self::Reflected => {
+                f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
+            }
+            Self::Tls => f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`"),
         }
     }
 }
@@ -506,6 +527,7 @@ mod tests {
             C::LongNameWithoutDot,
             C::Cookie,
             C::TickTime,
+            C::SetupTime,
             C::FunctionName,
         ];
         let faults = [

@@ -3,6 +3,7 @@
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
+mod epmd_ask;
 pub(crate) mod epmd_service;
 mod hosts;
 mod local;
@@ -19,17 +20,18 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::error::{Error, Misuse, NetworkFault, Result};
-use crate::node::{Event, Failure, Node, Received, Request};
+use crate::node::{Event, Failure, Node, Origin, Received, Request};
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
-pub use epmd::{Epmd, EpmdSettings, epmd_names};
+pub use epmd::{Epmd, EpmdSettings};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
+pub use epmd_ask::{epmd_kill, epmd_names, epmd_stop};
 use hosts::Resolver;
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
@@ -133,6 +135,8 @@ pub struct Driver {
     resolver: Resolver,
     epmd: Option<EpmdClient>,
     epmd_pending: bool,
+    /// A caller that the node has no place for, and when to ask again. Those behind it are left to the system.
+    door: Option<(TcpStream, IpAddr, Instant)>,
     /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
     ready: VecDeque<Ready>,
@@ -216,6 +220,7 @@ impl Driver {
             resolver: Resolver::new(Arc::clone(&waker)),
             epmd: None,
             epmd_pending: false,
+            door: None,
             accept_again: None,
             ready: VecDeque::with_capacity(EVENTS),
             ready_left: false,
@@ -367,6 +372,7 @@ impl Driver {
             epmd.stop();
         }
         self.listeners.clear();
+        self.door = None;
         let end = self.now().after(timeout);
         while node.is_opening() && !end.since(self.now()).is_zero() {
             self.poll(node, Some(end.since(self.now())))?;
@@ -414,12 +420,17 @@ impl Driver {
             self.accept_again = None;
             self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         }
-        due || news || failed || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
+        let callers = match &self.door {
+            Some((.., at)) => *at <= now,
+            None => self.listeners.iter().any(|listener| listener.ready),
+        };
+        due || news || failed || self.epmd_pending || callers || self.sockets.has_more(node)
     }
 
     fn pause(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
         let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
-        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again]
+        let door = self.door.as_ref().map(|(.., at)| *at);
+        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again, door]
             .into_iter()
             .flatten()
             .min()
@@ -453,15 +464,19 @@ impl Driver {
         }
     }
 
-    /// Takes new connections.
+    /// Takes new connections, as long as the node has places for them.
     fn accept(&mut self, node: &mut Node<'_>, now: Instant) -> Result<()> {
-        for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
+        if let Some((stream, address, _)) = self.door.take() {
+            self.admit(stream, address, node, now)?;
+        }
+        for index in 0..self.listeners.len() {
             for _ in 0..ACCEPTS {
+                let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.ready) else { break };
+                if self.door.is_some() {
+                    return Ok(());
+                }
                 match listener.socket.accept() {
-                    Ok((stream, _)) => {
-                        let Some(connection) = node.accept(random()?, now) else { continue };
-                        self.sockets.adopt(connection, stream, node, self.poll.registry());
-                    }
+                    Ok((stream, address)) => self.admit(stream, address.ip(), node, now)?,
                     // the caller is gone already
                     Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                     Err(e) => {
@@ -478,6 +493,15 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives a caller to the node, or keeps it at the door.
+    fn admit(&mut self, stream: TcpStream, address: IpAddr, node: &mut Node<'_>, now: Instant) -> Result<()> {
+        match node.accept(Origin::from(address), random()?, now) {
+            Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry()),
+            Err(at) => self.door = Some((stream, address, at)),
+        }
+        Ok(())
+    }
+
     /// Turns what EPMD has to say into events of the node. Whether there was anything.
     fn epmd_news(&mut self, node: &mut Node<'_>) -> bool {
         let mut any = false;
@@ -488,6 +512,7 @@ impl Driver {
                 EpmdEvent::Registered { port, embedded, .. } => node.report(Event::Registered { embedded, port }),
                 EpmdEvent::Lost => node.report(Event::EpmdLost),
                 EpmdEvent::Refused { .. } => node.report(Event::NameTaken),
+                EpmdEvent::Full => node.report(Event::EpmdFull),
                 EpmdEvent::CannotServe { port, error } => {
                     log::warn!("cannot serve epmd on port {port}: {error}");
                     node.report(Event::NotRegistered(match error {

@@ -118,6 +118,7 @@ impl Sockets {
     /// which the program is to hear of at once.
     pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) -> bool {
         let mut failed = false;
+        resolver.retain(|connection| node.is_open(connection));
         for index in 0..self.end {
             if let Some(Some(Socket { connection, kind: Kind::Dial(dial) })) = self.places.get_mut(index) {
                 let at = At { registry, token: token(index), now };
@@ -163,7 +164,12 @@ impl Sockets {
         let Some(place) = self.places.get_mut(index) else { return };
         let Some(socket) = place else { return };
         match dialed {
-            Dialed::Waiting => {}
+            Dialed::Waiting => {
+                let Kind::Dial(dial) = &mut socket.kind else { return };
+                if dial.has_moved() {
+                    node.handle_dialling(socket.connection, now);
+                }
+            }
             Dialed::Failed(fault) => {
                 node.handle_unreachable(socket.connection, fault);
                 *place = None;

@@ -281,6 +281,27 @@ fn call_prints_the_reply() {
     world.tool(&["call", A, "server", "halt"]).failed(1, "", &["nodedown: a@127.0.0.1 went away", "beamless ping"]);
 }
 
+/// Erlang takes the second for the first, started anew.
+#[test]
+fn who_loses_its_connection_to_another_of_its_name_says_so() {
+    let (world, _epmd, erl) = world_and_erl();
+    erl.eval("register(server, spawn(fun() -> receive never -> ok end end))");
+    let args = ["call", A, "server", "wait", "--name", "twice@127.0.0.1", "--timeout", "600"];
+    let mut first = world.tool_command(&args).stdin(Stdio::null()).spawn().unwrap();
+    erl.eval_until("nodes(hidden)", "['twice@127.0.0.1']");
+    if otp() < 25 {
+        // it keeps the first, and lets the second wait
+        first.kill().unwrap();
+        first.wait().unwrap();
+        return;
+    }
+    world.tool(&["ping", A, "--name", "twice@127.0.0.1"]).done("pong\n");
+    let output = first.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another node called twice@127.0.0.1 connected to it"), "{said}");
+}
+
 #[test]
 fn rpc_prints_the_value() {
     let (world, _epmd, erl) = world_and_erl();

@@ -8,6 +8,8 @@ use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Network
 use mio::net::UnixStream;
 use mio::{Interest, Token};
 
+use crate::pair::free_port;
+
 /// Long enough that a poll which ends before was woken.
 const LONG: Duration = Duration::from_secs(240);
 
@@ -176,8 +178,4 @@ fn registered<'s, const P: usize>(
         assert!(start.elapsed() < LONG / 2);
     }
     (node, driver)
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

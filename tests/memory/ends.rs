@@ -341,9 +341,13 @@ fn a_large_message_to_the_reference_of_a_monitor_is_no_answer() {
     let head = [&[112, 131, 104, 3, 97, 33][..], &pid("a@host", 1), &reference("b@host", 0, 1), &[131, 109, 0, 0, 0x20, 0]];
     let body = [&head.concat()[..], &[7; 0x2000]].concat();
     let frame = [&(body.len() as u32).to_be_bytes()[..], &body].concat();
-    for piece in frame.chunks(1000) {
-        b.node.read_buffer(wire.b)[..piece.len()].copy_from_slice(piece);
+    let mut left = &frame[..];
+    while !left.is_empty() {
+        let room = b.node.read_buffer(wire.b);
+        let (piece, rest) = left.split_at(left.len().min(room.len()).min(1000));
+        room[..piece.len()].copy_from_slice(piece);
         b.node.handle_bytes(&mut wire.b, piece.len());
+        left = rest;
     }
     assert!(b.node.recv(to).is_none());
     assert_eq!(b.node.in_use().requests, 1);

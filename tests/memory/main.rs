@@ -13,6 +13,7 @@
 mod allocations;
 mod calls;
 mod connecting;
+mod dials;
 mod driver;
 mod ends;
 mod handshakes;

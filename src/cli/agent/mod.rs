@@ -1,5 +1,6 @@
 //! `beamless run`: a node until it is told to stop.
 
+mod backoff;
 mod check;
 mod config;
 mod connections;
@@ -15,6 +16,8 @@ mod peers;
 mod process;
 mod programs;
 mod publish;
+mod refusals;
+mod share;
 mod system;
 mod task;
 
@@ -34,6 +37,7 @@ pub(super) use config::{Arguments, page};
 use limit::Limit;
 use parts::Parts;
 use process::PIPES;
+use refusals::Refusals;
 
 const SIGNALS: Token = Token(0);
 /// The most time that closing may take.
@@ -77,7 +81,8 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
-    config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
+    config =
+        config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
     // before anything is listened on: a name that cannot be connected to is the user's to change
@@ -94,7 +99,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         cookie,
         announced: false,
         minor: Limit::new("messages were dropped or skipped within a second"),
-        strangers: Limit::new("connections were rejected within a second"),
+        refusals: Refusals::new(),
         supervisor,
         trouble: None,
         stale: true,
@@ -110,7 +115,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
         agent.minor.tell();
-        agent.strangers.tell();
+        agent.refusals.tell();
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
@@ -130,8 +135,7 @@ struct Agent<'a> {
     /// The log has the lines for whoever started the agent.
     announced: bool,
     minor: Limit,
-    /// The lines of strangers: anybody can connect and be turned away.
-    strangers: Limit,
+    refusals: Refusals,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
@@ -153,9 +157,12 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node);
+        self.refusals.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                self.trouble = Some(event.to_string())
+            }
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
@@ -167,9 +174,10 @@ impl Agent<'_> {
             _ => {}
         }
         match event {
+            // the refusals have it
+            Event::Refused { .. } => {}
             _ if is_known => {}
             Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
             Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
             _ => log::warn!("{event}"),
         }
@@ -194,7 +202,7 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.refusals.end()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 

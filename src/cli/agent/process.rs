@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::limit::Limit;
+use crate::cli::outcome::printable;
 
 /// The token of every pipe of every process.
 pub(super) const PIPES: Token = Token(1);
@@ -253,15 +254,6 @@ impl Drop for Process {
             }
         }
     }
-}
-
-/// Returns the text of a program for the log, without the characters that move about in a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser};
 
 use super::help;
-use super::spec::{Found, Spec};
+use super::spec::{Found, Opt, Spec};
 
 /// The outcome of reading the command line.
 pub(crate) enum Read {
@@ -40,39 +40,64 @@ pub(crate) fn read(commands: &'static [Spec]) -> Result<Read, String> {
 }
 
 fn command(spec: &'static Spec, mut found: Found, parser: &mut Parser) -> Result<Read, String> {
-    while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
-        let option = match &arg {
-            Arg::Value(value) if found.positionals.len() < spec.positionals.len() => {
-                found.positionals.push_back(value.clone());
-                continue;
+    // what follows `--` is no option
+    let mut is_literal = false;
+    loop {
+        is_literal |= parser.try_raw_args().is_some_and(|words| words.peek().is_some_and(|word| word == "--"));
+        let with_one_dash = if is_literal { None } else { with_one_dash(spec, parser) };
+        let option = match with_one_dash {
+            Some(option) => option,
+            None => {
+                let Some(arg) = parser.next().map_err(|e| e.to_string())? else { break };
+                let option = match &arg {
+                    Arg::Value(value) if found.positionals.len() < spec.positionals.len() => {
+                        found.positionals.push_back(value.clone());
+                        continue;
+                    }
+                    Arg::Value(value) => return Err(too_much(spec, &value.to_string_lossy())),
+                    // a negative number is no option
+                    Arg::Short(digit @ '0'..='9') if found.positionals.len() < spec.positionals.len() => {
+                        let mut number = OsString::from(format!("-{digit}"));
+                        number.extend(parser.optional_value());
+                        found.positionals.push_back(number);
+                        continue;
+                    }
+                    Arg::Long(long) => spec.all_options().find(|option| option.long == *long),
+                    Arg::Short(short) => spec.all_options().find(|option| option.short == Some(*short)),
+                };
+                option.ok_or_else(|| unknown(spec, &arg))?
             }
-            Arg::Value(value) => return Err(too_much(spec, &value.to_string_lossy())),
-            // a negative number is no option
-            Arg::Short(digit @ '0'..='9') if found.positionals.len() < spec.positionals.len() => {
-                let mut number = OsString::from(format!("-{digit}"));
-                number.extend(parser.optional_value());
-                found.positionals.push_back(number);
-                continue;
-            }
-            Arg::Long(long) => spec.all_options().find(|option| option.long == *long),
-            Arg::Short(short) => spec.all_options().find(|option| option.short == Some(*short)),
         };
-        let Some(option) = option else { return Err(unknown(spec, &arg)) };
         if option.long == "help" {
             return Ok(Read::Print(help::of(spec)));
         }
-        let is_there = found.options.iter().any(|(name, _)| *name == option.long);
-        if is_there && option.value.is_some() && !option.repeats {
-            return Err(format!("--{} is given twice", option.long));
-        }
-        let value = match option.value {
-            Some(value) => parser.value().map_err(|_| format!("--{} wants {value}", option.long))?,
-            None => OsString::new(),
-        };
-        found.options.push((option.long, value));
+        take(option, &mut found, parser)?;
     }
-    let verbose = found.has("verbose");
+    let verbose = found.has("verbose") || found.has("debug");
     Ok(Read::Run { verbose, spec, found })
+}
+
+/// Takes the next word if it is an option as erl and epmd write it: `-sname`, `-port`.
+fn with_one_dash(spec: &'static Spec, parser: &mut Parser) -> Option<&'static Opt> {
+    let mut words = parser.try_raw_args()?;
+    let name = words.peek()?.to_str()?.strip_prefix('-')?;
+    let option = spec.all_options().find(|option| option.long == name)?;
+    words.next();
+    Some(option)
+}
+
+/// Takes an option, and its value if it has one.
+fn take(option: &'static Opt, found: &mut Found, parser: &mut Parser) -> Result<(), String> {
+    let is_there = found.options.iter().any(|(name, _)| *name == option.long);
+    if is_there && option.value.is_some() && !option.repeats {
+        return Err(format!("--{} is given twice", option.long));
+    }
+    let value = match option.value {
+        Some(value) => parser.value().map_err(|_| format!("--{} wants {value}", option.long))?,
+        None => OsString::new(),
+    };
+    found.options.push((option.long, value));
+    Ok(())
 }
 
 fn shown(arg: &Arg<'_>) -> String {

@@ -67,6 +67,8 @@ pub(super) struct Tool<'s> {
     ports: (u16, Option<u16>),
     /// The reason for which there will be no answer.
     lost: Option<String>,
+    /// Its name was given, and may be given to another tool at the same time.
+    is_named: bool,
     /// The monitored process is not there.
     pub(super) is_missing: bool,
     /// The node is connected, and did not answer in time.
@@ -102,7 +104,18 @@ impl<'s> Tool<'s> {
         }
         log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
         let ports = (epmd_settings.port, port);
-        Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, ports, lost: None, is_missing: false, is_silent: false })
+        Ok(Self {
+            node,
+            driver,
+            mailbox,
+            peer,
+            timeout: options.timeout,
+            ports,
+            lost: None,
+            is_named: options.name.is_some(),
+            is_missing: false,
+            is_silent: false,
+        })
     }
 
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
@@ -201,6 +214,11 @@ impl<'s> Tool<'s> {
             log::debug!("{event}");
             let why = match event {
                 Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {}", self.why(reason)),
+                Event::NodeDown { node, reason: Reason::ClosedByPeer } if self.is_named => format!(
+                    "nodedown: {node} closed the connection before it answered: another node called {0} connected to it and took the \
+                     place of this one, or {node} stopped; give each tool another name, and `beamless ping {node}` tells the latter",
+                    self.name()
+                ),
                 Event::NodeDown { node, reason } => {
                     format!(
                         "nodedown: {node} went away before it answered ({reason}); `beamless ping {node}` tells when it is back"
@@ -269,7 +287,7 @@ fn next_step(reason: Reason) -> &'static str {
             "; is the host up, and the network between?"
         }
         Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
-            "; is it an Erlang node that listens there? its log may say more"
+            "; is it an Erlang node that listens there, without TLS? its log may say more"
         }
         Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
         _ => "",

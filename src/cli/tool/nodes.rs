@@ -6,7 +6,7 @@ use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
 use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
 use crate::cli::command_line::spec::Spec;
-use crate::cli::outcome::{Failure, print};
+use crate::cli::outcome::{Failure, print, printable};
 
 pub(super) const SPEC: Spec = Spec {
     name: "nodes",
@@ -34,7 +34,7 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
         let peer = tool.peer.clone();
         function.apply(&mut tool, &mut |result| {
             let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);
-            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{node} {kind}")));
+            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{} {kind}", printable(&node))));
             Ok(String::new())
         })?;
     }

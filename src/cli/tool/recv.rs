@@ -119,6 +119,7 @@ fn run(options: &Recv) -> Result<(), Failure> {
                         "{home} is running already: stop that node, or give this one another name"
                     )));
                 }
+                Event::EpmdFull if !registered => return Err(Failure::refused(event)),
                 Event::Registered { embedded, port } => {
                     registered = true;
                     let kind = if *embedded { "embedded" } else { "external" };

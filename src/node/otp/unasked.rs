@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use crate::node::otp::rex::{features, features_request};
     use crate::node::tables::links::RESERVED;
-    use crate::node::{Config, Connection, Node, NodeStorage};
+    use crate::node::{Config, Connection, Node, NodeStorage, Origin};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
     use crate::wire::control::{Control, ControlMessage, To};
@@ -74,7 +74,7 @@ mod tests {
         let now = Instant::default();
         caller.connect(own).unwrap();
         let (mut there, _) = caller.poll_dial(now).unwrap();
-        let mut here = node.accept(1, now).unwrap();
+        let mut here = node.accept(Origin::default(), 1, now).unwrap();
         caller.handle_connected(there, 2, now);
         while carry(&mut caller, there, &mut node, &mut here) + carry(&mut node, here, &mut caller, &mut there) > 0 {}
         let key = node.core.links.find(Atom::from_str(peer)).unwrap();

@@ -155,12 +155,6 @@ impl Core<'_> {
         Ok(Routed::Done)
     }
 
-    /// Returns true if the front of a frame that is too large may be that of an answer to a call. Then more of it is needed than the
-    /// addresses.
-    pub(crate) fn may_answer(&self, parsed: &Result<ControlMessage<'_>, Misbehaved>) -> bool {
-        matches!(parsed, Ok(ControlMessage { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
-    }
-
     /// Reports a frame that is too large to be received, of which the front is here, and still does what it owes.
     pub(crate) fn oversized(
         &mut self,

@@ -92,6 +92,8 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     /// Beats in a row in which nothing but ticks went either way.
     pub(crate) idle: u32,
+    /// Counts up: which of those that wait to be connected to is first; 0 until it has been looked at.
+    pub(crate) turn: u32,
     pub(crate) traffic: Traffic,
 }
 
@@ -160,6 +162,7 @@ impl Link {
             recent: Recent::NONE,
             phase,
             idle: 0,
+            turn: 0,
             traffic: Traffic::default(),
         }
     }

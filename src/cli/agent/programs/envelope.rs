@@ -6,7 +6,7 @@ use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
 use crate::cli::agent::config::ProgramFormat;
-use crate::cli::agent::process::printable;
+use crate::cli::outcome::printable;
 use crate::cli::terms::{self, json};
 
 /// A message for a program.

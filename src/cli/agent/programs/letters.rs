@@ -7,8 +7,13 @@ use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgai
 
 use crate::cli::agent::limit::Limit;
 
-/// The most that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// The most messages that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// Answers to calls are not among them: whoever calls and does not read would hold up the answers to all others.
 const WAITING: (usize, usize) = (64, 1 << 18);
+
+/// The bytes of answers that wait for one node at most, beside what its connection holds; what comes then is dropped. In number they are as
+/// many as a node may have calls at once.
+const UNREAD: usize = 1 << 17;
 
 /// The most that wait at once with the answers in a program's place. A program that ends leaves many calls to be answered at once.
 const ANSWERS: usize = 512;
@@ -23,6 +28,12 @@ pub(super) struct Letter {
     pub(super) node: String,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
+}
+
+impl Letter {
+    fn is_answer(&self) -> bool {
+        matches!(self.to, To::Caller(_))
+    }
 }
 
 /// The receiver of a letter.
@@ -42,6 +53,8 @@ enum Sent {
 #[derive(Default)]
 pub(super) struct Letters {
     waiting: VecDeque<Letter>,
+    /// How many of them are messages, and their bytes.
+    messages: usize,
     bytes: usize,
     /// The time at which they are tried again.
     at: Option<Instant>,
@@ -51,7 +64,13 @@ pub(super) struct Letters {
 impl Letters {
     /// Returns true if one more may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < WAITING.0 && self.bytes < WAITING.1
+        self.messages < WAITING.0 && self.bytes < WAITING.1
+    }
+
+    /// Returns how many answers wait for this node, and their bytes.
+    pub(super) fn answers_to(&self, node: &str) -> (usize, usize) {
+        let answers = self.waiting.iter().filter(|letter| letter.node == node && letter.is_answer());
+        answers.fold((0, 0), |(count, bytes), letter| (count.saturating_add(1), bytes.saturating_add(letter.term.len())))
     }
 
     /// Returns true if one more answer in the program's place may wait.
@@ -62,6 +81,12 @@ impl Letters {
     /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
     pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
+        if is_behind && letter.is_answer() && self.answers_to(&letter.node).1 >= UNREAD {
+            let node = &letter.node;
+            return log
+                .limit
+                .warn(format_args!("mailbox {}: no answer to {node}, which does not read what it is sent", log.name));
+        }
         if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
             self.keep(letter);
         }
@@ -73,8 +98,24 @@ impl Letters {
             self.wait = RETRY.0;
             self.at = Instant::now().checked_add(self.wait);
         }
-        self.bytes = self.bytes.saturating_add(letter.term.len());
+        self.push(letter);
+    }
+
+    fn push(&mut self, letter: Letter) {
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(letter.term.len());
+        }
         self.waiting.push_back(letter);
+    }
+
+    fn pop(&mut self) -> Option<Letter> {
+        let letter = self.waiting.pop_front()?;
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(letter.term.len());
+        }
+        Some(letter)
     }
 
     /// Returns when the letters are tried again.
@@ -90,16 +131,12 @@ impl Letters {
         let mut busy: Vec<String> = Vec::new();
         let count = self.waiting.len();
         for _ in 0..count {
-            let Some(mut letter) = self.waiting.pop_front() else { break };
-            let len = letter.term.len();
+            let Some(mut letter) = self.pop() else { break };
             if busy.contains(&letter.node) {
-                self.waiting.push_back(letter);
+                self.push(letter);
             } else if matches!(send(&mut letter, out, log), Sent::Later) {
                 busy.push(letter.node.clone());
-                self.bytes = self.bytes.saturating_sub(len).saturating_add(letter.term.len());
-                self.waiting.push_back(letter);
-            } else {
-                self.bytes = self.bytes.saturating_sub(len);
+                self.push(letter);
             }
         }
         self.wait = if self.waiting.len() < count { RETRY.0 } else { self.wait.saturating_mul(2).min(RETRY.1) };

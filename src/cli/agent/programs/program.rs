@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term};
+use beamless::{Call, Error, Full, Mailbox, Message, Node, Outbox, OwnedCaller, Received, Term};
 use mio::Registry;
 
 use super::envelope::{self, Incoming, Outgoing};
@@ -15,8 +15,9 @@ use super::letters::{Letter, Letters, Log, Refusal, To};
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::limit::Limit;
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::share::may_take;
 
-/// The most calls that wait for their answer at once. Each takes 1 KiB.
+/// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
 const CALLS: usize = 256;
 
 /// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
@@ -133,6 +134,11 @@ impl Dropped {
         }
         *self = Self::default();
     }
+}
+
+/// Returns the node that sent a message, as far as it is told.
+fn sender(message: &Message<'_>) -> String {
+    message.sender().map(|pid| pid.node.chars().collect()).unwrap_or_default()
 }
 
 fn messages(count: u64) -> String {
@@ -338,16 +344,16 @@ impl Program {
         while let Some((message, mut out)) = world.node.recv(self.mailbox) {
             match message.received() {
                 Received::Call(call) => self.call(&call, &mut out, world.home),
-                Received::Cast(term) => self.tell(Incoming::Cast(term), world.home),
-                Received::Info(term) => self.tell(Incoming::Info(term), world.home),
+                Received::Cast(term) => self.tell(Incoming::Cast(term), &sender(&message), world.home),
+                Received::Info(term) => self.tell(Incoming::Info(term), &sender(&message), world.home),
                 // it neither links nor monitors, calls nor serves
                 _ => {}
             }
         }
     }
 
-    /// Returns why the program is told nothing now.
-    fn refusal(&self) -> Option<(Refusal, &'static str)> {
+    /// Returns why the program is told nothing by this node now.
+    fn refusal(&self, node: &str) -> Option<(Refusal, &'static str)> {
         let process = match &self.state {
             Life::Up(process) => process,
             Life::Away(_) | Life::Ending(..) => return Some((Refusal::Restarting, "the program is not running")),
@@ -355,13 +361,13 @@ impl Program {
         if !process.takes_input() {
             return Some((Refusal::Closed, "the program closed its standard input"));
         }
-        (!self.input.has_room()).then_some((Refusal::Busy, "the program does not read its standard input"))
+        (!self.input.has_room(node)).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// Tells the program of a cast or of another message, or drops it.
-    pub(super) fn tell(&mut self, told: Incoming<'_>, home: &str) {
-        match self.refusal() {
-            None => drop(self.input.push(&told.record(self.given.format, home))),
+    /// Tells the program of a cast or of another message of this node, or drops it.
+    fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
+        match self.refusal(node) {
+            None => drop(self.input.push(&told.record(self.given.format, home), node)),
             Some((_, why)) => self.dropped.add(&self.given.name, why, &mut self.log),
         }
     }
@@ -372,30 +378,34 @@ impl Program {
         let Some(caller) = call.caller().keep() else { return };
         let now = Instant::now();
         let mut waiting = Waiting { id: 0, end: 0, since: now, node: call.from.node.chars().collect(), caller };
-        if let Some(refusal) = self.no_call(now, out) {
+        if let Some(refusal) = self.no_call(&waiting.node, now, out) {
             return self.refuse(waiting, refusal, out);
         }
         waiting.id = self.next_id();
-        waiting.end = self.input.push(&Incoming::Call(waiting.id, call.request).record(self.given.format, home));
+        waiting.end = self.input.push(&Incoming::Call(waiting.id, call.request).record(self.given.format, home), &waiting.node);
         self.calls.push_back(waiting);
     }
 
     /// Returns why there is to be no further call now.
-    fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
-        if let Some((refusal, _)) = self.refusal() {
+    fn no_call(&mut self, node: &str, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
+        if let Some((refusal, _)) = self.refusal(node) {
             return Some(refusal);
         }
         if self.output == Stdout::Closed {
             return Some(Refusal::Closed);
         }
-        if self.calls.len() < CALLS {
+        // an answer that the caller's node does not take is its call still
+        let calls = self.calls.iter().filter(|call| call.node == node).count();
+        let held = calls.saturating_add(self.letters.answers_to(node).0);
+        if may_take(held, CALLS.saturating_sub(self.calls.len())) {
             return None;
         }
+        // the oldest makes room, of this node unless there is none for anybody
+        let is_full = self.calls.len() >= CALLS;
+        let oldest = self.calls.iter().position(|call| is_full || call.node == node);
         let forgotten = |call: &Waiting| now.saturating_duration_since(call.since) >= FORGOTTEN;
-        if !self.calls.front().is_some_and(forgotten) {
-            return Some(Refusal::Busy);
-        }
-        let oldest = self.calls.pop_front()?;
+        let Some(oldest) = oldest.filter(|at| self.calls.get(*at).is_some_and(forgotten)) else { return Some(Refusal::Busy) };
+        let oldest = self.calls.remove(oldest)?;
         self.log.warn(format_args!("mailbox {}: call {} was not answered, and makes room", self.given.name, oldest.id));
         self.refuse(oldest, Refusal::Timeout, out);
         None
@@ -533,7 +543,7 @@ impl Program {
     /// Tells the program of a message of one of this node's own programs.
     pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
         if let Ok(term) = Term::parse(term) {
-            self.tell(Incoming::Info(term), home);
+            self.tell(Incoming::Info(term), home, home);
             // its turn may be over, and nothing else tells that there is something to write
             self.is_ready = true;
         }
