@@ -79,7 +79,7 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        resolver.ask(connection, self.peer.host());
+        resolver.ask(Some(connection), self.peer.host());
         self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
     }

@@ -30,7 +30,7 @@ fn send(message: &MessageArguments) -> Result<(), Failure> {
     tool.send(&message.to, term)?;
     tool.ping()?;
     if tool.is_missing {
-        return Err(no_process(&message.to, &tool.peer));
+        return Err(no_process(&message.to, &tool));
     }
     Ok(())
 }

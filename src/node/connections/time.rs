@@ -31,12 +31,13 @@ impl Node<'_> {
         let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
         let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
         let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup, self.way_at(), self.core.next_limit()].into_iter().flatten().min()
+        [beat, tell, setup, self.way_at(), self.core.next_limit(), self.core.lines.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.core.lines.handle_timeout(now);
         self.half_open.settle(self.core.identity.config.setup_time, now);
         while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
             self.half_open_late(late, now);
