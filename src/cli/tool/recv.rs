@@ -119,7 +119,9 @@ fn run(options: &Recv) -> Result<(), Failure> {
                         "{home} is running already: stop that node, or give this one another name"
                     )));
                 }
-                Event::EpmdFull if !registered => return Err(Failure::refused(event)),
+                Event::EpmdFull if !registered => {
+                    return Err(Failure::refused("epmd on this host is full: stop another node, or have an epmd with more room"));
+                }
                 Event::Registered { embedded, port } => {
                     registered = true;
                     let kind = if *embedded { "embedded" } else { "external" };

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::node::Node;
 use crate::error::Reason;
 use crate::node::tables::event::Event;
+use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
@@ -62,6 +63,28 @@ impl Node<'_> {
 impl Node<'_> {
     fn beat_time(&self) -> Duration {
         self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
+    }
+
+    /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.
+    pub(in crate::node) fn make_way(&mut self, now: Instant) {
+        if self.way_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.dial_waits = false;
+        if let Some(key) = self.silent_longest() {
+            self.half_open_late(key, now);
+        }
+    }
+
+    /// Returns when [`Node::make_way`] has something to do.
+    pub(in crate::node) fn way_at(&self) -> Option<Instant> {
+        let longest = if self.dial_waits { self.silent_longest() } else { None };
+        longest.and_then(|key| self.half_open.at(key)).map(|half| half.since.after(PATIENCE))
+    }
+
+    fn silent_longest(&self) -> Option<Key> {
+        let unheard = self.half_open.tenants().filter(|(_, half)| half.is_unheard());
+        unheard.min_by_key(|(_, half)| half.since).map(|(key, _)| key)
     }
 
     /// Counts a quarter of the tick time as passed, for every connection.
