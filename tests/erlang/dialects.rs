@@ -136,6 +136,8 @@ fn each_is_told_what_a_beam_tells_it() {
             if !connected {
                 // what waits is said in words that every peer understands, where there are such
                 said.iter_mut().chain(&mut beams).for_each(|op| *op = plain(*op));
+                // OTP 29 does not take back what waited for an alias of a peer that knows none
+                beams.retain(|op| *op != 33 || flags & (1 << 35) != 0);
             }
             println!("{node}: {said:?}");
             assert_eq!(said, beams, "{node}: a BEAM's are on the right");
