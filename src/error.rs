@@ -494,9 +494,9 @@ impl fmt::Display for NetworkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownHost => f.write_str("the host name has no address: check the part after the '@'"),
-            Self::NoEpmd => {
-                f.write_str("no epmd answers on the host: is a node running there, is epmd's port (4369 by default) open?")
-            }
+            Self::NoEpmd => f.write_str(
+                "no epmd answers on the host: is a node running there, and the port of epmd open (ERL_EPMD_PORT, or 4369)?",
+            ),
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
             Self::PortTaken => f.write_str(

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::net::failed;
@@ -28,7 +28,8 @@ pub fn cookie_file() -> Result<PathBuf> {
 
 /// Reads a cookie file as Erlang does (kernel's `auth` module): characters 32 to 126, and nothing behind them but ends of lines and spaces.
 /// Letters of Latin-1 are taken too, in UTF-8 or in Latin-1: Erlang has such a cookie from `-setcookie` or `erlang:set_cookie`.
-/// Nobody but its owner may be allowed to read it, unless it lies in the folder `CREDENTIALS_DIRECTORY`, which systemd guards.
+/// Nobody but its owner may be allowed to read it, unless it lies in the folder `CREDENTIALS_DIRECTORY`, which systemd guards. Quotes are
+/// part of the cookie, as in Erlang. It may be a pipe, such as a shell's `<(..)`: this waits until that has an end, and it can be read once.
 ///
 /// ```no_run
 /// # fn main() -> beamless::Result<()> {
@@ -50,8 +51,8 @@ pub fn read_cookie(path: &Path) -> Result<String> {
     };
     let mut file = File::open(path).map_err(missing).map_err(wrong)?;
     let about = file.metadata().map_err(wrong)?;
-    if !about.is_file() {
-        return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "not a regular file")));
+    if !about.is_file() && !about.file_type().is_fifo() {
+        return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe")));
     }
     // The file of a credential is the service's user's with mode 0400 or, where the file system has access control lists, root's with one
     // that lets that user in, which looks like 0440.

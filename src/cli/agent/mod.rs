@@ -8,7 +8,6 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
-mod limit;
 mod own;
 mod part;
 mod parts;
@@ -29,12 +28,14 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
+use super::events;
+use super::host;
+use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use config::Settings;
 pub(super) use config::{Arguments, page};
-use limit::Limit;
 use parts::Parts;
 use process::PIPES;
 use refusals::Refusals;
@@ -98,7 +99,6 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         parts,
         cookie,
         announced: false,
-        minor: Limit::new("messages were dropped or skipped within a second"),
         refusals: Refusals::new(),
         supervisor,
         trouble: None,
@@ -114,8 +114,10 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
-        agent.minor.tell();
-        agent.refusals.tell();
+        lines::tell();
+        if came.reload {
+            driver.look_again();
+        }
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
@@ -134,7 +136,6 @@ struct Agent<'a> {
     cookie: Cookie,
     /// The log has the lines for whoever started the agent.
     announced: bool,
-    minor: Limit,
     refusals: Refusals,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
@@ -173,13 +174,9 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        match event {
-            // the refusals have it
-            Event::Refused { .. } => {}
-            _ if is_known => {}
-            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
-            _ => log::warn!("{event}"),
+        // the refusals have it
+        if !is_known && !matches!(event, Event::Refused { .. }) {
+            events::log(event);
         }
     }
 
@@ -202,7 +199,7 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.refusals.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 
@@ -243,7 +240,7 @@ impl Agent<'_> {
             }
         };
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find(self.settings.local.cookie_file.as_deref());
+        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
         if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
             fixed.push("the cookie");
         }
@@ -251,7 +248,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing to change");
+            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{file} read again");
         self.parts.apply(&settings, node);
@@ -264,6 +261,12 @@ impl Agent<'_> {
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
         local::announce(node, address, epmd, &self.cookie);
+        if self.settings.local.epmd == Epmd::None {
+            // Erlang would ask an EPMD
+            return log::info!("beamless ping {}", host::with_port(name, address.port()));
+        }
+        let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

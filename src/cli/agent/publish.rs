@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::config::{Publish, Settings};
 use super::own;
 use super::part::Part;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use publisher::{Context, Publisher};
@@ -293,7 +294,14 @@ impl Recipient {
             self.late = None;
             let dropped = self.own(publishers).map(|publisher| publisher.kept.take_untold()).fold(0, u64::saturating_add);
             let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
-            log::info!("{} at {} has the readings that were kept for it: {late}{dropped}", self.to, self.node);
+            limited!(
+                info,
+                &self.node,
+                "receivers that have their readings",
+                "{} at {} has the readings that were kept for it: {late}{dropped}",
+                self.to,
+                self.node
+            );
         }
     }
 
@@ -305,7 +313,14 @@ impl Recipient {
         let wait = if reason.is_atom("noproc") { ASK_AGAIN } else { Duration::ZERO };
         self.again = Instant::now().checked_add(wait);
         if reason.is_atom("noproc") && !core::mem::replace(&mut self.is_told, true) {
-            log::warn!("no process is registered as {} at {}: readings are kept until there is one", self.to, self.node);
+            limited!(
+                warn,
+                &self.node,
+                "receivers that were not there",
+                "no process is registered as {} at {}: readings are kept until there is one",
+                self.to,
+                self.node
+            );
         }
     }
 
@@ -338,7 +353,14 @@ impl Recipient {
                 self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
                 if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
-                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {e}", self.to, self.node);
+                    limited!(
+                        warn,
+                        &self.node,
+                        "receivers that could not be asked",
+                        "{} at {}: cannot ask whether readings arrive, trying again: {e}",
+                        self.to,
+                        self.node
+                    );
                 }
             }
         }
@@ -354,7 +376,13 @@ impl Recipient {
                     Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
                     Err(e) => {
                         publisher.kept.drop_oldest();
-                        log::warn!("{}: a reading cannot be sent and is dropped: {e}", publisher.name());
+                        limited!(
+                            warn,
+                            &self.node,
+                            "readings that could not be sent",
+                            "{}: a reading cannot be sent and is dropped: {e}",
+                            publisher.name()
+                        );
                     }
                 }
             }

@@ -31,7 +31,7 @@ fn send(message: &MessageArguments) -> Result<(), Failure> {
     tool.send(&message.to, term)?;
     let has_read = tool.has_read()?;
     if tool.is_missing {
-        return Err(no_process(&message.to, &tool.peer));
+        return Err(no_process(&message.to, &tool));
     }
     if !has_read {
         eprintln!("beamless: sent; whether it arrived is not known, since {} does not answer pings", tool.peer);

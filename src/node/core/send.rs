@@ -1,5 +1,7 @@
 //! The messages of the core itself: answers, ends, and that nobody waits any more.
 
+use core::fmt;
+
 use super::state::Core;
 use crate::error::{Error, Full, Misuse};
 use crate::node::tables::handles::Handle;
@@ -19,7 +21,7 @@ impl Core<'_> {
     pub(crate) fn answer(&mut self, peer: Key, control: &Control<'_>) {
         match self.links.tell(peer, 0, control) {
             Ok(_) | Err(Error::NotConnected) => {}
-            Err(e) => log::warn!("an answer of the protocol's could not be sent: {e}"),
+            Err(e) => self.unsent(peer, format_args!("an answer of the protocol's could not be sent: {e}")),
         }
     }
 
@@ -27,8 +29,15 @@ impl Core<'_> {
     pub(crate) fn answer_exit(&mut self, peer: Key, control: &Control<'_>, reason: Term<'_>) {
         match put_exit(&mut self.links, peer, 0, control, |t| t.term(reason)) {
             Ok(()) | Err(Error::NotConnected) => {}
-            Err(e) => log::warn!("an exit could not be sent: {e}"),
+            Err(e) => self.unsent(peer, format_args!("an exit could not be sent: {e}")),
         }
+    }
+
+    /// Logs that what a peer is owed could not be sent, though room was kept for it.
+    #[cold]
+    pub(crate) fn unsent(&mut self, peer: Key, line: fmt::Arguments<'_>) {
+        let name = self.links.table.at(peer).map_or("", |link| link.name.as_str());
+        self.lines.unsent(name, line);
     }
 }
 

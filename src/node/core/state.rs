@@ -5,6 +5,7 @@ use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::{Identity, is_job};
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
@@ -25,6 +26,7 @@ pub(crate) struct Core<'s> {
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
+    pub(crate) lines: Lines,
 }
 
 /// The outcome of a frame.

@@ -172,7 +172,7 @@ impl Core<'_> {
             Err(e) => return Err(e),
         };
         let (from, to) = match message.control {
-            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(&self.identity, &mut self.links, peer, name) => {
+            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(self, peer, name) => {
                 return Ok(Routed::Done);
             }
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),

@@ -90,7 +90,8 @@ impl Core<'_> {
             Ok(false) => {}
             Err(Error::Full(Full::Transmit { .. })) => self.flow.owing = true,
             Err(e) => {
-                log::warn!("a monitor could not be taken back: {e}");
+                let peer = request.peer;
+                self.unsent(peer, format_args!("a monitor could not be taken back: {e}"));
                 self.remove_request(key);
             }
         }

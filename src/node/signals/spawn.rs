@@ -120,14 +120,14 @@ impl Core<'_> {
     where
         F: for<'t, 'b> Fn(&'t mut TermWriter<'b>, Stack) -> Written<'t, 'b>,
     {
-        let own = job_pid(self.identity.node(), self.identity.creation, number);
         for kind in Self::ties(spawn, flags) {
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
             // a process that never was anybody's
             let owner = Owner::Job { number, server: NO_PEER };
             let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
             let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
-                log::warn!("the end of a process could not be told");
+                self.unsent(peer, format_args!("the end of a process could not be told"));
             }
         }
     }

@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(fault("{'\u{20ac}', _}"), (8, 1, 7, TextFault::Variable));
         assert_eq!(fault("{a,<0.85.0>}"), (3, 1, 4, TextFault::Identifier));
         assert_eq!(fault("[#Ref<0.1.2>]").3, TextFault::Identifier);
+        assert_eq!(fault("[#PID<0.113.0>]").3, TextFault::Identifier); // as Elixir prints it
         assert_eq!(fault("{a b}"), (3, 1, 4, TextFault::Expected("',' or '}'")));
         assert_eq!(fault("\"abc"), (0, 1, 1, TextFault::Unclosed('"')));
         assert_eq!(fault("{a,'bc}"), (3, 1, 4, TextFault::Unclosed('\'')));
