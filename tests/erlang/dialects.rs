@@ -19,7 +19,7 @@ fn dialects() -> Vec<(String, u64)> {
     // what a BEAM does not offer it does not use
     let missing: &[&str] = match otp() {
         ..24 => &["UNLINK_ID", "V4_NC", "ALIAS", "ALTACT_SIG"],
-        ..28 => &["ALTACT_SIG"],
+        24..28 => &["ALTACT_SIG"],
         _ => &[],
     };
     for (name, flag) in OPTIONAL.iter().filter(|(name, _)| missing.contains(name)) {
