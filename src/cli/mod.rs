@@ -34,9 +34,9 @@ pub(crate) fn main() -> ExitCode {
         return ended(print(completion::candidates(COMMANDS, &words.collect::<Vec<_>>()).trim_end()));
     }
     match reading::read(COMMANDS) {
-        Ok(Read::Run { verbose, spec, mut found }) => {
+        Ok(Read::Run { verbose, quiet, spec, mut found }) => {
             // what runs until it is stopped tells what happens; what has one thing to do tells what went wrong
-            start_log(match (verbose, spec.lasts) {
+            start_log(match (verbose, spec.lasts && !quiet) {
                 (true, _) => LevelFilter::Debug,
                 (false, true) => LevelFilter::Info,
                 (false, false) => LevelFilter::Warn,

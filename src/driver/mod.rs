@@ -446,7 +446,7 @@ impl Driver {
         for event in &self.events {
             let Token(token) = event.token();
             match token {
-                SOCKETS.. => self.sockets.handle(token.saturating_sub(SOCKETS), event, node, registry, now),
+                SOCKETS.. => self.sockets.handle(token.saturating_sub(SOCKETS), event),
                 EPMD.. => {
                     if let Some(epmd) = &mut self.epmd {
                         self.epmd_pending |= epmd.handle(event.token(), registry, now);

@@ -161,18 +161,18 @@ fn a_handshake_has_a_time_limit() {
     assert_ne!(closed, Some(0), "the first byte was refused");
 }
 
-/// What strangers call themselves stands in the log as letters: a terminal obeys none of it.
+/// Whatever strangers and peers call themselves and others: a terminal that shows the log obeys none of it.
 #[test]
-fn a_strangers_name_cannot_write_on_a_terminal() {
-    let (_world, demo, _erl) = demo_and_erl(&[]);
+fn nobody_writes_on_a_terminal_by_way_of_the_log() {
+    let (_world, demo, erl) = demo_and_erl(&[]);
     for name in ["\u{1b}[2Jx@localhost", "x@local\nhost", "\u{9b}31mx@localhost", "x\u{202e}@localhost"] {
         let mut stream = connect(&demo);
-        // without the mandatory flags, so that it is refused by name
-        stream.write_all(&send_name(name, 0x4)).unwrap();
+        stream.write_all(&send_name(name, FLAGS)).unwrap();
         let _ = read_to_the_end(stream);
     }
-    demo.wait(&["\\u{1b}[2Jx@localhost"]);
-    demo.wait(&["\\u{202e}"]);
+    demo.wait(&["rejected"]);
+    erl.eval("{list_to_atom([27 | \"[2J\"]), N} ! lost");
+    demo.wait(&["[2J", "dropped"]);
     let log = demo.log.text();
     assert!(!log.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{log:?}");
 }

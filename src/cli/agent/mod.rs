@@ -29,6 +29,7 @@ use mio::Token;
 
 use super::cookie::{self, Cookie};
 use super::events;
+use super::host;
 use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
@@ -239,7 +240,7 @@ impl Agent<'_> {
             }
         };
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find(self.settings.local.cookie_file.as_deref());
+        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
         if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
             fixed.push("the cookie");
         }
@@ -247,7 +248,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing to change");
+            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{file} read again");
         self.parts.apply(&settings, node);
@@ -260,6 +261,12 @@ impl Agent<'_> {
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
         local::announce(node, address, epmd, &self.cookie);
+        if self.settings.local.epmd == Epmd::None {
+            // Erlang would ask an EPMD
+            return log::info!("beamless ping {}", host::with_port(name, address.port()));
+        }
+        let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

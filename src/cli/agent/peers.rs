@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
+use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
 use super::backoff::{Backoff, LONGEST, chance};
 use super::config::Settings;
@@ -108,12 +108,14 @@ pub(super) struct Peers {
     ask_again: Option<Instant>,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
+    epmd_port: u16,
 }
 
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false };
+        let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
+        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -241,14 +243,34 @@ impl Peers {
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
         } else if is_news {
+            let why = self.why(node, reason);
             limited!(
                 warn,
                 node.as_str(),
                 "nodes that could not be connected to",
-                "cannot connect to {node}, trying again: {reason}"
+                "cannot connect to {node}, trying again: {why}"
             );
         }
         true
+    }
+
+    /// Returns why there is no connection, in words that name the port of EPMD, and the program that is there on a box.
+    fn why(&self, node: &NodeName, reason: Reason) -> String {
+        let (host, port) = (node.host(), self.epmd_port);
+        match reason {
+            Reason::Network(NetworkFault::NoEpmd) => {
+                format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?")
+            }
+            Reason::Network(NetworkFault::NoSuchName) => {
+                // the tool knows no file
+                let elsewhere = EpmdSettings::from_env().is_ok_and(|settings| settings.port != port);
+                let at = if elsewhere { format!("ERL_EPMD_PORT={port} ") } else { String::new() };
+                format!(
+                    "epmd on {host}, port {port}, knows no node of that name; `{at}beamless names {host}` lists those it knows"
+                )
+            }
+            reason => reason.to_string(),
+        }
     }
 
     /// Forgets the nodes that nobody wants, except for one that is being tried: the outcome of that is its own.
@@ -362,7 +384,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false };
+        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
         test(peers, node);
     }
 

@@ -3,15 +3,18 @@
 //! It is the leader of a process group of its own, so that what it started ends with it. All pipes share one token, [`PIPES`]: when one is
 //! ready, whoever has a process reads on until there is nothing.
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use beamless::LogLimit;
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::cli::lines;
@@ -37,6 +40,9 @@ const PRIVATE: [&str; 8] = [
     "CREDENTIALS_DIRECTORY",
     "JOURNAL_STREAM",
 ];
+
+/// The variable that has Python write each line at once.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
 /// The killed processes whose end is still to be taken note of, so that they do not stay in the system's table.
 static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
@@ -73,8 +79,8 @@ pub(super) enum Chunk {
 }
 
 impl Process {
-    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added. Its standard input is a
-    /// pipe if `input` is true, else it is empty.
+    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added, and `PYTHONUNBUFFERED`
+    /// unless it is there. Its standard input is a pipe if `input` is true, else it is empty.
     pub(super) fn start<S: AsRef<OsStr>>(
         name: &str,
         command: &[S],
@@ -89,7 +95,11 @@ impl Process {
         for name in PRIVATE {
             command.env_remove(name);
         }
-        let mut child = command.spawn()?;
+        // to a pipe Python writes when it has 8 KiB, which a person who tries a script in a terminal does not see
+        if env::var_os(UNBUFFERED).is_none() {
+            command.env(UNBUFFERED, "1");
+        }
+        let mut child = command.spawn().map_err(|e| explained(e, program.as_ref()))?;
         let stdin = child.stdin.take().map(pipe::Sender::from);
         let stdout = child.stdout.take().map(pipe::Receiver::from);
         let stderr = child.stderr.take().map(pipe::Receiver::from);
@@ -255,6 +265,20 @@ impl Drop for Process {
             }
         }
     }
+}
+
+/// Adds to the system's words why a program that is there and may be executed does not start.
+fn explained(e: io::Error, program: &OsStr) -> io::Error {
+    let words = match e.raw_os_error() {
+        Some(code) if code == Errno::NOEXEC.raw_os_error() => {
+            "a script's first line must name what runs it, such as #!/bin/sh; and a program must be one for this machine"
+        }
+        Some(code) if code == Errno::NOENT.raw_os_error() && Path::new(program).is_file() => {
+            "what its first line (#!..) names is not there; or, if it is no script, the system's loader that it needs"
+        }
+        _ => return e,
+    };
+    io::Error::new(e.kind(), format!("{e}: {words}"))
 }
 
 fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {

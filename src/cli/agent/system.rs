@@ -109,12 +109,19 @@ impl Part for System {
     }
 }
 
+/// Returns true if a term is this word, as an atom or as the text that JSON has.
+fn is(term: Term<'_>, word: &str) -> bool {
+    term.is_atom(word) || term.as_str() == Some(word)
+}
+
 /// Answers a call of `info` with the map, and one of `{info, Key}` with a value of it. A message that is no call is no question.
 fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some(call) = message.as_call() else { return Ok(()) };
     let wanted = match call.request.tuple() {
-        Some([word, key]) if word.is_atom("info") => key.as_atom().and_then(|key| info.get(key.as_str()?)),
-        _ => call.request.is_atom("info").then_some(info),
+        Some([word, key]) if is(word, "info") => {
+            key.as_atom().and_then(|key| info.get(key.as_str()?)).or_else(|| info.get(key.as_str()?))
+        }
+        _ => is(call.request, "info").then_some(info),
     };
     let Some(wanted) = wanted else {
         return out

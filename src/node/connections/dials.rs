@@ -2,10 +2,9 @@
 
 use super::node::Node;
 use crate::error::{Error, Full, Reason};
-use crate::node::tables::half_open::{HalfOpen, PATIENCE, Progress, dials};
+use crate::node::tables::half_open::{HalfOpen, Progress, dials};
 use crate::node::tables::links::Phase;
 use crate::storage::slots::Key;
-use crate::time::Instant;
 use crate::wire::handshake::Refusal;
 use crate::wire::ids::NodeName;
 
@@ -72,35 +71,7 @@ impl Node<'_> {
         self.dial_waits = false;
         // its time begins when the driver takes it
         let half = HalfOpen::dial(Progress::Dial { peer, told: false });
-        if !self.half_open.has_room() {
-            if let Some(caller) = self.half_open.least() {
-                self.throw_out(caller);
-                self.half_open.remove(caller);
-            }
-        }
         self.half_open.insert(half).map(|_| ()).ok_or(Full::Dials.into())
-    }
-
-    /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.
-    pub(in crate::node) fn make_way(&mut self, now: Instant) {
-        if !self.way_at().is_some_and(|at| at <= now) {
-            return;
-        }
-        self.dial_waits = false;
-        if let Some(key) = self.silent_longest() {
-            self.half_open_late(key, now);
-        }
-    }
-
-    /// Returns when [`Node::make_way`] has something to do.
-    pub(in crate::node) fn way_at(&self) -> Option<Instant> {
-        let longest = if self.dial_waits { self.silent_longest() } else { None };
-        longest.and_then(|key| self.half_open.at(key)).map(|half| half.since.after(PATIENCE))
-    }
-
-    fn silent_longest(&self) -> Option<Key> {
-        let unheard = self.half_open.tenants().filter(|(_, half)| half.is_unheard());
-        unheard.min_by_key(|(_, half)| half.since).map(|(key, _)| key)
     }
 
     /// Ends the handshake of a caller whose place another takes. Returns false while the place is kept for the word to be sent: to a caller that

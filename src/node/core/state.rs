@@ -13,6 +13,7 @@ use crate::node::tables::ties::{Number, Owner, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
+use crate::wire::term::Term;
 
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
@@ -34,6 +35,9 @@ pub(crate) enum Routed {
     /// The frame stays where it is until this is over.
     Stalled(Stall),
 }
+
+/// The reason of an exit or a down; the error is the one in place of a reason that cannot be received.
+pub(crate) type Reason<'a> = Result<Term<'a>, Term<'static>>;
 
 impl Core<'_> {
     /// Returns the name of a peer's node.

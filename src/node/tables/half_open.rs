@@ -225,8 +225,11 @@ impl<'s> HalfOpens<'s> {
         self.few.capacity().saturating_add(self.more.capacity())
     }
 
+    /// Returns true if there is a place for a caller, beside those that are kept for attempts of ours: a quarter, and eight at most.
     pub(crate) fn has_room(&self) -> bool {
-        self.few.has_room() || self.more.has_room()
+        let dials = self.tenants().filter(|(_, half)| !half.inbound).count();
+        let kept = (self.capacity() / 4).min(FEW.into()).saturating_sub(dials);
+        self.few.room().saturating_add(self.more.room()) > kept
     }
 
     pub(crate) fn clear(&mut self) {
@@ -345,14 +348,6 @@ impl<'s> HalfOpens<'s> {
         let patience = each.saturating_mul(u32::try_from(self.capacity()).unwrap_or(u32::MAX));
         // it gave its name, so it is as good as the newcomer
         if half.caller.is_some() && !more { patience.max(EQUAL) } else { patience }
-    }
-
-    /// Finds the caller that makes way for an attempt of ours.
-    pub(crate) fn least(&self) -> Option<Key> {
-        let callers = self.tenants().filter(|(_, half)| half.inbound);
-        callers
-            .min_by_key(|(_, half)| (half.caller.is_some(), u16::MAX.saturating_sub(half.held), half.since))
-            .map(|(key, _)| key)
     }
 }
 

@@ -39,7 +39,7 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 /// When all peers are taken, further nodes are refused; when all mailboxes are, registering says so.
 ///
 /// Connections that are not proven yet have places of their own: eight, and one for each of `PEERS`, so that as many nodes as there may be
-/// can connect at once. When all are taken, a caller that has shown less makes way, or the newcomer waits: see [`Node::accept`](crate::Node::accept).
+/// can connect at once; eight at most are kept for attempts of this node's own. When the rest is taken, a caller that has shown less makes way, or the newcomer waits: see [`Node::accept`](crate::Node::accept).
 ///
 /// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
 /// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making

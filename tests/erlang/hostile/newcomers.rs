@@ -27,7 +27,7 @@ pub(super) const GROUP: Group = Group {
         Row { does: "speaks HTTP, TLS, SSH, EPMD or noise", node: "closes", attack: other_protocols },
         Row {
             does: "holds 200 handshakes that stop at every step",
-            node: "ends them after seven seconds; they keep nobody out",
+            node: "ends each step after seven seconds; they keep nobody out",
             attack: half_handshakes,
         },
         Row {

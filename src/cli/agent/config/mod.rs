@@ -207,7 +207,9 @@ fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut F
     }
     let item = item?;
     let path = faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))?;
-    faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    if cookie::is_kept(&path) {
+        faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    }
     Some(path)
 }
 
