@@ -104,7 +104,7 @@ pub enum ConfigError {
     ShortNameHasDot,
     /// A node with a long name is to connect to one whose host has no dot and is no address, which has a short name.
     LongNameWithoutDot,
-    /// The cookie is empty or longer than 255 bytes.
+    /// The cookie is empty, longer than 255 characters, or has one that is not in Latin-1 (U+0000 to U+00FF), of which Erlang makes no digest.
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
@@ -140,7 +140,7 @@ impl fmt::Display for ConfigError {
                 "a host without a dot belongs to a short name, and a node with a long name connects to long ones alone: give it a short name, \
                  such as demo@nuc1"
             }
-            Self::Cookie => "a cookie has 1 to 255 bytes",
+            Self::Cookie => "a cookie has 1 to 255 characters, all of them in Latin-1",
             Self::TickTime => "the tick time is from 1 second to 1 day",
             Self::SetupTime => "the setup time is from 1 second to 2 minutes",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",

@@ -28,6 +28,7 @@
 #[cfg(feature = "std")]
 mod driver;
 mod error;
+mod limit;
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod node;
@@ -44,6 +45,7 @@ pub use driver::{
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+pub use limit::LogLimit;
 /// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
 #[cfg(feature = "std")]
 pub use mio;

@@ -1,12 +1,14 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `host`, `cookie`, `terms`, `systemd`; then
+//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `host`, `cookie`, `terms`, `systemd`; then
 //! `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;
 mod command_line;
 mod cookie;
+mod events;
 mod host;
+mod lines;
 mod local;
 mod outcome;
 mod systemd;
@@ -57,6 +59,7 @@ fn misread(why: &str) -> ExitCode {
 
 /// Tells what went wrong, and returns the exit code.
 fn ended(result: Result<(), Failure>) -> ExitCode {
+    lines::finish();
     let Err(failure) = result else { return ExitCode::SUCCESS };
     match failure.of {
         // its lines are ours, what is in them is not

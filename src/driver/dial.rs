@@ -42,6 +42,8 @@ pub(super) struct Dial {
     stage: Stage,
     /// True if a step was done since that was asked.
     moved: bool,
+    /// The socket became ready for something.
+    ready: bool,
 }
 
 /// The progress of a dial.
@@ -62,7 +64,23 @@ impl Dial {
             until: Instant::default(),
             stage: Stage::Addresses { asked: false },
             moved: false,
+            ready: false,
         }
+    }
+
+    /// Notes that the socket became ready for something.
+    pub(super) fn set_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Returns true, once, if the socket became ready for something.
+    pub(super) fn take_ready(&mut self) -> bool {
+        core::mem::take(&mut self.ready)
+    }
+
+    /// Returns true if it can go on at once.
+    pub(super) fn has_work(&self) -> bool {
+        self.ready || matches!(self.stage, Stage::Addresses { asked: false })
     }
 
     /// Returns true if a step was done since this was asked last.
@@ -79,7 +97,7 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        resolver.ask(connection, self.peer.host());
+        resolver.ask(Some(connection), self.peer.host());
         self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
     }

@@ -19,6 +19,8 @@ use crate::time::Instant;
 
 /// The time before EPMD is tried again: as long as BEAM waits.
 const AGAIN: Duration = Duration::from_secs(2);
+/// The time in which EPMD takes note that a name is free, before the same is registered anew.
+const FREED: Duration = Duration::from_millis(250);
 /// Events kept for the driver. A turn makes three at most and the driver fetches them every turn.
 const EVENTS: usize = 8;
 
@@ -293,6 +295,24 @@ impl EpmdClient {
             Epmd::Auto if !self.listeners.is_empty() => self.serve(registry, now, false),
             Epmd::Embedded => self.serve(registry, now, false),
             Epmd::Auto | Epmd::External => self.connect(LOOPBACK_4, registry, now, false),
+        }
+    }
+
+    /// Registers the name anew, as listening on another port.
+    pub(crate) fn set_port(&mut self, port: u16, now: Instant) {
+        let Ok(registration) = Registration::new(&self.alive, port, self.hidden) else { return };
+        (self.port, self.registration) = (port, registration);
+        match &mut self.state {
+            State::Off | State::Waiting { .. } | State::Asking(_) => {}
+            State::Trying(_) | State::Held(_) => self.state = State::Waiting { until: now.after(FREED) },
+            State::Serving(service) => {
+                let epmd = service.port();
+                match service.register_own(&self.alive, port, self.hidden) {
+                    Ok(creation) => self.registered(creation, epmd, true),
+                    // its own name was free, and now its place is
+                    Err(_) => self.fail(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd("own name"))), now),
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use core::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use crate::limit::LogLimit;
 use crate::proto::epmd_server::{Kill, Place, Refusal, Server, Session};
 use crate::time::Instant;
 use crate::wire::epmd::MAX_REQUEST;
@@ -71,6 +72,8 @@ pub(crate) struct EpmdService {
     admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
+    /// The limit of lines about connections that could not be taken.
+    refused: LogLimit,
     idle_limit: Duration,
 }
 
@@ -140,6 +143,7 @@ impl EpmdService {
             own: None,
             admitted: 0,
             accept_again: None,
+            refused: LogLimit::new("connections that epmd could not take"),
             idle_limit: rules.idle_limit,
         })
     }
@@ -229,8 +233,7 @@ impl EpmdService {
         let token = self.first_token.saturating_add(LISTENERS).saturating_add(place);
         let both = Interest::READABLE | Interest::WRITABLE;
         if let Err(e) = registry.register(&mut stream, Token(token), both) {
-            log::warn!("epmd: connection from {peer}: {e}");
-            return;
+            return self.refused.warn("", now, format_args!("epmd: connection from {peer}: {e}"));
         }
         let session = Session::new(is_local(&stream, peer), now).idle_limit(self.idle_limit);
         if let Some(free) = self.peers.get_mut(place) {
@@ -313,12 +316,15 @@ impl EpmdService {
     /// Returns when to call [`EpmdService::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
-        sessions.chain(self.accept_again).min()
+        let lines = self.server.poll_timeout().into_iter().chain(self.refused.poll_timeout());
+        sessions.chain(self.accept_again).chain(lines).min()
     }
 
     /// Closes connections that have been idle for too long and have no name; accepts again after it could not. `true` if
     /// [`EpmdService::handle_pending`] is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.server.handle_timeout(now);
+        self.refused.handle_timeout(now);
         for place in &mut self.peers {
             if let Some(peer) = place {
                 peer.session.handle_timeout(now);

@@ -17,14 +17,17 @@ pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 /// which is longer than a connection may take: so many dead names keep no other from being looked up.
 const THREADS: usize = 64;
 
+/// The one who asks: a connection that is to be made, or, with none, the node itself for its own host.
+pub(super) type Asker = Option<Connection>;
+
 /// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
     answers: Arc<Mutex<Vec<Answer>>>,
     /// The hosts that are being looked up.
     under_way: Vec<Box<str>>,
-    /// The connections that wait, and for which host, in the order in which they asked.
-    asked: Vec<(Connection, Box<str>)>,
+    /// Those who wait, and for which host, in the order in which they asked.
+    asked: Vec<(Asker, Box<str>)>,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
 }
@@ -48,15 +51,15 @@ impl Resolver {
         literal(host).map(|address| core::iter::once(address).collect()).or_else(known)
     }
 
-    /// Looks a host up for a connection that is to be made, as soon as there is a thread for it; the answer has no address if the name is unknown.
-    pub(super) fn ask(&mut self, connection: Connection, host: &str) {
-        self.asked.push((connection, host.into()));
+    /// Looks a host up, as soon as there is a thread for it; the answer has no address if the name is unknown.
+    pub(super) fn ask(&mut self, asker: Asker, host: &str) {
+        self.asked.push((asker, host.into()));
         self.begin();
     }
 
     /// Goes on without the connections that nobody wants any more. A look-up that has begun goes on too, for whoever asks for the same host next.
     pub(super) fn retain(&mut self, wanted: impl Fn(Connection) -> bool) {
-        self.asked.retain(|(connection, _)| wanted(*connection));
+        self.asked.retain(|(asker, _)| asker.is_none_or(&wanted));
         self.begin();
     }
 
@@ -72,13 +75,13 @@ impl Resolver {
         }
     }
 
-    /// Returns an answer to a connection that asked, if there is one.
-    pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
+    /// Returns an answer to one who asked, if there is one.
+    pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(answer) = answers.first() {
             if let Some(place) = self.asked.iter().position(|(_, host)| *host == answer.host) {
-                let (connection, _) = self.asked.remove(place);
-                return Some((connection, answer.addresses.clone()));
+                let (asker, _) = self.asked.remove(place);
+                return Some((asker, answer.addresses.clone()));
             }
             self.under_way.retain(|host| *host != answer.host);
             answers.remove(0);
@@ -125,15 +128,14 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// Returns the addresses to listen on for a node of this host part: those it resolves to.
+/// Returns the addresses to listen on for a node of this host part, which resolves to these.
 ///
 /// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
 /// addresses, unless the name says loopback itself.
-pub(super) fn listen_on(host: &str) -> io::Result<Vec<SocketAddr>> {
-    let found = addresses(host)?;
+pub(super) fn points_to(host: &str, found: &[IpAddr]) -> Vec<IpAddr> {
     let says_loopback = literal(host).is_some() || host.eq_ignore_ascii_case("localhost");
-    if says_loopback || found.iter().any(|address| !address.ip().is_loopback()) {
-        return Ok(found);
+    if says_loopback || found.is_empty() || found.iter().any(|ip| !ip.is_loopback()) {
+        return found.to_vec();
     }
-    Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)])
+    vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]
 }

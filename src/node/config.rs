@@ -60,7 +60,7 @@ impl Config {
     /// which connects only to nodes with long names; a plain host makes it short, as with Erlang's `-name` and `-sname`.
     ///
     /// # Errors
-    /// [`ConfigError`] names what is wrong with the name, or says that the cookie does not have 1 to 255 bytes.
+    /// [`ConfigError`] names what is wrong with the name, or says that the cookie does not have 1 to 255 characters of Latin-1.
     pub fn hidden(name: &str, cookie: &str) -> Result<Self, ConfigError> {
         let name = NodeName::new(name)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -93,7 +93,13 @@ impl Config {
     }
 
     fn named(name: OwnName, cookie: &str) -> Result<Self, ConfigError> {
-        let cookie = heapless::Vec::from_slice(cookie.as_bytes()).map_err(|_| ConfigError::Cookie)?;
+        // Erlang makes the digest of the characters' numbers, which must be bytes
+        let mut bytes = heapless::Vec::new();
+        for c in cookie.chars() {
+            let byte = u8::try_from(c).map_err(|_| ConfigError::Cookie)?;
+            bytes.push(byte).map_err(|_| ConfigError::Cookie)?;
+        }
+        let cookie = bytes;
         if cookie.is_empty() {
             return Err(ConfigError::Cookie);
         }

@@ -5,6 +5,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::limit::LogLimit;
 use crate::time::Instant;
 use crate::wire::epmd::{
     Alive2Answer, DumpLine, KillAnswer, ListHead, MAX_EXTRA_BYTES, MAX_NAME_BYTES, MAX_REQUEST, NamesLine, NodeInfo, PortAnswer,
@@ -101,6 +102,8 @@ pub struct Server<const NAMES: usize> {
     stamps: u64,
     /// The next incarnation of a name not known: more than any given out, so that a forgotten name does not come back as it was.
     next: u32,
+    /// The limit of lines about names that were refused for want of room.
+    full: LogLimit,
     kill: Kill,
     killed: bool,
     /// A name was unregistered by force, and its connection is still there.
@@ -111,7 +114,16 @@ impl<const NAMES: usize> Server<NAMES> {
     /// Makes an EPMD that says it listens on `port`; `seed`, any random number, is where creations start.
     pub const fn new(port: u16, seed: u32) -> Self {
         let next = if seed < LEAST_CREATION { LEAST_CREATION } else { seed };
-        Self { entries: heapless::Vec::new(), port, stamps: 0, next, kill: Kill::Never, killed: false, stopped: false }
+        Self {
+            entries: heapless::Vec::new(),
+            port,
+            stamps: 0,
+            next,
+            full: LogLimit::new("names that epmd had no room for"),
+            kill: Kill::Never,
+            killed: false,
+            stopped: false,
+        }
     }
 
     /// Sets the requests to end this EPMD that are heard; [`Kill::Never`] without this.
@@ -216,6 +228,16 @@ impl<const NAMES: usize> Server<NAMES> {
             entry.active = false;
             entry.stamp = stamp;
         }
+    }
+
+    /// Returns when to call [`Server::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.full.poll_timeout()
+    }
+
+    /// Logs how many lines were held back.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.full.handle_timeout(now);
     }
 
     /// Unregisters a name by force; false if there is none such.
@@ -374,7 +396,7 @@ impl Session {
         let mut answer = [0; Self::ROOM];
         let none = (SessionState::Over, 0);
         let (state, filled) = match Request::parse(body) {
-            Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, &mut answer),
+            Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, self.heard, &mut answer),
             Ok(Request::PortPlease2(name)) => {
                 let known = server.lookup(name).map_or(PortAnswer::Unknown(1), PortAnswer::Known);
                 (SessionState::Answering, known.emit(&mut answer).unwrap_or_default())
@@ -400,13 +422,19 @@ impl Session {
         (self.state, self.filled, self.sent, self.buf) = (state, filled, 0, answer);
     }
 
-    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (SessionState, usize) {
+    fn alive2<const NAMES: usize>(
+        server: &mut Server<NAMES>,
+        info: &NodeInfo<'_>,
+        now: Instant,
+        answer: &mut [u8],
+    ) -> (SessionState, usize) {
         let wide = info.takes_wide_creation();
         let (state, said) = match server.register(info) {
             Ok((place, creation)) => (SessionState::Registered(place), Alive2Answer::registered(creation)),
             Err(refusal) => {
                 if refusal == Refusal::Full {
-                    log::warn!("epmd: no room for another name: {NAMES} nodes are registered");
+                    let line = format_args!("epmd: no room for another name: {NAMES} nodes are registered");
+                    server.full.warn("", now, line);
                     // No answer, as epmd gives none once it has no room for a connection: Erlang takes each one that is not "registered"
                     // for "another node has the name", which would send people to look for it.
                     return (SessionState::Over, 0);

@@ -136,3 +136,22 @@ fn a_cookie_file_that_others_can_read_is_refused() {
         assert!(!demo.log.text().contains("TOOOPEN"), "the cookie is in the log");
     }
 }
+
+/// Erlang takes a cookie with letters of Latin-1 from `-setcookie` and from `set_cookie`, and makes its digest of one byte for each.
+#[test]
+fn a_cookie_may_have_letters_of_latin_1() {
+    for bytes in ["Geb\u{e4}ck \u{fc}ber \u{ff}\n".as_bytes(), b"Geb\xe4ck \xfcber \xff"] {
+        let world = World::without_cookie_file();
+        let file = world.home.join(".erlang.cookie");
+        fs::write(&file, bytes).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+        let demo = world.agent(&["--sname", "demo"]);
+        let erl = world.erl(&["-sname", "a", "-setcookie", "another"]);
+        erl.eval("erlang:set_cookie(node(), list_to_atom(\"Geb\\x{e4}ck \\x{fc}ber \\x{ff}\"))");
+        assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+        // and the other way round
+        assert_eq!(world.tool(&["ping", "--timeout", "60", &erl.node]).out, "pong\n");
+        erl.eval("erlang:set_cookie(node(), list_to_atom(\"Geb\\x{e4}ck \\x{fc}ber y\"))");
+        assert_eq!(world.tool(&["ping", "--timeout", "60", &erl.node]).out, "pang\n");
+    }
+}

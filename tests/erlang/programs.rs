@@ -345,7 +345,7 @@ for line in sys.stdin:
     ] {
         demo.wait(&["warn: mailbox babbles: ", words]);
     }
-    demo.wait(&["more lines about programs behind mailboxes within a second"]);
+    demo.wait(&["more like it held back: what programs wrote that is no message"]);
     assert!(demo.log.count(&["nonsense"]) < 1000);
     // text is no frame, and nothing that follows can be told apart
     assert_eq!(erl.eval("gen_server:call({prints, N}, hello, 60000)"), "{error,{exit_status,137}}");
@@ -529,7 +529,7 @@ fn a_program_has_what_it_needs_and_nothing_else() {
     demo.wait(&["tells: told"]);
     demo.wait(&["stubborn: ready"]);
     demo.wait(&["warn: loud: 100"]);
-    demo.wait(&["warn: 900 more lines of a program's standard error within a second"]);
+    demo.wait(&["warn: 900 more like it held back: lines of a program's standard error"]);
     let read = |name: &str| fs::read_to_string(world.home.join(name)).unwrap();
     let env = read("env");
     assert!(env.contains(&format!("BEAMLESS_NODE={}", demo.node)), "{env}");

@@ -15,7 +15,7 @@ fn connect(demo: &Agent) -> TcpStream {
     stream
 }
 
-fn send_name(node: &str, flags: u64) -> Vec<u8> {
+pub(crate) fn send_name(node: &str, flags: u64) -> Vec<u8> {
     let mut body = vec![b'N'];
     body.extend(flags.to_be_bytes());
     body.extend(4711_u32.to_be_bytes());

@@ -17,6 +17,7 @@ mod dials;
 mod driver;
 mod ends;
 mod handshakes;
+mod limits;
 mod links;
 mod mailboxes;
 mod model;

@@ -13,6 +13,7 @@ use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, l
 use super::backoff::{Backoff, a_little_less, chance};
 use super::config::{Discover, Settings};
 use super::peers::{By, Peers, after};
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
 /// The time that an EPMD may take to answer: less than the time to the next question, if that is five seconds.
@@ -175,7 +176,13 @@ impl Discovery {
         new.iter().for_each(|name| peers.is_there(name));
         // those that are not new were refused before
         for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
-            peers.warn(format_args!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug()));
+            let name = name.escape_debug();
+            limited!(
+                warn,
+                &host,
+                "names in epmd that cannot be connected to",
+                "epmd on {host} names {name}, which cannot be connected to: {e}"
+            );
         }
     }
 
@@ -207,7 +214,7 @@ impl Host {
     fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
         if self.said.take().is_some() {
             self.changed();
-            log::info!("epmd on {}, port {epmd_port}, answers again", self.name);
+            limited!(info, &self.name, "epmds that answer again", "epmd on {}, port {epmd_port}, answers again", self.name);
         }
         let may = |name: &str| allow.is_empty() || allow.iter().any(|entry| entry == name || *entry == self.shown);
         let nodes = names.into_iter().map(|(alive, port)| (format!("{alive}@{}", self.shown), port));
@@ -245,7 +252,13 @@ impl Host {
         };
         if self.said.replace(kind) != Some(kind) {
             self.changed();
-            log::warn!("epmd on {}, port {epmd_port}, does not answer, asking again: {e}", self.name);
+            limited!(
+                warn,
+                &self.name,
+                "epmds that do not answer",
+                "epmd on {}, port {epmd_port}, does not answer, asking again: {e}",
+                self.name
+            );
         }
     }
 }

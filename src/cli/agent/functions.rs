@@ -11,9 +11,9 @@ use mio::Registry;
 
 use super::config::{Function, Settings};
 use super::erlang::{self, Known};
-use super::limit::Limit;
 use super::own;
 use super::part::Part;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use job::{Delivery, Job};
 
@@ -31,7 +31,6 @@ pub(super) struct Functions {
     /// The most bytes that a command may print.
     most: usize,
     own: String,
-    log: Limit,
     counts: Counts,
 }
 
@@ -57,7 +56,6 @@ impl Functions {
             jobs: Vec::new(),
             most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
-            log: Limit::new("calls of functions failed within a second"),
             counts: Counts::default(),
         })
     }
@@ -107,7 +105,7 @@ impl Functions {
 
     fn failed(&mut self, words: &str) {
         self.counts.failed = self.counts.failed.saturating_add(1);
-        self.log.warn(format_args!("{words}"));
+        limited!(warn, "", "calls of functions that failed", "{words}");
     }
 
     /// Returns the counts of the calls of commands.
@@ -159,7 +157,6 @@ impl Part for Functions {
 
     /// Answers the calls that came, and those whose command has ended.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        self.log.tell();
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             let Received::Apply(apply) = message.received() else { continue };
             match self.call(&apply, &mut out) {
@@ -169,7 +166,14 @@ impl Part for Functions {
                     message.put_back();
                     break;
                 }
-                Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
+                Err(e) => limited!(
+                    warn,
+                    "",
+                    "calls of functions without an answer",
+                    "{}:{}: no answer: {e}",
+                    apply.module,
+                    apply.function
+                ),
             }
         }
         if let Ok(mut out) = node.outbox(self.mailbox) {
@@ -178,7 +182,7 @@ impl Part for Functions {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
+        self.jobs.iter().filter_map(Job::next_wake).min()
     }
 }
 

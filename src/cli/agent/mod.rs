@@ -8,7 +8,6 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
-mod limit;
 mod own;
 mod part;
 mod parts;
@@ -29,13 +28,14 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
+use super::events;
 use super::host;
+use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use config::Settings;
 pub(super) use config::{Arguments, page};
-use limit::Limit;
 use parts::Parts;
 use process::PIPES;
 use refusals::Refusals;
@@ -99,7 +99,6 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         parts,
         cookie,
         announced: false,
-        minor: Limit::new("messages were dropped or skipped within a second"),
         refusals: Refusals::new(),
         supervisor,
         trouble: None,
@@ -115,8 +114,10 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
-        agent.minor.tell();
-        agent.refusals.tell();
+        lines::tell();
+        if came.reload {
+            driver.look_again();
+        }
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
@@ -135,7 +136,6 @@ struct Agent<'a> {
     cookie: Cookie,
     /// The log has the lines for whoever started the agent.
     announced: bool,
-    minor: Limit,
     refusals: Refusals,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
@@ -174,13 +174,9 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        match event {
-            // the refusals have it
-            Event::Refused { .. } => {}
-            _ if is_known => {}
-            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
-            _ => log::warn!("{event}"),
+        // the refusals have it
+        if !is_known && !matches!(event, Event::Refused { .. }) {
+            events::log(event);
         }
     }
 
@@ -203,7 +199,7 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.refusals.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 

@@ -1,13 +1,12 @@
 //! The nodes to be connected to, for as long as somebody here wants them.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
 use super::backoff::{Backoff, LONGEST, chance};
 use super::config::Settings;
-use super::limit::Limit;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
 /// The longest wait for a node that nobody asked for by name and that refuses this one. That node logs every try, and waiting seldom
@@ -107,8 +106,6 @@ pub(super) struct Peers {
     wanted: Vec<Wanted>,
     /// The first in the queue found no place, and asks again then.
     ask_again: Option<Instant>,
-    /// The limit of lines: EPMDs can name any number of nodes that cannot be connected to.
-    lines: Limit,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
     epmd_port: u16,
@@ -117,9 +114,8 @@ pub(super) struct Peers {
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let lines = Limit::new("nodes could not be connected to within a second");
         let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
-        let mut peers = Self { wanted: Vec::new(), ask_again: None, lines, is_full: false, epmd_port };
+        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -171,11 +167,6 @@ impl Peers {
         }
         self.forget();
         refused
-    }
-
-    /// Logs a line about a node that cannot be connected to, of which an EPMD can cause any number.
-    pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
-        self.lines.warn(line);
     }
 
     /// Takes note that a node is there, new or anew: it is not waited for any longer.
@@ -253,7 +244,12 @@ impl Peers {
             self.tell_room(node.as_str());
         } else if is_news {
             let why = self.why(node, reason);
-            self.lines.warn(format_args!("cannot connect to {node}, trying again: {why}"));
+            limited!(
+                warn,
+                node.as_str(),
+                "nodes that could not be connected to",
+                "cannot connect to {node}, trying again: {why}"
+            );
         }
         true
     }
@@ -295,13 +291,11 @@ impl Peers {
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         let first = self.wanted.iter().filter_map(due).min();
         // nobody is tried before the first in the queue is
-        let first = first.map(|at| self.ask_again.map_or(at, |again| again.max(at)));
-        first.into_iter().chain(self.lines.end()).min()
+        first.map(|at| self.ask_again.map_or(at, |again| again.max(at)))
     }
 
     /// Tries again what is due, first come first served.
     pub(super) fn turn(&mut self, node: &mut Node<'_>) {
-        self.lines.tell();
         let now = Instant::now();
         if self.ask_again.is_some_and(|at| at > now) {
             return;
@@ -339,7 +333,10 @@ impl Peers {
     /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
-            log::warn!(
+            limited!(
+                warn,
+                "",
+                "nodes that there was no room for",
                 "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
             );
         }
@@ -387,7 +384,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), ask_again: None, lines: Limit::new(""), is_full: false, epmd_port: 4369 };
+        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
         test(peers, node);
     }
 

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use beamless::LogLimit;
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::limit::Limit;
+use crate::cli::lines;
 use crate::cli::outcome::printable;
 
 /// The token of every pipe of every process.
@@ -61,7 +62,7 @@ pub(super) struct Process {
     stderr: Option<pipe::Receiver>,
     /// The beginning of a line on standard error.
     line: Vec<u8>,
-    limit: Limit,
+    limit: LogLimit,
     /// The system has been told that its end was taken note of: from then on its number may be another's.
     is_reaped: bool,
 }
@@ -110,7 +111,7 @@ impl Process {
             stdout,
             stderr,
             line: Vec::new(),
-            limit: Limit::of(LINES, "lines of a program's standard error within a second"),
+            limit: LogLimit::with_lines("lines of a program's standard error", LINES),
             is_reaped: false,
         };
         for pipe in [&mut process.stdout, &mut process.stderr].into_iter().flatten() {
@@ -176,7 +177,7 @@ impl Process {
     /// Logs what it wrote on its standard error, a line each, and does what is due by time: see [`Process::next_wake`]. Returns true if
     /// there may be more: endless output is read in turns, and the poll tells of it once.
     pub(super) fn log_stderr(&mut self) -> bool {
-        self.limit.tell();
+        self.limit.handle_timeout(lines::now());
         let mut bytes = [0; LINE];
         for _ in 0..16 {
             let Some(pipe) = &mut self.stderr else { return false };
@@ -206,7 +207,7 @@ impl Process {
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_end();
         if !text.is_empty() {
-            self.limit.warn(format_args!("{}: {}", self.name, printable(text)));
+            self.limit.warn("", lines::now(), format_args!("{}: {}", self.name, printable(text)));
         }
         self.line.clear();
     }
@@ -239,7 +240,7 @@ impl Process {
 
     /// Returns when there is something to say of what was held back.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
-        self.limit.end()
+        self.limit.poll_timeout().map(lines::at)
     }
 
     fn signal(&self, signal: Signal) {
@@ -256,7 +257,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.log_stderr();
         self.log_line();
-        self.limit.tell_now();
+        self.limit.finish();
         self.kill();
         if let Some(mut child) = self.child.take() {
             if matches!(child.try_wait(), Ok(None)) {

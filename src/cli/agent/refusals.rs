@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Event, NodeName, Reason};
 
-use super::limit::Limit;
+use crate::cli::lines::limited;
 
 /// The most nodes that are remembered. Anybody can connect with any name.
 const NODES: usize = 256;
@@ -23,13 +23,11 @@ struct Said {
 /// The log of the nodes that are turned away.
 pub(super) struct Refusals {
     said: Vec<Said>,
-    /// The lines of strangers: anybody can connect and be turned away.
-    lines: Limit,
 }
 
 impl Refusals {
     pub(super) fn new() -> Self {
-        Self { said: Vec::new(), lines: Limit::new("connections were rejected within a second") }
+        Self { said: Vec::new() }
     }
 
     /// Takes note of what happened, and logs whom this node turned away if that is new.
@@ -39,21 +37,10 @@ impl Refusals {
             Event::NodeUp { node, .. } => self.said.retain(|said| said.node != *node),
             Event::Refused { node: Some(node), reason } => {
                 let Some(before) = self.before(node, *reason, Instant::now()) else { return };
-                self.warn(event, node, *reason, before);
+                warn(event, node, *reason, before);
             }
-            Event::Refused { node: None, .. } => self.lines.warn(format_args!("{event}")),
+            Event::Refused { node: None, .. } => limited!(warn, "", "connections without a name that were rejected", "{event}"),
             _ => {}
-        }
-    }
-
-    fn warn(&mut self, event: &Event, node: &NodeName, reason: Reason, before: u32) {
-        let hour = if before > 0 { format!("; {before} times more within the last hour") } else { String::new() };
-        if reason == Reason::Full {
-            self.lines.warn(format_args!(
-                "no room for {node}: all places for nodes are taken; give the agent more of them, with sizes.nodes{hour}"
-            ));
-        } else {
-            self.lines.warn(format_args!("{event}{hour}"));
         }
     }
 
@@ -75,15 +62,21 @@ impl Refusals {
         self.said.push(Said { node: node.clone(), reason, at: now, more: 0 });
         Some(more)
     }
+}
 
-    /// Returns when [`Refusals::tell`] has something to do.
-    pub(super) fn end(&self) -> Option<Instant> {
-        self.lines.end()
-    }
-
-    /// Logs how many lines were held back, once the second is over.
-    pub(super) fn tell(&mut self) {
-        self.lines.tell();
+/// Logs whom this node turned away, who may call himself anything.
+fn warn(event: &Event, node: &NodeName, reason: Reason, before: u32) {
+    let hour = if before > 0 { format!("; {before} times more within the last hour") } else { String::new() };
+    let by = node.as_str();
+    if reason == Reason::Full {
+        limited!(
+            warn,
+            by,
+            "nodes that there was no room for",
+            "no room for {node}: all places for nodes are taken; give the agent more of them, with sizes.nodes{hour}"
+        );
+    } else {
+        limited!(warn, by, "connections that were rejected", "{event}{hour}");
     }
 }
 

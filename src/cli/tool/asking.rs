@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use beamless::{
-    Config, Driver, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
+    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
     Request, Term, epmd_names,
 };
 
@@ -82,6 +82,8 @@ pub(super) struct Tool<'s> {
     is_named: bool,
     /// The monitored process is not there.
     pub(super) is_missing: bool,
+    /// The node is connected, and did not answer in time.
+    is_silent: bool,
 }
 
 impl<'s> Tool<'s> {
@@ -127,6 +129,7 @@ impl<'s> Tool<'s> {
             lost: None,
             is_named: options.name.is_some(),
             is_missing: false,
+            is_silent: false,
         })
     }
 
@@ -149,7 +152,16 @@ impl<'s> Tool<'s> {
                         {
                             failed = Some(format!("the answer of {} is too large: ask for less at once", self.peer));
                         }
-                        Err(beamless::Failure::Timeout) => return Err(self.timed_out()),
+                        Err(beamless::Failure::Timeout) => {
+                            self.is_silent = self.node.peers().next().is_some();
+                            return Err(self.timed_out());
+                        }
+                        Err(beamless::Failure::Ended(reason) | beamless::Failure::Refused(reason))
+                            if reason.is_atom("too_deep") =>
+                        {
+                            let levels = Limits::MAX_DEPTH;
+                            failed = Some(format!("{}: nested deeper than {levels} levels, which are the most", self.peer));
+                        }
                         result => return then(result),
                     },
                     Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
@@ -183,7 +195,27 @@ impl<'s> Tool<'s> {
 
     /// Asks what `net_adm:ping` asks. Its answer says that the node has read whatever was sent to it before.
     pub(super) fn ping(&mut self) -> Result<(), Failure> {
-        let (own, peer) = (self.name(), self.peer.clone());
+        let peer = self.peer.clone();
+        self.ask_kernel(&mut |result| match result {
+            Ok(answer) if answer.is_atom("yes") => Ok(String::new()),
+            _ => {
+                let why = format!("{peer} is connected, but its net_kernel did not say yes: look into that node's log");
+                Err(Failure::refused(why))
+            }
+        })
+    }
+
+    /// Asks whether the node has read what was sent to it. That it has no `net_kernel`, which nodes that are no Erlang may lack, is an answer
+    /// too. `false`: it does not say.
+    pub(super) fn has_read(&mut self) -> Result<bool, Failure> {
+        match self.ask_kernel(&mut |_| Ok(String::new())) {
+            Err(_) if self.is_silent => Ok(false),
+            asked => asked.map(|()| true),
+        }
+    }
+
+    fn ask_kernel(&mut self, then: Then<'_>) -> Result<(), Failure> {
+        let own = self.name();
         self.ask(
             &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {
@@ -192,13 +224,7 @@ impl<'s> Tool<'s> {
                     t.atom(&own)
                 })
             },
-            &mut |result| match result {
-                Ok(answer) if answer.is_atom("yes") => Ok(String::new()),
-                _ => {
-                    let why = format!("{peer} is connected, but its net_kernel did not say yes: look into that node's log");
-                    Err(Failure::refused(why))
-                }
-            },
+            then,
         )?;
         Ok(())
     }

@@ -16,6 +16,8 @@ use std::os::fd::AsRawFd;
 
 use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, VISIBLE};
 use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
+use crate::cli::events;
+use crate::cli::lines;
 use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format, json};
@@ -102,7 +104,8 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mut left = options.count;
     let mut registered = false;
     loop {
-        driver.poll(&mut node, None)?;
+        driver.poll(&mut node, lines::wait())?;
+        lines::tell();
         while left != Some(0) {
             let Some((message, _)) = node.recv(mailbox) else { break };
             if !printer.print(terms::written(message.term(), options.format, &home) + "\n") {
@@ -127,10 +130,9 @@ fn run(options: &Recv) -> Result<(), Failure> {
                     let kind = if *embedded { "embedded" } else { "external" };
                     announce(&node, &driver, &format!("epmd {kind} on port {port}"));
                 }
-                Event::NodeUp { .. } | Event::NodeDown { .. } => log::info!("{event}"),
                 // as a supervisor would
                 Event::MailboxEnded { .. } => mailbox = register(&mut node)?,
-                _ => log::warn!("{event}"),
+                event => events::log(event),
             }
         }
         if left == Some(0) {

@@ -231,7 +231,7 @@ impl Node<'_> {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);
             }
-            log::warn!("a message was dropped while a call was waited for");
+            self.core.lines.unread();
             let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow);
         }
         match find(&self.core.requests, request.handle) {

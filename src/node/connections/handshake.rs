@@ -180,6 +180,9 @@ impl Node<'_> {
             link.flags = up.flags;
             link.visible = visible;
         }
+        if opening.is_some() {
+            self.core.flags_known(key);
+        }
         if let Some(mut half) = self.half_open.remove(connection.key) {
             if let Some((name, creation)) = half.given.take() {
                 self.core.identity.config.name = OwnName::Fixed(name);

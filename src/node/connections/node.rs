@@ -6,6 +6,7 @@ use crate::node::tables::answered::Answered;
 use crate::node::tables::event::Events;
 use crate::node::tables::half_open::HalfOpens;
 use crate::node::tables::identity::Identity;
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
@@ -111,6 +112,7 @@ impl<'s> Node<'s> {
                 functions: None,
                 events,
                 flow: Flow::NONE,
+                lines: Lines::NEW,
             },
             receiving,
             half_open,

@@ -14,6 +14,9 @@ use crate::time::Instant;
 /// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
 
+/// The events about handshakes that took too long, of one call. Many begin together and end together, and the program is to read of each.
+const LATE: usize = 4;
+
 /// The calls of whoever moves the bytes when time has passed.
 impl Node<'_> {
     /// Returns the time at which [`Node::handle_timeout`] is to be called next. Call it at once if that time has passed. `None`: nothing
@@ -31,15 +34,19 @@ impl Node<'_> {
         let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
         let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
         let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup, self.way_at(), self.core.next_limit()].into_iter().flatten().min()
+        [beat, tell, setup, self.way_at(), self.core.next_limit(), self.core.lines.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.core.lines.handle_timeout(now);
         self.half_open.settle(self.core.identity.config.setup_time, now);
-        while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
+        let mut news = 0_usize;
+        while let Some(late) = self.half_open.find(|half| half.deadline <= now).filter(|_| news < LATE) {
+            let before = self.core.events.len();
             self.half_open_late(late, now);
+            news = news.saturating_add(self.core.events.len().abs_diff(before));
         }
         match self.next_beat {
             Some(beat) if now < beat => {}

@@ -27,6 +27,7 @@ impl Node<'_> {
     /// There is no such caller. Keep the connection and ask again at the time that this says, or as soon as another connection is over or up.
     /// Take no others meanwhile: they wait with the system, which holds them until a place is free.
     pub fn accept(&mut self, origin: Origin, random: u64, now: Instant) -> Result<Connection, Instant> {
+        self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;
         if !self.half_open.has_room() {
             self.half_open.settle(setup, now);
@@ -48,6 +49,7 @@ impl Node<'_> {
     ///
     /// While others wait for a place, an attempt that heard nothing for two seconds is given up for them.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;
         self.half_open.settle(setup, now);
         self.make_way(now);

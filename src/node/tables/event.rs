@@ -275,6 +275,10 @@ impl Events {
         let _ = self.queue.push(event);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Event> {
         let event = match core::mem::take(&mut self.missed) {
             0 if self.queue.is_empty() => None,

@@ -7,6 +7,7 @@ pub(crate) mod half_open;
 pub(crate) mod handles;
 pub(crate) mod identity;
 pub(crate) mod inbox;
+pub(crate) mod lines;
 pub(crate) mod links;
 pub(crate) mod mailbox;
 pub(crate) mod memory;

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_deepest_terms_are_printed_and_read() {
         let depth = usize::from(Limits::MAX_DEPTH);
-        let mut buf = [0; 4096];
+        let mut buf = [0; 16_384];
         for (open, middle, close) in [("{", "", "}"), ("[a,", "b", "]"), ("#{a => ", "b", "}"), ("[[]|{", "", "}]")] {
             let levels = if open.len() == 5 { depth / 2 } else { depth };
             let text = open.repeat(levels) + middle + &close.repeat(levels);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
-use crate::cli::agent::limit::Limit;
+use crate::cli::lines::limited;
 
 /// The most messages that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
 /// Answers to calls are not among them: whoever calls and does not read would hold up the answers to all others.
@@ -79,15 +79,18 @@ impl Letters {
     }
 
     /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
-    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, name: &str) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
         if is_behind && letter.is_answer() && self.answers_to(&letter.node).1 >= UNREAD {
             let node = &letter.node;
-            return log
-                .limit
-                .warn(format_args!("mailbox {}: no answer to {node}, which does not read what it is sent", log.name));
+            return limited!(
+                warn,
+                node,
+                "answers that nodes do not read",
+                "mailbox {name}: no answer to {node}, which does not read what it is sent"
+            );
         }
-        if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
+        if is_behind || matches!(send(&mut letter, out, name), Sent::Later) {
             self.keep(letter);
         }
     }
@@ -124,7 +127,7 @@ impl Letters {
     }
 
     /// Tries the letters again, if it is time.
-    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, name: &str) {
         if self.at.is_none_or(|at| at > Instant::now()) {
             return;
         }
@@ -134,7 +137,7 @@ impl Letters {
             let Some(mut letter) = self.pop() else { break };
             if busy.contains(&letter.node) {
                 self.push(letter);
-            } else if matches!(send(&mut letter, out, log), Sent::Later) {
+            } else if matches!(send(&mut letter, out, name), Sent::Later) {
                 busy.push(letter.node.clone());
                 self.push(letter);
             }
@@ -144,37 +147,37 @@ impl Letters {
     }
 }
 
-/// The log of what does not go out.
-pub(super) struct Log<'l> {
-    /// The name of the mailbox.
-    pub(super) name: &'l str,
-    pub(super) limit: &'l mut Limit,
-}
-
-fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
+/// Sends a letter of the mailbox of this name.
+fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
     let result = Term::parse(&letter.term).map_err(Error::from).and_then(|term| match &letter.to {
         To::Caller(caller) => out.reply(caller, |t| t.term(term)),
-        To::Name(name) => out.send((name.as_str(), letter.node.as_str()), |t| t.term(term)),
+        To::Name(to) => out.send((to.as_str(), letter.node.as_str()), |t| t.term(term)),
     });
     match (result, &letter.to) {
         (Ok(()), _) => Sent::Done,
         (Err(Error::Full(Full::Transmit { .. })), _) => Sent::Later,
         (Err(e @ Error::Full(Full::Message { limit, .. })), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: an answer was too large: {e}", log.name));
+            limited!(warn, name, "answers of programs that were too large", "mailbox {name}: an answer was too large: {e}");
             letter.term = encoded(|t| Refusal::TooLarge(limit).put(t));
-            send(letter, out, log)
+            send(letter, out, name)
         }
         // who asked is gone, and with the node everybody who could be told
         (Err(Error::NotConnected), To::Caller(_)) => {
-            log::debug!("mailbox {}: an answer to {}, which is not connected any more", log.name, letter.node);
+            log::debug!("mailbox {name}: an answer to {}, which is not connected any more", letter.node);
             Sent::Done
         }
         (Err(e), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: no answer to {}: {e}", log.name, letter.node));
+            limited!(warn, name, "answers of programs that were not sent", "mailbox {name}: no answer to {}: {e}", letter.node);
             Sent::Done
         }
-        (Err(e), To::Name(name)) => {
-            log.limit.warn(format_args!("mailbox {}: not sent to {name} on {}: {e}", log.name, letter.node));
+        (Err(e), To::Name(to)) => {
+            limited!(
+                warn,
+                name,
+                "messages of programs that were not sent",
+                "mailbox {name}: not sent to {to} on {}: {e}",
+                letter.node
+            );
             Sent::Done
         }
     }
