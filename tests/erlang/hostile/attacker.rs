@@ -205,12 +205,11 @@ impl Peer {
         self.ask(&ask, &answer).is_some()
     }
 
-    /// The pid of the mailbox `echo`.
-    pub(crate) fn pid_of_echo(&mut self) -> Vec<u8> {
-        let answer = tuple(&[atom("echo"), int(7)]);
-        let name = self.name.clone();
-        let ask = to_name(&name, 1, "echo", &tuple(&[super::wire::pid(&name, 1), int(7)]));
-        let told = self.ask(&ask, &answer).expect("an answer of echo");
+    /// The pid of a mailbox that answers calls.
+    pub(crate) fn pid_of(&mut self, mailbox: &str) -> Vec<u8> {
+        let call = to_name(&self.name, 1, mailbox, &gen_call(&self.name, 1, 7, &int(7)));
+        let answer = reference(&self.name, 7);
+        let told = self.ask(&call, &answer).expect("an answer");
         // {22, From, To}: the pid is its tag, an atom, and twelve bytes
         let from = &told[6..];
         from[..1 + 2 + usize::from(from[2]) + 12].to_vec()

@@ -97,8 +97,9 @@ fn monitors_of_nobody(stage: &Stage) -> Held {
 
 fn links(stage: &Stage) -> Held {
     let mut peer = Peer::join(stage);
-    let echo = peer.pid_of_echo();
-    peer.pour(MANY, |name, number| control(1, &[pid(name, number), echo.clone()], None));
+    // whom nobody else asks: it ends with those that are linked to it
+    let spare = peer.pid_of("spare");
+    peer.pour(MANY, |name, number| control(1, &[pid(name, number), spare.clone()], None));
     assert!(peer.frames() > 90_000, "{} answers", peer.frames());
     Box::new(peer)
 }
@@ -156,7 +157,7 @@ fn unknown_names(stage: &Stage) -> Held {
 
 fn takes_back(stage: &Stage) -> Held {
     let mut peer = Peer::join(stage);
-    let echo = peer.pid_of_echo();
+    let echo = peer.pid_of("echo");
     peer.pour(MANY, |name, number| match number % 2 {
         0 => control(20, &[pid(name, number), echo.clone(), reference(name, number)], None),
         _ => control(35, &[int(number), pid(name, number), echo.clone()], None),
@@ -166,7 +167,7 @@ fn takes_back(stage: &Stage) -> Held {
 
 fn answers(stage: &Stage) -> Held {
     let mut peer = Peer::join(stage);
-    let (node, echo) = (stage.agent.node.clone(), peer.pid_of_echo());
+    let (node, echo) = (stage.agent.node.clone(), peer.pid_of("echo"));
     peer.pour(MANY, |name, number| {
         let (from, reference) = (pid(name, number), reference(&node, number));
         match number % 5 {
@@ -252,7 +253,7 @@ fn ends_a_mailbox(stage: &Stage) -> Held {
     // whom nobody else asks
     for _ in 0..300 {
         let flags = int(8 | 16);
-        let kill = control(37, &[flags, pid(&peer.name, 1), atom("swallows")], Some(&atom("kill")));
+        let kill = control(37, &[flags, pid(&peer.name, 1), atom("spare")], Some(&atom("kill")));
         assert!(peer.send(&kill));
         assert!(peer.ping());
     }
@@ -286,10 +287,10 @@ fn twins(stage: &Stage) -> Held {
 fn longest_name(stage: &Stage) -> Held {
     let host = stage.agent.host();
     let mut peer = Peer::join_as(stage, &format!("{}@{host}", "x".repeat(254 - host.len())));
-    let echo = peer.pid_of_echo();
+    let spare = peer.pid_of("spare");
     peer.pour(1000, |name, number| match number % 4 {
         0 => control(19, &[pid(name, number), atom("echo"), reference(name, number)], None),
-        1 => control(1, &[pid(name, number), echo.clone()], None),
+        1 => control(1, &[pid(name, number), spare.clone()], None),
         2 => erpc(name, number, "erlang", "nodes", &[list(&[atom("known")])]),
         _ => to_name(name, 1, "system", &gen_call(name, 1, number, &atom("info"))),
     });

@@ -315,7 +315,7 @@ fn no_control_message(stage: &Stage) -> Held {
 fn odd_payloads(stage: &Stage) -> Held {
     let mut peer = Peer::join(stage);
     let name = peer.name.clone();
-    let echo = peer.pid_of_echo();
+    let echo = peer.pid_of("echo");
     let whole = tuple(&[pid(&name, 1), atom("hello")]);
     for (op, fields) in [
         (2, vec![atom(""), echo.clone()]),
@@ -368,7 +368,7 @@ fn unlink_zero(stage: &Stage) -> Held {
 }
 
 fn foreign_pids(stage: &Stage) -> Held {
-    let echo = Peer::join(stage).pid_of_echo();
+    let echo = Peer::join(stage).pid_of("echo");
     let caller = stage.caller();
     for from in [caller, &stage.agent.node] {
         let (theirs, reference) = (pid(from, 1), reference(from, 1));

@@ -17,6 +17,8 @@ const SERVED: &str = r#"
 "box:say/1" = ["/bin/echo", "--"]
 [mailbox.answers]
 command = ["/bin/sh", "-c", "while IFS= read -r line; do id=${line#\\{call,}; echo \"{reply,${id%%,*},ok}\"; done"]
+[mailbox.spare]
+command = ["/bin/sh", "-c", "while IFS= read -r line; do id=${line#\\{call,}; echo \"{reply,${id%%,*},ok}\"; done"]
 [mailbox.swallows]
 command = ["/bin/sh", "-c", "cat > /dev/null; :"]
 [mailbox.swallows_json]
