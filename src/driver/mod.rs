@@ -160,7 +160,7 @@ impl Driver {
     /// from the environment, as with Erlang.
     ///
     /// # Errors
-    /// [`Error::Io`] if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
+    /// [`Error::Io`](crate::Error::Io) if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
     pub fn listen(address: impl ToSocketAddrs, node: &mut Node<'_>) -> Result<Self> {
         let listen = address.to_socket_addrs().map_err(|e| failed("the address to listen on", e))?.collect();
         Self::new(DriverOptions { listen, ..DriverOptions::from_env()? }, node)
@@ -173,7 +173,7 @@ impl Driver {
     /// up again, a thread waits for the resolver.
     ///
     /// # Errors
-    /// [`Error::Io`] with what could not be done, such as an address that cannot be listened on;
+    /// [`Error::Io`](crate::Error::Io) with what could not be done, such as an address that cannot be listened on;
     /// [`Misuse::NoName`] for a dynamic node with addresses to listen on.
     pub fn new(options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         Self::with_epmd_on(Vec::new(), options, node)
@@ -205,7 +205,7 @@ impl Driver {
     /// ends.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system cannot poll.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot poll.
     pub fn outgoing(epmd_settings: &EpmdSettings, node: &mut Node<'_>) -> Result<Self> {
         let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
@@ -328,7 +328,7 @@ impl Driver {
     /// shown: an event, a message, room for what was refused. [`Node::poll_wake`] has the rules.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
         self.look(now);
@@ -543,7 +543,7 @@ impl Driver {
 /// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
 ///
 /// # Errors
-/// [`Error::Io`] if the host has no address.
+/// [`Error::Io`](crate::Error::Io) if the host has no address.
 pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = hosts::addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
     let with_port = |mut address: SocketAddr| {

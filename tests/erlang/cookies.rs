@@ -62,7 +62,8 @@ fn a_refused_agent_does_not_hammer() {
     demo.wait(&[&erl.node, "cookie"]);
     assert_eq!(erl.eval("receive nothing -> nothing after 3000 -> waited end"), "waited");
     let reports = erl.log.count(&["Invalid challenge reply"]);
-    assert!((1..=4).contains(&reports), "{reports} attempts in three seconds");
+    // each wait is drawn by chance; without any there would be hundreds
+    assert!((1..=10).contains(&reports), "{reports} attempts in three seconds");
 }
 
 #[test]
