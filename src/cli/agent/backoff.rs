@@ -78,12 +78,12 @@ mod tests {
         let mut chance = Seed(seed);
         let one = |_| {
             let (mut backoff, mut at) = (Backoff::NEW, Duration::ZERO);
-            at += backoff.wait(LONGEST, Duration::ZERO, chance.next());
+            at = at.saturating_add(backoff.wait(LONGEST, Duration::ZERO, chance.next()));
             while at < away {
                 // one that is under way when the hub returns fails all the same
-                at += each + backoff.wait(LONGEST, each, chance.next());
+                at = at.saturating_add(each).saturating_add(backoff.wait(LONGEST, each, chance.next()));
             }
-            at - away
+            at.saturating_sub(away)
         };
         let mut all: Vec<Duration> = (0..BOXES).map(one).collect();
         all.sort();
@@ -92,8 +92,9 @@ mod tests {
 
     /// The most that are back within any second.
     fn most(back: &[Duration]) -> usize {
-        let within =
-            |(i, at): (usize, &Duration)| back.iter().skip(i).take_while(|other| **other - *at < Duration::from_secs(1)).count();
+        let within = |(i, at): (usize, &Duration)| {
+            back.iter().skip(i).take_while(|other| other.saturating_sub(*at) < Duration::from_secs(1)).count()
+        };
         back.iter().enumerate().map(within).max().unwrap()
     }
 
