@@ -7,8 +7,8 @@ use super::lines::limited;
 /// Logs an event.
 pub(super) fn log(event: &Event) {
     match event {
-        Event::NodeUp { node, .. } => limited!(info of 64, node.as_str(), "nodes that came up", "{event}"),
-        Event::NodeDown { node, .. } => limited!(info of 64, node.as_str(), "nodes that went down", "{event}"),
+        Event::NodeUp { node, .. } => limited!(info of 40, node.as_str(), "nodes that came up", "{event}"),
+        Event::NodeDown { node, .. } => limited!(info of 40, node.as_str(), "nodes that went down", "{event}"),
         Event::ConnectFailed { node, .. } => {
             limited!(warn, node.as_str(), "nodes that could not be connected to", "{event}");
         }

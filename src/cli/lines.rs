@@ -13,7 +13,7 @@ macro_rules! limited {
     (warn, $($rest:tt)+) => { $crate::cli::lines::limited!(@ Warn, 10, $($rest)+) };
     (info, $($rest:tt)+) => { $crate::cli::lines::limited!(@ Info, 10, $($rest)+) };
     // of nodes, of which many may come and go at once
-    (info of 64, $($rest:tt)+) => { $crate::cli::lines::limited!(@ Info, 64, $($rest)+) };
+    (info of 40, $($rest:tt)+) => { $crate::cli::lines::limited!(@ Info, 40, $($rest)+) };
     (@ $level:ident, $most:literal, $by:expr, $kind:literal, $($line:tt)+) => {{
         static LINES: $crate::cli::lines::Lines = $crate::cli::lines::Lines::new($kind, $most);
         LINES.log(log::Level::$level, $by, format_args!($($line)+));

@@ -19,7 +19,7 @@ fn dialects() -> Vec<(String, u64)> {
     // what a BEAM does not offer it does not use
     let missing: &[&str] = match otp() {
         ..24 => &["UNLINK_ID", "V4_NC", "ALIAS", "ALTACT_SIG"],
-        ..28 => &["ALTACT_SIG"],
+        24..28 => &["ALTACT_SIG"],
         _ => &[],
     };
     for (name, flag) in OPTIONAL.iter().filter(|(name, _)| missing.contains(name)) {
@@ -136,6 +136,8 @@ fn each_is_told_what_a_beam_tells_it() {
             if !connected {
                 // what waits is said in words that every peer understands, where there are such
                 said.iter_mut().chain(&mut beams).for_each(|op| *op = plain(*op));
+                // OTP 29 does not take back what waited for an alias of a peer that knows none
+                beams.retain(|op| *op != 33 || flags & (1 << 35) != 0);
             }
             println!("{node}: {said:?}");
             assert_eq!(said, beams, "{node}: a BEAM's are on the right");

@@ -8,7 +8,9 @@ use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Network
 use mio::net::UnixStream;
 use mio::{Interest, Token};
 
+use crate::limits::held;
 use crate::pair::free_port;
+use crate::trace::logged;
 
 /// Long enough that a poll which ends before was woken.
 const LONG: Duration = Duration::from_secs(240);
@@ -245,6 +247,36 @@ fn a_port_that_is_taken_is_registered_anew() {
     names.sort();
     assert_eq!(names, [("guest".to_owned(), now[1].port()), ("home".to_owned(), now[0].port())]);
     drop(taken);
+}
+
+/// Who waits for an answer alone drops what else comes, and the peers that send it do not fill the log.
+#[test]
+fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
+    let epmd = free_port();
+    let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+    let (mut home, mut hers) = registered("home@localhost", &mut storage, epmd, None);
+    let sender = home.register("sender").unwrap();
+    let mut storage = Box::new(Storage::new());
+    let (mut guest, mut his) = registered("guest@localhost", &mut storage, epmd, Some((&mut home, &mut hers)));
+    let inbox = guest.register("inbox").unwrap();
+    let start = Instant::now();
+    let mut sent = 0;
+    while guest.received(inbox) < 50 {
+        if sent < 50 && home.outbox(sender).unwrap().send(("inbox", "guest@localhost"), |t| t.int(sent)).is_ok() {
+            sent += 1;
+        }
+        his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+        assert!(start.elapsed() < LONG / 2);
+    }
+    let soon = Some(Duration::from_millis(1));
+    let request = guest.outbox(inbox).unwrap().call(("nobody", "home@localhost"), soon, |t| t.int(0)).unwrap();
+    let (lines, _) = logged(|| {
+        assert!(his.wait(&mut guest, request).unwrap().is_err());
+        drop(guest);
+    });
+    assert_eq!(lines.iter().filter(|line| line.contains("a message was dropped")).count(), 10, "{lines:?}");
+    assert_eq!(held(&lines, "messages that were dropped while a call was waited for"), 40);
 }
 
 /// A node and its driver, registered with the EPMD on this port, which the first of them serves: that one is to be polled beside it.

@@ -260,7 +260,10 @@ impl Recipient {
                 }
                 if matches!(result, Err(No::Timeout)) && !core::mem::replace(&mut self.is_silent, true) {
                     let seconds = ANSWER_TIME.as_secs();
-                    log::info!(
+                    limited!(
+                        info,
+                        &self.node,
+                        "receivers that do not answer",
                         "{} does not answer within {seconds} s: readings for {} count as arrived once sent",
                         self.node,
                         self.to

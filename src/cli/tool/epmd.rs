@@ -86,7 +86,8 @@ fn read(found: &mut Found) -> Result<(), Failure> {
     }
     settings.relaxed_command_check |= found.has("relaxed_command_check");
     if let Some(seconds) = found.positive::<u32>("packet_timeout", "a timeout is a number of seconds above 0")? {
-        settings.packet_timeout = Duration::from_secs(seconds.into());
+        // epmd counts whole seconds, and closes when more than these have gone by: a byte in each second is in time
+        settings.packet_timeout = Duration::from_secs(u64::from(seconds).saturating_add(1));
     }
     for delay in ["delay_accept", "delay_write"] {
         found.positive::<u32>(delay, "a delay is a number of seconds above 0")?;

@@ -222,7 +222,7 @@ impl Program {
         match started {
             Ok(process) => {
                 limited!(
-                    info of 64,
+                    info of 40,
                     &self.given.name,
                     "programs that were started",
                     "mailbox {}: started {program}, pid {}",
