@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -144,7 +144,6 @@ pub(crate) struct Peer {
 #[derive(Default)]
 struct Heard {
     frames: AtomicUsize,
-    closed: AtomicBool,
     /// Frames with this in them are looked at.
     wanted: Mutex<Vec<u8>>,
 }
@@ -215,9 +214,9 @@ impl Peer {
         from[..1 + 2 + usize::from(from[2]) + 12].to_vec()
     }
 
-    /// Waits for the end of the connection.
-    pub(crate) fn is_shut_out(&self) {
-        until("the connection to be closed", || self.heard.closed.load(Ordering::Relaxed).then_some(()));
+    /// The connection was ended. One that is still there answers.
+    pub(crate) fn is_shut_out(&mut self) {
+        assert!(!self.ping(), "the connection is still open");
     }
 
     /// How many frames came.
@@ -260,7 +259,6 @@ fn listen(mut stream: TcpStream, heard: &Heard, find: &Sender<Vec<u8>>) {
         }
         here.drain(..at);
     }
-    heard.closed.store(true, Ordering::Relaxed);
 }
 
 /// A node with the cookie that asks and asks, and reads nothing: it goes on until nothing more is taken from it.
