@@ -433,8 +433,7 @@ impl Session {
             Ok((place, creation)) => (SessionState::Registered(place), Alive2Answer::registered(creation)),
             Err(refusal) => {
                 if refusal == Refusal::Full {
-                    let line = format_args!("epmd: no room for another name: {NAMES} nodes are registered");
-                    server.full.warn("", now, line);
+                    server.full.warn("", now, format_args!("epmd: no room for another name: {NAMES} nodes are registered"));
                     // No answer, as epmd gives none once it has no room for a connection: Erlang takes each one that is not "registered"
                     // for "another node has the name", which would send people to look for it.
                     return (SessionState::Over, 0);
