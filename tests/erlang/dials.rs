@@ -35,7 +35,7 @@ fn dead_hosts_keep_nobody_waiting() {
     until("all to be tried", || {
         let text = agent.log.text();
         let more = text.lines().filter_map(|line| {
-            line.strip_prefix("warn: ")?.strip_suffix(" more nodes could not be connected to within a second")
+            line.strip_prefix("warn: ")?.strip_suffix(" more like it held back: nodes that could not be connected to")
         });
         let more: usize = more.map(|number| number.parse::<usize>().unwrap()).sum();
         (more + agent.log.count(&["cannot connect to x@127", "no answer in time"]) >= silent.len()).then_some(())
