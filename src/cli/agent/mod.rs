@@ -15,6 +15,7 @@ mod peers;
 mod process;
 mod programs;
 mod publish;
+mod share;
 mod system;
 mod task;
 

@@ -3,11 +3,12 @@
 //! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
 
 use std::cell::RefCell;
+use std::ops::AddAssign;
 
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
 
-use super::erlang::{encoded, erlang, text as erlang_text};
+use super::erlang::{encoded, erlang};
 
 /// The help where JSON is read and printed.
 pub(crate) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
@@ -34,6 +35,9 @@ type Seen = Map<String, Value>;
 
 /// The most bytes of an integer that is printed in decimal, as with Erlang text.
 const DECIMAL_BYTES: usize = 2048;
+/// The most bytes of one that is so however many there are, and the number of longer ones.
+const SHORT: usize = 256;
+const LONG_ONES: u8 = 16;
 
 /// Reads JSON as a term, into `bytes`.
 pub(crate) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
@@ -167,15 +171,37 @@ fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> 
 
 /// Returns a term as JSON, on one line.
 pub(crate) fn written(term: Term<'_>, home: &str) -> String {
-    let mut out = String::new();
+    let mut out = Out { text: String::new(), long_ones: LONG_ONES };
     write(&mut out, term, home);
-    out
+    out.text
 }
 
-fn write(out: &mut String, term: Term<'_>, home: &str) {
+/// The text so far.
+struct Out {
+    text: String,
+    /// The number of long integers that may still be decimal, as with Erlang text.
+    long_ones: u8,
+}
+
+impl AddAssign<&str> for Out {
+    fn add_assign(&mut self, text: &str) {
+        self.text += text;
+    }
+}
+
+impl Out {
+    /// Returns true if an integer of so many bytes is printed in decimal.
+    fn takes_decimal(&mut self, bytes: usize) -> bool {
+        let left = self.long_ones.checked_sub(1).filter(|_| bytes <= DECIMAL_BYTES);
+        self.long_ones = left.unwrap_or(self.long_ones);
+        left.is_some()
+    }
+}
+
+fn write(out: &mut Out, term: Term<'_>, home: &str) {
     match term.value() {
         Kind::Integer(_) | Kind::Float(_) => *out += &term.to_string(),
-        Kind::Big(big) if big.magnitude.len() <= DECIMAL_BYTES => *out += &term.to_string(),
+        Kind::Big(big) if big.magnitude.len() <= SHORT || out.takes_decimal(big.magnitude.len()) => *out += &term.to_string(),
         Kind::Atom(atom) => match atom_text(atom).as_str() {
             text @ ("true" | "false") => *out += text,
             "nil" | "null" | "undefined" => *out += "null",
@@ -198,18 +224,18 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
 }
 
 /// Writes what JSON has nothing like, as Erlang's text.
-fn write_erlang(out: &mut String, term: Term<'_>, home: &str) {
+fn write_erlang(out: &mut Out, term: Term<'_>, home: &str) {
     *out += "{\"@term\":";
-    *out += &quoted(&erlang_text(term, home));
+    *out += &quoted(&term.text(home).unicode().long_decimals(0).to_string());
     *out += "}";
 }
 
-fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, home: &str) {
+fn write_array<'a>(out: &mut Out, elements: impl Iterator<Item = Term<'a>>, home: &str) {
     separated(out, ('[', ']'), elements, |out, element| write(out, element, home));
 }
 
 /// Writes a map. One whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
-fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
+fn write_map(out: &mut Out, pairs: Pairs<'_>, home: &str) {
     let mut seen = Seen::new();
     let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
     let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
@@ -235,15 +261,15 @@ fn atom_text(atom: Atom<'_>) -> String {
     atom.chars().collect()
 }
 
-fn separated<T>(out: &mut String, ends: (char, char), items: impl Iterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
-    out.push(ends.0);
+fn separated<T>(out: &mut Out, ends: (char, char), items: impl Iterator<Item = T>, mut each: impl FnMut(&mut Out, T)) {
+    out.text.push(ends.0);
     for (at, item) in items.enumerate() {
         if at > 0 {
-            out.push(',');
+            out.text.push(',');
         }
         each(out, item);
     }
-    out.push(ends.1);
+    out.text.push(ends.1);
 }
 
 fn quoted(text: &str) -> String {

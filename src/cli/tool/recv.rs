@@ -126,7 +126,8 @@ fn run(options: &Recv) -> Result<(), Failure> {
                 }
                 Event::NodeUp { .. } | Event::NodeDown { .. } => log::info!("{event}"),
                 // as a supervisor would
-                Event::MailboxEnded { .. } => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } => {}
                 _ => log::warn!("{event}"),
             }
         }

@@ -12,5 +12,6 @@ pub(crate) mod memory;
 pub(crate) mod past;
 pub(crate) mod record;
 pub(crate) mod requests;
+pub(crate) mod shares;
 pub(crate) mod ties;
 pub(crate) mod unread;

@@ -39,8 +39,8 @@ impl From<TermFault> for Halt {
 }
 
 /// Writes a term on one line.
-pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut printer = Printer { f, home, chars, open: heapless::Vec::new() };
+pub(super) fn print(term: Term<'_>, home: Option<&str>, (chars, long_ones): (Chars, u16), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut printer = Printer { f, home, chars, long_ones, open: heapless::Vec::new() };
     match printer.run(Reader::new(term.as_bytes())) {
         Err(Halt::Write) => Err(fmt::Error),
         Ok(()) | Err(Halt::Bytes) => Ok(()),
@@ -73,6 +73,8 @@ struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
     chars: Chars,
+    /// The number of long integers that may still be decimal.
+    long_ones: u16,
     open: heapless::Vec<PrintFrame<'r>, { Limits::MAX_DEPTH as usize }>,
 }
 
@@ -196,7 +198,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
         let f = &mut *self.f;
         match term.value() {
             Value::Integer(value) => write!(f, "{value}"),
-            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, f),
+            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, &mut self.long_ones, f),
             Value::Float(value) => float(value, f),
             Value::Atom(name) => atom(name, self.chars, f),
             Value::Nil => f.write_str("[]"),

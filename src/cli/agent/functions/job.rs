@@ -20,6 +20,8 @@ pub(super) struct Job {
     /// The command and all its arguments.
     command: Vec<OsString>,
     caller: OwnedCaller,
+    /// The caller's node.
+    pub(super) node: String,
     state: Progress,
 }
 
@@ -50,9 +52,9 @@ pub(super) enum Delivery {
 }
 
 impl Job {
-    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller) -> Self {
+    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller, node: String) -> Self {
         let command = function.command.iter().map(OsString::from).chain(arguments).collect();
-        Self { function, command, caller, state: Progress::Waiting }
+        Self { function, command, caller, node, state: Progress::Waiting }
     }
 
     pub(super) fn is_waiting(&self) -> bool {

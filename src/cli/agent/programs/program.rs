@@ -15,8 +15,9 @@ use super::letters::{Letter, Letters, Log, Refusal, To};
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::limit::Limit;
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::share::may_take;
 
-/// The most calls that wait for their answer at once. Each takes 1 KiB.
+/// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
 const CALLS: usize = 256;
 
 /// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
@@ -372,7 +373,7 @@ impl Program {
         let Some(caller) = call.caller().keep() else { return };
         let now = Instant::now();
         let mut waiting = Waiting { id: 0, end: 0, since: now, node: call.from.node.chars().collect(), caller };
-        if let Some(refusal) = self.no_call(now, out) {
+        if let Some(refusal) = self.no_call(&waiting.node, now, out) {
             return self.refuse(waiting, refusal, out);
         }
         waiting.id = self.next_id();
@@ -381,15 +382,19 @@ impl Program {
     }
 
     /// Returns why there is to be no further call now.
-    fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
+    fn no_call(&mut self, node: &str, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
         if let Some((refusal, _)) = self.refusal() {
             return Some(refusal);
         }
         if self.output == Stdout::Closed {
             return Some(Refusal::Closed);
         }
-        if self.calls.len() < CALLS {
+        let held = self.calls.iter().filter(|call| call.node == node).count();
+        if may_take(held, CALLS.saturating_sub(self.calls.len())) {
             return None;
+        }
+        if self.calls.len() < CALLS {
+            return Some(Refusal::Busy);
         }
         let forgotten = |call: &Waiting| now.saturating_duration_since(call.since) >= FORGOTTEN;
         if !self.calls.front().is_some_and(forgotten) {
