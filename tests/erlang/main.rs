@@ -43,6 +43,7 @@ mod reload;
 mod restart;
 mod serde;
 mod serial;
+mod shares;
 mod soak;
 mod strangers;
 mod streams;

@@ -4,6 +4,7 @@ use beamless::{Driver, Error, Full, Mailbox, Message, Node, Outbox, Term, TermWr
 
 use super::own;
 use super::part::Part;
+use super::words;
 
 /// The mailbox.
 pub(super) struct Echo(Mailbox);
@@ -26,7 +27,7 @@ impl Part for Echo {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
-                Err(e) => log::warn!("echo: no answer: {e}"),
+                Err(e) => log::warn!("echo: no answer: {}", words::error(&e)),
             }
         }
     }

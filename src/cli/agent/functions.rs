@@ -15,6 +15,7 @@ use super::limit::Limit;
 use super::own;
 use super::part::Part;
 use super::share::may_take;
+use super::words;
 use crate::cli::outcome::Failure;
 use job::{Delivery, Job};
 
@@ -193,7 +194,7 @@ impl Part for Functions {
                     message.put_back();
                     break;
                 }
-                Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
+                Err(e) => log::warn!("{}:{}: no answer: {}", apply.module, apply.function, words::error(&e)),
             }
         }
         if let Ok(mut out) = node.outbox(self.mailbox) {

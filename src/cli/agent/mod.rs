@@ -18,6 +18,7 @@ mod publish;
 mod share;
 mod system;
 mod task;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -169,10 +170,10 @@ impl Agent<'_> {
         }
         match event {
             _ if is_known => {}
-            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
+            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{}", words::event(event))),
+            Event::Refused { .. } => self.strangers.warn(format_args!("{}", words::event(event))),
             Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
-            _ => log::warn!("{event}"),
+            _ => log::warn!("{}", words::event(event)),
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::config::{Publish, Settings};
 use super::own;
 use super::part::Part;
+use super::words;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use publisher::{Context, Publisher};
@@ -134,7 +135,7 @@ impl Part for Publishing {
             tell_lost(&publisher);
         }
         if let Err(e) = self.aim(node) {
-            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
+            log::warn!("publish: nothing can be sent: {}; what needs more room needs a restart", words::error(&e));
         }
     }
 
@@ -319,7 +320,7 @@ impl Recipient {
                 self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
                 if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
-                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {e}", self.to, self.node);
+                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {}", self.to, self.node, words::error(&e));
                 }
             }
         }
@@ -335,7 +336,7 @@ impl Recipient {
                     Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
                     Err(e) => {
                         publisher.kept.drop_oldest();
-                        log::warn!("{}: a reading cannot be sent and is dropped: {e}", publisher.name());
+                        log::warn!("{}: a reading cannot be sent and is dropped: {}", publisher.name(), words::error(&e));
                     }
                 }
             }

@@ -10,6 +10,7 @@ use super::functions::Functions;
 use super::own;
 use super::part::Part;
 use super::publish::Publishing;
+use super::words;
 use crate::cli::terms;
 use facts::Facts;
 
@@ -38,14 +39,14 @@ impl System {
         let mut room = Vec::new();
         let info = match self.info(node, functions, publishing, &mut room) {
             Ok(info) => info,
-            Err(e) => return log::warn!("system: {e}"),
+            Err(e) => return log::warn!("system: {}", words::error(&e)),
         };
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             match answer(&message, info, &mut out) {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
-                Err(e) => log::warn!("system: no answer: {e}"),
+                Err(e) => log::warn!("system: no answer: {}", words::error(&e)),
             }
             self.taken = self.taken.saturating_add(1);
         }

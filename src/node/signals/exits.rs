@@ -165,10 +165,12 @@ impl Core<'_> {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
             let Some(mut watch) = self.watches.at(at).copied() else { continue };
+            let has_gone = |key: Key| self.inboxes.table.at(key).is_none();
             let own = match watch.owner {
-                Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
-                Owner::Mailbox(key) if self.inboxes.table.at(key).is_none() => self.identity.pid(key),
-                Owner::Mailbox(_) | Owner::Job { .. } => continue,
+                Owner::Job { server, .. } if !has_gone(server) => continue,
+                Owner::Ended(number) | Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
+                Owner::Mailbox(key) if has_gone(key) => self.identity.pid(key),
+                Owner::Mailbox(_) => continue,
             };
             // so is its name, in place of which its pid does
             if let WatchKind::Monitor { given, .. } = &mut watch.kind {

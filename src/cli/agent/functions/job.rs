@@ -9,6 +9,7 @@ use mio::Registry;
 
 use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
+use crate::cli::agent::words;
 use crate::cli::terms;
 
 /// The time that an answer waits for a caller's node that does not take it.
@@ -114,7 +115,7 @@ impl Job {
             // whoever called it is gone with its node
             Ok(()) | Err(Error::NotConnected) => Delivery::Done,
             Err(e) => {
-                log::warn!("{}: no answer: {e}", self.function.name);
+                log::warn!("{}: no answer: {}", self.function.name, words::error(&e));
                 Delivery::Done
             }
         }

@@ -6,9 +6,14 @@ use std::time::{Duration, Instant};
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
 use crate::cli::agent::limit::Limit;
+use crate::cli::agent::words;
 
 /// The most that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
 const WAITING: (usize, usize) = (64, 1 << 18);
+
+/// The time for which one node may have more than its share of these, three times as much as is free then. What it has more is dropped then, so
+/// that others are not kept waiting for it.
+const TAKE_TIME: Duration = Duration::from_secs(5);
 
 /// The most that wait at once with the answers in a program's place. A program that ends leaves many calls to be answered at once.
 const ANSWERS: usize = 512;
@@ -46,6 +51,8 @@ pub(super) struct Letters {
     /// The time at which they are tried again.
     at: Option<Instant>,
     wait: Duration,
+    /// The nodes that have more than their share, since when, and whether the log has it that something was dropped.
+    over: Vec<(String, Instant, bool)>,
 }
 
 impl Letters {
@@ -63,7 +70,9 @@ impl Letters {
     pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
         if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
+            let node = letter.node.clone();
             self.keep(letter);
+            self.share(&node, log);
         }
     }
 
@@ -75,6 +84,34 @@ impl Letters {
         }
         self.bytes = self.bytes.saturating_add(letter.term.len());
         self.waiting.push_back(letter);
+    }
+
+    /// Returns true if a node has more than its share of what may wait.
+    fn is_over(&self, node: &str) -> bool {
+        let own = || self.waiting.iter().filter(|letter| letter.node == node);
+        let bytes: usize = own().map(|letter| letter.term.len()).sum();
+        let free = (WAITING.0.saturating_sub(self.waiting.len()), WAITING.1.saturating_sub(self.bytes));
+        own().count() > free.0.saturating_mul(3) || bytes > free.1.saturating_mul(3)
+    }
+
+    /// Drops what waits for a node that has had more than its share for long, the newest first.
+    fn share(&mut self, node: &str, log: &mut Log<'_>) {
+        let now = Instant::now();
+        while self.is_over(node) {
+            let at = self.over.iter().position(|(over, ..)| over == node);
+            let Some((_, since, is_told)) = at.and_then(|at| self.over.get_mut(at)) else {
+                return self.over.push((node.to_owned(), now, false));
+            };
+            if now.saturating_duration_since(*since) < TAKE_TIME {
+                return;
+            }
+            if !core::mem::replace(is_told, true) {
+                log.limit.warn(format_args!("mailbox {}: {node} does not take what waits for it, and more is dropped", log.name));
+            }
+            let Some(at) = self.waiting.iter().rposition(|letter| letter.node == node) else { return };
+            let dropped = self.waiting.remove(at).map_or(0, |letter| letter.term.len());
+            self.bytes = self.bytes.saturating_sub(dropped);
+        }
     }
 
     /// Returns when the letters are tried again.
@@ -102,6 +139,12 @@ impl Letters {
                 self.bytes = self.bytes.saturating_sub(len);
             }
         }
+        let nodes: Vec<String> = self.over.iter().map(|(node, ..)| node.clone()).collect();
+        nodes.iter().for_each(|node| self.share(node, log));
+        // it has its time anew once it has taken half of what it may have
+        let has_half = |node: &str| self.waiting.iter().filter(|letter| letter.node == node).count() > WAITING.0 / 4;
+        let kept: Vec<_> = core::mem::take(&mut self.over).into_iter().filter(|(node, ..)| has_half(node)).collect();
+        self.over = kept;
         self.wait = if self.waiting.len() < count { RETRY.0 } else { self.wait.saturating_mul(2).min(RETRY.1) };
         self.at = if self.waiting.is_empty() { None } else { Instant::now().checked_add(self.wait) };
     }
@@ -123,7 +166,7 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
         (Ok(()), _) => Sent::Done,
         (Err(Error::Full(Full::Transmit { .. })), _) => Sent::Later,
         (Err(e @ Error::Full(Full::Message { limit, .. })), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: an answer was too large: {e}", log.name));
+            log.limit.warn(format_args!("mailbox {}: an answer was too large: {}", log.name, words::error(&e)));
             letter.term = encoded(|t| Refusal::TooLarge(limit).put(t));
             send(letter, out, log)
         }
@@ -133,11 +176,11 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
             Sent::Done
         }
         (Err(e), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: no answer to {}: {e}", log.name, letter.node));
+            log.limit.warn(format_args!("mailbox {}: no answer to {}: {}", log.name, letter.node, words::error(&e)));
             Sent::Done
         }
         (Err(e), To::Name(name)) => {
-            log.limit.warn(format_args!("mailbox {}: not sent to {name} on {}: {e}", log.name, letter.node));
+            log.limit.warn(format_args!("mailbox {}: not sent to {name} on {}: {}", log.name, letter.node, words::error(&e)));
             Sent::Done
         }
     }
