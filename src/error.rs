@@ -290,8 +290,12 @@ impl fmt::Display for Full {
                 )
             }
             Self::Mailboxes => f.write_str("all of the node's mailboxes are in use: close one, or give the node more"),
-            Self::Watches => f.write_str("the node has its share of the places for links and monitors, or none is left: end one, or give the node more"),
-            Self::Requests => f.write_str("all of the node's places for own monitors, calls and aliases are in use: end one, or give the node more"),
+            Self::Watches => f.write_str(
+                "the node has its share of the places for links and monitors, or none is left: end one, or give the node more",
+            ),
+            Self::Requests => f.write_str(
+                "all of the node's places for own monitors, calls and aliases are in use: end one, or give the node more",
+            ),
             Self::Peers => f.write_str("all of the node's places for connections are in use: close one, or give the node more"),
             Self::Dials => f.write_str("six connections are being made at once: ask again when one is up or has failed"),
         }

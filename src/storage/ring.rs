@@ -5,7 +5,8 @@
 const WRAP: u32 = u32::MAX;
 /// The bit in the length of a record that was taken from behind others.
 const DEAD: u32 = 1 << 30;
-const HEADER: usize = 4;
+const HEADER_BYTES: u32 = 4;
+const HEADER: usize = HEADER_BYTES as usize;
 
 /// The beginning and the end of the records. The buffer itself is handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Ring {
         let Some(place) = buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<HEADER>()) else { return };
         let len = u32::from_le_bytes(*place);
         *place = (len | DEAD).to_le_bytes();
-        self.dead = self.dead.saturating_add(len).saturating_add(HEADER as u32);
+        self.dead = self.dead.saturating_add(len).saturating_add(HEADER_BYTES);
         // so that looking for one that is alive costs no more than what there is
         if self.dead as usize > buf.len() / 2 {
             self.compact(buf);

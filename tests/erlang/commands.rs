@@ -178,7 +178,7 @@ fn many_calls_run_in_turns_and_too_many_are_refused() {
     assert_eq!(erl.eval(&format!("{counts} =:= #{{calls => 70,failed => 22,running => 8,waiting => 40}}")), "true");
     assert_eq!(started(), 8);
     fs::write(world.home.join("go"), "").unwrap();
-    let values = "[erpc:receive_response(R) || R <- lists:sublist(Rs, 64)] =:= [integer_to_binary(I) || I <- lists:seq(1, 64)]";
+    let values = "[erpc:receive_response(R) || R <- lists:sublist(Rs, 48)] =:= [integer_to_binary(I) || I <- lists:seq(1, 48)]";
     assert_eq!(erl.eval(values), "true");
     assert_eq!(erl.eval("erpc:call(N, box, args, [x])"), "<<\"[x]\">>");
 }

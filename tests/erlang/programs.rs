@@ -280,10 +280,10 @@ for line in sys.stdin:
         "P = self(), [spawn(fun() -> P ! {answer, catch gen_server:call({silent, N}, I, infinity)} end) || I <- lists:seq(1, 300)],
          Answers = fun Loop(0, All) -> All; Loop(K, All) -> receive {answer, A} -> Loop(K - 1, [A | All]) after 60000 -> All end end, ok",
     );
-    assert_eq!(erl.eval("lists:usort(Answers(44, []))"), "[{error,busy}]");
+    assert_eq!(erl.eval("lists:usort(Answers(108, []))"), "[{error,busy}]");
     signal(pid(&demo, "silent", 0), "KILL");
-    assert_eq!(erl.eval("A = Answers(256, []), {length(A), lists:usort(A)}"), "{256,[{error,{exit_status,137}}]}");
-    demo.wait(&["warn: mailbox silent: calls not answered: 256, messages not read: 0"]);
+    assert_eq!(erl.eval("A = Answers(192, []), {length(A), lists:usort(A)}"), "{192,[{error,{exit_status,137}}]}");
+    demo.wait(&["warn: mailbox silent: calls not answered: 192, messages not read: 0"]);
 
     erl.eval(&format!("[gen_server:cast({{counts, N}}, {{I, lists:duplicate(50, $x)}}) || I <- lists:seq(1, {CASTS})], ok"));
     until("every cast to be read or told of", || {

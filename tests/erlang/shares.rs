@@ -101,7 +101,8 @@ fn the_unread_answers_of_one_stop_nobody_else() {
 #[test]
 fn no_node_has_all_places() {
     let (world, demo, greedy) = demo_and_erl(&[]);
-    greedy.eval("F = fun(N0) -> length([1 || _ <- lists:seq(1, N0), receive {'DOWN', _, _, _, system_limit} -> true end]) end, ok");
+    greedy
+        .eval("F = fun(N0) -> length([1 || _ <- lists:seq(1, N0), receive {'DOWN', _, _, _, system_limit} -> true end]) end, ok");
     greedy.eval("Refs = [monitor(process, {echo, N}) || _ <- lists:seq(1, 3000)], ok");
     assert_eq!(greedy.eval("F(3000 - 768)"), "2232");
     // whoever asks from there is told why there is no answer

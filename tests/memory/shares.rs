@@ -100,9 +100,11 @@ fn the_unread_answers_of_one_stop_nobody_else() {
         // larger ones, too, of up to a quarter of the mailbox
         let bytes = vec![7; if number % 10 == 0 { 700 } else { 0 }];
         let pid = c.node.pid(honest).unwrap();
-        let sent = c.node.outbox(honest).unwrap().send(("to", "b@host"), |t| {
-            t.tuple(2)?.pid(pid.as_pid())?.list(1)?.int(number)?.binary(&bytes)
-        });
+        let sent = c
+            .node
+            .outbox(honest)
+            .unwrap()
+            .send(("to", "b@host"), |t| t.tuple(2)?.pid(pid.as_pid())?.list(1)?.int(number)?.binary(&bytes));
         sent.unwrap();
         visit.settle(&mut c, &mut b, || usize::MAX);
         assert!(b.node.poll_wake(), "{number}: a message that can be answered is shown");
@@ -131,9 +133,11 @@ fn who_filled_a_mailbox_alone_makes_room_for_others() {
     let mut visit = join(&mut c, &mut b);
     for number in 0..100 {
         let pid = c.node.pid(honest).unwrap();
-        let sent = c.node.outbox(honest).unwrap().send(("to", "b@host"), |t| {
-            t.tuple(2)?.pid(pid.as_pid())?.list(1)?.int(number)?.binary(&[7; 700])
-        });
+        let sent = c
+            .node
+            .outbox(honest)
+            .unwrap()
+            .send(("to", "b@host"), |t| t.tuple(2)?.pid(pid.as_pid())?.list(1)?.int(number)?.binary(&[7; 700]));
         sent.unwrap();
         visit.settle(&mut c, &mut b, || usize::MAX);
         assert!(b.node.poll_wake());
@@ -143,7 +147,11 @@ fn who_filled_a_mailbox_alone_makes_room_for_others() {
     }
     let got = read_all(&mut a, greedy, &mut b, to, &mut wire);
     let dropped = usize::try_from(b.node.dropped(to)).unwrap();
-    assert!(dropped > 0 && got.is_sorted() && got.len() + dropped == asked as usize, "{} of {asked}, {dropped} dropped", got.len());
+    assert!(
+        dropped > 0 && got.is_sorted() && got.len() + dropped == asked as usize,
+        "{} of {asked}, {dropped} dropped",
+        got.len()
+    );
 }
 
 /// A place for a monitor goes to everybody who asks for one, however many one has. The refusals are told once.

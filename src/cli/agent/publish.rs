@@ -320,7 +320,12 @@ impl Recipient {
                 self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
                 if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
-                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {}", self.to, self.node, words::error(&e));
+                    log::warn!(
+                        "{} at {}: cannot ask whether readings arrive, trying again: {}",
+                        self.to,
+                        self.node,
+                        words::error(&e)
+                    );
                 }
             }
         }

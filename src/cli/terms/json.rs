@@ -3,7 +3,6 @@
 //! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
 
 use std::cell::RefCell;
-use std::ops::AddAssign;
 
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
@@ -183,13 +182,11 @@ struct Out {
     long_ones: u8,
 }
 
-impl AddAssign<&str> for Out {
-    fn add_assign(&mut self, text: &str) {
-        self.text += text;
-    }
-}
-
 impl Out {
+    fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     /// Returns true if an integer of so many bytes is printed in decimal.
     fn takes_decimal(&mut self, bytes: usize) -> bool {
         let left = self.long_ones.checked_sub(1).filter(|_| bytes <= DECIMAL_BYTES);
@@ -200,22 +197,22 @@ impl Out {
 
 fn write(out: &mut Out, term: Term<'_>, home: &str) {
     match term.value() {
-        Kind::Integer(_) | Kind::Float(_) => *out += &term.to_string(),
-        Kind::Big(big) if big.magnitude.len() <= SHORT || out.takes_decimal(big.magnitude.len()) => *out += &term.to_string(),
+        Kind::Integer(_) | Kind::Float(_) => out.add(&term.to_string()),
+        Kind::Big(big) if big.magnitude.len() <= SHORT || out.takes_decimal(big.magnitude.len()) => out.add(&term.to_string()),
         Kind::Atom(atom) => match atom_text(atom).as_str() {
-            text @ ("true" | "false") => *out += text,
-            "nil" | "null" | "undefined" => *out += "null",
-            text => *out += &quoted(text),
+            text @ ("true" | "false") => out.add(text),
+            "nil" | "null" | "undefined" => out.add("null"),
+            text => out.add(&quoted(text)),
         },
         Kind::Tuple(elements) => {
-            *out += "{\"@tuple\":";
+            out.add("{\"@tuple\":");
             write_array(out, elements, home);
-            *out += "}";
+            out.add("}");
         }
-        Kind::Nil => *out += "[]",
+        Kind::Nil => out.add("[]"),
         Kind::List(list) if list.tail().is_none() => write_array(out, list, home),
         Kind::Binary(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => *out += &quoted(text),
+            Ok(text) => out.add(&quoted(text)),
             Err(_) => write_erlang(out, term, home),
         },
         Kind::Map(pairs) => write_map(out, pairs, home),
@@ -225,9 +222,9 @@ fn write(out: &mut Out, term: Term<'_>, home: &str) {
 
 /// Writes what JSON has nothing like, as Erlang's text.
 fn write_erlang(out: &mut Out, term: Term<'_>, home: &str) {
-    *out += "{\"@term\":";
-    *out += &quoted(&term.text(home).unicode().long_decimals(0).to_string());
-    *out += "}";
+    out.add("{\"@term\":");
+    out.add(&quoted(&term.text(home).unicode().long_decimals(0).to_string()));
+    out.add("}");
 }
 
 fn write_array<'a>(out: &mut Out, elements: impl Iterator<Item = Term<'a>>, home: &str) {
@@ -241,15 +238,15 @@ fn write_map(out: &mut Out, pairs: Pairs<'_>, home: &str) {
     let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
     if plain && !is_special {
         separated(out, ('{', '}'), pairs, |out, (key, value)| {
-            *out += &quoted(&key_text(key).unwrap_or_default());
-            *out += ":";
+            out.add(&quoted(&key_text(key).unwrap_or_default()));
+            out.add(":");
             write(out, value, home);
         });
         return;
     }
-    *out += "{\"@map\":";
+    out.add("{\"@map\":");
     separated(out, ('[', ']'), pairs, |out, (key, value)| write_array(out, [key, value].into_iter(), home));
-    *out += "}";
+    out.add("}");
 }
 
 /// Returns the text of a key that is an atom or a binary of text.
@@ -339,6 +336,19 @@ mod tests {
         assert_eq!(to_erlang("{\"@term\":\"{read, \\\"x\\\"}\"}").unwrap(), "{read,\"x\"}");
         assert_eq!(to_erlang("1E2").unwrap(), "100.0");
         assert!(parse_text("nil", &mut [0; 8]).unwrap().as_bytes() == read("null", &mut Vec::new()).unwrap().as_bytes());
+    }
+
+    /// However many long integers there are, few are decimal, and the work is bounded.
+    #[test]
+    fn few_long_integers_are_decimal() {
+        let one = [&[111, 0, 0, 2, 0, 0][..], &[0x11; 512]].concat();
+        let list = |count: u8| [&[108, 0, 0, 0, count][..], &one.repeat(count.into()), &[106]].concat();
+        // of the last the tail is none, so that it is Erlang text
+        let bytes = [&[131, 104, 2][..], &list(40), &list(40)[..list(40).len() - 1], &[97, 1]].concat();
+        let text = written(Term::parse(&bytes).unwrap(), "n@h");
+        assert_eq!(text.matches("16#").count(), 80 - 16, "{text}");
+        let mut again = Vec::new();
+        assert_eq!(read(&text, &mut again).unwrap().as_bytes(), &bytes[1..]);
     }
 
     #[test]

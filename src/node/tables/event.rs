@@ -145,7 +145,9 @@ impl fmt::Display for Dropped {
             Self::NoReceiver => f.write_str("no such mailbox"),
             Self::Unreadable(e) => e.fmt(f),
             Self::MailboxFull => f.write_str("mailbox full"),
-            Self::WatchesFull => f.write_str("its node has as many links, monitors and waiting calls here as one may, and is told system_limit for more"),
+            Self::WatchesFull => f.write_str(
+                "its node has as many links, monitors and waiting calls here as one may, and is told system_limit for more",
+            ),
             Self::NotServed => f.write_str("no such function is served"),
             Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
         }

@@ -146,9 +146,7 @@ impl Inboxes<'_> {
         let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return Delivery::Dropped };
         let memory = self.rings.at_mut(key.index);
         let held = links.table.at(record.peer).map_or(0, |link| link.unread);
-        let takes = links.is_alone()
-            || inbox.overflow == Overflow::DropOldest
-            || inbox.takes(held, record.len(), memory.len());
+        let takes = links.is_alone() || inbox.overflow == Overflow::DropOldest || inbox.takes(held, record.len(), memory.len());
         let delivery = loop {
             if takes && inbox.put_any(memory, record) {
                 links.count_unread(record.peer, record.len());

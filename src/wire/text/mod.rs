@@ -204,7 +204,10 @@ mod tests {
             let term = Term::parse(&bytes).unwrap();
             let text = term.to_string();
             let (first, hex) = text.split_at(text.find("16#").unwrap_or(text.len()));
-            assert_eq!((first.split(',').count() - usize::from(decimal < 512), hex.matches("16#").count()), (decimal, 512 - decimal));
+            assert_eq!(
+                (first.split(',').count() - usize::from(decimal < 512), hex.matches("16#").count()),
+                (decimal, 512 - decimal)
+            );
             assert_eq!(term.text("a@b").long_decimals(1).to_string().matches("16#").count(), if len > 256 { 511 } else { 0 });
             let mut again = vec![0; bytes.len()];
             assert_eq!(parse_text(&text, &mut again).unwrap().as_bytes(), term.as_bytes());

@@ -39,7 +39,12 @@ impl From<TermFault> for Halt {
 }
 
 /// Writes a term on one line.
-pub(super) fn print(term: Term<'_>, home: Option<&str>, (chars, long_ones): (Chars, u16), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn print(
+    term: Term<'_>,
+    home: Option<&str>,
+    (chars, long_ones): (Chars, u16),
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let mut printer = Printer { f, home, chars, long_ones, open: heapless::Vec::new() };
     match printer.run(Reader::new(term.as_bytes())) {
         Err(Halt::Write) => Err(fmt::Error),

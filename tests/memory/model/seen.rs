@@ -1,7 +1,7 @@
 //! What mailboxes get, against what was done.
 
 use beamless::{
-    Caller, Error, Exception, Failure, HeldBy, Full, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
+    Caller, Error, Exception, Failure, Full, HeldBy, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
 };
 
 use super::ops::numbered;
@@ -241,9 +241,8 @@ impl World<'_> {
 
     /// Notes an exit that came by a link; `false` if it cannot have come by one.
     fn by_link(&mut self, inbox: usize, from: usize, reason: &str, drained: u64) -> bool {
-        let right =
-            matches!(reason, "noproc" | "noconnection" | "system_limit" | "killed")
-                || self.inboxes[from].ended.as_deref() == Some(reason);
+        let right = matches!(reason, "noproc" | "noconnection" | "system_limit" | "killed")
+            || self.inboxes[from].ended.as_deref() == Some(reason);
         let now = self.op;
         let Some(tie) = self.ties.get_mut(&(inbox, from)).filter(|_| right) else { return false };
         if tie.exits >= tie.links || tie.cut.is_some_and(|when| drained >= when) {
