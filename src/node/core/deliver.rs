@@ -1,7 +1,6 @@
 //! Bringing messages and signals to mailboxes.
 
 use super::state::{Core, Routed};
-use crate::node::forms::atoms::SYSTEM_LIMIT;
 use crate::node::tables::event::{Dropped, Event, Receiver};
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::Record;
@@ -33,8 +32,10 @@ impl Core<'_> {
             if let Some(name) = self.inboxes.table.at(inbox).map(|inbox| inbox.name.clone()) {
                 self.drop(peer, Receiver::Name(name), Dropped::MailboxFull);
             }
-            if job > 0 {
-                self.job_ends(job, SYSTEM_LIMIT);
+            // its caller is told that it has ended, as soon as there is room
+            for (_, watch) in self.watches.tenants_mut().filter(|(_, watch)| watch.owner.is_job(job)) {
+                watch.owner = Owner::Ended(job);
+                self.flow.pay = true;
             }
             match self.inboxes.deliver(inbox, record, &mut self.links) {
                 Delivery::Held => {}
