@@ -13,9 +13,11 @@
 mod allocations;
 mod calls;
 mod connecting;
+mod dials;
 mod driver;
 mod ends;
 mod handshakes;
+mod limits;
 mod links;
 mod mailboxes;
 mod model;

@@ -11,11 +11,11 @@ use mio::Registry;
 
 use super::config::{Function, Settings};
 use super::erlang::{self, Known};
-use super::limit::Limit;
 use super::own;
 use super::part::Part;
 use super::share::may_take;
 use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use job::{Delivery, Job};
 
@@ -34,7 +34,6 @@ pub(super) struct Functions {
     /// The most bytes that a command may print.
     most: usize,
     own: String,
-    log: Limit,
     /// The nodes that were refused a call, which the log has, until they have half as many under way.
     refused: Vec<(String, usize)>,
     counts: Counts,
@@ -62,7 +61,6 @@ impl Functions {
             jobs: Vec::new(),
             most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
-            log: Limit::new("calls of functions failed within a second"),
             refused: Vec::new(),
             counts: Counts::default(),
         })
@@ -88,9 +86,12 @@ impl Functions {
             self.counts.failed = self.counts.failed.saturating_add(1);
             if !self.refused.iter().any(|(told, _)| *told == node) {
                 let (name, all) = (&function.name, self.jobs.len());
-                self.log.warn(format_args!(
+                limited!(
+                    warn,
+                    &node,
+                    "calls of functions beyond a node's share",
                     "{name}: {all} calls are under way, {held} of them from {node}, which is refused more with system_limit"
-                ));
+                );
                 self.refused.push((node, held));
             }
             return Ok(());
@@ -131,7 +132,7 @@ impl Functions {
 
     fn failed(&mut self, words: &str) {
         self.counts.failed = self.counts.failed.saturating_add(1);
-        self.log.warn(format_args!("{words}"));
+        limited!(warn, "", "calls of functions that failed", "{words}");
     }
 
     /// Returns the counts of the calls of commands.
@@ -183,7 +184,6 @@ impl Part for Functions {
 
     /// Answers the calls that came, and those whose command has ended.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        self.log.tell();
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             let Received::Apply(apply) = message.received() else { continue };
             let node = out.peer(&message).map_or_else(String::new, |name| name.as_str().to_owned());
@@ -194,7 +194,15 @@ impl Part for Functions {
                     message.put_back();
                     break;
                 }
-                Err(e) => log::warn!("{}:{}: no answer: {}", apply.module, apply.function, words::error(&e)),
+                Err(e) => limited!(
+                    warn,
+                    "",
+                    "calls of functions without an answer",
+                    "{}:{}: no answer: {}",
+                    apply.module,
+                    apply.function,
+                    words::error(&e)
+                ),
             }
         }
         if let Ok(mut out) = node.outbox(self.mailbox) {
@@ -203,7 +211,7 @@ impl Part for Functions {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
+        self.jobs.iter().filter_map(Job::next_wake).min()
     }
 }
 

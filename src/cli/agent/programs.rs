@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use beamless::{Driver, Mailbox, Node};
 
 use super::config::Settings;
-use super::limit::Limit;
 use super::part::Part;
 use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
 
@@ -36,7 +36,6 @@ pub(super) struct Programs {
     home: String,
     /// The most bytes of a line or a frame that a program writes.
     limit: usize,
-    log: Limit,
 }
 
 impl Programs {
@@ -51,8 +50,7 @@ impl Programs {
             programs.push(Program::new(given.clone(), mailbox, limit));
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
-        let log = Limit::new("messages to names that no program has within a second");
-        Ok(Self { programs, leaving: Vec::new(), home, limit, log })
+        Ok(Self { programs, leaving: Vec::new(), home, limit })
     }
 }
 
@@ -108,14 +106,18 @@ impl Part for Programs {
         for (name, term) in world.local {
             match self.programs.iter_mut().find(|program| program.given.name == name) {
                 Some(program) => program.tell_term(&term, &self.home),
-                None => self.log.warn(format_args!("not sent to {name}: no program of this node has a mailbox of that name")),
+                None => limited!(
+                    warn,
+                    &name,
+                    "messages to names that no program has",
+                    "not sent to {name}: no program of this node has a mailbox of that name"
+                ),
             }
         }
-        self.log.tell();
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(self.log.end()).min()
+        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).min()
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.

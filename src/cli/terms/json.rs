@@ -269,8 +269,13 @@ fn separated<T>(out: &mut Out, ends: (char, char), items: impl Iterator<Item = T
     out.text.push(ends.1);
 }
 
+/// Returns a JSON string, also without the characters that JSON lets pass and a terminal obeys.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut shown = String::new();
+    for c in Value::from(text).to_string().chars() {
+        if c.is_control() { shown += &format!("\\u{:04x}", u32::from(c)) } else { shown.push(c) }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -313,6 +318,14 @@ mod tests {
         ] {
             assert_eq!(to_json(erlang), json, "{erlang}");
         }
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(
+            quoted("\u{1b}[2J\u{7f}\u{9b}31m\n\u{e9}"),
+            r#""\u001b[2J\u007f\u009b31m\n\u{e9}""#.replace("\\u{e9}", "\u{e9}")
+        );
     }
 
     #[test]

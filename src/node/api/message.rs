@@ -111,7 +111,6 @@ impl<'m> Message<'m> {
             }
             Kind::Down => return Received::Down { monitor: Monitor(self.handle), reason: self.term },
             Kind::Reply => self.term.tuple().map(|[_, reply]| reply).ok_or(Failure::Refused(self.term)),
-            Kind::RexReply => Failure::of_rex(self.term),
             Kind::Lost => Err(Failure::of_exit(self.term)),
             Kind::Spawned => Failure::of_erpc(self.term),
             Kind::NotSpawned => Err(Failure::Refused(self.term)),

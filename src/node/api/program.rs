@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::error::{Error, Full, Misuse, Reason};
+use crate::node::connections::dials::Asker;
 use crate::node::connections::node::Node;
 use crate::node::core::names::{ANSWERED, exists};
 use crate::node::tables::event::{Event, HeldBy};
@@ -236,7 +237,7 @@ impl Node<'_> {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);
             }
-            log::warn!("a message was dropped while a call was waited for");
+            self.core.lines.unread();
             let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
         }
         match find(&self.core.requests, request.handle) {
@@ -250,7 +251,9 @@ impl Node<'_> {
     ///
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
-    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when six connections are under way.
+    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when as many
+    /// connections are under way as there may be at once: three quarters of eight and of the peers that there are places for. Ask
+    /// again then after every event. Since somebody waits, whoever has heard nothing for two seconds makes way.
     pub fn connect(&mut self, node: &str) -> Result<(), Error> {
         let peer = NodeName::new(node)?;
         self.core.identity.config.reaches(&peer)?;
@@ -263,7 +266,7 @@ impl Node<'_> {
         if !self.core.links.table.has_room() {
             return Err(Full::Peers.into());
         }
-        self.begin_dial(peer)
+        self.begin_dial(peer, Asker::Program)
     }
 
     /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.

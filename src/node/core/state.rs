@@ -5,6 +5,7 @@ use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::{Identity, is_job};
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
@@ -13,6 +14,7 @@ use crate::node::tables::ties::{Number, Owner, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
+use crate::wire::term::Term;
 
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
@@ -25,6 +27,7 @@ pub(crate) struct Core<'s> {
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
+    pub(crate) lines: Lines,
 }
 
 /// The outcome of a frame.
@@ -33,6 +36,9 @@ pub(crate) enum Routed {
     /// The frame stays where it is until this is over.
     Stalled(Stall),
 }
+
+/// The reason of an exit or a down; the error is the one in place of a reason that cannot be received.
+pub(crate) type Reason<'a> = Result<Term<'a>, Term<'static>>;
 
 impl Core<'_> {
     /// Returns the name of a peer's node.

@@ -34,7 +34,7 @@ impl Core<'_> {
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
             let mut answer = |stack| self.answer_caller(peer, &caller, &mut |t| undef(t, &caller, &served, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut answer) {
-                log::warn!("the caller of a function that is not served could not be told");
+                self.unsent(peer, format_args!("the caller of a function that is not served could not be told"));
             }
             return Routed::Done;
         };
@@ -67,7 +67,7 @@ impl Core<'_> {
             t.atom_of(name)
         });
         if let Err(e) = answered {
-            log::warn!("answer to an sbcast: {e}");
+            self.unsent(peer, format_args!("answer to an sbcast: {e}"));
         }
         Routed::Done
     }

@@ -64,7 +64,7 @@ impl Core<'_> {
     pub(crate) fn next_limit(&self) -> Option<Instant> {
         let limit = |request: &Asked| match (request.limit, request.state) {
             (Limit::At(at), Stage::Waiting) => Some(at),
-            (Limit::In(_), Stage::Waiting) => Some(Instant::from_millis(0)),
+            (Limit::In(_), Stage::Waiting) | (_, Stage::Refused) => Some(Instant::from_millis(0)),
             _ => None,
         };
         self.requests.tenants().filter_map(|(_, request)| limit(request)).min()
@@ -73,16 +73,19 @@ impl Core<'_> {
     /// Ends the requests that have waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
         let mut expired = false;
-        for (_, request) in self.requests.tenants_mut().filter(|(_, request)| request.state == Stage::Waiting) {
-            match request.limit {
-                Limit::In(time) => request.limit = Limit::At(now.after(time)),
-                Limit::At(at) if at <= now => {
-                    request.state = Stage::Due(Outcome::Timeout);
-                    self.counters.due = self.counters.due.saturating_add(1);
-                    expired = true;
+        for (_, request) in self.requests.tenants_mut() {
+            let outcome = match (request.state, request.limit) {
+                (Stage::Refused, _) => Outcome::NotSupported,
+                (Stage::Waiting, Limit::At(at)) if at <= now => Outcome::Timeout,
+                (Stage::Waiting, Limit::In(time)) => {
+                    request.limit = Limit::At(now.after(time));
+                    continue;
                 }
-                Limit::At(_) | Limit::None => {}
-            }
+                _ => continue,
+            };
+            request.state = Stage::Due(outcome);
+            self.counters.due = self.counters.due.saturating_add(1);
+            expired = true;
         }
         if expired {
             self.tell_lost();

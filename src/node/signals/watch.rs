@@ -3,8 +3,8 @@
 //! Protocol: erl_dist_protocol, "Link Protocol" and the control messages LINK to PAYLOAD_MONITOR_P_EXIT.
 
 use super::exits::Cause;
-use crate::node::core::state::{Core, Routed};
-use crate::node::forms::atoms::{NOPROC, SYSTEM_LIMIT, TOO_LARGE};
+use crate::node::core::state::{Core, Reason, Routed};
+use crate::node::forms::atoms::{NOPROC, NOTSUP, SYSTEM_LIMIT};
 use crate::node::tables::event::Dropped;
 use crate::node::tables::ties::{NamedBy, Number, Owner, Watch, WatchKind, Words};
 use crate::storage::slots::Key;
@@ -39,7 +39,7 @@ impl Core<'_> {
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         self.forget(peer, to, from, WatchKind::Link);
         if id > 0 {
-            self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
+            self.answer(peer, &Control::UnlinkAck { id, from: to, to: from });
         }
     }
 
@@ -65,6 +65,10 @@ impl Core<'_> {
             }
             return;
         };
+        if reference.node != from.node {
+            // only the words of a reference are kept
+            return self.answer_exit(peer, &down, NOTSUP);
+        }
         let given = if matches!(to, Process::Name(_)) { NamedBy::Name } else { NamedBy::Pid };
         let kind = WatchKind::Monitor { reference: Words::of(reference), given };
         if self.has_share(peer, 1) {
@@ -72,6 +76,21 @@ impl Core<'_> {
         } else {
             self.no_share(peer, to.into());
             self.answer_exit(peer, &down, SYSTEM_LIMIT);
+        }
+    }
+
+    /// Tells whoever made a call here that it cannot be received: as if what was called had ended, since a call has no other answer that its
+    /// caller takes for an error.
+    pub(crate) fn call_refused(&mut self, peer: Key, to: To<'_>, from: Pid<'_>, reference: Reference<'_>, why: Term<'_>) {
+        let process = match to {
+            To::Pid(pid) => Process::Pid(pid),
+            To::Name(name) => Process::Name(name),
+            To::Alias(_) => return,
+        };
+        let is_theirs = self.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
+        if is_theirs && reference.node == from.node {
+            self.demonitored(peer, from, reference);
+            self.answer_exit(peer, &Control::MonitorExit { from: process, to: from, reference, reason: None }, why);
         }
     }
 
@@ -86,7 +105,7 @@ impl Core<'_> {
     }
 
     /// Takes the end of a process of the peer that was linked to something here.
-    pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
+    pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Reason<'_>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
         let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
         // until our unlink is acknowledged this is from before it
@@ -95,7 +114,7 @@ impl Core<'_> {
         }
         // taken out first: a mailbox that ends by it does not tell the process which has
         let watch = self.remove_watch(key);
-        let routed = self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Link);
+        let routed = self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Link);
         if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
             // into the place that was just freed
             self.add_watch(watch);
@@ -104,14 +123,14 @@ impl Core<'_> {
     }
 
     /// Does what `exit(To, Reason)` of a peer's process asks for.
-    pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Option<Term<'_>>) -> Routed {
+    pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Reason<'_>) -> Routed {
         let owner = match to {
             To::Pid(pid) => self.owner(Process::Pid(pid)),
             To::Name(name) => self.owner(Process::Name(name)),
             To::Alias(alias) => self.aliased(alias).map(Owner::Mailbox),
         };
         match owner {
-            Some(owner) => self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Asked),
+            Some(owner) => self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Asked),
             None => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }

@@ -96,6 +96,8 @@ pub enum Event {
     EpmdLost,
     /// EPMD has a node of this alive name already; registering is tried again every two seconds.
     NameTaken,
+    /// EPMD takes no further name, though no node has this one; registering is tried again every two seconds.
+    EpmdFull,
     /// Events went unread, because the queue was full: this many.
     Missed(u32),
 }
@@ -243,6 +245,9 @@ impl fmt::Display for Event {
             Self::NameTaken => f.write_str(
                 "epmd on this host has another node of this alive name: stop it, or give this one another; trying again every 2 seconds",
             ),
+            Self::EpmdFull => f.write_str(
+                "epmd on this host is full, it takes no further name: stop another node, or have an epmd with more room (Erlang's has); trying again every 2 seconds",
+            ),
             Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
         }
     }
@@ -271,6 +276,10 @@ impl Events {
         }
         // there is room now
         let _ = self.queue.push(event);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {

@@ -20,8 +20,6 @@ pub(crate) enum Kind {
     Spawned,
     /// The atom with which a spawn request was refused.
     NotSpawned,
-    /// `{Tag, Reply}` of `rex`.
-    RexReply,
     Timeout,
     /// `[Res, M, F, Args]`; the handle has the process's number.
     Apply,
@@ -36,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 13] = [
         Self::Message,
         Self::Exit,
         Self::Down,
@@ -44,7 +42,6 @@ impl Kind {
         Self::Lost,
         Self::Spawned,
         Self::NotSpawned,
-        Self::RexReply,
         Self::Timeout,
         Self::Apply,
         Self::Cast,
@@ -55,7 +52,7 @@ impl Kind {
 
     /// Returns true if it is the outcome of a call of ours.
     pub(crate) fn is_answer(self) -> bool {
-        matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::RexReply | Self::Timeout)
+        matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::Timeout)
     }
 
     /// Returns the first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.

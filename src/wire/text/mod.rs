@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn the_deepest_terms_are_printed_and_read() {
         let depth = usize::from(Limits::MAX_DEPTH);
-        let mut buf = [0; 4096];
+        let mut buf = [0; 16_384];
         for (open, middle, close) in [("{", "", "}"), ("[a,", "b", "]"), ("#{a => ", "b", "}"), ("[[]|{", "", "}]")] {
             let levels = if open.len() == 5 { depth / 2 } else { depth };
             let text = open.repeat(levels) + middle + &close.repeat(levels);
@@ -264,6 +264,7 @@ mod tests {
         assert_eq!(fault("{'\u{20ac}', _}"), (8, 1, 7, TextFault::Variable));
         assert_eq!(fault("{a,<0.85.0>}"), (3, 1, 4, TextFault::Identifier));
         assert_eq!(fault("[#Ref<0.1.2>]").3, TextFault::Identifier);
+        assert_eq!(fault("[#PID<0.113.0>]").3, TextFault::Identifier); // as Elixir prints it
         assert_eq!(fault("{a b}"), (3, 1, 4, TextFault::Expected("',' or '}'")));
         assert_eq!(fault("\"abc"), (0, 1, 1, TextFault::Unclosed('"')));
         assert_eq!(fault("{a,'bc}"), (3, 1, 4, TextFault::Unclosed('\'')));

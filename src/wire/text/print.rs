@@ -45,8 +45,9 @@ pub(super) fn print(
     (chars, long_ones): (Chars, u16),
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    let mut printer = Printer { f, home, chars, long_ones, open: heapless::Vec::new() };
-    match printer.run(Reader::new(term.as_bytes())) {
+    let whole = Reader::new(term.as_bytes());
+    let mut printer = Printer { f, home, chars, long_ones, whole, open: heapless::Vec::new() };
+    match printer.run(whole) {
         Err(Halt::Write) => Err(fmt::Error),
         Ok(()) | Err(Halt::Bytes) => Ok(()),
     }
@@ -66,12 +67,12 @@ enum PrintShape {
 }
 
 #[derive(Clone, Copy)]
-struct PrintFrame<'r> {
+struct PrintFrame {
     shape: PrintShape,
     /// Elements or pairs to come after this one.
     left: u32,
-    /// The names of a native record's fields to come, which stand before all its values.
-    names: Reader<'r>,
+    /// The place in the whole term of the names of a native record's fields to come, which stand before all its values.
+    names: u32,
 }
 
 struct Printer<'p, 'f, 'h, 'r> {
@@ -80,7 +81,8 @@ struct Printer<'p, 'f, 'h, 'r> {
     chars: Chars,
     /// The number of long integers that may still be decimal.
     long_ones: u16,
-    open: heapless::Vec<PrintFrame<'r>, { Limits::MAX_DEPTH as usize }>,
+    whole: Reader<'r>,
+    open: heapless::Vec<PrintFrame, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'r> Printer<'_, '_, '_, 'r> {
@@ -118,7 +120,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        self.open.push(PrintFrame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape, left, names: 0 }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
@@ -139,6 +141,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             return Ok(true);
         };
         field(&mut names, self.chars, self.f)?;
+        let names = u32::try_from(self.whole.up_to(&names).len()).map_err(|_| Halt::Bytes)?;
         self.open.push(PrintFrame { shape: PrintShape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
@@ -161,7 +164,10 @@ impl<'r> Printer<'_, '_, '_, 'r> {
                 }
                 self.f.write_char(',')?;
                 if frame.shape == PrintShape::Field {
-                    field(&mut frame.names, self.chars, self.f)?;
+                    let mut names = self.whole;
+                    names.bytes(usize::try_from(frame.names).unwrap_or(usize::MAX))?;
+                    field(&mut names, self.chars, self.f)?;
+                    frame.names = u32::try_from(self.whole.up_to(&names).len()).unwrap_or(u32::MAX);
                 }
                 return Ok(true);
             }
@@ -173,7 +179,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
 
     /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
     /// written next, which `true` says.
-    fn tail(frame: &mut PrintFrame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+    fn tail(frame: &mut PrintFrame, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
         while frame.left == 0 {
             match r.peek()? {
                 tag::NIL => {

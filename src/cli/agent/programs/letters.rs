@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
-use crate::cli::agent::limit::Limit;
 use crate::cli::agent::words;
+use crate::cli::lines::limited;
 
-/// The most that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// The most messages that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// Answers to calls are not among them: whoever calls and does not read would hold up the answers to all others.
 const WAITING: (usize, usize) = (64, 1 << 18);
 
-/// The time for which one node may have more than its share of these, three times as much as is free then. What it has more is dropped then, so
-/// that others are not kept waiting for it.
-const TAKE_TIME: Duration = Duration::from_secs(5);
+/// The bytes of answers that wait for one node at most, beside what its connection holds; what comes then is dropped. In number they are as
+/// many as a node may have calls at once.
+const UNREAD: usize = 1 << 17;
 
 /// The most that wait at once with the answers in a program's place. A program that ends leaves many calls to be answered at once.
 const ANSWERS: usize = 512;
@@ -28,6 +29,12 @@ pub(super) struct Letter {
     pub(super) node: String,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
+}
+
+impl Letter {
+    fn is_answer(&self) -> bool {
+        matches!(self.to, To::Caller(_))
+    }
 }
 
 /// The receiver of a letter.
@@ -47,18 +54,24 @@ enum Sent {
 #[derive(Default)]
 pub(super) struct Letters {
     waiting: VecDeque<Letter>,
+    /// How many of them are messages, and their bytes.
+    messages: usize,
     bytes: usize,
     /// The time at which they are tried again.
     at: Option<Instant>,
     wait: Duration,
-    /// The nodes that have more than their share, since when, and whether the log has it that something was dropped.
-    over: Vec<(String, Instant, bool)>,
 }
 
 impl Letters {
     /// Returns true if one more may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < WAITING.0 && self.bytes < WAITING.1
+        self.messages < WAITING.0 && self.bytes < WAITING.1
+    }
+
+    /// Returns how many answers wait for this node, and their bytes.
+    pub(super) fn answers_to(&self, node: &str) -> (usize, usize) {
+        let answers = self.waiting.iter().filter(|letter| letter.node == node && letter.is_answer());
+        answers.fold((0, 0), |(count, bytes), letter| (count.saturating_add(1), bytes.saturating_add(letter.term.len())))
     }
 
     /// Returns true if one more answer in the program's place may wait.
@@ -67,12 +80,19 @@ impl Letters {
     }
 
     /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
-    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, name: &str) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
-        if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
-            let node = letter.node.clone();
+        if is_behind && letter.is_answer() && self.answers_to(&letter.node).1 >= UNREAD {
+            let node = &letter.node;
+            return limited!(
+                warn,
+                node,
+                "answers that nodes do not read",
+                "mailbox {name}: no answer to {node}, which does not read what it is sent"
+            );
+        }
+        if is_behind || matches!(send(&mut letter, out, name), Sent::Later) {
             self.keep(letter);
-            self.share(&node, log);
         }
     }
 
@@ -82,36 +102,24 @@ impl Letters {
             self.wait = RETRY.0;
             self.at = Instant::now().checked_add(self.wait);
         }
-        self.bytes = self.bytes.saturating_add(letter.term.len());
+        self.push(letter);
+    }
+
+    fn push(&mut self, letter: Letter) {
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(letter.term.len());
+        }
         self.waiting.push_back(letter);
     }
 
-    /// Returns true if a node has more than its share of what may wait.
-    fn is_over(&self, node: &str) -> bool {
-        let own = || self.waiting.iter().filter(|letter| letter.node == node);
-        let bytes: usize = own().map(|letter| letter.term.len()).sum();
-        let free = (WAITING.0.saturating_sub(self.waiting.len()), WAITING.1.saturating_sub(self.bytes));
-        own().count() > free.0.saturating_mul(3) || bytes > free.1.saturating_mul(3)
-    }
-
-    /// Drops what waits for a node that has had more than its share for long, the newest first.
-    fn share(&mut self, node: &str, log: &mut Log<'_>) {
-        let now = Instant::now();
-        while self.is_over(node) {
-            let at = self.over.iter().position(|(over, ..)| over == node);
-            let Some((_, since, is_told)) = at.and_then(|at| self.over.get_mut(at)) else {
-                return self.over.push((node.to_owned(), now, false));
-            };
-            if now.saturating_duration_since(*since) < TAKE_TIME {
-                return;
-            }
-            if !core::mem::replace(is_told, true) {
-                log.limit.warn(format_args!("mailbox {}: {node} does not take what waits for it, and more is dropped", log.name));
-            }
-            let Some(at) = self.waiting.iter().rposition(|letter| letter.node == node) else { return };
-            let dropped = self.waiting.remove(at).map_or(0, |letter| letter.term.len());
-            self.bytes = self.bytes.saturating_sub(dropped);
+    fn pop(&mut self) -> Option<Letter> {
+        let letter = self.waiting.pop_front()?;
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(letter.term.len());
         }
+        Some(letter)
     }
 
     /// Returns when the letters are tried again.
@@ -120,67 +128,71 @@ impl Letters {
     }
 
     /// Tries the letters again, if it is time.
-    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, name: &str) {
         if self.at.is_none_or(|at| at > Instant::now()) {
             return;
         }
         let mut busy: Vec<String> = Vec::new();
         let count = self.waiting.len();
         for _ in 0..count {
-            let Some(mut letter) = self.waiting.pop_front() else { break };
-            let len = letter.term.len();
+            let Some(mut letter) = self.pop() else { break };
             if busy.contains(&letter.node) {
-                self.waiting.push_back(letter);
-            } else if matches!(send(&mut letter, out, log), Sent::Later) {
+                self.push(letter);
+            } else if matches!(send(&mut letter, out, name), Sent::Later) {
                 busy.push(letter.node.clone());
-                self.bytes = self.bytes.saturating_sub(len).saturating_add(letter.term.len());
-                self.waiting.push_back(letter);
-            } else {
-                self.bytes = self.bytes.saturating_sub(len);
+                self.push(letter);
             }
         }
-        let nodes: Vec<String> = self.over.iter().map(|(node, ..)| node.clone()).collect();
-        nodes.iter().for_each(|node| self.share(node, log));
-        // it has its time anew once it has taken half of what it may have
-        let has_half = |node: &str| self.waiting.iter().filter(|letter| letter.node == node).count() > WAITING.0 / 4;
-        let kept: Vec<_> = core::mem::take(&mut self.over).into_iter().filter(|(node, ..)| has_half(node)).collect();
-        self.over = kept;
         self.wait = if self.waiting.len() < count { RETRY.0 } else { self.wait.saturating_mul(2).min(RETRY.1) };
         self.at = if self.waiting.is_empty() { None } else { Instant::now().checked_add(self.wait) };
     }
 }
 
-/// The log of what does not go out.
-pub(super) struct Log<'l> {
-    /// The name of the mailbox.
-    pub(super) name: &'l str,
-    pub(super) limit: &'l mut Limit,
-}
-
-fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
+/// Sends a letter of the mailbox of this name.
+fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
     let result = Term::parse(&letter.term).map_err(Error::from).and_then(|term| match &letter.to {
         To::Caller(caller) => out.reply(caller, |t| t.term(term)),
-        To::Name(name) => out.send((name.as_str(), letter.node.as_str()), |t| t.term(term)),
+        To::Name(to) => out.send((to.as_str(), letter.node.as_str()), |t| t.term(term)),
     });
     match (result, &letter.to) {
         (Ok(()), _) => Sent::Done,
         (Err(Error::Full(Full::Transmit { .. })), _) => Sent::Later,
         (Err(e @ Error::Full(Full::Message { limit, .. })), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: an answer was too large: {}", log.name, words::error(&e)));
+            limited!(
+                warn,
+                name,
+                "answers of programs that were too large",
+                "mailbox {name}: an answer was too large: {}",
+                words::error(&e)
+            );
             letter.term = encoded(|t| Refusal::TooLarge(limit).put(t));
-            send(letter, out, log)
+            send(letter, out, name)
         }
         // who asked is gone, and with the node everybody who could be told
         (Err(Error::NotConnected), To::Caller(_)) => {
-            log::debug!("mailbox {}: an answer to {}, which is not connected any more", log.name, letter.node);
+            log::debug!("mailbox {name}: an answer to {}, which is not connected any more", letter.node);
             Sent::Done
         }
         (Err(e), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: no answer to {}: {}", log.name, letter.node, words::error(&e)));
+            limited!(
+                warn,
+                name,
+                "answers of programs that were not sent",
+                "mailbox {name}: no answer to {}: {}",
+                letter.node,
+                words::error(&e)
+            );
             Sent::Done
         }
-        (Err(e), To::Name(name)) => {
-            log.limit.warn(format_args!("mailbox {}: not sent to {name} on {}: {}", log.name, letter.node, words::error(&e)));
+        (Err(e), To::Name(to)) => {
+            limited!(
+                warn,
+                name,
+                "messages of programs that were not sent",
+                "mailbox {name}: not sent to {to} on {}: {}",
+                letter.node,
+                words::error(&e)
+            );
             Sent::Done
         }
     }
