@@ -257,7 +257,7 @@ pub enum Full {
         /// Bytes there are now.
         room: usize,
     },
-    /// The message can never fit the transmit buffer: give the storage more bytes, or send less.
+    /// The message can never fit the transmit buffer: send less, or give the storage more bytes.
     Message {
         /// Bytes the message takes.
         needed: usize,
@@ -266,7 +266,8 @@ pub enum Full {
     },
     /// Every mailbox of the storage is registered.
     Mailboxes,
-    /// Every place for links and monitors of the storage is taken.
+    /// Every place for links and monitors of the storage is taken, or the peer has its share: three times as many as are free, where the storage
+    /// is for more than one peer.
     Watches,
     /// Every place for our own monitors, calls and aliases of the storage is taken.
     Requests,
@@ -289,13 +290,17 @@ impl fmt::Display for Full {
             Self::Message { needed, limit } => {
                 write!(
                     f,
-                    "message of {needed} bytes can never fit: {limit} may wait for one peer; enlarge the storage or send less"
+                    "message of {needed} bytes can never fit: {limit} may wait for one peer; send less, or give the node larger buffers"
                 )
             }
-            Self::Mailboxes => f.write_str("all mailboxes of the storage are in use: enlarge it"),
-            Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
-            Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
-            Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
+            Self::Mailboxes => f.write_str("all of the node's mailboxes are in use: close one, or give the node more"),
+            Self::Watches => f.write_str(
+                "the node has its share of the places for links and monitors, or none is left: end one, or give the node more",
+            ),
+            Self::Requests => f.write_str(
+                "all of the node's places for own monitors, calls and aliases are in use: end one, or give the node more",
+            ),
+            Self::Peers => f.write_str("all of the node's places for connections are in use: close one, or give the node more"),
             Self::Dials => {
                 f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed")
             }
@@ -453,7 +458,7 @@ impl fmt::Display for Reason {
             }
             Self::Nok => f.write_str("the peer goes on with its own attempt"),
             Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
-            Self::Full => f.write_str("all peers of the storage are in use: enlarge it"),
+            Self::Full => f.write_str("all of the node's places for connections are in use: give the node more"),
             Self::PeerFull => {
                 f.write_str("the peer has no room for another node: give it more, with sizes.nodes there, or larger storage")
             }

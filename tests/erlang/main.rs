@@ -53,6 +53,7 @@ mod reload;
 mod restart;
 mod serde;
 mod serial;
+mod shares;
 mod soak;
 mod strangers;
 mod streams;

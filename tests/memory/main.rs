@@ -25,6 +25,7 @@ mod noise;
 mod pair;
 mod serde;
 mod serial;
+mod shares;
 mod ties;
 mod trace;
 mod wake;

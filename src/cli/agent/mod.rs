@@ -19,6 +19,7 @@ mod refusals;
 mod share;
 mod system;
 mod task;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -176,7 +177,7 @@ impl Agent<'_> {
         }
         // the refusals have it
         if !is_known && !matches!(event, Event::Refused { .. }) {
-            events::log(event);
+            events::log_as(event, &words::event(event));
         }
     }
 

@@ -13,6 +13,7 @@ use super::peers::after;
 use super::programs::Programs;
 use super::publish::Publishing;
 use super::system::System;
+use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
@@ -107,7 +108,8 @@ impl Parts {
                 warn,
                 "",
                 "mailboxes that could not be made anew",
-                "a mailbox that ended cannot be made anew, trying again: {e}"
+                "a mailbox that ended cannot be made anew, trying again: {}",
+                words::error(&e)
             );
         }
     }

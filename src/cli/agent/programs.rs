@@ -13,6 +13,7 @@ use beamless::{Driver, Mailbox, Node};
 
 use super::config::Settings;
 use super::part::Part;
+use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
@@ -43,7 +44,9 @@ impl Programs {
         let mut programs = Vec::new();
         let limit = settings.sizes.bytes.saturating_mul(LINE).clamp(LIMITS.0, LIMITS.1);
         for given in &settings.programs {
-            let mailbox = node.register(&given.name).map_err(|e| Failure::usage(format!("mailbox.{}: {e}", given.name)))?;
+            let mailbox = node
+                .register(&given.name)
+                .map_err(|e| Failure::usage(format!("mailbox.{}: {}", given.name, words::error(&e))))?;
             programs.push(Program::new(given.clone(), mailbox, limit));
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
@@ -80,7 +83,9 @@ impl Part for Programs {
                     log::info!("mailbox {}: added", given.name);
                     self.programs.push(Program::new(given.clone(), mailbox, self.limit));
                 }
-                Err(e) => log::warn!("mailbox {}: not added: {e}; what needs more room needs a restart", given.name),
+                Err(e) => {
+                    log::warn!("mailbox {}: not added: {}; what needs more room needs a restart", given.name, words::error(&e))
+                }
             }
         }
     }

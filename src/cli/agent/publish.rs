@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::config::{Publish, Settings};
 use super::own;
 use super::part::Part;
+use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
@@ -140,7 +141,7 @@ impl Part for Publishing {
             tell_lost(&publisher);
         }
         if let Err(e) = self.aim(node) {
-            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
+            log::warn!("publish: nothing can be sent: {}; what needs more room needs a restart", words::error(&e));
         }
     }
 
@@ -360,9 +361,10 @@ impl Recipient {
                         warn,
                         &self.node,
                         "receivers that could not be asked",
-                        "{} at {}: cannot ask whether readings arrive, trying again: {e}",
+                        "{} at {}: cannot ask whether readings arrive, trying again: {}",
                         self.to,
-                        self.node
+                        self.node,
+                        words::error(&e)
                     );
                 }
             }
@@ -383,8 +385,9 @@ impl Recipient {
                             warn,
                             &self.node,
                             "readings that could not be sent",
-                            "{}: a reading cannot be sent and is dropped: {e}",
-                            publisher.name()
+                            "{}: a reading cannot be sent and is dropped: {}",
+                            publisher.name(),
+                            words::error(&e)
                         );
                     }
                 }

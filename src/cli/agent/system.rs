@@ -10,6 +10,7 @@ use super::functions::Functions;
 use super::own;
 use super::part::Part;
 use super::publish::Publishing;
+use super::words;
 use crate::cli::lines::{limited, node_of};
 use crate::cli::terms;
 use facts::Facts;
@@ -39,7 +40,7 @@ impl System {
         let mut room = Vec::new();
         let info = match self.info(node, functions, publishing, &mut room) {
             Ok(info) => info,
-            Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {e}"),
+            Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {}", words::error(&e)),
         };
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             match answer(&message, info, &mut out) {
@@ -47,7 +48,13 @@ impl System {
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
                 Err(e) => {
-                    limited!(warn, &node_of(message.sender()), "messages to system without an answer", "system: no answer: {e}")
+                    limited!(
+                        warn,
+                        &node_of(message.sender()),
+                        "messages to system without an answer",
+                        "system: no answer: {}",
+                        words::error(&e)
+                    )
                 }
             }
             self.taken = self.taken.saturating_add(1);

@@ -131,7 +131,8 @@ fn run(options: &Recv) -> Result<(), Failure> {
                     announce(&node, &driver, &format!("epmd {kind} on port {port}"));
                 }
                 // as a supervisor would
-                Event::MailboxEnded { .. } => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } => {}
                 event => events::log(event),
             }
         }

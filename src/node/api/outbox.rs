@@ -20,6 +20,7 @@ use crate::node::tables::inbox::Inbox;
 use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use crate::node::tables::past::Past;
 use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
+use crate::node::tables::shares;
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Others, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
@@ -96,16 +97,17 @@ impl Node<'_> {
     /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 {
+        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 || self.core.flow.back.is_some() {
             self.before_recv(mailbox);
         }
-        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow)?;
+        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow, &mut self.core.links)?;
         Some((Message::new(mailbox, taken)?, outbox!(self, others, mailbox.0)))
     }
 
     #[cold]
     #[inline(never)]
     fn before_recv(&mut self, mailbox: Mailbox) {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
     }
@@ -165,6 +167,12 @@ impl Outbox<'_> {
             at_hand: self.at_hand,
             mailbox: mailbox.0,
         })
+    }
+
+    /// Returns the node that a message came from, as long as it is connected; of a call of a function that is its caller's node, of which the
+    /// call itself does not tell.
+    pub fn peer(&self, message: &Message<'_>) -> Option<&NodeName> {
+        self.links.table.at(message.peer).map(|link| &link.name)
     }
 
     /// Sends the one term that `write` writes.
@@ -260,7 +268,7 @@ impl Outbox<'_> {
         {
             let Some(watch) = self.watches.at(key).copied() else { break };
             tell(&mut self.links, RESERVED, &watch, own, NAMELESS, write)?;
-            self.watches.remove(key);
+            shares::remove(&mut self.watches, &mut self.links, key);
         }
         Ok(())
     }
@@ -276,14 +284,17 @@ impl Outbox<'_> {
         let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
         match known.and_then(|key| self.watches.at(key)) {
             Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
-            None if !self.watches.has_room() => return Err(Full::Watches.into()),
+            None if !shares::has_room(&self.watches, &self.links, peer, 1) => return Err(Full::Watches.into()),
             _ => {}
         }
         self.links.tell(peer, RESERVED, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
         match known.and_then(|key| self.watches.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
             Some(watch) => watch.kind = WatchKind::Link,
-            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: WatchKind::Link })),
+            None => {
+                let watch = Watch { owner, peer, pid: number, kind: WatchKind::Link };
+                shares::add(&mut self.watches, &mut self.links, watch);
+            }
         }
         Ok(())
     }
@@ -305,7 +316,7 @@ impl Outbox<'_> {
         match self.watches.at_mut(key) {
             Some(watch) if is_acknowledged => watch.kind = WatchKind::Unlinking(id),
             // OTP 23 and older acknowledge nothing
-            _ => drop(self.watches.remove(key)),
+            _ => drop(shares::remove(&mut self.watches, &mut self.links, key)),
         }
         Ok(())
     }

@@ -75,6 +75,9 @@ impl Node<'_> {
             // its answers are the core's
             return Err(Misuse::NameTaken.into());
         }
+        if !self.core.inboxes.table.has_room() {
+            self.core.free_ended();
+        }
         self.core.inboxes.register(name).map(Mailbox)
     }
 
@@ -100,6 +103,7 @@ impl Node<'_> {
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
+        self.core.inboxes.forget(mailbox.0, &mut self.core.links);
         self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason));
         self.core.mailbox_ended(mailbox.0);
         Ok(())
@@ -213,6 +217,7 @@ impl Node<'_> {
     /// # }
     /// ```
     pub fn poll_mailbox(&mut self) -> Option<Mailbox> {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
     }
@@ -225,6 +230,7 @@ impl Node<'_> {
     pub(crate) fn is_answer_next(&mut self, request: Request) -> Result<bool, Misuse> {
         let mailbox = request.mailbox.0;
         self.core.inboxes.get(request.mailbox)?;
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox);
         while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
@@ -232,7 +238,7 @@ impl Node<'_> {
                 return Ok(true);
             }
             self.core.lines.unread();
-            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow);
+            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
         }
         match find(&self.core.requests, request.handle) {
             Some(_) => Ok(false),
@@ -298,7 +304,7 @@ impl Node<'_> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| {
             let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
-            let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall));
+            let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall)).or(link.waits.then_some(HeldBy::Transmit));
             Peer { name: &link.name, visible: link.visible, traffic, held }
         })
     }
@@ -333,6 +339,7 @@ impl Node<'_> {
     /// [put back](crate::Message::put_back) when a peer has taken something, and for room for what was refused with [`Full::Transmit`]: each once.
     /// What the program leaves all the same keeps nobody awake.
     pub fn poll_wake(&mut self) -> bool {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.wake(&mut self.core.flow) | self.core.events.wake()
     }

@@ -14,7 +14,7 @@ impl Node<'_> {
     /// Takes whole frames off what was received until there are no more, or one has to wait.
     pub(in crate::node) fn pump(&mut self, key: Key) {
         loop {
-            let stride = self.receiving.size();
+            let (stride, is_alone) = (self.receiving.size(), self.core.links.is_alone());
             let Some(link) = self.core.links.table.at_mut(key).filter(|link| link.is_up()) else { return };
             let bytes = link.received.filled(self.receiving.at(key.index));
             let skipped = link.state.skips(bytes.len());
@@ -22,7 +22,7 @@ impl Node<'_> {
                 link.received.consume(skipped);
                 continue;
             }
-            if stride.saturating_sub(link.sending.len()) < RESERVED {
+            if stride.saturating_sub(link.sending.len()) < RESERVED || link.waits {
                 link.stalled = Some(Stall::Transmit);
                 return;
             }
@@ -44,7 +44,7 @@ impl Node<'_> {
                     if let Some((inbox, from, payload)) = link.recent.split(body) {
                         if self.core.counters.is_quiet()
                             && !may_be_answer(payload)
-                            && self.core.inboxes.deliver_payload(inbox, from, payload)
+                            && self.core.inboxes.deliver_payload(inbox, (key, &mut link.unread, is_alone), from, payload)
                         {
                             link.received.consume(taken);
                             link.traffic.came();

@@ -171,7 +171,8 @@ impl Node<'_> {
         link.sending.consume(len);
         link.traffic.wrote(len);
         link.state.taken();
-        self.core.flow.room |= link.has_room_again(self.core.links.sending.size());
+        let has_room = link.has_room_again(self.core.links.sending.size());
+        self.core.flow.room |= has_room;
         self.core.flow.retry |= core::mem::take(&mut self.core.flow.put_back);
         self.core.flow.pay |= self.core.flow.owing;
         if link.stalled == Some(Stall::Transmit) {
@@ -179,6 +180,9 @@ impl Node<'_> {
         }
         if link.phase == Phase::Closing && link.sending.is_empty() {
             self.core.release(connection.key);
+        }
+        if has_room {
+            self.core.no_more_waits(connection.key);
         }
     }
 

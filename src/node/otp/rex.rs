@@ -38,7 +38,7 @@ impl Core<'_> {
             }
             return Routed::Done;
         };
-        match self.deliver(mailbox, &Record { kind, from: &[], handle: Some(Handle::NONE), term }) {
+        match self.deliver(mailbox, &Record { kind, peer, from: &[], handle: Some(Handle::NONE), term }) {
             Delivery::Held => Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Done => Routed::Done,
             Delivery::Dropped => self.drop(peer, served.receiver(), Dropped::MailboxFull),
@@ -49,7 +49,7 @@ impl Core<'_> {
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
         if let Some(inbox) = inbox {
-            let record = Record { kind: Kind::Message, from: &[], handle: None, term: message };
+            let record = Record { kind: Kind::Message, peer, from: &[], handle: None, term: message };
             if let Delivery::Held = self.deliver(inbox, &record) {
                 return Routed::Stalled(Stall::Mailbox(inbox));
             }

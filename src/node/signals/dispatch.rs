@@ -51,7 +51,7 @@ impl Core<'_> {
         let Some(inbox) = inbox else {
             return otp::handle(self, peer, to, term).unwrap_or_else(|| self.drop(peer, to.into(), Dropped::NoReceiver));
         };
-        match self.deliver(inbox, &Record { kind: Kind::Message, from, handle: None, term }) {
+        match self.deliver(inbox, &Record { kind: Kind::Message, peer, from, handle: None, term }) {
             Delivery::Done => {
                 if let Some(link) = self.links.table.at_mut(peer) {
                     link.recent.remember(body, from, payload, inbox);

@@ -26,7 +26,7 @@ impl Core<'_> {
                 (WatchKind::Lost, _) => {}
                 // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
-                    self.watches.remove(at);
+                    self.remove_watch(at);
                 }
             }
         }
@@ -48,12 +48,12 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == WatchKind::Lost) else { continue };
             let Some(node) = self.name(watch.peer) else { continue };
             // taken out first: the mailbox may end by it, and tells nobody who is not there any more
-            self.watches.remove(at);
+            self.remove_watch(at);
             self.counters.due = self.counters.due.saturating_sub(1);
             if let Routed::Stalled(_) = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
                 self.counters.due = self.counters.due.saturating_add(1);
                 // into the place that was just freed
-                let _ = self.watches.insert(watch);
+                self.add_watch(watch);
             }
         }
         self.answer_due();
@@ -101,7 +101,7 @@ impl Core<'_> {
                 self.leave(key);
             }
         }
-        self.pay_for_jobs();
+        self.pay_the_rest();
         for index in self.inboxes.table.indexes() {
             let Some(key) = self.inboxes.table.key_at(index) else { continue };
             if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {

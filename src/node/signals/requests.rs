@@ -66,8 +66,8 @@ impl Core<'_> {
     fn settle(&mut self, key: Key, kind: Kind, term: Term<'_>) -> Routed {
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         let handle = Some(Handle { index: key.index, number: request.number });
-        let mailbox = request.mailbox;
-        match self.deliver(mailbox, &Record { kind, from: &[], handle, term }) {
+        let (mailbox, peer) = (request.mailbox, request.peer);
+        match self.deliver(mailbox, &Record { kind, peer, from: &[], handle, term }) {
             Delivery::Held => Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Done | Delivery::Dropped => Routed::Done,
         }
@@ -216,7 +216,8 @@ impl Core<'_> {
             // counted as due no more while it is delivered, since nothing is delivered past what is due
             let handle = Some(Handle { index: key.index, number: request.number });
             let mailbox = request.mailbox;
-            if matches!(self.inboxes.deliver(mailbox, &Record { kind, from: &[], handle, term }), Delivery::Held) {
+            let record = Record { kind, peer: NO_PEER, from: &[], handle, term };
+            if matches!(self.inboxes.deliver(mailbox, &record, &mut self.links), Delivery::Held) {
                 continue;
             }
             match outcome {

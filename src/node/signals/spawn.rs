@@ -70,13 +70,13 @@ impl Core<'_> {
         let Some(mailbox) = self.serves(&served) else {
             return self.spawn_undefined(peer, spawn, kind, &served, number, flags);
         };
-        if self.watches.room() < Self::ties(spawn, flags).count() {
-            self.drop(peer, served.receiver(), Dropped::WatchesFull);
+        if !self.has_share(peer, Self::ties(spawn, flags).count()) {
+            self.no_share(peer, served.receiver());
             self.spawn_refused(peer, spawn, SYSTEM_LIMIT);
             return Routed::Done;
         }
         let from = if kind == Kind::Spawn { head.as_bytes() } else { &[] };
-        match self.deliver(mailbox, &Record { kind, from, handle: Some(Handle { index: 0, number }), term: args }) {
+        match self.deliver(mailbox, &Record { kind, peer, from, handle: Some(Handle { index: 0, number }), term: args }) {
             Delivery::Held => return Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Dropped => {
                 self.spawn_refused(peer, spawn, SYSTEM_LIMIT);
@@ -93,7 +93,7 @@ impl Core<'_> {
         for kind in Self::ties(spawn, flags) {
             // there was room
             let owner = Owner::Job { number, server: mailbox };
-            let _ = self.watches.insert(Watch { owner, peer, pid: Number::of(spawn.from), kind });
+            self.add_watch(Watch { owner, peer, pid: Number::of(spawn.from), kind });
         }
         Routed::Done
     }

@@ -27,15 +27,17 @@ impl Core<'_> {
         if self.find_link(owner, peer, Number::of(from)).is_some() {
             return;
         }
-        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link }).is_err() {
-            self.drop(peer, To::Pid(to).into(), Dropped::WatchesFull);
+        if self.has_share(peer, 1) {
+            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link });
+        } else {
+            self.no_share(peer, To::Pid(to).into());
             self.answer_exit(peer, &exit, SYSTEM_LIMIT);
         }
     }
 
     /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.remove_watch(peer, to, from, WatchKind::Link);
+        self.forget(peer, to, from, WatchKind::Link);
         if id > 0 {
             self.answer(peer, &Control::UnlinkAck { id, from: to, to: from });
         }
@@ -43,14 +45,14 @@ impl Core<'_> {
 
     /// Notes that the peer has seen our unlink: the link can be made anew.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.remove_watch(peer, to, from, WatchKind::Unlinking(id));
+        self.forget(peer, to, from, WatchKind::Unlinking(id));
     }
 
     /// Forgets what of this kind there is between `to`, which is here, and `from`.
-    fn remove_watch(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
+    fn forget(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
         let Some(owner) = self.owner(Process::Pid(to)) else { return };
         if let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == kind) {
-            self.watches.remove(key);
+            self.remove_watch(key);
         }
     }
 
@@ -69,12 +71,10 @@ impl Core<'_> {
         }
         let given = if matches!(to, Process::Name(_)) { NamedBy::Name } else { NamedBy::Pid };
         let kind = WatchKind::Monitor { reference: Words::of(reference), given };
-        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind }).is_err() {
-            let receiver = match to {
-                Process::Pid(pid) => To::Pid(pid),
-                Process::Name(name) => To::Name(name),
-            };
-            self.drop(peer, receiver.into(), Dropped::WatchesFull);
+        if self.has_share(peer, 1) {
+            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind });
+        } else {
+            self.no_share(peer, to.into());
             self.answer_exit(peer, &down, SYSTEM_LIMIT);
         }
     }
@@ -100,7 +100,7 @@ impl Core<'_> {
         let (pid, same) =
             (Number::of(from), |w: &Watch| matches!(w.kind, WatchKind::Monitor { reference, .. } if reference == words));
         if let Some(key) = self.find_watch(peer, |w| w.pid == pid && same(w)) {
-            self.watches.remove(key);
+            self.remove_watch(key);
         }
     }
 
@@ -113,11 +113,11 @@ impl Core<'_> {
             return Routed::Done;
         }
         // taken out first: a mailbox that ends by it does not tell the process which has
-        let watch = self.watches.remove(key);
+        let watch = self.remove_watch(key);
         let routed = self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Link);
         if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
             // into the place that was just freed
-            let _ = self.watches.insert(watch);
+            self.add_watch(watch);
         }
         routed
     }

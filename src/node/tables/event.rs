@@ -132,7 +132,8 @@ pub enum Dropped {
     Unreadable(Misbehaved),
     /// The mailbox is full, and set to drop rather than to hold up the sender.
     MailboxFull,
-    /// The storage has no place left for links and monitors. The sender was told `system_limit`.
+    /// The node has its share of the places for links and monitors, or there are none left. The sender was told `system_limit`, and is each
+    /// time; this is told once, until the node has given half of what it has back.
     WatchesFull,
     /// No such function is served; whoever waits for it was told `undef`.
     NotServed,
@@ -146,7 +147,9 @@ impl fmt::Display for Dropped {
             Self::NoReceiver => f.write_str("no such mailbox"),
             Self::Unreadable(e) => e.fmt(f),
             Self::MailboxFull => f.write_str("mailbox full"),
-            Self::WatchesFull => f.write_str("all places for links and monitors are taken: enlarge the storage"),
+            Self::WatchesFull => f.write_str(
+                "its node has as many links, monitors and waiting calls here as one may, and is told system_limit for more",
+            ),
             Self::NotServed => f.write_str("no such function is served"),
             Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
         }

@@ -1,5 +1,6 @@
 //! The connected peers and what waits to be sent to them.
 
+use super::record;
 use crate::error::{Error, Full, Misuse};
 use crate::node::trace;
 use crate::proto::link;
@@ -81,6 +82,14 @@ pub(crate) struct Link {
     pub(crate) state: link::Pulse,
     pub(crate) received: Span,
     pub(crate) sending: Span,
+    /// Links and monitors between its processes and what is here.
+    pub(crate) watches: u16,
+    /// How many there were when it was last told that it may have no more; nothing where that would be news.
+    pub(crate) told: Option<u16>,
+    /// Bytes of its messages that nobody has read.
+    pub(crate) unread: usize,
+    /// A message of it was put back since its answer finds no room: its messages wait until there is some.
+    pub(crate) waits: bool,
     /// Bytes of the smallest message that was refused for want of room; 0 for none.
     pub(crate) refused: usize,
     pub(crate) stalled: Option<Stall>,
@@ -155,6 +164,10 @@ impl Link {
             state: link::Pulse::default(),
             received: Span::EMPTY,
             sending: Span::EMPTY,
+            watches: 0,
+            told: None,
+            unread: 0,
+            waits: false,
             refused: 0,
             stalled: None,
             traced: false,
@@ -224,6 +237,32 @@ impl Links<'_> {
     /// Finds the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
+    }
+
+    /// Returns true if there is one connection at most: then nobody else has claims.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.table.taken() <= 1
+    }
+
+    /// Counts so many bytes of a peer's as unread.
+    pub(crate) fn count_unread(&mut self, peer: Key, len: usize) {
+        if let Some(link) = self.table.at_mut(peer) {
+            link.unread = link.unread.saturating_add(len);
+        }
+    }
+
+    /// Counts a record of a mailbox as read, or as gone.
+    #[inline]
+    pub(crate) fn count_read(&mut self, record: &[u8]) {
+        if let Some(link) = record::peer(record).and_then(|(_, peer)| self.table.at_mut(peer)) {
+            link.unread = link.unread.saturating_sub(record.len());
+        }
+    }
+
+    /// Returns true if a record waits until there is room for its peer's answers. What a call of ours came to asks for none.
+    pub(crate) fn waits(&self, record: &[u8]) -> bool {
+        record::peer(record).is_some_and(|(kind, peer)| !kind.is_answer() && self.table.at(peer).is_some_and(|link| link.waits))
     }
 
     /// Returns the flags that both sides offered.

@@ -41,13 +41,14 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 /// Connections that are not proven yet have places of their own: eight, and one for each of `PEERS`, so that as many nodes as there may be
 /// can connect at once; eight at most are kept for attempts of this node's own. When the rest is taken, a caller that has shown less makes way, or the newcomer waits: see [`Node::accept`](crate::Node::accept).
 ///
-/// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
-/// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making
-/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
+/// `WATCHES` is how many links, monitors by others, processes that wait in a call to a mailbox and callers of served functions there can be
+/// at once; at the limit whoever wants one more is told `system_limit`. One node has at most three times as many as are free then, where
+/// there can be more than one: three quarters if it is alone, and there is room for others. `REQUESTS` is how
+/// many monitors, calls and aliases of this node's own there can be; at the limit making one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
 /// [`NodeStorage::sized`].
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,792 bytes a peer, 360 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 334,048 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,800 bytes a peer, 368 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 354,624 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -69,7 +70,7 @@ pub struct NodeStorage<
     const PEERS: usize,
     const MAILBOXES: usize,
     const BYTES: usize,
-    const WATCHES: usize = 256,
+    const WATCHES: usize = 512,
     const REQUESTS: usize = 32,
 > {
     pub(in crate::node) links: Places<Link, PEERS>,
@@ -85,7 +86,7 @@ pub struct NodeStorage<
 }
 
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
-    /// Makes empty memory, with 256 places for links and monitors and 32 for requests.
+    /// Makes empty memory, with 512 places for links and monitors and 32 for requests.
     pub const fn new() -> Self {
         Self::sized()
     }
@@ -143,7 +144,8 @@ pub struct Sizes {
     pub mailboxes: u16,
     /// Bytes of every buffer, in the range [`Sizes::BYTES`]: two buffers for a peer, one for a mailbox.
     pub bytes: usize,
-    /// Links, monitors by others and callers of served functions, in the range [`Sizes::WATCHES`].
+    /// Links, monitors by others, processes that wait in a call to a mailbox and callers of served functions, in the range
+    /// [`Sizes::WATCHES`]. One node has at most three times as many as are free then.
     pub watches: u16,
     /// Monitors, calls and aliases of this node's own, in the range [`Sizes::REQUESTS`].
     pub requests: u16,
@@ -151,7 +153,7 @@ pub struct Sizes {
 
 #[cfg(feature = "std")]
 impl Default for Sizes {
-    /// Makes sizes of 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
+    /// Makes sizes of 4 peers, 8 mailboxes, 16 KiB, 512 watches and 32 requests.
     fn default() -> Self {
         Self::new(4, 8, 16_384)
     }
@@ -170,9 +172,9 @@ impl Sizes {
     /// The range of the places for monitors, calls and aliases of this node's own: up to 65,534.
     pub const REQUESTS: RangeInclusive<u16> = PLACES;
 
-    /// Makes sizes of these three, with 256 watches and 32 requests.
+    /// Makes sizes of these three, with 512 watches and 32 requests.
     pub const fn new(peers: u16, mailboxes: u16, bytes: usize) -> Self {
-        Self { peers, mailboxes, bytes, watches: 256, requests: 32 }
+        Self { peers, mailboxes, bytes, watches: 512, requests: 32 }
     }
 
     /// Sets how many links, monitors by others and callers of served functions there can be.
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_heap_takes_what_it_says() {
-        let same = size_of::<NodeStorage<4, 8, 16_384, 256, 32>>();
+        let same = size_of::<NodeStorage<4, 8, 16_384, 512, 32>>();
         assert!(Sizes::default().memory().abs_diff(same) < 512, "{} and {same}", Sizes::default().memory());
         let most = Sizes { peers: 65_534, bytes: usize::MAX, ..Sizes::default() };
         assert_eq!(most.memory(), usize::MAX);
@@ -329,14 +331,14 @@ mod tests {
         const fn size<const P: usize, const M: usize, const W: usize, const R: usize>() -> usize {
             size_of::<NodeStorage<P, M, 16_384, W, R>>()
         }
-        let usual = size::<4, 8, 256, 32>();
+        let usual = size::<4, 8, 512, 32>();
         let each = (
-            size::<5, 8, 256, 32>() - usual - 2 * 16_384,
-            size::<4, 9, 256, 32>() - usual - 16_384,
-            size::<4, 8, 257, 32>() - usual,
-            size::<4, 8, 256, 33>() - usual,
+            size::<5, 8, 512, 32>() - usual - 2 * 16_384,
+            size::<4, 9, 512, 32>() - usual - 16_384,
+            size::<4, 8, 513, 32>() - usual,
+            size::<4, 8, 512, 33>() - usual,
         );
-        assert_eq!((usual, each), (334_048, (2792, 360, 80, 328)));
+        assert_eq!((usual, each), (354_624, (2800, 368, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }

@@ -15,5 +15,6 @@ pub(crate) mod origin;
 pub(crate) mod past;
 pub(crate) mod record;
 pub(crate) mod requests;
+pub(crate) mod shares;
 pub(crate) mod ties;
 pub(crate) mod unread;

@@ -39,9 +39,14 @@ impl From<TermFault> for Halt {
 }
 
 /// Writes a term on one line.
-pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn print(
+    term: Term<'_>,
+    home: Option<&str>,
+    (chars, long_ones): (Chars, u16),
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let whole = Reader::new(term.as_bytes());
-    let mut printer = Printer { f, home, chars, whole, open: heapless::Vec::new() };
+    let mut printer = Printer { f, home, chars, long_ones, whole, open: heapless::Vec::new() };
     match printer.run(whole) {
         Err(Halt::Write) => Err(fmt::Error),
         Ok(()) | Err(Halt::Bytes) => Ok(()),
@@ -74,6 +79,8 @@ struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
     chars: Chars,
+    /// The number of long integers that may still be decimal.
+    long_ones: u16,
     whole: Reader<'r>,
     open: heapless::Vec<PrintFrame, { Limits::MAX_DEPTH as usize }>,
 }
@@ -202,7 +209,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
         let f = &mut *self.f;
         match term.value() {
             Value::Integer(value) => write!(f, "{value}"),
-            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, f),
+            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, &mut self.long_ones, f),
             Value::Float(value) => float(value, f),
             Value::Atom(name) => atom(name, self.chars, f),
             Value::Nil => f.write_str("[]"),

@@ -15,7 +15,8 @@ use beamless::{
 
 use crate::pair::{End, Seed, Wire};
 
-type Storage = NodeStorage<2, 4, 4096, 10, 6>;
+/// Of the 14 places for links and monitors one peer of two has ten.
+type Storage = NodeStorage<2, 4, 4096, 14, 6>;
 const NODES: [&str; 2] = ["a@host", "b@host"];
 const NAMES: [&str; 3] = ["", "x", "y"];
 const SERVED: [&str; 1] = ["m:f/1"];

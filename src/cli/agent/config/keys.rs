@@ -50,7 +50,7 @@ timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
 [sizes]
 nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.
 mailboxes | integer 0 16383 | 12 and those of the file | 16 | Mailboxes: at least the agent's own 4, and those of this file.
-watches | integer 0 65534 | `512` | 512 | Links, monitors by others, and callers of functions.
+watches | integer 0 65534 | `1024` | 1024 | Links, monitors by others, processes that wait in a `gen_server:call`, and callers of functions. One node has at most three times as many as are free then; more of it are refused with `system_limit`.
 requests | integer 0 65534 | `32` | 32 | Monitors and calls of the agent's own.
 message | size 4KiB 256MiB | `"16KiB"` | "16KiB" | The largest message that is taken, as `16384` or `"16KiB"`. A larger one is skipped, which is logged. What is sent has up to 2 KiB less.
 "#;

@@ -9,6 +9,7 @@ use mio::Registry;
 
 use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
+use crate::cli::agent::words;
 use crate::cli::lines::limited;
 use crate::cli::terms;
 
@@ -21,6 +22,8 @@ pub(super) struct Job {
     /// The command and all its arguments.
     command: Vec<OsString>,
     caller: OwnedCaller,
+    /// The caller's node.
+    pub(super) node: String,
     state: Progress,
 }
 
@@ -51,9 +54,9 @@ pub(super) enum Delivery {
 }
 
 impl Job {
-    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller) -> Self {
+    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller, node: String) -> Self {
         let command = function.command.iter().map(OsString::from).chain(arguments).collect();
-        Self { function, command, caller, state: Progress::Waiting }
+        Self { function, command, caller, node, state: Progress::Waiting }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -119,7 +122,7 @@ impl Job {
             // whoever called it is gone with its node
             Ok(()) | Err(Error::NotConnected) => Delivery::Done,
             Err(e) => {
-                limited!(warn, name, "calls of functions without an answer", "{name}: no answer: {e}");
+                limited!(warn, name, "calls of functions without an answer", "{name}: no answer: {}", words::error(&e));
                 Delivery::Done
             }
         }

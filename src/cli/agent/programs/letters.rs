@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
+use crate::cli::agent::words;
 use crate::cli::lines::limited;
 
 /// The most messages that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
@@ -157,7 +158,13 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
         (Ok(()), _) => Sent::Done,
         (Err(Error::Full(Full::Transmit { .. })), _) => Sent::Later,
         (Err(e @ Error::Full(Full::Message { limit, .. })), To::Caller(_)) => {
-            limited!(warn, name, "answers of programs that were too large", "mailbox {name}: an answer was too large: {e}");
+            limited!(
+                warn,
+                name,
+                "answers of programs that were too large",
+                "mailbox {name}: an answer was too large: {}",
+                words::error(&e)
+            );
             letter.term = encoded(|t| Refusal::TooLarge(limit).put(t));
             send(letter, out, name)
         }
@@ -167,7 +174,14 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
             Sent::Done
         }
         (Err(e), To::Caller(_)) => {
-            limited!(warn, name, "answers of programs that were not sent", "mailbox {name}: no answer to {}: {e}", letter.node);
+            limited!(
+                warn,
+                name,
+                "answers of programs that were not sent",
+                "mailbox {name}: no answer to {}: {}",
+                letter.node,
+                words::error(&e)
+            );
             Sent::Done
         }
         (Err(e), To::Name(to)) => {
@@ -175,8 +189,9 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
                 warn,
                 name,
                 "messages of programs that were not sent",
-                "mailbox {name}: not sent to {to} on {}: {e}",
-                letter.node
+                "mailbox {name}: not sent to {to} on {}: {}",
+                letter.node,
+                words::error(&e)
             );
             Sent::Done
         }
