@@ -15,7 +15,7 @@
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
-use beamless::{Config, Connection, Instant, Mailbox, Node, NodeStorage, Received, TermWriter, WriteTerm, Written};
+use beamless::{Config, Connection, Instant, Mailbox, Node, NodeStorage, Origin, Received, TermWriter, WriteTerm, Written};
 
 type Storage = NodeStorage<2, 2, 65_536>;
 /// Messages in one read, as a busy socket gives them.
@@ -48,7 +48,7 @@ impl<'s> Pair<'s> {
         a.connect("b@127.0.0.1").unwrap();
         let now = Instant::default();
         let (mut at_a, _) = a.poll_dial(now).unwrap();
-        let mut at_b = b.accept(1, now).unwrap();
+        let mut at_b = b.accept(Origin::default(), 1, now).unwrap();
         a.handle_connected(at_a, 2, now);
         while carry(&mut a, at_a, &mut b, &mut at_b) + carry(&mut b, at_b, &mut a, &mut at_a) > 0 {}
         Self { a, b, at_a, at_b, from, to }

@@ -104,10 +104,12 @@ pub enum ConfigError {
     ShortNameHasDot,
     /// A node with a long name is to connect to one whose host has no dot and is no address, which has a short name.
     LongNameWithoutDot,
-    /// The cookie is empty or longer than 255 bytes.
+    /// The cookie is empty, longer than 255 characters, or has one that is not in Latin-1 (U+0000 to U+00FF), of which Erlang makes no digest.
     Cookie,
     /// The tick time is under a second or over a day.
     TickTime,
+    /// The setup time is under a second or over two minutes.
+    SetupTime,
     /// A list has too many names, or one of more than 65,535 bytes. Without `std` there are 512 bytes for a list, two for each name besides
     /// its own.
     TooManyNames,
@@ -138,8 +140,9 @@ impl fmt::Display for ConfigError {
                 "a host without a dot belongs to a short name, and a node with a long name connects to long ones alone: give it a short name, \
                  such as demo@nuc1"
             }
-            Self::Cookie => "a cookie has 1 to 255 bytes",
+            Self::Cookie => "a cookie has 1 to 255 characters, all of them in Latin-1",
             Self::TickTime => "the tick time is from 1 second to 1 day",
+            Self::SetupTime => "the setup time is from 1 second to 2 minutes",
             Self::TooManyNames => "the names in a list take more than there is room for: 512 bytes without std",
             Self::FunctionName => "a function to serve is MODULE:FUNCTION/ARITY, such as thermometer:read/0",
             Self::Sizes => Self::SIZES,
@@ -254,7 +257,7 @@ pub enum Full {
         /// Bytes there are now.
         room: usize,
     },
-    /// The message can never fit the transmit buffer: give the storage more bytes, or send less.
+    /// The message can never fit the transmit buffer: send less, or give the storage more bytes.
     Message {
         /// Bytes the message takes.
         needed: usize,
@@ -263,13 +266,15 @@ pub enum Full {
     },
     /// Every mailbox of the storage is registered.
     Mailboxes,
-    /// Every place for links and monitors of the storage is taken.
+    /// Every place for links and monitors of the storage is taken, or the peer has its share: three times as many as are free, where the storage
+    /// is for more than one peer.
     Watches,
     /// Every place for our own monitors, calls and aliases of the storage is taken.
     Requests,
     /// Every peer of the storage is taken.
     Peers,
-    /// Six connections are being made: wait until one is up or has failed.
+    /// As many connections are being made as there may be at once: wait until one is up or has failed. Since somebody asked, the one that has
+    /// heard nothing for longest fails once that is two seconds.
     Dials,
 }
 
@@ -285,14 +290,20 @@ impl fmt::Display for Full {
             Self::Message { needed, limit } => {
                 write!(
                     f,
-                    "message of {needed} bytes can never fit: {limit} may wait for one peer; enlarge the storage or send less"
+                    "message of {needed} bytes can never fit: {limit} may wait for one peer; send less, or give the node larger buffers"
                 )
             }
-            Self::Mailboxes => f.write_str("all mailboxes of the storage are in use: enlarge it"),
-            Self::Watches => f.write_str("all places for links and monitors of the storage are in use: enlarge it"),
-            Self::Requests => f.write_str("all places for own monitors, calls and aliases of the storage are in use: enlarge it"),
-            Self::Peers => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Dials => f.write_str("six connections are being made at once: ask again when one is up or has failed"),
+            Self::Mailboxes => f.write_str("all of the node's mailboxes are in use: close one, or give the node more"),
+            Self::Watches => f.write_str(
+                "the node has its share of the places for links and monitors, or none is left: end one, or give the node more",
+            ),
+            Self::Requests => f.write_str(
+                "all of the node's places for own monitors, calls and aliases are in use: end one, or give the node more",
+            ),
+            Self::Peers => f.write_str("all of the node's places for connections are in use: close one, or give the node more"),
+            Self::Dials => {
+                f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed")
+            }
         }
     }
 }
@@ -389,7 +400,7 @@ pub enum Reason {
     InvalidChallengeReply,
     /// The peer took our cookie but did not prove that it knows it.
     InvalidChallengeAck,
-    /// The peer does not allow this node (`net_kernel:allow`), or lacks something it finds mandatory.
+    /// The peer does not allow this node (`net_kernel:allow`), or this node lacks something that the peer finds mandatory.
     NotAllowed,
     /// The peer has this node's own name.
     OwnName,
@@ -406,8 +417,14 @@ pub enum Reason {
     OtherName,
     /// All peers of the storage are in use.
     Full,
-    /// Another connection attempt took the place of this unfinished one.
+    /// The peer, a beamless node too, has no place for another node.
+    PeerFull,
+    /// Another connection attempt took the place of this unfinished one, here or at the peer.
     Crowded,
+    /// The peer sent back a challenge of this node's own, to pass off the answer as its own. It need not know the cookie.
+    Reflected,
+    /// The peer speaks TLS, which this node does not.
+    Tls,
 }
 
 impl fmt::Display for Reason {
@@ -428,7 +445,9 @@ impl fmt::Display for Reason {
                 f.write_str("Invalid challenge reply: the cookies differ; give both nodes the same one")
             }
             Self::InvalidChallengeAck => f.write_str("Invalid challenge ack: the peer did not prove that it knows the cookie"),
-            Self::NotAllowed => f.write_str("the peer does not allow this node: see net_kernel:allow there"),
+            Self::NotAllowed => {
+                f.write_str("the peer does not allow this node: see net_kernel:allow there, or allow in the settings of an agent")
+            }
             Self::OwnName => f.write_str("it has the name of this very node: give one of the two another"),
             Self::NotOnList => f.write_str("not on the list of allowed nodes"),
             Self::MissingFlags(flags) => {
@@ -439,8 +458,15 @@ impl fmt::Display for Reason {
             }
             Self::Nok => f.write_str("the peer goes on with its own attempt"),
             Self::OtherName => f.write_str("the node there has another name: use the name it was started with"),
-            Self::Full => f.write_str("all peers of the storage are in use: enlarge it"),
-            Self::Crowded => f.write_str("too many unfinished handshakes at once"),
+            Self::Full => f.write_str("all of the node's places for connections are in use: give the node more"),
+            Self::PeerFull => {
+                f.write_str("the peer has no room for another node: give it more, with sizes.nodes there, or larger storage")
+            }
+            Self::Crowded => f.write_str("too many unfinished handshakes at once: try again"),
+            Self::Reflected => {
+                f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
+            }
+            Self::Tls => f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`"),
         }
     }
 }
@@ -473,9 +499,9 @@ impl fmt::Display for NetworkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownHost => f.write_str("the host name has no address: check the part after the '@'"),
-            Self::NoEpmd => {
-                f.write_str("no epmd answers on the host: is a node running there, is epmd's port (4369 by default) open?")
-            }
+            Self::NoEpmd => f.write_str(
+                "no epmd answers on the host: is a node running there, and the port of epmd open (ERL_EPMD_PORT, or 4369)?",
+            ),
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
             Self::PortTaken => f.write_str(
@@ -506,6 +532,7 @@ mod tests {
             C::LongNameWithoutDot,
             C::Cookie,
             C::TickTime,
+            C::SetupTime,
             C::FunctionName,
         ];
         let faults = [

@@ -28,6 +28,7 @@
 #[cfg(feature = "std")]
 mod driver;
 mod error;
+mod limit;
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod node;
@@ -38,12 +39,13 @@ mod wire;
 
 #[cfg(feature = "std")]
 pub use driver::{
-    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_names, full_host_name,
-    listen_addresses, read_cookie, short_host_name,
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_kill, epmd_names, epmd_stop,
+    full_host_name, listen_addresses, read_cookie, short_host_name,
 };
 #[cfg(feature = "std")]
 pub use error::IoError;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
+pub use limit::LogLimit;
 /// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
 #[cfg(feature = "std")]
 pub use mio;
@@ -51,7 +53,7 @@ pub use mio;
 pub use node::Sizes;
 pub use node::{
     Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, HeldBy, InUse, Mailbox,
-    Message, Monitor, Node, NodeStorage, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
+    Message, Monitor, Node, NodeStorage, Origin, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
 };
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};

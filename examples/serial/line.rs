@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use beamless::{Connection, Instant, NetworkFault, Node};
+use beamless::{Connection, Instant, NetworkFault, Node, Origin};
 
 /// The `net_ticktime` of both ends: how long one may be silent before the other hangs up.
 pub(crate) const TICK_TIME: Duration = Duration::from_secs(4);
@@ -133,7 +133,8 @@ impl<'p, B: Board> Line<'p, B> {
 
     /// Takes a call that begins with these bytes.
     fn answer(&mut self, node: &mut Node<'_>, first: &[u8], now: Instant) -> Result<(), B::Error> {
-        let Some(mut connection) = node.accept(self.board.random()?, now) else { return Ok(()) };
+        // all callers come over the one line
+        let Ok(mut connection) = node.accept(Origin::default(), self.board.random()?, now) else { return Ok(()) };
         // a new connection has room for more than that
         let room = node.read_buffer(connection).iter_mut();
         let taken = room.zip(first).map(|(place, byte)| *place = *byte).count();

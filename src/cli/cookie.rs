@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A cookie, and where it came from.
@@ -12,6 +12,26 @@ pub(super) struct Cookie {
     pub(super) path: PathBuf,
     /// The cookie was made just now.
     pub(super) made: bool,
+}
+
+impl Cookie {
+    /// Returns what to say of a cookie that looks as if a shell had printed it: Erlang takes quotes and colons in the file for parts of it.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let (what, without) = match self.value.trim_end() {
+            text if enclosed(text, '"') || enclosed(text, '\'') => ("quotes around it", "them"),
+            text if text.starts_with(':') => ("a colon in front", "it"),
+            _ => return None,
+        };
+        let file = self.path.display();
+        Some(format!(
+            "the cookie in {file} has {what}, which to Erlang is part of the cookie: take {without} out if a shell printed it"
+        ))
+    }
+}
+
+/// Returns true if a text has this quote at both of its ends.
+fn enclosed(text: &str, quote: char) -> bool {
+    text.strip_prefix(quote).is_some_and(|rest| rest.ends_with(quote))
 }
 
 /// The number of letters of a cookie that is made.
@@ -32,6 +52,19 @@ pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     read(path)
 }
 
+/// Returns true unless what is at `file` can be read once only: a pipe.
+pub(super) fn is_kept(file: &Path) -> bool {
+    file.metadata().map_or(true, |about| !about.file_type().is_fifo())
+}
+
+/// Finds the cookie again as [`find`] does, unless it came out of a pipe: that has no more, and would be waited for.
+pub(super) fn find_again(file: Option<&Path>) -> Result<Cookie, String> {
+    if file.is_some_and(|file| !is_kept(file)) {
+        return Err("it came out of a pipe".to_owned());
+    }
+    find(file)
+}
+
 /// Finds the cookie as [`find`] does, and makes a missing one where Erlang looks for it; a file that was named must be there.
 pub(super) fn find_or_make(file: Option<&Path>) -> Result<Cookie, String> {
     let path = place(file)?;
@@ -47,7 +80,9 @@ pub(super) fn would_find(file: Option<&Path>) -> Result<String, String> {
     } else if file.is_none() && !path.exists() {
         format!("a new one would be made, in {}", path.display())
     } else {
-        format!("the one in {}", read(path)?.path.display())
+        let found = read(path)?;
+        let doubt = found.doubt().map_or(String::new(), |doubt| format!("; {doubt}"));
+        format!("the one in {}{doubt}", found.path.display())
     })
 }
 
@@ -104,6 +139,20 @@ fn letters() -> Result<String, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_shell_prints_around_a_cookie_is_doubted() {
+        let doubt = |value: &str| Cookie { value: value.to_owned(), path: PathBuf::from("c"), made: false }.doubt();
+        for value in ["\"abc\"", "'abc'", "'abc' ", "\"\"", ":abc", ":\"a b\""] {
+            assert!(
+                doubt(value).is_some_and(|words| words.contains("the cookie in c has ") && !words.contains("abc")),
+                "{value}"
+            );
+        }
+        for value in ["abc", "a'b", "it's", "\"", "'", "a:b", "\"abc", "say \"abc\""] {
+            assert_eq!(doubt(value), None, "{value}");
+        }
+    }
 
     #[test]
     fn a_cookie_that_is_made_is_letters() {

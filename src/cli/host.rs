@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use beamless::{ConfigError, Error};
+use beamless::{ConfigError, Error, NodeName};
 
 /// A name as given, which decides how its host part is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,9 @@ pub(super) fn option_for(e: &Error) -> &'static str {
 /// Returns the node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its
 /// host is on the host of the given name, as with `erl -remsh`, and without one on this host.
 pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
+    if given.starts_with(['\'', '"', ':']) {
+        return Err(format!("{given}: a node's name stands here as it is, without quotes or a colon, such as hub@nuc3"));
+    }
     let (node, port) = split_port(given)?;
     let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
     let node = match (node.contains('@'), &own) {
@@ -86,6 +89,12 @@ fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
     let not_a_port = |port| format!("{given}: {port} is no port, which is a number from 1 to 65535");
     let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(|| not_a_port(port))).transpose()?;
     Ok((before.replace(['[', ']'], ""), port))
+}
+
+/// Returns a node's name as one goes around EPMD with it.
+pub(super) fn with_port(name: &NodeName, port: u16) -> String {
+    let host = if name.host().contains(':') { format!("[{}]", name.host()) } else { name.host().to_owned() };
+    format!("{}@{host}:{port}", name.alive())
 }
 
 /// Makes a name for a node that is there for one question: a long one where the other node's is long. Nobody connects to it, so a host
@@ -152,6 +161,10 @@ mod tests {
         ] {
             assert_eq!(split(given), Ok((node.to_owned(), port)), "{given}");
         }
+        for node in ["demo@nuc1", "demo@10.0.0.7", "demo@::1"] {
+            let given = with_port(&NodeName::new(node).unwrap(), 4711);
+            assert_eq!(split_port(&given), Ok((node.to_owned(), Some(4711))));
+        }
         assert!(split("demo:").is_err() && split("demo:0").is_err() && split("demo@nuc1:99999").is_err());
     }
 
@@ -167,6 +180,9 @@ mod tests {
         let own = Name::Long("me@10.0.0.1".to_owned());
         let (target, name) = pair("demo:7", Some(&own)).unwrap();
         assert_eq!((target.node.as_str(), target.port, name.as_str()), ("demo@10.0.0.1", Some(7), "me@10.0.0.1"));
+        for atom in ["'demo@nuc2'", ":demo@nuc2", ":\"demo@nuc2\""] {
+            assert!(pair(atom, None).unwrap_err().contains("without quotes"), "{atom}");
+        }
         // as `erl -sname me@nuc7 -remsh demo` has it
         let own = Name::Short("me@nuc7".to_owned());
         assert_eq!(pair("demo", Some(&own)).unwrap().0.node, "demo@nuc7");

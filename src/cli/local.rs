@@ -30,6 +30,9 @@ pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie)
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
     let driver = driver_options(options)?;
+    if let Some(doubt) = cookie.doubt() {
+        log::warn!("{doubt}");
+    }
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
@@ -55,6 +58,10 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
         }
         _ => (text, 0),
     };
+    // which the system would take for an address of IPv4
+    if host.is_empty() || host.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("an address is needed: 0.0.0.0:4711 is port 4711 on all of them".to_owned());
+    }
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 

@@ -1,12 +1,14 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `host`, `cookie`, `terms`, `systemd`; then
+//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `host`, `cookie`, `terms`, `systemd`; then
 //! `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;
 mod command_line;
 mod cookie;
+mod events;
 mod host;
+mod lines;
 mod local;
 mod outcome;
 mod systemd;
@@ -20,19 +22,21 @@ use log::LevelFilter;
 
 use command_line::completion;
 use command_line::reading::{self, Read};
-use outcome::{Failure, Of, USAGE, print};
+use outcome::{Failure, Of, USAGE, print, printable};
 use tool::COMMANDS;
 
 /// Reads the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
+    // whatever whoever started us has left open, and the sockets systemd hands over: our children get three descriptors and no more
+    close_fds::set_fds_cloexec(3, &[]);
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     if words.next().is_some_and(|first| first == completion::ASK) {
         return ended(print(completion::candidates(COMMANDS, &words.collect::<Vec<_>>()).trim_end()));
     }
     match reading::read(COMMANDS) {
-        Ok(Read::Run { verbose, spec, mut found }) => {
+        Ok(Read::Run { verbose, quiet, spec, mut found }) => {
             // what runs until it is stopped tells what happens; what has one thing to do tells what went wrong
-            start_log(match (verbose, spec.lasts) {
+            start_log(match (verbose, spec.lasts && !quiet) {
                 (true, _) => LevelFilter::Debug,
                 (false, true) => LevelFilter::Info,
                 (false, false) => LevelFilter::Warn,
@@ -55,9 +59,11 @@ fn misread(why: &str) -> ExitCode {
 
 /// Tells what went wrong, and returns the exit code.
 fn ended(result: Result<(), Failure>) -> ExitCode {
+    lines::finish();
     let Err(failure) = result else { return ExitCode::SUCCESS };
     match failure.of {
-        Of::Erlang => eprintln!("{}", failure.why),
+        // its lines are ours, what is in them is not
+        Of::Erlang => failure.why.lines().for_each(|line| eprintln!("{}", printable(line))),
         Of::Command | Of::CommandLine => log::error!("{}", failure.why),
     }
     ExitCode::from(failure.code)
@@ -71,12 +77,14 @@ fn start_log(level: LevelFilter) {
         .filter_level(level)
         .format(move |out, record| {
             let priority = if journal { systemd::priority(record.level()) } else { "" };
+            // much of it was said by somebody else
+            let line = printable(&record.args().to_string());
             match record.level() {
-                log::Level::Info => writeln!(out, "{priority}{}", record.args()),
-                level => writeln!(out, "{priority}{}: {}", level.as_str().to_lowercase(), record.args()),
+                log::Level::Info => writeln!(out, "{priority}{line}"),
+                level => writeln!(out, "{priority}{}: {line}", level.as_str().to_lowercase()),
             }?;
             if journal && record.level() <= log::Level::Warn {
-                if let Some(words) = systemd::way_out(&record.args().to_string()) {
+                if let Some(words) = systemd::way_out(&line) {
                     writeln!(out, "{priority}warn: {words}")?;
                 }
             }

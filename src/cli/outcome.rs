@@ -61,8 +61,24 @@ impl From<Error> for Failure {
 
 /// Prints a line on standard output. That nobody reads it is not an error, as with any tool in a pipe.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout().lock(), "{line}") {
+    // in one piece: `writeln` would write a last line by itself
+    match io::stdout().lock().write_all(format!("{line}\n").as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::refused(format!("writing to standard output: {e}"))),
         _ => Ok(()),
     }
+}
+
+/// Returns text that comes from somebody else for a line on a terminal or in a log: what would end the line, move about in it, or turn it
+/// round, is escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Returns true for a character that ends a line in some programs, or turns the direction of those that follow.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

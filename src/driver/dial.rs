@@ -40,6 +40,10 @@ pub(super) struct Dial {
     current: usize,
     until: Instant,
     stage: Stage,
+    /// True if a step was done since that was asked.
+    moved: bool,
+    /// The socket became ready for something.
+    ready: bool,
 }
 
 /// The progress of a dial.
@@ -59,7 +63,29 @@ impl Dial {
             current: 0,
             until: Instant::default(),
             stage: Stage::Addresses { asked: false },
+            moved: false,
+            ready: false,
         }
+    }
+
+    /// Notes that the socket became ready for something.
+    pub(super) fn set_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Returns true, once, if the socket became ready for something.
+    pub(super) fn take_ready(&mut self) -> bool {
+        core::mem::take(&mut self.ready)
+    }
+
+    /// Returns true if it can go on at once.
+    pub(super) fn has_work(&self) -> bool {
+        self.ready || matches!(self.stage, Stage::Addresses { asked: false })
+    }
+
+    /// Returns true if a step was done since this was asked last.
+    pub(super) fn has_moved(&mut self) -> bool {
+        core::mem::take(&mut self.moved)
     }
 
     /// Asks for the host's addresses, unless that is done, or they are at hand: then it goes on at once.
@@ -71,7 +97,8 @@ impl Dial {
             self.stage = Stage::Addresses { asked: true };
             return self.resolved(addresses, at);
         }
-        self.stage = Stage::Addresses { asked: resolver.ask(connection, self.peer.host()) };
+        resolver.ask(Some(connection), self.peer.host());
+        self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
     }
 
@@ -116,6 +143,7 @@ impl Dial {
             match stage {
                 Ok(stage) => {
                     self.stage = stage;
+                    self.moved = true;
                     return Dialed::Waiting;
                 }
                 Err(e) => why = fault(&e, otherwise),
@@ -139,6 +167,8 @@ impl Dial {
             }
             Stage::Epmd(mut stream, mut lookup) => match ask(&mut stream, &mut lookup) {
                 Ok(None) => {
+                    // EPMD is there, and has been asked
+                    self.moved |= lookup.transmit().is_empty();
                     self.stage = Stage::Epmd(stream, lookup);
                     Dialed::Waiting
                 }
@@ -161,6 +191,7 @@ impl Dial {
         match at.connect(*address, port) {
             Ok(stream) => {
                 self.stage = Stage::Node(stream);
+                self.moved = true;
                 Dialed::Waiting
             }
             Err(e) => self.next_address(fault(&e, NetworkFault::Refused), at),
@@ -186,7 +217,7 @@ impl At<'_> {
 }
 
 /// Goes on with a look-up: the port, once EPMD has told.
-fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
+pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
     let no_epmd = |e: io::Error| fault(&e, NetworkFault::NoEpmd);
     if !is_connected(stream).map_err(no_epmd)? {
         return Ok(None);

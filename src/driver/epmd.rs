@@ -1,7 +1,7 @@
 //! The node's name kept with EPMD: with one that runs on this host, or with one served by this very process.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use core::fmt;
 use core::str::FromStr;
@@ -9,16 +9,18 @@ use core::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::epmd_service::EpmdService;
+use super::dial::ask;
+use super::epmd_service::{EpmdService, Rules};
 use super::net::{failed, fault, is_connected};
 use crate::error::{ConfigError, Error, Misbehaved, NetworkFault, Reason, Result};
-use crate::proto::epmd_client::{ANSWER_LIMIT, DEFAULT_PORT, Names, Registration, RegistrationAnswer};
+use crate::proto::epmd_client::{ANSWER_LIMIT, DEFAULT_PORT, Lookup, Registration, RegistrationAnswer};
+use crate::proto::epmd_server::{IDLE_LIMIT, Kill};
 use crate::time::Instant;
 
 /// The time before EPMD is tried again: as long as BEAM waits.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Names that are taken from an EPMD that is asked for all of them.
-const NAMES: usize = 4096;
+/// The time in which EPMD takes note that a name is free, before the same is registered anew.
+const FREED: Duration = Duration::from_millis(250);
 /// Events kept for the driver. A turn makes three at most and the driver fetches them every turn.
 const EVENTS: usize = 8;
 
@@ -62,11 +64,17 @@ pub struct EpmdSettings {
     pub port: u16,
     /// The addresses to serve EPMD on, besides loopback; empty for all: `ERL_EPMD_ADDRESS`.
     pub addresses: Vec<IpAddr>,
+    /// The time for which a connection without a name may be silent when EPMD is served from here: 60 seconds, as with epmd's
+    /// `-packet_timeout`. When many connect at once they get less.
+    pub packet_timeout: Duration,
+    /// Whether an [`EpmdServer`](crate::EpmdServer) ends on request while names are registered, and unregisters them by force: true if
+    /// `ERL_EPMD_RELAXED_COMMAND_CHECK` is set. The EPMD in a node's own process never does.
+    pub relaxed_command_check: bool,
 }
 
 impl Default for EpmdSettings {
     fn default() -> Self {
-        Self { port: DEFAULT_PORT, addresses: Vec::new() }
+        Self { port: DEFAULT_PORT, addresses: Vec::new(), packet_timeout: IDLE_LIMIT, relaxed_command_check: false }
     }
 }
 
@@ -76,17 +84,18 @@ impl EpmdSettings {
         Self { port, ..Self::default() }
     }
 
-    /// Reads `ERL_EPMD_PORT` and `ERL_EPMD_ADDRESS` from the environment.
+    /// Reads `ERL_EPMD_PORT`, `ERL_EPMD_ADDRESS` and `ERL_EPMD_RELAXED_COMMAND_CHECK` from the environment.
     ///
     /// # Errors
     /// [`Error::Io`] that names the variable, if the port is not a number from 1 to 65535 (Erlang would take its leading digits), or
     /// if the addresses, separated by commas or spaces, are not all addresses.
     pub fn from_env() -> Result<Self> {
         let text = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Self::from_values(text("ERL_EPMD_PORT").as_deref(), text("ERL_EPMD_ADDRESS").as_deref())
+        let settings = Self::from_values(text("ERL_EPMD_PORT").as_deref(), text("ERL_EPMD_ADDRESS").as_deref())?;
+        Ok(Self { relaxed_command_check: text("ERL_EPMD_RELAXED_COMMAND_CHECK").is_some(), ..settings })
     }
 
-    /// Reads the same from values at hand; `None` stands for a variable that is not set.
+    /// Reads port and addresses from values at hand; `None` stands for a variable that is not set.
     ///
     /// # Errors
     /// As [`EpmdSettings::from_env`].
@@ -102,7 +111,7 @@ impl EpmdSettings {
         let words = addresses.unwrap_or_default().split([' ', ',']).filter(|word| !word.is_empty());
         let parse =
             |word: &str| word.parse().map_err(|_| wrong("ERL_EPMD_ADDRESS", word, "an address of IPv4 or IPv6 is needed"));
-        Ok(Self { port, addresses: words.map(parse).collect::<Result<_>>()? })
+        Ok(Self { port, addresses: words.map(parse).collect::<Result<_>>()?, ..Self::default() })
     }
 }
 
@@ -130,11 +139,13 @@ pub(crate) enum EpmdEvent {
     },
     /// EPMD is gone, and the name with it; it is registered again as soon as possible.
     Lost,
-    /// EPMD refuses the name, most likely because another node has it. It is tried again every two seconds.
+    /// EPMD refuses the name, because another node has it. It is tried again every two seconds.
     Refused {
         /// The name, without its host.
         alive: heapless::String<255>,
     },
+    /// EPMD refuses the name though no node has it: there is no room. It is tried again every two seconds.
+    Full,
     /// This process was to serve EPMD and cannot listen on its port; [`ErrorKind::AddrInUse`]: another EPMD does. It is tried again
     /// every two seconds.
     CannotServe {
@@ -155,6 +166,7 @@ impl fmt::Display for EpmdEvent {
             Self::Registered { port, embedded: false, .. } => write!(f, "registered with epmd on port {port}"),
             Self::Lost => f.write_str("epmd is gone: the name is registered again once one is there"),
             Self::Refused { alive } => write!(f, "another node {alive} is registered on this host"),
+            Self::Full => f.write_str("epmd takes no further name"),
             Self::CannotServe { port, error: ErrorKind::AddrInUse } => {
                 write!(f, "cannot serve epmd on port {port}: another one does")
             }
@@ -195,6 +207,8 @@ enum State {
     Waiting { until: Instant },
     /// Connecting to EPMD, then waiting for its answer.
     Trying(Attempt),
+    /// EPMD did not take the name; it is asked whether another node has it, since its refusal does not say.
+    Asking(Inquiry),
     /// Registered for as long as the connection stands.
     Held(Attempt),
     /// Serving EPMD, and registered with it.
@@ -214,6 +228,16 @@ struct Attempt {
     raced: bool,
 }
 
+/// A question for the name that EPMD did not take.
+#[derive(Debug)]
+struct Inquiry {
+    stream: TcpStream,
+    lookup: Lookup,
+    until: Instant,
+    /// What is said if there is no answer.
+    otherwise: EpmdEvent,
+}
+
 /// The end of an attempt.
 #[derive(Debug)]
 enum Ended {
@@ -221,6 +245,8 @@ enum Ended {
     Unreachable(io::Error),
     /// EPMD refused the name.
     Refused,
+    /// EPMD closed without an answer.
+    Closed,
     /// Anything else.
     Failed(Reason),
 }
@@ -272,6 +298,24 @@ impl EpmdClient {
         }
     }
 
+    /// Registers the name anew, as listening on another port.
+    pub(crate) fn set_port(&mut self, port: u16, now: Instant) {
+        let Ok(registration) = Registration::new(&self.alive, port, self.hidden) else { return };
+        (self.port, self.registration) = (port, registration);
+        match &mut self.state {
+            State::Off | State::Waiting { .. } | State::Asking(_) => {}
+            State::Trying(_) | State::Held(_) => self.state = State::Waiting { until: now.after(FREED) },
+            State::Serving(service) => {
+                let epmd = service.port();
+                match service.register_own(&self.alive, port, self.hidden) {
+                    Ok(creation) => self.registered(creation, epmd, true),
+                    // its own name was free, and now its place is
+                    Err(_) => self.fail(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd("own name"))), now),
+                }
+            }
+        }
+    }
+
     /// Withdraws the name, and stops serving EPMD.
     pub(crate) fn stop(&mut self) {
         self.state = State::Off;
@@ -309,6 +353,7 @@ impl EpmdClient {
             State::Off | State::Held(_) => None,
             State::Waiting { until } => Some(*until),
             State::Trying(attempt) => Some(attempt.until),
+            State::Asking(inquiry) => Some(inquiry.until),
             State::Serving(service) => service.poll_timeout(),
         }
     }
@@ -319,6 +364,10 @@ impl EpmdClient {
             State::Waiting { until } if *until <= now => self.start(registry, now),
             State::Trying(attempt) if attempt.until <= now => {
                 self.fail(EpmdEvent::Failed(Reason::Network(NetworkFault::TimedOut)), now);
+            }
+            State::Asking(inquiry) if inquiry.until <= now => {
+                let otherwise = inquiry.otherwise.clone();
+                self.fail(otherwise, now);
             }
             State::Serving(service) => return service.handle_timeout(now),
             _ => {}
@@ -346,6 +395,7 @@ impl EpmdClient {
     fn advance(&mut self, registry: &Registry, now: Instant) {
         let mut attempt = match core::mem::replace(&mut self.state, State::Off) {
             State::Trying(attempt) | State::Held(attempt) => attempt,
+            State::Asking(inquiry) => return self.hear(inquiry, now),
             // an event left over from a connection that is closed
             other => return self.state = other,
         };
@@ -365,9 +415,44 @@ impl EpmdClient {
             Err(Ended::Unreachable(e)) => self.unreachable(attempt.address, &e, registry, now, attempt.raced),
             Err(Ended::Refused) => {
                 let alive = self.alive.clone();
-                self.fail(EpmdEvent::Refused { alive }, now);
+                self.inquire(attempt.address, EpmdEvent::Refused { alive }, registry, now);
+            }
+            Err(Ended::Closed) => {
+                let closed = Reason::Misbehaved(Misbehaved::Epmd("closed instead of an answer"));
+                self.inquire(attempt.address, EpmdEvent::Failed(closed), registry, now);
             }
             Err(Ended::Failed(reason)) => self.fail(EpmdEvent::Failed(reason), now),
+        }
+    }
+
+    /// Asks EPMD who has the name that it did not take: "there is no interpretation of the error result code" (erl_epmd.erl), and an
+    /// EPMD without room may close without any.
+    fn inquire(&mut self, address: IpAddr, otherwise: EpmdEvent, registry: &Registry, now: Instant) {
+        let open = || {
+            let lookup = Lookup::new(&self.alive).ok()?;
+            let mut stream = TcpStream::connect(SocketAddr::new(address, self.settings.port)).ok()?;
+            registry.register(&mut stream, Token(self.first_token), Interest::READABLE | Interest::WRITABLE).ok()?;
+            Some((stream, lookup))
+        };
+        match open() {
+            Some((stream, lookup)) => {
+                let until = now.after(ANSWER_LIMIT);
+                self.state = State::Asking(Inquiry { stream, lookup, until, otherwise });
+            }
+            None => self.fail(otherwise, now),
+        }
+    }
+
+    /// Goes on with that question.
+    fn hear(&mut self, mut inquiry: Inquiry, now: Instant) {
+        match ask(&mut inquiry.stream, &mut inquiry.lookup) {
+            Ok(None) => self.state = State::Asking(inquiry),
+            Ok(Some(_)) => {
+                let alive = self.alive.clone();
+                self.fail(EpmdEvent::Refused { alive }, now);
+            }
+            Err(NetworkFault::NoSuchName) => self.fail(EpmdEvent::Full, now),
+            Err(_) => self.fail(inquiry.otherwise, now),
         }
     }
 
@@ -385,9 +470,12 @@ impl EpmdClient {
 
     fn serve(&mut self, registry: &Registry, now: Instant, may_connect: bool) {
         let first_token = self.first_token.saturating_add(1);
+        let rules = Rules { kill: Kill::Never, idle_limit: self.settings.packet_timeout };
         let bound = match core::mem::take(&mut self.listeners) {
-            none if none.is_empty() => EpmdService::bind(registry, first_token, self.settings.port, &self.settings.addresses),
-            listeners => EpmdService::adopt(registry, first_token, listeners),
+            none if none.is_empty() => {
+                EpmdService::bind(registry, first_token, self.settings.port, &self.settings.addresses, rules)
+            }
+            listeners => EpmdService::adopt(registry, first_token, listeners, rules),
         };
         let mut service = match bound {
             Ok(service) => Box::new(service),
@@ -466,7 +554,7 @@ impl Attempt {
         loop {
             let mut bytes = [0; 16];
             match self.stream.read(&mut bytes) {
-                Ok(0) => return Err(Ended::Failed(Reason::Misbehaved(Misbehaved::Epmd("closed instead of an answer")))),
+                Ok(0) => return Err(Ended::Closed),
                 Ok(count) => {
                     let said = self.registration.handle_bytes(bytes.get(..count).unwrap_or_default());
                     match said.map_err(|fault| Ended::Failed(Reason::Misbehaved(fault)))? {
@@ -481,64 +569,6 @@ impl Attempt {
             }
         }
     }
-}
-
-/// Returns the names registered on a host and the ports of their nodes, newest first, as `epmd -names` and `net_adm:names/1` list them.
-///
-/// For tools: it blocks, for `timeout` at most and for as long as the system takes to look the host's name up, and it allocates.
-/// `port` is EPMD's, see [`EpmdSettings`].
-///
-/// # Errors
-/// [`Error::Io`] if the host has no address, no EPMD answers there, or the time is up; [`Error::Misbehaved`] if what answers is none, or
-/// names more than 4096 nodes.
-pub fn epmd_names(host: &str, port: u16, timeout: Duration) -> Result<Vec<(String, u16)>> {
-    let deadline = std::time::Instant::now().checked_add(timeout);
-    let left = || match deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now())) {
-        Some(Duration::ZERO) => Err(io::Error::from(ErrorKind::TimedOut)),
-        left => Ok(left),
-    };
-    let failed = |e| failed(&format!("asking epmd on {host}, port {port}"), e);
-    let mut stream = connect_to(host, port, left).map_err(failed)?;
-    let mut names = Names::new();
-    stream.write_all(names.transmit()).map_err(failed)?;
-    let mut list = Vec::new();
-    let mut bytes = [0; 2048];
-    loop {
-        left().and_then(|left| stream.set_read_timeout(left)).map_err(failed)?;
-        let count = match stream.read(&mut bytes) {
-            Ok(count) => count,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(failed(ErrorKind::TimedOut.into())),
-            Err(e) => return Err(failed(e)),
-        };
-        if count == 0 {
-            names.handle_close()?;
-            return Ok(list);
-        }
-        names.handle_bytes(bytes.get(..count).unwrap_or_default(), |name, port| list.push((name.to_owned(), port)))?;
-        if list.len() > NAMES {
-            return Err(Misbehaved::Epmd("answer to NAMES_REQ: more than 4096 names").into());
-        }
-    }
-}
-
-fn connect_to(host: &str, port: u16, left: impl Fn() -> io::Result<Option<Duration>>) -> io::Result<std::net::TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
-    let addresses = (host, port).to_socket_addrs()?;
-    let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
-    for address in addresses {
-        // one that does not answer leaves time for the others
-        let attempt = match left()?.and_then(|left| left.checked_div(untried)) {
-            Some(share) => std::net::TcpStream::connect_timeout(&address, share),
-            None => std::net::TcpStream::connect(address),
-        };
-        match attempt {
-            Ok(stream) => return Ok(stream),
-            Err(e) => last = e,
-        }
-        untried = untried.saturating_sub(1);
-    }
-    Err(last)
 }
 
 #[cfg(test)]

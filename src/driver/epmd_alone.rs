@@ -3,15 +3,17 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
+use std::net::TcpListener;
 
 use mio::{Events, Poll, Registry, Token};
 
 use super::epmd::EpmdSettings;
-use super::epmd_service::EpmdService;
+use super::epmd_service::{EpmdService, Rules};
 use super::net::failed;
 use super::ready::Ready;
 use super::tokens::OWN;
 use crate::error::Result;
+use crate::proto::epmd_server::Kill;
 use crate::time::Instant;
 
 /// Events of the system taken in one turn.
@@ -42,10 +44,25 @@ impl EpmdServer {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if it cannot; of the kind `AddrInUse` when an EPMD is there already.
     pub fn listen(settings: &EpmdSettings) -> Result<Self> {
-        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
         let doing = || format!("serving epmd on port {}", settings.port);
-        let service =
-            EpmdService::bind(poll.registry(), OWN, settings.port, &settings.addresses).map_err(|e| failed(&doing(), e))?;
+        let EpmdSettings { port, addresses, .. } = settings;
+        Self::with(|registry| {
+            EpmdService::bind(registry, OWN, *port, addresses, rules(settings)).map_err(|e| failed(&doing(), e))
+        })
+    }
+
+    /// Serves on sockets that listen already, such as systemd hands over; of the settings, addresses and port are left aside.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if that cannot be, or for more than 16.
+    pub fn listen_on(sockets: Vec<TcpListener>, settings: &EpmdSettings) -> Result<Self> {
+        let doing = "serving epmd on the sockets handed over";
+        Self::with(|registry| EpmdService::adopt(registry, OWN, sockets, rules(settings)).map_err(|e| failed(doing, e)))
+    }
+
+    fn with(bind: impl FnOnce(&Registry) -> Result<EpmdService>) -> Result<Self> {
+        let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
+        let service = bind(poll.registry())?;
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -54,6 +71,12 @@ impl EpmdServer {
             start: std::time::Instant::now(),
             ready: VecDeque::with_capacity(EVENTS),
         })
+    }
+
+    /// Returns true if somebody on this host told it to end, as `epmd -kill` does: while no name is registered, or with
+    /// [`EpmdSettings::relaxed_command_check`] at any time. Then let it go out of scope.
+    pub fn is_killed(&self) -> bool {
+        self.service.is_killed()
     }
 
     /// Returns the port it listens on.
@@ -104,4 +127,9 @@ impl EpmdServer {
     fn now(&self) -> Instant {
         Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+fn rules(settings: &EpmdSettings) -> Rules {
+    let kill = if settings.relaxed_command_check { Kill::Always } else { Kill::Unused };
+    Rules { kill, idle_limit: settings.packet_timeout }
 }

@@ -7,14 +7,21 @@ use core::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
-use crate::proto::epmd_server::{Place, Refusal, Server, Session};
+use crate::limit::LogLimit;
+use crate::proto::epmd_server::{Kill, Place, Refusal, Server, Session};
 use crate::time::Instant;
 use crate::wire::epmd::MAX_REQUEST;
 
 /// Names the table holds, those included that are only remembered: a host with more Erlang nodes has room for Erlang's own epmd.
 pub(crate) const NAMES: usize = 32;
-/// Connections at once: one for each name that can be registered, and 16 for questions, which are answered within one turn.
-pub(crate) const SESSIONS: usize = NAMES + 16;
+/// Connections at once that hold no name. A question is answered within one turn, so that these are for whoever connects and does not
+/// speak: with 600 of those in a second, each is waited for almost a third of one.
+const NAMELESS: usize = 190;
+/// Connections at once: one for each name that can be registered, those without, and the one that came when there was no room.
+pub(crate) const SESSIONS: usize = NAMES + NAMELESS + 1;
+/// The time that a connection is given to say something while there is no room, before another one from the same address takes its
+/// place: a question takes the time of the way there and back.
+const LEAST_STAY: Duration = Duration::from_millis(150);
 /// Addresses it listens on; epmd has the same limit.
 const LISTENERS: usize = 16;
 /// Connections accepted in one turn; the rest wait for the next one, so that a flood of them does not hold up the node.
@@ -28,6 +35,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct EpmdPeer {
     stream: TcpStream,
+    /// Who it is from, as far as places are shared out.
+    from: IpAddr,
     session: Session,
     /// Counts up: which of those that came within one millisecond is the oldest.
     number: u64,
@@ -45,9 +54,12 @@ struct EpmdListener {
 
 /// An EPMD on this host's sockets, driven by the poll loop it is registered with.
 ///
-/// Up to 32 names, up to 48 connections (about 170 KiB, taken as they are needed; no allocation after [`EpmdService::bind`]). A
-/// connection too many takes the place of the one that has been silent longest among those that hold no name; if all hold one, it is
-/// closed. A name too many is refused, with a warning in the log.
+/// Up to 32 names, and up to 190 connections without one (about 550 KiB, taken as they are needed; no allocation after
+/// [`EpmdService::bind`]). A name too many is refused, with a warning in the log.
+///
+/// A connection too many takes a place from the address that holds most of them: of those that have said nothing, or of those that have
+/// begun to speak, whichever are more, the one that has been silent longest. Names are never thrown out. While the newcomer's own address is the one
+/// that holds most, each is given 150 milliseconds, and what cannot be taken stays in the system's queue of connections.
 #[derive(Debug)]
 pub(crate) struct EpmdService {
     first_token: usize,
@@ -60,6 +72,18 @@ pub(crate) struct EpmdService {
     admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
+    /// The limit of lines about connections that could not be taken.
+    refused: LogLimit,
+    idle_limit: Duration,
+}
+
+/// The rules for whoever connects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// The requests to end it that are heard.
+    pub(crate) kill: Kill,
+    /// The time for which a connection without a name may be silent.
+    pub(crate) idle_limit: Duration,
 }
 
 impl EpmdService {
@@ -72,16 +96,27 @@ impl EpmdService {
     /// # Errors
     /// What the system says: [`ErrorKind::AddrInUse`] if an EPMD is there already; [`ErrorKind::InvalidInput`] for more addresses
     /// than 16 with the loopback ones.
-    pub(crate) fn bind(registry: &Registry, first_token: usize, port: u16, addresses: &[IpAddr]) -> io::Result<Self> {
+    pub(crate) fn bind(
+        registry: &Registry,
+        first_token: usize,
+        port: u16,
+        addresses: &[IpAddr],
+        rules: Rules,
+    ) -> io::Result<Self> {
         let listeners = if addresses.is_empty() { listen_everywhere(port)? } else { listen_on(port, addresses)? };
-        Self::new(registry, first_token, listeners)
+        Self::new(registry, first_token, listeners, rules)
     }
 
     /// Serves on sockets that listen already.
     ///
     /// # Errors
     /// What the system says; [`ErrorKind::InvalidInput`] for more than 16.
-    pub(crate) fn adopt(registry: &Registry, first_token: usize, sockets: Vec<std::net::TcpListener>) -> io::Result<Self> {
+    pub(crate) fn adopt(
+        registry: &Registry,
+        first_token: usize,
+        sockets: Vec<std::net::TcpListener>,
+        rules: Rules,
+    ) -> io::Result<Self> {
         if sockets.len() > LISTENERS {
             return Err(too_many());
         }
@@ -89,10 +124,10 @@ impl EpmdService {
             socket.set_nonblocking(true)?;
             Ok(EpmdListener { socket: TcpListener::from_std(socket), ready: false })
         };
-        Self::new(registry, first_token, sockets.into_iter().map(adopt).collect::<io::Result<_>>()?)
+        Self::new(registry, first_token, sockets.into_iter().map(adopt).collect::<io::Result<_>>()?, rules)
     }
 
-    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<EpmdListener>) -> io::Result<Self> {
+    fn new(registry: &Registry, first_token: usize, mut listeners: Vec<EpmdListener>, rules: Rules) -> io::Result<Self> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             registry.register(&mut listener.socket, Token(first_token.saturating_add(at)), Interest::READABLE)?;
         }
@@ -103,12 +138,19 @@ impl EpmdService {
             first_token,
             listeners,
             peers: Vec::with_capacity(SESSIONS),
-            server: Box::new(Server::new(port, seed)),
+            server: Box::new(Server::new(port, seed).kill(rules.kill)),
             port,
             own: None,
             admitted: 0,
             accept_again: None,
+            refused: LogLimit::new("connections that epmd could not take"),
+            idle_limit: rules.idle_limit,
         })
+    }
+
+    /// Returns true if it was told to end.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.server.is_killed()
     }
 
     /// Returns the port it listens on.
@@ -186,38 +228,59 @@ impl EpmdService {
     }
 
     fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr, registry: &Registry, now: Instant) {
-        let Some(place) = self.place() else {
-            // cannot be while there are more sessions than names
-            log::debug!("epmd: connection from {peer} closed: all {SESSIONS} hold a name");
-            return;
-        };
+        // there is one: places are made below
+        let Some(place) = self.free() else { return };
         let token = self.first_token.saturating_add(LISTENERS).saturating_add(place);
         let both = Interest::READABLE | Interest::WRITABLE;
         if let Err(e) = registry.register(&mut stream, Token(token), both) {
-            log::warn!("epmd: connection from {peer}: {e}");
-            return;
+            return self.refused.warn("", now, format_args!("epmd: connection from {peer}: {e}"));
         }
-        let session = Session::new(is_local(&stream, peer), now);
+        let session = Session::new(is_local(&stream, peer), now).idle_limit(self.idle_limit);
         if let Some(free) = self.peers.get_mut(place) {
             self.admitted = self.admitted.saturating_add(1);
-            *free = Some(EpmdPeer { stream, session, number: self.admitted, ready: false });
+            let from = source(peer.ip());
+            *free = Some(EpmdPeer { stream, from, session, number: self.admitted, ready: true });
+            // whoever was kept waiting has said already what there is to say
+            self.serve(place, now);
+            self.make_room(from, now);
         }
     }
 
-    /// Returns a free place, which is made free if need be.
-    fn place(&mut self) -> Option<usize> {
+    /// Returns a free place.
+    fn free(&mut self) -> Option<usize> {
         if let Some(free) = self.peers.iter().position(Option::is_none) {
             return Some(free);
         }
-        if self.peers.len() < SESSIONS {
-            self.peers.push(None);
-            return Some(self.peers.len().saturating_sub(1));
+        self.peers.push(None);
+        self.peers.len().checked_sub(1)
+    }
+
+    /// Throws one out if there is one too many after somebody came `from` there, or leaves others waiting until that may be.
+    fn make_room(&mut self, from: IpAddr, now: Instant) {
+        if self.nameless().count() <= NAMELESS {
+            return;
         }
-        let nameless = self.peers.iter().enumerate().filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
-        let idle = nameless.filter(|(_, peer)| !peer.session.is_registered());
-        let (oldest, _) = idle.min_by_key(|(_, peer)| (peer.session.heard(), peer.number))?;
-        *self.peers.get_mut(oldest)? = None;
-        Some(oldest)
+        let held = |by: IpAddr| self.nameless().filter(|(_, peer)| peer.from == by).count();
+        let Some((most, crowd)) = self.nameless().map(|(_, peer)| (held(peer.from), peer.from)).max() else { return };
+        let crowd = if held(from) == most { from } else { crowd };
+        let wordless = self.nameless().filter(|(_, peer)| peer.from == crowd && peer.session.is_wordless()).count();
+        // the kind that floods; who is of the other is likely to be honest
+        let flooding = wordless >= most.saturating_sub(wordless);
+        let of_flood = |peer: &EpmdPeer| peer.from == crowd && peer.session.is_wordless() == flooding;
+        let flood = self.nameless().filter(|(_, peer)| of_flood(peer));
+        let Some((at, first)) = flood.min_by_key(|(_, peer)| (peer.session.heard(), peer.number)) else { return };
+        let until = first.session.heard().after(LEAST_STAY);
+        if crowd == from && now < until {
+            self.accept_again = Some(until);
+        } else if let Some(place) = self.peers.get_mut(at) {
+            *place = None;
+        }
+    }
+
+    /// Returns the connections that hold no name, with their places.
+    fn nameless(&self) -> impl Iterator<Item = (usize, &EpmdPeer)> {
+        let taken = self.peers.iter().enumerate().filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
+        taken.filter(|(_, peer)| !peer.session.is_registered())
     }
 
     /// Moves what can be moved for one connection.
@@ -233,17 +296,35 @@ impl EpmdService {
         if peer.session.is_over() {
             *place = None;
         }
+        if self.server.take_stopped() {
+            self.close_stopped();
+        }
+    }
+
+    /// Closes the connections whose names were unregistered by force.
+    fn close_stopped(&mut self) {
+        for place in &mut self.peers {
+            if let Some(peer) = place {
+                peer.session.handle_stop(&self.server);
+                if peer.session.is_over() {
+                    *place = None;
+                }
+            }
+        }
     }
 
     /// Returns when to call [`EpmdService::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
-        sessions.chain(self.accept_again).min()
+        let lines = self.server.poll_timeout().into_iter().chain(self.refused.poll_timeout());
+        sessions.chain(self.accept_again).chain(lines).min()
     }
 
-    /// Closes connections that have been idle for 60 seconds and have no name; accepts again after it could not. `true` if
+    /// Closes connections that have been idle for too long and have no name; accepts again after it could not. `true` if
     /// [`EpmdService::handle_pending`] is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.server.handle_timeout(now);
+        self.refused.handle_timeout(now);
         for place in &mut self.peers {
             if let Some(peer) = place {
                 peer.session.handle_timeout(now);
@@ -254,8 +335,23 @@ impl EpmdService {
         }
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept_again = None;
+            // the one that was waited for
+            if let Some(last) = self.nameless().max_by_key(|(_, peer)| peer.number).map(|(_, peer)| peer.from) {
+                self.make_room(last, now);
+            }
         }
         self.is_pending()
+    }
+}
+
+/// Returns the part of an address that tells sources apart: a host of IPv6 has as many addresses as it likes, out of one network.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            if address.is_loopback() { address.into() } else { Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into() }
+        }
+        four => four,
     }
 }
 

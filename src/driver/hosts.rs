@@ -13,22 +13,28 @@ use crate::node::Connection;
 pub(super) const ADDRESSES: usize = 8;
 pub(super) type Addresses = heapless::Vec<SocketAddr, ADDRESSES>;
 
-/// Look-ups under way at once: one for every handshake there is room for. A name server that does not answer keeps a
-/// thread for as long as the C library waits for it.
-const THREADS: usize = 8;
+/// Hosts that are looked up at once, a thread each. A name server that does not answer keeps a thread for as long as the C library waits for it,
+/// which is longer than a connection may take: so many dead names keep no other from being looked up.
+const THREADS: usize = 64;
+
+/// The one who asks: a connection that is to be made, or, with none, the node itself for its own host.
+pub(super) type Asker = Option<Connection>;
 
 /// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
-    answers: Arc<Mutex<Vec<(Connection, Addresses)>>>,
-    under_way: usize,
+    answers: Arc<Mutex<Vec<Answer>>>,
+    /// The hosts that are being looked up.
+    under_way: Vec<Box<str>>,
+    /// Those who wait, and for which host, in the order in which they asked.
+    asked: Vec<(Asker, Box<str>)>,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
 }
 
 impl Resolver {
     pub(super) fn new(waker: Arc<Waker>) -> Self {
-        Self { waker, answers: Arc::default(), under_way: 0, known: Vec::new() }
+        Self { waker, answers: Arc::default(), under_way: Vec::new(), asked: Vec::new(), known: Vec::new() }
     }
 
     /// Sets the addresses of a host, which is not looked up from now on.
@@ -45,32 +51,62 @@ impl Resolver {
         literal(host).map(|address| core::iter::once(address).collect()).or_else(known)
     }
 
-    /// Looks a host up for a connection that is to be made; the answer has no address if the name is unknown. `false`: too many
-    /// look-ups are under way, or there can be no thread; ask again later.
-    pub(super) fn ask(&mut self, connection: Connection, host: &str) -> bool {
-        if self.under_way >= THREADS {
-            return false;
-        }
-        let (host, answers, waker) = (String::from(host), Arc::clone(&self.answers), Arc::clone(&self.waker));
-        // boxed: a program has one copy of what starts threads for all that are started so
-        let look_up: Box<dyn FnOnce() + Send> = Box::new(move || {
-            let found = addresses(&host).unwrap_or_default();
-            let answer = (connection, found.into_iter().take(ADDRESSES).collect());
-            // the driver may be gone by now, and then nobody waits for this
-            answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
-            let _ = waker.wake();
-        });
-        let started = thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok();
-        self.under_way = self.under_way.saturating_add(started.into());
-        started
+    /// Looks a host up, as soon as there is a thread for it; the answer has no address if the name is unknown.
+    pub(super) fn ask(&mut self, asker: Asker, host: &str) {
+        self.asked.push((asker, host.into()));
+        self.begin();
     }
 
-    /// Returns an answer, if there is one.
-    pub(super) fn poll(&mut self) -> Option<(Connection, Addresses)> {
-        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        self.under_way = self.under_way.saturating_sub(1);
-        Some(answer)
+    /// Goes on without the connections that nobody wants any more. A look-up that has begun goes on too, for whoever asks for the same host next.
+    pub(super) fn retain(&mut self, wanted: impl Fn(Connection) -> bool) {
+        self.asked.retain(|(asker, _)| asker.is_none_or(&wanted));
+        self.begin();
     }
+
+    /// Begins the look-ups that there are threads for, first asked, first begun. The ones of one host are one.
+    fn begin(&mut self) {
+        for (_, host) in &self.asked {
+            if self.under_way.len() >= THREADS {
+                return;
+            }
+            if !self.under_way.contains(host) && start(host, &self.answers, &self.waker) {
+                self.under_way.push(host.clone());
+            }
+        }
+    }
+
+    /// Returns an answer to one who asked, if there is one.
+    pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(answer) = answers.first() {
+            if let Some(place) = self.asked.iter().position(|(_, host)| *host == answer.host) {
+                let (asker, _) = self.asked.remove(place);
+                return Some((asker, answer.addresses.clone()));
+            }
+            self.under_way.retain(|host| *host != answer.host);
+            answers.remove(0);
+        }
+        None
+    }
+}
+
+/// The answer to a look-up.
+struct Answer {
+    host: Box<str>,
+    addresses: Addresses,
+}
+
+/// Starts the look-up of a host in a thread of its own. Returns false if the system has none.
+fn start(host: &str, answers: &Arc<Mutex<Vec<Answer>>>, waker: &Arc<Waker>) -> bool {
+    let (host, answers, waker) = (Box::<str>::from(host), Arc::clone(answers), Arc::clone(waker));
+    // boxed: a program has one copy of what starts threads for all that are started so
+    let look_up: Box<dyn FnOnce() + Send> = Box::new(move || {
+        let addresses = addresses(&host).unwrap_or_default().into_iter().take(ADDRESSES).collect();
+        // the driver may be gone by now, and then nobody waits for this
+        answers.lock().unwrap_or_else(PoisonError::into_inner).push(Answer { host, addresses });
+        let _ = waker.wake();
+    });
+    thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok()
 }
 
 /// Returns the address that `host` is, if it is one and no name.
@@ -92,15 +128,14 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// Returns the addresses to listen on for a node of this host part: those it resolves to.
+/// Returns the addresses to listen on for a node of this host part, which resolves to these.
 ///
 /// Many systems resolve their own name to loopback (Debian's 127.0.1.1), which is not where others find it; then it is all
 /// addresses, unless the name says loopback itself.
-pub(super) fn listen_on(host: &str) -> io::Result<Vec<SocketAddr>> {
-    let found = addresses(host)?;
+pub(super) fn points_to(host: &str, found: &[IpAddr]) -> Vec<IpAddr> {
     let says_loopback = literal(host).is_some() || host.eq_ignore_ascii_case("localhost");
-    if says_loopback || found.iter().any(|address| !address.ip().is_loopback()) {
-        return Ok(found);
+    if says_loopback || found.is_empty() || found.iter().any(|ip| !ip.is_loopback()) {
+        return found.to_vec();
     }
-    Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)])
+    vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::net::failed;
@@ -27,7 +27,9 @@ pub fn cookie_file() -> Result<PathBuf> {
 }
 
 /// Reads a cookie file as Erlang does (kernel's `auth` module): characters 32 to 126, and nothing behind them but ends of lines and spaces.
-/// Nobody but its owner may be allowed to read it, unless it lies in the folder `CREDENTIALS_DIRECTORY`, which systemd guards.
+/// Letters of Latin-1 are taken too, in UTF-8 or in Latin-1: Erlang has such a cookie from `-setcookie` or `erlang:set_cookie`.
+/// Nobody but its owner may be allowed to read it, unless it lies in the folder `CREDENTIALS_DIRECTORY`, which systemd guards. Quotes are
+/// part of the cookie, as in Erlang. It may be a pipe, such as a shell's `<(..)`: this waits until that has an end, and it can be read once.
 ///
 /// ```no_run
 /// # fn main() -> beamless::Result<()> {
@@ -49,8 +51,8 @@ pub fn read_cookie(path: &Path) -> Result<String> {
     };
     let mut file = File::open(path).map_err(missing).map_err(wrong)?;
     let about = file.metadata().map_err(wrong)?;
-    if !about.is_file() {
-        return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "not a regular file")));
+    if !about.is_file() && !about.file_type().is_fifo() {
+        return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe")));
     }
     // The file of a credential is the service's user's with mode 0400 or, where the file system has access control lists, root's with one
     // that lets that user in, which looks like 0440.
@@ -61,23 +63,28 @@ pub fn read_cookie(path: &Path) -> Result<String> {
     }
     let mut bytes = Vec::new();
     // more than any good file has, to tell a long one
-    Read::by_ref(&mut file).take(MAX_COOKIE.saturating_mul(2) as u64).read_to_end(&mut bytes).map_err(wrong)?;
-    parse(&bytes).map(String::from).map_err(|why| wrong(io::Error::new(ErrorKind::InvalidData, why)))
+    Read::by_ref(&mut file).take(MAX_COOKIE.saturating_mul(3) as u64).read_to_end(&mut bytes).map_err(wrong)?;
+    parse(&bytes).map_err(|why| wrong(io::Error::new(ErrorKind::InvalidData, why)))
 }
 
-fn parse(bytes: &[u8]) -> core::result::Result<&str, &'static str> {
-    let end = bytes.iter().position(|b| !(32..=126).contains(b)).unwrap_or(bytes.len());
-    let (value, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+fn parse(bytes: &[u8]) -> core::result::Result<String, &'static str> {
+    // Latin-1, if it is not UTF-8
+    let text = match core::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    };
+    let end = text.find(|c| !matches!(c, ' '..='~' | '\u{a0}'..='\u{ff}')).unwrap_or(text.len());
+    let (value, rest) = text.split_at_checked(end).unwrap_or((&text, ""));
     if value.is_empty() {
         return Err("it is empty; a cookie is a line of up to 255 printable characters");
     }
-    if value.len() > MAX_COOKIE {
+    if value.chars().count() > MAX_COOKIE {
         return Err("the cookie is longer than 255 characters");
     }
-    if rest.iter().any(|b| !matches!(b, b'\n' | b'\r' | b' ')) {
-        return Err("bad characters in the cookie; it is one line of printable characters");
+    if rest.chars().any(|c| !matches!(c, '\n' | '\r' | ' ')) {
+        return Err("bad characters in the cookie; it is one line of printable characters, all of them in Latin-1");
     }
-    core::str::from_utf8(value).map_err(|_| "bad characters in the cookie")
+    Ok(value.to_owned())
 }
 
 /// Returns this host's short name, as `erl -sname` takes it for the host part: up to its first dot.
@@ -137,9 +144,14 @@ mod tests {
 
     #[test]
     fn reads_what_erlang_reads() {
-        assert_eq!(parse(b"SECRET\n"), Ok("SECRET"));
+        assert_eq!(parse(b"SECRET\n").as_deref(), Ok("SECRET"));
         // a space that is followed by nothing is part of it, as Erlang has it
-        assert_eq!(parse(b"SEC RET \r\n"), Ok("SEC RET "));
+        assert_eq!(parse(b"SEC RET \r\n").as_deref(), Ok("SEC RET "));
+        // which Erlang takes with -setcookie alone, in either encoding
+        assert_eq!(parse("Gebäck\n".as_bytes()).as_deref(), Ok("Gebäck"));
+        assert_eq!(parse(b"Geb\xe4ck\n").as_deref(), Ok("Gebäck"));
+        assert!(parse("10 €".as_bytes()).is_err());
+        assert_eq!(parse("ä".repeat(255).as_bytes()).map(|cookie| cookie.chars().count()), Ok(255));
         assert!(parse(b"").is_err() && parse(b"\n").is_err() && parse(b"A\nB\n").is_err() && parse(b"A\x7f").is_err());
         assert!(parse(&[b'a'; 256]).is_err());
     }

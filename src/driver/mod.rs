@@ -3,8 +3,10 @@
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
+mod epmd_ask;
 pub(crate) mod epmd_service;
 mod hosts;
+mod listen;
 mod local;
 mod net;
 mod owned;
@@ -19,25 +21,27 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::net::TcpStream;
+use mio::{Events, Poll, Registry, Token, Waker};
 
-use crate::error::{Error, Misuse, NetworkFault, Result};
-use crate::node::{Event, Failure, Node, Received, Request};
+use crate::error::{Misuse, NetworkFault, Result};
+use crate::node::{Event, Failure, Node, Origin, Received, Request};
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
-pub use epmd::{Epmd, EpmdSettings, epmd_names};
+pub use epmd::{Epmd, EpmdSettings};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
+pub use epmd_ask::{epmd_kill, epmd_names, epmd_stop};
 use hosts::Resolver;
+use listen::{Home, Listener, listen_on_all};
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
 pub use owned::OwnedNode;
 use random::random;
 pub use ready::Ready;
 use sockets::Sockets;
-use tokens::{EPMD, LISTENERS, MAX_LISTENERS, OWN, SOCKETS, WAKER};
+use tokens::{EPMD, LISTENERS, OWN, SOCKETS, WAKER};
 
 /// Connections taken in one turn from one listener, so that a flood of them leaves time for those that are up.
 const ACCEPTS: usize = 16;
@@ -55,8 +59,9 @@ const EVENTS: usize = 256;
 #[non_exhaustive]
 pub struct DriverOptions {
     /// The addresses and ports to listen on, 8 at most; port 0 is any free one, the same on all. Empty: the addresses that the host part of
-    /// the node's name resolves to. When those are loopback alone though the name does not say so (as with Debian's
-    /// 127.0.1.1), all addresses.
+    /// the node's name resolves to, which are looked at again every minute and at [`Driver::look_again`]. When those are loopback alone
+    /// though the name does not say so (as with Debian's 127.0.1.1), all addresses; also at first, when the name has none or none of
+    /// this host's, until it has.
     pub listen: Vec<SocketAddr>,
     /// The EPMD that the node's name goes to.
     pub epmd: Epmd,
@@ -129,10 +134,14 @@ pub struct Driver {
     waker: Arc<Waker>,
     start: std::time::Instant,
     listeners: Vec<Listener>,
+    /// The host whose addresses are listened on; none where the addresses were given.
+    home: Option<Home>,
     sockets: Sockets,
     resolver: Resolver,
     epmd: Option<EpmdClient>,
     epmd_pending: bool,
+    /// A caller that the node has no place for, and when to ask again. Those behind it are left to the system.
+    door: Option<(TcpStream, IpAddr, Instant)>,
     /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
     ready: VecDeque<Ready>,
@@ -146,18 +155,12 @@ impl core::fmt::Debug for Driver {
     }
 }
 
-struct Listener {
-    socket: TcpListener,
-    /// True if there may be more connections to take.
-    ready: bool,
-}
-
 impl Driver {
     /// Listens on `address`, such as `0.0.0.0:0`, and registers the node with EPMD as [`Epmd::Auto`] does. Where EPMD is comes
     /// from the environment, as with Erlang.
     ///
     /// # Errors
-    /// [`Error::Io`] if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
+    /// [`Error::Io`](crate::Error::Io) if the address cannot be listened on; [`Misuse::NoName`] for a dynamic node, which listens nowhere.
     pub fn listen(address: impl ToSocketAddrs, node: &mut Node<'_>) -> Result<Self> {
         let listen = address.to_socket_addrs().map_err(|e| failed("the address to listen on", e))?.collect();
         Self::new(DriverOptions { listen, ..DriverOptions::from_env()? }, node)
@@ -166,10 +169,11 @@ impl Driver {
     /// Listens, and begins to register the node with EPMD; [`Event::Registered`] says when that is done. A dynamic node does
     /// neither.
     ///
-    /// The host part of the node's name is looked up here, which may take as long as the system's resolver takes.
+    /// The host part of the node's name is looked up here, which may take as long as the system's resolver takes. Later, when it is looked
+    /// up again, a thread waits for the resolver.
     ///
     /// # Errors
-    /// [`Error::Io`] with what could not be done: an address that cannot be listened on, a host name that has none;
+    /// [`Error::Io`](crate::Error::Io) with what could not be done, such as an address that cannot be listened on;
     /// [`Misuse::NoName`] for a dynamic node with addresses to listen on.
     pub fn new(options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         Self::with_epmd_on(Vec::new(), options, node)
@@ -184,8 +188,8 @@ impl Driver {
     pub fn with_epmd_on(epmd_listeners: Vec<std::net::TcpListener>, options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         let mut driver = Self::outgoing(&options.epmd_settings, node)?;
         if let Some(name) = node.name().cloned() {
-            driver.bind(&options.listen, name.host())?;
-            let port = driver.local_addr().map_or(0, |address| address.port());
+            driver.listen_at_first(&options.listen, name.host())?;
+            let port = listen::port(&driver.listeners);
             let mut epmd = EpmdClient::new(options.epmd, name.alive(), port, !node.is_visible(), options.epmd_settings, EPMD)?;
             epmd.serve_on(epmd_listeners);
             epmd.start(driver.poll.registry(), driver.now());
@@ -201,7 +205,7 @@ impl Driver {
     /// ends.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system cannot poll.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot poll.
     pub fn outgoing(epmd_settings: &EpmdSettings, node: &mut Node<'_>) -> Result<Self> {
         let poll = Poll::new().map_err(|e| failed("setting up polling", e))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|e| failed("setting up polling", e))?;
@@ -212,10 +216,12 @@ impl Driver {
             events: Events::with_capacity(EVENTS),
             start: std::time::Instant::now(),
             listeners: Vec::new(),
+            home: None,
             sockets: Sockets::new(node.capacity(), epmd_settings.port),
             resolver: Resolver::new(Arc::clone(&waker)),
             epmd: None,
             epmd_pending: false,
+            door: None,
             accept_again: None,
             ready: VecDeque::with_capacity(EVENTS),
             ready_left: false,
@@ -224,60 +230,58 @@ impl Driver {
         })
     }
 
-    fn bind(&mut self, listen: &[SocketAddr], host: &str) -> Result<()> {
-        if !listen.is_empty() {
-            return self.bind_all(listen, true);
+    fn listen_at_first(&mut self, given: &[SocketAddr], host: &str) -> Result<()> {
+        let registry = self.poll.registry();
+        if !given.is_empty() {
+            self.listeners = listen_on_all(given, registry)?;
+            return Ok(());
         }
-        let found = hosts::listen_on(host).map_err(|e| failed(&format!("looking up {host}, the host of the node's name"), e))?;
-        let mut tries: u8 = 0;
-        loop {
-            match self.bind_all(&found, false) {
-                // the port that was free on the first address is taken on another
-                Err(Error::Io(e)) if e.source.kind() == io::ErrorKind::AddrInUse && tries < 8 => tries = tries.saturating_add(1),
-                result => return result,
+        // a host that is not known yet may be later
+        let found: Vec<IpAddr> = hosts::addresses(host).unwrap_or_default().iter().map(SocketAddr::ip).collect();
+        let (mut home, now) = (Home::new(host), self.now());
+        home.follow(&mut self.listeners, &found, registry, now).map_err(|e| failed("listening", e))?;
+        self.home = Some(home);
+        Ok(())
+    }
+
+    /// Looks at the addresses of the node's name now, and listens where they are. It does so by itself every minute, and every ten seconds
+    /// while it does not listen where the name points; a program calls this when it knows of a change, such as a new lease of DHCP. Addresses
+    /// that were given to listen on stay as they are.
+    pub fn look_again(&mut self) {
+        if let Some(home) = &mut self.home {
+            home.look_now();
+        }
+    }
+
+    /// Asks for the addresses of the node's name, if it is time.
+    fn look(&mut self, now: Instant) {
+        let Some(home) = self.home.as_mut().filter(|home| home.poll_timeout().is_some_and(|at| at <= now)) else { return };
+        match self.resolver.at_once(home.host()) {
+            Some(found) => self.follow(&found, now),
+            None => {
+                self.resolver.ask(None, home.host());
+                home.set_asked();
             }
         }
     }
 
-    /// Listens on these addresses, at one port. A name may stand for addresses this host does not have (any more): unless `all`
-    /// are wanted, one will do.
-    fn bind_all(&mut self, addresses: &[SocketAddr], all: bool) -> Result<()> {
-        if all && addresses.len() > MAX_LISTENERS {
-            let e = io::Error::new(io::ErrorKind::InvalidInput, "a node listens on 8 addresses at most");
-            return Err(failed("listening", e));
+    /// Listens on the addresses of the node's name, which are these now. Should the port be another one, EPMD is told.
+    fn follow(&mut self, found: &[SocketAddr], now: Instant) {
+        let Some(home) = &mut self.home else { return };
+        let before = listen::port(&self.listeners);
+        let found: Vec<IpAddr> = found.iter().map(SocketAddr::ip).collect();
+        if let Err(e) = home.follow(&mut self.listeners, &found, self.poll.registry(), now) {
+            home.failed(&e, now);
         }
-        self.listeners.clear();
-        let (mut port, mut last) = (0, None);
-        for mut address in addresses.iter().copied().take(MAX_LISTENERS) {
-            if address.port() == 0 {
-                address.set_port(port);
-            }
-            match self.bind_one(address) {
-                Ok(bound) => port = bound,
-                Err(e) if all || e.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(failed(&format!("listening on {address}"), e));
-                }
-                Err(e) => {
-                    log::warn!("not listening on {address}, one of the addresses of the node's name: {e}");
-                    last = Some(failed(&format!("listening on {address}"), e));
-                }
-            }
+        let port = listen::port(&self.listeners);
+        if let Some(epmd) = self.epmd.as_mut().filter(|_| port != before && port != 0) {
+            epmd.set_port(port, now);
         }
-        last.filter(|_| self.listeners.is_empty()).map_or(Ok(()), Err)
-    }
-
-    fn bind_one(&mut self, address: SocketAddr) -> io::Result<u16> {
-        let mut socket = TcpListener::bind(address)?;
-        let port = socket.local_addr()?.port();
-        let token = Token(LISTENERS.saturating_add(self.listeners.len()));
-        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        self.listeners.push(Listener { socket, ready: true });
-        Ok(port)
     }
 
     /// Returns the first address this node listens on.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listeners.first().and_then(|listener| listener.socket.local_addr().ok())
+        self.listeners.first().and_then(Listener::address)
     }
 
     /// Sets the port of a node. When the node is connected to, EPMD is not asked for it. This is for nodes that stand in no EPMD, or whose
@@ -324,9 +328,10 @@ impl Driver {
     /// shown: an event, a message, room for what was refused. [`Node::poll_wake`] has the rules.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
+    /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
+        self.look(now);
         let busy = self.before(node, now) | node.poll_wake() | core::mem::take(&mut self.ready_left);
         let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
@@ -366,7 +371,9 @@ impl Driver {
         if let Some(epmd) = &mut self.epmd {
             epmd.stop();
         }
+        self.home = None;
         self.listeners.clear();
+        self.door = None;
         let end = self.now().after(timeout);
         while node.is_opening() && !end.since(self.now()).is_zero() {
             self.poll(node, Some(end.since(self.now())))?;
@@ -414,12 +421,18 @@ impl Driver {
             self.accept_again = None;
             self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         }
-        due || news || failed || self.epmd_pending || self.listeners.iter().any(|l| l.ready) || self.sockets.has_more(node)
+        let callers = match &self.door {
+            Some((.., at)) => *at <= now,
+            None => self.listeners.iter().any(|listener| listener.ready),
+        };
+        due || news || failed || self.epmd_pending || callers || self.sockets.has_more(node)
     }
 
     fn pause(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
         let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
-        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again]
+        let door = self.door.as_ref().map(|(.., at)| *at);
+        let home = self.home.as_ref().and_then(Home::poll_timeout);
+        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again, door, home]
             .into_iter()
             .flatten()
             .min()
@@ -433,14 +446,15 @@ impl Driver {
         for event in &self.events {
             let Token(token) = event.token();
             match token {
-                SOCKETS.. => self.sockets.handle(token.saturating_sub(SOCKETS), event, node, registry, now),
+                SOCKETS.. => self.sockets.handle(token.saturating_sub(SOCKETS), event),
                 EPMD.. => {
                     if let Some(epmd) = &mut self.epmd {
                         self.epmd_pending |= epmd.handle(event.token(), registry, now);
                     }
                 }
                 LISTENERS.. => {
-                    if let Some(listener) = self.listeners.get_mut(token.saturating_sub(LISTENERS)) {
+                    let its = |listener: &&mut Listener| listener.token == Token(token);
+                    if let Some(listener) = self.listeners.iter_mut().find(its) {
                         listener.ready = true;
                     }
                 }
@@ -448,20 +462,31 @@ impl Driver {
                 _ => Ready::new(event.token(), event).join(&mut self.ready),
             }
         }
-        while let Some((connection, addresses)) = self.resolver.poll() {
-            self.sockets.resolved(connection, addresses, node, registry, now);
+        let mut own = None;
+        while let Some((asker, addresses)) = self.resolver.poll() {
+            match asker {
+                Some(connection) => self.sockets.resolved(connection, addresses, node, registry, now),
+                None => own = Some(addresses),
+            }
+        }
+        if let Some(found) = own {
+            self.follow(&found, now);
         }
     }
 
-    /// Takes new connections.
+    /// Takes new connections, as long as the node has places for them.
     fn accept(&mut self, node: &mut Node<'_>, now: Instant) -> Result<()> {
-        for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
+        if let Some((stream, address, _)) = self.door.take() {
+            self.admit(stream, address, node, now)?;
+        }
+        for index in 0..self.listeners.len() {
             for _ in 0..ACCEPTS {
+                let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.ready) else { break };
+                if self.door.is_some() {
+                    return Ok(());
+                }
                 match listener.socket.accept() {
-                    Ok((stream, _)) => {
-                        let Some(connection) = node.accept(random()?, now) else { continue };
-                        self.sockets.adopt(connection, stream, node, self.poll.registry());
-                    }
+                    Ok((stream, address)) => self.admit(stream, address.ip(), node, now)?,
                     // the caller is gone already
                     Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                     Err(e) => {
@@ -478,6 +503,15 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives a caller to the node, or keeps it at the door.
+    fn admit(&mut self, stream: TcpStream, address: IpAddr, node: &mut Node<'_>, now: Instant) -> Result<()> {
+        match node.accept(Origin::from(address), random()?, now) {
+            Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry()),
+            Err(at) => self.door = Some((stream, address, at)),
+        }
+        Ok(())
+    }
+
     /// Turns what EPMD has to say into events of the node. Whether there was anything.
     fn epmd_news(&mut self, node: &mut Node<'_>) -> bool {
         let mut any = false;
@@ -488,6 +522,7 @@ impl Driver {
                 EpmdEvent::Registered { port, embedded, .. } => node.report(Event::Registered { embedded, port }),
                 EpmdEvent::Lost => node.report(Event::EpmdLost),
                 EpmdEvent::Refused { .. } => node.report(Event::NameTaken),
+                EpmdEvent::Full => node.report(Event::EpmdFull),
                 EpmdEvent::CannotServe { port, error } => {
                     log::warn!("cannot serve epmd on port {port}: {error}");
                     node.report(Event::NotRegistered(match error {
@@ -508,7 +543,7 @@ impl Driver {
 /// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
 ///
 /// # Errors
-/// [`Error::Io`] if the host has no address.
+/// [`Error::Io`](crate::Error::Io) if the host has no address.
 pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = hosts::addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
     let with_port = |mut address: SocketAddr| {

@@ -22,6 +22,9 @@ use crate::wire::ids::NodeName;
 /// peer's unread, would make the system throw away what it has not sent yet.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Dials that may fail in one go. Many begin together and fail together, and the program is to read of each.
+const FAILURES: usize = 4;
+
 /// The sockets of all connections. A place is as good as any other; its number is the token, counted from `SOCKETS`.
 pub(super) struct Sockets {
     places: Vec<Option<Socket>>,
@@ -114,22 +117,28 @@ impl Sockets {
         }
     }
 
-    /// Goes on with every dial that has something to do: a host to ask for, an address that had its time. Whether one failed,
-    /// which the program is to hear of at once.
+    /// Goes on with every dial that has something to do: a host to ask for, a socket that became ready, an address that had its time. Returns true
+    /// if one failed, which the program is to hear of at once, or if there is more to do.
     pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) -> bool {
-        let mut failed = false;
+        let (mut failed, mut left) = (0_usize, false);
+        resolver.retain(|connection| node.is_open(connection));
         for index in 0..self.end {
             if let Some(Some(Socket { connection, kind: Kind::Dial(dial) })) = self.places.get_mut(index) {
+                if failed >= FAILURES {
+                    left |= dial.has_work();
+                    continue;
+                }
                 let at = At { registry, token: token(index), now };
                 let dialed = match dial.begin(*connection, resolver, &at) {
+                    Dialed::Waiting if dial.take_ready() => dial.advance(&at),
                     Dialed::Waiting => dial.handle_timeout(&at),
                     dialed => dialed,
                 };
-                failed |= matches!(dialed, Dialed::Failed(_));
+                failed = failed.saturating_add(matches!(dialed, Dialed::Failed(_)).into());
                 self.dialed(index, dialed, node, now);
             }
         }
-        failed
+        failed > 0 || left
     }
 
     /// Returns when [`Sockets::dial_on`] or [`Sockets::write`] has something to do next.
@@ -163,7 +172,12 @@ impl Sockets {
         let Some(place) = self.places.get_mut(index) else { return };
         let Some(socket) = place else { return };
         match dialed {
-            Dialed::Waiting => {}
+            Dialed::Waiting => {
+                let Kind::Dial(dial) = &mut socket.kind else { return };
+                if dial.has_moved() {
+                    node.handle_dialling(socket.connection, now);
+                }
+            }
             Dialed::Failed(fault) => {
                 node.handle_unreachable(socket.connection, fault);
                 *place = None;
@@ -193,7 +207,7 @@ impl Sockets {
     }
 
     /// Takes what the system tells of the socket in this place.
-    pub(super) fn handle(&mut self, index: usize, event: &Event, node: &mut Node<'_>, registry: &Registry, now: Instant) {
+    pub(super) fn handle(&mut self, index: usize, event: &Event) {
         let Some(place) = self.places.get_mut(index) else { return };
         let Some(socket) = place else { return };
         match &mut socket.kind {
@@ -202,10 +216,7 @@ impl Sockets {
                 open.writable |= event.is_writable();
                 open.read_closed |= event.is_read_closed() || event.is_error();
             }
-            Kind::Dial(dial) => {
-                let dialed = dial.advance(&At { registry, token: token(index), now });
-                self.dialed(index, dialed, node, now);
-            }
+            Kind::Dial(dial) => dial.set_ready(),
             Kind::Lingering(stream, _) => {
                 if drain(stream) {
                     *place = None;

@@ -29,6 +29,7 @@ macro_rules! pages {
         /// [functions]: crate::manual::functions
         /// [json]: crate::manual::tool#json
         /// [keys]: crate::manual::configuration#keys
+        /// [listens]: crate::manual::security#where-it-listens
         /// [memory]: crate::manual::memory
         /// [no_std]: crate::manual::no_std
         /// [processes]: crate::manual::processes

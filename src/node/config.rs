@@ -32,6 +32,7 @@ pub struct Config {
     pub(super) cookie: heapless::Vec<u8, 255>,
     pub(super) visible: bool,
     pub(super) tick_time: Duration,
+    pub(super) setup_time: Duration,
     pub(super) allow: Option<Names>,
     pub(super) creation: u32,
     pub(super) auto_connect: AutoConnect,
@@ -59,7 +60,7 @@ impl Config {
     /// which connects only to nodes with long names; a plain host makes it short, as with Erlang's `-name` and `-sname`.
     ///
     /// # Errors
-    /// [`ConfigError`] names what is wrong with the name, or says that the cookie does not have 1 to 255 bytes.
+    /// [`ConfigError`] names what is wrong with the name, or says that the cookie does not have 1 to 255 characters of Latin-1.
     pub fn hidden(name: &str, cookie: &str) -> Result<Self, ConfigError> {
         let name = NodeName::new(name)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -92,7 +93,13 @@ impl Config {
     }
 
     fn named(name: OwnName, cookie: &str) -> Result<Self, ConfigError> {
-        let cookie = heapless::Vec::from_slice(cookie.as_bytes()).map_err(|_| ConfigError::Cookie)?;
+        // Erlang makes the digest of the characters' numbers, which must be bytes
+        let mut bytes = heapless::Vec::new();
+        for c in cookie.chars() {
+            let byte = u8::try_from(c).map_err(|_| ConfigError::Cookie)?;
+            bytes.push(byte).map_err(|_| ConfigError::Cookie)?;
+        }
+        let cookie = bytes;
         if cookie.is_empty() {
             return Err(ConfigError::Cookie);
         }
@@ -101,6 +108,7 @@ impl Config {
             cookie,
             visible: false,
             tick_time: Duration::from_secs(60),
+            setup_time: Duration::from_secs(7),
             allow: None,
             creation: 0,
             auto_connect: AutoConnect::default(),
@@ -118,6 +126,18 @@ impl Config {
             return Err(ConfigError::TickTime);
         }
         Ok(Self { tick_time, ..self })
+    }
+
+    /// Sets `net_setuptime`: the time for each step of connecting, such as the peer's answer to a packet of the handshake. What comes before
+    /// the handshake, and the handshake, have three times as much each. The default is 7 seconds, as in Erlang. A slow line needs more.
+    ///
+    /// # Errors
+    /// [`ConfigError::SetupTime`] unless it is from one second to two minutes.
+    pub fn setup_time(self, setup_time: Duration) -> Result<Self, ConfigError> {
+        if !(Duration::from_secs(1)..=Duration::from_secs(120)).contains(&setup_time) {
+            return Err(ConfigError::SetupTime);
+        }
+        Ok(Self { setup_time, ..self })
     }
 
     /// Sets the only nodes that may connect here, by their full names or by their host (as with `net_kernel:allow/1`). They need the
@@ -235,6 +255,9 @@ mod tests {
         assert_eq!(Config::hidden("edge@host", "").unwrap_err(), ConfigError::Cookie);
         let config = Config::hidden("edge@host", "secret").unwrap();
         assert_eq!(config.clone().tick_time(Duration::ZERO).unwrap_err(), ConfigError::TickTime);
+        for (seconds, taken) in [(0, false), (1, true), (120, true), (121, false)] {
+            assert_eq!(config.clone().setup_time(Duration::from_secs(seconds)).is_ok(), taken, "{seconds}");
+        }
         assert_eq!(config.reaches(&NodeName::new("a@b.c").unwrap()), Err(ConfigError::ShortNameHasDot));
         assert!(!format!("{config:?}").contains("secret"));
         let list = ["hub@nuc3", "nuc4"];

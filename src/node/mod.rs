@@ -40,3 +40,4 @@ pub(crate) use tables::memory::Memory;
 pub use tables::memory::NodeStorage;
 #[cfg(feature = "std")]
 pub use tables::memory::Sizes;
+pub use tables::origin::Origin;

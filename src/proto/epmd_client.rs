@@ -287,9 +287,15 @@ impl Names {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             self.keep(line)?;
-            let NamesLine { name, port } = NamesLine::parse(&self.line)?;
-            each(name, port);
-            self.line.clear();
+            match NamesLine::parse(&self.line) {
+                Ok(NamesLine { name, port }) => {
+                    each(name, port);
+                    self.line.clear();
+                }
+                // EPMD takes names with line feeds
+                Err(_) if self.line.starts_with(NamesLine::START) => self.keep(b"\n")?,
+                Err(fault) => return Err(fault),
+            }
             rest = after.get(1..).unwrap_or_default();
         }
         self.keep(rest)

@@ -5,10 +5,11 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::limit::LogLimit;
 use crate::time::Instant;
 use crate::wire::epmd::{
     Alive2Answer, DumpLine, KillAnswer, ListHead, MAX_EXTRA_BYTES, MAX_NAME_BYTES, MAX_REQUEST, NamesLine, NodeInfo, PortAnswer,
-    Request, valid_name,
+    Request, StopAnswer, valid_name,
 };
 
 /// The time for which a connection that holds no name may be silent.
@@ -48,7 +49,23 @@ impl Entry {
 
 /// The right to a registered name; give it back with [`Server::unregister`].
 #[derive(Debug, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct Place {
+    at: usize,
+    /// The registration's own: by now the entry may be another's.
+    stamp: u64,
+}
+
+/// The requests to end EPMD that are heard. A request from another host never is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kill {
+    /// None: it would end the node in the same program.
+    #[default]
+    Never,
+    /// One that comes while no name is registered.
+    Unused,
+    /// Any, and names are unregistered by force: what epmd does with `-relaxed_command_check`.
+    Always,
+}
 
 /// The reason for which a name was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +102,45 @@ pub struct Server<const NAMES: usize> {
     stamps: u64,
     /// The next incarnation of a name not known: more than any given out, so that a forgotten name does not come back as it was.
     next: u32,
+    /// The limit of lines about names that were refused for want of room.
+    full: LogLimit,
+    kill: Kill,
+    killed: bool,
+    /// A name was unregistered by force, and its connection is still there.
+    stopped: bool,
 }
 
 impl<const NAMES: usize> Server<NAMES> {
     /// Makes an EPMD that says it listens on `port`; `seed`, any random number, is where creations start.
     pub const fn new(port: u16, seed: u32) -> Self {
-        Self { entries: heapless::Vec::new(), port, stamps: 0, next: if seed < LEAST_CREATION { LEAST_CREATION } else { seed } }
+        let next = if seed < LEAST_CREATION { LEAST_CREATION } else { seed };
+        Self {
+            entries: heapless::Vec::new(),
+            port,
+            stamps: 0,
+            next,
+            full: LogLimit::new("names that epmd had no room for"),
+            kill: Kill::Never,
+            killed: false,
+            stopped: false,
+        }
+    }
+
+    /// Sets the requests to end this EPMD that are heard; [`Kill::Never`] without this.
+    #[must_use]
+    pub fn kill(mut self, kill: Kill) -> Self {
+        self.kill = kill;
+        self
+    }
+
+    /// Returns true if this EPMD was told to end. The session that told it may still have its answer to write.
+    pub fn is_killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Returns true once after names were unregistered by force: then give each session to [`Session::handle_stop`].
+    pub fn take_stopped(&mut self) -> bool {
+        core::mem::take(&mut self.stopped)
     }
 
     /// Registers a node that has no connection to this EPMD, being in the same program, as listening on `port`; gives its creation.
@@ -110,6 +160,7 @@ impl<const NAMES: usize> Server<NAMES> {
             return Err(Refusal::Duplicate);
         }
         let incarnation = self.incarnation(known);
+        let stamp = self.stamp();
         let entry = Entry {
             name,
             extra,
@@ -119,13 +170,13 @@ impl<const NAMES: usize> Server<NAMES> {
             highest: info.highest,
             lowest: info.lowest,
             incarnation,
-            stamp: self.stamp(),
+            stamp,
             active: true,
         };
         let creation = entry.creation();
         let at = self.put(known, entry)?;
         self.next = self.next.max(after(incarnation));
-        Ok((Place(at), creation))
+        Ok((Place { at, stamp }, creation))
     }
 
     /// Returns the incarnation of a name that is registered now: one more than it had before, if it is still known.
@@ -161,11 +212,53 @@ impl<const NAMES: usize> Server<NAMES> {
     /// Unregisters a node; its name is remembered for as long as there is room.
     #[expect(clippy::needless_pass_by_value, reason = "the right to the name ends here")]
     pub fn unregister(&mut self, place: Place) {
+        if self.holds(&place) {
+            self.leave(place.at);
+        }
+    }
+
+    /// Returns true if the name is still registered to whoever has this right.
+    fn holds(&self, place: &Place) -> bool {
+        self.entries.get(place.at).is_some_and(|entry| entry.active && entry.stamp == place.stamp)
+    }
+
+    fn leave(&mut self, at: usize) {
         let stamp = self.stamp();
-        if let Some(entry) = self.entries.get_mut(place.0) {
+        if let Some(entry) = self.entries.get_mut(at) {
             entry.active = false;
             entry.stamp = stamp;
         }
+    }
+
+    /// Returns when to call [`Server::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.full.poll_timeout()
+    }
+
+    /// Logs how many lines were held back.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.full.handle_timeout(now);
+    }
+
+    /// Unregisters a name by force; false if there is none such.
+    fn stop(&mut self, name: &[u8]) -> bool {
+        let at = self.entries.iter().position(|entry| entry.active && entry.name.as_bytes() == name);
+        if let Some(at) = at {
+            self.leave(at);
+            self.stopped = true;
+        }
+        at.is_some()
+    }
+
+    /// Ends this EPMD, if that may be.
+    fn end(&mut self) -> KillAnswer {
+        let may_end = match self.kill {
+            Kill::Never => false,
+            Kill::Unused => !self.entries.iter().any(|entry| entry.active),
+            Kill::Always => true,
+        };
+        self.killed |= may_end;
+        if may_end { KillAnswer::Ok } else { KillAnswer::No }
     }
 
     /// Returns the facts that the node of this name told about itself.
@@ -222,6 +315,7 @@ pub struct Session {
     sent: usize,
     /// The time at which the peer last sent something.
     heard: Instant,
+    idle_limit: Duration,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -247,7 +341,15 @@ impl Session {
     /// Makes a connection that was opened now. `local` tells whether the peer is on this host: from 127.0.0.0/8, from ::1, or from the very
     /// address it connected to.
     pub const fn new(local: bool, now: Instant) -> Self {
-        Self { local, state: SessionState::Receiving, buf: [0; Self::ROOM], filled: 0, sent: 0, heard: now }
+        let buf = [0; Self::ROOM];
+        Self { local, state: SessionState::Receiving, buf, filled: 0, sent: 0, heard: now, idle_limit: IDLE_LIMIT }
+    }
+
+    /// Sets the time for which a connection that holds no name may be silent; [`IDLE_LIMIT`] without this.
+    #[must_use]
+    pub const fn idle_limit(mut self, limit: Duration) -> Self {
+        self.idle_limit = limit;
+        self
     }
 
     /// Takes bytes from the peer.
@@ -294,16 +396,18 @@ impl Session {
         let mut answer = [0; Self::ROOM];
         let none = (SessionState::Over, 0);
         let (state, filled) = match Request::parse(body) {
-            Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, &mut answer),
+            Ok(Request::Alive2(info)) if local => Self::alive2(server, &info, self.heard, &mut answer),
             Ok(Request::PortPlease2(name)) => {
                 let known = server.lookup(name).map_or(PortAnswer::Unknown(1), PortAnswer::Known);
                 (SessionState::Answering, known.emit(&mut answer).unwrap_or_default())
             }
             Ok(Request::Names) => Self::list(server, false, &mut answer),
             Ok(Request::Dump) if local => Self::list(server, true, &mut answer),
-            // never: it would end the node that embeds us, registered or not
-            Ok(Request::Kill) if local => (SessionState::Answering, copy(KillAnswer::No.as_bytes(), &mut answer)),
-            // STOP as epmd without ERL_EPMD_RELAXED_COMMAND_CHECK takes it: not at all
+            Ok(Request::Kill) if local => (SessionState::Answering, copy(server.end().as_bytes(), &mut answer)),
+            // an empty name gets no answer, and neither does anybody where names are not unregistered by force
+            Ok(Request::Stop(name)) if local && server.kill == Kill::Always && !name.is_empty() => {
+                (SessionState::Answering, Self::stop(server, name, &mut answer))
+            }
             Ok(Request::Stop(_)) => none,
             Ok(Request::Alive2(_) | Request::Dump | Request::Kill) => {
                 // no warning: whoever can reach the port could fill the log
@@ -318,18 +422,35 @@ impl Session {
         (self.state, self.filled, self.sent, self.buf) = (state, filled, 0, answer);
     }
 
-    fn alive2<const NAMES: usize>(server: &mut Server<NAMES>, info: &NodeInfo<'_>, answer: &mut [u8]) -> (SessionState, usize) {
+    fn alive2<const NAMES: usize>(
+        server: &mut Server<NAMES>,
+        info: &NodeInfo<'_>,
+        now: Instant,
+        answer: &mut [u8],
+    ) -> (SessionState, usize) {
         let wide = info.takes_wide_creation();
         let (state, said) = match server.register(info) {
             Ok((place, creation)) => (SessionState::Registered(place), Alive2Answer::registered(creation)),
             Err(refusal) => {
                 if refusal == Refusal::Full {
-                    log::warn!("epmd: no room for another name: {NAMES} nodes are registered");
+                    server.full.warn("", now, format_args!("epmd: no room for another name: {NAMES} nodes are registered"));
+                    // No answer, as epmd gives none once it has no room for a connection: Erlang takes each one that is not "registered"
+                    // for "another node has the name", which would send people to look for it.
+                    return (SessionState::Over, 0);
                 }
                 (SessionState::Refused, Alive2Answer::REFUSED)
             }
         };
         (state, said.emit(wide, answer).unwrap_or_default())
+    }
+
+    fn stop<const NAMES: usize>(server: &mut Server<NAMES>, name: &[u8], answer: &mut [u8]) -> usize {
+        // as C takes it: up to a NUL
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let known = server.stop(name);
+        let first = if known { 0 } else { copy(StopAnswer::NoExist.as_bytes(), answer) };
+        // epmd says so in either case
+        first.saturating_add(copy(StopAnswer::Stopped.as_bytes(), answer.get_mut(first..).unwrap_or_default()))
     }
 
     fn list<const NAMES: usize>(server: &Server<NAMES>, dump: bool, answer: &mut [u8]) -> (SessionState, usize) {
@@ -400,6 +521,13 @@ impl Session {
         }
     }
 
+    /// Ends the session if the name it held was unregistered by force; see [`Server::take_stopped`].
+    pub fn handle_stop<const NAMES: usize>(&mut self, server: &Server<NAMES>) {
+        if matches!(&self.state, SessionState::Registered(place) if !server.holds(place)) {
+            self.state = SessionState::Over;
+        }
+    }
+
     /// Returns true if the connection is to be closed.
     pub fn is_over(&self) -> bool {
         self.state == SessionState::Over
@@ -412,13 +540,13 @@ impl Session {
 
     /// Returns when to call [`Session::handle_timeout`]; never for a registered node.
     ///
-    /// epmd also keeps the connection of a refused one for ever; that one is given [`IDLE_LIMIT`] here, since places are few.
+    /// epmd also keeps the connection of a refused one for ever; that one is given the same time here, since places are few.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = !matches!(self.state, SessionState::Registered(_) | SessionState::Over);
-        waits.then(|| self.heard.after(IDLE_LIMIT))
+        waits.then(|| self.heard.after(self.idle_limit))
     }
 
-    /// Ends the session if the peer has been silent for [`IDLE_LIMIT`].
+    /// Ends the session if the peer has been silent for too long: see [`Session::idle_limit`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|limit| limit <= now) {
             self.state = SessionState::Over;
@@ -428,6 +556,11 @@ impl Session {
     /// Returns when the peer last sent something, or connected.
     pub fn heard(&self) -> Instant {
         self.heard
+    }
+
+    /// Returns true if the peer has sent nothing yet.
+    pub fn is_wordless(&self) -> bool {
+        self.state == SessionState::Receiving && self.filled == 0
     }
 }
 
@@ -600,6 +733,51 @@ mod tests {
     }
 
     #[test]
+    fn ends_when_told_and_no_name_is_registered() {
+        for (kill, while_used) in [(Kill::Never, false), (Kill::Unused, false), (Kill::Always, true)] {
+            let mut server = server().kill(kill);
+            let (mut held, _) = asked(&mut server, &alive(b"held", 6, b""));
+            let mut elsewhere = Session::new(false, T0);
+            elsewhere.handle_bytes(&mut server, &frame(b"k"), T0);
+            assert!(elsewhere.is_over() && !server.is_killed());
+            let word = |ends: bool| if ends { b"OK" } else { b"NO" };
+            assert_eq!(asked(&mut server, &frame(b"k")).1, word(while_used));
+            assert_eq!(server.is_killed(), while_used);
+            held.handle_close(&mut server);
+            assert_eq!(asked(&mut server, &frame(b"k")).1, word(kill != Kill::Never));
+            assert_eq!(server.is_killed(), kill != Kill::Never);
+        }
+    }
+
+    #[test]
+    fn names_are_unregistered_by_force_where_that_may_be() {
+        let mut server = server().kill(Kill::Always);
+        let (mut held, _) = asked(&mut server, &alive(b"held", 6, b""));
+        assert_eq!(asked(&mut server, &frame(b"snobody")).1, b"NOEXISTSTOPPED");
+        let mut elsewhere = Session::new(false, T0);
+        elsewhere.handle_bytes(&mut server, &frame(b"sheld"), T0);
+        assert!(elsewhere.is_over() && elsewhere.transmit(&server).is_empty() && !server.take_stopped());
+        assert!(asked(&mut server, &frame(b"s")).1.is_empty());
+        assert_eq!(asked(&mut server, &frame(b"sheld\0more")).1, b"STOPPED");
+        assert!(server.take_stopped() && !server.take_stopped());
+        // it is another's before the first has heard of it
+        let (mut again, answer) = asked(&mut server, &alive(b"held", 6, b""));
+        assert!(answer.starts_with(b"v\0"));
+        again.handle_stop(&server);
+        assert!(again.is_registered());
+        held.handle_stop(&server);
+        assert!(held.is_over());
+        held.handle_close(&mut server);
+        assert!(asked(&mut server, b"\0\x05zheld").1.starts_with(b"w\0"));
+        // and without asking it
+        let (mut first, _) = asked(&mut server, &alive(b"first", 6, b""));
+        asked(&mut server, &frame(b"sfirst"));
+        let _second = asked(&mut server, &alive(b"first", 6, b""));
+        first.handle_close(&mut server);
+        assert!(asked(&mut server, b"\0\x06zfirst").1.starts_with(b"w\0"));
+    }
+
+    #[test]
     fn lists_in_pieces_and_in_the_order_of_epmd() {
         let mut server = Server::<8>::new(4369, 4);
         let mut held = Vec::new();
@@ -637,7 +815,10 @@ mod tests {
     fn forgets_who_left_longest_ago_and_refuses_when_all_are_there() {
         let mut server = Server::<3>::new(4369, 10);
         let mut nodes: Vec<_> = [b"a", b"b", b"c"].map(|name| asked(&mut server, &alive(name, 6, b"")).0).into();
-        assert_eq!(asked(&mut server, &alive(b"d", 6, b"")).1, b"v\x01\0\0\0c");
+        // no answer: a refusal would be taken for another node of that name
+        let (full, answer) = asked(&mut server, &alive(b"d", 6, b""));
+        assert!(full.is_over() && answer.is_empty());
+        assert_eq!(asked(&mut server, &alive(b"c", 6, b"")).1, b"v\x01\0\0\0c");
         nodes[1].handle_close(&mut server);
         nodes[0].handle_close(&mut server);
         assert!(asked(&mut server, &alive(b"d", 6, b"")).0.is_registered());

@@ -8,7 +8,7 @@ use crate::error::{Misbehaved, Reason};
 use crate::wire::codes::Flags;
 use crate::wire::cursor::Writer;
 use crate::wire::digest::{digest, same};
-use crate::wire::handshake::{Ack, Challenge, Complement, Name, Reply, Status, parse_alive_answer, put_alive_answer};
+use crate::wire::handshake::{Ack, Challenge, Complement, Name, Refusal, Reply, Status, parse_alive_answer, put_alive_answer};
 use crate::wire::ids::NodeName;
 
 /// The facts that this side shows of itself.
@@ -48,6 +48,7 @@ pub(crate) enum Step {
 pub(crate) enum Handshake {
     // whoever connects
     Status(AwaitStatus),
+    Why(AwaitWhy),
     Challenge(AwaitChallenge),
     Ack(AwaitAck),
     // whoever is connected to
@@ -81,7 +82,9 @@ impl Handshake {
     /// Takes the packet that was awaited; answers go to `out`.
     pub(crate) fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
         match self {
+            Self::Status(_) | Self::Challenge(_) | Self::Ack(_) if Refusal::parse(packet).is_some() => Err(refused(packet)),
             Self::Status(state) => state.handle(packet, context, out),
+            Self::Why(_) => Err(refused(packet)),
             Self::Challenge(state) => state.handle(packet, context, out),
             Self::Ack(state) => state.handle(packet, context),
             Self::Name(state) => state.handle(packet),
@@ -96,6 +99,7 @@ impl Handshake {
         match self {
             Self::Ack(_) => Reason::CookieRefused,
             Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
+            Self::Why(_) => Reason::NotAllowed,
             _ => Reason::ClosedByPeer,
         }
     }
@@ -104,14 +108,22 @@ impl Handshake {
     pub(crate) fn late(&self) -> Reason {
         match self {
             Self::Challenge(AwaitChallenge { alive: true, .. }) => Reason::OldConnection,
+            Self::Why(_) => Reason::NotAllowed,
             _ => Reason::Timeout,
         }
+    }
+
+    /// Returns true for the side that connects, until the other has said something.
+    pub(crate) fn is_unheard(&self) -> bool {
+        matches!(self, Self::Status(_))
     }
 
     /// Returns the peer, as far as it is known.
     pub(crate) fn peer(&self) -> Option<&NodeName> {
         match self {
-            Self::Status(AwaitStatus { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => Some(peer),
+            Self::Status(AwaitStatus { peer }) | Self::Why(AwaitWhy { peer }) | Self::Challenge(AwaitChallenge { peer, .. }) => {
+                Some(peer)
+            }
             Self::Ack(AwaitAck { up }) => Some(&up.peer),
             Self::AliveAnswer(AwaitAliveAnswer { caller }) | Self::Complement(AwaitComplement { caller }) => Some(&caller.peer),
             Self::Reply(AwaitReply { up }) => Some(&up.peer),
@@ -129,11 +141,13 @@ pub(crate) struct AwaitStatus {
 impl AwaitStatus {
     fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
         let status = Status::parse(packet).map_err(Reason::Misbehaved)?;
+        if status == Status::NotAllowed {
+            return Ok(Step::Await(Handshake::Why(AwaitWhy { peer: self.peer })));
+        }
         let next = Handshake::Challenge(AwaitChallenge { peer: self.peer, alive: status == Status::Alive });
         match status {
             Status::Ok | Status::OkSimultaneous if !asks_name(context) => Ok(Step::Await(next)),
             Status::Nok => Err(Reason::Nok),
-            Status::NotAllowed => Err(Reason::NotAllowed),
             Status::Alive if !asks_name(context) => {
                 put_alive_answer(out, context.wanted);
                 if context.wanted { Ok(Step::Await(next)) } else { Err(Reason::Superseded) }
@@ -150,6 +164,23 @@ impl AwaitStatus {
 
 fn asks_name(context: &Context<'_>) -> bool {
     context.local.flags.has(Flags::NAME_ME)
+}
+
+/// A wait for the reason of a refusal, which nodes of this kind give behind it. Others close.
+#[derive(Debug)]
+pub(crate) struct AwaitWhy {
+    peer: NodeName,
+}
+
+/// Returns what the refusal in this packet means to the one that is refused.
+fn refused(packet: &[u8]) -> Reason {
+    match Refusal::parse(packet) {
+        Some(Refusal::Full) => Reason::PeerFull,
+        Some(Refusal::OwnName) => Reason::OwnName,
+        Some(Refusal::Timeout) => Reason::Timeout,
+        Some(Refusal::Crowded) => Reason::Crowded,
+        None => Reason::NotAllowed,
+    }
 }
 
 /// A wait for the connected side's challenge.
@@ -231,7 +262,7 @@ pub(crate) enum Verdict {
     OursStays,
     /// This side has a connection already.
     Alive,
-    /// The node is not to connect, for this reason.
+    /// The node is not to connect, or cannot be taken in, for this reason.
     NotAllowed(Reason),
 }
 
@@ -257,6 +288,12 @@ impl Newcomer {
         match verdict {
             Verdict::NotAllowed(reason) => {
                 Status::NotAllowed.put(out);
+                match reason {
+                    Reason::Full => Refusal::Full.put(out),
+                    Reason::OwnName => Refusal::OwnName.put(out),
+                    // the status says it
+                    _ => {}
+                }
                 return Err(reason);
             }
             Verdict::OursStays => {

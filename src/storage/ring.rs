@@ -1,38 +1,119 @@
-//! A ring of whole records: each lies in one piece, so that it can be read where it is.
+//! A ring of whole records: each lies in one piece, so that it can be read where it is. Mostly the oldest is taken; one behind it can be,
+//! too, whose bytes are free once those in front of it are taken, or when room is needed.
 
 /// The record's length stands in front of it; this one says that the next record is at the buffer's start.
 const WRAP: u32 = u32::MAX;
-const HEADER: usize = 4;
+/// The bit in the length of a record that was taken from behind others.
+const DEAD: u32 = 1 << 30;
+const HEADER_BYTES: u32 = 4;
+const HEADER: usize = HEADER_BYTES as usize;
 
 /// The beginning and the end of the records. The buffer itself is handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ring {
     head: usize,
     tail: usize,
-    /// Records in it. Tells empty from full when head and tail meet.
+    /// Records in it, the dead included. Tells empty from full when head and tail meet. The oldest is never dead.
     count: u32,
+    /// Bytes of those that are dead.
+    dead: u32,
+    /// The place of the header of a record that was taken from behind others, and is not marked as dead yet.
+    taken: u32,
 }
 
+/// No record.
+const NONE: u32 = u32::MAX;
+
 impl Ring {
-    pub(crate) const EMPTY: Self = Self { head: 0, tail: 0, count: 0 };
+    pub(crate) const EMPTY: Self = Self { head: 0, tail: 0, count: 0, dead: 0, taken: NONE };
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
+    /// Returns how many of the `size` bytes of its buffer are free.
+    #[inline]
+    pub(crate) fn free(&self, size: usize) -> usize {
+        let used = match self.tail.checked_sub(self.head) {
+            _ if self.count == 0 => 0,
+            Some(used @ 1..) => used,
+            _ => size.saturating_sub(self.head.saturating_sub(self.tail)),
+        };
+        size.saturating_sub(used).saturating_add(self.dead as usize)
+    }
+
     /// Adds a record of `len` bytes and gives it to be filled; `None` if it does not fit now.
     #[inline]
     pub(crate) fn push<'b>(&mut self, buf: &'b mut [u8], len: usize) -> Option<&'b mut [u8]> {
+        let at = match self.begin(buf, len) {
+            Some(at) => at,
+            // what is free may be in two pieces, or lie between records
+            None if self.behind() || self.free(buf.len()) >= len.saturating_add(HEADER) => {
+                self.compact(buf);
+                self.begin(buf, len)?
+            }
+            None => return None,
+        };
+        buf.get_mut(at..self.tail)
+    }
+
+    /// Adds the header of a record, and returns where the record begins.
+    #[inline]
+    fn begin(&mut self, buf: &mut [u8], len: usize) -> Option<usize> {
         let size = len.checked_add(HEADER)?;
-        let header = u32::try_from(len).ok().filter(|len| *len != WRAP)?;
+        let header = u32::try_from(len).ok().filter(|len| *len < DEAD)?;
         let at = self.place(buf, size)?;
         let end = at.checked_add(size)?;
+        *buf.get_mut(at..end)?.first_chunk_mut::<HEADER>()? = header.to_le_bytes();
         self.tail = end;
         self.count = self.count.saturating_add(1);
-        let (head, record) = buf.get_mut(at..end)?.split_first_chunk_mut::<HEADER>()?;
-        *head = header.to_le_bytes();
-        Some(record)
+        at.checked_add(HEADER)
+    }
+
+    /// Returns true if records were taken from behind others.
+    #[inline]
+    fn behind(&self) -> bool {
+        self.dead > 0 || self.taken != NONE
+    }
+
+    /// Marks the record that was taken from behind others as dead. Until then it can be put back.
+    #[inline]
+    pub(crate) fn settle(&mut self, buf: &mut [u8]) {
+        if self.taken != NONE {
+            self.bury(buf);
+        }
+    }
+
+    #[cold]
+    fn bury(&mut self, buf: &mut [u8]) {
+        let at = core::mem::replace(&mut self.taken, NONE) as usize;
+        let Some(place) = buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<HEADER>()) else { return };
+        let len = u32::from_le_bytes(*place);
+        *place = (len | DEAD).to_le_bytes();
+        self.dead = self.dead.saturating_add(len).saturating_add(HEADER_BYTES);
+        // so that looking for one that is alive costs no more than what there is
+        if self.dead as usize > buf.len() / 2 {
+            self.compact(buf);
+        }
+    }
+
+    /// Moves all records together that are not dead, in their order, so that what is free is in one piece.
+    #[cold]
+    fn compact(&mut self, buf: &mut [u8]) {
+        self.settle(buf);
+        for _ in 0..self.count {
+            let Some((start, len, is_dead)) = locate(buf, self.head) else { return };
+            self.head = start.saturating_add(len);
+            self.count = self.count.saturating_sub(1);
+            if is_dead {
+                continue;
+            }
+            // there is room where it was, if not in front of that; its header there lies in front of its bytes here
+            let Some(at) = self.begin(buf, len) else { return };
+            buf.copy_within(start..start.saturating_add(len), at);
+        }
+        self.dead = 0;
     }
 
     /// Finds room for `size` bytes in one piece, and returns where it begins.
@@ -60,16 +141,67 @@ impl Ring {
     #[inline]
     pub(crate) fn pop<'b>(&mut self, buf: &'b [u8]) -> Option<&'b [u8]> {
         self.count = self.count.checked_sub(1)?;
-        let mut len = header(buf, self.head);
-        if len.is_none_or(|len| len == WRAP) {
-            self.head = 0;
-            len = header(buf, 0);
-        }
-        let start = self.head.saturating_add(HEADER);
-        let end = start.saturating_add(usize::try_from(len?).ok()?);
+        let (start, len, _) = locate(buf, self.head)?;
+        let end = start.saturating_add(len);
         self.head = end;
+        if self.dead > 0 {
+            self.skip_dead(buf);
+        }
         buf.get(start..end)
     }
+
+    /// Gives up the bytes of the dead records behind the one that was taken.
+    #[cold]
+    fn skip_dead(&mut self, buf: &[u8]) {
+        while self.count > 0 {
+            let Some((start, len, true)) = locate(buf, self.head) else { return };
+            self.head = start.saturating_add(len);
+            self.count = self.count.saturating_sub(1);
+            self.dead = self.dead.saturating_sub(u32::try_from(len.saturating_add(HEADER)).unwrap_or(0));
+        }
+    }
+
+    /// Takes out the oldest record that is wanted; those in front of it stay where they are.
+    #[cold]
+    pub(crate) fn take<'b>(&mut self, buf: &'b [u8], wanted: impl Fn(&[u8]) -> bool) -> Option<&'b [u8]> {
+        let mut at = self.head;
+        for number in 0..self.count {
+            let (start, len, is_dead) = locate(buf, at)?;
+            at = start.saturating_add(len);
+            let record = buf.get(start..at)?;
+            if is_dead || !wanted(record) {
+                continue;
+            }
+            if number == 0 {
+                return self.pop(buf);
+            }
+            self.taken = u32::try_from(start.saturating_sub(HEADER)).ok()?;
+            return Some(record);
+        }
+        None
+    }
+
+    /// Calls `each` with every record that is there.
+    pub(crate) fn each(&self, buf: &[u8], mut each: impl FnMut(&[u8])) {
+        let mut at = self.head;
+        for _ in 0..self.count {
+            let Some((start, len, is_dead)) = locate(buf, at) else { return };
+            at = start.saturating_add(len);
+            if let Some(record) = buf.get(start..at).filter(|_| !is_dead) {
+                each(record);
+            }
+        }
+    }
+}
+
+/// Returns where the record begins whose header is at `at`, or else at the buffer's start; its length; and true if it is dead.
+#[inline]
+fn locate(buf: &[u8], at: usize) -> Option<(usize, usize, bool)> {
+    let (at, header) = match header(buf, at) {
+        Some(header) if header != WRAP => (at, header),
+        _ => (0, header(buf, 0)?),
+    };
+    Some((at.saturating_add(HEADER), (header & !DEAD) as usize, header & DEAD > 0))
 }
 
 /// Returns the header at `at`; `None` where the buffer ends before one fits.
@@ -108,6 +240,58 @@ mod tests {
                 }
                 assert_eq!(ring.count as usize, model.len());
             }
+        }
+    }
+
+    /// Records are taken from anywhere in it: the others keep their order, and no room is lost for long.
+    #[test]
+    fn behaves_as_a_queue_from_whose_middle_some_are_taken() {
+        let mut seed = 7_u32;
+        let mut random = |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % below
+        };
+        for size in [61, 64, 200, 1000] {
+            let (mut buf, mut ring, mut model) = (vec![0; size], Ring::EMPTY, VecDeque::<Vec<u8>>::new());
+            let mut refused = 0;
+            for round in (0..=255_u8).cycle().take(40_000) {
+                ring.settle(&mut buf);
+                match random(5) {
+                    0..=2 => {
+                        // the first byte tells whose it is
+                        let mut record = vec![round; 1 + random(40) as usize];
+                        record[0] = random(3) as u8;
+                        let used: usize = model.iter().map(|record| record.len() + HEADER).sum();
+                        // what is left at the buffer's end for want of room for a record is not free
+                        assert!(ring.free(size) + used <= size && ring.free(size) + used + 2 * 44 >= size);
+                        match ring.push(&mut buf, record.len()) {
+                            Some(room) => {
+                                room.copy_from_slice(&record);
+                                model.push_back(record);
+                            }
+                            None => refused += 1,
+                        }
+                    }
+                    3 => assert_eq!(ring.pop(&buf).map(<[u8]>::to_vec), model.pop_front()),
+                    _ => {
+                        let (whose, keeps, before) = (random(3) as u8, random(4) > 0, ring);
+                        let taken = ring.take(&buf, |record| record[0] == whose).map(<[u8]>::to_vec);
+                        let at = model.iter().position(|record| record[0] == whose);
+                        assert_eq!(taken.as_ref(), at.and_then(|at| model.get(at)));
+                        if keeps {
+                            at.map(|at| model.remove(at));
+                        } else {
+                            ring = before;
+                        }
+                    }
+                }
+                let (mut all, mut copy, mut settled) = (VecDeque::new(), buf.clone(), ring);
+                settled.settle(&mut copy);
+                settled.each(&copy, |record| all.push_back(record.to_vec()));
+                assert_eq!(all, model);
+                assert_eq!(ring.is_empty(), model.is_empty());
+            }
+            assert!(refused > 1000);
         }
     }
 

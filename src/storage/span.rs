@@ -26,6 +26,11 @@ impl Span {
         buf.get(self.start..self.end).unwrap_or(&[])
     }
 
+    /// Returns the bytes in use, to be changed.
+    pub(crate) fn filled_mut<'b>(&self, buf: &'b mut [u8]) -> &'b mut [u8] {
+        buf.get_mut(self.start..self.end).unwrap_or(&mut [])
+    }
+
     /// Returns the free bytes, all behind those in use.
     ///
     /// What is in use moves to the front first. Between two moves the front was emptied, so a byte moves about once

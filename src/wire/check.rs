@@ -160,9 +160,10 @@ fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFau
 /// Checks that bytes, which are a term, nest no deeper than `limit`. The error is what is left of them where they do.
 #[cold]
 pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
-    // One count of children still due for every level that is open; the high bit marks a list, whose tail continues it.
-    let mut open: heapless::Vec<u64, { Limits::MAX_DEPTH as usize }> = heapless::Vec::new();
-    const LIST: u64 = 1 << 63;
+    // One count of children still due for every level that is open; the high bit marks a list, whose tail continues it. A count that needs
+    // that bit is of a term of 2 GiB, and is taken for too deep.
+    let mut open: heapless::Vec<u32, { Limits::MAX_DEPTH as usize }> = heapless::Vec::new();
+    const LIST: u32 = 1 << 31;
     let mut r = Reader::new(bytes);
     while !r.is_empty() {
         while open.last().is_some_and(|due| due & !LIST == 0) {
@@ -175,15 +176,16 @@ pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
             }
         }
         let start = r;
-        let children = match r.u8() {
-            Ok(tag::SMALL_TUPLE) => r.u8().map(u64::from),
-            Ok(tag::LARGE_TUPLE) => r.u32().map(u64::from),
-            Ok(tag::MAP) => r.u32().map(|pairs| u64::from(pairs).wrapping_mul(2)),
-            Ok(tag::LIST) => r.u32().map(|n| u64::from(n).wrapping_add(1) | LIST),
+        let (children, mark) = match r.u8() {
+            Ok(tag::SMALL_TUPLE) => (r.u8().map(u64::from), 0),
+            Ok(tag::LARGE_TUPLE) => (r.u32().map(u64::from), 0),
+            Ok(tag::MAP) => (r.u32().map(|pairs| u64::from(pairs).wrapping_mul(2)), 0),
+            Ok(tag::LIST) => (r.u32().map(|n| u64::from(n).wrapping_add(1)), LIST),
             Ok(tag::RECORD) => {
-                record::<false>(&mut r).map(|(_, fields)| u64::from(fields).wrapping_mul(2)).map_err(|_| super::cursor::Short)
+                let fields = record::<false>(&mut r).map(|(_, fields)| u64::from(fields).wrapping_mul(2));
+                (fields.map_err(|_| super::cursor::Short), 0)
             }
-            Ok(tag::NEW_FUN) => fun::<false>(&mut r).map(|(_, free)| u64::from(free)).map_err(|_| super::cursor::Short),
+            Ok(tag::NEW_FUN) => (fun::<false>(&mut r).map(|(_, free)| u64::from(free)).map_err(|_| super::cursor::Short), 0),
             _ => {
                 r = start;
                 if walk::<false>(&mut r).is_err() {
@@ -192,7 +194,8 @@ pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
                 continue;
             }
         };
-        if open.len() >= usize::from(limit) || children.is_ok_and(|due| open.push(due).is_err()) {
+        let due = children.map(|due| u32::try_from(due).ok().filter(|due| *due < LIST).map(|due| due | mark));
+        if open.len() >= usize::from(limit) || due.is_ok_and(|due| due.is_none_or(|due| open.push(due).is_err())) {
             return Err(start.rest());
         }
     }

@@ -133,15 +133,16 @@ operations! {
     25 PAYLOAD_EXIT_TT, 3 + 1, Flags::EXIT_PAYLOAD;
     26 PAYLOAD_EXIT2, 3, Flags::EXIT_PAYLOAD;
     27 PAYLOAD_EXIT2_TT, 3 + 1, Flags::EXIT_PAYLOAD;
-    28 PAYLOAD_MONITOR_P_EXIT, 4, Flags::EXIT_PAYLOAD;
+    28 PAYLOAD_MONITOR_P_EXIT, 4, Flags::MONITORS.with(Flags::EXIT_PAYLOAD);
     29 SPAWN_REQUEST, 6, Flags::SPAWN;
     30 SPAWN_REQUEST_TT, 6 + 1, Flags::SPAWN;
-    31 SPAWN_REPLY, 5, Flags::SPAWN;
-    32 SPAWN_REPLY_TT, 5 + 1, Flags::SPAWN;
+    /// Whoever asks understands the answer, whatever was offered.
+    31 SPAWN_REPLY, 5;
+    32 SPAWN_REPLY_TT, 5 + 1;
     33 ALIAS_SEND, 3, Flags::ALIAS;
     34 ALIAS_SEND_TT, 3 + 1, Flags::ALIAS;
     35 UNLINK_ID, 4, Flags::UNLINK_ID;
-    36 UNLINK_ID_ACK, 4, Flags::UNLINK_ID;
+    36 UNLINK_ID_ACK, 4;
     /// Says all sends and exits, with flags of its own. Its tuple may be longer.
     37 ALTACT_SIG_SEND, 4, Flags::ALTACT_SIG;
 }
@@ -205,8 +206,9 @@ impl Flags {
         .with(Self::SPAWN)
         .with(Self::ALIAS)
         .with(Self::ALTACT_SIG);
-    /// The flags that a peer is taken to have before it has said so: those of nearly every one.
-    pub(crate) const ASSUMED: Self = Self::MANDATORY_26.with(Self::ALIAS).with(Self::SPAWN);
+    /// The flags that a peer is taken to have before it has said so: those of nearly every one. What was said so and it does not understand
+    /// is taken back once that is known.
+    pub(crate) const ASSUMED: Self = Self::MANDATORY_26.with(Self::MONITORS).with(Self::ALIAS).with(Self::SPAWN);
     /// The flags that we demand of a peer: those of OTP 23, the oldest release we talk to.
     pub(crate) const DEMANDED: Self = Self::MANDATORY_25;
 
@@ -226,8 +228,8 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Returns true if a peer with these flags understands the operation. Whoever sends something of which there are peers without it asks
-    /// here; `op::needs` says which flags it takes.
+    /// Returns true if a peer with these flags understands the operation; `op::needs` says which flags it takes. Who asks is whoever chooses
+    /// the operation that something is said by (`Control::operation` and `To::operation`), and whoever looks again at what waited for the flags.
     #[inline]
     pub(crate) const fn allow(self, op: u8) -> bool {
         self.has(op::needs(op))

@@ -3,7 +3,8 @@
 //! Trace tokens (the `_TT` operations) are read and dropped. Protocol: erl_dist_protocol, "Protocol between Connected Nodes".
 
 use super::build::{put_atom, put_atom_of, put_pid, put_reference};
-use super::codes::{op, tag};
+use super::check::walk;
+use super::codes::{Flags, op, tag};
 use super::cursor::{Reader, Short, Writer};
 use super::frame::PASS_THROUGH;
 use super::ids::{Atom, Pid, Reference};
@@ -85,7 +86,8 @@ pub(crate) enum Control<'a> {
         mfa: Term<'a>,
         module: Atom<'a>,
         function: Atom<'a>,
-        arity: u8,
+        /// Any integer that stands for one: nobody has to be able to take so many arguments.
+        arity: i64,
         options: Term<'a>,
     },
     /// The result is the new process's pid, or an atom that says why there is none.
@@ -102,6 +104,8 @@ pub(crate) enum Control<'a> {
     },
     /// An operation of a later release; its tuple was skipped.
     Unknown,
+    /// An operation on something that is no process or request, which some release puts up with.
+    Nothing,
 }
 
 /// A frame's body taken apart.
@@ -112,6 +116,9 @@ pub(crate) struct ControlMessage<'a> {
     /// The bytes behind the control tuple: none, or one term that has not been looked at.
     pub(crate) payload: &'a [u8],
 }
+
+/// The reason in place of one that is nested too deep.
+pub(crate) const TOO_DEEP: Term<'static> = Term::trusted(b"\x77\x08too_deep");
 
 /// `ALTACT_SIG_SEND`'s flags, of which those not named are for later releases.
 mod altact {
@@ -125,8 +132,9 @@ impl<'a> ControlMessage<'a> {
     /// Takes a body apart; of a frame that is not all here the front will do, as far as the control tuple goes.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Misbehaved> {
         let mut fields = Fields { r: Reader::new(body), body, op: 0 };
-        let kind = fields.r.u8().unwrap_or(0);
-        if kind != PASS_THROUGH {
+        // OTP does not look at this byte, where neither side has the cache or fragments; a header of theirs has a version in its place
+        let kind = fields.r.u8().unwrap_or(tag::VERSION);
+        if kind == tag::VERSION {
             return Err(Misbehaved::FrameType(kind));
         }
         let arity = fields.open()?;
@@ -135,12 +143,11 @@ impl<'a> ControlMessage<'a> {
     }
 }
 
-/// Returns the operation of the frame with this body, if it stands where every release has it.
+/// Returns the operation of the frame with this body.
 pub(crate) fn operation(body: &[u8]) -> Option<u8> {
-    match body {
-        [PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, _, tag::SMALL_INTEGER, op, ..] => Some(*op),
-        _ => None,
-    }
+    let mut fields = Fields { r: Reader::new(body.get(1..)?), body, op: 0 };
+    fields.open().ok()?;
+    Some(fields.op)
 }
 
 /// The elements of a control tuple, one after the other.
@@ -162,21 +169,56 @@ impl<'a> Fields<'a> {
 
     /// Reads the version byte, the tuple's arity and the operation.
     fn open(&mut self) -> Result<u8, Misbehaved> {
+        let start = self.r;
         let head = (|r: &mut Reader<'a>| Ok::<_, Short>((r.u8()?, r.u8()?, r.u8()?, r.u8()?, r.u8()?)))(&mut self.r);
         match head {
             Ok((tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op)) if arity > 0 => {
                 self.op = op;
                 Ok(arity)
             }
-            Ok((tag::VERSION, ..)) => Err(Misbehaved::Control(0)),
+            Ok((tag::VERSION, ..)) => {
+                self.r = start;
+                self.open_otherwise()
+            }
             Ok((other, ..)) => Err(self.fault(TermFault::Version(other))),
             Err(Short) => Err(self.fault(TermFault::Truncated)),
         }
     }
 
+    /// Reads them in the forms that a tuple and an integer can have besides, which no Erlang gives them and every one takes.
+    #[cold]
+    fn open_otherwise(&mut self) -> Result<u8, Misbehaved> {
+        let head = (|r: &mut Reader<'a>| {
+            r.u8()?;
+            Ok::<_, Short>(match r.u8()? {
+                tag::SMALL_TUPLE => r.u8()?.into(),
+                tag::LARGE_TUPLE => r.u32()?,
+                _ => 0,
+            })
+        })(&mut self.r);
+        let arity = head.map_err(|Short| self.fault(TermFault::Truncated))?;
+        let arity = u8::try_from(arity).ok().filter(|arity| *arity > 0).ok_or(Misbehaved::Control(0))?;
+        let op = self.term()?.as_u64().and_then(|op| u8::try_from(op).ok());
+        self.op = op.ok_or(Misbehaved::Control(0))?;
+        Ok(arity)
+    }
+
     fn term(&mut self) -> Result<Term<'a>, Misbehaved> {
         let term = Term::check(&mut self.r);
         self.ok(term)
+    }
+
+    /// Reads a term whatever it is; one that is nested too deep, and so is none of those that are looked for, comes as an atom.
+    fn any(&mut self) -> Result<Term<'a>, Misbehaved> {
+        self.reason().map(|term| term.unwrap_or(TOO_DEEP))
+    }
+
+    /// Reads a reason. One that is nested too deep comes as that.
+    fn reason(&mut self) -> Result<Option<Term<'a>>, Misbehaved> {
+        match Term::check(&mut self.r) {
+            Err(TermFault::TooDeep) => Ok(Some(TOO_DEEP)),
+            reason => self.ok(reason).map(Some),
+        }
     }
 
     fn pid(&mut self) -> Result<Pid<'a>, Misbehaved> {
@@ -202,23 +244,28 @@ impl<'a> Fields<'a> {
         if Atom::is_next(&self.r) { self.atom().map(Process::Name) } else { self.pid().map(Process::Pid) }
     }
 
-    /// Reads a pid, and keeps it as it came, since most receivers never look at the sender.
+    /// Reads a pid, and keeps it as it came, since most receivers never look at the sender. OTP does not look at all: what is no pid is as
+    /// good as none.
     #[inline]
     fn sender(&mut self) -> Result<Option<Term<'a>>, Misbehaved> {
         let start = self.r;
-        self.pid()?;
-        Ok(Some(Term::trusted(start.up_to(&self.r))))
+        if Pid::read::<true>(&mut self.r).is_ok() {
+            return Ok(Some(Term::trusted(start.up_to(&self.r))));
+        }
+        self.r = start;
+        self.unused().map(|()| None)
     }
 
-    /// Reads the element that once held the cookie.
+    /// Moves over an element that nobody looks at: the place of the cookie of old, and trace tokens.
     #[inline]
     fn unused(&mut self) -> Result<(), Misbehaved> {
-        self.atom().map(|_| ())
+        let walked = walk::<true>(&mut self.r);
+        self.ok(walked).map(|_| ())
     }
 
     /// Skips the rest of a tuple of which `read` elements, the operation included, were taken. Trace tokens go here.
     fn skip(&mut self, arity: u8, read: u8) -> Result<(), Misbehaved> {
-        (read..arity).try_for_each(|_| self.term().map(|_| ()))
+        (read..arity).try_for_each(|_| self.unused())
     }
 
     /// Returns the arity of the operation's tuple; for a number that is no operation, `None`.
@@ -232,7 +279,9 @@ impl<'a> Fields<'a> {
                 (const { op::length(op::SEND_SENDER) }, Control::Send { from: self.sender()?, to: To::Pid(self.pid()?) })
             }
             (op::REG_SEND | op::REG_SEND_TT, 4..) => {
-                let from = self.sender()?;
+                let start = self.r;
+                self.pid()?;
+                let from = Some(Term::trusted(start.up_to(&self.r)));
                 self.unused()?;
                 (const { op::length(op::REG_SEND) }, Control::Send { from, to: To::Name(self.atom()?) })
             }
@@ -264,7 +313,7 @@ impl<'a> Fields<'a> {
         if length.is_none_or(|length| arity != length.saturating_add(traced.into())) {
             return Err(Misbehaved::Control(self.op));
         }
-        if traced { self.term().map(|_| ()) } else { Ok(()) }
+        if traced { self.unused() } else { Ok(()) }
     }
 
     /// Operations that no stream of messages has many of, those that are not known, and tuples that are too short.
@@ -279,7 +328,7 @@ impl<'a> Fields<'a> {
             op::SPAWN_REQUEST | op::SPAWN_REQUEST_TT if arity >= length => self.spawn_request(arity),
             op::SPAWN_REPLY | op::SPAWN_REPLY_TT if arity >= length => self.spawn_reply(arity),
             _ if self.expected() != Some(arity) => Err(Misbehaved::Control(self.op)),
-            op::LINK => Ok(Control::Link { from: self.pid()?, to: self.pid()? }),
+            op::LINK => self.link(),
             op::UNLINK => Ok(Control::Unlink { id: 0, from: self.pid()?, to: self.pid()? }),
             op::UNLINK_ID => Ok(Control::Unlink { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
             op::UNLINK_ID_ACK => Ok(Control::UnlinkAck { id: self.link_id()?, from: self.pid()?, to: self.pid()? }),
@@ -295,7 +344,7 @@ impl<'a> Fields<'a> {
                 from: self.process()?,
                 to: self.pid()?,
                 reference: self.reference()?,
-                reason: Some(self.term()?),
+                reason: self.reason()?,
             }),
             op::PAYLOAD_MONITOR_P_EXIT => {
                 Ok(Control::MonitorExit { from: self.process()?, to: self.pid()?, reference: self.reference()?, reason: None })
@@ -304,6 +353,15 @@ impl<'a> Fields<'a> {
             // one that stands in the table and is read nowhere: the test `every_known_operation_is_read` finds it
             _ => Err(Misbehaved::Control(self.op)),
         }
+    }
+
+    fn link(&mut self) -> Result<Control<'a>, Misbehaved> {
+        let (from, to) = (self.pid()?, self.r);
+        if let Ok(to) = self.pid() {
+            return Ok(Control::Link { from, to });
+        }
+        self.r = to;
+        self.unused().map(|()| Control::Nothing)
     }
 
     fn link_id(&mut self) -> Result<u64, Misbehaved> {
@@ -315,29 +373,32 @@ impl<'a> Fields<'a> {
         let in_tuple = matches!(self.op, op::EXIT | op::EXIT_TT | op::EXIT2 | op::EXIT2_TT);
         let (from, to) = (self.pid()?, self.pid()?);
         if op::is_traced(self.op) {
-            self.term()?;
+            self.unused()?;
         }
-        Ok((from, to, if in_tuple { Some(self.term()?) } else { None }))
+        Ok((from, to, if in_tuple { self.reason()? } else { None }))
     }
 
     fn spawn_request(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
         let (id, from, leader) = (self.reference()?, self.pid()?, self.pid()?);
         let mfa = self.term()?;
         let Some([module, function, args]) = mfa.tuple() else { return Err(Misbehaved::Control(self.op)) };
-        let (Some(module), Some(function), Some(args)) =
-            (module.as_atom(), function.as_atom(), args.as_u64().and_then(|n| u8::try_from(n).ok()))
-        else {
+        let (Some(module), Some(function), Some(args)) = (module.as_atom(), function.as_atom(), args.as_i64()) else {
             return Err(Misbehaved::Control(self.op));
         };
-        let options = self.term()?;
+        // such options are none that are known
+        let options = self.any()?;
         self.end(arity, op::length(self.op))?;
         Ok(Control::SpawnRequest { id, from, leader, mfa, module, function, arity: args, options })
     }
 
     fn spawn_reply(&mut self, arity: u8) -> Result<Control<'a>, Misbehaved> {
-        let control = Control::SpawnReply { id: self.reference()?, to: self.pid()?, flags: self.u64()?, result: self.term()? };
+        let id = self.any()?.as_reference();
+        let to = self.pid()?;
+        // what they say is known here
+        let flags = self.any()?.as_u64().unwrap_or(0);
+        let result = self.any()?;
         self.end(arity, op::length(self.op))?;
-        Ok(control)
+        Ok(id.map_or(Control::Nothing, |id| Control::SpawnReply { id, to, flags, result }))
     }
 
     /// Reads the one operation that says all sends and exits with flags. Its tuple may grow.
@@ -403,94 +464,112 @@ fn put_process(out: &mut Writer<'_>, process: Process<'_>) -> Result<(), Misuse>
 }
 
 impl Control<'_> {
-    /// Writes the body of a frame up to its payload, which the caller adds where there is one.
-    pub(crate) fn put(&self, out: &mut Writer<'_>) -> Result<(), Misuse> {
+    /// Returns the operation by which this is said to a peer with these flags: the newest that it understands. `None`: there is none.
+    pub(crate) fn operation(&self, flags: Flags) -> Option<u8> {
+        let choice: &[u8] = match *self {
+            Self::Send { from: None, to: To::Pid(_) } => &[op::SEND],
+            Self::Send { to, .. } => return to.operation(flags),
+            Self::Link { .. } => &[op::LINK],
+            Self::Unlink { id: 0, .. } => &[op::UNLINK],
+            Self::Unlink { .. } => &[op::UNLINK_ID, op::UNLINK],
+            Self::UnlinkAck { .. } => &[op::UNLINK_ID_ACK],
+            Self::Exit { reason: Some(_), .. } => &[op::EXIT],
+            Self::Exit { .. } => &[op::PAYLOAD_EXIT, op::EXIT],
+            Self::Exit2 { to: To::Pid(_), reason: Some(_), .. } => &[op::EXIT2],
+            Self::Exit2 { to: To::Pid(_), .. } => &[op::PAYLOAD_EXIT2, op::EXIT2],
+            Self::Exit2 { .. } => &[op::ALTACT_SIG_SEND],
+            Self::Monitor { .. } => &[op::MONITOR_P],
+            Self::Demonitor { .. } => &[op::DEMONITOR_P],
+            Self::MonitorExit { reason: Some(_), .. } => &[op::MONITOR_P_EXIT],
+            Self::MonitorExit { .. } => &[op::PAYLOAD_MONITOR_P_EXIT, op::MONITOR_P_EXIT],
+            Self::SpawnRequest { .. } => &[op::SPAWN_REQUEST],
+            Self::SpawnReply { .. } => &[op::SPAWN_REPLY],
+            Self::GroupLeader { .. } => &[op::GROUP_LEADER],
+            // what we do not know we do not send
+            Self::Unknown | Self::Nothing => &[],
+        };
+        choice.iter().copied().find(|op| flags.allow(*op))
+    }
+
+    /// Writes the body of a frame, by the operation that [`Control::operation`] chose, up to what the caller adds: the payload where there is
+    /// one, and a reason that is not here. That one stands in the tuple, as its last element, unless it is the payload.
+    pub(crate) fn put(&self, op: u8, out: &mut Writer<'_>) -> Result<(), Misuse> {
         match *self {
-            Self::Send { from, to } => put_send(out, from.and_then(Term::as_pid), to, false)?,
-            Self::Link { from, to } => put_pids(out, op::LINK, None, from, to)?,
-            Self::Unlink { id: 0, from, to } => put_pids(out, op::UNLINK, None, from, to)?,
-            Self::Unlink { id, from, to } => put_pids(out, op::UNLINK_ID, Some(id), from, to)?,
-            Self::UnlinkAck { id, from, to } => put_pids(out, op::UNLINK_ID_ACK, Some(id), from, to)?,
-            Self::Exit { from, to, reason } => put_exit(out, (op::EXIT, op::PAYLOAD_EXIT), from, to, reason)?,
-            Self::Exit2 { from, to: To::Pid(to), reason } => put_exit(out, (op::EXIT2, op::PAYLOAD_EXIT2), from, to, reason)?,
-            Self::Monitor { from, to, reference } => put_monitor(out, op::MONITOR_P, from, to, reference)?,
-            Self::Demonitor { from, to, reference } => put_monitor(out, op::DEMONITOR_P, from, to, reference)?,
-            Self::MonitorExit { from, to, reference, reason } => {
-                put_monitor_exit(out, from, to, reference, reason.is_some())?;
-                out.bytes(reason.map_or(&[], Term::as_bytes));
-            }
-            Self::SpawnReply { id, to, flags, result } => {
-                open(out, 5, op::SPAWN_REPLY);
-                put_reference(out, id)?;
-                put_pid(out, to)?;
-                put_u64(out, flags);
-                out.bytes(result.as_bytes());
+            Self::Send { from, to } => put_send(out, op, from.and_then(Term::as_pid), to),
+            Self::Link { from, to } => put_pids(out, op, None, from, to),
+            Self::Unlink { id, from, to } => put_pids(out, op, (op == op::UNLINK_ID).then_some(id), from, to),
+            Self::UnlinkAck { id, from, to } => put_pids(out, op, Some(id), from, to),
+            Self::Exit { from, to, reason } | Self::Exit2 { from, to: To::Pid(to), reason } => {
+                put_pids(out, op, None, from, to)?;
+                put_reason(out, reason)
             }
             Self::Exit2 { from, to, .. } => {
                 // only ALTACT_SIG_SEND can say an exit to these, with the reason as payload
                 let kind = if matches!(to, To::Alias(_)) { altact::ALIAS } else { altact::NAME };
-                open(out, 4, op::ALTACT_SIG_SEND);
+                open(out, 4, op);
                 put_u64(out, altact::EXIT | kind);
                 put_pid(out, from)?;
-                put_to(out, to)?;
+                put_to(out, to)
+            }
+            Self::Monitor { from, to, reference } | Self::Demonitor { from, to, reference } => {
+                open(out, 4, op);
+                put_pid(out, from)?;
+                put_process(out, to)?;
+                put_reference(out, reference)
+            }
+            Self::MonitorExit { from, to, reference, reason } => {
+                open(out, op::length(op).unwrap_or(0), op);
+                put_process(out, from)?;
+                put_pid(out, to)?;
+                put_reference(out, reference)?;
+                put_reason(out, reason)
+            }
+            Self::SpawnReply { id, to, flags, result } => {
+                open(out, 5, op);
+                put_reference(out, id)?;
+                put_pid(out, to)?;
+                put_u64(out, flags);
+                out.bytes(result.as_bytes());
+                Ok(())
             }
             Self::SpawnRequest { id, from, leader, mfa, options, .. } => {
-                open(out, 6, op::SPAWN_REQUEST);
+                open(out, 6, op);
                 put_reference(out, id)?;
                 put_pid(out, from)?;
                 put_pid(out, leader)?;
                 out.bytes(mfa.as_bytes());
                 out.bytes(options.as_bytes());
+                Ok(())
             }
-            Self::GroupLeader { leader, to } => put_pids(out, op::GROUP_LEADER, None, leader, to)?,
-            // what we do not know we do not send
-            Self::Unknown => {}
-        }
-        Ok(())
-    }
-
-    /// Writes an exit or a down up to the reason, which the caller adds: as the last element of the tuple, for peers that read it there.
-    pub(crate) fn put_up_to_reason(&self, out: &mut Writer<'_>) -> Result<(), Misuse> {
-        match *self {
-            Self::Exit { from, to, .. } => put_up_to_exit_reason(out, op::EXIT, from, to),
-            Self::Exit2 { from, to: To::Pid(to), .. } => put_up_to_exit_reason(out, op::EXIT2, from, to),
-            Self::MonitorExit { from, to, reference, .. } => put_monitor_exit(out, from, to, reference, true),
-            // nothing else has one
-            _ => self.put(out),
+            Self::GroupLeader { leader, to } => put_pids(out, op, None, leader, to),
+            Self::Unknown | Self::Nothing => Ok(()),
         }
     }
 }
 
-fn put_up_to_exit_reason(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Pid<'_>) -> Result<(), Misuse> {
-    open(out, 4, op);
-    put_pid(out, from)?;
-    put_pid(out, to)
-}
-
-/// Writes a down without its reason. With `inside`, the reason is to follow as the tuple's last element.
-fn put_monitor_exit(
-    out: &mut Writer<'_>,
-    from: Process<'_>,
-    to: Pid<'_>,
-    reference: Reference<'_>,
-    inside: bool,
-) -> Result<(), Misuse> {
-    if inside {
-        open(out, 5, op::MONITOR_P_EXIT)
-    } else {
-        open(out, 4, op::PAYLOAD_MONITOR_P_EXIT)
+impl To<'_> {
+    /// Returns the operation by which a message for it is said to a peer with these flags; `None` for an alias, where the peer knows none.
+    #[inline]
+    pub(crate) fn operation(self, flags: Flags) -> Option<u8> {
+        let op = match self {
+            Self::Pid(_) if flags.allow(op::SEND_SENDER) => op::SEND_SENDER,
+            Self::Pid(_) => op::SEND,
+            Self::Name(_) => op::REG_SEND,
+            Self::Alias(_) if !flags.allow(op::ALIAS_SEND) => return None,
+            // both sides have it, which is how an alias is then addressed
+            Self::Alias(_) if flags.allow(op::ALTACT_SIG_SEND) => op::ALTACT_SIG_SEND,
+            Self::Alias(_) => op::ALIAS_SEND,
+        };
+        Some(op)
     }
-    put_process(out, from)?;
-    put_pid(out, to)?;
-    put_reference(out, reference)
 }
 
-/// Writes the control part of a message. `altact`: both sides have `ALTACT_SIG`, which is how an alias is then addressed.
+/// Writes the control part of a message, by the operation that [`To::operation`] chose.
 #[inline]
-pub(crate) fn put_send(out: &mut Writer<'_>, from: Option<Pid<'_>>, to: To<'_>, altact: bool) -> Result<(), Misuse> {
+pub(crate) fn put_send(out: &mut Writer<'_>, op: u8, from: Option<Pid<'_>>, to: To<'_>) -> Result<(), Misuse> {
     let put_from = |out: &mut Writer<'_>| from.map_or(Ok(()), |pid| put_pid(out, pid));
     match to {
-        To::Pid(to) if from.is_none() => {
+        To::Pid(to) if op == op::SEND => {
             open(out, 3, op::SEND);
             put_atom(out, "")?;
             put_pid(out, to)
@@ -506,7 +585,7 @@ pub(crate) fn put_send(out: &mut Writer<'_>, from: Option<Pid<'_>>, to: To<'_>, 
             put_atom(out, "")?;
             put_atom_of(out, name)
         }
-        To::Alias(alias) if altact => {
+        To::Alias(alias) if op == op::ALTACT_SIG_SEND => {
             open(out, 4, op::ALTACT_SIG_SEND);
             put_u64(out, altact::ALIAS);
             put_from(out)?;
@@ -528,8 +607,9 @@ fn put_to(out: &mut Writer<'_>, to: To<'_>) -> Result<(), Misuse> {
     }
 }
 
+/// Writes the tuple of an operation on two processes, which has a reason to follow where its length says so.
 fn put_pids(out: &mut Writer<'_>, op: u8, id: Option<u64>, from: Pid<'_>, to: Pid<'_>) -> Result<(), Misuse> {
-    open(out, if id.is_some() { 4 } else { 3 }, op);
+    open(out, op::length(op).unwrap_or(0), op);
     if let Some(id) = id {
         put_u64(out, id);
     }
@@ -537,23 +617,23 @@ fn put_pids(out: &mut Writer<'_>, op: u8, id: Option<u64>, from: Pid<'_>, to: Pi
     put_pid(out, to)
 }
 
-/// Writes an exit. `ops` are the operation with the reason in the tuple, and the one with the reason as payload.
-fn put_exit(out: &mut Writer<'_>, ops: (u8, u8), from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Result<(), Misuse> {
-    match reason {
-        Some(_) => open(out, 4, ops.0),
-        None => open(out, 3, ops.1),
-    }
-    put_pid(out, from)?;
-    put_pid(out, to)?;
+fn put_reason(out: &mut Writer<'_>, reason: Option<Term<'_>>) -> Result<(), Misuse> {
     out.bytes(reason.map_or(&[], Term::as_bytes));
     Ok(())
 }
 
-fn put_monitor(out: &mut Writer<'_>, op: u8, from: Pid<'_>, to: Process<'_>, reference: Reference<'_>) -> Result<(), Misuse> {
-    open(out, 4, op);
-    put_pid(out, from)?;
-    put_process(out, to)?;
-    put_reference(out, reference)
+/// Rewrites the body of a frame that says `UNLINK_ID` as `UNLINK`, which has no id, and returns its new length. `None`: it says something else.
+pub(crate) fn without_unlink_id(body: &mut [u8]) -> Option<usize> {
+    const HEAD: usize = 6;
+    if operation(body)? != op::UNLINK_ID {
+        return None;
+    }
+    let mut r = Reader::new(body.get(HEAD..)?);
+    Term::check(&mut r).ok()?;
+    let pids = body.len().checked_sub(r.rest().len())?;
+    body.copy_within(pids.., HEAD);
+    body.get_mut(..HEAD)?.copy_from_slice(&[PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, 3, tag::SMALL_INTEGER, op::UNLINK]);
+    body.len().checked_sub(pids)?.checked_add(HEAD)
 }
 
 #[cfg(test)]
@@ -577,7 +657,10 @@ mod tests {
             }
             let mut buf = vec![0; bytes.len() + 64];
             let mut out = Writer::new(&mut buf);
-            message.control.put(&mut out).unwrap();
+            let op = message.control.operation(Flags(u64::MAX).without(Flags::ALTACT_SIG)).unwrap_or(message.op);
+            // what this node only understands is not what it chooses to say
+            let op = if op::is_traced(message.op) || matches!(message.control, Control::Send { .. }) { op } else { message.op };
+            message.control.put(op, &mut out).unwrap();
             let len = out.finish().unwrap();
             let head = &bytes[..bytes.len() - message.payload.len()];
             let altact = message.op == op::ALTACT_SIG_SEND;
@@ -643,7 +726,7 @@ mod tests {
             let Control::Send { from, to } = message.control else { panic!("{}", found.name) };
             let mut buf = [0; 512];
             let mut out = Writer::new(&mut buf);
-            put_send(&mut out, from.and_then(Term::as_pid), to, true).unwrap();
+            put_send(&mut out, op::ALTACT_SIG_SEND, from.and_then(Term::as_pid), to).unwrap();
             let len = out.finish().unwrap();
             assert_eq!(buf[..len], found.bytes[..found.bytes.len() - message.payload.len()]);
         }
@@ -674,7 +757,9 @@ mod tests {
             if let Ok(message) = ControlMessage::parse(bytes) {
                 let _ = Term::parse(message.payload);
                 let mut buf = [0; 4096];
-                let _ = message.control.put(&mut Writer::new(&mut buf));
+                if let Some(op) = message.control.operation(Flags(u64::MAX)) {
+                    let _ = message.control.put(op, &mut Writer::new(&mut buf));
+                }
             }
         });
         damaged("header/*", |bytes| {

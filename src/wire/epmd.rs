@@ -329,6 +329,9 @@ pub(crate) struct NamesLine<'a> {
 }
 
 impl<'a> NamesLine<'a> {
+    /// The start of every line.
+    pub(crate) const START: &'static [u8] = b"name ";
+
     /// Reads a line, given without its line feed.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Misbehaved> {
         let read = |line: &'a [u8]| {
@@ -403,7 +406,7 @@ impl KillAnswer {
     }
 
     /// Reads it; `None` while it is not complete.
-    #[cfg_attr(not(test), expect(dead_code, reason = "we only send this one; the tests read it back"))]
+    #[cfg_attr(not(any(test, feature = "std")), expect(dead_code, reason = "only tools ask for this"))]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Misbehaved> {
         parse_word(bytes, [Self::Ok, Self::No].map(|answer| (answer.as_bytes().as_slice(), answer)))
     }
@@ -420,7 +423,6 @@ pub(crate) enum StopAnswer {
     NoExist,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "we neither ask for it nor allow it; the tests know it"))]
 impl StopAnswer {
     /// Returns the bytes of the answer.
     pub(crate) const fn as_bytes(self) -> &'static [u8; 7] {
@@ -431,6 +433,7 @@ impl StopAnswer {
     }
 
     /// Reads it; `None` while it is not complete.
+    #[cfg_attr(not(any(test, feature = "std")), expect(dead_code, reason = "only tools ask for this"))]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Misbehaved> {
         parse_word(bytes, [Self::Stopped, Self::NoExist].map(|answer| (answer.as_bytes().as_slice(), answer)))
     }

@@ -30,6 +30,20 @@ pub(crate) enum Status<'a> {
     Named(&'a str, u32),
 }
 
+/// The reason for a refusal, in a packet of its own behind the status, or in place of what was to come. Other implementations do not know
+/// it: they have closed by then, or close at it, as they do when the connection is closed without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no place for another node.
+    Full,
+    /// The caller has the name of the node it called.
+    OwnName,
+    /// The caller took too long.
+    Timeout,
+    /// Another caller takes its place.
+    Crowded,
+}
+
 /// The rest of an old first packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Complement {
@@ -172,6 +186,26 @@ impl<'a> Status<'a> {
                 out.u32(creation);
             }
         });
+    }
+}
+
+impl Refusal {
+    const ALL: [(Self, &'static [u8]); 4] = [
+        (Self::Full, b"swhy:full"),
+        (Self::OwnName, b"swhy:own_name"),
+        (Self::Timeout, b"swhy:timeout"),
+        (Self::Crowded, b"swhy:crowded"),
+    ];
+
+    /// Reads the packet; nothing if it is another, or gives a reason that is not known here.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        Self::ALL.iter().find(|(_, text)| *text == body).map(|(refusal, _)| *refusal)
+    }
+
+    pub(crate) fn put(self, out: &mut Writer<'_>) {
+        for (_, text) in Self::ALL.iter().filter(|(refusal, _)| *refusal == self) {
+            packet(out, |out| out.bytes(text));
+        }
     }
 }
 
@@ -325,6 +359,12 @@ mod tests {
             assert!(matches!(status, Status::Named(name, creation) if name.ends_with("@localhost") && creation > 3));
             assert_eq!(written(|out| status.put(out)), bytes);
         }
+        // no Erlang has these packets; `refusals` in tests/erlang shows what it makes of them
+        for (refusal, bytes) in Refusal::ALL {
+            assert_eq!(Refusal::parse(bytes), Some(refusal));
+            assert_eq!(written(|out| refusal.put(out)), bytes);
+        }
+        assert_eq!((Refusal::parse(b"swhy:"), Refusal::parse(b"sok")), (None, None));
         for wanted in [true, false] {
             for bytes in packets(&format!("handshake/alive_answer_{wanted}")) {
                 assert_eq!(parse_alive_answer(&bytes), Ok(wanted));

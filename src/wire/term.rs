@@ -596,9 +596,9 @@ mod tests {
 
     #[test]
     fn depth_and_length_have_limits() {
-        assert!(Term::parse(&nested(256)).is_ok());
-        let too_deep = Term::parse(&nested(257)).unwrap_err();
-        assert_eq!(too_deep, TermError { at: 513, fault: TermFault::TooDeep });
+        assert!(Term::parse(&nested(1024)).is_ok());
+        let too_deep = Term::parse(&nested(1025)).unwrap_err();
+        assert_eq!(too_deep, TermError { at: 2049, fault: TermFault::TooDeep });
         assert!(Term::parse(&nested(1_000_000)).is_err());
         let limits = Limits::new(3, 100);
         assert!(Term::parse_within(&nested(3), limits).is_ok() && Term::parse_within(&nested(4), limits).is_err());

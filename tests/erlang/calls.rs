@@ -109,13 +109,14 @@ fn more_monitors_than_the_agent_can_hold_are_all_answered() {
     // Those that are refused are told so, and taking the others back makes room.
     let refused = "F = fun(N0) -> length([1 || _ <- lists:seq(1, N0), receive {'DOWN', _, _, _, system_limit} -> true end]) end";
     erl.eval(&format!("{refused}, Refs = [monitor(process, {{echo, N}}) || _ <- lists:seq(1, 5000)], ok"));
-    assert_eq!(erl.eval("F(5000 - 512)"), "4488");
+    // one node has three quarters of 1024
+    assert_eq!(erl.eval("F(5000 - 768)"), "4232");
     assert!(caught(&erl, "gen_server:call({echo, N}, no_room, 60000)").starts_with("{'EXIT',{system_limit,"));
     assert_eq!(erl.eval("{echo, N} ! {self(), x}, receive {echo, x} -> ok end"), "ok");
     erl.eval("[demonitor(R) || R <- lists:sublist(Refs, 100)], ok");
     assert_eq!(erl.eval("gen_server:call({echo, N}, room, 60000)"), "room");
     demo.kill();
-    let source = "[receive {'DOWN', _, _, _, Why} -> Why after 60000 -> nothing end || _ <- lists:seq(1, 412)]";
+    let source = "[receive {'DOWN', _, _, _, Why} -> Why after 60000 -> nothing end || _ <- lists:seq(1, 668)]";
     assert_eq!(erl.eval(&format!("lists:usort({source})")), "[noconnection]");
     assert_eq!(erl.eval("receive Anything -> Anything after 0 -> nothing_more end"), "nothing_more");
 }

@@ -1,13 +1,13 @@
 //! EPMD: the embedded one as real Erlang uses it and as it is abused, the real one as the agent uses it.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::binaries::beamless;
 use crate::children::command;
-use crate::support::{World, demo_and_erl, free_port, hex, packet, register_by_hand, until};
+use crate::support::{PATIENCE, World, demo_and_erl, free_port, hex, packet, register_by_hand, until};
 
 #[test]
 fn erlang_lives_with_the_embedded_epmd() {
@@ -429,4 +429,91 @@ fn the_addresses_of_the_environment_are_used() {
         assert_eq!(TcpStream::connect(("127.0.0.3", world.epmd_port)).is_ok(), elsewhere, "{given:?}");
         assert!(TcpStream::connect(("::1", world.epmd_port)).is_ok(), "{given:?}");
     }
+}
+
+/// Asks for a name on a connection that is there already; whether it was answered.
+fn is_answered(mut stream: TcpStream, name: &str) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = [0; 4];
+    let _ = stream.write_all(&packet(format!("z{name}").as_bytes()));
+    stream.read_exact(&mut answer).is_ok() && answer[..2] == [119, 0]
+}
+
+/// 600 connections in a second that say nothing, or begin and say no more, and an honest one whose question comes 100 ms after it connected: as
+/// many silent ones come in between as in that time.
+#[test]
+fn a_flood_of_the_silent_leaves_time_for_a_question() {
+    let (world, demo, erl) = demo_and_erl(&[]);
+    for crumb in [&b""[..], b"\0"] {
+        let flood = |count| -> Vec<TcpStream> { (0..count).map(|_| begin(world.epmd_port, crumb)).collect() };
+        let mut held = flood(200);
+        let answered = (0..15).filter(|_| {
+            let honest = connect(world.epmd_port);
+            held.extend(flood(60));
+            held.drain(..60);
+            // who came last is answered: all before have been let in
+            assert!(is_answered(connect(world.epmd_port), "demo"));
+            is_answered(honest, "demo")
+        });
+        assert_eq!(answered.count(), 15, "{crumb:?}");
+    }
+    assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    world.wait_for_names(&["a", "demo"]);
+}
+
+/// However many come from one address, and whatever they have said: those from another stay for as long as they like.
+#[test]
+fn a_flood_from_elsewhere_throws_nobody_out() {
+    let (world, _demo, erl) = demo_and_erl(&[]);
+    for crumb in ["<<>>", "<<0>>", "<<1:16, 110>>"] {
+        let honest: Vec<_> = (0..20).map(|_| connect(world.epmd_port)).collect();
+        // the last ones never read what they asked for
+        let source = format!(
+            "[begin {{ok, S}} = gen_tcp:connect({{127,0,0,1}}, {}, [{{active, false}}, {{ip, {{127,0,0,2}}}}]),
+                gen_tcp:send(S, {crumb}), S end || _ <- lists:seq(1, 600)]",
+            world.epmd_port
+        );
+        assert_eq!(erl.eval(&format!("put(flood, {source}), length(get(flood))")), "600");
+        assert!(is_answered(connect(world.epmd_port), "demo"), "{crumb}");
+        assert_eq!(honest.into_iter().filter_map(|stream| is_answered(stream, "demo").then_some(())).count(), 20, "{crumb}");
+        erl.eval("[gen_tcp:close(S) || S <- erase(flood)]");
+    }
+}
+
+/// A question may be asked by one that will say no more, and a name lasts as long as its node may speak.
+#[test]
+fn a_half_closed_connection_is_answered_and_holds_no_name() {
+    let (world, _demo, _erl) = demo_and_erl(&[]);
+    let mut asking = begin(world.epmd_port, &packet(&[110]));
+    asking.shutdown(Shutdown::Write).unwrap();
+    asking.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = Vec::new();
+    asking.read_to_end(&mut answer).unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("name demo at port"));
+    let mut held = register_by_hand(world.epmd_port, "held", 4711);
+    held.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(held.read(&mut [0]).unwrap(), 0);
+    world.wait_for_names(&["a", "demo"]);
+}
+
+/// The one too many is told that there is no room, and not to look for another node of its name; once there is room, it is in.
+#[test]
+fn a_full_epmd_is_not_a_name_taken() {
+    let world = World::new();
+    let served = world.launch_as(world.tool_command(&["epmd"]));
+    served.wait(&["epmd on port"]);
+    let mut names: Vec<_> = (0..32).map(|n| register_by_hand(world.epmd_port, &format!("n{n}"), 4711)).collect();
+    let mut late = world.launch(&["--sname", "late"]);
+    late.wait(&["warn", "epmd", "is full"]);
+    world.tool(&["recv", "--sname", "inbox", "news"]).failed(1, "", &["is full"]);
+    let mut erl = world.launch_erl(&["-sname", "b"]);
+    assert!(!erl.wait_for_exit().success());
+    assert_eq!(erl.log.count(&["in use by another"]), 0, "{}", erl.log.text());
+    names.pop();
+    late.wait_until_up();
+    assert_eq!(late.log.count(&["of this alive name"]), 0);
+    // and one that is taken is
+    let taken = world.launch(&["--sname", "n1"]);
+    taken.wait(&["warn", "another node of this alive name"]);
+    assert_eq!(taken.log.count(&["full"]), 0);
 }

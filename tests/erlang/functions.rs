@@ -379,11 +379,11 @@ fn a_hundred_calls_at_once() {
     assert_eq!(here.eval(&erl, source), "true");
 }
 
-/// The storage has places for four callers.
+/// The storage has places for six callers, and for four of one node.
 #[test]
 fn more_callers_than_there_are_places_are_told() {
     let world = World::new();
-    let mut storage = Box::new(NodeStorage::<4, 8, 16_384, 4, 4>::sized());
+    let mut storage = Box::new(NodeStorage::<4, 8, 16_384, 6, 4>::sized());
     let mut here = Thermometer::new(world.inside(world.config("in"), &mut storage));
     let erl = here.inside.erl(&world, "a");
     here.eval(&erl, SEEN);

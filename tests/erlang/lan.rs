@@ -114,6 +114,21 @@ impl Lan {
         self.hosts.iter().position(|(known, _)| known == name).unwrap()
     }
 
+    /// Gives a host a table of hosts of its own.
+    pub(crate) fn set_hosts(&self, name: &str, table: &str) {
+        let file = self.world.home.join(format!("hosts.{name}")).display().to_string();
+        let is_new = !fs::exists(&file).unwrap();
+        fs::write(&file, format!("127.0.0.1 localhost\n{table}")).unwrap();
+        if is_new {
+            self.run(name, &format!("mount --bind {file} /etc/hosts"));
+        }
+    }
+
+    /// Runs a command on a host.
+    pub(crate) fn run(&self, name: &str, line: &str) {
+        run(&self.hosts[self.number(name)].1, line).unwrap();
+    }
+
     /// Pulls a host's cable out of the switch.
     pub(crate) fn cut(&self, name: &str) {
         run(&self.enter_switch, &format!("ip link set cable{} down", self.number(name))).unwrap();

@@ -170,11 +170,12 @@ fn what_cannot_be_read_is_told_once_until_it_changes() {
     for (words, count) in [
         ("publish value: no reading: cannot read", 2),
         ("is no number", 1),
-        ("publish zero:", 1),
+        ("publish zero: no reading", 1),
         ("publish exits: no reading", 1),
-        ("publish killed:", 1),
-        ("publish yes:", 1),
-        ("publish hangs:", 1),
+        ("publish killed: no reading", 1),
+        ("publish yes: no reading", 1),
+        // on a busy machine, others may as well
+        ("publish hangs: its command takes longer", 1),
     ] {
         assert_eq!(demo.log.count(&[words]), count, "{words}");
     }

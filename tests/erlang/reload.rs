@@ -132,23 +132,23 @@ fn what_needs_a_restart_is_named() {
     let erl = world.erl(&["-sname", "a"]);
     let demo = Configured::new(&world, "sname = \"demo\"\n");
     assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.agent.atom())), "pong");
-    let text = "sname = \"other\"\nlisten = \"127.0.0.1\"\nepmd = \"none\"\nepmd_port = 1\nvisible = true\ntick_time = \"1h\"\n\
+    let text = "sname = \"other\"\nlisten = \"127.0.0.1\"\nepmd = \"none\"\nepmd_port = 1\nvisible = true\ntick_time = \"1h\"\nsetup_time = \"9s\"\n\
                 allow = [\"b\"]\nconnect = [\"a\"]\n[sizes]\nnodes = 2\n";
     demo.reload(
         text,
         &[
-            "warn: name, listen, epmd, epmd_port, visible, allow, tick_time, sizes: changed in beamless.toml; restart to apply",
+            "warn: name, listen, epmd, epmd_port, visible, allow, tick_time, setup_time, sizes: changed in beamless.toml; restart to apply",
             "connect: a@",
         ],
     );
     // and again, as long as it is so
-    demo.reload(text, &["warn: name, listen, epmd", "beamless.toml read again: nothing to change"]);
+    demo.reload(text, &["warn: name, listen, epmd", "beamless.toml read again: nothing else to change"]);
     demo.reload("sname = \"demo\"\nconnect = [\"a\"]\n", &["beamless.toml read again: nothing to change"]);
     let cookie = world.home.join(".erlang.cookie");
     fs::remove_file(&cookie).unwrap();
     fs::write(&cookie, "ANOTHERCOOKIE").unwrap();
     fs::set_permissions(&cookie, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
-    demo.reload("sname = \"demo\"\nconnect = [\"a\"]\n", &["warn: the cookie: changed", "nothing to change"]);
+    demo.reload("sname = \"demo\"\nconnect = [\"a\"]\n", &["warn: the cookie: changed", "nothing else to change"]);
     assert_eq!(demo.agent.log.count(&["node down"]), 0, "{}", demo.agent.log.text());
     assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.agent.atom())), "pong");
     demo.ends();

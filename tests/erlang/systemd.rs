@@ -310,6 +310,36 @@ fn a_question_for_a_name_starts_the_agent() {
     demo.wait(&["--epmd"]);
 }
 
+/// Programs get the three standard descriptors and no other: not the socket that systemd bound, and nothing that whoever started the agent
+/// had left open.
+#[test]
+fn programs_inherit_three_descriptors() {
+    let world = World::new();
+    let listed = world.home.join("listed");
+    // a shell's own loop takes no descriptor; from 10 on are those it keeps for itself
+    let list = r#"for at in 0 1 2 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$at ] || printf '%s ' $at; done"#;
+    let config = format!(
+        "sname = 'demo'
+        [functions]
+        'box:descriptors/0' = ['sh', '-c', '''{list}''']
+        [mailbox.lister]
+        command = ['sh', '-c', '''{{ {list}; }} >{}; exec cat''']",
+        listed.display(),
+    );
+    fs::write(world.home.join("beamless.toml"), config).unwrap();
+    let mut socket = command("systemd-socket-activate");
+    socket.arg(format!("--listen={}", world.epmd_port)).arg(format!("--setenv=ERL_EPMD_PORT={}", world.epmd_port));
+    socket.args(["sh", "-c", "exec 7<beamless.toml 8<&7 9>>left-open; exec \"$0\" run --config beamless.toml"]).arg(beamless());
+    let mut demo = world.launch_as(socket);
+    demo.wait(&["Listening on"]);
+    world.wait_for_names(&["demo"]);
+    demo.wait_until_up();
+    let erl = world.erl(&["-sname", "a"]);
+    assert_eq!(erl.eval(&format!("rpc:call({}, box, descriptors, [])", demo.atom())), "<<\"0 1 2 \">>");
+    until("the program's own list", || fs::read_to_string(&listed).ok().filter(|list| list.contains("2 ")));
+    assert_eq!(fs::read_to_string(&listed).unwrap(), "0 1 2 ");
+}
+
 /// systemd's own opinion of the unit files.
 #[test]
 fn the_units_are_sound_and_the_service_is_hardened() {

@@ -1,6 +1,6 @@
 //! Terms of every kind, made by Erlang, there and back.
 
-use crate::support::demo_and_erl;
+use crate::support::{World, demo_and_erl};
 
 const SEED: u32 = 20_011;
 
@@ -25,4 +25,42 @@ fn the_terms_come_back_as_replies() {
     erl.load_probe(&world);
     let source = format!("[T || T <- probe:terms({SEED}, 400), gen_server:call({{echo, N}}, T, 60000) =/= T]");
     assert_eq!(erl.eval(&source), "[]");
+}
+
+/// A module that makes an iolist by appending, as loops do.
+const DEEP: &str = "-module(deep). -export([list/1, start/0]).
+    list(0) -> []; list(N) -> [list(N - 1), 120].
+    start() -> register(deep, spawn(fun F() -> receive {'$gen_call', {P, T}, N} -> P ! {T, list(N)}, F() end end)), ok.";
+
+/// The deepest terms are taken, and whoever sends or asks for one that is deeper is told.
+#[test]
+fn deep_terms_are_taken_and_deeper_ones_are_refused_in_words() {
+    let world = World::new();
+    std::fs::write(world.home.join("agent.toml"), "[functions]\n\"deep:echo/1\" = [\"echo\", \"taken\"]\n").unwrap();
+    let demo = world.agent(&["--sname", "demo", "--config", "agent.toml"]);
+    let erl = world.erl(&["-sname", "a"]);
+    erl.eval(&format!("N = {}", demo.atom()));
+    erl.load(&world, "deep", DEEP);
+    // around it there is the tuple of the call
+    assert_eq!(erl.eval("gen_server:call({echo, N}, deep:list(1020), 60000) =:= deep:list(1020)"), "true");
+    let reason = |source: &str| erl.eval(&format!("(fun() -> try {source} catch _:R -> R end end)()"));
+    let refused = reason("gen_server:call({echo, N}, deep:list(1500), 60000)");
+    assert!(refused.starts_with("{too_deep,{gen_server,call,"), "{refused:.100}");
+    // a function's arguments, by a spawn request and through rex
+    assert_eq!(reason("erpc:call(N, deep, echo, [deep:list(1500)])"), "{erpc,too_deep}");
+    assert_eq!(reason("rpc:call(N, deep, echo, [deep:list(1500)])"), "{badrpc,{'EXIT',too_deep}}");
+    let refused = reason("rpc:block_call(N, deep, echo, [deep:list(1500)])");
+    assert!(refused.starts_with("{badrpc,{'EXIT',{too_deep,"), "{refused:.100}");
+    // a reason in the tuple or behind it ends what it is to end, and not the connection
+    let pid = "binary_to_term(<<131, 88, 119, (length(atom_to_list(N))), (atom_to_binary(N))/binary, 9999:32, 1:32, 99:32>>)";
+    assert_eq!(erl.eval(&format!("exit({pid}, deep:list(1500)), net_adm:ping(N)")), "pong");
+
+    // and the other way round
+    assert_eq!(erl.eval("deep:start()"), "ok");
+    let node = erl.node.as_str();
+    let list = world.tool(&["rpc", "--timeout", "60", node, "deep:list(1000)"]);
+    assert_eq!((list.code, list.out.matches("120").count()), (0, 1000), "{}", list.err);
+    world.tool(&["rpc", "--timeout", "60", node, "deep:list(1500)"]).failed(1, "", &["nested deeper than 1024 levels"]);
+    world.tool(&["call", "--timeout", "60", node, "deep", "1500"]).failed(1, "", &["nested deeper than 1024 levels"]);
+    assert_eq!(demo.log.count(&["node down", node]), 0, "the connection ended");
 }

@@ -63,16 +63,16 @@ impl World {
 }
 
 /// A world with an EPMD and an Erlang `a@127.0.0.1`.
-fn world_and_erl() -> (World, Epmd, Erl) {
+pub(crate) fn world_and_erl() -> (World, Epmd, Erl) {
     let world = World::new();
     let epmd = world.epmd();
     let erl = world.erl(&["-name", "a@127.0.0.1"]);
     (world, epmd, erl)
 }
 
-const A: &str = "a@127.0.0.1";
+pub(crate) const A: &str = "a@127.0.0.1";
 
-fn port_of(world: &World, alive: &str) -> u16 {
+pub(crate) fn port_of(world: &World, alive: &str) -> u16 {
     let prefix = format!("name {alive} at port ");
     world.epmd_names().iter().find_map(|line| line.strip_prefix(&prefix)).unwrap().parse().unwrap()
 }
@@ -193,14 +193,14 @@ fn what_was_typed_wrongly_is_told() {
     usage(&["send", A, "x", "{:ok, 1}"], &["column 2", "Elixir's :ok is ok in Erlang"]);
     usage(&["send", A, "x", ":ok"], &["Elixir's :ok is ok in Erlang"]);
     usage(&["send", A, "x", "[a: 1]"], &["Elixir's [a: 1] is [{a,1}] in Erlang"]);
-    usage(&["send", A, "x", "[MyApp.Server]"], &["needs quotes", "'Elixir.Name'"]);
+    usage(&["send", A, "x", "[MyApp.Server]"], &["needs quotes", "'Elixir.MyApp.Server'"]);
     usage(&["rpc", A, "erlang:send(self(), x)"], &["column 17", "nothing is evaluated here"]);
     usage(&["rpc", A, "'Elixir.Map':fetch!(#{}, a)"], &["'fetch!'"]);
     usage(&["ping", A, "--cookie-file", "no/such/file"], &["no/such/file", "copy it"]);
     usage(&["send", A, "x", "{a,"], &["not Erlang text", "line 1, column 4", "--json"]);
     usage(&["send", A, "x", "Foo"], &["needs quotes"]);
     usage(&["send", A, "x", "{\"a\":}", "--json"], &["not JSON", "column 6"]);
-    usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'Elixir.System'"]);
+    usage(&["rpc", A, "erlang:node"], &["MOD:FUN(ARGS)", "'System.version()'"]);
     usage(&["rpc", A, "erlang:display(1,B)"], &["line 1, column 18"]);
     usage(&["recv", "x"], &["--sname"]);
     usage(&["nonsense"], &["nonsense"]);
@@ -279,6 +279,27 @@ fn call_prints_the_reply() {
     assert!(!verbose.err.contains("payload") && !verbose.err.contains("secret"), "{verbose:?}");
     erl.eval("register(server, spawn(fun() -> receive _ -> erlang:halt(0, [{flush, false}]) end end))");
     world.tool(&["call", A, "server", "halt"]).failed(1, "", &["nodedown: a@127.0.0.1 went away", "beamless ping"]);
+}
+
+/// Erlang takes the second for the first, started anew.
+#[test]
+fn who_loses_its_connection_to_another_of_its_name_says_so() {
+    let (world, _epmd, erl) = world_and_erl();
+    erl.eval("register(server, spawn(fun() -> receive never -> ok end end))");
+    let args = ["call", A, "server", "wait", "--name", "twice@127.0.0.1", "--timeout", "600"];
+    let mut first = world.tool_command(&args).stdin(Stdio::null()).spawn().unwrap();
+    erl.eval_until("nodes(hidden)", "['twice@127.0.0.1']");
+    if otp() < 25 {
+        // it keeps the first, and lets the second wait
+        first.kill().unwrap();
+        first.wait().unwrap();
+        return;
+    }
+    world.tool(&["ping", A, "--name", "twice@127.0.0.1"]).done("pong\n");
+    let output = first.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another node called twice@127.0.0.1 connected to it"), "{said}");
 }
 
 #[test]

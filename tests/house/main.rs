@@ -19,6 +19,7 @@ use rust::{Source, sources, without};
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
     ("time", 0),
+    ("limit", 0),
     ("wire", 1),
     ("storage", 1),
     ("proto", 2),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use beamless::{Config, Driver, DriverOptions, EpmdSettings, Node, NodeStorage};
 
-use crate::pair::{at, connected, storage};
+use crate::pair::{at, connected, free_port, storage};
 
 #[test]
 fn in_memory() {
@@ -81,8 +81,4 @@ fn over_sockets() {
     // whatever is made at first use is made by now
     session(100);
     assert_eq!(measure(|| session(20_100)).count_total, 0);
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beamless::{
-    AutoConnect, Config, Connection, Error, Event, Failure, Mailbox, Monitor, NetworkFault, Reason, Received, Request,
+    AutoConnect, Config, Connection, Error, Event, Failure, Mailbox, Monitor, NetworkFault, Origin, Reason, Received, Request,
 };
 
 use crate::pair::{End, Seed, Storage, Wire, at, connected, dial, integers, send, storage};
@@ -148,7 +148,7 @@ fn dial_slowly(a: &mut End<'_>, b: &mut End<'_>, begun: &mut Option<Connection>,
     match begun.take() {
         None => *begun = a.node.poll_dial(at(0)).map(|(connection, _)| connection),
         Some(from) => {
-            let to = b.node.accept(random.below(usize::MAX) as u64, at(0))?;
+            let to = b.node.accept(Origin::default(), random.below(usize::MAX) as u64, at(0)).ok()?;
             a.node.handle_connected(from, random.below(usize::MAX) as u64, at(0));
             return Some(Wire { a: from, b: to });
         }

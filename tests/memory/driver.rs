@@ -1,12 +1,16 @@
 //! The driver's own promises: what wakes it, and what it costs to wait.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, NetworkFault, Node, NodeStorage, Reason};
+use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, NetworkFault, Node, NodeStorage, Reason, epmd_names};
 use mio::net::UnixStream;
 use mio::{Interest, Token};
+
+use crate::limits::held;
+use crate::pair::free_port;
+use crate::trace::logged;
 
 /// Long enough that a poll which ends before was woken.
 const LONG: Duration = Duration::from_secs(240);
@@ -143,7 +147,7 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
     let (mut node, mut driver) = registered("guest@127.0.0.1", &mut first, epmd, Some((&mut home, &mut hers)));
     until_up(&mut node, &mut driver, &mut home, &mut hers);
     let address = hers.local_addr().unwrap();
-    let strangers: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    let strangers: Vec<_> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
     for _ in 0..20 {
         hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
     }
@@ -154,6 +158,125 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
     let mut fresh = Driver::new(DriverOptions::default().epmd(Epmd::None).epmd_settings(epmd_settings), &mut again).unwrap();
     until_up(&mut again, &mut fresh, &mut home, &mut hers);
     drop(strangers);
+}
+
+/// A node of this name that nobody looks up in EPMD.
+fn alone<'s>(name: &str, storage: &'s mut Storage) -> (Node<'s>, Driver) {
+    let mut node = Node::new(Config::hidden(name, "secret").unwrap(), storage);
+    let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(EpmdSettings::new(1));
+    let driver = Driver::new(options, &mut node).unwrap();
+    (node, driver)
+}
+
+/// Where a node listens once the host of its name has these addresses.
+fn moved((node, driver): &mut (Node<'_>, Driver), to: &[[u8; 4]]) -> SocketAddr {
+    let host = node.name().unwrap().host().to_owned();
+    driver.set_addresses(&host, to.iter().copied().map(IpAddr::from));
+    driver.look_again();
+    driver.poll(node, Some(Duration::ZERO)).unwrap();
+    driver.local_addr().unwrap()
+}
+
+fn takes(ip: [u8; 4], port: u16) -> bool {
+    TcpStream::connect((IpAddr::from(ip), port)).is_ok()
+}
+
+#[test]
+fn it_listens_where_its_name_points() {
+    let mut storage = Box::new(Storage::new());
+    let mut node = alone("driver@localhost", &mut storage);
+    let port = moved(&mut node, &[[127, 0, 0, 2]]).port();
+    assert!(takes([127, 0, 0, 2], port) && !takes([127, 0, 0, 1], port));
+    let third = SocketAddr::from(([127, 0, 0, 3], port));
+    assert_eq!(moved(&mut node, &[[127, 0, 0, 3]]), third);
+    assert!(takes([127, 0, 0, 3], port) && !takes([127, 0, 0, 2], port));
+    // the name is gone, or another host's: what was listened on is
+    assert_eq!(moved(&mut node, &[]), third);
+    assert_eq!(moved(&mut node, &[[192, 0, 2, 1]]), third);
+    assert!(takes([127, 0, 0, 3], port));
+    moved(&mut node, &[[127, 0, 0, 4], [192, 0, 2, 1], [127, 0, 0, 3]]);
+    assert!(takes([127, 0, 0, 3], port) && takes([127, 0, 0, 4], port) && !takes([127, 0, 0, 2], port));
+}
+
+#[test]
+fn one_whose_host_is_unknown_listens_as_erlang_does() {
+    let mut storage = Box::new(Storage::new());
+    let mut node = alone("driver@made-up.invalid", &mut storage);
+    let everywhere = node.1.local_addr().unwrap();
+    assert!(everywhere.ip().is_unspecified() && takes([127, 0, 0, 2], everywhere.port()));
+    // still unknown, another host's, and as with Debian's 127.0.1.1
+    for to in [&[][..], &[[192, 0, 2, 1]], &[[127, 0, 1, 1]]] {
+        assert_eq!(moved(&mut node, to), everywhere, "{to:?}");
+    }
+}
+
+/// The port is another program's at the new address: the node takes another, and EPMD, its own or not, tells others so.
+#[test]
+fn a_port_that_is_taken_is_registered_anew() {
+    let epmd = free_port();
+    let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+    let (mut home, mut hers) = registered("home@localhost", &mut storage, epmd, None);
+    let mut storage = Box::new(Storage::new());
+    let (mut guest, mut his) = registered("guest@localhost", &mut storage, epmd, Some((&mut home, &mut hers)));
+    let ports = [hers.local_addr().unwrap().port(), his.local_addr().unwrap().port()];
+    let taken = ports.map(|port| TcpListener::bind(("127.0.0.9", port)).unwrap());
+    for driver in [&mut hers, &mut his] {
+        driver.set_addresses("localhost", [IpAddr::from([127, 0, 0, 9])]);
+        driver.look_again();
+    }
+    let mut again = [false; 2];
+    let start = Instant::now();
+    while again != [true; 2] {
+        his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+        for (node, again) in [&mut home, &mut guest].into_iter().zip(&mut again) {
+            while let Some(event) = node.poll_event() {
+                assert!(matches!(event, Event::Registered { .. }), "{event}");
+                *again = true;
+            }
+        }
+        assert!(start.elapsed() < LONG / 2);
+    }
+    let asking = std::thread::spawn(move || epmd_names("127.0.0.1", epmd, LONG).unwrap());
+    while !asking.is_finished() {
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+    }
+    let now = [hers.local_addr().unwrap(), his.local_addr().unwrap()];
+    assert!(now.iter().all(|now| now.ip() == IpAddr::from([127, 0, 0, 9]) && !ports.contains(&now.port())), "{now:?}");
+    let mut names = asking.join().unwrap();
+    names.sort();
+    assert_eq!(names, [("guest".to_owned(), now[1].port()), ("home".to_owned(), now[0].port())]);
+    drop(taken);
+}
+
+/// Who waits for an answer alone drops what else comes, and the peers that send it do not fill the log.
+#[test]
+fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
+    let epmd = free_port();
+    let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+    let (mut home, mut hers) = registered("home@localhost", &mut storage, epmd, None);
+    let sender = home.register("sender").unwrap();
+    let mut storage = Box::new(Storage::new());
+    let (mut guest, mut his) = registered("guest@localhost", &mut storage, epmd, Some((&mut home, &mut hers)));
+    let inbox = guest.register("inbox").unwrap();
+    let start = Instant::now();
+    let mut sent = 0;
+    while guest.received(inbox) < 50 {
+        if sent < 50 && home.outbox(sender).unwrap().send(("inbox", "guest@localhost"), |t| t.int(sent)).is_ok() {
+            sent += 1;
+        }
+        his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+        assert!(start.elapsed() < LONG / 2);
+    }
+    let soon = Some(Duration::from_millis(1));
+    let request = guest.outbox(inbox).unwrap().call(("nobody", "home@localhost"), soon, |t| t.int(0)).unwrap();
+    let (lines, _) = logged(|| {
+        assert!(his.wait(&mut guest, request).unwrap().is_err());
+        drop(guest);
+    });
+    assert_eq!(lines.iter().filter(|line| line.contains("a message was dropped")).count(), 10, "{lines:?}");
+    assert_eq!(held(&lines, "messages that were dropped while a call was waited for"), 40);
 }
 
 /// A node and its driver, registered with the EPMD on this port, which the first of them serves: that one is to be polled beside it.
@@ -176,8 +299,4 @@ fn registered<'s, const P: usize>(
         assert!(start.elapsed() < LONG / 2);
     }
     (node, driver)
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,13 +1,27 @@
 //! Nodes whose sockets are this file: it carries bytes between them in whatever pieces a test likes.
 
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage};
+use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage, Origin};
 
 pub(crate) type Storage = NodeStorage<2, 2, 4096>;
 
 pub(crate) fn storage() -> Box<Storage> {
     Box::new(Storage::new())
+}
+
+/// A port that is free now, below the range the kernel hands out by itself: from that, a socket of another test may have it before its use.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = u16::try_from(std::process::id() % 90).unwrap() * 10;
+        let port = 11_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 1_000;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Pseudo-random numbers that are the same in every run.
@@ -69,9 +83,15 @@ pub(crate) struct Wire {
 /// Takes what `a` asks to be dialled and connects it to `b`. Nothing if there is nothing to dial, or no place at `b`.
 pub(crate) fn dial(a: &mut End<'_>, b: &mut End<'_>, now: Instant) -> Option<Wire> {
     let (from, _) = a.node.poll_dial(now)?;
-    let to = b.node.accept(0x1234_5678_9abc_def0, now)?;
-    a.node.handle_connected(from, 0x0fed_cba9_8765_4321, now);
+    let to = b.node.accept(Origin::default(), challenge(b), now).ok()?;
+    a.node.handle_connected(from, challenge(a), now);
     Some(Wire { a: from, b: to })
+}
+
+/// What is random at an end: no two have the same challenge.
+fn challenge(end: &End<'_>) -> u64 {
+    let name = end.node.name().map(|name| name.as_str()).unwrap_or_default();
+    name.bytes().fold(0x1234_5678_9abc_def0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 fn carry(from: &mut End<'_>, out: Connection, to: &mut End<'_>, into: &mut Connection, most: usize) -> usize {

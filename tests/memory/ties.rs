@@ -197,8 +197,8 @@ fn what_is_owed_is_paid_once_there_is_room() {
     while send(&mut tied.b, tied.other, "nobody", "a@host", 1).is_ok() {}
     tied.b.node.close_mailbox(tied.other, |t| t.binary(&[7; 1500])).unwrap();
     assert!(tied.b.node.in_use().watches > 5, "{:?}", tied.b.node.in_use());
-    // the name is free at once, the place is not
-    assert!(matches!(tied.b.node.register("other"), Err(Error::Full(Full::Mailboxes))));
+    // the name is free at once, the place is not, but for whoever needs it
+    assert_eq!(tied.b.node.in_use().mailboxes, 2);
     let mut got = Vec::new();
     for turn in 0..20 {
         tied.settle();
@@ -309,7 +309,7 @@ fn a_monitor_that_is_taken_back_untold_keeps_no_place() {
 
 #[test]
 fn who_finds_the_table_full_is_told_system_limit() {
-    let mut small = Box::new(NodeStorage::<2, 2, 4096, 2, 4>::sized());
+    let mut small = Box::new(NodeStorage::<1, 2, 4096, 2, 4>::sized());
     let mut large = storage();
     let config = Config::hidden("b@host", "secret").unwrap().creation(77);
     let mut b = End { node: Node::new(config, &mut *small), events: Vec::new() };
@@ -329,7 +329,7 @@ fn who_finds_the_table_full_is_told_system_limit() {
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(received(&mut a, one), ["down system_limit", "exit system_limit"]);
     let full = |event: &Event| matches!(event, Event::Dropped { why: Dropped::WatchesFull, .. });
-    assert_eq!(b.news().iter().filter(|event| full(event)).count(), 2);
+    assert_eq!(b.news().iter().filter(|event| full(event)).count(), 1, "it is told once");
     // our own link finds no place either, and says so
     let one_pid = a.node.pid(one).unwrap();
     assert!(matches!(b.node.outbox(other).unwrap().link(one_pid.as_pid()), Err(Error::Full(Full::Watches))));

@@ -33,7 +33,7 @@ impl Log for Logger {
 }
 
 /// The lines that are logged meanwhile, and how often memory was allocated.
-fn logged(doing: impl FnOnce()) -> (Vec<String>, u64) {
+pub(crate) fn logged(doing: impl FnOnce()) -> (Vec<String>, u64) {
     // another test may have set it
     let _ = log::set_logger(&Logger);
     log::set_max_level(LevelFilter::Debug);

@@ -12,7 +12,7 @@ use beamless::mio::net::UnixStream;
 use beamless::mio::{Interest, Token};
 use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Node, NodeStorage, Overflow};
 
-use crate::pair::{End, Seed, Wire, connect, connected, storage};
+use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
 
 /// For a machine with a lot else to do.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -349,19 +349,17 @@ fn a_message_that_was_put_back_is_shown_when_there_is_room() {
         }
         b.node.recv(to).unwrap().0.put_back();
         assert!(!b.node.poll_wake() && b.node.poll_mailbox().is_none(), "there is no room yet");
-        if by_mailbox {
-            // what comes meanwhile is news
-            message(&mut a, from, &mut wire, &mut b);
-            assert!(b.node.poll_wake());
-            assert_eq!(b.node.poll_mailbox(), Some(to));
-            b.node.recv(to).unwrap().0.put_back();
-            assert!(!b.node.poll_wake() && b.node.poll_mailbox().is_none());
-        }
+        // nor is anything read meanwhile from whom it waits for
+        message(&mut a, from, &mut wire, &mut b);
+        assert!(!b.node.poll_wake() && b.node.poll_mailbox().is_none() && b.node.recv(to).is_none());
         wire.back(&mut a, &mut b);
         while a.node.recv(from).is_some() {}
         assert!(b.node.poll_wake(), "there is room");
         assert_eq!(b.node.poll_mailbox(), Some(to));
         while b.node.recv(to).is_some() {}
+        b.node.handle_timeout(at(1));
+        wire.there(&mut a, &mut b);
+        assert!(b.node.recv(to).is_some() && b.node.recv(to).is_none());
         assert!(b.node.poll_mailbox().is_none() && !b.node.poll_wake());
         fill(&mut b);
     }

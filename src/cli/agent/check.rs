@@ -34,6 +34,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     }));
     line("allow", if settings.allow.is_empty() { &"every node that has the cookie" } else { &allowed });
     line("tick time", &Time(settings.tick_time));
+    line("setup time", &Time(settings.setup_time));
     line("sizes", &sizes(settings.sizes));
     settings.connect.iter().for_each(|node| line("connect", node));
     if let Some(discover) = &settings.discover {

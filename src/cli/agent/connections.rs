@@ -30,8 +30,9 @@ impl Part for Connections {
     }
 
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        self.discovery.turn(&mut self.peers, node, driver);
+        // who is due comes before those that are found now
         self.peers.turn(node);
+        self.discovery.turn(&mut self.peers, node, driver);
     }
 
     fn next_wake(&self) -> Option<Instant> {

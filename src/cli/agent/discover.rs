@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, listen_addresses};
 
+use super::backoff::{Backoff, a_little_less, chance};
 use super::config::{Discover, Settings};
-use super::peers::{By, Peers, RETRY, after, jittered};
+use super::peers::{By, Peers, after};
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
 /// The time that an EPMD may take to answer: less than the time to the next question, if that is five seconds.
@@ -31,9 +33,9 @@ struct Host {
     name: String,
     /// The name in the names of its nodes.
     shown: String,
-    /// The time of the next question, and the wait after it: short if something has changed there, else ever longer.
+    /// The time of the next question, and what the wait after it is drawn from: short if something has changed there, else ever longer.
     at: Instant,
-    wait: Duration,
+    backoff: Backoff,
     /// It has never been asked.
     is_new: bool,
     /// The nodes that it names, and their ports.
@@ -115,7 +117,7 @@ impl Discovery {
                 let names = |host: &&mut Host| host.nodes.iter().any(|(name, _)| name == node.as_str());
                 for host in self.hosts.iter_mut().filter(names) {
                     host.at = host.at.min(after(GONE));
-                    host.wait = RETRY.0;
+                    host.backoff = Backoff::NEW;
                 }
             }
             _ => {}
@@ -146,8 +148,7 @@ impl Discovery {
     fn ask(&mut self, driver: &Driver) {
         let free = self.hosts.iter_mut().filter(|host| !self.asked.contains(&host.name));
         let Some(host) = free.min_by_key(|host| host.at) else { return };
-        host.at = after(jittered(host.wait.min(self.every)));
-        host.wait = host.wait.saturating_mul(2).min(self.every);
+        host.at = after(host.wait(self.every));
         host.is_new = false;
         let (name, port, limit) = (host.name.clone(), self.epmd_port, LIMIT.min(self.every));
         let (own, answers, waker) = (self.own.alive().to_owned(), Arc::clone(&self.answers), driver.waker());
@@ -175,7 +176,13 @@ impl Discovery {
         new.iter().for_each(|name| peers.is_there(name));
         // those that are not new were refused before
         for (name, e) in self.want(peers, node).iter().filter(|(name, _)| new.contains(name)) {
-            peers.warn(format_args!("epmd on {host} names {}, which cannot be connected to: {e}", name.escape_debug()));
+            let name = name.escape_debug();
+            limited!(
+                warn,
+                &host,
+                "names in epmd that cannot be connected to",
+                "epmd on {host} names {name}, which cannot be connected to: {e}"
+            );
         }
     }
 
@@ -191,14 +198,23 @@ impl Host {
         // the one name that every host has for itself stands in hardly any node's name
         let shown = if name == "localhost" { own.host() } else { name };
         let (name, shown) = (name.to_owned(), shown.to_owned());
-        Self { name, shown, at: after(FIRST), wait: RETRY.0, is_new: true, nodes: Vec::new(), said: None, is_crowded: false }
+        Self {
+            name,
+            shown,
+            at: after(FIRST),
+            backoff: Backoff::NEW,
+            is_new: true,
+            nodes: Vec::new(),
+            said: None,
+            is_crowded: false,
+        }
     }
 
     /// Takes the names that its EPMD gave. Returns the nodes that it did not name before, or named at another port.
     fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
         if self.said.take().is_some() {
             self.changed();
-            log::info!("epmd on {}, port {epmd_port}, answers again", self.name);
+            limited!(info, &self.name, "epmds that answer again", "epmd on {}, port {epmd_port}, answers again", self.name);
         }
         let may = |name: &str| allow.is_empty() || allow.iter().any(|entry| entry == name || *entry == self.shown);
         let nodes = names.into_iter().map(|(alive, port)| (format!("{alive}@{}", self.shown), port));
@@ -215,10 +231,15 @@ impl Host {
         new
     }
 
+    /// Returns the wait after a question. Those of many boxes that lost the same host are far apart by the time they are as long as they get.
+    fn wait(&mut self, every: Duration) -> Duration {
+        if self.backoff.is_at(every) { a_little_less(every) } else { self.backoff.wait(every, Duration::ZERO, chance()) }
+    }
+
     /// Has it asked again soon, since more may change.
     fn changed(&mut self) {
-        self.wait = RETRY.0;
-        self.at = self.at.min(after(jittered(self.wait)));
+        self.backoff = Backoff::NEW;
+        self.at = self.at.min(after(self.backoff.wait(FIRST, Duration::ZERO, chance())));
     }
 
     /// Takes note that it gave no names: until it does, its nodes are not tried, and those that are connected stay so.
@@ -231,7 +252,13 @@ impl Host {
         };
         if self.said.replace(kind) != Some(kind) {
             self.changed();
-            log::warn!("epmd on {}, port {epmd_port}, does not answer, asking again: {e}", self.name);
+            limited!(
+                warn,
+                &self.name,
+                "epmds that do not answer",
+                "epmd on {}, port {epmd_port}, does not answer, asking again: {e}",
+                self.name
+            );
         }
     }
 }

@@ -4,6 +4,8 @@ use beamless::{Driver, Error, Full, Mailbox, Message, Node, Outbox, Term, TermWr
 
 use super::own;
 use super::part::Part;
+use super::words;
+use crate::cli::lines::{limited, node_of};
 
 /// The mailbox.
 pub(super) struct Echo(Mailbox);
@@ -26,7 +28,15 @@ impl Part for Echo {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
-                Err(e) => log::warn!("echo: no answer: {e}"),
+                Err(e) => {
+                    limited!(
+                        warn,
+                        &node_of(message.sender()),
+                        "messages to echo without an answer",
+                        "echo: no answer: {}",
+                        words::error(&e)
+                    )
+                }
             }
         }
     }

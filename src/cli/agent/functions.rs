@@ -11,15 +11,18 @@ use mio::Registry;
 
 use super::config::{Function, Settings};
 use super::erlang::{self, Known};
-use super::limit::Limit;
 use super::own;
 use super::part::Part;
+use super::share::may_take;
+use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use job::{Delivery, Job};
 
 /// The most commands that run at once.
 const AT_ONCE: usize = 8;
-/// The most calls under way, with those that wait for a place: one more is refused with `system_limit`. Each keeps its arguments in memory.
+/// The most calls under way, with those that wait for a place, of which one node has three quarters at most: one more is refused with
+/// `system_limit`. Each keeps its arguments in memory.
 const CALLS: usize = 64;
 
 /// The served functions, behind a mailbox without a name.
@@ -31,7 +34,8 @@ pub(super) struct Functions {
     /// The most bytes that a command may print.
     most: usize,
     own: String,
-    log: Limit,
+    /// The nodes that were refused a call, which the log has, until they have half as many under way.
+    refused: Vec<(String, usize)>,
     counts: Counts,
 }
 
@@ -57,13 +61,13 @@ impl Functions {
             jobs: Vec::new(),
             most: own::largest_value(node),
             own: settings.node.as_str().to_owned(),
-            log: Limit::new("calls of functions failed within a second"),
+            refused: Vec::new(),
             counts: Counts::default(),
         })
     }
 
     /// Answers a call, or takes it up.
-    fn call(&mut self, apply: &Apply<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+    fn call(&mut self, apply: &Apply<'_>, node: String, out: &mut Outbox<'_>) -> Result<(), Error> {
         if erlang::NAMES.iter().any(|name| is_named(apply, name)) {
             return self.known.answer(apply, out);
         }
@@ -75,39 +79,60 @@ impl Functions {
         let Some(arguments) = arguments.collect::<Option<Vec<OsString>>>() else {
             return out.raise(apply, Exception::Error, |t| t.atom("badarg"));
         };
-        if self.jobs.len() >= CALLS {
+        let held = self.held(&node);
+        if !may_take(held, CALLS.saturating_sub(self.jobs.len())) {
             out.raise(apply, Exception::Error, |t| t.atom("system_limit"))?;
             self.counts.calls = self.counts.calls.saturating_add(1);
-            let words = format!("{}: {CALLS} calls are under way, and no more are taken", function.name);
-            self.failed(&words);
+            self.counts.failed = self.counts.failed.saturating_add(1);
+            if !self.refused.iter().any(|(told, _)| *told == node) {
+                let (name, all) = (&function.name, self.jobs.len());
+                limited!(
+                    warn,
+                    &node,
+                    "calls of functions beyond a node's share",
+                    "{name}: {all} calls are under way, {held} of them from {node}, which is refused more with system_limit"
+                );
+                self.refused.push((node, held));
+            }
             return Ok(());
         }
         // no Erlang calls without a proper tag
         let Some(caller) = apply.caller.keep() else { return Ok(()) };
         self.counts.calls = self.counts.calls.saturating_add(1);
-        self.jobs.push(Job::new(function.clone(), arguments, caller));
+        self.jobs.push(Job::new(function.clone(), arguments, caller, node));
         Ok(())
+    }
+
+    /// Returns how many calls of a node are under way.
+    fn held(&self, node: &str) -> usize {
+        self.jobs.iter().filter(|job| job.node == node).count()
+    }
+
+    /// Returns the call whose command is to be started next: the oldest of the node that has the fewest running.
+    fn next(&self) -> Option<usize> {
+        let running = |node: &str| self.jobs.iter().filter(|job| job.is_running() && job.node == node).count();
+        let waiting = self.jobs.iter().enumerate().filter(|(_, job)| job.is_waiting());
+        waiting.min_by_key(|(_, job)| running(&job.node)).map(|(at, _)| at)
     }
 
     /// Goes on with the calls that were taken up.
     fn work(&mut self, out: &mut Outbox<'_>, registry: &Registry) {
         let most = self.most;
         let mut failed: Vec<String> = self.jobs.iter_mut().filter_map(|job| job.look(most)).collect();
-        let mut running = self.jobs.iter().filter(|job| job.is_running()).count();
-        for job in self.jobs.iter_mut().filter(|job| job.is_waiting()) {
-            if running >= AT_ONCE {
-                break;
-            }
+        let is_free = |jobs: &[Job]| jobs.iter().filter(|job| job.is_running()).count() < AT_ONCE;
+        while let Some(at) = self.next().filter(|_| is_free(&self.jobs)) {
+            let Some(job) = self.jobs.get_mut(at) else { break };
             failed.extend(job.start(most, &self.own, registry));
-            running = running.saturating_add(job.is_running().into());
         }
         self.jobs.retain_mut(|job| job.tell(out) == Delivery::NotYet);
+        let jobs = &self.jobs;
+        self.refused.retain(|(node, held)| jobs.iter().filter(|job| job.node == *node).count() > held / 2);
         failed.iter().for_each(|words| self.failed(words));
     }
 
     fn failed(&mut self, words: &str) {
         self.counts.failed = self.counts.failed.saturating_add(1);
-        self.log.warn(format_args!("{words}"));
+        limited!(warn, "", "calls of functions that failed", "{words}");
     }
 
     /// Returns the counts of the calls of commands.
@@ -159,17 +184,25 @@ impl Part for Functions {
 
     /// Answers the calls that came, and those whose command has ended.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        self.log.tell();
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             let Received::Apply(apply) = message.received() else { continue };
-            match self.call(&apply, &mut out) {
+            let node = out.peer(&message).map_or_else(String::new, |name| name.as_str().to_owned());
+            match self.call(&apply, node, &mut out) {
                 Ok(()) => {}
-                // the peer has to take what waits for it first; the message stays
+                // its peer has to take what waits for it first; the message stays, and those of others go on
                 Err(Error::Full(Full::Transmit { .. })) => {
                     message.put_back();
                     break;
                 }
-                Err(e) => log::warn!("{}:{}: no answer: {e}", apply.module, apply.function),
+                Err(e) => limited!(
+                    warn,
+                    "",
+                    "calls of functions without an answer",
+                    "{}:{}: no answer: {}",
+                    apply.module,
+                    apply.function,
+                    words::error(&e)
+                ),
             }
         }
         if let Ok(mut out) = node.outbox(self.mailbox) {
@@ -178,7 +211,7 @@ impl Part for Functions {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.jobs.iter().filter_map(Job::next_wake).chain(self.log.end()).min()
+        self.jobs.iter().filter_map(Job::next_wake).min()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `beamless run`: a node until it is told to stop.
 
+mod backoff;
 mod check;
 mod config;
 mod connections;
@@ -7,7 +8,6 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
-mod limit;
 mod own;
 mod part;
 mod parts;
@@ -15,8 +15,11 @@ mod peers;
 mod process;
 mod programs;
 mod publish;
+mod refusals;
+mod share;
 mod system;
 mod task;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
@@ -26,14 +29,17 @@ use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
+use super::events;
+use super::host;
+use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use config::Settings;
 pub(super) use config::{Arguments, page};
-use limit::Limit;
 use parts::Parts;
 use process::PIPES;
+use refusals::Refusals;
 
 const SIGNALS: Token = Token(0);
 /// The most time that closing may take.
@@ -77,7 +83,8 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
-    config = config.tick_time(settings.tick_time).map_err(Failure::usage)?;
+    config =
+        config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
     // before anything is listened on: a name that cannot be connected to is the user's to change
@@ -93,8 +100,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         parts,
         cookie,
         announced: false,
-        minor: Limit::new("messages were dropped or skipped within a second"),
-        strangers: Limit::new("connections were rejected within a second"),
+        refusals: Refusals::new(),
         supervisor,
         trouble: None,
         stale: true,
@@ -109,8 +115,10 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.parts.turn(&mut node, &driver);
-        agent.minor.tell();
-        agent.strangers.tell();
+        lines::tell();
+        if came.reload {
+            driver.look_again();
+        }
         if came.reload && agent.reload(&mut node) || came.end {
             agent.supervisor.stopping();
             agent.parts.stop();
@@ -129,9 +137,7 @@ struct Agent<'a> {
     cookie: Cookie,
     /// The log has the lines for whoever started the agent.
     announced: bool,
-    minor: Limit,
-    /// The lines of strangers: anybody can connect and be turned away.
-    strangers: Limit,
+    refusals: Refusals,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
@@ -153,9 +159,12 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node);
+        self.refusals.handle(event);
         match event {
             Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken => self.trouble = Some(event.to_string()),
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                self.trouble = Some(event.to_string())
+            }
             _ => {}
         }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
@@ -166,12 +175,9 @@ impl Agent<'_> {
             }
             _ => {}
         }
-        match event {
-            _ if is_known => {}
-            Event::Dropped { .. } | Event::TooLarge { .. } => self.minor.warn(format_args!("{event}")),
-            Event::Refused { .. } => self.strangers.warn(format_args!("{event}")),
-            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Registered { .. } => log::info!("{event}"),
-            _ => log::warn!("{event}"),
+        // the refusals have it
+        if !is_known && !matches!(event, Event::Refused { .. }) {
+            events::log_as(event, &words::event(event));
         }
     }
 
@@ -194,7 +200,7 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), self.minor.end(), self.strangers.end()];
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 
@@ -235,7 +241,7 @@ impl Agent<'_> {
             }
         };
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find(self.settings.local.cookie_file.as_deref());
+        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
         if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
             fixed.push("the cookie");
         }
@@ -243,7 +249,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing to change");
+            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{file} read again");
         self.parts.apply(&settings, node);
@@ -256,6 +262,12 @@ impl Agent<'_> {
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
         local::announce(node, address, epmd, &self.cookie);
+        if self.settings.local.epmd == Epmd::None {
+            // Erlang would ask an EPMD
+            return log::info!("beamless ping {}", host::with_port(name, address.port()));
+        }
+        let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

@@ -13,6 +13,8 @@ use super::peers::after;
 use super::programs::Programs;
 use super::publish::Publishing;
 use super::system::System;
+use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
 /// The time until a mailbox is tried again that ended and could not be registered.
@@ -102,7 +104,13 @@ impl Parts {
         let was_told = self.revive_at.is_some();
         self.revive_at = failed.as_ref().map(|_| after(REVIVE));
         if let Some(e) = failed.filter(|_| !was_told) {
-            log::warn!("a mailbox that ended cannot be made anew, trying again: {e}");
+            limited!(
+                warn,
+                "",
+                "mailboxes that could not be made anew",
+                "a mailbox that ended cannot be made anew, trying again: {}",
+                words::error(&e)
+            );
         }
     }
 

@@ -1,23 +1,22 @@
 //! The nodes to be connected to, for as long as somebody here wants them.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Event, Full, NetworkFault, Node, NodeName, Reason};
+use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
+use super::backoff::{Backoff, LONGEST, chance};
 use super::config::Settings;
-use super::limit::Limit;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
-/// The first wait before a node is tried again, and the longest.
-pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The longest wait for a node that nobody asked for by name and that refuses this one. That node logs every try, and waiting seldom
 /// changes its mind; a restart does, and shows by the port that its EPMD names.
 const REFUSED: Duration = Duration::from_secs(300);
 /// The time after which a connection was a good one, and the waits begin anew. A connection that a peer ends at once does not bring them
 /// down.
 const LASTED: Duration = Duration::from_secs(10);
-/// The wait of a node for its turn, when six connections are being made at once.
+/// The longest wait of the first in the queue before it asks again for a place, when as many connections are being made as there can be. Every
+/// event that may have brought one ends it.
 const TURN: Duration = Duration::from_millis(100);
 
 /// A part of the settings that wants a node.
@@ -36,16 +35,16 @@ pub(super) enum By {
 enum Link {
     /// It is connected, since then.
     Up(Instant),
-    /// It is being connected to; `again`: if that fails, at once once more.
-    Trying { again: bool },
-    /// It is to be tried then.
+    /// It has been being connected to since then; `again`: if that fails, at once once more.
+    Trying { since: Instant, again: bool },
+    /// It is to be tried then, after all that were due earlier.
     Waiting(Instant),
 }
 
 impl Link {
     /// Brings the next try forward to now.
     fn hastened(self) -> Self {
-        if matches!(self, Self::Waiting(_)) { Self::Waiting(Instant::now()) } else { self }
+        if let Self::Waiting(at) = self { Self::Waiting(at.min(Instant::now())) } else { self }
     }
 }
 
@@ -55,7 +54,7 @@ struct Wanted {
     /// The parts of the settings that want it, a bit each.
     by: u8,
     state: Link,
-    wait: Duration,
+    backoff: Backoff,
     /// The reason that was last logged, so that each change is logged once.
     said: Option<Reason>,
 }
@@ -65,10 +64,10 @@ impl Wanted {
     fn later(&mut self) {
         let longest = match self.said {
             Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
-            _ => RETRY.1,
+            _ => LONGEST,
         };
-        self.state = Link::Waiting(after(jittered(self.wait)));
-        self.wait = self.wait.saturating_mul(2).min(longest);
+        let spent = if let Link::Trying { since, .. } = self.state { since.elapsed() } else { Duration::ZERO };
+        self.state = Link::Waiting(after(self.backoff.wait(longest, spent, chance())));
     }
 
     /// Returns true if asking the host's EPMD has told this already.
@@ -77,36 +76,46 @@ impl Wanted {
         self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
     }
 
-    /// Tries to connect. Returns false if there is no room for one more. An error is that it can never be.
-    fn connect(&mut self, node: &mut Node<'_>) -> Result<bool, Error> {
+    /// Tries to connect. An error is that it can never be.
+    fn connect(&mut self, node: &mut Node<'_>) -> Result<Tried, Error> {
         match node.connect(&self.name) {
             Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
-            Ok(()) => self.state = Link::Trying { again: false },
-            Err(Error::Full(Full::Dials)) => self.state = Link::Waiting(after(TURN)),
+            Ok(()) => self.state = Link::Trying { since: Instant::now(), again: false },
+            Err(Error::Full(Full::Dials)) => return Ok(Tried::NotYet),
             Err(Error::Full(_)) => {
                 self.later();
-                return Ok(false);
+                return Ok(Tried::NoRoom);
             }
             Err(e) => return Err(e),
         }
-        Ok(true)
+        Ok(Tried::Begun)
     }
 }
 
-/// The wanted nodes.
+/// The outcome of a try.
+enum Tried {
+    Begun,
+    /// As many connections are being made as there can be: it stays where it is in the queue.
+    NotYet,
+    /// All places for nodes are taken.
+    NoRoom,
+}
+
+/// The wanted nodes. Those that are due are a queue: who was due first is tried first.
 pub(super) struct Peers {
     wanted: Vec<Wanted>,
-    /// The limit of lines: EPMDs can name any number of nodes that cannot be connected to.
-    lines: Limit,
+    /// The first in the queue found no place, and asks again then.
+    ask_again: Option<Instant>,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
+    epmd_port: u16,
 }
 
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        let lines = Limit::new("nodes could not be connected to within a second");
-        let mut peers = Self { wanted: Vec::new(), lines, is_full: false };
+        let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
+        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -147,12 +156,10 @@ impl Peers {
                 continue;
             }
             let state = Link::Waiting(Instant::now());
-            let mut peer = Wanted { name: name.clone(), by: bit, state, wait: RETRY.0, said: None };
+            let mut peer = Wanted { name: name.clone(), by: bit, state, backoff: Backoff::NEW, said: None };
             match peer.connect(node) {
-                Ok(has_room) => {
-                    if !has_room {
-                        self.tell_room(&peer.name);
-                    }
+                Ok(tried) => {
+                    self.tell_tried(&peer.name, &tried);
                     self.wanted.push(peer);
                 }
                 Err(e) => refused.push((peer.name, e)),
@@ -162,26 +169,25 @@ impl Peers {
         refused
     }
 
-    /// Logs a line about a node that cannot be connected to, of which an EPMD can cause any number.
-    pub(super) fn warn(&mut self, line: fmt::Arguments<'_>) {
-        self.lines.warn(line);
-    }
-
     /// Takes note that a node is there, new or anew: it is not waited for any longer.
     pub(super) fn is_there(&mut self, name: &str) {
         let Some(peer) = self.find(name) else { return };
         match &mut peer.state {
             Link::Up(_) => {}
-            Link::Trying { again } => *again = true,
-            Link::Waiting(at) => {
-                *at = Instant::now();
-                peer.wait = RETRY.0;
+            Link::Trying { again, .. } => *again = true,
+            Link::Waiting(_) => {
+                peer.state = peer.state.hastened();
+                peer.backoff = Backoff::NEW;
             }
         }
     }
 
     /// Takes note of what happened. Returns true if nothing is left to be said of it.
     pub(super) fn handle(&mut self, event: &Event) -> bool {
+        if matches!(event, Event::NodeUp { .. } | Event::NodeDown { .. } | Event::ConnectFailed { .. } | Event::Missed(_)) {
+            // there may be a place
+            self.ask_again = None;
+        }
         let told = match event {
             Event::NodeUp { node, .. } => {
                 if let Some(peer) = self.find(node.as_str()) {
@@ -197,7 +203,7 @@ impl Peers {
                 }
                 if let Some(peer) = self.find(node.as_str()) {
                     if matches!(peer.state, Link::Up(since) if since.elapsed() >= LASTED) {
-                        peer.wait = RETRY.0;
+                        peer.backoff = Backoff::NEW;
                     }
                     // that it does not answer either goes without saying
                     peer.said = Some(*reason).filter(|reason| is_silence(*reason));
@@ -225,10 +231,10 @@ impl Peers {
             return true;
         }
         let before = peer.said.replace(reason);
-        if let Link::Trying { again } = peer.state {
+        if let Link::Trying { again, .. } = peer.state {
             peer.later();
             if again {
-                peer.wait = RETRY.0;
+                peer.backoff = Backoff::NEW;
                 peer.state = Link::Waiting(Instant::now());
             }
         }
@@ -237,9 +243,34 @@ impl Peers {
         if is_news && reason == Reason::Full {
             self.tell_room(node.as_str());
         } else if is_news {
-            self.lines.warn(format_args!("cannot connect to {node}, trying again: {reason}"));
+            let why = self.why(node, reason);
+            limited!(
+                warn,
+                node.as_str(),
+                "nodes that could not be connected to",
+                "cannot connect to {node}, trying again: {why}"
+            );
         }
         true
+    }
+
+    /// Returns why there is no connection, in words that name the port of EPMD, and the program that is there on a box.
+    fn why(&self, node: &NodeName, reason: Reason) -> String {
+        let (host, port) = (node.host(), self.epmd_port);
+        match reason {
+            Reason::Network(NetworkFault::NoEpmd) => {
+                format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?")
+            }
+            Reason::Network(NetworkFault::NoSuchName) => {
+                // the tool knows no file
+                let elsewhere = EpmdSettings::from_env().is_ok_and(|settings| settings.port != port);
+                let at = if elsewhere { format!("ERL_EPMD_PORT={port} ") } else { String::new() };
+                format!(
+                    "epmd on {host}, port {port}, knows no node of that name; `{at}beamless names {host}` lists those it knows"
+                )
+            }
+            reason => reason.to_string(),
+        }
     }
 
     /// Forgets the nodes that nobody wants, except for one that is being tried: the outcome of that is its own.
@@ -258,41 +289,58 @@ impl Peers {
     /// Returns when the next try is due, or something to be said.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
-        self.wanted.iter().filter_map(due).chain(self.lines.end()).min()
+        let first = self.wanted.iter().filter_map(due).min();
+        // nobody is tried before the first in the queue is
+        first.map(|at| self.ask_again.map_or(at, |again| again.max(at)))
     }
 
-    /// Tries again what is due.
+    /// Tries again what is due, first come first served.
     pub(super) fn turn(&mut self, node: &mut Node<'_>) {
-        self.lines.tell();
         let now = Instant::now();
-        let mut no_room = None;
-        for peer in self.wanted.iter_mut().filter(|peer| matches!(peer.state, Link::Waiting(at) if at <= now)) {
+        if self.ask_again.is_some_and(|at| at > now) {
+            return;
+        }
+        self.ask_again = None;
+        let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at).filter(|at| *at <= now) } else { None };
+        let mut queue: Vec<(Instant, usize)> =
+            self.wanted.iter().enumerate().filter_map(|(place, peer)| Some((due(peer)?, place))).collect();
+        queue.sort_unstable();
+        for (_, place) in queue {
+            let Some(peer) = self.wanted.get_mut(place) else { continue };
             match peer.connect(node) {
-                Ok(true) => {}
-                Ok(false) => no_room = Some(peer.name.clone()),
+                Ok(tried) => {
+                    let name = peer.name.clone();
+                    self.tell_tried(&name, &tried);
+                    if matches!(tried, Tried::NotYet) {
+                        return;
+                    }
+                }
                 // it could be connected to before
                 Err(_) => peer.later(),
             }
         }
-        if let Some(name) = no_room {
-            self.tell_room(&name);
+    }
+
+    /// Takes note of what became of a try.
+    fn tell_tried(&mut self, name: &str, tried: &Tried) {
+        match tried {
+            Tried::Begun => {}
+            Tried::NotYet => self.ask_again = Some(after(TURN)),
+            Tried::NoRoom => self.tell_room(name),
         }
     }
 
     /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
-            log::warn!(
+            limited!(
+                warn,
+                "",
+                "nodes that there was no room for",
                 "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
             );
         }
     }
-}
-
-/// Returns a little less than a wait, by chance: 12 to 15 sixteenths of it.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    let chance = getrandom::u32().map_or(0, |random| random % 192);
-    wait.saturating_mul(960_u32.saturating_sub(chance)).checked_div(1024).unwrap_or(wait)
 }
 
 /// Returns the time that is so far from now.
@@ -336,7 +384,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), lines: Limit::new(""), is_full: false };
+        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
         test(peers, node);
     }
 
@@ -377,43 +425,75 @@ mod tests {
         with_peers(|mut peers, mut node| {
             peers.want(By::Discover, &names(&["a@host"]), &mut node);
             peers.want(By::Discover, &[], &mut node);
-            assert_eq!(state(&mut peers, "a@host"), Some(Link::Trying { again: false }));
+            assert!(matches!(state(&mut peers, "a@host"), Some(Link::Trying { again: false, .. })));
             assert!(peers.handle(&failed("a@host", Reason::Timeout)));
             assert!(peers.wanted.is_empty());
             assert!(!peers.handle(&failed("a@host", Reason::Timeout)), "somebody else's try");
         });
     }
 
+    fn trying() -> Link {
+        Link::Trying { since: Instant::now(), again: false }
+    }
+
     #[test]
     fn the_waits_grow_and_begin_anew() {
         with_peers(|mut peers, mut node| {
             peers.want(By::Connect, &names(&["a@host"]), &mut node);
-            let mut waits = Vec::new();
-            for _ in 0..8 {
+            for longest in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 28.0, 28.0] {
                 let peer = peers.find("a@host").unwrap();
-                peer.state = Link::Trying { again: false };
-                let before = Instant::now();
+                peer.state = trying();
                 peers.handle(&failed("a@host", Reason::CookieRefused));
                 let Some(Link::Waiting(at)) = state(&mut peers, "a@host") else { panic!() };
-                waits.push(at - before);
-            }
-            for (wait, longest) in waits.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]) {
-                let share = wait.as_secs_f64() / longest;
-                assert!((0.75..0.95).contains(&share), "{waits:?}");
+                assert!(at <= Instant::now() + Duration::from_secs_f64(longest));
             }
             // it ends the connection at once: that is no reason to hurry
             let node = NodeName::new("a@host").unwrap();
             peers.handle(&Event::NodeUp { node: node.clone(), visible: true });
             peers.handle(&Event::NodeDown { node, reason: Reason::ClosedByPeer });
-            assert_eq!(peers.find("a@host").unwrap().wait, RETRY.1);
+            assert!(peers.find("a@host").unwrap().backoff.is_at(LONGEST));
             peers.is_there("a@host");
             let peer = peers.find("a@host").unwrap();
-            assert!(peer.wait == RETRY.0 && matches!(peer.state, Link::Waiting(at) if at <= Instant::now()));
+            assert!(peer.backoff == Backoff::NEW && matches!(peer.state, Link::Waiting(at) if at <= Instant::now()));
             // it was there while it was tried
-            peer.state = Link::Trying { again: false };
+            peer.state = trying();
             peers.is_there("a@host");
             peers.handle(&failed("a@host", Reason::Timeout));
             assert!(matches!(state(&mut peers, "a@host"), Some(Link::Waiting(at)) if at <= Instant::now()));
+        });
+    }
+
+    /// The names of those that are being tried.
+    fn tried(peers: &Peers) -> Vec<&str> {
+        let is_tried = |peer: &&Wanted| matches!(peer.state, Link::Trying { .. });
+        peers.wanted.iter().filter(is_tried).map(|peer| peer.name.as_str()).collect()
+    }
+
+    /// Forty-five that never answer, and the one that would last: everybody gets a turn, and none a second one before.
+    #[test]
+    fn first_due_is_first_served() {
+        with_peers(|mut peers, mut node| {
+            let all: Vec<String> = (0..46).map(|number| format!("a{number:02}@host")).collect();
+            assert!(peers.want(By::Connect, &all, &mut node).is_empty());
+            let places = tried(&peers).len();
+            assert!((6..46).contains(&places), "{places}");
+            let mut order: Vec<String> = tried(&peers).into_iter().map(str::to_owned).collect();
+            while order.len() < all.len() {
+                let (connection, _) = core::iter::from_fn(|| node.poll_dial(beamless::Instant::default())).last().unwrap();
+                node.handle_unreachable(connection, NetworkFault::TimedOut);
+                let before: Vec<String> = tried(&peers).into_iter().map(str::to_owned).collect();
+                while let Some(event) = node.poll_event() {
+                    peers.handle(&event);
+                    // it may be due again at once: behind all others
+                    let Event::ConnectFailed { node, .. } = &event else { panic!("{event}") };
+                    peers.find(node.as_str()).unwrap().state = Link::Waiting(Instant::now());
+                }
+                peers.turn(&mut node);
+                order.extend(
+                    tried(&peers).into_iter().filter(|name| !before.iter().any(|other| other == name)).map(str::to_owned),
+                );
+            }
+            assert_eq!(order, all);
         });
     }
 

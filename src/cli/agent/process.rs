@@ -3,17 +3,22 @@
 //! It is the leader of a process group of its own, so that what it started ends with it. All pipes share one token, [`PIPES`]: when one is
 //! ready, whoever has a process reads on until there is nothing.
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use beamless::LogLimit;
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::limit::Limit;
+use crate::cli::lines;
+use crate::cli::outcome::printable;
 
 /// The token of every pipe of every process.
 pub(super) const PIPES: Token = Token(1);
@@ -36,6 +41,9 @@ const PRIVATE: [&str; 8] = [
     "JOURNAL_STREAM",
 ];
 
+/// The variable that has Python write each line at once.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+
 /// The killed processes whose end is still to be taken note of, so that they do not stay in the system's table.
 static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
@@ -54,7 +62,7 @@ pub(super) struct Process {
     stderr: Option<pipe::Receiver>,
     /// The beginning of a line on standard error.
     line: Vec<u8>,
-    limit: Limit,
+    limit: LogLimit,
     /// The system has been told that its end was taken note of: from then on its number may be another's.
     is_reaped: bool,
 }
@@ -71,8 +79,8 @@ pub(super) enum Chunk {
 }
 
 impl Process {
-    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added. Its standard input is a
-    /// pipe if `input` is true, else it is empty.
+    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added, and `PYTHONUNBUFFERED`
+    /// unless it is there. Its standard input is a pipe if `input` is true, else it is empty.
     pub(super) fn start<S: AsRef<OsStr>>(
         name: &str,
         command: &[S],
@@ -87,7 +95,11 @@ impl Process {
         for name in PRIVATE {
             command.env_remove(name);
         }
-        let mut child = command.spawn()?;
+        // to a pipe Python writes when it has 8 KiB, which a person who tries a script in a terminal does not see
+        if env::var_os(UNBUFFERED).is_none() {
+            command.env(UNBUFFERED, "1");
+        }
+        let mut child = command.spawn().map_err(|e| explained(e, program.as_ref()))?;
         let stdin = child.stdin.take().map(pipe::Sender::from);
         let stdout = child.stdout.take().map(pipe::Receiver::from);
         let stderr = child.stderr.take().map(pipe::Receiver::from);
@@ -99,7 +111,7 @@ impl Process {
             stdout,
             stderr,
             line: Vec::new(),
-            limit: Limit::of(LINES, "lines of a program's standard error within a second"),
+            limit: LogLimit::with_lines("lines of a program's standard error", LINES),
             is_reaped: false,
         };
         for pipe in [&mut process.stdout, &mut process.stderr].into_iter().flatten() {
@@ -165,7 +177,7 @@ impl Process {
     /// Logs what it wrote on its standard error, a line each, and does what is due by time: see [`Process::next_wake`]. Returns true if
     /// there may be more: endless output is read in turns, and the poll tells of it once.
     pub(super) fn log_stderr(&mut self) -> bool {
-        self.limit.tell();
+        self.limit.handle_timeout(lines::now());
         let mut bytes = [0; LINE];
         for _ in 0..16 {
             let Some(pipe) = &mut self.stderr else { return false };
@@ -195,7 +207,7 @@ impl Process {
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_end();
         if !text.is_empty() {
-            self.limit.warn(format_args!("{}: {}", self.name, printable(text)));
+            self.limit.warn("", lines::now(), format_args!("{}: {}", self.name, printable(text)));
         }
         self.line.clear();
     }
@@ -228,7 +240,7 @@ impl Process {
 
     /// Returns when there is something to say of what was held back.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
-        self.limit.end()
+        self.limit.poll_timeout().map(lines::at)
     }
 
     fn signal(&self, signal: Signal) {
@@ -245,7 +257,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.log_stderr();
         self.log_line();
-        self.limit.tell_now();
+        self.limit.finish();
         self.kill();
         if let Some(mut child) = self.child.take() {
             if matches!(child.try_wait(), Ok(None)) {
@@ -255,13 +267,18 @@ impl Drop for Process {
     }
 }
 
-/// Returns the text of a program for the log, without the characters that move about in a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
+/// Adds to the system's words why a program that is there and may be executed does not start.
+fn explained(e: io::Error, program: &OsStr) -> io::Error {
+    let words = match e.raw_os_error() {
+        Some(code) if code == Errno::NOEXEC.raw_os_error() => {
+            "a script's first line must name what runs it, such as #!/bin/sh; and a program must be one for this machine"
+        }
+        Some(code) if code == Errno::NOENT.raw_os_error() && Path::new(program).is_file() => {
+            "what its first line (#!..) names is not there; or, if it is no script, the system's loader that it needs"
+        }
+        _ => return e,
+    };
+    io::Error::new(e.kind(), format!("{e}: {words}"))
 }
 
 fn read(pipe: &mut pipe::Receiver, into: &mut [u8]) -> Chunk {

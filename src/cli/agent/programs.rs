@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use beamless::{Driver, Mailbox, Node};
 
 use super::config::Settings;
-use super::limit::Limit;
 use super::part::Part;
+use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
 
@@ -35,7 +36,6 @@ pub(super) struct Programs {
     home: String,
     /// The most bytes of a line or a frame that a program writes.
     limit: usize,
-    log: Limit,
 }
 
 impl Programs {
@@ -44,12 +44,13 @@ impl Programs {
         let mut programs = Vec::new();
         let limit = settings.sizes.bytes.saturating_mul(LINE).clamp(LIMITS.0, LIMITS.1);
         for given in &settings.programs {
-            let mailbox = node.register(&given.name).map_err(|e| Failure::usage(format!("mailbox.{}: {e}", given.name)))?;
+            let mailbox = node
+                .register(&given.name)
+                .map_err(|e| Failure::usage(format!("mailbox.{}: {}", given.name, words::error(&e))))?;
             programs.push(Program::new(given.clone(), mailbox, limit));
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
-        let log = Limit::new("messages to names that no program has within a second");
-        Ok(Self { programs, leaving: Vec::new(), home, limit, log })
+        Ok(Self { programs, leaving: Vec::new(), home, limit })
     }
 }
 
@@ -82,7 +83,9 @@ impl Part for Programs {
                     log::info!("mailbox {}: added", given.name);
                     self.programs.push(Program::new(given.clone(), mailbox, self.limit));
                 }
-                Err(e) => log::warn!("mailbox {}: not added: {e}; what needs more room needs a restart", given.name),
+                Err(e) => {
+                    log::warn!("mailbox {}: not added: {}; what needs more room needs a restart", given.name, words::error(&e))
+                }
             }
         }
     }
@@ -103,14 +106,18 @@ impl Part for Programs {
         for (name, term) in world.local {
             match self.programs.iter_mut().find(|program| program.given.name == name) {
                 Some(program) => program.tell_term(&term, &self.home),
-                None => self.log.warn(format_args!("not sent to {name}: no program of this node has a mailbox of that name")),
+                None => limited!(
+                    warn,
+                    &name,
+                    "messages to names that no program has",
+                    "not sent to {name}: no program of this node has a mailbox of that name"
+                ),
             }
         }
-        self.log.tell();
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(self.log.end()).min()
+        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).min()
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.

@@ -14,12 +14,17 @@ use std::time::{Duration, Instant};
 use super::config::{Publish, Settings};
 use super::own;
 use super::part::Part;
+use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use beamless::{Driver, Error, Event, Failure as No, Full, Mailbox, Monitor, Node, Outbox, Received, Request, Term};
 use publisher::{Context, Publisher};
 
 /// The time between two questions for a process of the name, while there is none.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// The time after which a node that has not answered is one that does not say whether it reads: it may be no Erlang. One that is may be busy,
+/// but not for so long, since it would be taken for dead.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -45,6 +50,8 @@ struct Recipient {
     again: Option<Instant>,
     /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
+    /// The node is connected, and does not say whether it reads.
+    is_silent: bool,
     /// The log has that nobody has the name.
     is_told: bool,
 }
@@ -134,7 +141,7 @@ impl Part for Publishing {
             tell_lost(&publisher);
         }
         if let Err(e) = self.aim(node) {
-            log::warn!("publish: nothing can be sent: {e}; what needs more room needs a restart");
+            log::warn!("publish: nothing can be sent: {}; what needs more room needs a restart", words::error(&e));
         }
     }
 
@@ -216,6 +223,7 @@ impl Recipient {
             question: None,
             again: None,
             late: Some(0),
+            is_silent: false,
             is_told: false,
         }
     }
@@ -231,6 +239,7 @@ impl Recipient {
     /// Takes note that the node is not connected any more: what is not known to have arrived is sent again.
     fn is_away(&mut self, publishers: &mut [Publisher]) {
         self.state = Presence::Away;
+        self.is_silent = false;
         self.goes_back(publishers);
     }
 
@@ -249,6 +258,17 @@ impl Recipient {
                 // whatever else it is, it is an answer
                 if matches!(result, Err(No::NodeDown)) {
                     return self.is_away(publishers);
+                }
+                if matches!(result, Err(No::Timeout)) && !core::mem::replace(&mut self.is_silent, true) {
+                    let seconds = ANSWER_TIME.as_secs();
+                    limited!(
+                        info,
+                        &self.node,
+                        "receivers that do not answer",
+                        "{} does not answer within {seconds} s: readings for {} count as arrived once sent",
+                        self.node,
+                        self.to
+                    );
                 }
                 // one that is gone meanwhile is no error
                 let _ = out.demonitor(monitor);
@@ -278,7 +298,14 @@ impl Recipient {
             self.late = None;
             let dropped = self.own(publishers).map(|publisher| publisher.kept.take_untold()).fold(0, u64::saturating_add);
             let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
-            log::info!("{} at {} has the readings that were kept for it: {late}{dropped}", self.to, self.node);
+            limited!(
+                info,
+                &self.node,
+                "receivers that have their readings",
+                "{} at {} has the readings that were kept for it: {late}{dropped}",
+                self.to,
+                self.node
+            );
         }
     }
 
@@ -290,7 +317,14 @@ impl Recipient {
         let wait = if reason.is_atom("noproc") { ASK_AGAIN } else { Duration::ZERO };
         self.again = Instant::now().checked_add(wait);
         if reason.is_atom("noproc") && !core::mem::replace(&mut self.is_told, true) {
-            log::warn!("no process is registered as {} at {}: readings are kept until there is one", self.to, self.node);
+            limited!(
+                warn,
+                &self.node,
+                "receivers that were not there",
+                "no process is registered as {} at {}: readings are kept until there is one",
+                self.to,
+                self.node
+            );
         }
     }
 
@@ -301,6 +335,10 @@ impl Recipient {
             Presence::There => self.send(publishers, out),
             Presence::Missing if is_due => {}
             Presence::Missing | Presence::Away => return,
+        }
+        if self.is_silent && self.state == Presence::There && self.question.is_none() {
+            self.own(publishers).for_each(|publisher| publisher.kept.ask());
+            return self.have_arrived(publishers);
         }
         let is_asked = self.state == Presence::Missing || self.own(publishers).any(|publisher| publisher.kept.are_out());
         if self.question.is_some() || !is_asked || !is_due {
@@ -319,7 +357,15 @@ impl Recipient {
                 self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
                 if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
-                    log::warn!("{} at {}: cannot ask whether readings arrive, trying again: {e}", self.to, self.node);
+                    limited!(
+                        warn,
+                        &self.node,
+                        "receivers that could not be asked",
+                        "{} at {}: cannot ask whether readings arrive, trying again: {}",
+                        self.to,
+                        self.node,
+                        words::error(&e)
+                    );
                 }
             }
         }
@@ -335,7 +381,14 @@ impl Recipient {
                     Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
                     Err(e) => {
                         publisher.kept.drop_oldest();
-                        log::warn!("{}: a reading cannot be sent and is dropped: {e}", publisher.name());
+                        limited!(
+                            warn,
+                            &self.node,
+                            "readings that could not be sent",
+                            "{}: a reading cannot be sent and is dropped: {}",
+                            publisher.name(),
+                            words::error(&e)
+                        );
                     }
                 }
             }
@@ -345,7 +398,7 @@ impl Recipient {
     /// Asks whether there is such a process, and behind that whether the node reads.
     fn ask(&self, out: &mut Outbox<'_>, own: &str) -> Result<(Request, Monitor), Error> {
         let monitor = out.monitor((self.to.as_str(), self.node.as_str()))?;
-        let asked = out.call(("net_kernel", self.node.as_str()), None, |t| {
+        let asked = out.call(("net_kernel", self.node.as_str()), Some(ANSWER_TIME), |t| {
             t.tuple(2)?;
             t.atom("is_auth")?;
             t.atom(own)

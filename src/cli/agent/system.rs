@@ -10,6 +10,8 @@ use super::functions::Functions;
 use super::own;
 use super::part::Part;
 use super::publish::Publishing;
+use super::words;
+use crate::cli::lines::{limited, node_of};
 use crate::cli::terms;
 use facts::Facts;
 
@@ -38,14 +40,22 @@ impl System {
         let mut room = Vec::new();
         let info = match self.info(node, functions, publishing, &mut room) {
             Ok(info) => info,
-            Err(e) => return log::warn!("system: {e}"),
+            Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {}", words::error(&e)),
         };
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             match answer(&message, info, &mut out) {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
-                Err(e) => log::warn!("system: no answer: {e}"),
+                Err(e) => {
+                    limited!(
+                        warn,
+                        &node_of(message.sender()),
+                        "messages to system without an answer",
+                        "system: no answer: {}",
+                        words::error(&e)
+                    )
+                }
             }
             self.taken = self.taken.saturating_add(1);
         }
@@ -106,12 +116,19 @@ impl Part for System {
     }
 }
 
+/// Returns true if a term is this word, as an atom or as the text that JSON has.
+fn is(term: Term<'_>, word: &str) -> bool {
+    term.is_atom(word) || term.as_str() == Some(word)
+}
+
 /// Answers a call of `info` with the map, and one of `{info, Key}` with a value of it. A message that is no call is no question.
 fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some(call) = message.as_call() else { return Ok(()) };
     let wanted = match call.request.tuple() {
-        Some([word, key]) if word.is_atom("info") => key.as_atom().and_then(|key| info.get(key.as_str()?)),
-        _ => call.request.is_atom("info").then_some(info),
+        Some([word, key]) if is(word, "info") => {
+            key.as_atom().and_then(|key| info.get(key.as_str()?)).or_else(|| info.get(key.as_str()?))
+        }
+        _ => is(call.request, "info").then_some(info),
     };
     let Some(wanted) = wanted else {
         return out

@@ -84,7 +84,9 @@ fn offered(offer: Offer) -> Vec<(String, &'static str)> {
         Offer::Nodes => {
             let port = EpmdSettings::from_env().unwrap_or_default().port;
             let names = epmd_names("localhost", port, Duration::from_millis(200)).unwrap_or_default();
-            names.into_iter().map(|(name, _)| (name, "a node of this host")).collect()
+            // one that would end the line is none to be typed
+            let names = names.into_iter().filter(|(name, _)| !name.contains(char::is_control));
+            names.map(|(name, _)| (name, "a node of this host")).collect()
         }
     }
 }

@@ -25,8 +25,9 @@ pub(super) fn general(commands: &[Spec]) -> String {
     for spec in commands {
         entry(&mut out, spec.name, spec.help);
     }
+    entry(&mut out, "help [COMMAND]", "Print this help, or that of a command");
     entry(&mut out, "--version", "Print the version");
-    wrap(&mut out, &format!("\nbeamless COMMAND --help says more of each. {EXIT_CODES}"), 0);
+    wrap(&mut out, &format!("\nbeamless help COMMAND, or COMMAND --help, says more of each. {EXIT_CODES}"), 0);
     out + EXAMPLE
 }
 

@@ -40,6 +40,8 @@ pub(crate) const EPMD: Opt = Opt {
 };
 pub(crate) const VISIBLE: Opt =
     Opt { long: "visible", help: "Stand in nodes() of the others, not in nodes(hidden)", ..Opt::SWITCH };
+pub(crate) const QUIET: Opt =
+    Opt { long: "quiet", short: Some('q'), help: "Say only what went wrong, not who comes and goes", ..Opt::SWITCH };
 pub(crate) const TIMEOUT: Opt = Opt {
     long: "timeout",
     value: Some("SECONDS"),

@@ -10,18 +10,48 @@ pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>,
     parse_text(text, bytes)
 }
 
-/// Says what is wrong with Erlang text, and how Erlang writes what looks like Elixir or like a call.
+/// Says what is wrong with Erlang text, and how Erlang writes what looks like Elixir. A call is said to be one: where the parser would have it
+/// end is of no use.
 pub(crate) fn explained(text: &str, e: &TextError) -> String {
     let (before, after) = text.split_at_checked(e.at).unwrap_or((text, ""));
-    let hint = match (after.chars().next(), before.trim_end().chars().next_back()) {
-        _ if text.contains("%{") => "; Elixir's %{a: 1} is #{a => 1} in Erlang",
-        (Some(':'), None | Some('{' | '[' | ',' | '>' | '(')) => "; Elixir's :ok is ok in Erlang",
-        (Some(':'), _) => "; Elixir's [a: 1] is [{a,1}] in Erlang",
-        (Some('('), _) => "; nothing is evaluated here, so write the value",
-        _ if e.fault == TextFault::Variable => "; an Elixir module is 'Elixir.Name'",
-        _ => "",
+    let last = before.trim_end().chars().next_back();
+    if begins_arguments(after, last, e.fault) {
+        return format!(
+            "line {}, column {}: this is a call, and nothing is evaluated here: write the value that it gives",
+            e.line, e.column
+        );
+    }
+    let map = "Elixir's %{a: 1} is #{a => 1} in Erlang";
+    if text.contains("%{") && e.fault == TextFault::Ends {
+        // it begins a comment, and where that has its end is of no use
+        return map.to_owned();
+    }
+    let hint = match (after.chars().next(), last) {
+        _ if text.contains("%{") => format!("; {map}"),
+        (Some(':'), None | Some('{' | '[' | ',' | '>' | '(')) => "; Elixir's :ok is ok in Erlang".to_owned(),
+        (Some(':'), _) if after.starts_with(": ") => "; Elixir's [a: 1] is [{a,1}] in Erlang".to_owned(),
+        (Some('A'..='Z'), _) if e.fault == TextFault::Variable => {
+            let end = after.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(after.len());
+            let name = after.get(..end).unwrap_or("").trim_end_matches('.');
+            format!("; an Elixir module is 'Elixir.{name}'")
+        }
+        _ => String::new(),
     };
     format!("{e}{hint}")
+}
+
+/// Returns true if what the parser did not expect is a call: `node()`, `erlang:memory()`, `System.version()`, `:os.type()`.
+fn begins_arguments(after: &str, last: Option<char>, fault: TextFault) -> bool {
+    let is_named = last.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '\''));
+    if after.starts_with('(') && is_named {
+        return true;
+    }
+    let is_elixir = fault == TextFault::Variable || fault == TextFault::Unexpected(':');
+    let path = after.split('(').next().filter(|path| path.len() < after.len());
+    path.is_some_and(|path| {
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '@' | '\'' | '.' | ':' | '!' | '?');
+        path.chars().all(word) && (is_named && after.starts_with(':') || is_elixir && path.contains('.'))
+    })
 }
 
 /// Encodes a term, with as much room as it takes.
@@ -35,4 +65,56 @@ pub(crate) fn encoded<'b>(write: impl WriteTermAgain, bytes: &'b mut Vec<u8>) ->
 /// Returns a term as Erlang text in UTF-8, on one line; identifiers are as the node `home` shows them.
 pub(crate) fn text(term: Term<'_>, home: &str) -> String {
     term.text(home).unicode().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        explained(text, &erlang(text, &mut Vec::new()).unwrap_err())
+    }
+
+    #[test]
+    fn a_call_is_told_to_be_one() {
+        for text in [
+            "[erlang:memory()]",
+            "erlang:memory()",
+            "{x,\n node()}",
+            "#{a => 'Elixir.System':version()}",
+            "[System.version()]",
+            "Elixir.System:version()",
+            "My.App.Server.get!(1)",
+            ":os.type()",
+            "self ()",
+        ] {
+            let told = told(text);
+            assert!(
+                told.contains("this is a call, and nothing is evaluated here") && !told.contains("expected"),
+                "{text}: {told}"
+            );
+        }
+        assert_eq!(
+            told("{x,\n node()}"),
+            "line 2, column 6: this is a call, and nothing is evaluated here: write the value that it gives"
+        );
+    }
+
+    #[test]
+    fn what_elixir_writes_is_told_as_erlang_writes_it() {
+        for (text, words) in [
+            ("[a: 1]", "is [{a,1}] in Erlang"),
+            ("[a, :ok]", ":ok is ok in Erlang"),
+            (":ok", ":ok is ok in Erlang"),
+            ("%{a: 1}", "is #{a => 1} in Erlang"),
+            ("{get, Counter}", "an Elixir module is 'Elixir.Counter'"),
+            ("My.App.Server", "an Elixir module is 'Elixir.My.App.Server'"),
+            ("[1 + 2]", "operators are not evaluated here: write the value"),
+            ("1 + 2", "operators are not evaluated"),
+        ] {
+            assert!(told(text).contains(words), "{text}: {}", told(text));
+        }
+        // a variable of Erlang's that no Elixir has
+        assert!(!told("{_X, 1}").contains("Elixir"));
+    }
 }

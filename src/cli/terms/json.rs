@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
 
-use super::erlang::{encoded, erlang, text as erlang_text};
+use super::erlang::{encoded, erlang};
 
 /// The help where JSON is read and printed.
 pub(crate) const HELP: &str = "Terms are Erlang text: integers, floats, atoms, \"strings\", <<\"binaries\">>, {tuples}, [lists], #{maps => 1}.
@@ -34,6 +34,9 @@ type Seen = Map<String, Value>;
 
 /// The most bytes of an integer that is printed in decimal, as with Erlang text.
 const DECIMAL_BYTES: usize = 2048;
+/// The most bytes of one that is so however many there are, and the number of longer ones.
+const SHORT: usize = 256;
+const LONG_ONES: u8 = 16;
 
 /// Reads JSON as a term, into `bytes`.
 pub(crate) fn read<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, String> {
@@ -167,29 +170,49 @@ fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> 
 
 /// Returns a term as JSON, on one line.
 pub(crate) fn written(term: Term<'_>, home: &str) -> String {
-    let mut out = String::new();
+    let mut out = Out { text: String::new(), long_ones: LONG_ONES };
     write(&mut out, term, home);
-    out
+    out.text
 }
 
-fn write(out: &mut String, term: Term<'_>, home: &str) {
+/// The text so far.
+struct Out {
+    text: String,
+    /// The number of long integers that may still be decimal, as with Erlang text.
+    long_ones: u8,
+}
+
+impl Out {
+    fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Returns true if an integer of so many bytes is printed in decimal.
+    fn takes_decimal(&mut self, bytes: usize) -> bool {
+        let left = self.long_ones.checked_sub(1).filter(|_| bytes <= DECIMAL_BYTES);
+        self.long_ones = left.unwrap_or(self.long_ones);
+        left.is_some()
+    }
+}
+
+fn write(out: &mut Out, term: Term<'_>, home: &str) {
     match term.value() {
-        Kind::Integer(_) | Kind::Float(_) => *out += &term.to_string(),
-        Kind::Big(big) if big.magnitude.len() <= DECIMAL_BYTES => *out += &term.to_string(),
+        Kind::Integer(_) | Kind::Float(_) => out.add(&term.to_string()),
+        Kind::Big(big) if big.magnitude.len() <= SHORT || out.takes_decimal(big.magnitude.len()) => out.add(&term.to_string()),
         Kind::Atom(atom) => match atom_text(atom).as_str() {
-            text @ ("true" | "false") => *out += text,
-            "nil" | "null" | "undefined" => *out += "null",
-            text => *out += &quoted(text),
+            text @ ("true" | "false") => out.add(text),
+            "nil" | "null" | "undefined" => out.add("null"),
+            text => out.add(&quoted(text)),
         },
         Kind::Tuple(elements) => {
-            *out += "{\"@tuple\":";
+            out.add("{\"@tuple\":");
             write_array(out, elements, home);
-            *out += "}";
+            out.add("}");
         }
-        Kind::Nil => *out += "[]",
+        Kind::Nil => out.add("[]"),
         Kind::List(list) if list.tail().is_none() => write_array(out, list, home),
         Kind::Binary(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => *out += &quoted(text),
+            Ok(text) => out.add(&quoted(text)),
             Err(_) => write_erlang(out, term, home),
         },
         Kind::Map(pairs) => write_map(out, pairs, home),
@@ -198,32 +221,32 @@ fn write(out: &mut String, term: Term<'_>, home: &str) {
 }
 
 /// Writes what JSON has nothing like, as Erlang's text.
-fn write_erlang(out: &mut String, term: Term<'_>, home: &str) {
-    *out += "{\"@term\":";
-    *out += &quoted(&erlang_text(term, home));
-    *out += "}";
+fn write_erlang(out: &mut Out, term: Term<'_>, home: &str) {
+    out.add("{\"@term\":");
+    out.add(&quoted(&term.text(home).unicode().long_decimals(0).to_string()));
+    out.add("}");
 }
 
-fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = Term<'a>>, home: &str) {
+fn write_array<'a>(out: &mut Out, elements: impl Iterator<Item = Term<'a>>, home: &str) {
     separated(out, ('[', ']'), elements, |out, element| write(out, element, home));
 }
 
 /// Writes a map. One whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
-fn write_map(out: &mut String, pairs: Pairs<'_>, home: &str) {
+fn write_map(out: &mut Out, pairs: Pairs<'_>, home: &str) {
     let mut seen = Seen::new();
     let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
     let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
     if plain && !is_special {
         separated(out, ('{', '}'), pairs, |out, (key, value)| {
-            *out += &quoted(&key_text(key).unwrap_or_default());
-            *out += ":";
+            out.add(&quoted(&key_text(key).unwrap_or_default()));
+            out.add(":");
             write(out, value, home);
         });
         return;
     }
-    *out += "{\"@map\":";
+    out.add("{\"@map\":");
     separated(out, ('[', ']'), pairs, |out, (key, value)| write_array(out, [key, value].into_iter(), home));
-    *out += "}";
+    out.add("}");
 }
 
 /// Returns the text of a key that is an atom or a binary of text.
@@ -235,19 +258,24 @@ fn atom_text(atom: Atom<'_>) -> String {
     atom.chars().collect()
 }
 
-fn separated<T>(out: &mut String, ends: (char, char), items: impl Iterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
-    out.push(ends.0);
+fn separated<T>(out: &mut Out, ends: (char, char), items: impl Iterator<Item = T>, mut each: impl FnMut(&mut Out, T)) {
+    out.text.push(ends.0);
     for (at, item) in items.enumerate() {
         if at > 0 {
-            out.push(',');
+            out.text.push(',');
         }
         each(out, item);
     }
-    out.push(ends.1);
+    out.text.push(ends.1);
 }
 
+/// Returns a JSON string, also without the characters that JSON lets pass and a terminal obeys.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut shown = String::new();
+    for c in Value::from(text).to_string().chars() {
+        if c.is_control() { shown += &format!("\\u{:04x}", u32::from(c)) } else { shown.push(c) }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -293,6 +321,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(
+            quoted("\u{1b}[2J\u{7f}\u{9b}31m\n\u{e9}"),
+            r#""\u001b[2J\u007f\u009b31m\n\u{e9}""#.replace("\\u{e9}", "\u{e9}")
+        );
+    }
+
+    #[test]
     fn json_comes_back_as_it_was() {
         for json in [
             "null",
@@ -313,6 +349,19 @@ mod tests {
         assert_eq!(to_erlang("{\"@term\":\"{read, \\\"x\\\"}\"}").unwrap(), "{read,\"x\"}");
         assert_eq!(to_erlang("1E2").unwrap(), "100.0");
         assert!(parse_text("nil", &mut [0; 8]).unwrap().as_bytes() == read("null", &mut Vec::new()).unwrap().as_bytes());
+    }
+
+    /// However many long integers there are, few are decimal, and the work is bounded.
+    #[test]
+    fn few_long_integers_are_decimal() {
+        let one = [&[111, 0, 0, 2, 0, 0][..], &[0x11; 512]].concat();
+        let list = |count: u8| [&[108, 0, 0, 0, count][..], &one.repeat(count.into()), &[106]].concat();
+        // of the last the tail is none, so that it is Erlang text
+        let bytes = [&[131, 104, 2][..], &list(40), &list(40)[..list(40).len() - 1], &[97, 1]].concat();
+        let text = written(Term::parse(&bytes).unwrap(), "n@h");
+        assert_eq!(text.matches("16#").count(), 80 - 16, "{text}");
+        let mut again = Vec::new();
+        assert_eq!(read(&text, &mut again).unwrap().as_bytes(), &bytes[1..]);
     }
 
     #[test]

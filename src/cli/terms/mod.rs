@@ -39,7 +39,11 @@ pub(crate) fn read<'b>(given: &str, format: Format, bytes: &'b mut Vec<u8>) -> R
             ))
         }),
         Format::Json => {
-            json::read(text, bytes).map_err(|e| Failure::usage(format!("the term is not JSON that can be sent: {e}")))
+            let is_erlang = erlang(text, &mut Vec::new()).is_ok();
+            json::read(text, bytes).map_err(|e| {
+                let hint = if is_erlang { "; with --json, Erlang text stands in {\"@term\": \"ok\"}" } else { "" };
+                Failure::usage(format!("the term is not JSON that can be sent: {e}{hint}"))
+            })
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use beamless::{
-    Config, Driver, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
+    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
     Request, Term, epmd_names,
 };
 
@@ -33,6 +33,13 @@ pub(super) struct Asking {
 impl Asking {
     pub(super) fn read(found: &mut Found) -> Result<Self, String> {
         Ok(Self { name: options::name(found)?, cookie_file: found.path("cookie-file"), timeout: options::timeout(found)? })
+    }
+
+    /// Returns a node as it was given, behind the options that it takes to reach it again.
+    fn before(&self, given: &str) -> String {
+        let name = self.name.as_ref().map_or(String::new(), |name| format!("{name} "));
+        let cookie = self.cookie_file.as_ref().filter(|file| cookie::is_kept(file));
+        name + &cookie.map_or(String::new(), |file| format!("--cookie-file {} ", file.display())) + given
     }
 }
 
@@ -62,13 +69,21 @@ pub(super) struct Tool<'s> {
     mailbox: Mailbox,
     /// The node that is asked.
     pub(super) peer: String,
+    /// The words for another command to the same node: options, and the node as it was given.
+    given: String,
+    /// What is odd about the cookie.
+    doubt: Option<String>,
     timeout: Duration,
     /// The port of EPMD, and that of the node if it was given.
     ports: (u16, Option<u16>),
     /// The reason for which there will be no answer.
     lost: Option<String>,
+    /// Its name was given, and may be given to another tool at the same time.
+    is_named: bool,
     /// The monitored process is not there.
     pub(super) is_missing: bool,
+    /// The node is connected, and did not answer in time.
+    is_silent: bool,
 }
 
 impl<'s> Tool<'s> {
@@ -76,6 +91,7 @@ impl<'s> Tool<'s> {
     pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
         let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
         let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
+        let doubt = cookie.doubt();
         let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
         if options.name.is_some() && is_running(&own, &epmd_settings) {
             return Err(Failure::usage(format!(
@@ -100,7 +116,21 @@ impl<'s> Tool<'s> {
         }
         log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
         let ports = (epmd_settings.port, port);
-        Ok(Self { node, driver, mailbox, peer, timeout: options.timeout, ports, lost: None, is_missing: false })
+        let given = options.before(given);
+        Ok(Self {
+            node,
+            driver,
+            mailbox,
+            peer,
+            given,
+            doubt,
+            timeout: options.timeout,
+            ports,
+            lost: None,
+            is_named: options.name.is_some(),
+            is_missing: false,
+            is_silent: false,
+        })
     }
 
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
@@ -115,14 +145,23 @@ impl<'s> Tool<'s> {
                 match message.received() {
                     Received::Answer { request: answered, result } if answered == request => match result {
                         Err(beamless::Failure::NodeDown) => {
-                            failed = Some(format!("nodedown: no connection to {0}: try `beamless ping {0}`", self.peer));
+                            failed = Some(format!("nodedown: no connection to {}: try `{}`", self.peer, self.again("ping")));
                         }
                         Err(beamless::Failure::Ended(reason) | beamless::Failure::Refused(reason))
                             if reason.is_atom("too_large") =>
                         {
                             failed = Some(format!("the answer of {} is too large: ask for less at once", self.peer));
                         }
-                        Err(beamless::Failure::Timeout) => return Err(self.timed_out()),
+                        Err(beamless::Failure::Timeout) => {
+                            self.is_silent = self.node.peers().next().is_some();
+                            return Err(self.timed_out());
+                        }
+                        Err(beamless::Failure::Ended(reason) | beamless::Failure::Refused(reason))
+                            if reason.is_atom("too_deep") =>
+                        {
+                            let levels = Limits::MAX_DEPTH;
+                            failed = Some(format!("{}: nested deeper than {levels} levels, which are the most", self.peer));
+                        }
                         result => return then(result),
                     },
                     Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
@@ -135,6 +174,11 @@ impl<'s> Tool<'s> {
             }
             self.driver.poll(&mut self.node, None)?;
         }
+    }
+
+    /// Returns the beginning of a command of this name for the same node.
+    pub(super) fn again(&self, command: &str) -> String {
+        format!("beamless {command} {}", self.given)
     }
 
     /// Returns this node's name.
@@ -151,7 +195,27 @@ impl<'s> Tool<'s> {
 
     /// Asks what `net_adm:ping` asks. Its answer says that the node has read whatever was sent to it before.
     pub(super) fn ping(&mut self) -> Result<(), Failure> {
-        let (own, peer) = (self.name(), self.peer.clone());
+        let peer = self.peer.clone();
+        self.ask_kernel(&mut |result| match result {
+            Ok(answer) if answer.is_atom("yes") => Ok(String::new()),
+            _ => {
+                let why = format!("{peer} is connected, but its net_kernel did not say yes: look into that node's log");
+                Err(Failure::refused(why))
+            }
+        })
+    }
+
+    /// Asks whether the node has read what was sent to it. That it has no `net_kernel`, which nodes that are no Erlang may lack, is an answer
+    /// too. `false`: it does not say.
+    pub(super) fn has_read(&mut self) -> Result<bool, Failure> {
+        match self.ask_kernel(&mut |_| Ok(String::new())) {
+            Err(_) if self.is_silent => Ok(false),
+            asked => asked.map(|()| true),
+        }
+    }
+
+    fn ask_kernel(&mut self, then: Then<'_>) -> Result<(), Failure> {
+        let own = self.name();
         self.ask(
             &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {
@@ -160,13 +224,7 @@ impl<'s> Tool<'s> {
                     t.atom(&own)
                 })
             },
-            &mut |result| match result {
-                Ok(answer) if answer.is_atom("yes") => Ok(String::new()),
-                _ => {
-                    let why = format!("{peer} is connected, but its net_kernel did not say yes: look into that node's log");
-                    Err(Failure::refused(why))
-                }
-            },
+            then,
         )?;
         Ok(())
     }
@@ -176,10 +234,14 @@ impl<'s> Tool<'s> {
             log::debug!("{event}");
             let why = match event {
                 Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {}", self.why(reason)),
+                Event::NodeDown { node, reason: Reason::ClosedByPeer } if self.is_named => format!(
+                    "nodedown: {node} closed the connection before it answered: another node called {0} connected to it and took the \
+                     place of this one, or {node} stopped; give each tool another name, and `beamless ping {node}` tells the latter",
+                    self.name()
+                ),
                 Event::NodeDown { node, reason } => {
-                    format!(
-                        "nodedown: {node} went away before it answered ({reason}); `beamless ping {node}` tells when it is back"
-                    )
+                    let ping = self.again("ping");
+                    format!("nodedown: {node} went away before it answered ({reason}); `{ping}` tells when it is back")
                 }
                 Event::TooLarge { node, size, .. } => {
                     format!("the answer of {node} takes {size} bytes, and {BYTES} are the most: ask for less at once")
@@ -194,6 +256,11 @@ impl<'s> Tool<'s> {
     fn why(&self, reason: Reason) -> String {
         let (host, (epmd, port)) = (host::part(&self.peer), self.ports);
         match (reason, port) {
+            (_, Some(port)) if port == epmd => {
+                format!(
+                    "{reason}; port {port} is that of epmd: leave it out, or give the node's own, which `beamless names {host}` tells"
+                )
+            }
             (Reason::Network(NetworkFault::NoEpmd), _) => format!(
                 "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
                  ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
@@ -203,6 +270,10 @@ impl<'s> Tool<'s> {
             }
             (Reason::Network(NetworkFault::Refused), Some(port)) => {
                 format!("port {port} of {host} refused the connection; is the node still running, and no firewall between?")
+            }
+            (Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck, _) => {
+                let doubt = self.doubt.as_ref().map_or(String::new(), |doubt| format!("; {doubt}"));
+                format!("{reason}; --cookie-file FILE names the file with its cookie{doubt}")
             }
             _ => format!("{reason}{}", next_step(reason)),
         }
@@ -236,15 +307,12 @@ fn too_large(e: Error) -> Failure {
 /// Returns what to do about it, where the reason's own words do not say.
 fn next_step(reason: Reason) -> &'static str {
     match reason {
-        Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck => {
-            "; --cookie-file FILE names the file with its cookie"
-        }
         Reason::Network(NetworkFault::Refused) => "; is the node still running, and no firewall between?",
         Reason::Network(NetworkFault::Unreachable | NetworkFault::TimedOut | NetworkFault::Other(_)) => {
             "; is the host up, and the network between?"
         }
         Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
-            "; is it an Erlang node that listens there? its log may say more"
+            "; is it an Erlang node that listens there, without TLS? its log may say more"
         }
         Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
         _ => "",

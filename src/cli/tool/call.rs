@@ -30,11 +30,15 @@ fn call(message: &MessageArguments) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(&message.node, &message.asking, &mut storage)?;
     let peer = tool.peer.clone();
+    let mut is_missing = false;
     let reply =
         tool.ask(&mut |out, node, timeout| out.call((message.to.as_str(), node), timeout, |t| t.term(request)), &mut |result| {
             match result {
                 Ok(reply) => Ok(terms::written(reply, message.format, &peer)),
-                Err(No::NoProcess) => Err(no_process(&message.to, &peer)),
+                Err(No::NoProcess) => {
+                    is_missing = true;
+                    Ok(String::new())
+                }
                 Err(No::Ended(reason)) => Err(Failure::refused(format!(
                     "{} on {peer} ended before it answered: {}; that node's log may say more",
                     message.to,
@@ -43,5 +47,8 @@ fn call(message: &MessageArguments) -> Result<(), Failure> {
                 Err(e) => Err(Failure::refused(format!("{} on {peer}: {e}", message.to))),
             }
         })?;
+    if is_missing {
+        return Err(no_process(&message.to, &tool));
+    }
     print(&reply)
 }

@@ -12,6 +12,8 @@ pub(super) struct FunctionCall<'b> {
     name: String,
     /// The list of arguments.
     args: Term<'b>,
+    /// It was written as in Elixir, with text among its arguments, which is read as Erlang's.
+    mixes: bool,
 }
 
 impl<'b> FunctionCall<'b> {
@@ -19,16 +21,33 @@ impl<'b> FunctionCall<'b> {
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
         let told = |why: &str| {
             Failure::usage(format!(
-                "{text}: {why}a call is MOD:FUN(ARGS), as 'erlang:memory(total)'; an Elixir module is quoted: \"'Elixir.System':version()\""
+                "{text}: {why}a call is MOD:FUN(ARGS), as 'erlang:memory(total)', or an Elixir module's, as 'System.version()'"
             ))
         };
         let form = || told("");
         let no_atom = |word: &str| {
-            let is_name = word.starts_with(char::is_alphabetic) && !word.contains(['.', ' ', '\'']);
+            let is_name = word.starts_with(char::is_alphabetic) && !word.contains([' ', '\'']);
             told(&if is_name { format!("{word} is an atom only in quotes, '{word}'; ") } else { String::new() })
         };
-        let (module, rest) = atom(text).map_err(no_atom)?;
-        let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).map_err(no_atom)?;
+        let elixir = of_elixir(text);
+        let is_elixir = elixir.is_some();
+        let (module, name, rest) = match elixir {
+            Some(found) => found,
+            None if !text.contains('(') && of_elixir(&format!("{text}()")).is_some() => {
+                return Err(told(&format!("its arguments are missing: {text}(); ")));
+            }
+            None => {
+                let (module, rest) = atom(text).map_err(no_atom)?;
+                if rest.starts_with('(') {
+                    return Err(told(&format!("its module is missing, which for Erlang's own is erlang:{}; ", text.trim())));
+                }
+                let (name, rest) = atom(rest.strip_prefix(':').ok_or_else(form)?).map_err(no_atom)?;
+                if rest.is_empty() {
+                    return Err(told("its arguments are missing, which are () if there are none; "));
+                }
+                (module, name, rest)
+            }
+        };
         let call = text.trim_end().trim_end_matches('.');
         if !rest.starts_with('(') || !call.ends_with(')') {
             return Err(form());
@@ -38,7 +57,8 @@ impl<'b> FunctionCall<'b> {
         let inside = rest.get(1..).and_then(|inside| inside.get(..inside.rfind(')')?)).ok_or_else(form)?;
         let list = format!("{}[{inside}]", " ".repeat(before));
         let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {}", terms::explained(&list, &e))))?;
-        Ok(Self { module, name, args })
+        let mixes = is_elixir && inside.replace("<<\"", "").replace("\">>", "").contains('"');
+        Ok(Self { module, name, args, mixes })
     }
 
     /// Calls it at the node that is asked.
@@ -62,8 +82,32 @@ impl<'b> FunctionCall<'b> {
             No::Throw(value) => format!("throw: {}", text(value)),
             other => return Failure::refused(format!("{home}: {other}")),
         };
-        Failure::exception(format!("** exception {words}"))
+        let note = if self.mixes {
+            "\nThe arguments are Erlang's: \"text\" is a list of numbers there, and <<\"text\">> a binary."
+        } else {
+            ""
+        };
+        Failure::exception(format!("** exception {words}{note}"))
     }
+}
+
+/// Returns the module, the function and the rest of a call that is written as in Elixir: `System.version()`, `:lists.seq(1, 2)`.
+fn of_elixir(text: &str) -> Option<(String, String, &str)> {
+    let (path, rest) = text.split_at_checked(text.find('(')?)?;
+    let (module, name) = path.trim().rsplit_once('.')?;
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_alias = |word: &str| is_word(word) && word.starts_with(char::is_uppercase);
+    let is_lower = |word: &str| is_word(word) && !word.starts_with(|c: char| c.is_uppercase() || c.is_numeric());
+    if !is_lower(name.strip_suffix(['?', '!']).unwrap_or(name)) {
+        return None;
+    }
+    let module = match module.strip_prefix(':') {
+        Some(module) if is_lower(module) => module.to_owned(),
+        None if module.starts_with("Elixir.") && module.split('.').all(is_alias) => module.to_owned(),
+        None if module.split('.').all(is_alias) => format!("Elixir.{module}"),
+        _ => return None,
+    };
+    Some((module, name.to_owned(), rest))
 }
 
 /// Returns the atom that the text begins with, and what follows it; an error is the word that is none.
@@ -165,6 +209,14 @@ mod tests {
             ("'Elixir.System':version()", "Elixir.System version []"),
             ("erlang:'+'(1, 2)", "erlang + [1,2]"),
             ("a:'it\\'s'({})", "a it's [{}]"),
+            ("System.version()", "Elixir.System version []"),
+            ("Enum.sum([1,2])", "Elixir.Enum sum [[1,2]]"),
+            (" My.App.Server2.get_all!(1, {a, \")(\"}) ", "Elixir.My.App.Server2 get_all! [1,{a,\")(\"}]"),
+            ("Elixir.System.version()", "Elixir.System version []"),
+            (":lists.seq(1, 3)", "lists seq [1,3]"),
+            ("Map.has_key?(#{a => 1.0}, a).", "Elixir.Map has_key? [#{a => 1.0},a]"),
+            // a dot in an argument makes no call of Elixir's
+            ("erlang:abs(1.5)", "erlang abs [1.5]"),
         ] {
             assert_eq!(parsed(text).as_deref(), Ok(call), "{text}");
         }
@@ -172,11 +224,45 @@ mod tests {
 
     #[test]
     fn what_is_no_call_is_told() {
-        for text in ["", "a", "a:b", "a:b(", "a b()", "a:b()c", "A:b()", "Elixir.System:version()", "'a:b()", ":b()", "(a:b())"] {
+        for text in [
+            "",
+            "a",
+            "a:b",
+            "a:b(",
+            "a b()",
+            "a:b()c",
+            "A:b()",
+            "Elixir.System:version()",
+            "'a:b()",
+            ":b()",
+            "(a:b())",
+            "System.version",
+            "System.Version()",
+            "system.version()",
+            "My.app.get()",
+            "A..b()",
+            ".b()",
+            ":A.b()",
+            "A.1b()",
+            "A.b!?()",
+        ] {
             assert!(parsed(text).unwrap_err().contains("MOD:FUN(ARGS)"), "{text}");
         }
         for (text, word) in [("'Elixir.Map':fetch!(a)", "fetch!"), ("Lists:nth(1)", "Lists"), ("erlang:and(true)", "and")] {
             assert!(parsed(text).unwrap_err().contains(&format!("{word} is an atom only in quotes, '{word}'")), "{text}");
+        }
+        for (text, words) in [
+            ("node()", "its module is missing, which for Erlang's own is erlang:node()"),
+            ("System.version", "its arguments are missing: System.version()"),
+            ("erlang:node", "its arguments are missing, which are () if there are none"),
+        ] {
+            assert!(parsed(text).unwrap_err().contains(words), "{text}");
+        }
+        assert!(parsed("Elixir.System:version()").unwrap_err().contains("'Elixir.System'"));
+        // an argument is a value
+        for text in ["maps:from_list(erlang:memory())", "lists:sort([node()])", "Enum.sum(Enum.to_list(x))"] {
+            let why = parsed(text).unwrap_err();
+            assert!(why.contains("this is a call, and nothing is evaluated here") && !why.contains("[{a,1}]"), "{why}");
         }
         // counted as it was typed
         assert!(parsed("erlang:display({a, B})").unwrap_err().contains("line 1, column 20: variables"));

@@ -1,6 +1,6 @@
 //! The arguments of `send` and `call`: a term for a registered process.
 
-use super::asking::Asking;
+use super::asking::{Asking, Tool};
 use crate::cli::command_line::options;
 use crate::cli::command_line::spec::Found;
 use crate::cli::outcome::Failure;
@@ -23,9 +23,19 @@ impl MessageArguments {
     }
 }
 
-/// Makes the failure that no process has the name.
-pub(super) fn no_process(name: &str, node: &str) -> Failure {
+/// Makes the failure that no process of the node that was asked has the name, and says what the name may be meant to be.
+pub(super) fn no_process(name: &str, tool: &Tool<'_>) -> Failure {
+    let meant = match name.chars().next() {
+        Some(quote @ ('\'' | '"')) if name.len() > 2 && name.ends_with(quote) => {
+            format!("; a name is written without quotes: {}", name.trim_matches(quote))
+        }
+        Some(':') => format!("; a name is written without Elixir's colon: {}", name.trim_start_matches(':')),
+        Some('A'..='Z') if !name.starts_with("Elixir.") => format!("; if that is an Elixir module, its name is Elixir.{name}"),
+        _ => String::new(),
+    };
     Failure::refused(format!(
-        "noproc: no process on {node} is registered as {name}; `beamless rpc {node} 'erlang:registered()'` lists those that are"
+        "noproc: no process on {} is registered as {name}{meant}; if it runs Erlang, or beamless run, `{} 'erlang:registered()'` lists those that are",
+        tool.peer,
+        tool.again("rpc")
     ))
 }

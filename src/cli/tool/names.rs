@@ -6,7 +6,7 @@ use beamless::{EpmdSettings, epmd_names};
 
 use crate::cli::command_line::options::{self, TIMEOUT};
 use crate::cli::command_line::spec::{Positional, Spec};
-use crate::cli::outcome::{Failure, print};
+use crate::cli::outcome::{Failure, print, printable};
 
 pub(super) const SPEC: Spec = Spec {
     name: "names",
@@ -19,18 +19,26 @@ pub(super) const SPEC: Spec = Spec {
     run: |found| {
         let timeout = options::timeout(found)?;
         let host = found.next_positional()?.unwrap_or_else(|| "localhost".to_owned());
-        names(&host, timeout)
+        let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
+        names(&host, port, timeout)
     },
 };
 
 /// Prints what `epmd -names` prints, of any host.
-fn names(host: &str, timeout: Duration) -> Result<(), Failure> {
-    let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
+fn names(host: &str, port: u16, timeout: Duration) -> Result<(), Failure> {
     let names = epmd_names(host, port, timeout).map_err(|e| {
         Failure::refused(format!(
             "{e}; is a node running there, or an epmd (`beamless epmd` is one)? ERL_EPMD_PORT says where, and firewalls must let it through"
         ))
     })?;
-    print(&format!("epmd: up and running on port {port} with data:"))?;
-    names.iter().try_for_each(|(name, port)| print(&format!("name {name} at port {port}")))
+    print(&list(port, &names))
+}
+
+/// Returns the list as `epmd -names` prints it, in one piece: whoever reads it from a pipe may look at the first piece alone.
+pub(super) fn list(port: u16, names: &[(String, u16)]) -> String {
+    let mut list = format!("epmd: up and running on port {port} with data:");
+    for (name, port) in names {
+        list += &format!("\nname {} at port {port}", printable(name));
+    }
+    list
 }

@@ -1,12 +1,12 @@
 //! The command `beamless nodes`: lists the nodes that a node is connected to.
 
-use beamless::Term;
+use beamless::{Failure as No, Term};
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
 use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT};
 use crate::cli::command_line::spec::Spec;
-use crate::cli::outcome::{Failure, print};
+use crate::cli::outcome::{Failure, print, printable};
 
 pub(super) const SPEC: Spec = Spec {
     name: "nodes",
@@ -33,8 +33,11 @@ fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
         let function = FunctionCall::parse(&format!("erlang:nodes([{kind}])"), &mut bytes)?;
         let peer = tool.peer.clone();
         function.apply(&mut tool, &mut |result| {
-            let nodes = atoms(result.map_err(|e| function.exception(e, &peer))?);
-            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{node} {kind}")));
+            let nodes = atoms(result.map_err(|e| match e {
+                No::Undefined => Failure::refused(format!("{peer} does not tell its nodes: Erlang does, and beamless run")),
+                e => function.exception(e, &peer),
+            })?);
+            lines.extend(nodes.into_iter().filter(|node| *node != own).map(|node| format!("{} {kind}", printable(&node))));
             Ok(String::new())
         })?;
     }

@@ -14,8 +14,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token, Waker};
 use std::os::fd::AsRawFd;
 
-use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, SNAME, VISIBLE};
+use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, VISIBLE};
 use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
+use crate::cli::events;
+use crate::cli::lines;
 use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format, json};
@@ -34,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "recv",
     help: "Be a node, and print what is sent to one name: flush() for shells",
     about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
-    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT],
+    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT, QUIET],
     positionals: &[Positional { name: "NAME", help: "The name that messages are sent to", ..Positional::WORD }],
     notes: &[
         "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.",
@@ -102,7 +104,8 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mut left = options.count;
     let mut registered = false;
     loop {
-        driver.poll(&mut node, None)?;
+        driver.poll(&mut node, lines::wait())?;
+        lines::tell();
         while left != Some(0) {
             let Some((message, _)) = node.recv(mailbox) else { break };
             if !printer.print(terms::written(message.term(), options.format, &home) + "\n") {
@@ -119,15 +122,18 @@ fn run(options: &Recv) -> Result<(), Failure> {
                         "{home} is running already: stop that node, or give this one another name"
                     )));
                 }
+                Event::EpmdFull if !registered => {
+                    return Err(Failure::refused("epmd on this host is full: stop another node, or have an epmd with more room"));
+                }
                 Event::Registered { embedded, port } => {
                     registered = true;
                     let kind = if *embedded { "embedded" } else { "external" };
                     announce(&node, &driver, &format!("epmd {kind} on port {port}"));
                 }
-                Event::NodeUp { .. } | Event::NodeDown { .. } => log::info!("{event}"),
                 // as a supervisor would
-                Event::MailboxEnded { .. } => mailbox = register(&mut node)?,
-                _ => log::warn!("{event}"),
+                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } => {}
+                event => events::log(event),
             }
         }
         if left == Some(0) {

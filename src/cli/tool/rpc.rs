@@ -23,15 +23,13 @@ pub(super) const SPEC: Spec = Spec {
         NODE,
         Positional {
             name: "MOD:FUN(ARGS)",
-            help: "The call, as Erlang writes it; nothing in it is evaluated. An Elixir module is 'Elixir.Name'",
+            help: "The call, as Erlang writes it, or as Elixir does up to its arguments: these are values as Erlang writes them, and nothing \
+                in them is evaluated",
             quoted: true,
             ..Positional::WORD
         },
     ],
-    notes: &[
-        "Examples: beamless rpc hub@nuc3 'erlang:memory(total)'\n  beamless rpc hub@nuc3 \"'Elixir.System':version()\"",
-        json::PRINTED,
-    ],
+    notes: &["Examples: beamless rpc hub@nuc3 'erlang:memory(total)'\n  beamless rpc hub@nuc3 'System.version()'", json::PRINTED],
     lasts: false,
     run: |found| {
         let (asking, format) = (Asking::read(found)?, options::format(found));

@@ -2,18 +2,19 @@
 
 use crate::cli::agent;
 use crate::cli::agent::Arguments;
-use crate::cli::command_line::options::{self, EPMD, LISTEN, NAME, OWN_COOKIE_FILE, SNAME, VISIBLE};
+use crate::cli::command_line::options::{self, EPMD, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, VISIBLE};
 use crate::cli::command_line::spec::{Offer, Opt, Spec};
 
 pub(super) const SPEC: Spec = Spec {
     name: "run",
     help: "Be a node until SIGTERM or SIGINT",
     about: "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
-    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, CONNECT],
+    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, CONNECT, QUIET],
     positionals: &[],
     notes: &[
         "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",
-        "SIGHUP reads the file again, and applies what can be applied while connections stay.",
+        "SIGHUP reads the file of --config again, and applies what can be applied while connections stay. Without --config it means that \
+        the terminal is gone, and ends the node.",
     ],
     lasts: true,
     run: |found| {

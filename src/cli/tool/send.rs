@@ -10,7 +10,8 @@ use crate::cli::terms::{self, json};
 pub(super) const SPEC: Spec = Spec {
     name: "send",
     help: "Send a message to a registered process",
-    about: "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error.",
+    about: "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error. \
+        A node that is no Erlang may not say so: then that is told, once --timeout is over.",
     options: &[SNAME, NAME, COOKIE_FILE, TIMEOUT, Opt { help: "TERM is JSON", ..JSON }],
     positionals: &[NODE, PROCESS, TERM],
     notes: &["Example: beamless send hub@nuc3 readings '{reading, 21.5, <<\"kitchen\">>, #{unit => celsius}}'", json::HELP],
@@ -28,9 +29,12 @@ fn send(message: &MessageArguments) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(&message.node, &message.asking, &mut storage)?;
     tool.send(&message.to, term)?;
-    tool.ping()?;
+    let has_read = tool.has_read()?;
     if tool.is_missing {
-        return Err(no_process(&message.to, &tool.peer));
+        return Err(no_process(&message.to, &tool));
+    }
+    if !has_read {
+        eprintln!("beamless: sent; whether it arrived is not known, since {} does not answer pings", tool.peer);
     }
     Ok(())
 }

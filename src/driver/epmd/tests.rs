@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use self::children::folder;
 use super::*;
+use crate::epmd_names;
 use crate::wire::epmd::{MAX_NAME_BYTES, NodeInfo, Request};
 
 #[expect(dead_code, reason = "what only the tests with a whole Erlang need")]
@@ -112,8 +113,11 @@ impl Driven for EpmdClient {
 struct Alone {
     port: u16,
     addresses: Vec<IpAddr>,
+    rules: Rules,
     service: Option<EpmdService>,
 }
+
+const RULES: Rules = Rules { kill: Kill::Never, idle_limit: IDLE_LIMIT };
 
 impl Alone {
     fn service(&mut self) -> &mut EpmdService {
@@ -123,7 +127,7 @@ impl Alone {
 
 impl Driven for Alone {
     fn start(&mut self, registry: &Registry, _: Instant) {
-        self.service = Some(EpmdService::bind(registry, 7, self.port, &self.addresses).unwrap());
+        self.service = Some(EpmdService::bind(registry, 7, self.port, &self.addresses, self.rules).unwrap());
     }
     fn handle(&mut self, token: Token, registry: &Registry, now: Instant) -> bool {
         self.service().handle(token, registry, now)
@@ -192,7 +196,7 @@ impl Running {
     }
 
     fn service(port: u16, addresses: &[IpAddr], speed: u128) -> Self {
-        Self::new(Alone { port, addresses: addresses.to_vec(), service: None }, speed)
+        Self::new(Alone { port, addresses: addresses.to_vec(), rules: RULES, service: None }, speed)
     }
 
     fn event(&self) -> EpmdEvent {
@@ -455,12 +459,34 @@ fn as_many_names_as_there_is_room_for() {
     let port = free_port();
     let _served = Running::service(port, &[], 1);
     let registered = super::super::epmd_service::NAMES;
-    let mut held: Vec<_> = (0..100).map(|n| register(port, &format!("node{n}"))).collect();
-    assert!(held.iter().enumerate().all(|(n, (_, result))| *result == u8::from(n >= registered)));
+    let mut held: Vec<_> = (0..registered).map(|n| register(port, &format!("node{n}"))).collect();
+    assert!(held.iter().all(|(_, result)| *result == 0));
+    for n in registered..100 {
+        let (mut full, mut taken) = ask(port, &[&alive(format!("node{n}").as_bytes(), 6, b"")]);
+        until("the end", || {
+            taken.add(answer(&mut full));
+            taken.closed.then_some(())
+        });
+        assert!(taken.answer.is_empty(), "node{n}: {taken:?}");
+    }
     assert_eq!(names(port).len(), registered);
     held.drain(..10);
     until("ten names are free", || (names(port).len() == registered - 10).then_some(()));
     assert_eq!(register(port, "new").1, 0);
+}
+
+/// A name that EPMD does not take is another's, or there is no room; and when there is, it is taken.
+#[test]
+fn a_full_epmd_is_told_from_a_name_taken() {
+    let port = free_port();
+    let _served = Running::service(port, &[], 1);
+    let mut held: Vec<_> = (0..super::super::epmd_service::NAMES).map(|n| register(port, &format!("node{n}"))).collect();
+    let taken = Running::client(Epmd::External, "node3", port);
+    assert!(matches!(taken.event(), EpmdEvent::Refused { alive } if alive == "node3"));
+    let late = Running::client(Epmd::External, "late", port);
+    assert_eq!(late.event(), EpmdEvent::Full);
+    held.pop();
+    assert!(matches!(late.event(), EpmdEvent::Registered { embedded: false, .. }));
 }
 
 #[test]
@@ -480,7 +506,7 @@ fn idle_connections_are_closed_and_names_kept() {
 #[test]
 fn serves_without_allocating() {
     let mut poll = mio::Poll::new().unwrap();
-    let mut service = EpmdService::bind(poll.registry(), 0, free_port(), &[]).unwrap();
+    let mut service = EpmdService::bind(poll.registry(), 0, free_port(), &[], RULES).unwrap();
     let port = service.port();
     let mut events = mio::Events::with_capacity(16);
     let world = std::thread::spawn(move || {
@@ -533,7 +559,7 @@ fn listens_where_it_is_told() {
     }
     let poll = mio::Poll::new().unwrap();
     for (port, addresses) in [(everywhere, &[][..]), (told, &[]), (everywhere, &[LOOPBACK_4])] {
-        let taken = EpmdService::bind(poll.registry(), 0, port, addresses).unwrap_err();
+        let taken = EpmdService::bind(poll.registry(), 0, port, addresses, RULES).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AddrInUse);
     }
 }
@@ -695,7 +721,7 @@ fn a_socket_at_hand_is_served_on() {
         let port = listener.local_addr().unwrap().port();
         let mut early = connect(port);
         early.write_all(&frame(b"n")).unwrap();
-        let mut client = EpmdClient::new(mode, "a", 40_000, true, EpmdSettings { port, addresses: Vec::new() }, 3).unwrap();
+        let mut client = EpmdClient::new(mode, "a", 40_000, true, EpmdSettings::new(port), 3).unwrap();
         client.serve_on(vec![listener]);
         let node = Running::new(client, 1);
         assert_eq!(node.event(), EpmdEvent::Serving { port });

@@ -7,6 +7,7 @@ use crate::node::forms::served::{Apply, Served};
 use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::mailbox::Taken;
 use crate::node::tables::record::{Kind, Record};
+use crate::storage::slots::Key;
 use crate::wire::ids::Pid;
 use crate::wire::term::Term;
 
@@ -45,6 +46,7 @@ use crate::wire::term::Term;
 pub struct Message<'m> {
     mailbox: Mailbox,
     kind: Kind,
+    pub(in crate::node) peer: Key,
     sender: &'m [u8],
     handle: Handle,
     term: Term<'m>,
@@ -92,8 +94,8 @@ impl<'m> Message<'m> {
     /// Reads the message in a record.
     #[inline]
     pub(in crate::node) fn new(mailbox: Mailbox, taken: Taken<'m>) -> Option<Self> {
-        let Record { kind, from, handle, term } = Record::read(taken.record)?;
-        Some(Self { mailbox, kind, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
+        let Record { kind, peer, from, handle, term } = Record::read(taken.record)?;
+        Some(Self { mailbox, kind, peer, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
     }
 
     /// Returns what was received: a message, a signal or an answer.
@@ -109,7 +111,6 @@ impl<'m> Message<'m> {
             }
             Kind::Down => return Received::Down { monitor: Monitor(self.handle), reason: self.term },
             Kind::Reply => self.term.tuple().map(|[_, reply]| reply).ok_or(Failure::Refused(self.term)),
-            Kind::RexReply => Failure::of_rex(self.term),
             Kind::Lost => Err(Failure::of_exit(self.term)),
             Kind::Spawned => Failure::of_erpc(self.term),
             Kind::NotSpawned => Err(Failure::Refused(self.term)),
@@ -170,8 +171,12 @@ impl<'m> Message<'m> {
         (tag.is_atom("$gen_cast") && self.kind == Kind::Message).then_some(request)
     }
 
-    /// Leaves the message in its mailbox, as the next to be received: for when an answer does not fit the transmit
-    /// buffer now. Poll before receiving again: the poll ends once a peer has taken something.
+    /// Leaves the message in its mailbox, where it was: for when an answer does not fit the transmit buffer now.
+    ///
+    /// If what has no room goes to the message's own peer, that peer's messages wait, in all mailboxes, until it has taken enough, and nothing
+    /// more is read from it meanwhile; those of other peers go on to be received, so that nobody's unread answers stop another's. Else the
+    /// message is the next to be received. Poll before receiving again: the poll ends once a peer has taken something, or at once where others'
+    /// messages are left.
     pub fn put_back(self) {
         self.taken.put_back();
     }

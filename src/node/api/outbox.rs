@@ -10,7 +10,7 @@ use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::node::config::AutoConnect;
 use crate::node::connections::node::Node;
 use crate::node::core::release::free_gone;
-use crate::node::core::send::{put_exit, take_back, tell};
+use crate::node::core::send::{answer_to, put_exit, take_back, tell};
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Exception, outcome};
@@ -20,6 +20,7 @@ use crate::node::tables::inbox::Inbox;
 use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use crate::node::tables::past::Past;
 use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
+use crate::node::tables::shares;
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Others, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
@@ -96,16 +97,17 @@ impl Node<'_> {
     /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 {
+        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 || self.core.flow.back.is_some() {
             self.before_recv(mailbox);
         }
-        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow)?;
+        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow, &mut self.core.links)?;
         Some((Message::new(mailbox, taken)?, outbox!(self, others, mailbox.0)))
     }
 
     #[cold]
     #[inline(never)]
     fn before_recv(&mut self, mailbox: Mailbox) {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox.0);
     }
@@ -165,6 +167,12 @@ impl Outbox<'_> {
             at_hand: self.at_hand,
             mailbox: mailbox.0,
         })
+    }
+
+    /// Returns the node that a message came from, as long as it is connected; of a call of a function that is its caller's node, of which the
+    /// call itself does not tell.
+    pub fn peer(&self, message: &Message<'_>) -> Option<&NodeName> {
+        self.links.table.at(message.peer).map(|link| &link.name)
     }
 
     /// Sends the one term that `write` writes.
@@ -243,10 +251,7 @@ impl Outbox<'_> {
         match (caller.form, caller.from) {
             (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
                 let peer = self.links.find(from.node).ok_or(Error::NotConnected)?;
-                let to = match caller.alias() {
-                    Some(alias) if alias.node == from.node => To::Alias(alias),
-                    _ => To::Pid(from),
-                };
+                let to = answer_to(&self.links, peer, from, caller.alias());
                 self.send_to(peer, to, write)
             }
             (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
@@ -263,7 +268,7 @@ impl Outbox<'_> {
         {
             let Some(watch) = self.watches.at(key).copied() else { break };
             tell(&mut self.links, RESERVED, &watch, own, NAMELESS, write)?;
-            self.watches.remove(key);
+            shares::remove(&mut self.watches, &mut self.links, key);
         }
         Ok(())
     }
@@ -279,14 +284,17 @@ impl Outbox<'_> {
         let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
         match known.and_then(|key| self.watches.at(key)) {
             Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
-            None if !self.watches.has_room() => return Err(Full::Watches.into()),
+            None if !shares::has_room(&self.watches, &self.links, peer, 1) => return Err(Full::Watches.into()),
             _ => {}
         }
-        self.control(peer, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
+        self.links.tell(peer, RESERVED, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
         match known.and_then(|key| self.watches.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
             Some(watch) => watch.kind = WatchKind::Link,
-            None => drop(self.watches.insert(Watch { owner, peer, pid: number, kind: WatchKind::Link })),
+            None => {
+                let watch = Watch { owner, peer, pid: number, kind: WatchKind::Link };
+                shares::add(&mut self.watches, &mut self.links, watch);
+            }
         }
         Ok(())
     }
@@ -301,16 +309,14 @@ impl Outbox<'_> {
         let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == WatchKind::Link);
         let Some(key) = found else { return Ok(()) };
         let from = self.identity.pid(self.mailbox);
-        if !self.links.flags(peer).allow(op::UNLINK_ID) {
-            // OTP 23 and older acknowledge nothing
-            self.control(peer, &Control::Unlink { id: 0, from, to: pid })?;
-            self.watches.remove(key);
-            return Ok(());
-        }
         let id = self.counters.next();
-        self.control(peer, &Control::Unlink { id, from, to: pid })?;
-        if let Some(watch) = self.watches.at_mut(key) {
-            watch.kind = WatchKind::Unlinking(id);
+        let control = Control::Unlink { id, from, to: pid };
+        let is_acknowledged = control.operation(self.links.flags(peer)) == Some(op::UNLINK_ID);
+        self.links.tell(peer, RESERVED, &control)?;
+        match self.watches.at_mut(key) {
+            Some(watch) if is_acknowledged => watch.kind = WatchKind::Unlinking(id),
+            // OTP 23 and older acknowledge nothing
+            _ => drop(shares::remove(&mut self.watches, &mut self.links, key)),
         }
         Ok(())
     }
@@ -329,7 +335,8 @@ impl Outbox<'_> {
     }
 
     /// Monitors a process, as `monitor/2` does: [`Received::Down`](crate::Received::Down) comes once it has ended, at once if it is not
-    /// there.
+    /// there. On a node that knows no monitors, as those on Erlang's C library, it is a monitor of the connection: the down comes once
+    /// that is lost.
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
@@ -371,8 +378,8 @@ impl Outbox<'_> {
     }
 
     /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
-    /// [`Outbox::call`]. It goes by a spawn request where the peer takes them (OTP 23 and later), else through `rex`. What the function
-    /// prints goes nowhere.
+    /// [`Outbox::call`]. It goes by a spawn request, which every Erlang since OTP 23 takes; where the peer takes none the answer is
+    /// [`Failure::Refused`](crate::Failure::Refused) with `notsup`, as Erlang's is. What the function prints goes nowhere.
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`].
@@ -388,16 +395,6 @@ impl Outbox<'_> {
         F: WriteTerm,
     {
         let peer = self.reach(Atom::from_str(node))?;
-        if !self.links.flags(peer).allow(op::SPAWN_REQUEST) {
-            return self.call_to(peer, To::Name(Atom::from_str("rex")), Ask::Rex, timeout, |t| {
-                t.tuple(5)?;
-                t.atom("call")?;
-                t.atom(module)?;
-                t.atom(function)?;
-                args(t)?;
-                t.atom("user")
-            });
-        }
         let key = self.ask(peer, Ask::Spawn, Target::Unknown, timeout)?;
         let words = OwnWords::new(self.handle(key));
         let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
@@ -411,17 +408,16 @@ impl Outbox<'_> {
             arity: 4,
             options: MONITOR_OPTION,
         };
-        let sent = self.links.frame(peer, RESERVED, |out| {
-            control.put(out)?;
-            TermWriter::one(out, |t| {
-                t.list(4)?;
-                t.reference(id)?;
-                t.atom(module)?;
-                t.atom(function)?;
-                args(t)?;
-                t.nil()
-            })
-        });
+        let sent = match self.links.say(peer, RESERVED, &control) {
+            Ok(Some((frame, _))) => put_call(frame, id, module, function, args),
+            Ok(None) => {
+                if let Some(request) = self.requests.at_mut(key) {
+                    request.refuse();
+                }
+                Ok(())
+            }
+            Err(e) => Err(e),
+        };
         self.asked(key, sent)
     }
 
@@ -457,7 +453,7 @@ impl Outbox<'_> {
     {
         let key = self.ask(peer, kind, target(to)?, timeout)?;
         let words = OwnWords::new(self.handle(key));
-        let aliases = self.links.flags(peer).allow(op::ALIAS_SEND);
+        let aliases = To::Alias(words.reference(self.identity)).operation(self.links.flags(peer)).is_some();
         let mark = self.links.mark(peer);
         let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
         let sent = self.send_monitor(peer, key, to).and_then(|()| {
@@ -480,7 +476,7 @@ impl Outbox<'_> {
         let number = self.counters.next();
         let request = Asked { number, mailbox: self.mailbox, peer, kind, target, limit, state: Stage::Waiting };
         let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
-        self.counters.calls = self.counters.calls.saturating_add(matches!(kind, Ask::Call | Ask::Rex).into());
+        self.counters.calls = self.counters.calls.saturating_add((kind == Ask::Call).into());
         Ok(key)
     }
 
@@ -506,12 +502,9 @@ impl Outbox<'_> {
             To::Name(name) => Process::Name(name),
             To::Alias(_) => return Err(Misuse::NotAProcess.into()),
         };
-        self.control(peer, &Control::Monitor { from: self.identity.pid(self.mailbox), to, reference })
-    }
-
-    /// Sends a control message without a payload in the mailbox's name.
-    fn control(&mut self, peer: Key, control: &Control<'_>) -> Result<(), Error> {
-        self.links.frame(peer, RESERVED, |out| control.put(out))
+        let control = Control::Monitor { from: self.identity.pid(self.mailbox), to, reference };
+        // where the peer understands no monitors it is one of the connection
+        self.links.tell(peer, RESERVED, &control).map(|_| ())
     }
 
     #[inline]
@@ -528,13 +521,9 @@ impl Outbox<'_> {
     #[inline]
     fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
-        let flags = self.links.flags(peer);
-        if matches!(to, To::Alias(_)) && !flags.allow(op::ALIAS_SEND) {
-            return Err(Misuse::NotAnAlias.into());
-        }
-        let from = Some(from).filter(|_| !matches!(to, To::Pid(_)) || flags.allow(op::SEND_SENDER));
         let mut frame = self.links.begin(peer, RESERVED)?;
-        put_send(&mut frame.out, from, to, flags.allow(op::ALTACT_SIG_SEND))?;
+        let op = to.operation(frame.flags()).ok_or(Misuse::NotAnAlias)?;
+        put_send(&mut frame.out, op, Some(from), to)?;
         Ok(frame)
     }
 
@@ -565,6 +554,22 @@ impl Outbox<'_> {
         }
         self.links.table.insert(Link::new(name, Phase::Opening { dialled: false })).map_err(|_| Full::Peers.into())
     }
+}
+
+/// Ends the frame of a spawn request with what `erpc:execute_call/4` is called with.
+fn put_call<F>(mut frame: FrameWriter<'_>, id: Reference<'_>, module: &str, function: &str, args: F) -> Result<(), Error>
+where
+    F: WriteTerm,
+{
+    TermWriter::one(&mut frame.out, |t| {
+        t.list(4)?;
+        t.reference(id)?;
+        t.atom(module)?;
+        t.atom(function)?;
+        args(t)?;
+        t.nil()
+    })?;
+    frame.end()
 }
 
 /// Writes `{'$gen_call', {From, Tag}, Request}` up to the request.

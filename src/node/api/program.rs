@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::error::{Error, Full, Misuse, Reason};
+use crate::node::connections::dials::Asker;
 use crate::node::connections::node::Node;
 use crate::node::core::names::{ANSWERED, exists};
 use crate::node::tables::event::{Event, HeldBy};
@@ -74,6 +75,9 @@ impl Node<'_> {
             // its answers are the core's
             return Err(Misuse::NameTaken.into());
         }
+        if !self.core.inboxes.table.has_room() {
+            self.core.free_ended();
+        }
         self.core.inboxes.register(name).map(Mailbox)
     }
 
@@ -99,6 +103,7 @@ impl Node<'_> {
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
+        self.core.inboxes.forget(mailbox.0, &mut self.core.links);
         self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason));
         self.core.mailbox_ended(mailbox.0);
         Ok(())
@@ -212,6 +217,7 @@ impl Node<'_> {
     /// # }
     /// ```
     pub fn poll_mailbox(&mut self) -> Option<Mailbox> {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
     }
@@ -224,14 +230,15 @@ impl Node<'_> {
     pub(crate) fn is_answer_next(&mut self, request: Request) -> Result<bool, Misuse> {
         let mailbox = request.mailbox.0;
         self.core.inboxes.get(request.mailbox)?;
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox);
         while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);
             }
-            log::warn!("a message was dropped while a call was waited for");
-            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow);
+            self.core.lines.unread();
+            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
         }
         match find(&self.core.requests, request.handle) {
             Some(_) => Ok(false),
@@ -244,7 +251,9 @@ impl Node<'_> {
     ///
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
-    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when six connections are under way.
+    /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when as many
+    /// connections are under way as there may be at once: three quarters of eight and of the peers that there are places for. Ask
+    /// again then after every event. Since somebody waits, whoever has heard nothing for two seconds makes way.
     pub fn connect(&mut self, node: &str) -> Result<(), Error> {
         let peer = NodeName::new(node)?;
         self.core.identity.config.reaches(&peer)?;
@@ -257,7 +266,7 @@ impl Node<'_> {
         if !self.core.links.table.has_room() {
             return Err(Full::Peers.into());
         }
-        self.begin_dial(peer)
+        self.begin_dial(peer, Asker::Program)
     }
 
     /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.
@@ -295,7 +304,7 @@ impl Node<'_> {
         let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| {
             let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
-            let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall));
+            let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall)).or(link.waits.then_some(HeldBy::Transmit));
             Peer { name: &link.name, visible: link.visible, traffic, held }
         })
     }
@@ -330,6 +339,7 @@ impl Node<'_> {
     /// [put back](crate::Message::put_back) when a peer has taken something, and for room for what was refused with [`Full::Transmit`]: each once.
     /// What the program leaves all the same keeps nobody awake.
     pub fn poll_wake(&mut self) -> bool {
+        self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.wake(&mut self.core.flow) | self.core.events.wake()
     }

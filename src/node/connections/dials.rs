@@ -1,29 +1,53 @@
 //! The beginnings of connections: ours, and places for those of others.
 
-use super::node::{Connection, Node};
+use super::node::Node;
 use crate::error::{Error, Full, Reason};
-use crate::node::tables::half_open::{DIALS, HalfOpen, Progress, oldest_caller};
+use crate::node::tables::half_open::{HalfOpen, Progress, dials};
 use crate::node::tables::links::Phase;
 use crate::storage::slots::Key;
-use crate::time::Instant;
+use crate::wire::handshake::Refusal;
 use crate::wire::ids::NodeName;
 
+/// The cause of an attempt at a connection.
+pub(in crate::node) enum Asker {
+    /// The program asked for it, and asks again if there is no place.
+    Program,
+    /// Something was sent, and waits.
+    Sender,
+}
+
 impl Node<'_> {
-    /// Begins the connections that something waits for which was sent, and gives up on those that came to nothing.
+    /// Begins the connections that something waits for which was sent, the one that has waited longest first, and gives up on those that came
+    /// to nothing.
     pub(in crate::node) fn tend_opening(&mut self) {
         for index in self.core.links.table.indexes() {
             let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at(key) else { continue };
+            let Some(link) = self.core.links.table.at_mut(key) else { continue };
             let Phase::Opening { dialled } = link.phase else { continue };
+            if link.turn == 0 {
+                self.turns = self.turns.wrapping_add(1).max(1);
+                link.turn = self.turns;
+            }
             let peer = link.name.clone();
             if self.outgoing(&peer).is_some() {
                 self.set_dialled(key);
             } else if dialled {
                 self.down(key, Reason::ClosedByUs);
-            } else if self.begin_dial(peer).is_ok() {
-                self.set_dialled(key);
             }
         }
+        while let Some((key, peer)) = self.next_opening() {
+            if self.begin_dial(peer, Asker::Sender).is_err() {
+                return;
+            }
+            self.set_dialled(key);
+        }
+    }
+
+    /// Returns the connection that has waited longest for its turn.
+    fn next_opening(&self) -> Option<(Key, NodeName)> {
+        let waiting = self.core.links.table.tenants().filter(|(_, link)| link.phase == Phase::Opening { dialled: false });
+        let first = waiting.max_by_key(|(_, link)| self.turns.wrapping_sub(link.turn))?;
+        Some((first.0, first.1.name.clone()))
     }
 
     fn set_dialled(&mut self, key: Key) {
@@ -33,26 +57,36 @@ impl Node<'_> {
     }
 
     /// Begins an attempt at connecting to a node.
-    pub(in crate::node) fn begin_dial(&mut self, peer: NodeName) -> Result<(), Error> {
-        if self.half_open.tenants().filter(|(_, half)| !half.inbound).count() >= DIALS {
+    pub(in crate::node) fn begin_dial(&mut self, peer: NodeName, asker: Asker) -> Result<(), Error> {
+        let all = dials(self.half_open.capacity());
+        let places = match asker {
+            Asker::Program => all,
+            // they need not ask again, and would always come first
+            Asker::Sender => all.saturating_sub(all / 4),
+        };
+        if self.half_open.tenants().filter(|(_, half)| !half.inbound).count() >= places {
+            self.dial_waits = true;
             return Err(Full::Dials.into());
         }
+        self.dial_waits = false;
         // its time begins when the driver takes it
-        let half = HalfOpen::new(Progress::Dial { peer, told: false }, false, Instant::from_millis(u64::MAX));
-        self.begin(half).map(|_| ()).ok_or(Full::Dials.into())
+        let half = HalfOpen::dial(Progress::Dial { peer, told: false });
+        self.half_open.insert(half).map(|_| ()).ok_or(Full::Dials.into())
     }
 
-    /// Finds a place for a new handshake, that of the oldest unproven caller if need be.
-    pub(in crate::node) fn begin(&mut self, half: HalfOpen) -> Option<Connection> {
-        self.begun = self.begun.wrapping_add(1);
-        let half = HalfOpen { number: self.begun, ..half };
-        if !self.half_open.has_room() {
-            let oldest = oldest_caller(&self.half_open)?;
-            self.give_up(oldest, Reason::Crowded);
-            self.half_open.remove(oldest);
+    /// Ends the handshake of a caller whose place another takes. Returns false while the place is kept for the word to be sent: to a caller that
+    /// gave its name, since one that may be sending its proof just now would take the end for an answer to that.
+    pub(in crate::node) fn throw_out(&mut self, caller: Key) -> bool {
+        let Some(half) = self.half_open.at_mut(caller) else { return true };
+        let is_told = half.is_shaking() && half.caller.is_some();
+        if is_told {
+            half.writing(|out| Refusal::Crowded.put(out));
         }
-        let key = self.half_open.insert(half).ok()?;
-        Some(Connection { key, up: false })
+        self.give_up(caller, Reason::Crowded);
+        if !is_told {
+            self.half_open.remove(caller);
+        }
+        !is_told
     }
 
     /// Returns true if this node is connecting here.

@@ -12,6 +12,7 @@ use crate::wire::ids::NodeName;
 impl Node<'_> {
     /// Ends a connection that is no more.
     pub(in crate::node) fn down(&mut self, key: Key, reason: Reason) {
+        self.core.no_more_waits(key);
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         // nothing is read from it any more, whatever it waited for
         link.stalled = None;
@@ -39,6 +40,7 @@ impl Node<'_> {
 
     /// Closes a connection when what waits has been sent.
     pub(in crate::node) fn close_link(&mut self, key: Key, reason: Reason) {
+        self.core.no_more_waits(key);
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         if !link.is_up() {
             if matches!(link.phase, Phase::Opening { .. }) {

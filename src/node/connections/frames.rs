@@ -14,7 +14,7 @@ impl Node<'_> {
     /// Takes whole frames off what was received until there are no more, or one has to wait.
     pub(in crate::node) fn pump(&mut self, key: Key) {
         loop {
-            let stride = self.receiving.size();
+            let (stride, is_alone) = (self.receiving.size(), self.core.links.is_alone());
             let Some(link) = self.core.links.table.at_mut(key).filter(|link| link.is_up()) else { return };
             let bytes = link.received.filled(self.receiving.at(key.index));
             let skipped = link.state.skips(bytes.len());
@@ -22,7 +22,7 @@ impl Node<'_> {
                 link.received.consume(skipped);
                 continue;
             }
-            if stride.saturating_sub(link.sending.len()) < RESERVED {
+            if stride.saturating_sub(link.sending.len()) < RESERVED || link.waits {
                 link.stalled = Some(Stall::Transmit);
                 return;
             }
@@ -44,7 +44,7 @@ impl Node<'_> {
                     if let Some((inbox, from, payload)) = link.recent.split(body) {
                         if self.core.counters.is_quiet()
                             && !may_be_answer(payload)
-                            && self.core.inboxes.deliver_payload(inbox, from, payload)
+                            && self.core.inboxes.deliver_payload(inbox, (key, &mut link.unread, is_alone), from, payload)
                         {
                             link.received.consume(taken);
                             link.traffic.came();
@@ -54,11 +54,13 @@ impl Node<'_> {
                     (self.core.route(key, body), taken)
                 }
                 Frame::Oversized(head, len) => {
-                    let parsed = ControlMessage::parse(head);
-                    if (parsed.is_err() || self.core.may_answer(&parsed)) && bytes.len() < stride {
-                        // what tells whom it is for may not be here in full yet
+                    // what tells whom it is for is looked at once, when as much of it is here as ever will be
+                    if bytes.len() < stride {
                         return;
                     }
+                    #[cfg(test)]
+                    tests::PARSED.set(tests::PARSED.get() + 1);
+                    let parsed = ControlMessage::parse(head);
                     let size = u64::from(len).saturating_add(HEADER as u64);
                     let here = bytes.len();
                     if trace::is_on() {
@@ -88,6 +90,48 @@ impl Node<'_> {
                 }
                 Err(e) => return self.down(key, Reason::Misbehaved(e)),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::node::tables::event::Event;
+    use crate::node::tables::links::{Link, Phase};
+    use crate::node::{Config, Connection, NodeStorage};
+    use crate::wire::ids::NodeName;
+
+    std::thread_local! {
+        /// How often the head of an oversized frame was parsed.
+        pub(super) static PARSED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A byte at a time: a message whose control tuple fits the buffer, and one whose trace token alone does not.
+    #[test]
+    fn the_head_of_an_oversized_frame_is_parsed_once() {
+        let mut storage = Box::new(NodeStorage::<1, 1, 4096>::new());
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+        let link = Link::new(NodeName::new("b@host").unwrap(), Phase::Up);
+        let key = node.core.links.table.insert(link).ok().unwrap();
+        let mut connection = Connection { key, up: true };
+        let pid = [&[88, 119, 6][..], b"b@host", &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
+        let binary = [&[109, 0, 0, 0x20, 0][..], &[7; 0x2000]].concat();
+        let message = [&[112, 131, 104, 4, 97, 6][..], &pid, &[119, 0, 119, 1, b'x', 131], &binary].concat();
+        let traced = [&[112, 131, 104, 5, 97, 16][..], &pid, &[119, 0, 119, 1, b'x'], &binary, &[131, 106]].concat();
+        for (op, body) in [(6, message), (16, traced)] {
+            PARSED.set(0);
+            let len = u32::try_from(body.len()).unwrap().to_be_bytes();
+            for byte in len.into_iter().chain(body) {
+                node.read_buffer(connection)[0] = byte;
+                node.handle_bytes(&mut connection, 1);
+            }
+            assert_eq!(PARSED.get(), 1);
+            let event = node.poll_event();
+            assert!(matches!(event, Some(Event::TooLarge { op: told, .. }) if told == op), "{event:?}");
         }
     }
 }

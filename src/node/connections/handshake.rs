@@ -4,12 +4,13 @@ use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
 use crate::node::config::OwnName;
 use crate::node::tables::event::Event;
-use crate::node::tables::half_open::{BUFFER, HalfOpen, OVERTAKEN, Progress, SETUP_TIME};
+use crate::node::tables::half_open::{BUFFER, FAREWELL, HalfOpen, OVERTAKEN, Progress};
 use crate::node::tables::links::{Link, Phase};
 use crate::node::trace;
 use crate::proto::handshake::{Established, Handshake, Newcomer, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
+use crate::wire::handshake::{Challenge, Refusal};
 use crate::wire::ids::NodeName;
 
 /// The outcome of a packet of the handshake, as far as the node is concerned.
@@ -29,7 +30,7 @@ impl Node<'_> {
         let peer = peer.clone();
         let overtaken = self.incoming(&peer);
         let Some(half) = self.half_open.at_mut(connection.key) else { return };
-        half.seed(random);
+        half.seed(random, &self.answered);
         if overtaken {
             // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
             // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
@@ -42,8 +43,9 @@ impl Node<'_> {
 
     /// Sends the first packet of the handshake.
     fn begin_handshake(&mut self, key: Key, peer: NodeName, now: Instant) {
+        let setup = self.core.identity.config.setup_time;
         let Some(half) = self.half_open.at_mut(key) else { return };
-        half.deadline = now.after(SETUP_TIME);
+        half.begin(setup, now);
         half.caller = Some(peer.clone());
         let local = self.core.identity.local();
         half.progress = Progress::Shaking(half.writing(|out| Handshake::connect(peer, &local, out)));
@@ -70,7 +72,12 @@ impl Node<'_> {
         let mut copy = [0; BUFFER];
         let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
         half.received.consume(taken);
+        half.stepped = true;
         trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
+        if let Progress::Shaking(Handshake::Challenge(_)) = &half.progress {
+            self.is_not_ours(key, packet)?;
+        }
+        let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
         let seed = half.seed;
         let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
@@ -86,7 +93,7 @@ impl Node<'_> {
             }
             Step::Newcomer(caller) => {
                 half.caller = Some(caller.peer.clone());
-                let verdict = self.judge(&caller)?;
+                let verdict = self.judge(&caller);
                 let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
                 half.replaces = verdict == Verdict::Alive;
                 let identity = &self.core.identity;
@@ -97,6 +104,18 @@ impl Node<'_> {
         }
     }
 
+    /// Checks that the challenge in this packet is none that this node waits for an answer to: whoever sent it would use ours, on another
+    /// connection, as if it came from himself. That other connection is his too, and is ended with this one.
+    fn is_not_ours(&mut self, key: Key, packet: &[u8]) -> Result<(), Reason> {
+        let Ok(Challenge { challenge, .. }) = Challenge::parse(packet) else { return Ok(()) };
+        self.answered.add(challenge);
+        let Some(other) = self.half_open.find(|half| half.is_shaking() && half.challenge == challenge) else { return Ok(()) };
+        if other != key {
+            self.give_up(other, Reason::Reflected);
+        }
+        Err(Reason::Reflected)
+    }
+
     fn shaking(&mut self, key: Key, state: Handshake) -> Result<Next, Reason> {
         if let Some(half) = self.half_open.at_mut(key) {
             half.progress = Progress::Shaking(state);
@@ -105,32 +124,32 @@ impl Node<'_> {
     }
 
     /// Returns the verdict on a node that connects here.
-    fn judge(&self, caller: &Newcomer) -> Result<Verdict, Reason> {
+    fn judge(&self, caller: &Newcomer) -> Verdict {
         let config = &self.core.identity.config;
-        let Ok(own) = config.name.known() else { return Err(Reason::NotOnList) };
+        let Ok(own) = config.name.known() else { return Verdict::NotAllowed(Reason::NotOnList) };
         if let Some(flags) = caller.lacks() {
-            return Ok(Verdict::NotAllowed(Reason::MissingFlags(flags.0)));
+            return Verdict::NotAllowed(Reason::MissingFlags(flags.0));
         }
         if *own == caller.peer {
-            return Ok(Verdict::NotAllowed(Reason::OwnName));
+            return Verdict::NotAllowed(Reason::OwnName);
         }
         if !config.allows(&caller.peer) {
-            return Ok(Verdict::NotAllowed(Reason::NotOnList));
+            return Verdict::NotAllowed(Reason::NotOnList);
         }
         if caller.asks_name() {
-            return if self.core.links.table.has_room() { Ok(Verdict::Welcome) } else { Err(Reason::Full) };
+            return if self.core.links.table.has_room() { Verdict::Welcome } else { Verdict::NotAllowed(Reason::Full) };
         }
         if self.core.links.find_up(caller.peer.as_atom()).is_some() {
-            return Ok(Verdict::Alive);
+            return Verdict::Alive;
         }
         if !self.core.links.table.has_room() && self.core.links.find_opening(&caller.peer).is_none() {
-            return Err(Reason::Full);
+            return Verdict::NotAllowed(Reason::Full);
         }
         // both at once: the connection of the greater name stays, by the order of its characters
-        let Some(ours) = self.outgoing(&caller.peer).and_then(|key| self.half_open.at(key)) else { return Ok(Verdict::Welcome) };
+        let Some(ours) = self.outgoing(&caller.peer).and_then(|key| self.half_open.at(key)) else { return Verdict::Welcome };
         // one that has not reached the peer may never do so
         let stays = ours.is_shaking() && own.as_str() > caller.peer.as_str();
-        Ok(if stays { Verdict::OursStays } else { Verdict::Simultaneous })
+        if stays { Verdict::OursStays } else { Verdict::Simultaneous }
     }
 
     /// Gives a connection whose handshake is done a link of its own, in place of whatever there was with this peer.
@@ -150,12 +169,19 @@ impl Node<'_> {
         // what was sent to the node while there was no connection waits in a link already
         let opening = self.core.links.find_opening(&peer);
         let Some(key) = opening.or_else(|| self.core.links.table.insert(Link::new(up.peer, Phase::Up)).ok()) else {
+            if let Some(half) = self.half_open.at_mut(connection.key).filter(|half| half.inbound) {
+                // the place went to another meanwhile: this takes the place of the proof, so that the caller does not believe itself connected
+                half.refuse_instead(Refusal::Full);
+            }
             return self.give_up(connection.key, Reason::Full);
         };
         if let Some(link) = self.core.links.table.at_mut(key) {
             link.phase = Phase::Up;
             link.flags = up.flags;
             link.visible = visible;
+        }
+        if opening.is_some() {
+            self.core.flags_known(key);
         }
         if let Some(mut half) = self.half_open.remove(connection.key) {
             if let Some((name, creation)) = half.given.take() {
@@ -194,6 +220,11 @@ impl Node<'_> {
 
     /// Ends a handshake that took too long.
     pub(in crate::node) fn half_open_late(&mut self, key: Key, now: Instant) {
+        if let Some(half) = self.half_open.at_mut(key).filter(|half| half.inbound && half.is_shaking() && half.caller.is_some()) {
+            half.deadline = now.after(FAREWELL);
+            half.writing(|out| Refusal::Timeout.put(out));
+            return self.give_up(key, Reason::Timeout);
+        }
         let reason = match self.half_open.at(key).map(|half| &half.progress) {
             Some(Progress::Waiting { peer }) => {
                 let peer = peer.clone();

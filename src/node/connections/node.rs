@@ -2,9 +2,11 @@
 
 use crate::node::config::Config;
 use crate::node::core::state::Core;
+use crate::node::tables::answered::Answered;
 use crate::node::tables::event::Events;
-use crate::node::tables::half_open::HalfOpen;
+use crate::node::tables::half_open::HalfOpens;
 use crate::node::tables::identity::Identity;
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
@@ -12,7 +14,7 @@ use crate::node::tables::past::Past;
 use crate::node::tables::requests::Counters;
 use crate::node::tables::unread::Unread;
 use crate::storage::buffers::Buffers;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
@@ -58,13 +60,16 @@ use crate::wire::ids::NodeName;
 pub struct Node<'s> {
     pub(in crate::node) core: Core<'s>,
     pub(in crate::node) receiving: Buffers<'s>,
-    pub(in crate::node) half_open: Table<'s, HalfOpen>,
+    pub(in crate::node) half_open: HalfOpens<'s>,
     /// The time at which the next quarter of the tick time ends; unknown until there is a connection.
     pub(in crate::node) next_beat: Option<Instant>,
-    /// The number of handshakes that have begun.
-    pub(in crate::node) begun: u32,
+    /// Somebody waits for a place to connect from.
+    pub(in crate::node) dial_waits: bool,
+    /// The number of those that were to be connected to for what was sent.
+    pub(in crate::node) turns: u32,
     /// The place where the next round over held up peers begins.
     pub(in crate::node) first: u16,
+    pub(in crate::node) answered: Answered,
     /// The nodes that went down, where that is remembered: [`AutoConnect::Once`](crate::AutoConnect::Once).
     pub(in crate::node) past: Past,
 }
@@ -107,12 +112,15 @@ impl<'s> Node<'s> {
                 functions: None,
                 events,
                 flow: Flow::NONE,
+                lines: Lines::NEW,
             },
             receiving,
             half_open,
             next_beat: None,
-            begun: 0,
+            dial_waits: false,
+            turns: 0,
             first: 0,
+            answered: Answered::NONE,
             past: Past::NONE,
         }
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::node::Node;
 use crate::error::Reason;
 use crate::node::tables::event::Event;
+use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
@@ -12,6 +13,9 @@ use crate::time::Instant;
 
 /// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
+
+/// The events about handshakes that took too long, of one call. Many begin together and end together, and the program is to read of each.
+const LATE: usize = 4;
 
 /// The calls of whoever moves the bytes when time has passed.
 impl Node<'_> {
@@ -30,14 +34,19 @@ impl Node<'_> {
         let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
         let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
         let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup, self.core.next_limit()].into_iter().flatten().min()
+        [beat, tell, setup, self.way_at(), self.core.next_limit(), self.core.lines.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
     /// whose mailbox has room again.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(late) = self.half_open.find(|half| half.deadline <= now) {
+        self.core.lines.handle_timeout(now);
+        self.half_open.settle(self.core.identity.config.setup_time, now);
+        let mut news = 0_usize;
+        while let Some(late) = self.half_open.find(|half| half.deadline <= now).filter(|_| news < LATE) {
+            let before = self.core.events.len();
             self.half_open_late(late, now);
+            news = news.saturating_add(self.core.events.len().abs_diff(before));
         }
         match self.next_beat {
             Some(beat) if now < beat => {}
@@ -61,6 +70,28 @@ impl Node<'_> {
 impl Node<'_> {
     fn beat_time(&self) -> Duration {
         self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
+    }
+
+    /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.
+    pub(in crate::node) fn make_way(&mut self, now: Instant) {
+        if self.way_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.dial_waits = false;
+        if let Some(key) = self.silent_longest() {
+            self.half_open_late(key, now);
+        }
+    }
+
+    /// Returns when [`Node::make_way`] has something to do.
+    pub(in crate::node) fn way_at(&self) -> Option<Instant> {
+        let longest = if self.dial_waits { self.silent_longest() } else { None };
+        longest.and_then(|key| self.half_open.at(key)).map(|half| half.since.after(PATIENCE))
+    }
+
+    fn silent_longest(&self) -> Option<Key> {
+        let unheard = self.half_open.tenants().filter(|(_, half)| half.is_unheard());
+        unheard.min_by_key(|(_, half)| half.since).map(|(key, _)| key)
     }
 
     /// Counts a quarter of the tick time as passed, for every connection.

@@ -3,9 +3,9 @@
 use super::node::{Connection, Node};
 use crate::error::{NetworkFault, Reason};
 use crate::node::tables::event::Event;
-use crate::node::tables::half_open::{HalfOpen, Progress, SETUP_TIME};
+use crate::node::tables::half_open::{HalfOpen, Progress};
 use crate::node::tables::links::{Phase, Stall};
-use crate::proto::handshake::Handshake;
+use crate::node::tables::origin::Origin;
 use crate::time::Instant;
 use crate::wire::ids::NodeName;
 
@@ -18,32 +18,64 @@ impl Node<'_> {
         }
     }
 
-    /// Takes a connection that somebody made. `random` must come from a generator nobody can foresee. `None` means that there is no place
-    /// for another handshake: close the connection.
-    pub fn accept(&mut self, random: u64, now: Instant) -> Option<Connection> {
-        let mut half = HalfOpen::new(Progress::Shaking(Handshake::accept()), true, now.after(SETUP_TIME));
-        half.seed(random);
-        self.begin(half)
+    /// Takes a connection that somebody made, from `origin`. `random` must come from a generator nobody can foresee.
+    ///
+    /// When all places for handshakes are taken, a caller makes way that has been silent for a while: one from an address that holds more
+    /// places, or from the newcomer's own; first one that has not given its name.
+    ///
+    /// # Errors
+    /// There is no such caller. Keep the connection and ask again at the time that this says, or as soon as another connection is over or up.
+    /// Take no others meanwhile: they wait with the system, which holds them until a place is free.
+    pub fn accept(&mut self, origin: Origin, random: u64, now: Instant) -> Result<Connection, Instant> {
+        self.core.lines.now = now;
+        let setup = self.core.identity.config.setup_time;
+        if !self.half_open.has_room() {
+            self.half_open.settle(setup, now);
+            let caller = self.half_open.makes_way(origin, now)?;
+            if !self.throw_out(caller) {
+                return Err(now);
+            }
+        }
+        let mut half = HalfOpen::caller(origin, setup, now);
+        half.seed(random, &self.answered);
+        let key = self.half_open.insert(half).ok_or(now.after(setup))?;
+        Ok(Connection { key, up: false })
     }
 
     /// Returns the next connection that is to be made, and to which node. Ask in every turn, also when nothing came: a connection that
     /// something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
-    /// [`Node::handle_unreachable`], within seven seconds. The handshake then has seven seconds of its own.
+    /// [`Node::handle_unreachable`], within [`Config::setup_time`](crate::Config::setup_time), or say with [`Node::handle_dialling`] that it
+    /// goes on.
+    ///
+    /// While others wait for a place, an attempt that heard nothing for two seconds is given up for them.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
+        self.core.lines.now = now;
+        let setup = self.core.identity.config.setup_time;
+        self.half_open.settle(setup, now);
+        self.make_way(now);
         self.tend_opening();
         let unnamed = self.core.identity.config.name.known().is_err();
         if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
             // the first connection decides the name that the others are made with
             return None;
         }
-        self.half_open.tenants_mut().find_map(|(key, half)| match &mut half.progress {
-            Progress::Dial { peer, told } if !*told => {
-                *told = true;
-                half.deadline = now.after(SETUP_TIME);
-                Some((Connection { key, up: false }, peer.clone()))
+        let (key, half) = self.half_open.tenants_mut().find(|(_, half)| half.is_new())?;
+        let Progress::Dial { peer, told } = &mut half.progress else { return None };
+        *told = true;
+        let peer = peer.clone();
+        half.begin(setup, now);
+        Some((Connection { key, up: false }, peer))
+    }
+
+    /// Notes that a step on the way to a connection is done, so that the next has the whole time: the host was looked up, say, or its EPMD
+    /// answered. All of them together have three times as much.
+    pub fn handle_dialling(&mut self, connection: Connection, now: Instant) {
+        let setup = self.core.identity.config.setup_time;
+        if let Some(half) = self.half_open.at_mut(connection.key).filter(|_| !connection.up) {
+            if matches!(half.progress, Progress::Dial { .. }) {
+                half.step(setup, now);
             }
-            _ => None,
-        })
+        }
     }
 
     /// Gives up the connection to a node, since it could not be made.
@@ -139,7 +171,8 @@ impl Node<'_> {
         link.sending.consume(len);
         link.traffic.wrote(len);
         link.state.taken();
-        self.core.flow.room |= link.has_room_again(self.core.links.sending.size());
+        let has_room = link.has_room_again(self.core.links.sending.size());
+        self.core.flow.room |= has_room;
         self.core.flow.retry |= core::mem::take(&mut self.core.flow.put_back);
         self.core.flow.pay |= self.core.flow.owing;
         if link.stalled == Some(Stall::Transmit) {
@@ -147,6 +180,9 @@ impl Node<'_> {
         }
         if link.phase == Phase::Closing && link.sending.is_empty() {
             self.core.release(connection.key);
+        }
+        if has_room {
+            self.core.no_more_waits(connection.key);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The messages of the core itself: answers, ends, and that nobody waits any more.
 
+use core::fmt;
+
 use super::state::Core;
-use crate::error::{Error, Full};
+use crate::error::{Error, Full, Misuse};
 use crate::node::tables::handles::Handle;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::links::{FrameWriter, Links};
@@ -16,14 +18,10 @@ use crate::wire::term::Term;
 
 impl Core<'_> {
     /// Sends what the protocol owes. Frames are read only while there is room for an answer, so there is.
-    pub(crate) fn answer(&mut self, peer: Key, control: &Control<'_>, payload: Option<Term<'_>>) {
-        let sent = self.links.frame(peer, 0, |out| {
-            control.put(out)?;
-            payload.map_or(Ok(()), |term| TermWriter::one(out, |t| t.term(term)))
-        });
-        match sent {
-            Ok(()) | Err(Error::NotConnected) => {}
-            Err(e) => log::warn!("an answer of the protocol's could not be sent: {e}"),
+    pub(crate) fn answer(&mut self, peer: Key, control: &Control<'_>) {
+        match self.links.tell(peer, 0, control) {
+            Ok(_) | Err(Error::NotConnected) => {}
+            Err(e) => self.unsent(peer, format_args!("an answer of the protocol's could not be sent: {e}")),
         }
     }
 
@@ -31,8 +29,15 @@ impl Core<'_> {
     pub(crate) fn answer_exit(&mut self, peer: Key, control: &Control<'_>, reason: Term<'_>) {
         match put_exit(&mut self.links, peer, 0, control, |t| t.term(reason)) {
             Ok(()) | Err(Error::NotConnected) => {}
-            Err(e) => log::warn!("an exit could not be sent: {e}"),
+            Err(e) => self.unsent(peer, format_args!("an exit could not be sent: {e}")),
         }
+    }
+
+    /// Logs that what a peer is owed could not be sent, though room was kept for it.
+    #[cold]
+    pub(crate) fn unsent(&mut self, peer: Key, line: fmt::Arguments<'_>) {
+        let name = self.links.table.at(peer).map_or("", |link| link.name.as_str());
+        self.lines.unsent(name, line);
     }
 }
 
@@ -44,17 +49,17 @@ pub(crate) fn send(
     to: To<'_>,
     message: WriteDyn<'_>,
 ) -> Result<(), Error> {
-    let altact = links.flags(peer).allow(op::ALTACT_SIG_SEND);
-    links.frame(peer, 0, |out| {
-        put_send(out, Some(identity.core_pid()), to, altact)?;
-        TermWriter::one(out, message)
-    })
+    let mut frame = links.begin(peer, 0)?;
+    let op = to.operation(frame.flags()).ok_or(Misuse::NotAnAlias)?;
+    put_send(&mut frame.out, op, Some(identity.core_pid()), to)?;
+    TermWriter::one(&mut frame.out, message)?;
+    frame.end()
 }
 
 /// Returns the address for the answer to a call: the alias that came with it, if its node takes messages to aliases; else the process.
 pub(crate) fn answer_to<'m>(links: &Links<'_>, peer: Key, from: Pid<'m>, alias: Option<Reference<'m>>) -> To<'m> {
     match alias {
-        Some(alias) if links.flags(peer).allow(op::ALIAS_SEND) && alias.node == from.node => To::Alias(alias),
+        Some(alias) if alias.node == from.node && To::Alias(alias).operation(links.flags(peer)).is_some() => To::Alias(alias),
         _ => To::Pid(from),
     }
 }
@@ -81,27 +86,28 @@ pub(crate) fn tell(
     put_exit(links, watch.peer, keep, &control, reason)
 }
 
-/// Sends an exit or a down, with its reason where the peer reads it: as payload if it can.
+/// Sends an exit or a down, with its reason where the peer reads it: as payload if it can. Where it understands no downs nothing is sent.
 pub(crate) fn put_exit<F>(links: &mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>, reason: F) -> Result<(), Error>
 where
     F: WriteTerm,
 {
-    let mut frame = begin_exit(links, peer, keep, control)?;
+    let Some(mut frame) = begin_exit(links, peer, keep, control)? else { return Ok(()) };
     TermWriter::one_inside(&mut frame.out, reason)?;
     frame.end()
 }
 
 /// Begins the frame of an exit or a down, up to the reason.
-fn begin_exit<'l>(links: &'l mut Links<'_>, peer: Key, keep: usize, control: &Control<'_>) -> Result<FrameWriter<'l>, Error> {
-    let payload = links.flags(peer).allow(op::PAYLOAD_EXIT);
-    let mut frame = links.begin(peer, keep)?;
-    if payload {
-        control.put(&mut frame.out)?;
+fn begin_exit<'l>(
+    links: &'l mut Links<'_>,
+    peer: Key,
+    keep: usize,
+    control: &Control<'_>,
+) -> Result<Option<FrameWriter<'l>>, Error> {
+    let Some((mut frame, op)) = links.say(peer, keep, control)? else { return Ok(None) };
+    if matches!(op, op::PAYLOAD_EXIT | op::PAYLOAD_EXIT2 | op::PAYLOAD_MONITOR_P_EXIT) {
         frame.out.u8(tag::VERSION);
-    } else {
-        control.put_up_to_reason(&mut frame.out)?;
     }
-    Ok(frame)
+    Ok(Some(frame))
 }
 
 /// Returns true if nothing is owed any more. It was sent, or can never be, since the connection is gone and with it everybody who waited.
@@ -123,5 +129,6 @@ pub(crate) fn take_back(
     let words = OwnWords::new(Handle { index: key.index, number: request.number });
     let from = identity.pid(request.mailbox);
     let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
-    links.frame(request.peer, keep, |out| control.put(out)).map(|()| true)
+    // a peer that was never told of a monitor is not told of its end either
+    links.tell(request.peer, keep, &control).map(|_| true)
 }

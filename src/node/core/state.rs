@@ -5,13 +5,16 @@ use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::{Identity, is_job};
+use crate::node::tables::lines::Lines;
 use crate::node::tables::links::{Links, Stall};
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
+use crate::node::tables::shares;
 use crate::node::tables::ties::{Number, Owner, Watch};
 use crate::storage::slots::{Key, Table};
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
+use crate::wire::term::Term;
 
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
@@ -24,6 +27,7 @@ pub(crate) struct Core<'s> {
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
+    pub(crate) lines: Lines,
 }
 
 /// The outcome of a frame.
@@ -32,6 +36,9 @@ pub(crate) enum Routed {
     /// The frame stays where it is until this is over.
     Stalled(Stall),
 }
+
+/// The reason of an exit or a down; the error is the one in place of a reason that cannot be received.
+pub(crate) type Reason<'a> = Result<Term<'a>, Term<'static>>;
 
 impl Core<'_> {
     /// Returns the name of a peer's node.
@@ -60,6 +67,48 @@ impl Core<'_> {
                 }
             },
         }
+    }
+
+    /// Looks whether a message that was put back waits for its own peer to take what waits there. Then that peer's messages wait with it, in
+    /// all mailboxes, and nothing more is read from it; those of others go on.
+    #[cold]
+    pub(crate) fn put_aside(&mut self) {
+        let Some((peer, len)) = self.flow.back.take() else { return };
+        let Some(link) = self.links.table.at_mut(peer) else { return };
+        link.unread = link.unread.saturating_add(len);
+        if link.refused == 0 || !link.is_up() {
+            return;
+        }
+        if !core::mem::replace(&mut link.waits, true) {
+            self.flow.waiting = self.flow.waiting.saturating_add(1);
+        }
+        link.stalled = link.stalled.or(Some(Stall::Transmit));
+        // others' messages may be behind it
+        self.flow.aside = None;
+        let mailbox = self.flow.taken;
+        self.inboxes.only_waits(mailbox, &mut self.flow, &self.links);
+    }
+
+    /// Lets a peer's messages go on that waited for it to take what waits there, or for its end.
+    pub(crate) fn no_more_waits(&mut self, peer: Key) {
+        if self.links.table.at_mut(peer).is_some_and(|link| core::mem::take(&mut link.waits)) {
+            self.flow.waiting = self.flow.waiting.saturating_sub(1);
+            self.flow.retry = true;
+        }
+    }
+
+    /// Returns true if a peer may have so many links and monitors more.
+    pub(crate) fn has_share(&self, peer: Key, more: usize) -> bool {
+        shares::has_room(&self.watches, &self.links, peer, more)
+    }
+
+    /// Adds a link or a monitor, for which there is room.
+    pub(crate) fn add_watch(&mut self, watch: Watch) {
+        shares::add(&mut self.watches, &mut self.links, watch);
+    }
+
+    pub(crate) fn remove_watch(&mut self, key: Key) -> Option<Watch> {
+        shares::remove(&mut self.watches, &mut self.links, key)
     }
 
     /// Finds a link or monitor of a peer's process.

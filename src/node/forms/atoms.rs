@@ -15,6 +15,7 @@ pub(crate) const SYSTEM_LIMIT: Term<'static> = atom(b"\x77\x0csystem_limit");
 pub(crate) const TIMEOUT: Term<'static> = atom(b"\x77\x07timeout");
 /// The reason in place of one that did not fit a buffer.
 pub(crate) const TOO_LARGE: Term<'static> = atom(b"\x77\x09too_large");
+pub(crate) const NOTSUP: Term<'static> = atom(b"\x77\x06notsup");
 pub(crate) const BADARG: Term<'static> = atom(b"\x77\x06badarg");
 
 /// The empty list, encoded.

@@ -2,7 +2,7 @@
 
 use crate::wire::codes::tag;
 use crate::wire::cursor::Reader;
-use crate::wire::ids::Reference;
+use crate::wire::ids::{Atom, Pid, Reference};
 use crate::wire::term::Term;
 
 /// Bytes of the longest tag that is kept: two references with names of 255 bytes and what is around them.
@@ -37,6 +37,18 @@ pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
         payload,
         [tag::VERSION, tag::SMALL_TUPLE, 2, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE, ..]
     )
+}
+
+/// Returns the process and the reference of a call of which only the front can be read: `{'$gen_call', {Pid, Tag}, ..`.
+pub(crate) fn front_call(payload: &[u8]) -> Option<(Pid<'_>, Reference<'_>)> {
+    let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 3])?;
+    let mut r = Reader::new(front);
+    if Atom::read::<true>(&mut r).ok()? != "$gen_call" {
+        return None;
+    }
+    let mut r = Reader::new(r.rest().strip_prefix(&[tag::SMALL_TUPLE, 2])?);
+    let from = Pid::read::<true>(&mut r).ok()?;
+    Some((from, reference(Term::check(&mut r).ok()?)?))
 }
 
 /// Returns the reference in the tag of an answer of which only the front is here: `{Tag, ..`.

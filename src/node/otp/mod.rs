@@ -21,19 +21,19 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>)
         To::Name(name) if name == "net_kernel" => {
             // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells
             if let Err(e) = net_kernel::handle(&core.identity, &mut core.links, peer, term) {
-                log::warn!("answer to a ping: {e}");
+                core.unsent(peer, format_args!("answer to a ping: {e}"));
             }
         }
         // the group leader of what we spawn elsewhere
         To::Pid(pid) if pid == core.identity.core_pid() => {
             if let Err(e) = group_leader::handle(&core.identity, &mut core.links, peer, term) {
-                log::warn!("answer to an io request: {e}");
+                core.unsent(peer, format_args!("answer to an io request: {e}"));
             }
         }
         // an answer that came after its time, or to somebody who waits no more
         To::Alias(alias) if core.identity.is_own(alias.node, alias.creation) => {}
         To::Name(name) if name == "rex" && rex::is_for_rex(term) => return Some(core.rex(peer, term)),
-        To::Name(name) if unasked::handle(&core.identity, &mut core.links, peer, name, term) => {}
+        To::Name(name) if unasked::handle(core, peer, name, term) => {}
         _ => return None,
     }
     Some(Routed::Done)

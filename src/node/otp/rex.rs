@@ -34,11 +34,11 @@ impl Core<'_> {
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
             let mut answer = |stack| self.answer_caller(peer, &caller, &mut |t| undef(t, &caller, &served, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut answer) {
-                log::warn!("the caller of a function that is not served could not be told");
+                self.unsent(peer, format_args!("the caller of a function that is not served could not be told"));
             }
             return Routed::Done;
         };
-        match self.deliver(mailbox, &Record { kind, from: &[], handle: Some(Handle::NONE), term }) {
+        match self.deliver(mailbox, &Record { kind, peer, from: &[], handle: Some(Handle::NONE), term }) {
             Delivery::Held => Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Done => Routed::Done,
             Delivery::Dropped => self.drop(peer, served.receiver(), Dropped::MailboxFull),
@@ -49,7 +49,7 @@ impl Core<'_> {
     fn sbcast(&mut self, peer: Key, from: Pid<'_>, name: Atom<'_>, message: Term<'_>) -> Routed {
         let inbox = self.inboxes.find(name);
         if let Some(inbox) = inbox {
-            let record = Record { kind: Kind::Message, from: &[], handle: None, term: message };
+            let record = Record { kind: Kind::Message, peer, from: &[], handle: None, term: message };
             if let Delivery::Held = self.deliver(inbox, &record) {
                 return Routed::Stalled(Stall::Mailbox(inbox));
             }
@@ -67,7 +67,7 @@ impl Core<'_> {
             t.atom_of(name)
         });
         if let Err(e) = answered {
-            log::warn!("answer to an sbcast: {e}");
+            self.unsent(peer, format_args!("answer to an sbcast: {e}"));
         }
         Routed::Done
     }

@@ -3,20 +3,22 @@
 use super::{global, pg, rex};
 use crate::error::Error;
 use crate::node::core::names::is_otp;
-use crate::node::tables::identity::Identity;
-use crate::node::tables::links::Links;
+use crate::node::core::state::Core;
 use crate::storage::slots::Key;
 use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
 /// Does what a message to `name`, which is no mailbox, asks for. `false`: it is none that OTP sends by itself.
-pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
+pub(crate) fn handle(core: &mut Core<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
+    let (identity, links) = (&core.identity, &mut core.links);
     if name == global::SERVER && global::is_init_connect(message) {
-        told(name, global::in_sync(identity, links, peer));
+        let sent = global::in_sync(identity, links, peer);
+        told(core, peer, name, sent);
     } else if name == "rex" {
         let is_there = |node: Atom<'_>| links.table.at(peer).is_some_and(|link| node == *link.name.as_str());
         if let Some(observer) = rex::features_request(message).filter(|observer| is_there(observer.node)) {
-            told(name, rex::features(identity, links, peer, observer));
+            let sent = rex::features(identity, links, peer, observer);
+            told(core, peer, name, sent);
         }
     }
     is_otp(name) || pg::is_discover(message)
@@ -24,18 +26,19 @@ pub(crate) fn handle(identity: &Identity, links: &mut Links<'_>, peer: Key, name
 
 /// Does what a message to `name` asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else
 /// that is sent to `global` here is as large.
-pub(crate) fn handle_oversized(identity: &Identity, links: &mut Links<'_>, peer: Key, name: Atom<'_>) -> bool {
+pub(crate) fn handle_oversized(core: &mut Core<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
-        told(name, global::in_sync(identity, links, peer));
+        let sent = global::in_sync(&core.identity, &mut core.links, peer);
+        told(core, peer, name, sent);
     }
     is_server
 }
 
 /// Logs that an answer could not be sent, though room was kept for it.
-fn told(name: Atom<'_>, sent: Result<(), Error>) {
+fn told(core: &mut Core<'_>, peer: Key, name: Atom<'_>, sent: Result<(), Error>) {
     if let Err(e) = sent {
-        log::warn!("answer to what was sent to {name}: {e}");
+        core.unsent(peer, format_args!("answer to what was sent to {name}: {e}"));
     }
 }
 
@@ -49,7 +52,7 @@ mod tests {
     use super::*;
     use crate::node::otp::rex::{features, features_request};
     use crate::node::tables::links::RESERVED;
-    use crate::node::{Config, Connection, Node, NodeStorage};
+    use crate::node::{Config, Connection, Node, NodeStorage, Origin};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
     use crate::wire::control::{Control, ControlMessage, To};
@@ -74,7 +77,7 @@ mod tests {
         let now = Instant::default();
         caller.connect(own).unwrap();
         let (mut there, _) = caller.poll_dial(now).unwrap();
-        let mut here = node.accept(1, now).unwrap();
+        let mut here = node.accept(Origin::default(), 1, now).unwrap();
         caller.handle_connected(there, 2, now);
         while carry(&mut caller, there, &mut node, &mut here) + carry(&mut node, here, &mut caller, &mut there) > 0 {}
         let key = node.core.links.find(Atom::from_str(peer)).unwrap();
@@ -86,7 +89,7 @@ mod tests {
         let message = ControlMessage::parse(body).ok()?;
         let Control::Send { to: To::Name(name), .. } = message.control else { return None };
         let term = Term::payload(message.payload).ok()?;
-        handle(&node.core.identity, &mut node.core.links, peer, name, term);
+        handle(&mut node.core, peer, name, term);
         let sent = node.poll_transmit(connection).to_vec();
         node.handle_transmitted(connection, sent.len());
         sent.split_at_checked(4).map(|(_, body)| body.to_vec())
@@ -150,9 +153,7 @@ mod tests {
     #[test]
     fn the_scopes_of_pg_are_known_by_their_message() {
         connected("demo@localhost", "rec@localhost", |node, _, peer| {
-            let mut known = |name, bytes: &[u8]| {
-                handle(&node.core.identity, &mut node.core.links, peer, Atom::from_str(name), Term::parse(bytes).unwrap())
-            };
+            let mut known = |name, bytes: &[u8]| handle(&mut node.core, peer, Atom::from_str(name), Term::parse(bytes).unwrap());
             for found in captured("control/nodeup_pg_discover") {
                 let payload = ControlMessage::parse(&found.bytes).unwrap().payload;
                 assert!(known("pg", payload) && known("scope", payload));
@@ -168,8 +169,8 @@ mod tests {
         let long = |alive: &str| format!("{}@{}", alive.repeat(100), "h".repeat(154));
         let name = long("b");
         connected(&long("a"), &name, |node, _, peer| {
+            assert!(handle_oversized(&mut node.core, peer, Atom::from_str(global::SERVER)));
             let (identity, links) = (&node.core.identity, &mut node.core.links);
-            assert!(handle_oversized(identity, links, peer, Atom::from_str(global::SERVER)));
             let first = links.pending(peer).len();
             let observer = Pid { node: Atom::from_str(&name), id: 1, serial: 0, creation: 8 };
             features(identity, links, peer, observer).unwrap();

@@ -3,8 +3,8 @@
 use super::spawn::Spawn;
 use crate::error::{Misbehaved, TermError, TermFault};
 use crate::node::core::state::{Core, Routed};
-use crate::node::forms::atoms::SYSTEM_LIMIT;
-use crate::node::forms::tag::front_tag;
+use crate::node::forms::atoms::{NOTSUP, SYSTEM_LIMIT, TOO_LARGE};
+use crate::node::forms::tag::{front_call, front_tag};
 use crate::node::otp;
 use crate::node::tables::event::{Dropped, Event, Receiver};
 use crate::node::tables::links::Stall;
@@ -12,7 +12,7 @@ use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::storage::slots::Key;
 use crate::wire::codes::op;
-use crate::wire::control::{Control, ControlMessage, Process, To, operation};
+use crate::wire::control::{Control, ControlMessage, Process, TOO_DEEP, To, operation};
 use crate::wire::ids::Pid;
 use crate::wire::term::Term;
 
@@ -32,7 +32,7 @@ impl Core<'_> {
     fn send(&mut self, peer: Key, body: &[u8], from: &[u8], to: To<'_>, payload: &[u8]) -> Routed {
         let term = match read(payload) {
             Ok(term) => term,
-            Err(why) => return self.drop(peer, to.into(), Dropped::Unreadable(why)),
+            Err(why) => return self.unreadable(peer, to, payload, why),
         };
         let inbox = match to {
             To::Name(name) => self.inboxes.find(name),
@@ -51,7 +51,7 @@ impl Core<'_> {
         let Some(inbox) = inbox else {
             return otp::handle(self, peer, to, term).unwrap_or_else(|| self.drop(peer, to.into(), Dropped::NoReceiver));
         };
-        match self.deliver(inbox, &Record { kind: Kind::Message, from, handle: None, term }) {
+        match self.deliver(inbox, &Record { kind: Kind::Message, peer, from, handle: None, term }) {
             Delivery::Done => {
                 if let Some(link) = self.links.table.at_mut(peer) {
                     link.recent.remember(body, from, payload, inbox);
@@ -63,6 +63,25 @@ impl Core<'_> {
         }
     }
 
+    /// Drops a message that cannot be read. To whoever waits for something that comes of one that is nested too deep, that is told.
+    #[cold]
+    fn unreadable(&mut self, peer: Key, to: To<'_>, payload: &[u8], why: Misbehaved) -> Routed {
+        if is_too_deep(&why) {
+            let answered = match to {
+                To::Alias(alias) => Some(alias),
+                To::Pid(_) => front_tag(payload),
+                To::Name(_) => None,
+            };
+            if let Some(stalled @ Routed::Stalled(_)) = answered.map(|tag| self.reply_refused(tag, TOO_DEEP)) {
+                return stalled;
+            }
+            if let Some((from, reference)) = front_call(payload) {
+                self.call_refused(peer, to, from, reference, TOO_DEEP);
+            }
+        }
+        self.drop(peer, to.into(), Dropped::Unreadable(why))
+    }
+
     /// Does what a control message says that is no message to a mailbox. `whole`: the payload is here, rather than skipped because it is
     /// too large.
     pub(crate) fn signal(&mut self, peer: Key, message: &ControlMessage<'_>, whole: bool) -> Result<Routed, Misbehaved> {
@@ -71,13 +90,14 @@ impl Core<'_> {
             _ => Err(Misbehaved::Control(message.op)),
         };
         // a reason stands in the tuple or is the payload; one that cannot be read is as good as one that did not fit
-        let payload = || if whole { read(message.payload).ok() } else { None };
+        let payload = || match if whole { read(message.payload) } else { Err(Misbehaved::Control(message.op)) } {
+            Err(why) if is_too_deep(&why) => Err(TOO_DEEP),
+            payload => payload.map_err(|_| TOO_LARGE),
+        };
+        let reason_of = |inside: Option<_>| inside.map_or_else(payload, Ok);
         match message.control {
             Control::Monitor { from, to, reference } => {
                 theirs(self, from)?;
-                if reference.node != from.node {
-                    return Err(Misbehaved::Control(message.op));
-                }
                 self.monitored(peer, from, to, reference);
             }
             Control::Demonitor { from, reference, .. } => {
@@ -85,7 +105,7 @@ impl Core<'_> {
                 self.demonitored(peer, from, reference);
             }
             Control::MonitorExit { reference, reason, .. } => {
-                return Ok(self.monitor_ended(peer, reference, reason.or_else(payload)));
+                return Ok(self.monitor_ended(peer, reference, reason_of(reason)));
             }
             Control::Link { from, to } => {
                 theirs(self, from)?;
@@ -105,20 +125,18 @@ impl Core<'_> {
             }
             Control::Exit { from, to, reason } => {
                 theirs(self, from)?;
-                return Ok(self.link_broken(peer, from, to, reason.or_else(payload)));
+                return Ok(self.link_broken(peer, from, to, reason_of(reason)));
             }
             Control::Exit2 { from, to, reason } => {
                 theirs(self, from)?;
-                return Ok(self.told_to_exit(peer, from, to, reason.or_else(payload)));
+                return Ok(self.told_to_exit(peer, from, to, reason_of(reason)));
             }
             Control::SpawnRequest { id, from, mfa, module, function, arity, options, .. } => {
-                theirs(self, from)?;
-                if id.node != from.node {
-                    return Err(Misbehaved::Control(message.op));
-                }
                 let spawn = Spawn { id, from, module, function, arity, mfa, options };
-                if !whole {
-                    self.spawn_refused(peer, &spawn, SYSTEM_LIMIT);
+                let is_theirs = theirs(self, from).is_ok() && id.node == from.node;
+                if !whole || !is_theirs {
+                    // only the words of a reference are kept, and whose process it is not
+                    self.spawn_refused(peer, &spawn, if whole { NOTSUP } else { SYSTEM_LIMIT });
                     return Ok(Routed::Done);
                 }
                 return Ok(self.spawn(peer, &spawn, payload()));
@@ -127,20 +145,14 @@ impl Core<'_> {
             Control::Unknown => {
                 self.drop(peer, Receiver::Node, Dropped::UnknownOperation(message.op));
             }
-            Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_too_large(alias)),
+            Control::Send { to: To::Alias(alias), .. } => return Ok(self.reply_refused(alias, TOO_LARGE)),
             // OTP 23 and older answer to the pid
             Control::Send { to: To::Pid(_), .. } => {
-                return Ok(front_tag(message.payload).map_or(Routed::Done, |tag| self.reply_too_large(tag)));
+                return Ok(front_tag(message.payload).map_or(Routed::Done, |tag| self.reply_refused(tag, TOO_LARGE)));
             }
-            Control::GroupLeader { .. } | Control::Send { .. } => {}
+            Control::GroupLeader { .. } | Control::Send { .. } | Control::Nothing => {}
         }
         Ok(Routed::Done)
-    }
-
-    /// Returns true if the front of a frame that is too large may be that of an answer to a call. Then more of it is needed than the
-    /// addresses.
-    pub(crate) fn may_answer(&self, parsed: &Result<ControlMessage<'_>, Misbehaved>) -> bool {
-        matches!(parsed, Ok(ControlMessage { control: Control::Send { to: To::Pid(_), .. }, .. }) if self.counters.calls > 0)
     }
 
     /// Reports a frame that is too large to be received, of which the front is here, and still does what it owes.
@@ -160,7 +172,7 @@ impl Core<'_> {
             Err(e) => return Err(e),
         };
         let (from, to) = match message.control {
-            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(&self.identity, &mut self.links, peer, name) => {
+            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(self, peer, name) => {
                 return Ok(Routed::Done);
             }
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
@@ -177,6 +189,10 @@ impl Core<'_> {
         }
         Ok(routed)
     }
+}
+
+fn is_too_deep(why: &Misbehaved) -> bool {
+    matches!(why, Misbehaved::Term(TermError { fault: TermFault::TooDeep, .. }))
 }
 
 /// Checks a payload: one term and nothing behind it.

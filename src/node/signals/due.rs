@@ -26,7 +26,7 @@ impl Core<'_> {
                 (WatchKind::Lost, _) => {}
                 // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
-                    self.watches.remove(at);
+                    self.remove_watch(at);
                 }
             }
         }
@@ -48,12 +48,12 @@ impl Core<'_> {
             let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == WatchKind::Lost) else { continue };
             let Some(node) = self.name(watch.peer) else { continue };
             // taken out first: the mailbox may end by it, and tells nobody who is not there any more
-            self.watches.remove(at);
+            self.remove_watch(at);
             self.counters.due = self.counters.due.saturating_sub(1);
             if let Routed::Stalled(_) = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
                 self.counters.due = self.counters.due.saturating_add(1);
                 // into the place that was just freed
-                let _ = self.watches.insert(watch);
+                self.add_watch(watch);
             }
         }
         self.answer_due();
@@ -64,7 +64,7 @@ impl Core<'_> {
     pub(crate) fn next_limit(&self) -> Option<Instant> {
         let limit = |request: &Asked| match (request.limit, request.state) {
             (Limit::At(at), Stage::Waiting) => Some(at),
-            (Limit::In(_), Stage::Waiting) => Some(Instant::from_millis(0)),
+            (Limit::In(_), Stage::Waiting) | (_, Stage::Refused) => Some(Instant::from_millis(0)),
             _ => None,
         };
         self.requests.tenants().filter_map(|(_, request)| limit(request)).min()
@@ -73,16 +73,19 @@ impl Core<'_> {
     /// Ends the requests that have waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
         let mut expired = false;
-        for (_, request) in self.requests.tenants_mut().filter(|(_, request)| request.state == Stage::Waiting) {
-            match request.limit {
-                Limit::In(time) => request.limit = Limit::At(now.after(time)),
-                Limit::At(at) if at <= now => {
-                    request.state = Stage::Due(Outcome::Timeout);
-                    self.counters.due = self.counters.due.saturating_add(1);
-                    expired = true;
+        for (_, request) in self.requests.tenants_mut() {
+            let outcome = match (request.state, request.limit) {
+                (Stage::Refused, _) => Outcome::NotSupported,
+                (Stage::Waiting, Limit::At(at)) if at <= now => Outcome::Timeout,
+                (Stage::Waiting, Limit::In(time)) => {
+                    request.limit = Limit::At(now.after(time));
+                    continue;
                 }
-                Limit::At(_) | Limit::None => {}
-            }
+                _ => continue,
+            };
+            request.state = Stage::Due(outcome);
+            self.counters.due = self.counters.due.saturating_add(1);
+            expired = true;
         }
         if expired {
             self.tell_lost();
@@ -98,7 +101,7 @@ impl Core<'_> {
                 self.leave(key);
             }
         }
-        self.pay_for_jobs();
+        self.pay_the_rest();
         for index in self.inboxes.table.indexes() {
             let Some(key) = self.inboxes.table.key_at(index) else { continue };
             if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {

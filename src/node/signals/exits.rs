@@ -12,7 +12,8 @@ use crate::node::tables::identity::{NAMELESS, job_pid};
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::ties::{Owner, WatchKind};
+use crate::node::tables::requests::NO_PEER;
+use crate::node::tables::ties::{NamedBy, Owner, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
@@ -53,9 +54,13 @@ impl Core<'_> {
             }
             return Routed::Done;
         }
+        let peer = self.links.find_up(from.node).unwrap_or(NO_PEER);
         let from = EncodedPid::of(from);
-        let record = Record { kind: Kind::Exit, from: from.as_term().as_bytes(), handle: Some(Handle::NONE), term: reason };
-        let delivery = if cause == Cause::Lost { self.inboxes.deliver(key, &record) } else { self.deliver(key, &record) };
+        let record = Record { kind: Kind::Exit, peer, from: from.as_term().as_bytes(), handle: Some(Handle::NONE), term: reason };
+        let delivery = match cause {
+            Cause::Lost => self.inboxes.deliver(key, &record, &mut self.links),
+            Cause::Asked | Cause::Link => self.deliver(key, &record),
+        };
         match delivery {
             Delivery::Held => Routed::Stalled(Stall::Mailbox(key)),
             Delivery::Done | Delivery::Dropped => Routed::Done,
@@ -64,6 +69,7 @@ impl Core<'_> {
 
     /// Ends a mailbox. Everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
+        self.inboxes.forget(key, &mut self.links);
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);
     }
@@ -83,7 +89,7 @@ impl Core<'_> {
         for index in self.watches.indexes() {
             let Some(watch) = self.watches.key_at(index) else { continue };
             if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == WatchKind::Lost) {
-                self.watches.remove(watch);
+                self.remove_watch(watch);
                 self.counters.due = self.counters.due.saturating_sub(1);
             }
         }
@@ -110,7 +116,7 @@ impl Core<'_> {
                 told => told,
             };
             if is_paid(&told) {
-                self.watches.remove(at);
+                self.remove_watch(at);
             } else {
                 owes = true;
             }
@@ -136,7 +142,7 @@ impl Core<'_> {
                 told => told,
             };
             if is_paid(&told) {
-                self.watches.remove(at);
+                self.remove_watch(at);
             } else if let Some(watch) = self.watches.at_mut(at) {
                 watch.owner = Owner::Ended(number);
                 self.flow.owing = true;
@@ -144,15 +150,34 @@ impl Core<'_> {
         }
     }
 
-    /// Tells those who were not told yet that the process of a served function ended.
-    pub(crate) fn pay_for_jobs(&mut self) {
+    /// Frees the place of a mailbox that has ended and still owes somebody the news: another is to have it.
+    #[cold]
+    pub(crate) fn free_ended(&mut self) {
+        if let Some(key) = self.inboxes.table.find(|inbox| inbox.ended.is_some()) {
+            self.inboxes.table.remove(key);
+            self.flow.pay = true;
+        }
+    }
+
+    /// Tells those who were not told yet that the process of a served function ended, or a mailbox whose place another has. The reason is gone
+    /// with what had it.
+    pub(crate) fn pay_the_rest(&mut self) {
         for index in self.watches.indexes() {
             let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied() else { continue };
-            let Owner::Ended(number) = watch.owner else { continue };
-            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            let Some(mut watch) = self.watches.at(at).copied() else { continue };
+            let has_gone = |key: Key| self.inboxes.table.at(key).is_none();
+            let own = match watch.owner {
+                Owner::Job { server, .. } if !has_gone(server) => continue,
+                Owner::Ended(number) | Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
+                Owner::Mailbox(key) if has_gone(key) => self.identity.pid(key),
+                Owner::Mailbox(_) => continue,
+            };
+            // so is its name, in place of which its pid does
+            if let WatchKind::Monitor { given, .. } = &mut watch.kind {
+                *given = NamedBy::Pid;
+            }
             if is_paid(&tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
-                self.watches.remove(at);
+                self.remove_watch(at);
             } else {
                 self.flow.owing = true;
             }

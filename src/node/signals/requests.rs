@@ -2,16 +2,17 @@
 
 use crate::error::{Error, Full};
 use crate::node::core::send::take_back;
-use crate::node::core::state::{Core, Routed};
-use crate::node::forms::atoms::{NOCONNECTION, TIMEOUT, TOO_LARGE};
+use crate::node::core::state::{Core, Reason, Routed};
+use crate::node::forms::atoms::{NOCONNECTION, NOTSUP, TIMEOUT};
 use crate::node::forms::tag::answer_tag;
 use crate::node::tables::handles::Handle;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
 use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, Stage, Target, remove};
-use crate::node::tables::ties::Number;
+use crate::node::tables::ties::{Number, Watch, WatchKind};
 use crate::storage::slots::Key;
+use crate::wire::codes::op;
 use crate::wire::control::To;
 use crate::wire::ids::Reference;
 use crate::wire::term::Term;
@@ -40,8 +41,7 @@ impl Core<'_> {
         if request.state != Stage::Waiting {
             return Routed::Done;
         }
-        let kind = request.answer();
-        match self.settle(key, kind, term) {
+        match self.settle(key, Kind::Reply, term) {
             Routed::Done => {}
             stalled @ Routed::Stalled(_) => return stalled,
         }
@@ -49,13 +49,13 @@ impl Core<'_> {
         Routed::Done
     }
 
-    /// Takes the answer to a call of ours that is too large to be received.
-    pub(crate) fn reply_too_large(&mut self, reference: Reference<'_>) -> Routed {
+    /// Takes the answer to a call of ours that cannot be received: it is too large, or nested too deep.
+    pub(crate) fn reply_refused(&mut self, reference: Reference<'_>, why: Term<'_>) -> Routed {
         let waiting = |request: &Asked| request.is_call() && request.state == Stage::Waiting;
         let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
-        if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, TOO_LARGE) {
+        if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, why) {
             return stalled;
         }
         self.leave(key);
@@ -66,8 +66,8 @@ impl Core<'_> {
     fn settle(&mut self, key: Key, kind: Kind, term: Term<'_>) -> Routed {
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         let handle = Some(Handle { index: key.index, number: request.number });
-        let mailbox = request.mailbox;
-        match self.deliver(mailbox, &Record { kind, from: &[], handle, term }) {
+        let (mailbox, peer) = (request.mailbox, request.peer);
+        match self.deliver(mailbox, &Record { kind, peer, from: &[], handle, term }) {
             Delivery::Held => Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Done | Delivery::Dropped => Routed::Done,
         }
@@ -90,7 +90,8 @@ impl Core<'_> {
             Ok(false) => {}
             Err(Error::Full(Full::Transmit { .. })) => self.flow.owing = true,
             Err(e) => {
-                log::warn!("a monitor could not be taken back: {e}");
+                let peer = request.peer;
+                self.unsent(peer, format_args!("a monitor could not be taken back: {e}"));
                 self.remove_request(key);
             }
         }
@@ -103,13 +104,13 @@ impl Core<'_> {
     }
 
     /// Takes the end of what was monitored.
-    pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Option<Term<'_>>) -> Routed {
+    pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Reason<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
         let Some(request) = self.requests.at(key) else { return Routed::Done };
         if request.state == Stage::Waiting {
             // the value of a function is in the reason
-            let kind = if reason.is_none() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
-            if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or(TOO_LARGE)) {
+            let kind = if reason.is_err() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
+            if let stalled @ Routed::Stalled(_) = self.settle(key, kind, reason.unwrap_or_else(|why| why)) {
                 return stalled;
             }
         }
@@ -145,6 +146,36 @@ impl Core<'_> {
         Routed::Done
     }
 
+    /// Looks again, now that the flags of a peer are known, at what was asked and said before they were.
+    pub(crate) fn flags_known(&mut self, peer: Key) {
+        self.links.sift(peer);
+        let size = self.links.sending.size();
+        let Some(link) = self.links.table.at_mut(peer) else { return };
+        self.flow.room |= link.has_room_again(size);
+        let flags = link.flags;
+        if !flags.allow(op::SPAWN_REQUEST) {
+            for index in self.requests.indexes() {
+                let Some(key) = self.requests.key_at(index) else { continue };
+                let Some(request) = self.requests.at_mut(key) else { continue };
+                if request.peer != peer || request.kind != Ask::Spawn {
+                    continue;
+                }
+                match request.state {
+                    Stage::Leaving => self.remove_request(key),
+                    Stage::Waiting => request.refuse(),
+                    Stage::Refused | Stage::Due(_) => request.peer = NO_PEER,
+                }
+            }
+        }
+        if !flags.allow(op::UNLINK_ID) {
+            // nothing will be acknowledged
+            let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
+            while let Some(key) = self.watches.find(unlinking) {
+                self.watches.remove(key);
+            }
+        }
+    }
+
     /// Ends what was asked over a connection that is no more.
     pub(crate) fn requests_lost(&mut self, peer: Key) {
         for index in self.requests.indexes() {
@@ -155,7 +186,7 @@ impl Core<'_> {
                     request.state = Stage::Due(Outcome::NoConnection);
                     self.counters.due = self.counters.due.saturating_add(1);
                 }
-                Stage::Due(_) => {}
+                Stage::Due(_) | Stage::Refused => {}
                 Stage::Leaving => self.remove_request(key),
             }
         }
@@ -179,16 +210,18 @@ impl Core<'_> {
             let Stage::Due(outcome) = request.state else { continue };
             let (kind, term) = match outcome {
                 Outcome::NoConnection => (request.ended(), NOCONNECTION),
+                Outcome::NotSupported => (Kind::NotSpawned, NOTSUP),
                 Outcome::Timeout => (Kind::Timeout, TIMEOUT),
             };
             // counted as due no more while it is delivered, since nothing is delivered past what is due
             let handle = Some(Handle { index: key.index, number: request.number });
             let mailbox = request.mailbox;
-            if matches!(self.inboxes.deliver(mailbox, &Record { kind, from: &[], handle, term }), Delivery::Held) {
+            let record = Record { kind, peer: NO_PEER, from: &[], handle, term };
+            if matches!(self.inboxes.deliver(mailbox, &record, &mut self.links), Delivery::Held) {
                 continue;
             }
             match outcome {
-                Outcome::NoConnection => self.remove_request(key),
+                Outcome::NoConnection | Outcome::NotSupported => self.remove_request(key),
                 Outcome::Timeout => self.leave(key),
             }
         }

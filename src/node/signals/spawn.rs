@@ -3,7 +3,7 @@
 //! Protocol: erl_dist_protocol, SPAWN_REQUEST and SPAWN_REPLY; what `erpc` puts into them stands in OTP's erpc.erl.
 
 use crate::node::core::send::tell;
-use crate::node::core::state::{Core, Routed};
+use crate::node::core::state::{Core, Reason, Routed};
 use crate::node::forms::atoms::{BADARG, NIL, NORMAL, SYSTEM_LIMIT};
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Stack, undef};
@@ -34,7 +34,7 @@ pub(crate) struct Spawn<'a> {
     pub(crate) from: Pid<'a>,
     pub(crate) module: Atom<'a>,
     pub(crate) function: Atom<'a>,
-    pub(crate) arity: u8,
+    pub(crate) arity: i64,
     /// `{Module, Function, Arity}`.
     pub(crate) mfa: Term<'a>,
     pub(crate) options: Term<'a>,
@@ -43,10 +43,13 @@ pub(crate) struct Spawn<'a> {
 impl Core<'_> {
     /// Makes a process that runs a function, as a peer asks. To the peer it is made when the function is served, and else made and ended at
     /// once. The answer to the request goes before anything else about the process.
-    pub(crate) fn spawn(&mut self, peer: Key, spawn: &Spawn<'_>, args: Option<Term<'_>>) -> Routed {
-        let Some(args) = args.filter(|args| args.as_list().is_some()) else {
-            self.spawn_refused(peer, spawn, BADARG);
-            return Routed::Done;
+    pub(crate) fn spawn(&mut self, peer: Key, spawn: &Spawn<'_>, args: Reason<'_>) -> Routed {
+        let args = match args {
+            Ok(args) if args.as_list().is_some() => args,
+            why => {
+                self.spawn_refused(peer, spawn, why.err().filter(|why| why.is_atom("too_deep")).unwrap_or(BADARG));
+                return Routed::Done;
+            }
         };
         let kind = if spawn.module == "erpc" && spawn.function == "execute_call" && spawn.arity == 4 {
             Kind::Apply
@@ -67,13 +70,13 @@ impl Core<'_> {
         let Some(mailbox) = self.serves(&served) else {
             return self.spawn_undefined(peer, spawn, kind, &served, number, flags);
         };
-        if self.watches.room() < Self::ties(spawn, flags).count() {
-            self.drop(peer, served.receiver(), Dropped::WatchesFull);
+        if !self.has_share(peer, Self::ties(spawn, flags).count()) {
+            self.no_share(peer, served.receiver());
             self.spawn_refused(peer, spawn, SYSTEM_LIMIT);
             return Routed::Done;
         }
         let from = if kind == Kind::Spawn { head.as_bytes() } else { &[] };
-        match self.deliver(mailbox, &Record { kind, from, handle: Some(Handle { index: 0, number }), term: args }) {
+        match self.deliver(mailbox, &Record { kind, peer, from, handle: Some(Handle { index: 0, number }), term: args }) {
             Delivery::Held => return Routed::Stalled(Stall::Mailbox(mailbox)),
             Delivery::Dropped => {
                 self.spawn_refused(peer, spawn, SYSTEM_LIMIT);
@@ -90,7 +93,7 @@ impl Core<'_> {
         for kind in Self::ties(spawn, flags) {
             // there was room
             let owner = Owner::Job { number, server: mailbox };
-            let _ = self.watches.insert(Watch { owner, peer, pid: Number::of(spawn.from), kind });
+            self.add_watch(Watch { owner, peer, pid: Number::of(spawn.from), kind });
         }
         Routed::Done
     }
@@ -103,13 +106,13 @@ impl Core<'_> {
     }
 
     pub(crate) fn spawn_refused(&mut self, peer: Key, spawn: &Spawn<'_>, why: Term<'_>) {
-        self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags: 0, result: why }, None);
+        self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags: 0, result: why });
     }
 
     fn spawn_replied(&mut self, peer: Key, spawn: &Spawn<'_>, number: u64, flags: u64) {
         let pid = EncodedPid::of(job_pid(self.identity.node(), self.identity.creation, number));
         let result = pid.as_term();
-        self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags, result }, None);
+        self.answer(peer, &Control::SpawnReply { id: spawn.id, to: spawn.from, flags, result });
     }
 
     /// Tells the maker of a spawn request that its process ended.
@@ -117,14 +120,14 @@ impl Core<'_> {
     where
         F: for<'t, 'b> Fn(&'t mut TermWriter<'b>, Stack) -> Written<'t, 'b>,
     {
-        let own = job_pid(self.identity.node(), self.identity.creation, number);
         for kind in Self::ties(spawn, flags) {
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
             // a process that never was anybody's
             let owner = Owner::Job { number, server: NO_PEER };
             let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
             let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
-                log::warn!("the end of a process could not be told");
+                self.unsent(peer, format_args!("the end of a process could not be told"));
             }
         }
     }

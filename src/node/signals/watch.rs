@@ -3,8 +3,8 @@
 //! Protocol: erl_dist_protocol, "Link Protocol" and the control messages LINK to PAYLOAD_MONITOR_P_EXIT.
 
 use super::exits::Cause;
-use crate::node::core::state::{Core, Routed};
-use crate::node::forms::atoms::{NOPROC, SYSTEM_LIMIT, TOO_LARGE};
+use crate::node::core::state::{Core, Reason, Routed};
+use crate::node::forms::atoms::{NOPROC, NOTSUP, SYSTEM_LIMIT};
 use crate::node::tables::event::Dropped;
 use crate::node::tables::ties::{NamedBy, Number, Owner, Watch, WatchKind, Words};
 use crate::storage::slots::Key;
@@ -27,30 +27,32 @@ impl Core<'_> {
         if self.find_link(owner, peer, Number::of(from)).is_some() {
             return;
         }
-        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link }).is_err() {
-            self.drop(peer, To::Pid(to).into(), Dropped::WatchesFull);
+        if self.has_share(peer, 1) {
+            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link });
+        } else {
+            self.no_share(peer, To::Pid(to).into());
             self.answer_exit(peer, &exit, SYSTEM_LIMIT);
         }
     }
 
     /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.remove_watch(peer, to, from, WatchKind::Link);
+        self.forget(peer, to, from, WatchKind::Link);
         if id > 0 {
-            self.answer(peer, &Control::UnlinkAck { id, from: to, to: from }, None);
+            self.answer(peer, &Control::UnlinkAck { id, from: to, to: from });
         }
     }
 
     /// Notes that the peer has seen our unlink: the link can be made anew.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.remove_watch(peer, to, from, WatchKind::Unlinking(id));
+        self.forget(peer, to, from, WatchKind::Unlinking(id));
     }
 
     /// Forgets what of this kind there is between `to`, which is here, and `from`.
-    fn remove_watch(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
+    fn forget(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
         let Some(owner) = self.owner(Process::Pid(to)) else { return };
         if let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == kind) {
-            self.watches.remove(key);
+            self.remove_watch(key);
         }
     }
 
@@ -63,15 +65,32 @@ impl Core<'_> {
             }
             return;
         };
+        if reference.node != from.node {
+            // only the words of a reference are kept
+            return self.answer_exit(peer, &down, NOTSUP);
+        }
         let given = if matches!(to, Process::Name(_)) { NamedBy::Name } else { NamedBy::Pid };
         let kind = WatchKind::Monitor { reference: Words::of(reference), given };
-        if self.watches.insert(Watch { owner, peer, pid: Number::of(from), kind }).is_err() {
-            let receiver = match to {
-                Process::Pid(pid) => To::Pid(pid),
-                Process::Name(name) => To::Name(name),
-            };
-            self.drop(peer, receiver.into(), Dropped::WatchesFull);
+        if self.has_share(peer, 1) {
+            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind });
+        } else {
+            self.no_share(peer, to.into());
             self.answer_exit(peer, &down, SYSTEM_LIMIT);
+        }
+    }
+
+    /// Tells whoever made a call here that it cannot be received: as if what was called had ended, since a call has no other answer that its
+    /// caller takes for an error.
+    pub(crate) fn call_refused(&mut self, peer: Key, to: To<'_>, from: Pid<'_>, reference: Reference<'_>, why: Term<'_>) {
+        let process = match to {
+            To::Pid(pid) => Process::Pid(pid),
+            To::Name(name) => Process::Name(name),
+            To::Alias(_) => return,
+        };
+        let is_theirs = self.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
+        if is_theirs && reference.node == from.node {
+            self.demonitored(peer, from, reference);
+            self.answer_exit(peer, &Control::MonitorExit { from: process, to: from, reference, reason: None }, why);
         }
     }
 
@@ -81,12 +100,12 @@ impl Core<'_> {
         let (pid, same) =
             (Number::of(from), |w: &Watch| matches!(w.kind, WatchKind::Monitor { reference, .. } if reference == words));
         if let Some(key) = self.find_watch(peer, |w| w.pid == pid && same(w)) {
-            self.watches.remove(key);
+            self.remove_watch(key);
         }
     }
 
     /// Takes the end of a process of the peer that was linked to something here.
-    pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Option<Term<'_>>) -> Routed {
+    pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Reason<'_>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
         let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
         // until our unlink is acknowledged this is from before it
@@ -94,24 +113,24 @@ impl Core<'_> {
             return Routed::Done;
         }
         // taken out first: a mailbox that ends by it does not tell the process which has
-        let watch = self.watches.remove(key);
-        let routed = self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Link);
+        let watch = self.remove_watch(key);
+        let routed = self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Link);
         if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
             // into the place that was just freed
-            let _ = self.watches.insert(watch);
+            self.add_watch(watch);
         }
         routed
     }
 
     /// Does what `exit(To, Reason)` of a peer's process asks for.
-    pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Option<Term<'_>>) -> Routed {
+    pub(crate) fn told_to_exit(&mut self, peer: Key, from: Pid<'_>, to: To<'_>, reason: Reason<'_>) -> Routed {
         let owner = match to {
             To::Pid(pid) => self.owner(Process::Pid(pid)),
             To::Name(name) => self.owner(Process::Name(name)),
             To::Alias(alias) => self.aliased(alias).map(Owner::Mailbox),
         };
         match owner {
-            Some(owner) => self.exit_signal(owner, from, reason.unwrap_or(TOO_LARGE), Cause::Asked),
+            Some(owner) => self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Asked),
             None => self.drop(peer, to.into(), Dropped::NoReceiver),
         }
     }

@@ -96,6 +96,8 @@ pub enum Event {
     EpmdLost,
     /// EPMD has a node of this alive name already; registering is tried again every two seconds.
     NameTaken,
+    /// EPMD takes no further name, though no node has this one; registering is tried again every two seconds.
+    EpmdFull,
     /// Events went unread, because the queue was full: this many.
     Missed(u32),
 }
@@ -130,7 +132,8 @@ pub enum Dropped {
     Unreadable(Misbehaved),
     /// The mailbox is full, and set to drop rather than to hold up the sender.
     MailboxFull,
-    /// The storage has no place left for links and monitors. The sender was told `system_limit`.
+    /// The node has its share of the places for links and monitors, or there are none left. The sender was told `system_limit`, and is each
+    /// time; this is told once, until the node has given half of what it has back.
     WatchesFull,
     /// No such function is served; whoever waits for it was told `undef`.
     NotServed,
@@ -144,7 +147,9 @@ impl fmt::Display for Dropped {
             Self::NoReceiver => f.write_str("no such mailbox"),
             Self::Unreadable(e) => e.fmt(f),
             Self::MailboxFull => f.write_str("mailbox full"),
-            Self::WatchesFull => f.write_str("all places for links and monitors are taken: enlarge the storage"),
+            Self::WatchesFull => f.write_str(
+                "its node has as many links, monitors and waiting calls here as one may, and is told system_limit for more",
+            ),
             Self::NotServed => f.write_str("no such function is served"),
             Self::UnknownOperation(op) => write!(f, "operation {op} is not known to this version"),
         }
@@ -240,6 +245,9 @@ impl fmt::Display for Event {
             Self::NameTaken => f.write_str(
                 "epmd on this host has another node of this alive name: stop it, or give this one another; trying again every 2 seconds",
             ),
+            Self::EpmdFull => f.write_str(
+                "epmd on this host is full, it takes no further name: stop another node, or have an epmd with more room (Erlang's has); trying again every 2 seconds",
+            ),
             Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
         }
     }
@@ -268,6 +276,10 @@ impl Events {
         }
         // there is room now
         let _ = self.queue.push(event);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {

@@ -1,8 +1,10 @@
-//! Connections before they are proven: little memory, little time, and first to go.
+//! Connections before they are proven: little memory, little time, and who of them makes way when all places are taken.
 
 use core::time::Duration;
 
+use super::answered::Answered;
 use super::identity::Identity;
+use super::origin::Origin;
 use crate::error::{Misbehaved, Reason};
 use crate::node::trace;
 use crate::proto::handshake::{Context, Handshake};
@@ -10,17 +12,27 @@ use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
-use crate::wire::handshake::{announced, split};
+use crate::wire::handshake::{Refusal, announced, split};
 use crate::wire::ids::NodeName;
 
-/// The time a handshake has as a whole: `net_setuptime`, which a BEAM gives to each of its steps.
-pub(crate) const SETUP_TIME: Duration = Duration::from_secs(7);
+/// The setup times that a handshake may take as a whole, and so may what comes before it when this node dials: looking up the host, asking
+/// EPMD, connecting. The longest handshake has three steps, so this takes no step's time from an honest peer.
+const STEPS: u32 = 3;
 
 /// The time for which our own attempt lets the peer's go first: two round trips, and a good deal more.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(1);
 
-/// The number of places for handshakes that our own attempts may take, so that callers always find some.
-pub(crate) const DIALS: usize = 6;
+/// The time for which a caller that took too long may take the word for it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The time for which an attempt of ours that hears nothing keeps its place while others wait for one. Over a satellite, EPMD has answered and
+/// the connection is made by then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Returns how many of so many places for handshakes our own attempts may take, so that callers always find some.
+pub(crate) fn dials(places: usize) -> usize {
+    places.saturating_sub(places / 4)
+}
 
 /// Bytes of a packet, and of the answers to it: two packets with a name of 255 characters each, and a little more.
 pub(crate) const BUFFER: usize = 640;
@@ -48,8 +60,14 @@ pub(crate) struct HalfOpen {
     pub(crate) challenge: u32,
     pub(crate) seed: u32,
     pub(crate) deadline: Instant,
-    /// Counts up: which of those that came within one millisecond is the oldest.
-    pub(crate) number: u32,
+    /// The time at which it ends however far it is.
+    end: Instant,
+    /// The time of its last step, and whether there was one since time was looked at.
+    pub(crate) since: Instant,
+    pub(crate) stepped: bool,
+    /// The place that it comes from, and how many come from there.
+    origin: Origin,
+    held: u16,
     /// The name it gave, or was dialled by, for reports.
     pub(crate) caller: Option<NodeName>,
     /// True if it was told that there is a connection already, and takes its place.
@@ -63,14 +81,27 @@ pub(crate) struct HalfOpen {
 }
 
 impl HalfOpen {
-    pub(crate) fn new(progress: Progress, inbound: bool, deadline: Instant) -> Self {
+    /// Makes one that a peer began, from there.
+    pub(crate) fn caller(origin: Origin, setup: Duration, now: Instant) -> Self {
+        let mut half = Self { inbound: true, origin, ..Self::dial(Progress::Shaking(Handshake::accept())) };
+        half.begin(setup, now);
+        half
+    }
+
+    /// Makes one of our own, whose time has not begun.
+    pub(crate) fn dial(progress: Progress) -> Self {
+        let never = Instant::from_millis(u64::MAX);
         Self {
             progress,
-            inbound,
+            inbound: false,
             challenge: 0,
             seed: 0,
-            deadline,
-            number: 0,
+            deadline: never,
+            end: never,
+            since: never,
+            stepped: false,
+            origin: Origin::default(),
+            held: 0,
             caller: None,
             replaces: false,
             given: None,
@@ -81,14 +112,37 @@ impl HalfOpen {
         }
     }
 
+    /// Begins the time for all steps from here on, and that for the first.
+    pub(crate) fn begin(&mut self, setup: Duration, now: Instant) {
+        self.end = now.after(setup.saturating_mul(STEPS));
+        self.step(setup, now);
+    }
+
+    /// Begins the time for a step.
+    pub(crate) fn step(&mut self, setup: Duration, now: Instant) {
+        self.stepped = false;
+        self.since = now;
+        self.deadline = now.after(setup).min(self.end);
+    }
+
     /// Returns true for an attempt of ours that the driver has not begun with.
     pub(crate) fn is_new(&self) -> bool {
         matches!(self.progress, Progress::Dial { told: false, .. })
     }
 
-    pub(crate) fn seed(&mut self, random: u64) {
+    /// Returns true for an attempt of ours that has been begun with, and to which nothing was answered yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        match &self.progress {
+            Progress::Dial { told, .. } => *told,
+            Progress::Shaking(state) => !self.inbound && state.is_unheard() && self.received.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Sets what is random, with a challenge whose answer nobody was given lately.
+    pub(crate) fn seed(&mut self, random: u64, answered: &Answered) {
         let [a, b, c, d, e, f, g, h] = random.to_le_bytes();
-        self.challenge = u32::from_le_bytes([a, b, c, d]);
+        self.challenge = answered.other_than(u32::from_le_bytes([a, b, c, d]));
         self.seed = u32::from_le_bytes([e, f, g, h]);
     }
 
@@ -105,6 +159,10 @@ impl HalfOpen {
     /// be written.
     pub(crate) fn packet<'b>(&self, copy: &'b mut [u8; BUFFER]) -> Result<Option<(&'b [u8], usize)>, Reason> {
         let bytes = self.received.filled(&self.rx);
+        // a record of TLS begins with its type, from 20 to 24, and the 3 that all versions have in front
+        if matches!(bytes, [20..=24, 3, ..]) {
+            return Err(Reason::Tls);
+        }
         if announced(bytes).is_some_and(|len| len > BUFFER) {
             return Err(Reason::Misbehaved(Misbehaved::Handshake("length of a packet")));
         }
@@ -129,6 +187,12 @@ impl HalfOpen {
         self.writing(|out| step(&context, out))
     }
 
+    /// Tells the caller why it is refused, in place of what waits to be sent.
+    pub(crate) fn refuse_instead(&mut self, refusal: Refusal) {
+        self.sending = Span::EMPTY;
+        self.writing(|out| refusal.put(out));
+    }
+
     /// Puts packets of the handshake to what waits to be sent.
     pub(crate) fn writing<R>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> R) -> R {
         let room = self.sending.room(&mut self.tx);
@@ -142,7 +206,166 @@ impl HalfOpen {
     }
 }
 
-/// Finds the unproven caller that has been here longest, which makes way when there is no place left.
-pub(crate) fn oldest_caller(table: &Table<'_, HalfOpen>) -> Option<Key> {
-    table.tenants().filter(|(_, half)| half.inbound).min_by_key(|(_, half)| (half.deadline, half.number)).map(|(key, _)| key)
+/// The connections that are not proven yet. There are eight places and one more for each peer that there may be, so that as many as fit the
+/// node can connect at once.
+pub(crate) struct HalfOpens<'s> {
+    few: Table<'s, HalfOpen>,
+    more: Table<'s, HalfOpen>,
+}
+
+/// The places that the smallest node has.
+pub(crate) const FEW: u16 = 8;
+
+impl<'s> HalfOpens<'s> {
+    pub(crate) fn new(few: Table<'s, HalfOpen>, more: Table<'s, HalfOpen>) -> Self {
+        Self { few, more }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.few.capacity().saturating_add(self.more.capacity())
+    }
+
+    /// Returns true if there is a place for a caller, beside those that are kept for attempts of ours: a quarter, and eight at most.
+    pub(crate) fn has_room(&self) -> bool {
+        let dials = self.tenants().filter(|(_, half)| !half.inbound).count();
+        let kept = (self.capacity() / 4).min(FEW.into()).saturating_sub(dials);
+        self.few.room().saturating_add(self.more.room()) > kept
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.few.clear();
+        self.more.clear();
+    }
+
+    pub(crate) fn at(&self, key: Key) -> Option<&HalfOpen> {
+        match further(key) {
+            None => self.few.at(key),
+            Some(key) => self.more.at(key),
+        }
+    }
+
+    pub(crate) fn at_mut(&mut self, key: Key) -> Option<&mut HalfOpen> {
+        match further(key) {
+            None => self.few.at_mut(key),
+            Some(key) => self.more.at_mut(key),
+        }
+    }
+
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = (Key, &HalfOpen)> {
+        self.few.tenants().chain(self.more.tenants().map(|(key, half)| (of_all(key), half)))
+    }
+
+    pub(crate) fn tenants_mut(&mut self) -> impl Iterator<Item = (Key, &mut HalfOpen)> {
+        self.few.tenants_mut().chain(self.more.tenants_mut().map(|(key, half)| (of_all(key), half)))
+    }
+
+    /// Finds the first that `wanted` says yes to.
+    pub(crate) fn find(&self, wanted: impl Fn(&HalfOpen) -> bool) -> Option<Key> {
+        self.tenants().find_map(|(key, half)| wanted(half).then_some(key))
+    }
+
+    /// Moves one into a free place. `None`: there is none.
+    pub(crate) fn insert(&mut self, mut half: HalfOpen) -> Option<Key> {
+        let held = self.held_by(half.origin).saturating_add(1);
+        half.held = held;
+        let (inbound, origin) = (half.inbound, half.origin);
+        let key = match self.few.insert(half) {
+            Ok(key) => key,
+            Err(half) => {
+                let key = self.more.insert(half).ok()?;
+                // the last of 65,534 have no number
+                if key.index > u16::MAX.saturating_sub(FEW) {
+                    self.more.remove(key);
+                    return None;
+                }
+                of_all(key)
+            }
+        };
+        if inbound {
+            self.hold(origin, held);
+        }
+        Some(key)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<HalfOpen> {
+        let half = match further(key) {
+            None => self.few.remove(key),
+            Some(key) => self.more.remove(key),
+        }?;
+        if half.inbound {
+            self.hold(half.origin, half.held.saturating_sub(1));
+        }
+        Some(half)
+    }
+
+    /// Returns how many places callers from there hold.
+    fn held_by(&self, origin: Origin) -> u16 {
+        self.tenants().find_map(|(_, half)| (half.inbound && half.origin == origin).then_some(half.held)).unwrap_or(0)
+    }
+
+    fn hold(&mut self, origin: Origin, held: u16) {
+        self.tenants_mut().filter(|(_, half)| half.inbound && half.origin == origin).for_each(|(_, half)| half.held = held);
+    }
+
+    /// Begins the time for the next step of those that have made one.
+    pub(crate) fn settle(&mut self, setup: Duration, now: Instant) {
+        self.tenants_mut().filter(|(_, half)| half.stepped).for_each(|(_, half)| half.step(setup, now));
+    }
+
+    /// Finds the caller that makes way for another from `origin`, or when there may be one.
+    ///
+    /// That is one from an address that holds more places than the newcomer's would, or from the newcomer's own: first one that gave no name,
+    /// then one of an address that holds more, then the one that has been silent longest. Each is left some time, since an honest one is silent
+    /// too while its packets travel; the smaller the node the less, so that a flood passes through at the same rate.
+    pub(crate) fn makes_way(&self, origin: Origin, now: Instant) -> Result<Key, Instant> {
+        let newcomers = self.held_by(origin);
+        let has_more = |half: &HalfOpen| half.origin == origin || half.held > newcomers.saturating_add(1);
+        // whoever has no more than the newcomer is left alone while somebody has
+        let some_have = self.tenants().any(|(_, half)| half.inbound && has_more(half));
+        let mut first: Option<((bool, u16, Duration), Key)> = None;
+        let mut later = now.after(NEVER);
+        for (key, half) in self.tenants().filter(|(_, half)| half.inbound && (has_more(half) || !some_have)) {
+            let patience = self.patience(half, some_have);
+            let silent = now.since(half.since);
+            if silent < patience {
+                later = later.min(half.since.after(patience));
+                continue;
+            }
+            let rank = (half.caller.is_none(), half.held, silent);
+            if first.as_ref().is_none_or(|(best, _)| rank > *best) {
+                first = Some((rank, key));
+            }
+        }
+        first.map(|(_, key)| key).ok_or(later)
+    }
+
+    /// Returns for how long a caller may be silent before another takes its place. `more`: its address holds more than the newcomer's.
+    fn patience(&self, half: &HalfOpen, more: bool) -> Duration {
+        if matches!(half.progress, Progress::Ending) {
+            return Duration::ZERO;
+        }
+        let each = if half.caller.is_none() && more { NAMELESS } else { NAMED };
+        let patience = each.saturating_mul(u32::try_from(self.capacity()).unwrap_or(u32::MAX));
+        // it gave its name, so it is as good as the newcomer
+        if half.caller.is_some() && !more { patience.max(EQUAL) } else { patience }
+    }
+}
+
+/// The time for which a caller is let be that has not given its name, and for one that has, for every place that there is: a thousand
+/// and two hundred of them a second can be thrown out.
+const NAMELESS: Duration = Duration::from_millis(1);
+const NAMED: Duration = Duration::from_millis(5);
+/// The least time for a caller with a name, whose address holds no more than the newcomer's.
+const EQUAL: Duration = Duration::from_secs(1);
+/// More than any caller stays.
+const NEVER: Duration = Duration::from_secs(1);
+
+/// Returns the key in the second table, if it is there that this one leads to.
+fn further(key: Key) -> Option<Key> {
+    key.index.checked_sub(FEW).map(|index| Key { index, ..key })
+}
+
+/// Returns the key for both tables of one in the second.
+fn of_all(key: Key) -> Key {
+    Key { index: key.index.saturating_add(FEW), ..key }
 }

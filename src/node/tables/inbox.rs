@@ -1,9 +1,12 @@
 //! One mailbox.
 
 use super::handles::Handle;
-use super::record::{Kind, Record};
+use super::links::Links;
+use super::record::{HEAD, Kind, Record, front};
+use super::shares::may_take;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
+use crate::storage::slots::Key;
 use crate::wire::fixed::FixedStr;
 
 /// The fate of a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped. Where one is the
@@ -43,10 +46,18 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    /// Returns true if a peer that holds so much of all mailboxes may have `more` of this one, whose buffer has so many bytes. Of one that is
+    /// not half full anybody may.
+    #[inline]
+    pub(crate) fn takes(&self, held: usize, more: usize, size: usize) -> bool {
+        let free = self.ring.free(size);
+        free > size / 2 || may_take(held, more, free)
+    }
+
     /// Adds a message, if there is room for it.
     #[inline]
-    pub(crate) fn put(&mut self, memory: &mut [u8], from: &[u8], term: &[u8]) -> bool {
-        let Some(head) = Kind::Message.head(from) else { return false };
+    pub(crate) fn put(&mut self, memory: &mut [u8], peer: Key, from: &[u8], term: &[u8]) -> bool {
+        let Some(head) = front(Kind::Message, peer, from) else { return false };
         let len = HEAD.saturating_add(from.len()).saturating_add(term.len());
         let Some(record) = self.ring.push(memory, len) else { return false };
         if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>() {
@@ -61,19 +72,19 @@ impl Inbox {
     }
 
     /// Drops the oldest record, if that is a message.
-    pub(crate) fn drops_oldest(&mut self, memory: &[u8]) -> bool {
+    pub(crate) fn drops_oldest(&mut self, memory: &[u8], links: &mut Links<'_>) -> bool {
         let before = self.ring;
-        let is_message = |record| Record::read(record).is_some_and(|record| record.kind == Kind::Message);
-        let dropped = self.ring.pop(memory).is_some_and(is_message);
-        if !dropped {
-            self.ring = before;
+        let is_message = |record: &[u8]| Record::read(record).is_some_and(|record| record.kind == Kind::Message);
+        match self.ring.pop(memory).filter(|record| is_message(record)) {
+            Some(record) => links.count_read(record),
+            None => self.ring = before,
         }
-        dropped
+        self.ring != before
     }
 
     /// Adds a record of any kind, if there is room for it.
     pub(crate) fn put_any(&mut self, memory: &mut [u8], record: &Record<'_>) -> bool {
-        let Some(head) = record.kind.head(record.from) else { return false };
+        let Some(head) = front(record.kind, record.peer, record.from) else { return false };
         let handle = record.handle.map(Handle::to_bytes);
         let parts = [&head[..], record.from, handle.as_ref().map_or(&[][..], |bytes| bytes), record.term.as_bytes()];
         let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
@@ -87,6 +98,3 @@ impl Inbox {
         true
     }
 }
-
-/// Bytes of a record in front of the sender and the rest: its kind, and the sender's length.
-const HEAD: usize = 2;

@@ -1,5 +1,6 @@
 //! The connected peers and what waits to be sent to them.
 
+use super::record;
 use crate::error::{Error, Full, Misuse};
 use crate::node::trace;
 use crate::proto::link;
@@ -8,8 +9,9 @@ use crate::storage::slots::{Key, Table};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::codes::Flags;
+use crate::wire::control::{Control, operation, without_unlink_id};
 use crate::wire::cursor::Writer;
-use crate::wire::frame::{HEADER, TICK};
+use crate::wire::frame::{self, Frame, HEADER, TICK};
 use crate::wire::ids::{Atom, NodeName};
 
 /// Bytes of a transmit buffer that only the core's own answers may use. One frame of a peer asks for one answer at most,
@@ -80,6 +82,14 @@ pub(crate) struct Link {
     pub(crate) state: link::Pulse,
     pub(crate) received: Span,
     pub(crate) sending: Span,
+    /// Links and monitors between its processes and what is here.
+    pub(crate) watches: u16,
+    /// How many there were when it was last told that it may have no more; nothing where that would be news.
+    pub(crate) told: Option<u16>,
+    /// Bytes of its messages that nobody has read.
+    pub(crate) unread: usize,
+    /// A message of it was put back since its answer finds no room: its messages wait until there is some.
+    pub(crate) waits: bool,
     /// Bytes of the smallest message that was refused for want of room; 0 for none.
     pub(crate) refused: usize,
     pub(crate) stalled: Option<Stall>,
@@ -91,6 +101,8 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     /// Beats in a row in which nothing but ticks went either way.
     pub(crate) idle: u32,
+    /// Counts up: which of those that wait to be connected to is first; 0 until it has been looked at.
+    pub(crate) turn: u32,
     pub(crate) traffic: Traffic,
 }
 
@@ -152,6 +164,10 @@ impl Link {
             state: link::Pulse::default(),
             received: Span::EMPTY,
             sending: Span::EMPTY,
+            watches: 0,
+            told: None,
+            unread: 0,
+            waits: false,
             refused: 0,
             stalled: None,
             traced: false,
@@ -159,6 +175,7 @@ impl Link {
             recent: Recent::NONE,
             phase,
             idle: 0,
+            turn: 0,
             traffic: Traffic::default(),
         }
     }
@@ -222,25 +239,40 @@ impl Links<'_> {
         self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
     }
 
+    /// Returns true if there is one connection at most: then nobody else has claims.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.table.taken() <= 1
+    }
+
+    /// Counts so many bytes of a peer's as unread.
+    pub(crate) fn count_unread(&mut self, peer: Key, len: usize) {
+        if let Some(link) = self.table.at_mut(peer) {
+            link.unread = link.unread.saturating_add(len);
+        }
+    }
+
+    /// Counts a record of a mailbox as read, or as gone.
+    #[inline]
+    pub(crate) fn count_read(&mut self, record: &[u8]) {
+        if let Some(link) = record::peer(record).and_then(|(_, peer)| self.table.at_mut(peer)) {
+            link.unread = link.unread.saturating_sub(record.len());
+        }
+    }
+
+    /// Returns true if a record waits until there is room for its peer's answers. What a call of ours came to asks for none.
+    pub(crate) fn waits(&self, record: &[u8]) -> bool {
+        record::peer(record).is_some_and(|(kind, peer)| !kind.is_answer() && self.table.at(peer).is_some_and(|link| link.waits))
+    }
+
     /// Returns the flags that both sides offered.
     #[inline]
     pub(crate) fn flags(&self, key: Key) -> Flags {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
     }
 
-    /// Puts one frame into the transmit buffer, whole or not at all. `keep` bytes of the buffer stay free.
-    #[inline]
-    pub(crate) fn frame<F>(&mut self, key: Key, keep: usize, put: F) -> Result<(), Error>
-    where
-        F: FnOnce(&mut Writer<'_>) -> Result<(), Misuse>,
-    {
-        let mut frame = self.begin(key, keep)?;
-        put(&mut frame.out)?;
-        frame.end()
-    }
-
-    /// Begins a frame: what is written to it counts once it is ended, and is nothing if it never is. Apart from [`Links::frame`], of
-    /// which a program has a copy for each place that sends.
+    /// Begins a frame, which goes into the transmit buffer whole or not at all: what is written to it counts once it is ended, and is nothing
+    /// if it never is. `keep` bytes of the buffer stay free.
     #[inline]
     pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
@@ -252,6 +284,52 @@ impl Links<'_> {
         let mut out = Writer::new(room.get_mut(..usable).unwrap_or(&mut []));
         out.u32(0);
         Ok(FrameWriter { link, out, limit })
+    }
+
+    /// Begins the frame of a control message, by an operation that the peer understands, up to what the caller adds to it. `None`: the peer
+    /// understands none that says this, and nothing is sent. Messages have [`To::operation`](crate::wire::control::To::operation) instead.
+    pub(crate) fn say(&mut self, key: Key, keep: usize, control: &Control<'_>) -> Result<Option<(FrameWriter<'_>, u8)>, Error> {
+        let mut frame = self.begin(key, keep)?;
+        let Some(op) = control.operation(frame.flags()) else { return Ok(None) };
+        control.put(op, &mut frame.out)?;
+        Ok(Some((frame, op)))
+    }
+
+    /// Says a control message that is whole. Returns true if the peer understands it; else nothing is sent.
+    pub(crate) fn tell(&mut self, key: Key, keep: usize, control: &Control<'_>) -> Result<bool, Error> {
+        match self.say(key, keep, control)? {
+            Some((frame, _)) => frame.end().map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Looks again, now that the flags of a peer are known, at the frames that waited for its connection. What it does not understand goes.
+    pub(crate) fn sift(&mut self, key: Key) {
+        let Some(link) = self.table.at_mut(key) else { return };
+        let flags = link.flags;
+        let bytes = link.sending.filled_mut(self.sending.at_mut(key.index));
+        let (mut read, mut written) = (0_usize, 0_usize);
+        while let Some(Frame::Whole(body)) = bytes.get(read..).map(|rest| frame::next(rest, rest.len())) {
+            let begin = read.saturating_add(HEADER);
+            let end = begin.saturating_add(body.len());
+            let kept = match operation(body) {
+                Some(op) if !flags.allow(op) => bytes.get_mut(begin..end).and_then(without_unlink_id),
+                _ => Some(end.saturating_sub(begin)),
+            };
+            read = end;
+            let Some(kept) = kept else {
+                log::debug!("to {}: what it does not understand is not sent", link.name);
+                link.traffic.sent = link.traffic.sent.saturating_sub(1);
+                continue;
+            };
+            if let (Some(place), Ok(len)) = (bytes.get_mut(written..).and_then(<[u8]>::first_chunk_mut), u32::try_from(kept)) {
+                *place = len.to_be_bytes();
+            }
+            written = written.saturating_add(HEADER);
+            bytes.copy_within(begin..begin.saturating_add(kept), written);
+            written = written.saturating_add(kept);
+        }
+        link.sending.truncate(written);
     }
 
     /// Returns how many bytes wait to be sent, and how many messages were, to come back to with [`Links::rewind`].
@@ -316,6 +394,12 @@ pub(crate) struct FrameWriter<'l> {
 }
 
 impl FrameWriter<'_> {
+    /// Returns the flags that both sides offered; before that is known, those that are assumed.
+    #[inline]
+    pub(crate) fn flags(&self) -> Flags {
+        self.link.flags
+    }
+
     /// Ends the frame: what was written is to be sent.
     #[inline]
     pub(crate) fn end(self) -> Result<(), Error> {

@@ -6,8 +6,9 @@ use super::handles::Handle;
 use super::handles::Mailbox;
 use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
-use super::links::Stall;
-use super::record::{Kind, Record};
+use super::links::{Links, Stall};
+use super::record::{self, Kind, Record};
+use super::shares::may_take;
 use super::unread::{NO_MAILBOX, Unread};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
@@ -38,6 +39,10 @@ pub(crate) struct Flow {
     pub(crate) taken: Key,
     /// The records that were in it when its message was put back, and how many had come.
     pub(crate) aside: Option<(Ring, u64)>,
+    /// The peer of the message that was put back, and its bytes, until somebody has looked whether it waits for that peer.
+    pub(crate) back: Option<(Key, usize)>,
+    /// The number of peers whose messages wait until there is room for the answers.
+    pub(crate) waiting: u16,
     /// A peer took something since: what was put back is to be shown again.
     pub(crate) retry: bool,
     /// True if there is room for what was refused.
@@ -54,6 +59,8 @@ impl Flow {
         put_back: false,
         taken: NO_MAILBOX,
         aside: None,
+        back: None,
+        waiting: 0,
         retry: false,
         room: false,
         owing: false,
@@ -72,12 +79,13 @@ pub(crate) struct Taken<'m> {
 }
 
 impl Taken<'_> {
-    /// Makes it the oldest record of its mailbox again.
+    /// Leaves it in its mailbox, where it was.
     pub(crate) fn put_back(self) {
         let (ring, held, flow) = self.now;
         (*ring, *held, flow.resume) = self.before;
         flow.put_back = true;
         flow.aside = Some((*ring, self.received));
+        flow.back = record::peer(self.record).map(|(_, peer)| (peer, self.record.len()));
     }
 }
 
@@ -134,16 +142,19 @@ impl Inboxes<'_> {
     }
 
     /// Copies a message into its mailbox: the one copy it makes on its way.
-    pub(crate) fn deliver(&mut self, key: Key, record: &Record<'_>) -> Delivery {
+    pub(crate) fn deliver(&mut self, key: Key, record: &Record<'_>, links: &mut Links<'_>) -> Delivery {
         let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return Delivery::Dropped };
         let memory = self.rings.at_mut(key.index);
+        let held = links.table.at(record.peer).map_or(0, |link| link.unread);
+        let takes = links.is_alone() || inbox.overflow == Overflow::DropOldest || inbox.takes(held, record.len(), memory.len());
         let delivery = loop {
-            if inbox.put_any(memory, record) {
+            if takes && inbox.put_any(memory, record) {
+                links.count_unread(record.peer, record.len());
                 break Delivery::Done;
             }
             let overflow = inbox.overflow;
             match overflow {
-                Overflow::DropOldest if inbox.drops_oldest(memory) => inbox.dropped = inbox.dropped.saturating_add(1),
+                Overflow::DropOldest if inbox.drops_oldest(memory, links) => inbox.dropped = inbox.dropped.saturating_add(1),
                 Overflow::DropNewest if record.kind == Kind::Message => {
                     inbox.dropped = inbox.dropped.saturating_add(1);
                     break Delivery::Dropped;
@@ -170,13 +181,21 @@ impl Inboxes<'_> {
 
     /// Delivers a payload as it came. `false`: something about it wants a closer look, and nothing has happened.
     #[inline]
-    pub(crate) fn deliver_payload(&mut self, key: Key, from: &[u8], payload: &[u8]) -> bool {
+    pub(crate) fn deliver_payload(
+        &mut self,
+        key: Key,
+        (peer, unread, is_alone): (Key, &mut usize, bool),
+        from: &[u8],
+        payload: &[u8],
+    ) -> bool {
         let Some(inbox) = self.table.at_mut(key) else { return false };
-        if inbox.ended.is_some() {
+        let memory = self.rings.at_mut(key.index);
+        if inbox.ended.is_some() || !(is_alone || inbox.takes(*unread, payload.len(), memory.len())) {
             return false;
         }
         match Term::payload(payload) {
-            Ok(term) if inbox.put(self.rings.at_mut(key.index), from, term.as_bytes()) => {
+            Ok(term) if inbox.put(memory, peer, from, term.as_bytes()) => {
+                *unread = unread.saturating_add(record::HEAD).saturating_add(from.len()).saturating_add(term.as_bytes().len());
                 if inbox.round != self.unread.round {
                     self.unread.came(&mut self.table, key.index);
                 }
@@ -188,13 +207,25 @@ impl Inboxes<'_> {
 
     /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
     #[inline]
-    pub(crate) fn recv<'m>(&'m mut self, key: Key, flow: &'m mut Flow) -> Option<(Taken<'m>, Others<'m, Inbox>)> {
+    pub(crate) fn recv<'m>(
+        &'m mut self,
+        key: Key,
+        flow: &'m mut Flow,
+        links: &mut Links<'_>,
+    ) -> Option<(Taken<'m>, Others<'m, Inbox>)> {
+        if flow.waiting > 0 && self.only_waits(key, flow, links) {
+            return None;
+        }
         let (inbox, others) = self.table.apart(key)?;
         if inbox.ended.is_some() {
             return None;
         }
+        let memory = self.rings.at_mut(key.index);
+        inbox.ring.settle(memory);
         let before = (inbox.ring, inbox.held, flow.resume);
-        let record = inbox.ring.pop(self.rings.at(key.index))?;
+        let record =
+            if flow.waiting == 0 { inbox.ring.pop(memory)? } else { inbox.ring.take(memory, |record| !links.waits(record))? };
+        links.count_read(record);
         if inbox.held {
             flow.resume = true;
             inbox.held = !inbox.ring.is_empty();
@@ -202,6 +233,41 @@ impl Inboxes<'_> {
         flow.aside = None;
         let received = inbox.received;
         Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before, received }, others))
+    }
+
+    /// Drops a message that waits until there is room for its answer, of a peer that has more than its share now that others come. Returns the
+    /// peer, and the number of the process that was made for it.
+    #[cold]
+    pub(crate) fn drop_waiting(&mut self, key: Key, links: &mut Links<'_>) -> Option<(Key, u64)> {
+        let inbox = self.table.at_mut(key)?;
+        let memory = self.rings.at_mut(key.index);
+        let free = inbox.ring.free(memory.len());
+        let has_too_much = |record: &[u8]| {
+            let link = record::peer(record).filter(|(kind, _)| !matches!(kind, Kind::Exit | Kind::Down));
+            let link = link.and_then(|(_, peer)| links.table.at(peer));
+            links.waits(record) && link.is_some_and(|link| !may_take(link.unread, 0, free))
+        };
+        let record = inbox.ring.take(memory, has_too_much)?;
+        let (peer, job) = Record::read(record).map(|record| (record.peer, record.handle.map_or(0, |handle| handle.number)))?;
+        links.count_read(record);
+        inbox.ring.settle(memory);
+        inbox.dropped = inbox.dropped.saturating_add(1);
+        Some((peer, job))
+    }
+
+    /// Returns true if all that is in a mailbox waits until there is room for the answers. Then it is not shown until there is.
+    #[cold]
+    pub(crate) fn only_waits(&mut self, key: Key, flow: &mut Flow, links: &Links<'_>) -> bool {
+        let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return false };
+        let memory = self.rings.at_mut(key.index);
+        inbox.ring.settle(memory);
+        let mut ring = inbox.ring;
+        if ring.is_empty() || ring.take(memory, |record| !links.waits(record)).is_some() {
+            return false;
+        }
+        flow.taken = NO_MAILBOX;
+        self.unread.set_aside(&mut self.table, key.index);
+        true
     }
 
     /// Settles what the program is to be shown of the mailbox that it took something from, before it takes something from `next`. This is
@@ -237,11 +303,18 @@ impl Inboxes<'_> {
     /// Returns the kind and the handle of the oldest record.
     #[cfg(feature = "std")]
     pub(crate) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
-        let inbox = self.table.at(key)?;
+        let inbox = self.table.at_mut(key)?;
+        inbox.ring.settle(self.rings.at_mut(key.index));
         // a copy of the ring is read, so the record stays
         let mut ring = inbox.ring;
         let record = Record::read(ring.pop(self.rings.at(key.index))?)?;
         Some((record.kind, record.handle.unwrap_or(Handle::NONE)))
+    }
+
+    /// Counts what waits in a mailbox as nobody's, since it is to end.
+    pub(crate) fn forget(&self, key: Key, links: &mut Links<'_>) {
+        let Some(inbox) = self.table.at(key).filter(|inbox| inbox.ended.is_none()) else { return };
+        inbox.ring.each(self.rings.at(key.index), |record| links.count_read(record));
     }
 
     /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended

@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use super::event::Events;
-use super::half_open::HalfOpen;
+use super::half_open::{FEW, HalfOpen, HalfOpens};
 use super::identity::FIRST_JOB;
 use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
@@ -13,10 +13,6 @@ use super::ties::Watch;
 use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::{Places, Table};
-
-/// The number of handshakes that may be under way at once, in and out together. Each needs little memory (about 2 KiB) and seven seconds at
-/// most. When all places are taken, a new caller takes that of the oldest unproven one.
-const HALF_OPEN: u16 = 8;
 
 /// The ranges of the sizes of a node's memory. The text of [`ConfigError::Sizes`](crate::ConfigError::Sizes) has the same numbers.
 const PEERS: RangeInclusive<u16> = 1..=65_534;
@@ -42,13 +38,17 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 ///
 /// When all peers are taken, further nodes are refused; when all mailboxes are, registering says so.
 ///
-/// `WATCHES` is how many links, monitors by others and callers of served functions there can be at once; at the limit whoever wants one
-/// more is told `system_limit`. `REQUESTS` is how many monitors, calls and aliases of this node's own there can be; at the limit making
-/// one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
+/// Connections that are not proven yet have places of their own: eight, and one for each of `PEERS`, so that as many nodes as there may be
+/// can connect at once; eight at most are kept for attempts of this node's own. When the rest is taken, a caller that has shown less makes way, or the newcomer waits: see [`Node::accept`](crate::Node::accept).
+///
+/// `WATCHES` is how many links, monitors by others, processes that wait in a call to a mailbox and callers of served functions there can be
+/// at once; at the limit whoever wants one more is told `system_limit`. One node has at most three times as many as are free then, where
+/// there can be more than one: three quarters if it is alone, and there is room for others. `REQUESTS` is how
+/// many monitors, calls and aliases of this node's own there can be; at the limit making one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
 /// [`NodeStorage::sized`].
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 568 bytes a peer, 360 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 324,952 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,800 bytes a peer, 368 a mailbox, 80 a watch, 328 a request and
+/// 26 KiB besides: 354,624 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -70,7 +70,7 @@ pub struct NodeStorage<
     const PEERS: usize,
     const MAILBOXES: usize,
     const BYTES: usize,
-    const WATCHES: usize = 256,
+    const WATCHES: usize = 512,
     const REQUESTS: usize = 32,
 > {
     pub(in crate::node) links: Places<Link, PEERS>,
@@ -80,12 +80,13 @@ pub struct NodeStorage<
     pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
     pub(in crate::node) watches: Places<Watch, WATCHES>,
     pub(in crate::node) requests: Places<Asked, REQUESTS>,
-    pub(in crate::node) half_open: Places<HalfOpen, { HALF_OPEN as usize }>,
+    pub(in crate::node) half_open: Places<HalfOpen, { FEW as usize }>,
+    pub(in crate::node) more_half_open: Places<HalfOpen, PEERS>,
     pub(in crate::node) events: Events,
 }
 
 impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> NodeStorage<PEERS, MAILBOXES, BYTES> {
-    /// Makes empty memory, with 256 places for links and monitors and 32 for requests.
+    /// Makes empty memory, with 512 places for links and monitors and 32 for requests.
     pub const fn new() -> Self {
         Self::sized()
     }
@@ -110,6 +111,7 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
             watches: Places::EMPTY,
             requests: Places::EMPTY,
             half_open: Places::EMPTY,
+            more_half_open: Places::EMPTY,
             events: Events::EMPTY,
         }
     }
@@ -135,13 +137,15 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize> Default for
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// Connections, in the range [`Sizes::PEERS`].
+    /// Connections, in the range [`Sizes::PEERS`]. There are eight places more than that for connections that are
+    /// not proven yet, of 2.2 KiB each.
     pub peers: u16,
     /// Mailboxes, in the range [`Sizes::MAILBOXES`].
     pub mailboxes: u16,
     /// Bytes of every buffer, in the range [`Sizes::BYTES`]: two buffers for a peer, one for a mailbox.
     pub bytes: usize,
-    /// Links, monitors by others and callers of served functions, in the range [`Sizes::WATCHES`].
+    /// Links, monitors by others, processes that wait in a call to a mailbox and callers of served functions, in the range
+    /// [`Sizes::WATCHES`]. One node has at most three times as many as are free then.
     pub watches: u16,
     /// Monitors, calls and aliases of this node's own, in the range [`Sizes::REQUESTS`].
     pub requests: u16,
@@ -149,7 +153,7 @@ pub struct Sizes {
 
 #[cfg(feature = "std")]
 impl Default for Sizes {
-    /// Makes sizes of 4 peers, 8 mailboxes, 16 KiB, 256 watches and 32 requests.
+    /// Makes sizes of 4 peers, 8 mailboxes, 16 KiB, 512 watches and 32 requests.
     fn default() -> Self {
         Self::new(4, 8, 16_384)
     }
@@ -168,9 +172,9 @@ impl Sizes {
     /// The range of the places for monitors, calls and aliases of this node's own: up to 65,534.
     pub const REQUESTS: RangeInclusive<u16> = PLACES;
 
-    /// Makes sizes of these three, with 256 watches and 32 requests.
+    /// Makes sizes of these three, with 512 watches and 32 requests.
     pub const fn new(peers: u16, mailboxes: u16, bytes: usize) -> Self {
-        Self { peers, mailboxes, bytes, watches: 256, requests: 32 }
+        Self { peers, mailboxes, bytes, watches: 512, requests: 32 }
     }
 
     /// Sets how many links, monitors by others and callers of served functions there can be.
@@ -194,7 +198,8 @@ impl Sizes {
             Table::<Inbox>::bytes(self.mailboxes),
             Table::<Watch>::bytes(self.watches),
             Table::<Asked>::bytes(self.requests),
-            Table::<HalfOpen>::bytes(HALF_OPEN),
+            Table::<HalfOpen>::bytes(FEW),
+            Table::<HalfOpen>::bytes(self.peers),
         ];
         parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
     }
@@ -209,7 +214,7 @@ pub(crate) struct Memory<'s> {
     pub(crate) rings: Buffers<'s>,
     pub(crate) watches: Table<'s, Watch>,
     pub(crate) requests: Table<'s, Asked>,
-    pub(crate) half_open: Table<'s, HalfOpen>,
+    pub(crate) half_open: HalfOpens<'s>,
     pub(crate) events: &'s mut Events,
 }
 
@@ -225,7 +230,7 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
             rings: Buffers::new(storage.rings.as_flattened_mut(), BYTES),
             watches: storage.watches.table(),
             requests: storage.requests.table(),
-            half_open: storage.half_open.table(),
+            half_open: HalfOpens::new(storage.half_open.table(), storage.more_half_open.table()),
             events: &mut storage.events,
         }
     }
@@ -266,7 +271,7 @@ impl Memory<'static> {
             rings: buffers(mailboxes)?,
             watches: Table::leaked(watches),
             requests: Table::leaked(requests),
-            half_open: Table::leaked(HALF_OPEN),
+            half_open: HalfOpens::new(Table::leaked(FEW), Table::leaked(peers)),
             events: Box::leak(Box::new(Events::EMPTY)),
         })
     }
@@ -314,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_heap_takes_what_it_says() {
-        let same = size_of::<NodeStorage<4, 8, 16_384, 256, 32>>();
+        let same = size_of::<NodeStorage<4, 8, 16_384, 512, 32>>();
         assert!(Sizes::default().memory().abs_diff(same) < 512, "{} and {same}", Sizes::default().memory());
         let most = Sizes { peers: 65_534, bytes: usize::MAX, ..Sizes::default() };
         assert_eq!(most.memory(), usize::MAX);
@@ -326,14 +331,14 @@ mod tests {
         const fn size<const P: usize, const M: usize, const W: usize, const R: usize>() -> usize {
             size_of::<NodeStorage<P, M, 16_384, W, R>>()
         }
-        let usual = size::<4, 8, 256, 32>();
+        let usual = size::<4, 8, 512, 32>();
         let each = (
-            size::<5, 8, 256, 32>() - usual - 2 * 16_384,
-            size::<4, 9, 256, 32>() - usual - 16_384,
-            size::<4, 8, 257, 32>() - usual,
-            size::<4, 8, 256, 33>() - usual,
+            size::<5, 8, 512, 32>() - usual - 2 * 16_384,
+            size::<4, 9, 512, 32>() - usual - 16_384,
+            size::<4, 8, 513, 32>() - usual,
+            size::<4, 8, 512, 33>() - usual,
         );
-        assert_eq!((usual, each), (324_952, (568, 360, 80, 328)));
+        assert_eq!((usual, each), (354_624, (2800, 368, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }

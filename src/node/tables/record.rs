@@ -1,6 +1,7 @@
-//! The records in a mailbox: a message, a signal or an answer, with its sender and what it is about.
+//! The records in a mailbox: a message, a signal or an answer, with its peer, its sender and what it is about.
 
 use super::handles::Handle;
+use crate::storage::slots::Key;
 use crate::wire::term::Term;
 
 /// The kind of a record in a mailbox.
@@ -19,8 +20,6 @@ pub(crate) enum Kind {
     Spawned,
     /// The atom with which a spawn request was refused.
     NotSpawned,
-    /// `{Tag, Reply}` of `rex`.
-    RexReply,
     Timeout,
     /// `[Res, M, F, Args]`; the handle has the process's number.
     Apply,
@@ -35,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 13] = [
         Self::Message,
         Self::Exit,
         Self::Down,
@@ -43,7 +42,6 @@ impl Kind {
         Self::Lost,
         Self::Spawned,
         Self::NotSpawned,
-        Self::RexReply,
         Self::Timeout,
         Self::Apply,
         Self::Cast,
@@ -53,9 +51,8 @@ impl Kind {
     ];
 
     /// Returns true if it is the outcome of a call of ours.
-    #[cfg(feature = "std")]
     pub(crate) fn is_answer(self) -> bool {
-        matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::RexReply | Self::Timeout)
+        matches!(self, Self::Reply | Self::Lost | Self::Spawned | Self::NotSpawned | Self::Timeout)
     }
 
     /// Returns the first bytes of a record: four bits for the kind, twelve for the length of the sender; none when that is too long.
@@ -70,6 +67,8 @@ impl Kind {
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'r> {
     pub(crate) kind: Kind,
+    /// The connection that it came over.
+    pub(crate) peer: Key,
     /// The encoded sender, or what stands in its place.
     pub(crate) from: &'r [u8],
     /// The subject, which messages do not have.
@@ -77,12 +76,37 @@ pub(crate) struct Record<'r> {
     pub(crate) term: Term<'r>,
 }
 
+/// Bytes of a record in front of the sender: its kind and the sender's length, and its peer.
+pub(crate) const HEAD: usize = 6;
+
+/// Returns the bytes that stand in front of the sender.
+#[inline]
+pub(crate) fn front(kind: Kind, peer: Key, from: &[u8]) -> Option<[u8; HEAD]> {
+    let ([a, b], [c, d], [e, f]) = (kind.head(from)?, peer.index.to_le_bytes(), peer.generation.to_le_bytes());
+    Some([a, b, c, d, e, f])
+}
+
+/// Returns the kind of a record, and its peer.
+#[inline]
+pub(crate) fn peer(record: &[u8]) -> Option<(Kind, Key)> {
+    let [_, kind, a, b, c, d] = *record.first_chunk::<HEAD>()?;
+    let kind = *Kind::ALL.get(usize::from(kind >> 4))?;
+    Some((kind, Key { index: u16::from_le_bytes([a, b]), generation: u16::from_le_bytes([c, d]) }))
+}
+
 impl<'r> Record<'r> {
+    /// Returns how many bytes it takes in a mailbox.
+    pub(crate) fn len(&self) -> usize {
+        let handle = self.handle.map_or(0, |handle| handle.to_bytes().len());
+        HEAD.saturating_add(self.from.len()).saturating_add(handle).saturating_add(self.term.as_bytes().len())
+    }
+
     /// Takes a record apart as it lies in a mailbox.
     #[inline]
     pub(crate) fn read(record: &'r [u8]) -> Option<Self> {
-        let (head, rest) = record.split_first_chunk::<2>()?;
-        let head = u16::from_le_bytes(*head);
+        let ([a, b, c, d, e, f], rest) = record.split_first_chunk::<HEAD>()?;
+        let head = u16::from_le_bytes([*a, *b]);
+        let peer = Key { index: u16::from_le_bytes([*c, *d]), generation: u16::from_le_bytes([*e, *f]) };
         let (from, mut term) = rest.split_at_checked((head & 0xfff).into())?;
         let kind = *Kind::ALL.get(usize::from(head >> 12))?;
         let mut handle = None;
@@ -90,6 +114,6 @@ impl<'r> Record<'r> {
             let (bytes, rest) = term.split_first_chunk()?;
             (handle, term) = (Some(Handle::from_bytes(*bytes)), rest);
         }
-        Some(Self { kind, from, handle, term: Term::trusted(term) })
+        Some(Self { kind, peer, from, handle, term: Term::trusted(term) })
     }
 }

@@ -30,8 +30,6 @@ pub(crate) enum Ask {
     Alias,
     Monitor,
     Call,
-    /// A call of `rex`.
-    Rex,
     /// A call of a function, by a spawn request.
     Spawn,
 }
@@ -56,6 +54,8 @@ pub(crate) enum Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Waiting,
+    /// The peer understands no such request, which nobody here was told yet.
+    Refused,
     /// Its outcome waits for room in the mailbox.
     Due(Outcome),
     /// The peer is to be told that nobody waits for it any more.
@@ -67,6 +67,7 @@ pub(crate) enum Stage {
 pub(crate) enum Outcome {
     Timeout,
     NoConnection,
+    NotSupported,
 }
 
 /// Counts of the requests and of what waits.
@@ -136,19 +137,20 @@ impl Asked {
 
     /// Returns true if it is answered as a `gen_server` answers.
     pub(crate) fn is_call(&self) -> bool {
-        matches!(self.kind, Ask::Call | Ask::Rex)
+        self.kind == Ask::Call
     }
 
-    /// Returns the kind of record that the answer is.
-    pub(crate) fn answer(&self) -> Kind {
-        if self.kind == Ask::Rex { Kind::RexReply } else { Kind::Reply }
+    /// Takes note that the peer does not understand it, and was not asked. That is told when time is looked at next.
+    pub(crate) fn refuse(&mut self) {
+        self.peer = NO_PEER;
+        self.state = Stage::Refused;
     }
 
     /// Returns the kind of record that the end of the watched process is.
     pub(crate) fn ended(&self) -> Kind {
         match self.kind {
             Ask::Monitor | Ask::Alias => Kind::Down,
-            Ask::Call | Ask::Rex => Kind::Lost,
+            Ask::Call => Kind::Lost,
             Ask::Spawn => Kind::Spawned,
         }
     }

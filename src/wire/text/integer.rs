@@ -9,18 +9,24 @@ use crate::wire::cursor::Writer;
 /// base 16, as `16#...`, and read in the bases 2, 4, 8, 16 and 32, where each digit is a number of bits.
 const DECIMAL_BYTES: usize = 2048;
 
+/// The longest magnitude that is printed in decimal however many there are. The work for one grows with the square of its length.
+const SHORT: usize = 256;
+/// The number of longer ones that are printed in decimal within one term.
+pub(super) const LONG_ONES: u16 = 16;
+
 const LIMBS: usize = DECIMAL_BYTES / 4;
 /// A chunk of nine decimal digits is the largest that fits a limb.
 const CHUNK: u64 = 1_000_000_000;
 /// Room for the limbs and, from the end on, for the chunks that take their place one by one: 32 bits a limb by 29.9 a chunk.
 const ROOM: usize = LIMBS * 32 / 29 + 2;
 
-/// Writes a magnitude (least significant byte first, no leading zeros) with its sign.
-pub(super) fn print(negative: bool, magnitude: &[u8], f: &mut impl Write) -> fmt::Result {
+/// Writes a magnitude (least significant byte first, no leading zeros) with its sign. `long_ones` more may be long and decimal.
+pub(super) fn print(negative: bool, magnitude: &[u8], long_ones: &mut u16, f: &mut impl Write) -> fmt::Result {
     if negative {
         f.write_char('-')?;
     }
-    if magnitude.len() <= DECIMAL_BYTES {
+    let may_be_long = |left: &mut u16| left.checked_sub(1).map(|rest| *left = rest).is_some();
+    if magnitude.len() <= SHORT || magnitude.len() <= DECIMAL_BYTES && may_be_long(long_ones) {
         return decimal(magnitude, f);
     }
     f.write_str("16#")?;

@@ -18,6 +18,7 @@ pub use parse::parse_text;
 
 use super::term::Term;
 use chars::Chars;
+use integer::LONG_ONES;
 
 /// A term on one line, as Erlang's `~0p` prints it, where identifiers tell which node they are of. Made by [`Term::text`].
 #[derive(Clone, Copy)]
@@ -25,6 +26,7 @@ pub struct Text<'a> {
     term: Term<'a>,
     home: &'a str,
     chars: Chars,
+    long_ones: u16,
 }
 
 impl Text<'_> {
@@ -33,6 +35,13 @@ impl Text<'_> {
     #[must_use]
     pub fn unicode(self) -> Self {
         Self { chars: Chars::Unicode, ..self }
+    }
+
+    /// Prints so many of the integers of more than 256 bytes (616 digits) in decimal, the first ones, instead of sixteen, and the others in
+    /// base 16: the work for one in decimal grows with the square of its length.
+    #[must_use]
+    pub fn long_decimals(self, most: u16) -> Self {
+        Self { long_ones: most, ..self }
     }
 }
 
@@ -43,7 +52,7 @@ impl<'a> Term<'a> {
     ///
     /// The term's own `Display` shows them all with 0.
     pub fn text(self, home: &'a str) -> Text<'a> {
-        Text { term: self, home, chars: Chars::Latin1 }
+        Text { term: self, home, chars: Chars::Latin1, long_ones: LONG_ONES }
     }
 }
 
@@ -51,12 +60,13 @@ impl<'a> Term<'a> {
 /// text, floats in their shortest form, maps in the order in which they were sent.
 ///
 /// It differs from Erlang in few points. Pids, ports and references are all shown as the node that made them shows them, with 0
-/// ([`Term::text`] tells nodes apart). Integers of more than 2,048 bytes are shown in base 16. `'maybe'` and `'else'` are
+/// ([`Term::text`] tells nodes apart). Integers of more than 2,048 bytes are shown in base 16, and so are those of more than 256 bytes (616
+/// digits) behind the first sixteen: the work for a term is bounded. `'maybe'` and `'else'` are
 /// always quoted, as since OTP 27, and `-0.0` has its sign, as since OTP 25. A map of more than 32 keys is not in Erlang's order: Erlang
 /// sends it in another than it prints. The name of a fun has its own characters, where Erlang shows the UTF-8 bytes of those outside ASCII.
 impl fmt::Display for Term<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::print(*self, None, Chars::Latin1, f)
+        print::print(*self, None, (Chars::Latin1, LONG_ONES), f)
     }
 }
 
@@ -68,7 +78,7 @@ impl fmt::Debug for Term<'_> {
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::print(self.term, Some(self.home), self.chars, f)
+        print::print(self.term, Some(self.home), (self.chars, self.long_ones), f)
     }
 }
 
@@ -184,6 +194,26 @@ mod tests {
         assert_eq!(print(&[131, 77, 0, 0, 0, 1, 8, 97]), "<<\"a\">>");
     }
 
+    /// However many long integers there are, little of the work is done.
+    #[test]
+    fn few_long_integers_are_decimal() {
+        let one = |len: usize| [&[111, 0, 0, (len >> 8) as u8, len as u8, 0][..], &vec![0x11; len]].concat();
+        let list = |len: usize| [&[131, 108, 0, 0, 2, 0][..], &one(len).repeat(512), &[106]].concat();
+        for (len, decimal) in [(2048, 16), (257, 16), (256, 512)] {
+            let bytes = list(len);
+            let term = Term::parse(&bytes).unwrap();
+            let text = term.to_string();
+            let (first, hex) = text.split_at(text.find("16#").unwrap_or(text.len()));
+            assert_eq!(
+                (first.split(',').count() - usize::from(decimal < 512), hex.matches("16#").count()),
+                (decimal, 512 - decimal)
+            );
+            assert_eq!(term.text("a@b").long_decimals(1).to_string().matches("16#").count(), if len > 256 { 511 } else { 0 });
+            let mut again = vec![0; bytes.len()];
+            assert_eq!(parse_text(&text, &mut again).unwrap().as_bytes(), term.as_bytes());
+        }
+    }
+
     #[test]
     fn a_writer_that_takes_no_more_stops_the_printing() {
         use core::fmt::Write;
@@ -195,7 +225,7 @@ mod tests {
     #[test]
     fn the_deepest_terms_are_printed_and_read() {
         let depth = usize::from(Limits::MAX_DEPTH);
-        let mut buf = [0; 4096];
+        let mut buf = [0; 16_384];
         for (open, middle, close) in [("{", "", "}"), ("[a,", "b", "]"), ("#{a => ", "b", "}"), ("[[]|{", "", "}]")] {
             let levels = if open.len() == 5 { depth / 2 } else { depth };
             let text = open.repeat(levels) + middle + &close.repeat(levels);
@@ -234,6 +264,7 @@ mod tests {
         assert_eq!(fault("{'\u{20ac}', _}"), (8, 1, 7, TextFault::Variable));
         assert_eq!(fault("{a,<0.85.0>}"), (3, 1, 4, TextFault::Identifier));
         assert_eq!(fault("[#Ref<0.1.2>]").3, TextFault::Identifier);
+        assert_eq!(fault("[#PID<0.113.0>]").3, TextFault::Identifier); // as Elixir prints it
         assert_eq!(fault("{a b}"), (3, 1, 4, TextFault::Expected("',' or '}'")));
         assert_eq!(fault("\"abc"), (0, 1, 1, TextFault::Unclosed('"')));
         assert_eq!(fault("{a,'bc}"), (3, 1, 4, TextFault::Unclosed('\'')));

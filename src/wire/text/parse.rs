@@ -117,7 +117,7 @@ impl<'t> Parser<'t, '_> {
 
     fn map(&mut self) -> Result<bool, Fault> {
         let rest = self.scan.rest();
-        if ["#Ref<", "#Port<", "#Fun<"].iter().any(|word| rest.starts_with(word)) {
+        if ["#Ref<", "#Port<", "#Fun<", "#PID<", "#Reference<", "#Function<"].iter().any(|word| rest.starts_with(word)) {
             return self.fail(TextFault::Identifier);
         }
         let start = self.scan.at;

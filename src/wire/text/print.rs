@@ -39,9 +39,15 @@ impl From<TermFault> for Halt {
 }
 
 /// Writes a term on one line.
-pub(super) fn print(term: Term<'_>, home: Option<&str>, chars: Chars, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut printer = Printer { f, home, chars, open: heapless::Vec::new() };
-    match printer.run(Reader::new(term.as_bytes())) {
+pub(super) fn print(
+    term: Term<'_>,
+    home: Option<&str>,
+    (chars, long_ones): (Chars, u16),
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let whole = Reader::new(term.as_bytes());
+    let mut printer = Printer { f, home, chars, long_ones, whole, open: heapless::Vec::new() };
+    match printer.run(whole) {
         Err(Halt::Write) => Err(fmt::Error),
         Ok(()) | Err(Halt::Bytes) => Ok(()),
     }
@@ -61,19 +67,22 @@ enum PrintShape {
 }
 
 #[derive(Clone, Copy)]
-struct PrintFrame<'r> {
+struct PrintFrame {
     shape: PrintShape,
     /// Elements or pairs to come after this one.
     left: u32,
-    /// The names of a native record's fields to come, which stand before all its values.
-    names: Reader<'r>,
+    /// The place in the whole term of the names of a native record's fields to come, which stand before all its values.
+    names: u32,
 }
 
 struct Printer<'p, 'f, 'h, 'r> {
     f: &'p mut fmt::Formatter<'f>,
     home: Option<&'h str>,
     chars: Chars,
-    open: heapless::Vec<PrintFrame<'r>, { Limits::MAX_DEPTH as usize }>,
+    /// The number of long integers that may still be decimal.
+    long_ones: u16,
+    whole: Reader<'r>,
+    open: heapless::Vec<PrintFrame, { Limits::MAX_DEPTH as usize }>,
 }
 
 impl<'r> Printer<'_, '_, '_, 'r> {
@@ -111,7 +120,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             self.f.write_char('}')?;
             return Ok(true);
         };
-        self.open.push(PrintFrame { shape, left, names: *r }).map_err(|_| Halt::Bytes)?;
+        self.open.push(PrintFrame { shape, left, names: 0 }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
 
@@ -132,6 +141,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
             return Ok(true);
         };
         field(&mut names, self.chars, self.f)?;
+        let names = u32::try_from(self.whole.up_to(&names).len()).map_err(|_| Halt::Bytes)?;
         self.open.push(PrintFrame { shape: PrintShape::Field, left, names }).map_err(|_| Halt::Bytes)?;
         Ok(false)
     }
@@ -154,7 +164,10 @@ impl<'r> Printer<'_, '_, '_, 'r> {
                 }
                 self.f.write_char(',')?;
                 if frame.shape == PrintShape::Field {
-                    field(&mut frame.names, self.chars, self.f)?;
+                    let mut names = self.whole;
+                    names.bytes(usize::try_from(frame.names).unwrap_or(usize::MAX))?;
+                    field(&mut names, self.chars, self.f)?;
+                    frame.names = u32::try_from(self.whole.up_to(&names).len()).unwrap_or(u32::MAX);
                 }
                 return Ok(true);
             }
@@ -166,7 +179,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
 
     /// Goes on from the last element of a list to its tail: another list continues it, and a term that is none is to be
     /// written next, which `true` says.
-    fn tail(frame: &mut PrintFrame<'_>, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
+    fn tail(frame: &mut PrintFrame, r: &mut Reader<'_>, f: &mut fmt::Formatter<'_>) -> Result<bool, Halt> {
         while frame.left == 0 {
             match r.peek()? {
                 tag::NIL => {
@@ -196,7 +209,7 @@ impl<'r> Printer<'_, '_, '_, 'r> {
         let f = &mut *self.f;
         match term.value() {
             Value::Integer(value) => write!(f, "{value}"),
-            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, f),
+            Value::Big(Big { negative, magnitude }) => integer::print(negative, magnitude, &mut self.long_ones, f),
             Value::Float(value) => float(value, f),
             Value::Atom(name) => atom(name, self.chars, f),
             Value::Nil => f.write_str("[]"),

@@ -10,12 +10,13 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use beamless::{
-    Config, Event, Instant, Mailbox, Monitor, NetworkFault, NodeStorage, OwnedCaller, OwnedPid, OwnedReference, Request,
+    Config, Event, Instant, Mailbox, Monitor, NetworkFault, NodeStorage, Origin, OwnedCaller, OwnedPid, OwnedReference, Request,
 };
 
 use crate::pair::{End, Seed, Wire};
 
-type Storage = NodeStorage<2, 4, 4096, 10, 6>;
+/// Of the 14 places for links and monitors one peer of two has ten.
+type Storage = NodeStorage<2, 4, 4096, 14, 6>;
 const NODES: [&str; 2] = ["a@host", "b@host"];
 const NAMES: [&str; 3] = ["", "x", "y"];
 const SERVED: [&str; 1] = ["m:f/1"];
@@ -283,10 +284,14 @@ impl World<'_> {
     fn dial(&mut self, side: usize, fails: bool) {
         let now = self.time();
         let Some((from, _)) = self.ends[side].node.poll_dial(now) else { return };
-        let to = if fails { None } else { self.ends[1 - side].node.accept(0x1234_5678_9abc_def0, now) };
+        let to = if fails {
+            None
+        } else {
+            self.ends[1 - side].node.accept(Origin::default(), 0x1234_5678_9abc_def0 + side as u64, now).ok()
+        };
         match to {
             Some(to) => {
-                self.ends[side].node.handle_connected(from, 0x0fed_cba9_8765_4321, now);
+                self.ends[side].node.handle_connected(from, 0x0fed_cba9_8765_4321 + side as u64, now);
                 self.wires.push((side, Wire { a: from, b: to }));
             }
             None => self.ends[side].node.handle_unreachable(from, NetworkFault::Refused),

@@ -1,7 +1,7 @@
 //! What mailboxes get, against what was done.
 
 use beamless::{
-    Caller, Error, Exception, Failure, Full, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
+    Caller, Error, Exception, Failure, Full, HeldBy, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
 };
 
 use super::ops::numbered;
@@ -92,7 +92,10 @@ impl World<'_> {
         let (side, handle) = (self.inboxes[inbox].side, self.inboxes[inbox].handle);
         let random = &mut self.random;
         let Some((message, mut out)) = self.ends[side].node.recv(handle) else {
-            self.inboxes[inbox].drained = self.op;
+            // else there may be what waits for a peer to take its answers
+            if self.ends[side].node.peers().all(|peer| peer.held != Some(HeldBy::Transmit)) {
+                self.inboxes[inbox].drained = self.op;
+            }
             // what was due may have ended it
             self.news();
             return false;
@@ -196,6 +199,8 @@ impl World<'_> {
             Answer::Timeout => (sent.timeout.is_some_and(|timeout| self.now >= sent.at + timeout), "a timeout"),
             Answer::Undefined => (sent.what == What::Rpc && !sent.came, "undef"),
             Answer::Ended(why) if why == "system_limit" && sent.what == What::Call => (true, "system_limit"),
+            // its place was needed before the real reason could be told
+            Answer::Ended(why) if why == "killed" => (true, "killed"),
             Answer::Ended(why) => (self.ended_for(sent.to, 1 - side, why), "an end of who was called"),
             Answer::Refused(why) => (why == "system_limit" && sent.what == What::Rpc, "system_limit"),
         };
@@ -224,7 +229,8 @@ impl World<'_> {
         let watched = &self.watched[which];
         self.check(!watched.down && watched.owner == inbox, "a second down");
         self.check(watched.demonitored.is_none_or(|when| self.inboxes[inbox].drained < when), "a down after its time");
-        let known = matches!(reason, "noproc" | "noconnection" | "system_limit");
+        // the last is told of a mailbox whose place was needed before that could be told
+        let known = matches!(reason, "noproc" | "noconnection" | "system_limit" | "killed");
         self.check(known || self.ended_for(watched.to, 1 - side, reason), &format!("a down for the wrong reason: {reason}"));
         if let ("noproc", To::Pid(target)) = (reason, watched.to) {
             self.check(self.inboxes[target].ended.is_some(), "a down of one that is alive");
@@ -235,8 +241,8 @@ impl World<'_> {
 
     /// Notes an exit that came by a link; `false` if it cannot have come by one.
     fn by_link(&mut self, inbox: usize, from: usize, reason: &str, drained: u64) -> bool {
-        let right =
-            matches!(reason, "noproc" | "noconnection" | "system_limit") || self.inboxes[from].ended.as_deref() == Some(reason);
+        let right = matches!(reason, "noproc" | "noconnection" | "system_limit" | "killed")
+            || self.inboxes[from].ended.as_deref() == Some(reason);
         let now = self.op;
         let Some(tie) = self.ties.get_mut(&(inbox, from)).filter(|_| right) else { return false };
         if tie.exits >= tie.links || tie.cut.is_some_and(|when| drained >= when) {

@@ -77,14 +77,42 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
         let what = text.get(span.clone()).map(shown).filter(|what| !what.trim().is_empty());
         let why = match (what, e.message()) {
             (Some(what), "duplicate key") => format!("{what}: it is there twice: leave one out"),
+            (Some(what), _) if ["yes", "no", "on", "off", "True", "False", "TRUE", "FALSE"].contains(&&*what) => {
+                format!("{what}: write true or false; or, if it is text, {what:?}")
+            }
             (Some(what), why) if why.starts_with("string values must be quoted") => {
-                format!("{what}: text needs quotes: {what:?}")
+                format!("{what}: text needs quotes: {:?}", what.trim_matches(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']))
+            }
+            (_, why) if why.starts_with("invalid unquoted key") => {
+                let key = shown(key_around(text, span.start));
+                format!("{key}: a key with more than letters, digits, '-' and '_' needs quotes: {key:?}")
+            }
+            (_, why) if why.starts_with("unclosed table") && line_around(text, span.start).contains(']') => {
+                format!("{why}; a name with more than letters, digits, '-' and '_' needs quotes: [mailbox.\"a name\"]")
+            }
+            (_, why) if why.starts_with("key with no value") && line_around(text, span.start).contains(':') => {
+                format!("{why}: write sname = \"demo\", not sname: demo")
             }
             (Some(what), why) => format!("{what}: {why}"),
             (None, why) => why.to_owned(),
         };
         Fault { at: Some(span.start), why }
     })
+}
+
+/// Returns the line that this place is in.
+fn line_around(text: &str, at: usize) -> &str {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let start = before.rfind('\n').map_or(0, |place| place.saturating_add(1));
+    text.get(start..at.saturating_add(after.find('\n').unwrap_or(after.len()))).unwrap_or("")
+}
+
+/// Returns the key that was written around this place.
+fn key_around(text: &str, at: usize) -> &str {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let start = before.rfind(['\n', ' ', '\t', '[', '{', ',', '.']).map_or(0, |place| place.saturating_add(1));
+    let end = after.find(['\n', '\r', ' ', '\t', ']', '=']).unwrap_or(after.len());
+    text.get(start..at.saturating_add(end)).unwrap_or("")
 }
 
 /// A table: the whole file, or what stands behind `[..]` or between braces.
@@ -170,6 +198,9 @@ impl<'f> Section<'f> {
                 format!("`{key_text}` belongs to the top, above the first line in brackets")
             } else if let Some(near) = nearest(key_text, &known) {
                 format!("did you mean `{near}`?")
+            } else if value.get_ref().is_table() && !self.path.is_empty() {
+                let table = self.path.split('.').next().unwrap_or("");
+                format!("a name with a dot needs quotes, as in [{table}.\"a.b\"]")
             } else {
                 format!("the keys are {}", known.join(", "))
             };

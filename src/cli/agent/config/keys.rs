@@ -14,6 +14,7 @@ epmd | word auto external embedded none | `"auto"` | "auto" | `"auto"`: register
 epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on this host and on all others.
 visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.
 tick_time | time 1s 24h | `"60s"` | "60s" | A node that is silent for so long is down. This is `net_ticktime`, the same in the whole cluster.
+setup_time | time 1s 2m | `"7s"` | "20s" | How long each step of connecting may take, such as the answer to a packet. This is `net_setuptime`. A slow line needs more.
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
 discover | table | none | [discover] | Every node that the EPMDs of some hosts name is connected.
@@ -49,7 +50,7 @@ timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
 [sizes]
 nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.
 mailboxes | integer 0 16383 | 12 and those of the file | 16 | Mailboxes: at least the agent's own 4, and those of this file.
-watches | integer 0 65534 | `512` | 512 | Links, monitors by others, and callers of functions.
+watches | integer 0 65534 | `1024` | 1024 | Links, monitors by others, processes that wait in a `gen_server:call`, and callers of functions. One node has at most three times as many as are free then; more of it are refused with `system_limit`.
 requests | integer 0 65534 | `32` | 32 | Monitors and calls of the agent's own.
 message | size 4KiB 256MiB | `"16KiB"` | "16KiB" | The largest message that is taken, as `16384` or `"16KiB"`. A larger one is skipped, which is logged. What is sent has up to 2 KiB less.
 "#;

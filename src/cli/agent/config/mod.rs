@@ -46,6 +46,7 @@ pub(super) struct Settings {
     /// The nodes that may connect; without one all may.
     pub(super) allow: Vec<String>,
     pub(super) tick_time: Duration,
+    pub(super) setup_time: Duration,
     pub(super) sizes: Sizes,
     /// The nodes to be connected to for as long as the agent runs.
     pub(super) connect: Vec<String>,
@@ -68,6 +69,7 @@ impl Settings {
             ("visible", old.visible != local.visible),
             ("allow", self.allow != new.allow),
             ("tick_time", self.tick_time != new.tick_time),
+            ("setup_time", self.setup_time != new.setup_time),
             ("sizes", self.sizes != new.sizes),
         ];
         let Self { connect, discover, publish, programs, functions, .. } = new;
@@ -124,6 +126,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer()));
     let visible = top.get("visible").and_then(|item| faults.keep(item.switch()));
     let tick_time = faults.keep(top.duration("tick_time"));
+    let setup_time = faults.keep(top.duration("setup_time"));
     let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
@@ -154,6 +157,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
         tick_time: tick_time.unwrap_or_default(),
+        setup_time: setup_time.unwrap_or_default(),
         sizes,
         connect,
         discover,
@@ -203,7 +207,9 @@ fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut F
     }
     let item = item?;
     let path = faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))?;
-    faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    if cookie::is_kept(&path) {
+        faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    }
     Some(path)
 }
 

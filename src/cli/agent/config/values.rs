@@ -87,7 +87,9 @@ pub(super) fn function(text: &str) -> Result<(), &'static str> {
         // written as Erlang does, so that no function is there twice
         arity.parse::<u8>().ok().filter(|number| number.to_string() == arity && atom(module) && atom(function))
     };
-    parts().map(drop).ok_or("a function is \"MODULE:FUNCTION/ARITY\", such as \"box:reboot/0\"")
+    parts().map(drop).ok_or(
+        "a function is \"MODULE:FUNCTION/ARITY\", such as \"box:reboot/0\", or \"Elixir.Box:reboot/0\" for Elixir's Box.reboot()",
+    )
 }
 
 /// Reads a path, which begins where the configuration file is.

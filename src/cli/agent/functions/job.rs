@@ -9,6 +9,8 @@ use mio::Registry;
 
 use crate::cli::agent::config::{Function, Output};
 use crate::cli::agent::task::{Ended, Task, without_newline};
+use crate::cli::agent::words;
+use crate::cli::lines::limited;
 use crate::cli::terms;
 
 /// The time that an answer waits for a caller's node that does not take it.
@@ -20,6 +22,8 @@ pub(super) struct Job {
     /// The command and all its arguments.
     command: Vec<OsString>,
     caller: OwnedCaller,
+    /// The caller's node.
+    pub(super) node: String,
     state: Progress,
 }
 
@@ -50,9 +54,9 @@ pub(super) enum Delivery {
 }
 
 impl Job {
-    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller) -> Self {
+    pub(super) fn new(function: Function, arguments: Vec<OsString>, caller: OwnedCaller, node: String) -> Self {
         let command = function.command.iter().map(OsString::from).chain(arguments).collect();
-        Self { function, command, caller, state: Progress::Waiting }
+        Self { function, command, caller, node, state: Progress::Waiting }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -101,9 +105,15 @@ impl Job {
     /// Gives the answer, if there is one.
     pub(super) fn tell(&mut self, out: &mut Outbox<'_>) -> Delivery {
         let Progress::Done { answer, until } = &mut self.state else { return Delivery::NotYet };
+        let name = &self.function.name;
         let mut told = answer.give(&self.caller, out);
         if let Err(Error::Full(Full::Message { needed, limit })) = told {
-            log::warn!("{}: its value takes {needed} bytes, and {limit} are the most", self.function.name);
+            limited!(
+                warn,
+                name,
+                "values that were too large",
+                "{name}: its value takes {needed} bytes, and {limit} are the most"
+            );
             *answer = Answer::too_large(limit);
             told = answer.give(&self.caller, out);
         }
@@ -112,7 +122,7 @@ impl Job {
             // whoever called it is gone with its node
             Ok(()) | Err(Error::NotConnected) => Delivery::Done,
             Err(e) => {
-                log::warn!("{}: no answer: {e}", self.function.name);
+                limited!(warn, name, "calls of functions without an answer", "{name}: no answer: {}", words::error(&e));
                 Delivery::Done
             }
         }

@@ -6,7 +6,7 @@ use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
 use crate::cli::agent::config::ProgramFormat;
-use crate::cli::agent::process::printable;
+use crate::cli::outcome::printable;
 use crate::cli::terms::{self, json};
 
 /// A message for a program.
@@ -103,7 +103,9 @@ pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoi
             Ok(line) if format == ProgramFormat::Json => of_json(line),
             Ok(line) => {
                 let mut bytes = Vec::new();
-                terms::erlang(line, &mut bytes).map_err(|e| e.to_string()).and_then(of_term)
+                let term = terms::erlang(line, &mut bytes)
+                    .map_err(|e| format!("{e}; a line is {{reply,Id,Term}} or {{send,Name,Node,Term}}"));
+                term.and_then(of_term)
             }
             Err(_) => Err("it is not UTF-8".to_owned()),
         },
@@ -130,7 +132,8 @@ fn text(term: Term<'_>) -> Option<String> {
 }
 
 fn of_json(line: &str) -> Result<Outgoing, String> {
-    let value = json::parse(line)?;
+    let value =
+        json::parse(line).map_err(|e| format!("{e}; a line is {{\"reply\": ID, \"value\": JSON}} or one with \"send\""))?;
     let object = value.as_object();
     let get = |key| object.and_then(|object| object.get(key));
     let mut bytes = Vec::new();
@@ -242,6 +245,8 @@ mod tests {
     fn what_is_not_understood_is_told() {
         for (format, record, words) in [
             (ProgramFormat::Erlang, &b"Reading"[..], "variables have no value here"),
+            (ProgramFormat::Erlang, b"Reading", "a line is {reply,Id,Term} or {send,Name,Node,Term}"),
+            (ProgramFormat::Json, b"Reading", "a line is {\"reply\": ID, \"value\": JSON}"),
             (ProgramFormat::Erlang, b"\xff", "not UTF-8"),
             (ProgramFormat::Erlang, b"{reply,x,ok}", "x is no number of a call"),
             (ProgramFormat::Erlang, b"{reply,-1,ok}", "-1 is no number of a call"),

@@ -1,10 +1,13 @@
 //! The messages that wait to be written to a program.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::cli::agent::process::Process;
+use crate::cli::agent::share::may_take;
 
-/// The most bytes that wait at once. With more, calls are refused and other messages dropped; one message may go beyond.
+/// The most bytes that wait at once, of which one node has three quarters at most. With more, calls are refused and other messages dropped; one
+/// message may go beyond.
 const WAITING: usize = 1 << 18;
 
 /// The most writes in one turn; each takes what the pipe takes, up to 64 KiB.
@@ -14,25 +17,60 @@ const WRITES: u8 = 8;
 #[derive(Default)]
 pub(super) struct Input {
     bytes: VecDeque<u8>,
-    /// Where each message ends, counted from the program's start.
-    ends: VecDeque<u64>,
+    unwritten: VecDeque<Unwritten>,
+    /// What waits of each node that something waits of.
+    shares: Vec<(Sender, usize)>,
+    senders: RandomState,
     queued: u64,
     written: u64,
 }
 
+/// A message that was not written altogether.
+struct Unwritten {
+    /// Where it ends, counted from the program's start.
+    end: u64,
+    /// What it takes of the room.
+    cost: usize,
+    sender: Sender,
+}
+
+/// A node that sends, told from others by the hash of its name.
+type Sender = u64;
+
 impl Input {
-    /// Returns true if there is room for another message.
-    pub(super) fn has_room(&self) -> bool {
-        // small messages are not free
-        self.bytes.len().saturating_add(self.ends.len().saturating_mul(size_of::<u64>())) < WAITING
+    /// Returns true if there is room for another message of this node.
+    pub(super) fn has_room(&self, node: &str) -> bool {
+        let taken = self.shares.iter().fold(0_usize, |sum, (_, share)| sum.saturating_add(*share));
+        let sender = self.senders.hash_one(node);
+        let own = self.shares.iter().find(|(other, _)| *other == sender).map_or(0, |(_, share)| *share);
+        may_take(own, WAITING.saturating_sub(taken))
     }
 
-    /// Adds a message. Returns where it ends, for [`Input::is_written`].
-    pub(super) fn push(&mut self, record: &[u8]) -> u64 {
+    /// Adds a message of this node. Returns where it ends, for [`Input::is_written`].
+    pub(super) fn push(&mut self, record: &[u8], node: &str) -> u64 {
         self.bytes.extend(record);
         self.queued = self.queued.saturating_add(u64::try_from(record.len()).unwrap_or(0));
-        self.ends.push_back(self.queued);
+        // small messages are not free
+        let cost = record.len().saturating_add(size_of::<Unwritten>());
+        let sender = self.senders.hash_one(node);
+        match self.shares.iter_mut().find(|(other, _)| *other == sender) {
+            Some((_, share)) => *share = share.saturating_add(cost),
+            None => self.shares.push((sender, cost)),
+        }
+        self.unwritten.push_back(Unwritten { end: self.queued, cost, sender });
         self.queued
+    }
+
+    /// Forgets the messages that were written altogether.
+    fn forget_written(&mut self) {
+        while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
+            let Some(Unwritten { cost, sender, .. }) = self.unwritten.pop_front() else { break };
+            self.shares
+                .iter_mut()
+                .filter(|(other, _)| *other == sender)
+                .for_each(|(_, share)| *share = share.saturating_sub(cost));
+        }
+        self.shares.retain(|(_, share)| *share > 0);
     }
 
     /// Returns true if the message that ends there was written altogether.
@@ -42,7 +80,7 @@ impl Input {
 
     /// Returns the number of messages that were not written altogether.
     pub(super) fn unwritten(&self) -> usize {
-        self.ends.len()
+        self.unwritten.len()
     }
 
     /// Writes what the program takes now. Returns true if it may take more at once.
@@ -57,10 +95,36 @@ impl Input {
             }
             self.bytes.drain(..written);
             self.written = self.written.saturating_add(u64::try_from(written).unwrap_or(0));
-            while self.ends.front().is_some_and(|end| *end <= self.written) {
-                self.ends.pop_front();
-            }
+            self.forget_written();
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_node_leaves_room_for_the_others() {
+        let mut input = Input::default();
+        let fill = |input: &mut Input, node: &str| {
+            let mut count: usize = 0;
+            while input.has_room(node) {
+                input.push(&[7; 1000], node);
+                count += 1;
+            }
+            count
+        };
+        let each = 1000 + size_of::<Unwritten>();
+        assert_eq!(fill(&mut input, "one@host"), (WAITING * 3 / 4).div_ceil(each));
+        let second = fill(&mut input, "two@host");
+        assert!(second > 0 && second < WAITING / 4 / each + 1, "{second}");
+        assert!(input.has_room("three@host") && !input.has_room("one@host"));
+        // when it is written nobody has anything
+        input.written = input.queued;
+        input.forget_written();
+        assert_eq!((input.unwritten(), input.shares.len()), (0, 0));
+        assert!(input.has_room("one@host"));
     }
 }

@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
-use crate::cli::agent::limit::Limit;
+use crate::cli::agent::words;
+use crate::cli::lines::limited;
 
-/// The most that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// The most messages that wait at once for busy peers, in number and in bytes. With more the program's output is not read until there is room.
+/// Answers to calls are not among them: whoever calls and does not read would hold up the answers to all others.
 const WAITING: (usize, usize) = (64, 1 << 18);
+
+/// The bytes of answers that wait for one node at most, beside what its connection holds; what comes then is dropped. In number they are as
+/// many as a node may have calls at once.
+const UNREAD: usize = 1 << 17;
 
 /// The most that wait at once with the answers in a program's place. A program that ends leaves many calls to be answered at once.
 const ANSWERS: usize = 512;
@@ -23,6 +29,12 @@ pub(super) struct Letter {
     pub(super) node: String,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
+}
+
+impl Letter {
+    fn is_answer(&self) -> bool {
+        matches!(self.to, To::Caller(_))
+    }
 }
 
 /// The receiver of a letter.
@@ -42,6 +54,8 @@ enum Sent {
 #[derive(Default)]
 pub(super) struct Letters {
     waiting: VecDeque<Letter>,
+    /// How many of them are messages, and their bytes.
+    messages: usize,
     bytes: usize,
     /// The time at which they are tried again.
     at: Option<Instant>,
@@ -51,7 +65,13 @@ pub(super) struct Letters {
 impl Letters {
     /// Returns true if one more may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < WAITING.0 && self.bytes < WAITING.1
+        self.messages < WAITING.0 && self.bytes < WAITING.1
+    }
+
+    /// Returns how many answers wait for this node, and their bytes.
+    pub(super) fn answers_to(&self, node: &str) -> (usize, usize) {
+        let answers = self.waiting.iter().filter(|letter| letter.node == node && letter.is_answer());
+        answers.fold((0, 0), |(count, bytes), letter| (count.saturating_add(1), bytes.saturating_add(letter.term.len())))
     }
 
     /// Returns true if one more answer in the program's place may wait.
@@ -60,9 +80,18 @@ impl Letters {
     }
 
     /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
-    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, name: &str) {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
-        if is_behind || matches!(send(&mut letter, out, log), Sent::Later) {
+        if is_behind && letter.is_answer() && self.answers_to(&letter.node).1 >= UNREAD {
+            let node = &letter.node;
+            return limited!(
+                warn,
+                node,
+                "answers that nodes do not read",
+                "mailbox {name}: no answer to {node}, which does not read what it is sent"
+            );
+        }
+        if is_behind || matches!(send(&mut letter, out, name), Sent::Later) {
             self.keep(letter);
         }
     }
@@ -73,8 +102,24 @@ impl Letters {
             self.wait = RETRY.0;
             self.at = Instant::now().checked_add(self.wait);
         }
-        self.bytes = self.bytes.saturating_add(letter.term.len());
+        self.push(letter);
+    }
+
+    fn push(&mut self, letter: Letter) {
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(letter.term.len());
+        }
         self.waiting.push_back(letter);
+    }
+
+    fn pop(&mut self) -> Option<Letter> {
+        let letter = self.waiting.pop_front()?;
+        if !letter.is_answer() {
+            self.messages = self.messages.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(letter.term.len());
+        }
+        Some(letter)
     }
 
     /// Returns when the letters are tried again.
@@ -83,23 +128,19 @@ impl Letters {
     }
 
     /// Tries the letters again, if it is time.
-    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, log: &mut Log<'_>) {
+    pub(super) fn turn(&mut self, out: &mut Outbox<'_>, name: &str) {
         if self.at.is_none_or(|at| at > Instant::now()) {
             return;
         }
         let mut busy: Vec<String> = Vec::new();
         let count = self.waiting.len();
         for _ in 0..count {
-            let Some(mut letter) = self.waiting.pop_front() else { break };
-            let len = letter.term.len();
+            let Some(mut letter) = self.pop() else { break };
             if busy.contains(&letter.node) {
-                self.waiting.push_back(letter);
-            } else if matches!(send(&mut letter, out, log), Sent::Later) {
+                self.push(letter);
+            } else if matches!(send(&mut letter, out, name), Sent::Later) {
                 busy.push(letter.node.clone());
-                self.bytes = self.bytes.saturating_sub(len).saturating_add(letter.term.len());
-                self.waiting.push_back(letter);
-            } else {
-                self.bytes = self.bytes.saturating_sub(len);
+                self.push(letter);
             }
         }
         self.wait = if self.waiting.len() < count { RETRY.0 } else { self.wait.saturating_mul(2).min(RETRY.1) };
@@ -107,37 +148,51 @@ impl Letters {
     }
 }
 
-/// The log of what does not go out.
-pub(super) struct Log<'l> {
-    /// The name of the mailbox.
-    pub(super) name: &'l str,
-    pub(super) limit: &'l mut Limit,
-}
-
-fn send(letter: &mut Letter, out: &mut Outbox<'_>, log: &mut Log<'_>) -> Sent {
+/// Sends a letter of the mailbox of this name.
+fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
     let result = Term::parse(&letter.term).map_err(Error::from).and_then(|term| match &letter.to {
         To::Caller(caller) => out.reply(caller, |t| t.term(term)),
-        To::Name(name) => out.send((name.as_str(), letter.node.as_str()), |t| t.term(term)),
+        To::Name(to) => out.send((to.as_str(), letter.node.as_str()), |t| t.term(term)),
     });
     match (result, &letter.to) {
         (Ok(()), _) => Sent::Done,
         (Err(Error::Full(Full::Transmit { .. })), _) => Sent::Later,
         (Err(e @ Error::Full(Full::Message { limit, .. })), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: an answer was too large: {e}", log.name));
+            limited!(
+                warn,
+                name,
+                "answers of programs that were too large",
+                "mailbox {name}: an answer was too large: {}",
+                words::error(&e)
+            );
             letter.term = encoded(|t| Refusal::TooLarge(limit).put(t));
-            send(letter, out, log)
+            send(letter, out, name)
         }
         // who asked is gone, and with the node everybody who could be told
         (Err(Error::NotConnected), To::Caller(_)) => {
-            log::debug!("mailbox {}: an answer to {}, which is not connected any more", log.name, letter.node);
+            log::debug!("mailbox {name}: an answer to {}, which is not connected any more", letter.node);
             Sent::Done
         }
         (Err(e), To::Caller(_)) => {
-            log.limit.warn(format_args!("mailbox {}: no answer to {}: {e}", log.name, letter.node));
+            limited!(
+                warn,
+                name,
+                "answers of programs that were not sent",
+                "mailbox {name}: no answer to {}: {}",
+                letter.node,
+                words::error(&e)
+            );
             Sent::Done
         }
-        (Err(e), To::Name(name)) => {
-            log.limit.warn(format_args!("mailbox {}: not sent to {name} on {}: {e}", log.name, letter.node));
+        (Err(e), To::Name(to)) => {
+            limited!(
+                warn,
+                name,
+                "messages of programs that were not sent",
+                "mailbox {name}: not sent to {to} on {}: {}",
+                letter.node,
+                words::error(&e)
+            );
             Sent::Done
         }
     }

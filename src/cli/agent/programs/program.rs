@@ -5,18 +5,19 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term};
+use beamless::{Call, Error, Full, Mailbox, Message, Node, Outbox, OwnedCaller, Received, Term};
 use mio::Registry;
 
 use super::envelope::{self, Incoming, Outgoing};
 use super::framing::{Framing, Unframed};
 use super::input::Input;
-use super::letters::{Letter, Letters, Log, Refusal, To};
+use super::letters::{Letter, Letters, Refusal, To};
 use crate::cli::agent::config::{self, ProgramFormat};
-use crate::cli::agent::limit::Limit;
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::share::may_take;
+use crate::cli::lines::limited;
 
-/// The most calls that wait for their answer at once. Each takes 1 KiB.
+/// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
 const CALLS: usize = 256;
 
 /// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
@@ -67,7 +68,6 @@ pub(super) struct Program {
     output: Stdout,
     letters: Letters,
     dropped: Dropped,
-    log: Limit,
 }
 
 enum Life {
@@ -117,22 +117,34 @@ impl Stdout {
 }
 
 impl Dropped {
-    fn add(&mut self, name: &str, why: &'static str, log: &mut Limit) {
+    fn add(&mut self, name: &str, why: &'static str) {
         if self.why != why {
-            self.tell(name, log);
+            self.tell(name);
         }
         self.why = why;
         self.count = self.count.saturating_add(1);
         self.at = self.at.or_else(|| Instant::now().checked_add(Duration::from_secs(1)));
     }
 
-    fn tell(&mut self, name: &str, log: &mut Limit) {
+    fn tell(&mut self, name: &str) {
         if self.count > 0 {
             // one that sends now this and now that changes the reason with each
-            log.warn(format_args!("mailbox {name}: {} dropped: {}", messages(self.count), self.why));
+            limited!(
+                warn,
+                name,
+                "reasons for which messages to programs were dropped",
+                "mailbox {name}: {} dropped: {}",
+                messages(self.count),
+                self.why
+            );
         }
         *self = Self::default();
     }
+}
+
+/// Returns the node that sent a message, as far as it is told.
+fn sender(message: &Message<'_>) -> String {
+    message.sender().map(|pid| pid.node.chars().collect()).unwrap_or_default()
 }
 
 fn messages(count: u64) -> String {
@@ -158,7 +170,6 @@ impl Program {
             limit,
             letters: Letters::default(),
             dropped: Dropped::default(),
-            log: Limit::new("lines about programs behind mailboxes within a second"),
         }
     }
 
@@ -180,7 +191,7 @@ impl Program {
             Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
             Life::Up(process) => (process.next_wake(), self.output.closes()),
         };
-        [process, at, self.letters.next_wake(), self.dropped.at, self.log.end()].into_iter().flatten().min()
+        [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
     }
 
     /// Does what there is to do.
@@ -195,11 +206,10 @@ impl Program {
         self.receive(world);
         self.write(world);
         if let Ok(mut out) = world.node.outbox(self.mailbox) {
-            self.letters.turn(&mut out, &mut Log { name: &self.given.name, limit: &mut self.log });
+            self.letters.turn(&mut out, &self.given.name);
         }
-        self.log.tell();
         if self.dropped.at.is_some_and(|at| at <= now) {
-            self.dropped.tell(&self.given.name, &mut self.log);
+            self.dropped.tell(&self.given.name);
         }
     }
 
@@ -211,12 +221,26 @@ impl Program {
         let program = self.given.command.first().map_or("", String::as_str);
         match started {
             Ok(process) => {
-                log::info!("mailbox {}: started {program}, pid {}", self.name(), process.id().unwrap_or(0));
+                limited!(
+                    info of 40,
+                    &self.given.name,
+                    "programs that were started",
+                    "mailbox {}: started {program}, pid {}",
+                    self.name(),
+                    process.id().unwrap_or(0)
+                );
                 self.is_ready = true;
                 Life::Up(process)
             }
             Err(e) => {
-                log::warn!("mailbox {}: {program} cannot be started: {e}; tried again in {:?}", self.name(), self.wait);
+                limited!(
+                    warn,
+                    &self.given.name,
+                    "programs that could not be started",
+                    "mailbox {}: {program} cannot be started: {e}; tried again in {:?}",
+                    self.name(),
+                    self.wait
+                );
                 self.later(now)
             }
         }
@@ -249,7 +273,13 @@ impl Program {
         match self.output {
             Stdout::Open if !process.gives_output() => self.output = Stdout::Closing(now.checked_add(CLOSING).unwrap_or(now)),
             Stdout::Closing(at) if at <= now => {
-                log::info!("mailbox {}: its program closed its standard output and runs on: it answers no calls", self.name());
+                limited!(
+                    info,
+                    &self.given.name,
+                    "programs that closed their standard output",
+                    "mailbox {}: its program closed its standard output and runs on: it answers no calls",
+                    self.name()
+                );
                 self.output = Stdout::Closed;
                 self.refuse_all(Refusal::Closed, |_| true, world);
             }
@@ -267,9 +297,22 @@ impl Program {
         }
         let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128))).unwrap_or(-1);
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
-        log::warn!("mailbox {}: its program ended, {status}; started again in {:?}", self.name(), self.wait);
+        limited!(
+            warn,
+            &self.given.name,
+            "programs that ended",
+            "mailbox {}: its program ended, {status}; started again in {:?}",
+            self.name(),
+            self.wait
+        );
         if calls > 0 || unread > 0 {
-            log::warn!("mailbox {}: calls not answered: {calls}, messages not read: {unread}", self.name());
+            limited!(
+                warn,
+                &self.given.name,
+                "programs that ended with calls unanswered",
+                "mailbox {}: calls not answered: {calls}, messages not read: {unread}",
+                self.name()
+            );
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
         self.begin_anew();
@@ -338,16 +381,16 @@ impl Program {
         while let Some((message, mut out)) = world.node.recv(self.mailbox) {
             match message.received() {
                 Received::Call(call) => self.call(&call, &mut out, world.home),
-                Received::Cast(term) => self.tell(Incoming::Cast(term), world.home),
-                Received::Info(term) => self.tell(Incoming::Info(term), world.home),
+                Received::Cast(term) => self.tell(Incoming::Cast(term), &sender(&message), world.home),
+                Received::Info(term) => self.tell(Incoming::Info(term), &sender(&message), world.home),
                 // it neither links nor monitors, calls nor serves
                 _ => {}
             }
         }
     }
 
-    /// Returns why the program is told nothing now.
-    fn refusal(&self) -> Option<(Refusal, &'static str)> {
+    /// Returns why the program is told nothing by this node now.
+    fn refusal(&self, node: &str) -> Option<(Refusal, &'static str)> {
         let process = match &self.state {
             Life::Up(process) => process,
             Life::Away(_) | Life::Ending(..) => return Some((Refusal::Restarting, "the program is not running")),
@@ -355,14 +398,14 @@ impl Program {
         if !process.takes_input() {
             return Some((Refusal::Closed, "the program closed its standard input"));
         }
-        (!self.input.has_room()).then_some((Refusal::Busy, "the program does not read its standard input"))
+        (!self.input.has_room(node)).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// Tells the program of a cast or of another message, or drops it.
-    pub(super) fn tell(&mut self, told: Incoming<'_>, home: &str) {
-        match self.refusal() {
-            None => drop(self.input.push(&told.record(self.given.format, home))),
-            Some((_, why)) => self.dropped.add(&self.given.name, why, &mut self.log),
+    /// Tells the program of a cast or of another message of this node, or drops it.
+    fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
+        match self.refusal(node) {
+            None => drop(self.input.push(&told.record(self.given.format, home), node)),
+            Some((_, why)) => self.dropped.add(&self.given.name, why),
         }
     }
 
@@ -372,31 +415,42 @@ impl Program {
         let Some(caller) = call.caller().keep() else { return };
         let now = Instant::now();
         let mut waiting = Waiting { id: 0, end: 0, since: now, node: call.from.node.chars().collect(), caller };
-        if let Some(refusal) = self.no_call(now, out) {
+        if let Some(refusal) = self.no_call(&waiting.node, now, out) {
             return self.refuse(waiting, refusal, out);
         }
         waiting.id = self.next_id();
-        waiting.end = self.input.push(&Incoming::Call(waiting.id, call.request).record(self.given.format, home));
+        waiting.end = self.input.push(&Incoming::Call(waiting.id, call.request).record(self.given.format, home), &waiting.node);
         self.calls.push_back(waiting);
     }
 
     /// Returns why there is to be no further call now.
-    fn no_call(&mut self, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
-        if let Some((refusal, _)) = self.refusal() {
+    fn no_call(&mut self, node: &str, now: Instant, out: &mut Outbox<'_>) -> Option<Refusal> {
+        if let Some((refusal, _)) = self.refusal(node) {
             return Some(refusal);
         }
         if self.output == Stdout::Closed {
             return Some(Refusal::Closed);
         }
-        if self.calls.len() < CALLS {
+        // an answer that the caller's node does not take is its call still
+        let calls = self.calls.iter().filter(|call| call.node == node).count();
+        let held = calls.saturating_add(self.letters.answers_to(node).0);
+        if may_take(held, CALLS.saturating_sub(self.calls.len())) {
             return None;
         }
+        // the oldest makes room, of this node unless there is none for anybody
+        let is_full = self.calls.len() >= CALLS;
+        let oldest = self.calls.iter().position(|call| is_full || call.node == node);
         let forgotten = |call: &Waiting| now.saturating_duration_since(call.since) >= FORGOTTEN;
-        if !self.calls.front().is_some_and(forgotten) {
-            return Some(Refusal::Busy);
-        }
-        let oldest = self.calls.pop_front()?;
-        self.log.warn(format_args!("mailbox {}: call {} was not answered, and makes room", self.given.name, oldest.id));
+        let Some(oldest) = oldest.filter(|at| self.calls.get(*at).is_some_and(forgotten)) else { return Some(Refusal::Busy) };
+        let oldest = self.calls.remove(oldest)?;
+        limited!(
+            warn,
+            &self.given.name,
+            "calls that programs did not answer",
+            "mailbox {}: call {} was not answered, and makes room",
+            self.given.name,
+            oldest.id
+        );
         self.refuse(oldest, Refusal::Timeout, out);
         None
     }
@@ -420,7 +474,7 @@ impl Program {
                 self.letters.keep(Letter { to: To::Caller(call.caller), node: call.node, term: why.term() });
             }
             // the mailbox is emptied all the same
-            Err(Error::Full(_)) => self.dropped.add(&self.given.name, "answers to a node that takes no more", &mut self.log),
+            Err(Error::Full(_)) => self.dropped.add(&self.given.name, "answers to a node that takes no more"),
             Err(e) => log::debug!("mailbox {}: no answer to {}: {e}", self.given.name, call.node),
         }
     }
@@ -445,7 +499,13 @@ impl Program {
         if process.takes_input() || unwritten == 0 {
             return;
         }
-        log::warn!("mailbox {}: its program closed its standard input; messages not read: {unwritten}", self.name());
+        limited!(
+            warn,
+            &self.given.name,
+            "programs that closed their standard input",
+            "mailbox {}: its program closed its standard input; messages not read: {unwritten}",
+            self.name()
+        );
         let input = core::mem::take(&mut self.input);
         self.refuse_all(Refusal::Closed, |call| !input.is_written(call.end), world);
     }
@@ -478,7 +538,13 @@ impl Program {
                 None => return true,
                 Some(Ok(record)) => envelope::read(self.given.format, record),
                 Some(Err(fault)) => {
-                    self.log.warn(format_args!("mailbox {}: {fault}", self.given.name));
+                    limited!(
+                        warn,
+                        &self.given.name,
+                        "what programs wrote that is no message",
+                        "mailbox {}: {fault}",
+                        self.given.name
+                    );
                     if matches!(fault, Unframed::NoFrame(_)) {
                         process.kill();
                     }
@@ -487,7 +553,13 @@ impl Program {
             };
             match said {
                 Ok(said) => self.act(said, world),
-                Err(why) => self.log.warn(format_args!("mailbox {}: {why}", self.given.name)),
+                Err(why) => limited!(
+                    warn,
+                    &self.given.name,
+                    "what programs wrote that is no message",
+                    "mailbox {}: {why}",
+                    self.given.name
+                ),
             }
         }
         false
@@ -502,7 +574,9 @@ impl Program {
         };
         match said {
             Ok(said) => self.act(said, world),
-            Err(why) => self.log.warn(format_args!("mailbox {}: {why}", self.given.name)),
+            Err(why) => {
+                limited!(warn, &self.given.name, "what programs wrote that is no message", "mailbox {}: {why}", self.given.name)
+            }
         }
     }
 
@@ -511,7 +585,13 @@ impl Program {
             None => return,
             Some(Outgoing::Reply { id, term }) => {
                 let Some(at) = self.calls.iter().position(|call| u64::from(call.id) == id) else {
-                    return self.log.warn(format_args!("mailbox {}: no call {id} waits for an answer", self.given.name));
+                    let name = &self.given.name;
+                    return limited!(
+                        warn,
+                        name,
+                        "answers of programs to no call",
+                        "mailbox {name}: no call {id} waits for an answer"
+                    );
                 };
                 let Some(call) = self.calls.remove(at) else { return };
                 Letter { to: To::Caller(call.caller), node: call.node, term }
@@ -526,14 +606,14 @@ impl Program {
             }
         };
         if let Ok(mut out) = world.node.outbox(self.mailbox) {
-            self.letters.post(letter, &mut out, &mut Log { name: &self.given.name, limit: &mut self.log });
+            self.letters.post(letter, &mut out, &self.given.name);
         }
     }
 
     /// Tells the program of a message of one of this node's own programs.
     pub(super) fn tell_term(&mut self, term: &[u8], home: &str) {
         if let Ok(term) = Term::parse(term) {
-            self.tell(Incoming::Info(term), home);
+            self.tell(Incoming::Info(term), home, home);
             // its turn may be over, and nothing else tells that there is something to write
             self.is_ready = true;
         }

@@ -8,6 +8,7 @@ use mio::Registry;
 use super::reading::{self, Trouble, TroubleKind};
 use crate::cli::agent::config::{Publish, Source};
 use crate::cli::agent::task::{Ended, Task};
+use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
@@ -120,11 +121,17 @@ impl Publisher {
         match message {
             Ok(message) => {
                 if self.trouble.take().is_some() {
-                    log::info!("{}: readings again", self.name());
+                    limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
                 if self.kept.push(message) {
                     let (Publish { to, node, .. }, waiting) = (&self.given, self.kept.waiting());
-                    log::warn!("{}: {waiting} readings wait for {to} at {node}: from now on the oldest are dropped", self.name());
+                    limited!(
+                        warn,
+                        node,
+                        "receivers that readings wait for",
+                        "{}: {waiting} readings wait for {to} at {node}: from now on the oldest are dropped",
+                        self.name()
+                    );
                 }
             }
             Err(trouble) => self.failed(&trouble),
@@ -134,7 +141,7 @@ impl Publisher {
     /// Logs that there is no reading, when that begins and when the reason changes.
     fn failed(&mut self, trouble: &Trouble) {
         if self.trouble.replace(trouble.kind) != Some(trouble.kind) {
-            log::warn!("{}: no reading: {}", self.name(), trouble.words);
+            limited!(warn, &self.name(), "sources without a reading", "{}: no reading: {}", self.name(), trouble.words);
         }
     }
 

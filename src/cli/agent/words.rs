@@ -1,0 +1,61 @@
+//! The agent's own words for what the library says: whoever reads its log has a configuration file, not a storage.
+
+use beamless::{Dropped, Error, Event, Full, Reason};
+
+/// Returns an error with the setting that is to be changed, if there is one.
+pub(super) fn error(e: &Error) -> String {
+    let key = match e {
+        Error::Full(Full::Message { .. }) => "message",
+        Error::Full(Full::Mailboxes) => "mailboxes",
+        Error::Full(Full::Watches) => "watches",
+        Error::Full(Full::Requests) => "requests",
+        Error::Full(Full::Peers) => "nodes",
+        _ => return e.to_string(),
+    };
+    format!("{e}: enlarge `{key}` in [sizes]")
+}
+
+/// Returns an event with the setting that is to be changed, if there is one.
+pub(super) fn event(event: &Event) -> String {
+    match event {
+        Event::Dropped { node, why: Dropped::WatchesFull, .. } => format!(
+            "{node} has as many links, monitors and waiting calls here as one node may, and is refused more with system_limit: enlarge \
+             `watches` in [sizes] if it needs them"
+        ),
+        Event::TooLarge { .. } => format!("{event}: enlarge `message` in [sizes] to take it"),
+        Event::Refused { reason: Reason::Full, .. } | Event::ConnectFailed { reason: Reason::Full, .. } => {
+            format!("{event}: enlarge `nodes` in [sizes]")
+        }
+        _ => event.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beamless::NodeName;
+
+    use super::*;
+
+    /// What the library says of its storage has the key of the file behind it.
+    #[test]
+    fn what_is_full_has_its_key() {
+        let keys = [
+            (Full::Message { needed: 2, limit: 1 }, "message"),
+            (Full::Mailboxes, "mailboxes"),
+            (Full::Watches, "watches"),
+            (Full::Requests, "requests"),
+            (Full::Peers, "nodes"),
+        ];
+        for (full, key) in keys {
+            let text = error(&full.into());
+            assert!(text.ends_with(&format!("enlarge `{key}` in [sizes]")) && !text.contains("storage"), "{text}");
+        }
+        assert_eq!(error(&Error::NotConnected), Error::NotConnected.to_string());
+        let node = NodeName::new("a@b").unwrap();
+        for reason in [Reason::Full, Reason::Nok] {
+            let text = event(&Event::ConnectFailed { node: node.clone(), reason });
+            assert_eq!(text.contains("`nodes` in [sizes]"), reason == Reason::Full, "{text}");
+            assert!(!text.contains("storage"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The addresses a node listens on: those its name points to, also after that has changed.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpListener;
+use mio::{Interest, Registry, Token};
+
+use super::hosts::points_to;
+use super::net::failed;
+use super::tokens::{LISTENERS, MAX_LISTENERS};
+use crate::error::Result;
+use crate::time::Instant;
+
+/// The time between two looks at the addresses of the node's name.
+const LOOK: Duration = Duration::from_secs(60);
+/// The same while the node does not listen where its name points, as on a host whose network is not up yet.
+const LOOK_SOON: Duration = Duration::from_secs(10);
+/// Ports that are tried, since one that is free on the first address may be taken on another.
+const PORTS: usize = 8;
+/// All addresses, where Erlang listens.
+const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// A socket on which others connect.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    /// True if there may be more connections to take.
+    pub(super) ready: bool,
+    pub(super) token: Token,
+}
+
+impl Listener {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    fn is_on(&self, ip: IpAddr) -> bool {
+        self.address().is_some_and(|address| address.ip() == ip)
+    }
+}
+
+/// Returns the port of these, which is the node's; 0 if there are none.
+pub(super) fn port(listeners: &[Listener]) -> u16 {
+    listeners.first().and_then(Listener::address).map_or(0, |address| address.port())
+}
+
+/// Listens on all of these addresses; port 0 is any free one, the same on all.
+pub(super) fn listen_on_all(addresses: &[SocketAddr], registry: &Registry) -> Result<Vec<Listener>> {
+    if addresses.len() > MAX_LISTENERS {
+        let e = io::Error::new(io::ErrorKind::InvalidInput, "a node listens on 8 addresses at most");
+        return Err(failed("listening", e));
+    }
+    let mut listeners = Vec::new();
+    for mut address in addresses.iter().copied() {
+        if address.port() == 0 {
+            address.set_port(port(&listeners));
+        }
+        bind(&mut listeners, address, registry).map_err(|e| failed(&format!("listening on {address}"), e))?;
+    }
+    Ok(listeners)
+}
+
+/// Adds a listener.
+fn bind(listeners: &mut Vec<Listener>, address: SocketAddr, registry: &Registry) -> io::Result<()> {
+    let tokens = (LISTENERS..).map(Token).take(MAX_LISTENERS);
+    let mut free = tokens.filter(|token| listeners.iter().all(|listener| listener.token != *token));
+    let token = free.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut socket = TcpListener::bind(address)?;
+    registry.register(&mut socket, token, Interest::READABLE)?;
+    listeners.push(Listener { socket, ready: true, token });
+    Ok(())
+}
+
+/// Listens on these addresses and no others, and keeps the port if it is free on all. An error says that the system lets the node listen
+/// nowhere.
+fn listen_on(listeners: &mut Vec<Listener>, addresses: &[IpAddr], registry: &Registry) -> io::Result<()> {
+    let kept = port(listeners);
+    // closed first: all addresses and one of them cannot be had at once
+    listeners.retain(|listener| addresses.iter().any(|ip| listener.is_on(*ip)));
+    let mut result = fill(listeners, addresses, kept, registry);
+    for _ in 0..PORTS {
+        match &result {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+                listeners.clear();
+                result = fill(listeners, addresses, 0, registry);
+            }
+            _ => break,
+        }
+    }
+    result
+}
+
+/// Listens on those of the addresses that are not listened on yet.
+fn fill(listeners: &mut Vec<Listener>, addresses: &[IpAddr], mut at: u16, registry: &Registry) -> io::Result<()> {
+    for ip in addresses {
+        if !listeners.iter().any(|listener| listener.is_on(*ip)) {
+            bind(listeners, SocketAddr::new(*ip, at), registry)?;
+        }
+        at = port(listeners);
+    }
+    Ok(())
+}
+
+/// Writes where a node listens.
+fn shown(listeners: &[Listener]) -> String {
+    let show = |address: SocketAddr| match address.ip() {
+        EVERYWHERE => format!("all addresses, port {}", address.port()),
+        _ => address.to_string(),
+    };
+    let all: Vec<String> = listeners.iter().filter_map(Listener::address).map(show).collect();
+    all.join(" and ")
+}
+
+/// The host of the node's name, and what is known of its addresses.
+pub(super) struct Home {
+    host: Box<str>,
+    /// The time of the next look at its addresses.
+    due: Instant,
+    /// They are being looked up.
+    asked: bool,
+    /// The trouble with them that the log has.
+    said: String,
+}
+
+impl Home {
+    pub(super) fn new(host: &str) -> Self {
+        Self { host: host.into(), due: Instant::default(), asked: false, said: String::new() }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Has the addresses looked at in the next turn.
+    pub(super) fn look_now(&mut self) {
+        self.due = Instant::default();
+    }
+
+    /// Returns when the next look is due; never while one is under way.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        (!self.asked).then_some(self.due)
+    }
+
+    /// Takes note that the addresses are being looked up.
+    pub(super) fn set_asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// Listens where the name points now, as far as this host has those addresses; connections stay as they are. If it has none of them, or
+    /// the name points nowhere, it goes on listening where it does; at first that is on all addresses, as Erlang does. An error is that it
+    /// listens nowhere.
+    pub(super) fn follow(
+        &mut self,
+        listeners: &mut Vec<Listener>,
+        found: &[IpAddr],
+        registry: &Registry,
+        now: Instant,
+    ) -> io::Result<()> {
+        self.asked = false;
+        let was = shown(listeners);
+        let wanted = points_to(&self.host, found);
+        let (mut here, mut missing) = (Vec::new(), String::new());
+        for ip in wanted.iter().take(MAX_LISTENERS) {
+            // whether this host has it only listening tells
+            match std::net::TcpListener::bind(SocketAddr::new(*ip, 0)) {
+                Ok(_) => here.push(*ip),
+                Err(e) => missing = format!("{ip} ({e})"),
+            }
+        }
+        if !here.is_empty() {
+            listen_on(listeners, &here, registry)?;
+        } else if listeners.is_empty() {
+            bind(listeners, SocketAddr::new(EVERYWHERE, 0), registry)?;
+        }
+        let (host, is) = (&self.host, shown(listeners));
+        if !was.is_empty() && was != is {
+            log::info!("{host}, the host of the node's name, has another address: listening on {is}, and not on {was} any more");
+        } else if missing.is_empty() && !here.is_empty() && !self.said.is_empty() {
+            log::info!("{host}, the host of the node's name, has its address again: listening on {is}");
+        }
+        self.tell(if wanted.is_empty() {
+            format!("{host}, the host of the node's name, has no address: listening on {is} until it has one")
+        } else if missing.is_empty() {
+            String::new()
+        } else {
+            format!("not listening on {missing}, an address of {host}, the host of the node's name, but on {is}")
+        });
+        self.due = now.after(if self.said.is_empty() { LOOK } else { LOOK_SOON });
+        Ok(())
+    }
+
+    /// Takes note that the node listens nowhere.
+    pub(super) fn failed(&mut self, e: &io::Error, now: Instant) {
+        self.tell(format!("listening nowhere, trying again: {e}"));
+        self.due = now.after(LOOK_SOON);
+    }
+
+    /// Logs what is wrong, once.
+    fn tell(&mut self, trouble: String) {
+        if !trouble.is_empty() && trouble != self.said {
+            log::warn!("{trouble}");
+        }
+        self.said = trouble;
+    }
+}

@@ -1,0 +1,87 @@
+//! Shares: what one peer may have of what all peers use.
+//!
+//! There is one rule: a peer holds at most [`TIMES`] as much as is left, and one that holds nothing may take what there is. So one peer alone
+//! has three quarters; two have three sevenths each; and however much some hold, there is room for others, who have ever more of it as places
+//! are given back. It takes what the peer holds and what is left, and neither has to be looked for.
+
+use super::links::Links;
+use super::ties::Watch;
+use crate::storage::slots::{Key, Table};
+
+/// The most that one peer may hold, as a multiple of what is left then.
+const TIMES: usize = 3;
+
+/// Returns true if a peer that holds `held` may take `more` of the `free` that are left.
+#[inline]
+pub(crate) const fn may_take(held: usize, more: usize, free: usize) -> bool {
+    match free.checked_sub(more) {
+        Some(_) if held == 0 => true,
+        Some(left) => held.saturating_add(more) <= left.saturating_mul(TIMES),
+        None => false,
+    }
+}
+
+/// Returns true if a peer may have so many links and monitors more.
+pub(crate) fn has_room(watches: &Table<'_, Watch>, links: &Links<'_>, peer: Key, more: usize) -> bool {
+    // where there is place for one peer alone, nobody else has claims
+    if links.table.capacity() == 1 {
+        return watches.room() >= more;
+    }
+    let held = links.table.at(peer).map_or(0, |link| link.watches.into());
+    may_take(held, more, watches.room())
+}
+
+/// Adds a link or a monitor, for which there is room.
+pub(crate) fn add(watches: &mut Table<'_, Watch>, links: &mut Links<'_>, watch: Watch) {
+    let peer = watch.peer;
+    if let (Ok(_), Some(link)) = (watches.insert(watch), links.table.at_mut(peer)) {
+        link.watches = link.watches.saturating_add(1);
+        link.told = link.told.filter(|held| *held > 0);
+    }
+}
+
+/// Removes a link or a monitor.
+pub(crate) fn remove(watches: &mut Table<'_, Watch>, links: &mut Links<'_>, key: Key) -> Option<Watch> {
+    let watch = watches.remove(key)?;
+    if let Some(link) = links.table.at_mut(watch.peer) {
+        link.watches = link.watches.saturating_sub(1);
+        let left = link.watches;
+        link.told = link.told.filter(|held| left > held / 2);
+    }
+    Some(watch)
+}
+
+/// Returns true if it is news that a peer was refused a link or a monitor: not until half of what it held then is given back.
+pub(crate) fn is_news(links: &mut Links<'_>, peer: Key) -> bool {
+    links.table.at_mut(peer).is_some_and(|link| link.told.replace(link.watches).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets peers take places one by one, in turn, and returns what each has when nobody may take more.
+    fn taken<const PEERS: usize>(places: usize, mut held: [usize; PEERS], takers: usize) -> [usize; PEERS] {
+        loop {
+            let before = held;
+            for peer in PEERS - takers..PEERS {
+                let free = places - held.iter().sum::<usize>();
+                held[peer] += usize::from(may_take(held[peer], 1, free));
+            }
+            if held == before {
+                return held;
+            }
+        }
+    }
+
+    #[test]
+    fn one_alone_has_three_quarters_and_others_find_room() {
+        assert_eq!(taken(512, [0], 1), [384]);
+        assert_eq!(taken(512, [0, 0], 2), [219, 219]);
+        assert_eq!(taken(512, [384, 0], 1), [384, 96]);
+        assert_eq!(taken(512, [384, 96, 0, 0], 2), [384, 96, 14, 13]);
+        assert_eq!(taken(4, [0, 0], 1), [0, 3]);
+        assert_eq!(taken(1, [0, 0], 2), [1, 0]);
+        assert!(!may_take(0, 1, 0) && may_take(0, 2, 2) && !may_take(1, 1, 1));
+    }
+}
