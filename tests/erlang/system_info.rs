@@ -59,7 +59,8 @@ fn links_and_mailboxes_are_counted() {
 fn what_is_no_question_is_refused_or_ignored() {
     let (world, _demo, erl) = demo_and_erl(&[]);
     let refused = "{error,{unknown_request,<<\"ask with info, or {info, Key} for one key of its map\">>}}";
-    for request in ["status", "{info, nosuch}", "{info, <<\"nosuch\">>}", "{info, load, 1}", "<<0:80000>>", "{'$gen_call', info}"] {
+    for request in ["status", "{info, nosuch}", "{info, <<\"nosuch\">>}", "{info, load, 1}", "<<0:80000>>", "{'$gen_call', info}"]
+    {
         assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {request}, 60000)")), refused, "{request}");
     }
     erl.eval("gen_server:cast({system, N}, info), {system, N} ! info, {system, N} ! {self(), info}");
