@@ -1,6 +1,6 @@
 //! Shares: what one peer may have of what all use, and peers that ask and read nothing.
 
-use beamless::{Config, Dropped, Error, Event, Full, Mailbox, NodeStorage, Received};
+use beamless::{Config, Dropped, Error, Event, Full, Mailbox, NodeStorage, Overflow, Received};
 
 use crate::pair::{End, Wire, at, dial, integers, storage};
 
@@ -253,4 +253,46 @@ fn a_mailbox_whose_end_is_owed_makes_way_for_the_next() {
     assert!(told > 0 && late > 0 && told + late == 80 && downs.len() == 80, "{told}, {late}: {downs:?}");
     assert_eq!((b.node.in_use().watches, b.node.in_use().mailboxes), (0, 1));
     assert!(integers(&mut b, mailbox).is_empty());
+}
+
+/// What one peer's message was taken from between those of another that wait, and what then happens to the mailbox: nothing comes twice, and
+/// nothing is lost that is not counted.
+#[test]
+fn a_mailbox_that_drops_its_oldest_gives_nothing_twice() {
+    let (mut one, mut other, mut third) = (storage(), Box::new(Hub::sized()), storage());
+    let (mut a, mut b, mut c) = (End::hidden("a@host", &mut one), hub(&mut other), End::hidden("c@host", &mut third));
+    let (mut wire, mut visit) = (join(&mut a, &mut b), join(&mut c, &mut b));
+    let to = b.node.register("to").unwrap();
+    b.node.set_overflow(to, Overflow::DropOldest).unwrap();
+    let (greedy, honest) = (a.node.register("").unwrap(), c.node.register("").unwrap());
+    // a reads nothing, until a question of it waits
+    let mut waiting = 0;
+    while b.node.peers().all(|peer| peer.held.is_none()) {
+        waiting += usize::from(ask(&mut a, greedy, 0));
+        wire.there(&mut a, &mut b);
+        while b.node.poll_wake() {
+            waiting -= serve(&mut b, to);
+        }
+    }
+    let (mut got, mut sent) = (Vec::new(), 0);
+    for round in 0..40 {
+        // one is taken from behind what waits, and then more comes than there is room for
+        for _ in 0..if round % 3 == 0 { 1 } else { 8 } {
+            c.node.outbox(honest).unwrap().send(("to", "b@host"), |t| t.tuple(2)?.int(sent)?.binary(&[7; 600])).unwrap();
+            sent += 1;
+            visit.settle(&mut c, &mut b, || usize::MAX);
+        }
+        for _ in 0..2 {
+            if let Some((message, _)) = b.node.recv(to) {
+                got.extend(message.term().tuple::<2>().unwrap()[0].as_i64());
+            }
+        }
+    }
+    while let Some((message, _)) = b.node.recv(to) {
+        got.extend(message.term().tuple::<2>().unwrap()[0].as_i64());
+    }
+    let dropped = usize::try_from(b.node.dropped(to)).unwrap();
+    assert!(got.windows(2).all(|two| two[0] < two[1]), "{got:?}");
+    // what waited was the oldest
+    assert_eq!(got.len() + dropped, sent as usize + waiting, "{} came, {dropped} were dropped", got.len());
 }

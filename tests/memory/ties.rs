@@ -307,6 +307,45 @@ fn a_monitor_that_is_taken_back_untold_keeps_no_place() {
     assert_eq!((peers, requests), (0, 0));
 }
 
+/// A race that the protocol leaves open: a link that is refused, unlinked and made again before the refusal is here. The refusal ends the new
+/// link for the one who made it, while the other has room for it now and keeps it. In Erlang it cannot be seen, which refuses
+/// only links to what has ended.
+/// Nobody is misled: the one was told that it is not linked, and the other's place is taken by the next link of the two, or free with the end
+/// of either or of the connection.
+#[test]
+fn a_refusal_on_its_way_ends_a_link_that_was_made_again() {
+    let mut small = Box::new(NodeStorage::<1, 2, 4096, 2, 4>::sized());
+    let mut large = storage();
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut *small);
+    let mut a = End::hidden("a@host", &mut large);
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (one, other) = (a.node.register("one").unwrap(), b.node.register("other").unwrap());
+    a.node.trap_exit(one, true).unwrap();
+    let pid = b.node.pid(other).unwrap();
+    let monitors = [0, 1].map(|_| a.node.outbox(one).unwrap().monitor(&pid).unwrap());
+    a.node.outbox(one).unwrap().link(pid.as_pid()).unwrap();
+    // it is refused, and room is made before the refusal is here
+    wire.there(&mut a, &mut b);
+    let mut out = a.node.outbox(one).unwrap();
+    monitors.into_iter().for_each(|monitor| out.demonitor(monitor).unwrap());
+    out.unlink(pid.as_pid()).unwrap();
+    out.link(pid.as_pid()).unwrap();
+    wire.back(&mut a, &mut b);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(received(&mut a, one), ["exit system_limit"]);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().watches), (0, 1));
+    // the next link has the same place
+    a.node.outbox(one).unwrap().link(pid.as_pid()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().watches), (1, 1));
+    b.node.close_mailbox(other, |t| t.atom("why")).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(received(&mut a, one), ["exit why"]);
+    assert_eq!((a.node.in_use().watches, b.node.in_use().watches), (0, 0));
+}
+
 #[test]
 fn who_finds_the_table_full_is_told_system_limit() {
     let mut small = Box::new(NodeStorage::<1, 2, 4096, 2, 4>::sized());

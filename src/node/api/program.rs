@@ -103,6 +103,7 @@ impl Node<'_> {
         if needed > limit {
             return Err(Full::Message { needed, limit }.into());
         }
+        self.core.put_aside();
         self.core.inboxes.forget(mailbox.0, &mut self.core.links);
         self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason));
         self.core.mailbox_ended(mailbox.0);
@@ -222,7 +223,8 @@ impl Node<'_> {
         self.core.inboxes.poll(&mut self.core.flow).map(Mailbox)
     }
 
-    /// Returns true if the answer to a call is the next message of its mailbox; messages in front of it are dropped.
+    /// Returns true if the answer to a call is the next message of its mailbox; messages in front of it are dropped, but for those that wait
+    /// until there is room for their answers.
     ///
     /// # Errors
     /// [`Misuse::NoMailbox`]; [`Misuse::NoRequest`] when the call is not under way any more.
@@ -233,13 +235,14 @@ impl Node<'_> {
         self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox);
-        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox) {
+        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox, &self.core.links) {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);
             }
             self.core.lines.unread();
             let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
         }
+        self.core.inboxes.only_waits(mailbox, &mut self.core.flow, &self.core.links);
         match find(&self.core.requests, request.handle) {
             Some(_) => Ok(false),
             None => Err(Misuse::NoRequest),

@@ -13,6 +13,10 @@ use crate::wire::frame::{self, Frame, HEADER};
 impl Node<'_> {
     /// Takes whole frames off what was received until there are no more, or one has to wait.
     pub(in crate::node) fn pump(&mut self, key: Key) {
+        if self.core.flow.back.is_some() {
+            // what comes may be delivered in place of it
+            self.core.put_aside();
+        }
         loop {
             let (stride, is_alone) = (self.receiving.size(), self.core.links.is_alone());
             let Some(link) = self.core.links.table.at_mut(key).filter(|link| link.is_up()) else { return };

@@ -69,3 +69,119 @@ impl Core<'_> {
         Routed::Done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::node::tables::links::{Link, Phase};
+    use crate::node::tables::record::Kind;
+    use crate::node::{Config, Mailbox, Node, NodeStorage};
+    use crate::wire::ids::NodeName;
+    use crate::wire::term::Term;
+
+    type Storage = NodeStorage<3, 2, 4096>;
+
+    fn node(storage: &mut Storage) -> (Node<'_>, [Key; 3], [Mailbox; 2]) {
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), storage);
+        let links = &mut node.core.links.table;
+        let peers = ["b@host", "c@host", "d@host"].map(|name| {
+            let link = Link::new(NodeName::new(name).unwrap(), Phase::Up);
+            links.insert(link).ok().unwrap()
+        });
+        let mailboxes = [node.register("").unwrap(), node.register("").unwrap()];
+        (node, peers, mailboxes)
+    }
+
+    /// Delivers a binary of a peer's that is all this byte.
+    fn bring(node: &mut Node<'_>, mailbox: Mailbox, peer: Key, byte: u8, len: u8) {
+        let mut binary = [byte; 260];
+        binary[..5].copy_from_slice(&[109, 0, 0, 0, len]);
+        let term = Term::trusted(&binary[..5 + usize::from(len)]);
+        let record = Record { kind: Kind::Message, peer, from: &[], handle: None, term };
+        assert!(matches!(node.core.deliver(mailbox.0, &record), Delivery::Done));
+    }
+
+    fn next(node: &mut Node<'_>, mailbox: Mailbox) -> Option<u8> {
+        let (message, _) = node.recv(mailbox)?;
+        message.term().as_binary().and_then(|bytes| bytes.first().copied())
+    }
+
+    fn unread(node: &Node<'_>, peer: Key) -> usize {
+        node.core.links.table.at(peer).map_or(0, |link| link.unread)
+    }
+
+    /// Lets the messages of a peer wait until it has taken its answers.
+    fn waits(node: &mut Node<'_>, peer: Key) {
+        node.core.links.table.at_mut(peer).unwrap().waits = true;
+        node.core.flow.waiting += 1;
+    }
+
+    #[test]
+    fn what_was_taken_from_between_others_is_gone_when_one_of_them_makes_room() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, [b, c, d], [mailbox, _]) = node(&mut storage);
+        bring(&mut node, mailbox, b, 1, 1);
+        bring(&mut node, mailbox, c, 2, 1);
+        (0..3).for_each(|_| bring(&mut node, mailbox, d, 3, 240));
+        // most of what it has is elsewhere
+        node.core.links.table.at_mut(d).unwrap().unread += 100_000;
+        waits(&mut node, b);
+        waits(&mut node, d);
+        assert_eq!(next(&mut node, mailbox), Some(2));
+        let dropped = node.core.inboxes.drop_waiting(mailbox.0, &mut node.core.links);
+        assert_eq!(dropped, Some((d, 0)));
+        assert_eq!((next(&mut node, mailbox), unread(&node, c)), (None, 0));
+        node.core.no_more_waits(b);
+        node.core.no_more_waits(d);
+        let all: Vec<_> = std::iter::from_fn(|| next(&mut node, mailbox)).collect();
+        assert_eq!(all, [1, 3, 3]);
+        assert_eq!([b, c, d].map(|peer| unread(&node, peer)), [0, 0, 100_000]);
+    }
+
+    /// What a peer has unread is what lies in mailboxes that are there, whatever was done last with the one that ends.
+    #[test]
+    fn the_end_of_a_mailbox_leaves_what_is_unread_in_others() {
+        for puts_back in [true, false] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, [b, c, _], [mailbox, other]) = node(&mut storage);
+            bring(&mut node, mailbox, b, 1, 1);
+            bring(&mut node, mailbox, c, 2, 1);
+            if puts_back {
+                node.recv(mailbox).unwrap().0.put_back();
+            } else {
+                waits(&mut node, b);
+                bring(&mut node, other, c, 3, 100);
+                assert_eq!(next(&mut node, mailbox), Some(2));
+            }
+            let kept = if puts_back { 0 } else { unread(&node, c) };
+            node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
+            node.poll_wake();
+            assert_eq!((unread(&node, b), unread(&node, c)), (0, kept), "{puts_back}");
+        }
+    }
+
+    /// A mailbox whose messages wait gives the answer to a call that came behind them, and loses none of them for it.
+    #[cfg(feature = "std")]
+    #[test]
+    fn an_answer_is_found_behind_what_waits() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, [b, ..], [mailbox, _]) = node(&mut storage);
+        bring(&mut node, mailbox, b, 1, 1);
+        waits(&mut node, b);
+        let call = node.outbox(mailbox).unwrap().call(("x", "c@host"), None, |t| t.nil()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(node.is_answer_next(call), Ok(false));
+            node.poll_wake();
+        }
+        assert_eq!(node.is_answer_next(call), Ok(false));
+        assert!(!node.poll_wake(), "nothing to do until something comes");
+        node.core.connection_lost(node.core.links.find(crate::wire::ids::Atom::from_str("c@host")).unwrap());
+        assert_eq!(node.is_answer_next(call), Ok(true));
+        assert!(matches!(node.recv(mailbox).unwrap().0.received(), crate::node::Received::Answer { .. }));
+        node.core.no_more_waits(b);
+        assert_eq!(next(&mut node, mailbox), Some(1));
+    }
+}

@@ -69,6 +69,7 @@ impl Core<'_> {
 
     /// Ends a mailbox. Everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
+        self.put_aside();
         self.inboxes.forget(key, &mut self.links);
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);

@@ -171,7 +171,7 @@ impl Core<'_> {
             // nothing will be acknowledged
             let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
             while let Some(key) = self.watches.find(unlinking) {
-                self.watches.remove(key);
+                self.remove_watch(key);
             }
         }
     }
@@ -225,5 +225,34 @@ impl Core<'_> {
                 Outcome::Timeout => self.leave(key),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+
+    use crate::node::{Config, Node, NodeStorage};
+    use crate::wire::codes::Flags;
+    use crate::wire::ids::{Atom, Pid};
+
+    /// What a peer does not acknowledge is none of its links and monitors any more.
+    #[test]
+    fn an_unlink_that_nobody_acknowledges_gives_its_place_back() {
+        let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let pid = Pid { node: Atom::from_str("b@host"), id: 9, serial: 0, creation: 5 };
+        let mut out = node.outbox(mailbox).unwrap();
+        out.link(pid).unwrap();
+        out.unlink(pid).unwrap();
+        let (peer, _) = node.core.links.table.tenants().next().unwrap();
+        let held = |node: &Node<'_>| node.core.links.table.at(peer).map(|link| link.watches);
+        assert_eq!((held(&node), node.in_use().watches), (Some(1), 1));
+        if let Some(link) = node.core.links.table.at_mut(peer) {
+            link.flags = Flags::DEMANDED;
+        }
+        node.core.flags_known(peer);
+        assert_eq!((held(&node), node.in_use().watches), (Some(0), 0));
     }
 }

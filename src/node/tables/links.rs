@@ -196,7 +196,8 @@ impl Link {
     /// Returns true, once, if what was refused fits a transmit buffer of this size now.
     #[inline]
     pub(crate) fn has_room_again(&mut self, size: usize) -> bool {
-        let fits = self.refused > 0 && usable(size).saturating_sub(self.sending.len()) >= self.refused;
+        // what the core owes may be larger than what is the program's, and has room once nothing waits
+        let fits = self.refused > 0 && usable(size).saturating_sub(self.sending.len()) >= self.refused.min(usable(size));
         if fits {
             self.refused = 0;
         }
@@ -425,6 +426,22 @@ impl FrameWriter<'_> {
                 }
                 Err(Full::Transmit { needed: over.needed, room: over.room }.into())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the core owes may be larger than all that is the program's: it has room again once nothing waits.
+    #[test]
+    fn whatever_was_refused_has_room_again() {
+        let mut link = Link::new(NodeName::new("b@host").unwrap(), Phase::Up);
+        for refused in [1, 100, usable(4096), 4096] {
+            link.refused = refused;
+            assert!(link.has_room_again(4096), "{refused}");
+            assert!(!link.has_room_again(4096));
         }
     }
 }

@@ -241,6 +241,7 @@ impl Inboxes<'_> {
     pub(crate) fn drop_waiting(&mut self, key: Key, links: &mut Links<'_>) -> Option<(Key, u64)> {
         let inbox = self.table.at_mut(key)?;
         let memory = self.rings.at_mut(key.index);
+        inbox.ring.settle(memory);
         let free = inbox.ring.free(memory.len());
         let has_too_much = |record: &[u8]| {
             let link = record::peer(record).filter(|(kind, _)| !matches!(kind, Kind::Exit | Kind::Down));
@@ -300,21 +301,23 @@ impl Inboxes<'_> {
         self.unread.wake() | core::mem::take(&mut flow.room)
     }
 
-    /// Returns the kind and the handle of the oldest record.
+    /// Returns the kind and the handle of the record that is [taken](Inboxes::recv) next.
     #[cfg(feature = "std")]
-    pub(crate) fn peek(&mut self, key: Key) -> Option<(Kind, Handle)> {
+    pub(crate) fn peek(&mut self, key: Key, links: &Links<'_>) -> Option<(Kind, Handle)> {
         let inbox = self.table.at_mut(key)?;
         inbox.ring.settle(self.rings.at_mut(key.index));
         // a copy of the ring is read, so the record stays
         let mut ring = inbox.ring;
-        let record = Record::read(ring.pop(self.rings.at(key.index))?)?;
+        let record = Record::read(ring.take(self.rings.at(key.index), |record| !links.waits(record))?)?;
         Some((record.kind, record.handle.unwrap_or(Handle::NONE)))
     }
 
     /// Counts what waits in a mailbox as nobody's, since it is to end.
-    pub(crate) fn forget(&self, key: Key, links: &mut Links<'_>) {
-        let Some(inbox) = self.table.at(key).filter(|inbox| inbox.ended.is_none()) else { return };
-        inbox.ring.each(self.rings.at(key.index), |record| links.count_read(record));
+    pub(crate) fn forget(&mut self, key: Key, links: &mut Links<'_>) {
+        let Some(inbox) = self.table.at_mut(key).filter(|inbox| inbox.ended.is_none()) else { return };
+        let memory = self.rings.at_mut(key.index);
+        inbox.ring.settle(memory);
+        inbox.ring.each(memory, |record| links.count_read(record));
     }
 
     /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended

@@ -1,7 +1,7 @@
 //! What mailboxes get, against what was done.
 
 use beamless::{
-    Caller, Error, Exception, Failure, Full, HeldBy, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
+    Caller, Error, Exception, Failure, Full, Mailbox, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term,
 };
 
 use super::ops::numbered;
@@ -92,8 +92,8 @@ impl World<'_> {
         let (side, handle) = (self.inboxes[inbox].side, self.inboxes[inbox].handle);
         let random = &mut self.random;
         let Some((message, mut out)) = self.ends[side].node.recv(handle) else {
-            // else there may be what waits for a peer to take its answers
-            if self.ends[side].node.peers().all(|peer| peer.held != Some(HeldBy::Transmit)) {
+            // else there may be what waits for a peer to take its answers, which may have been held up by a mailbox before that
+            if self.ends[side].node.peers().all(|peer| peer.held.is_none()) {
                 self.inboxes[inbox].drained = self.op;
             }
             // what was due may have ended it
