@@ -21,10 +21,10 @@ fn hub(world: &World) -> Erl {
     erl
 }
 
-/// Publishes 1, 2, 3, .. which stand in a file as well.
+/// Publishes 1, 2, 3, .. which stand in a file as well; none while there is a file `pause`.
 const COUNTER: &str = r#"
     [[publish]]
-    command = ["sh", "-c", "echo >>count; wc -l <count"]
+    command = ["sh", "-c", "while [ -e pause ]; do touch paused; sleep 0.1; done; echo >>count; wc -l <count"]
     as = "number"
     every = "100ms"
     label = "counter"
@@ -210,10 +210,14 @@ fn no_kept_reading_is_lost_with_the_hub() {
     let world = World::new();
     let demo = agent(&world, COUNTER);
     let mut first = hub(&world);
-    let mut seen = numbers_up_to(&first, 10);
+    until_made(&world, 10);
+    fs::write(world.home.join("pause"), "").unwrap();
+    until("a pause", || world.home.join("paused").exists().then_some(()));
+    let stopped = made(&world);
+    let mut seen = numbers_up_to(&first, stopped);
     // from here on what is sent stays in the buffers of the connection
     first.signal("STOP");
-    let stopped = made(&world);
+    fs::remove_file(world.home.join("pause")).unwrap();
     until_made(&world, stopped + 8);
     first.kill();
     demo.wait(&["node down: a@"]);
