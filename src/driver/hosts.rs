@@ -134,8 +134,11 @@ pub(super) fn addresses(host: &str) -> io::Result<Vec<SocketAddr>> {
 /// addresses, unless the name says loopback itself.
 pub(super) fn points_to(host: &str, found: &[IpAddr]) -> Vec<IpAddr> {
     let says_loopback = literal(host).is_some() || host.eq_ignore_ascii_case("localhost");
+    // that of a link alone is none without the link, which a name does not tell
+    let is_of_link = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let found: Vec<IpAddr> = found.iter().copied().filter(|ip| !is_of_link(ip)).collect();
     if says_loopback || found.is_empty() || found.iter().any(|ip| !ip.is_loopback()) {
-        return found.to_vec();
+        return found;
     }
     vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]
 }

@@ -145,6 +145,7 @@ impl Home {
     /// Takes note that the addresses are being looked up.
     pub(super) fn set_asked(&mut self) {
         self.asked = true;
+        self.due = Instant::from_millis(u64::MAX);
     }
 
     /// Listens where the name points now, as far as this host has those addresses; connections stay as they are. If it has none of them, or
@@ -157,7 +158,7 @@ impl Home {
         registry: &Registry,
         now: Instant,
     ) -> io::Result<()> {
-        self.asked = false;
+        self.answered();
         let was = shown(listeners);
         let wanted = points_to(&self.host, found);
         let (mut here, mut missing) = (Vec::new(), String::new());
@@ -165,6 +166,10 @@ impl Home {
             // whether this host has it only listening tells
             match std::net::TcpListener::bind(SocketAddr::new(*ip, 0)) {
                 Ok(_) => here.push(*ip),
+                // it has no descriptor to spare, say
+                Err(e) if e.kind() != io::ErrorKind::AddrNotAvailable && listeners.iter().any(|listener| listener.is_on(*ip)) => {
+                    here.push(*ip);
+                }
                 Err(e) => missing = format!("{ip} ({e})"),
             }
         }
@@ -186,14 +191,20 @@ impl Home {
         } else {
             format!("not listening on {missing}, an address of {host}, the host of the node's name, but on {is}")
         });
-        self.due = now.after(if self.said.is_empty() { LOOK } else { LOOK_SOON });
+        self.due = self.due.min(now.after(if self.said.is_empty() { LOOK } else { LOOK_SOON }));
         Ok(())
+    }
+
+    /// Takes note that the look is over. Who asked for one meanwhile gets one more: this may have begun before what they know of.
+    fn answered(&mut self) {
+        let once_more = core::mem::take(&mut self.asked) && self.due == Instant::default();
+        self.due = if once_more { self.due } else { Instant::from_millis(u64::MAX) };
     }
 
     /// Takes note that the node listens nowhere.
     pub(super) fn failed(&mut self, e: &io::Error, now: Instant) {
         self.tell(format!("listening nowhere, trying again: {e}"));
-        self.due = now.after(LOOK_SOON);
+        self.due = self.due.min(now.after(LOOK_SOON));
     }
 
     /// Logs what is wrong, once.
@@ -202,5 +213,70 @@ impl Home {
             log::warn!("{trouble}");
         }
         self.said = trouble;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+    fn with_home(test: impl FnOnce(Home, &Registry)) {
+        let poll = mio::Poll::new().unwrap();
+        test(Home::new("localhost"), poll.registry());
+    }
+
+    fn on(listeners: &[Listener]) -> Vec<IpAddr> {
+        listeners.iter().filter_map(Listener::address).map(|address| address.ip()).collect()
+    }
+
+    #[test]
+    fn the_port_stays_and_tokens_are_used_again() {
+        with_home(|mut home, registry| {
+            let mut listeners = Vec::new();
+            home.follow(&mut listeners, &[HERE], registry, Instant::default()).unwrap();
+            let at = port(&listeners);
+            for found in [&[THERE, HERE][..], &[THERE], &[HERE, THERE], &[]] {
+                home.follow(&mut listeners, found, registry, Instant::default()).unwrap();
+                let mut tokens: Vec<Token> = listeners.iter().map(|listener| listener.token).collect();
+                tokens.dedup();
+                assert!(tokens.len() == listeners.len() && tokens.iter().all(|token| token.0 < LISTENERS + MAX_LISTENERS));
+                assert!(found.iter().all(|ip| on(&listeners).contains(ip)));
+                assert_eq!(port(&listeners), at);
+            }
+            assert_eq!(listeners.len(), 2, "a name that has no address moves nothing");
+        });
+    }
+
+    /// As the address of a link alone, which nss-myhostname gives for the host's own name.
+    #[test]
+    fn the_address_of_a_link_is_no_trouble() {
+        with_home(|mut home, registry| {
+            let link = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+            let mut listeners = Vec::new();
+            home.follow(&mut listeners, &[HERE, link], registry, Instant::default()).unwrap();
+            assert_eq!((on(&listeners), &*home.said), (vec![HERE], ""));
+            assert_eq!(home.poll_timeout(), Some(Instant::default().after(LOOK)));
+        });
+    }
+
+    #[test]
+    fn a_look_asked_for_while_one_is_under_way_is_one_more() {
+        with_home(|mut home, registry| {
+            let mut listeners = Vec::new();
+            let now = Instant::from_millis(1000);
+            home.set_asked();
+            home.look_now();
+            assert_eq!(home.poll_timeout(), None);
+            home.follow(&mut listeners, &[HERE], registry, now).unwrap();
+            assert_eq!(home.poll_timeout(), Some(Instant::default()));
+            home.set_asked();
+            home.follow(&mut listeners, &[HERE], registry, now).unwrap();
+            assert_eq!(home.poll_timeout(), Some(now.after(LOOK)));
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 
@@ -35,6 +36,8 @@ pub(crate) fn all_flags() -> u64 {
 /// A connection to a node.
 pub(crate) struct Raw {
     pub(crate) name: String,
+    /// The peer's creation.
+    pub(crate) theirs: u32,
     stream: TcpStream,
 }
 
@@ -61,7 +64,9 @@ impl Waiting {
     pub(crate) fn accept(&self, cookie: &[u8], flags: u64) -> Raw {
         let (stream, _) = self.listener.accept().unwrap();
         let mut raw = Raw::on(&self.name, stream);
-        assert_eq!(raw.read_packet()[0], b'N');
+        let hello = raw.read_packet();
+        assert_eq!(hello[0], b'N');
+        raw.theirs = u32::from_be_bytes(hello[9..13].try_into().unwrap());
         raw.write_packet(b"sok");
         let challenge = 77_u32;
         let name = self.name.as_bytes();
@@ -81,7 +86,7 @@ impl Raw {
     fn on(name: &str, stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { name: name.to_owned(), stream }
+        Self { name: name.to_owned(), theirs: 0, stream }
     }
 
     /// Connects to the node that listens on this port, as a node of this name.
@@ -98,6 +103,7 @@ impl Raw {
         }
         let theirs = raw.read_packet();
         let challenge = u32::from_be_bytes(theirs[9..13].try_into().unwrap());
+        raw.theirs = u32::from_be_bytes(theirs[13..17].try_into().unwrap());
         let ours = 99_u32;
         raw.write_packet(&[b"r", &ours.to_be_bytes()[..], &digest(cookie, challenge)].concat());
         let ack = raw.read_packet();
@@ -145,6 +151,15 @@ impl Raw {
                 return Some(body);
             }
         }
+    }
+
+    /// Sends a control message again and again, until the peer has taken none for a second: it is held up by what is not read here.
+    pub(crate) fn send_until_held(&mut self, control: &[u8]) {
+        let body = [&[112, 131][..], control].concat();
+        let frame = [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat();
+        let many = frame.repeat(100);
+        self.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        while self.stream.write_all(&many).is_ok() {}
     }
 
     /// A process of this node.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use crate::raw::{Raw, all_flags, atom, erlang, int, pid, tuple};
 use crate::support::{Erl, World, signal, until, wait_for_exit};
 
 const INBOX: &str = "inbox@127.0.0.1";
@@ -133,6 +134,39 @@ fn a_slow_reader_gets_the_last_lines() {
     let mut out = String::new();
     recv.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!(out, format!("<<\"{}\">>\n", "x".repeat(BYTES)).repeat(2));
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
+/// Somebody monitors it as often as he may, and reads nothing, so that he cannot be told of its end: it is there again all the same, each time
+/// that another kills it.
+#[test]
+fn a_mailbox_that_was_killed_is_there_again() {
+    let world = World::new();
+    let mut recv = Recv::start(&world, &["news", "--count", "4"], Stdio::piped());
+    let erl = erl(&world);
+    let port = world.epmd_names().iter().find_map(|line| line.strip_prefix("name inbox at port ")?.parse().ok()).unwrap();
+    let mut greedy = Raw::dial(port, "greedy@127.0.0.1", world.cookie.as_bytes(), all_flags());
+    let from = greedy.pid(1);
+    let monitor = |number, name| tuple(&[int(19), from.clone(), atom(name), greedy.reference(number)]);
+    let monitors: Vec<Vec<u8>> = (0..2000).map(|number| monitor(number, "news")).collect();
+    let nobody = monitor(5000, &"nobody".repeat(40));
+    monitors.iter().for_each(|monitor| greedy.send(monitor, &[]));
+    // it is told at once that there is no such name
+    greedy.send_until_held(&nobody);
+    let mut out = BufReader::new(recv.0.stdout.take().unwrap());
+    for serial in 0..4 {
+        erl.eval(&format!("{{news, N}} ! {serial}"));
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("{serial}\n"));
+        if serial < 3 {
+            let mailbox = erlang(&pid(INBOX, 1, serial, greedy.theirs));
+            let killed = format!(
+                "fun(Pid) -> R = monitor(process, Pid), exit(Pid, kill), receive {{'DOWN', R, _, _, W}} -> W end end({mailbox})"
+            );
+            assert_eq!(erl.eval(&killed), "killed");
+        }
+    }
     assert_eq!(recv.exit_code(), Some(0));
 }
 

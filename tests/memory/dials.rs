@@ -131,3 +131,50 @@ fn what_is_sent_gets_its_turn() {
     }
     assert_eq!(order, (0..47).map(name).collect::<Vec<_>>());
 }
+
+/// Who asked for it with patience, and what was sent, keep their places however many wait; the others make way.
+#[test]
+fn some_keep_their_places_for_all_their_time() {
+    let mut one = large();
+    let mut a = hidden(&mut one);
+    let from = a.node.register("from").unwrap();
+    let send = |a: &mut End<'_>, to: &str| a.node.outbox(from).unwrap().send(("to", to), |t| t.nil()).unwrap();
+    a.node.connect_patiently("patient@host").unwrap();
+    send(&mut a, "sent@host");
+    a.node.connect("both@host").unwrap();
+    send(&mut a, "both@host");
+    assert_eq!(dialled(&mut a, 0).len(), 3);
+    let others = fill(&mut a);
+    dialled(&mut a, 0);
+    for second in 2..7 {
+        for _ in 0..2 * others {
+            let _ = a.node.connect(&format!("late{second}@host"));
+            dialled(&mut a, second);
+        }
+        let failed = failed(&mut a);
+        assert!(failed.iter().all(|node| node.starts_with(['x', 'l'])), "{failed:?}");
+    }
+    let mut failed = failed(&mut a);
+    // a few of them end in each call
+    for _ in 0..48 {
+        a.node.handle_timeout(at(7));
+        failed.extend(self::failed(&mut a));
+    }
+    assert!(["patient@host", "sent@host", "both@host"].iter().all(|node| failed.iter().any(|other| other == node)), "{failed:?}");
+}
+
+/// What is sent finds a place though the program asks for as many connections as there can be, again and again.
+#[test]
+fn what_is_sent_waits_for_no_program() {
+    let mut one = large();
+    let mut a = hidden(&mut one);
+    let from = a.node.register("from").unwrap();
+    fill(&mut a);
+    dialled(&mut a, 0);
+    a.node.outbox(from).unwrap().send(("to", "sent@host"), |t| t.nil()).unwrap();
+    for second in [1, 2] {
+        let begun = dialled(&mut a, second);
+        assert_eq!(begun.iter().filter(|(_, node)| node == "sent@host").count(), usize::from(second == 2));
+        let _ = a.node.connect("late@host");
+    }
+}

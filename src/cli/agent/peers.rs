@@ -55,6 +55,9 @@ struct Wanted {
     by: u8,
     state: Link,
     backoff: Backoff,
+    /// The next try keeps its place though others wait: every other one does. Else one that is slow to answer would never be up as long as many
+    /// are off.
+    patient: bool,
     /// The reason that was last logged, so that each change is logged once.
     said: Option<Reason>,
 }
@@ -78,9 +81,12 @@ impl Wanted {
 
     /// Tries to connect. An error is that it can never be.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<Tried, Error> {
-        match node.connect(&self.name) {
+        match if self.patient { node.connect_patiently(&self.name) } else { node.connect(&self.name) } {
             Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
-            Ok(()) => self.state = Link::Trying { since: Instant::now(), again: false },
+            Ok(()) => {
+                self.state = Link::Trying { since: Instant::now(), again: false };
+                self.patient = !self.patient;
+            }
             Err(Error::Full(Full::Dials)) => return Ok(Tried::NotYet),
             Err(Error::Full(_)) => {
                 self.later();
@@ -156,7 +162,7 @@ impl Peers {
                 continue;
             }
             let state = Link::Waiting(Instant::now());
-            let mut peer = Wanted { name: name.clone(), by: bit, state, backoff: Backoff::NEW, said: None };
+            let mut peer = Wanted { name: name.clone(), by: bit, state, backoff: Backoff::NEW, patient: false, said: None };
             match peer.connect(node) {
                 Ok(tried) => {
                     self.tell_tried(&peer.name, &tried);
@@ -495,6 +501,43 @@ mod tests {
             }
             assert_eq!(order, all);
         });
+    }
+
+    /// Three hundred that never answer, always due, and one whose answers take three seconds: it is up within two turns of all.
+    #[test]
+    fn a_slow_one_comes_up_among_the_dead() {
+        const ANSWER: u64 = 3000;
+        let config = Config::hidden("edge@host", "x").unwrap();
+        let mut node = OwnedNode::new(config, Sizes::new(16, 1, 4096)).unwrap();
+        let mut peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
+        let mut all: Vec<String> = (0..300).map(|number| format!("a{number}@host")).collect();
+        all.push("slow@host".to_owned());
+        peers.want(By::Connect, &all, &mut node);
+        let (mut slow, mut turns) = (None, 0);
+        let is_up = |node: &Node<'_>, slow: Option<(_, u64)>, now: u64| {
+            slow.is_some_and(|(connection, begun)| now >= begun + ANSWER && node.is_open(connection))
+        };
+        let mut now = 0;
+        while !is_up(&node, slow, now) {
+            assert!(turns <= 2, "it is given up for the others each time");
+            let at = beamless::Instant::from_millis(now);
+            node.handle_timeout(at);
+            while let Some((connection, name)) = node.poll_dial(at) {
+                if name.as_str() == "slow@host" {
+                    (slow, turns) = (Some((connection, now)), turns + 1);
+                }
+            }
+            let mut waits = true;
+            while let Some(event) = node.poll_event() {
+                waits = false;
+                peers.handle(&event);
+                let Event::ConnectFailed { node, .. } = &event else { panic!("{event}") };
+                peers.find(node.as_str()).unwrap().state = Link::Waiting(Instant::now());
+            }
+            peers.turn(&mut node);
+            now += if waits { 100 } else { 0 };
+        }
+        assert_eq!(turns, 2, "it has been up at once, so that this shows nothing");
     }
 
     #[test]

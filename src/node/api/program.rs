@@ -3,11 +3,11 @@
 use core::fmt;
 
 use crate::error::{Error, Full, Misuse, Reason};
-use crate::node::connections::dials::Asker;
 use crate::node::connections::node::Node;
 use crate::node::core::names::{ANSWERED, exists};
 use crate::node::tables::event::{Event, HeldBy};
 use crate::node::tables::functions::Functions;
+use crate::node::tables::half_open::Asker;
 #[cfg(feature = "std")]
 use crate::node::tables::handles::Request;
 use crate::node::tables::handles::{Handle, Mailbox};
@@ -256,8 +256,22 @@ impl Node<'_> {
     /// [`ConfigError`](crate::ConfigError) for a name that is none, or that is long where this node's is short, or the other
     /// way round; [`Misuse::OwnNode`]; [`Full::Peers`] when all peers are taken; [`Full::Dials`] when as many
     /// connections are under way as there may be at once: three quarters of eight and of the peers that there are places for. Ask
-    /// again then after every event. Since somebody waits, whoever has heard nothing for two seconds makes way.
+    /// again then after every event. Since somebody waits, an attempt of this kind that has heard nothing for two seconds makes way.
     pub fn connect(&mut self, node: &str) -> Result<(), Error> {
+        self.connect_as(node, Asker::Program)
+    }
+
+    /// Asks for a connection as [`Node::connect`] does, to a node that may be slow to answer: however many others wait for a place, it has the
+    /// whole [`Config::setup_time`](crate::Config::setup_time) for each step. A program with many nodes to connect to asks for each in one way and in the other by
+    /// turns: then the dead ones hold up nobody for long, and a slow one comes up all the same.
+    ///
+    /// # Errors
+    /// As [`Node::connect`].
+    pub fn connect_patiently(&mut self, node: &str) -> Result<(), Error> {
+        self.connect_as(node, Asker::Patient)
+    }
+
+    fn connect_as(&mut self, node: &str, asker: Asker) -> Result<(), Error> {
         let peer = NodeName::new(node)?;
         self.core.identity.config.reaches(&peer)?;
         if self.name() == Some(&peer) {
@@ -269,7 +283,7 @@ impl Node<'_> {
         if !self.core.links.table.has_room() {
             return Err(Full::Peers.into());
         }
-        self.begin_dial(peer, Asker::Program)
+        self.begin_dial(peer, asker)
     }
 
     /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.

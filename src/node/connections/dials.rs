@@ -2,19 +2,11 @@
 
 use super::node::Node;
 use crate::error::{Error, Full, Reason};
-use crate::node::tables::half_open::{HalfOpen, Progress, dials};
+use crate::node::tables::half_open::{Asker, HalfOpen, Progress, dials};
 use crate::node::tables::links::Phase;
 use crate::storage::slots::Key;
 use crate::wire::handshake::Refusal;
 use crate::wire::ids::NodeName;
-
-/// The cause of an attempt at a connection.
-pub(in crate::node) enum Asker {
-    /// The program asked for it, and asks again if there is no place.
-    Program,
-    /// Something was sent, and waits.
-    Sender,
-}
 
 impl Node<'_> {
     /// Begins the connections that something waits for which was sent, the one that has waited longest first, and gives up on those that came
@@ -29,7 +21,10 @@ impl Node<'_> {
                 link.turn = self.turns;
             }
             let peer = link.name.clone();
-            if self.outgoing(&peer).is_some() {
+            if let Some(attempt) = self.outgoing(&peer) {
+                if let Some(half) = self.half_open.at_mut(attempt) {
+                    half.asker = Asker::Sender;
+                }
                 self.set_dialled(key);
             } else if dialled {
                 self.down(key, Reason::ClosedByUs);
@@ -59,18 +54,17 @@ impl Node<'_> {
     /// Begins an attempt at connecting to a node.
     pub(in crate::node) fn begin_dial(&mut self, peer: NodeName, asker: Asker) -> Result<(), Error> {
         let all = dials(self.half_open.capacity());
-        let places = match asker {
-            Asker::Program => all,
-            // they need not ask again, and would always come first
-            Asker::Sender => all.saturating_sub(all / 4),
-        };
-        if self.half_open.tenants().filter(|(_, half)| !half.inbound).count() >= places {
+        let ours = || self.half_open.tenants().map(|(_, half)| half).filter(|half| !half.inbound);
+        // those who wait with something to be sent need not ask again, and would always come first
+        let most = all.saturating_sub(all / 4);
+        let is_over = asker == Asker::Sender && ours().filter(|half| half.asker == Asker::Sender).count() >= most;
+        if is_over || ours().count() >= all {
             self.dial_waits = true;
             return Err(Full::Dials.into());
         }
         self.dial_waits = false;
         // its time begins when the driver takes it
-        let half = HalfOpen::dial(Progress::Dial { peer, told: false });
+        let half = HalfOpen::dial(Progress::Dial { peer, told: false }, asker);
         self.half_open.insert(half).map(|_| ()).ok_or(Full::Dials.into())
     }
 

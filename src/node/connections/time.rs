@@ -90,7 +90,7 @@ impl Node<'_> {
     }
 
     fn silent_longest(&self) -> Option<Key> {
-        let unheard = self.half_open.tenants().filter(|(_, half)| half.is_unheard());
+        let unheard = self.half_open.tenants().filter(|(_, half)| half.may_make_way());
         unheard.min_by_key(|(_, half)| half.since).map(|(key, _)| key)
     }
 

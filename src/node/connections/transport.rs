@@ -47,7 +47,7 @@ impl Node<'_> {
     /// [`Node::handle_unreachable`], within [`Config::setup_time`](crate::Config::setup_time), or say with [`Node::handle_dialling`] that it
     /// goes on.
     ///
-    /// While others wait for a place, an attempt that heard nothing for two seconds is given up for them.
+    /// While others wait for a place, an attempt that [`Node::connect`] asked for and that heard nothing for two seconds is given up for them.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;

@@ -51,11 +51,24 @@ pub(crate) enum Progress {
     Ending,
 }
 
+/// The cause of an attempt at a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The program asked for it, and asks again if there is no place, or if it made way for another.
+    Program,
+    /// The program asked for it, with all the time that it may take.
+    Patient,
+    /// Something was sent, and waits. It is lost with the attempt, so this has all its time too.
+    Sender,
+}
+
 /// A connection that is not proven yet.
 pub(crate) struct HalfOpen {
     pub(crate) progress: Progress,
     /// True if the peer connected to us.
     pub(crate) inbound: bool,
+    /// The cause of our own attempt.
+    pub(crate) asker: Asker,
     /// Random: the challenge, and the seed of a name for a caller without one.
     pub(crate) challenge: u32,
     pub(crate) seed: u32,
@@ -83,17 +96,18 @@ pub(crate) struct HalfOpen {
 impl HalfOpen {
     /// Makes one that a peer began, from there.
     pub(crate) fn caller(origin: Origin, setup: Duration, now: Instant) -> Self {
-        let mut half = Self { inbound: true, origin, ..Self::dial(Progress::Shaking(Handshake::accept())) };
+        let mut half = Self { inbound: true, origin, ..Self::dial(Progress::Shaking(Handshake::accept()), Asker::Program) };
         half.begin(setup, now);
         half
     }
 
     /// Makes one of our own, whose time has not begun.
-    pub(crate) fn dial(progress: Progress) -> Self {
+    pub(crate) fn dial(progress: Progress, asker: Asker) -> Self {
         let never = Instant::from_millis(u64::MAX);
         Self {
             progress,
             inbound: false,
+            asker,
             challenge: 0,
             seed: 0,
             deadline: never,
@@ -131,12 +145,17 @@ impl HalfOpen {
     }
 
     /// Returns true for an attempt of ours that has been begun with, and to which nothing was answered yet.
-    pub(crate) fn is_unheard(&self) -> bool {
+    fn is_unheard(&self) -> bool {
         match &self.progress {
             Progress::Dial { told, .. } => *told,
             Progress::Shaking(state) => !self.inbound && state.is_unheard() && self.received.is_empty(),
             _ => false,
         }
+    }
+
+    /// Returns true for an attempt that is given up for others who wait, unless it is answered soon.
+    pub(crate) fn may_make_way(&self) -> bool {
+        self.asker == Asker::Program && self.is_unheard()
     }
 
     /// Sets what is random, with a challenge whose answer nobody was given lately.

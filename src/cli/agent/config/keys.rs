@@ -21,7 +21,7 @@ discover | table | none | [discover] | Every node that the EPMDs of some hosts n
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
-sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message` and 0.1 MiB besides, 256 MiB at most.
+sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
 [discover]
 every | time 1s 24h | `"5s"` | "5s" | How often they are asked.
