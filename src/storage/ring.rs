@@ -48,14 +48,19 @@ impl Ring {
     pub(crate) fn push<'b>(&mut self, buf: &'b mut [u8], len: usize) -> Option<&'b mut [u8]> {
         let at = match self.begin(buf, len) {
             Some(at) => at,
-            // what is free may be in two pieces, or lie between records
-            None if self.behind() || self.free(buf.len()) >= len.saturating_add(HEADER) => {
-                self.compact(buf);
-                self.begin(buf, len)?
-            }
-            None => return None,
+            None => self.squeeze(buf, len)?,
         };
         buf.get_mut(at..self.tail)
+    }
+
+    /// Begins a record for which there is no room in one piece: what is free may be in two, or lie between records.
+    #[cold]
+    fn squeeze(&mut self, buf: &mut [u8], len: usize) -> Option<usize> {
+        if !self.behind() && self.free(buf.len()) < len.saturating_add(HEADER) {
+            return None;
+        }
+        self.compact(buf);
+        self.begin(buf, len)
     }
 
     /// Adds the header of a record, and returns where the record begins.

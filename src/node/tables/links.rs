@@ -256,14 +256,15 @@ impl Links<'_> {
     /// Counts a record of a mailbox as read, or as gone.
     #[inline]
     pub(crate) fn count_read(&mut self, record: &[u8]) {
-        if let Some(link) = record::peer(record).and_then(|(_, peer)| self.table.at_mut(peer)) {
+        if let Some(link) = record::peer(record).and_then(|peer| self.table.at_mut(peer)) {
             link.unread = link.unread.saturating_sub(record.len());
         }
     }
 
     /// Returns true if a record waits until there is room for its peer's answers. What a call of ours came to asks for none.
     pub(crate) fn waits(&self, record: &[u8]) -> bool {
-        record::peer(record).is_some_and(|(kind, peer)| !kind.is_answer() && self.table.at(peer).is_some_and(|link| link.waits))
+        let waits = |peer| self.table.at(peer).is_some_and(|link| link.waits);
+        record::peer(record).is_some_and(waits) && record::kind(record).is_some_and(|kind| !kind.is_answer())
     }
 
     /// Returns the flags that both sides offered.

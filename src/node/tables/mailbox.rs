@@ -85,7 +85,7 @@ impl Taken<'_> {
         (*ring, *held, flow.resume) = self.before;
         flow.put_back = true;
         flow.aside = Some((*ring, self.received));
-        flow.back = record::peer(self.record).map(|(_, peer)| (peer, self.record.len()));
+        flow.back = record::peer(self.record).map(|peer| (peer, self.record.len()));
     }
 }
 
@@ -244,9 +244,9 @@ impl Inboxes<'_> {
         inbox.ring.settle(memory);
         let free = inbox.ring.free(memory.len());
         let has_too_much = |record: &[u8]| {
-            let link = record::peer(record).filter(|(kind, _)| !matches!(kind, Kind::Exit | Kind::Down));
-            let link = link.and_then(|(_, peer)| links.table.at(peer));
-            links.waits(record) && link.is_some_and(|link| !may_take(link.unread, 0, free))
+            let link = record::peer(record).and_then(|peer| links.table.at(peer));
+            let is_owed = matches!(record::kind(record), Some(Kind::Exit | Kind::Down));
+            links.waits(record) && !is_owed && link.is_some_and(|link| !may_take(link.unread, 0, free))
         };
         let record = inbox.ring.take(memory, has_too_much)?;
         let (peer, job) = Record::read(record).map(|record| (record.peer, record.handle.map_or(0, |handle| handle.number)))?;

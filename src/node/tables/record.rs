@@ -86,12 +86,16 @@ pub(crate) fn front(kind: Kind, peer: Key, from: &[u8]) -> Option<[u8; HEAD]> {
     Some([a, b, c, d, e, f])
 }
 
-/// Returns the kind of a record, and its peer.
+/// Returns the peer of a record.
 #[inline]
-pub(crate) fn peer(record: &[u8]) -> Option<(Kind, Key)> {
-    let [_, kind, a, b, c, d] = *record.first_chunk::<HEAD>()?;
-    let kind = *Kind::ALL.get(usize::from(kind >> 4))?;
-    Some((kind, Key { index: u16::from_le_bytes([a, b]), generation: u16::from_le_bytes([c, d]) }))
+pub(crate) fn peer(record: &[u8]) -> Option<Key> {
+    let [_, _, a, b, c, d] = *record.first_chunk::<HEAD>()?;
+    Some(Key { index: u16::from_le_bytes([a, b]), generation: u16::from_le_bytes([c, d]) })
+}
+
+/// Returns the kind of a record.
+pub(crate) fn kind(record: &[u8]) -> Option<Kind> {
+    Kind::ALL.get(usize::from(record.get(1)? >> 4)).copied()
 }
 
 impl<'r> Record<'r> {
