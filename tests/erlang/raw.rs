@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 
-use crate::support::{PATIENCE, packet, register_by_hand};
+use crate::support::{PATIENCE, packet, register_by_hand, until};
 
 /// The flags that OTP 26 and later demand.
 pub(crate) const MANDATORY: u64 = 0x4_0307_0f94;
@@ -91,15 +91,19 @@ impl Raw {
 
     /// Connects to the node that listens on this port, as a node of this name.
     pub(crate) fn dial(port: u16, name: &str, cookie: &[u8], flags: u64) -> Self {
+        until("a node that is not connecting to us itself", || Self::try_dial(port, name, cookie, flags))
+    }
+
+    /// Connects, unless the node goes on with an attempt of its own: a BEAM makes one when something is left to be sent to one of this name.
+    fn try_dial(port: u16, name: &str, cookie: &[u8], flags: u64) -> Option<Self> {
         let mut raw = Self::on(name, TcpStream::connect(("127.0.0.1", port)).unwrap());
         let length = u16::try_from(name.len()).unwrap().to_be_bytes();
         raw.write_packet(&[b"N", &flags.to_be_bytes()[..], &CREATION.to_be_bytes(), &length, name.as_bytes()].concat());
         let status = raw.read_packet();
-        if status == b"salive" {
-            raw.write_packet(b"strue");
-        } else {
-            // a BEAM may be on its way to us
-            assert!(status.starts_with(b"sok"), "{status:?}");
+        match &status[..] {
+            b"salive" => raw.write_packet(b"strue"),
+            b"snok" => return None,
+            _ => assert!(status.starts_with(b"sok"), "{status:?}"),
         }
         let theirs = raw.read_packet();
         let challenge = u32::from_be_bytes(theirs[9..13].try_into().unwrap());
@@ -108,7 +112,7 @@ impl Raw {
         raw.write_packet(&[b"r", &ours.to_be_bytes()[..], &digest(cookie, challenge)].concat());
         let ack = raw.read_packet();
         assert_eq!((ack[0], &ack[1..]), (b'a', &digest(cookie, ours)[..]), "the digest");
-        raw
+        Some(raw)
     }
 
     fn write_packet(&mut self, body: &[u8]) {
