@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use beamless::{LogLimit, Pid};
+use beamless::{LogLimit, Message, Outbox};
 use log::Level;
 
 /// Logs a line that somebody else can cause: `limited!(warn, by, "kind of line", "the line, {}", with, its, parts)`. `by` names who caused it and is
@@ -21,9 +21,9 @@ macro_rules! limited {
 }
 pub(super) use limited;
 
-/// Returns the node of a process as the cause of a line; nobody's if it is not known.
-pub(super) fn node_of(process: Option<Pid<'_>>) -> String {
-    process.map_or_else(String::new, |pid| pid.node.chars().collect())
+/// Returns the name of the node that a message came from, as long as that is connected: not of the one whose process the message says it is from.
+pub(super) fn node_of(message: &Message<'_>, out: &Outbox<'_>) -> String {
+    out.peer(message).map_or_else(String::new, |name| name.as_str().to_owned())
 }
 
 /// The lines of one place in the program.

@@ -41,3 +41,4 @@ pub use tables::memory::NodeStorage;
 #[cfg(feature = "std")]
 pub use tables::memory::Sizes;
 pub use tables::origin::Origin;
+pub use tables::shares::may_take;

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use beamless::{Config, Connection, Error, Instant, Mailbox, Node, NodeStorage, TermWriter, Written};
 
+use crate::raw::{Raw, all_flags, atom, int, pid, tuple};
 use crate::support::{Agent, Erl, World, demo_and_erl, until};
 
 /// A node that is driven by hand, and never reads once it is connected.
@@ -124,4 +125,26 @@ fn no_node_has_all_places() {
     // it has its places again as soon as it gives some back
     greedy.eval("[demonitor(R) || R <- lists:sublist(Refs, 700)], ok");
     is_served(&greedy);
+}
+
+/// A share is that of the node that sends, whatever it says of whose process it is from: with a name for each message it would have everybody's.
+#[test]
+fn a_node_has_one_share_by_whatever_names() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = world.erl(&["-name", "a@127.0.0.1"]);
+    std::fs::write(world.home.join("deaf.toml"), "[mailbox.deaf]\ncommand = [\"sleep\", \"1000\"]\nformat = \"erlang\"\n")
+        .unwrap();
+    let demo = world.agent(&["--name", "demo@127.0.0.1", "--config", "deaf.toml"]);
+    demo.wait(&["mailbox deaf: started"]);
+    let mut raw = Raw::dial(demo.port, "greedy@127.0.0.1", world.cookie.as_bytes(), all_flags());
+    for number in 0..400 {
+        let from = pid(&format!("n{number}@127.0.0.1"), 1, 0, 5);
+        raw.send(&tuple(&[int(6), from, atom(""), atom("deaf")]), &[&[109, 0, 0, 4, 0][..], &[7; 1024]].concat());
+    }
+    // all of it has been looked at
+    assert!(raw.ping().0);
+    demo.wait(&["mailbox deaf: ", "dropped: the program does not read its standard input"]);
+    let call = "try gen_server:call({deaf, 'demo@127.0.0.1'}, hello, 1000) catch exit:{timeout, _} -> waits end";
+    assert_eq!(erl.eval(call), "waits", "there is no room for others");
 }

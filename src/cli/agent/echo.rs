@@ -31,7 +31,7 @@ impl Part for Echo {
                 Err(e) => {
                     limited!(
                         warn,
-                        &node_of(message.sender()),
+                        &node_of(&message, &out),
                         "messages to echo without an answer",
                         "echo: no answer: {}",
                         words::error(&e)

@@ -6,16 +6,15 @@ mod job;
 use std::ffi::OsString;
 use std::time::Instant;
 
-use beamless::{Apply, Driver, Error, Event, Exception, Full, Mailbox, Node, Outbox, Received};
+use beamless::{Apply, Driver, Error, Event, Exception, Full, Mailbox, Node, Outbox, Received, may_take};
 use mio::Registry;
 
 use super::config::{Function, Settings};
 use super::erlang::{self, Known};
 use super::own;
 use super::part::Part;
-use super::share::may_take;
 use super::words;
-use crate::cli::lines::limited;
+use crate::cli::lines::{limited, node_of};
 use crate::cli::outcome::Failure;
 use job::{Delivery, Job};
 
@@ -80,7 +79,7 @@ impl Functions {
             return out.raise(apply, Exception::Error, |t| t.atom("badarg"));
         };
         let held = self.held(&node);
-        if !may_take(held, CALLS.saturating_sub(self.jobs.len())) {
+        if !may_take(held, 1, CALLS.saturating_sub(self.jobs.len())) {
             out.raise(apply, Exception::Error, |t| t.atom("system_limit"))?;
             self.counts.calls = self.counts.calls.saturating_add(1);
             self.counts.failed = self.counts.failed.saturating_add(1);
@@ -186,7 +185,7 @@ impl Part for Functions {
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         while let Some((message, mut out)) = node.recv(self.mailbox) {
             let Received::Apply(apply) = message.received() else { continue };
-            let node = out.peer(&message).map_or_else(String::new, |name| name.as_str().to_owned());
+            let node = node_of(&message, &out);
             match self.call(&apply, node, &mut out) {
                 Ok(()) => {}
                 // its peer has to take what waits for it first; the message stays, and those of others go on

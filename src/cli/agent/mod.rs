@@ -16,7 +16,6 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
-mod share;
 mod system;
 mod task;
 mod words;

@@ -50,7 +50,7 @@ impl System {
                 Err(e) => {
                     limited!(
                         warn,
-                        &node_of(message.sender()),
+                        &node_of(&message, &out),
                         "messages to system without an answer",
                         "system: no answer: {}",
                         words::error(&e)

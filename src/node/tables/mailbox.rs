@@ -190,7 +190,8 @@ impl Inboxes<'_> {
     ) -> bool {
         let Some(inbox) = self.table.at_mut(key) else { return false };
         let memory = self.rings.at_mut(key.index);
-        if inbox.ended.is_some() || !(is_alone || inbox.takes(*unread, payload.len(), memory.len())) {
+        let len = record::HEAD.saturating_add(from.len()).saturating_add(payload.len());
+        if inbox.ended.is_some() || !(is_alone || inbox.takes(*unread, len, memory.len())) {
             return false;
         }
         match Term::payload(payload) {

@@ -11,9 +11,19 @@ use crate::storage::slots::{Key, Table};
 /// The most that one peer may hold, as a multiple of what is left then.
 const TIMES: usize = 3;
 
-/// Returns true if a peer that holds `held` may take `more` of the `free` that are left.
+/// Returns true if somebody who holds `held` of something that many share may take `more` of the `free` that are left: then three times as much
+/// as is left at most. Who holds nothing may take what there is. A node shares its own memory out by it ([`NodeStorage`](crate::NodeStorage)); a program
+/// may do so with what it has.
+///
+/// ```
+/// use beamless::may_take;
+///
+/// // of a hundred places, seventy-five are for one who is alone, and then there is room for others
+/// assert!(may_take(74, 1, 26) && !may_take(75, 1, 25) && may_take(0, 1, 25));
+/// ```
 #[inline]
-pub(crate) const fn may_take(held: usize, more: usize, free: usize) -> bool {
+#[must_use]
+pub const fn may_take(held: usize, more: usize, free: usize) -> bool {
     match free.checked_sub(more) {
         Some(_) if held == 0 => true,
         Some(left) => held.saturating_add(more) <= left.saturating_mul(TIMES),

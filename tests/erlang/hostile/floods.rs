@@ -56,12 +56,12 @@ pub(super) const GROUP: Group = Group {
         Row { does: "asks a program behind a mailbox, and never reads", node: "the same", attack: program },
         Row {
             does: "sends 50,000 messages to a program that does not read",
-            node: "keeps 256 KiB for it, and drops the others",
+            node: "keeps 192 KiB for it, which is one node's share, and drops the others",
             attack: deaf_program,
         },
         Row {
             does: "makes 1,000 calls to a program that does not answer",
-            node: "keeps 256 of them, and answers `busy`",
+            node: "keeps 192 of them, which is one node's share, and answers `busy`",
             attack: unanswered,
         },
         Row { does: "sends to `echo` as fast as it can, and reads", node: "takes turns", attack: flood },

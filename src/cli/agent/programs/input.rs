@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
+use beamless::may_take;
+
 use crate::cli::agent::process::Process;
-use crate::cli::agent::share::may_take;
 
 /// The most bytes that wait at once, of which one node has three quarters at most. With more, calls are refused and other messages dropped; one
 /// message may go beyond.
@@ -43,7 +44,7 @@ impl Input {
         let taken = self.shares.iter().fold(0_usize, |sum, (_, share)| sum.saturating_add(*share));
         let sender = self.senders.hash_one(node);
         let own = self.shares.iter().find(|(other, _)| *other == sender).map_or(0, |(_, share)| *share);
-        may_take(own, WAITING.saturating_sub(taken))
+        may_take(own, 1, WAITING.saturating_sub(taken))
     }
 
     /// Adds a message of this node. Returns where it ends, for [`Input::is_written`].

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Message, Node, Outbox, OwnedCaller, Received, Term};
+use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
 use mio::Registry;
 
 use super::envelope::{self, Incoming, Outgoing};
@@ -14,8 +14,7 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::process::{Chunk, Process};
-use crate::cli::agent::share::may_take;
-use crate::cli::lines::limited;
+use crate::cli::lines::{limited, node_of};
 
 /// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
 const CALLS: usize = 256;
@@ -140,11 +139,6 @@ impl Dropped {
         }
         *self = Self::default();
     }
-}
-
-/// Returns the node that sent a message, as far as it is told.
-fn sender(message: &Message<'_>) -> String {
-    message.sender().map(|pid| pid.node.chars().collect()).unwrap_or_default()
 }
 
 fn messages(count: u64) -> String {
@@ -379,10 +373,11 @@ impl Program {
     /// Empties the mailbox, whatever the program does, so that nobody is held up.
     fn receive(&mut self, world: &mut World<'_, '_>) {
         while let Some((message, mut out)) = world.node.recv(self.mailbox) {
+            let node = node_of(&message, &out);
             match message.received() {
-                Received::Call(call) => self.call(&call, &mut out, world.home),
-                Received::Cast(term) => self.tell(Incoming::Cast(term), &sender(&message), world.home),
-                Received::Info(term) => self.tell(Incoming::Info(term), &sender(&message), world.home),
+                Received::Call(call) => self.call(&call, node, &mut out, world.home),
+                Received::Cast(term) => self.tell(Incoming::Cast(term), &node, world.home),
+                Received::Info(term) => self.tell(Incoming::Info(term), &node, world.home),
                 // it neither links nor monitors, calls nor serves
                 _ => {}
             }
@@ -410,11 +405,11 @@ impl Program {
     }
 
     /// Tells the program of a call, or answers it at once.
-    fn call(&mut self, call: &Call<'_>, out: &mut Outbox<'_>, home: &str) {
+    fn call(&mut self, call: &Call<'_>, node: String, out: &mut Outbox<'_>, home: &str) {
         // no Erlang makes one that cannot be kept
         let Some(caller) = call.caller().keep() else { return };
         let now = Instant::now();
-        let mut waiting = Waiting { id: 0, end: 0, since: now, node: call.from.node.chars().collect(), caller };
+        let mut waiting = Waiting { id: 0, end: 0, since: now, node, caller };
         if let Some(refusal) = self.no_call(&waiting.node, now, out) {
             return self.refuse(waiting, refusal, out);
         }
@@ -434,7 +429,7 @@ impl Program {
         // an answer that the caller's node does not take is its call still
         let calls = self.calls.iter().filter(|call| call.node == node).count();
         let held = calls.saturating_add(self.letters.answers_to(node).0);
-        if may_take(held, CALLS.saturating_sub(self.calls.len())) {
+        if may_take(held, 1, CALLS.saturating_sub(self.calls.len())) {
             return None;
         }
         // the oldest makes room, of this node unless there is none for anybody
