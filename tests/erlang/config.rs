@@ -264,7 +264,7 @@ fn there_are_as_many_places_as_the_file_says() {
     let ping = format!("net_adm:ping({})", agent.atom());
     assert_eq!(a.eval(&ping), "pong");
     assert_eq!(b.eval(&ping), "pang");
-    agent.wait(&["warn: no room for b@", "sizes.nodes"]);
+    agent.wait(&["warn: no room for b@", "enlarge `nodes` in [sizes]"]);
     // the tuple, the sender and the receiver are some of the 8192 bytes
     let send = |size: u32| format!("{{echo,{}}} ! {{self(), binary:copy(<<0>>, {size})}}, ok", agent.atom());
     assert_eq!(a.eval(&send(8000)), "ok");

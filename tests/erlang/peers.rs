@@ -65,7 +65,7 @@ fn more_nodes_than_there_is_room_for() {
     let agent = demo(&world, &format!("{HERE}[sizes]\nnodes = 1\n"));
     agent.wait(&["node up", &first.node]);
     let (second, third) = (world.erl(&["-sname", "b"]), world.erl(&["-sname", "c"]));
-    agent.wait(&["no room to connect to", "sizes.nodes"]);
+    agent.wait(&["no room to connect to", "enlarge `nodes` in [sizes]"]);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(agent.log.count(&["no room"]), 1, "{}", agent.log.text());
     assert_eq!(agent.log.count(&["cannot connect"]), 0, "{}", agent.log.text());

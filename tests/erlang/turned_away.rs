@@ -40,7 +40,7 @@ fn a_node_for_which_there_is_no_room() {
     edge.wait(&["cannot connect to", &hub.node, "trying again", "the peer has no room for another node"]);
     let ran = world.tool(&["ping", "--sname", "asking", &hub.node]);
     assert!(ran.code == 1 && ran.err.contains("the peer has no room for another node"), "{ran:?}");
-    hub.wait(&["no room for asking@", "all places for nodes are taken", "sizes.nodes"]);
+    hub.wait(&["no room for asking@", "all places for nodes are taken", "enlarge `nodes` in [sizes]"]);
     for node in [&second.node, &edge.node] {
         assert_eq!(hub.log.count(&[&format!("no room for {node}")]), 1, "{}", hub.log.text());
     }

@@ -6,6 +6,7 @@ use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, R
 
 use super::backoff::{Backoff, LONGEST, chance};
 use super::config::Settings;
+use super::words::NO_ROOM;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 
@@ -339,12 +340,7 @@ impl Peers {
     /// Logs that there is no room for this node, nor for any other.
     fn tell_room(&mut self, name: &str) {
         if !core::mem::replace(&mut self.is_full, true) {
-            limited!(
-                warn,
-                "",
-                "nodes that there was no room for",
-                "no room to connect to {name}: all places for nodes are taken; give the agent more of them, with sizes.nodes"
-            );
+            limited!(warn, "", "nodes that there was no room for", "no room to connect to {name}: {NO_ROOM}");
         }
     }
 }

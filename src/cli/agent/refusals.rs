@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Event, NodeName, Reason};
 
+use super::words::NO_ROOM;
 use crate::cli::lines::limited;
 
 /// The most nodes that are remembered. Anybody can connect with any name.
@@ -69,12 +70,7 @@ fn warn(event: &Event, node: &NodeName, reason: Reason, before: u32) {
     let hour = if before > 0 { format!("; {before} times more within the last hour") } else { String::new() };
     let by = node.as_str();
     if reason == Reason::Full {
-        limited!(
-            warn,
-            by,
-            "nodes that there was no room for",
-            "no room for {node}: all places for nodes are taken; give the agent more of them, with sizes.nodes{hour}"
-        );
+        limited!(warn, by, "nodes that there was no room for", "no room for {node}: {NO_ROOM}{hour}");
     } else {
         limited!(warn, by, "connections that were rejected", "{event}{hour}");
     }

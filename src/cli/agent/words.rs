@@ -2,6 +2,9 @@
 
 use beamless::{Dropped, Error, Event, Full, Reason};
 
+/// The words for a node that there is no place for.
+pub(super) const NO_ROOM: &str = "all places for nodes are taken: enlarge `nodes` in [sizes]";
+
 /// Returns an error with the setting that is to be changed, if there is one.
 pub(super) fn error(e: &Error) -> String {
     let key = match e {
@@ -23,9 +26,8 @@ pub(super) fn event(event: &Event) -> String {
              `watches` in [sizes] if it needs them"
         ),
         Event::TooLarge { .. } => format!("{event}: enlarge `message` in [sizes] to take it"),
-        Event::Refused { reason: Reason::Full, .. } | Event::ConnectFailed { reason: Reason::Full, .. } => {
-            format!("{event}: enlarge `nodes` in [sizes]")
-        }
+        // who is refused is told of elsewhere
+        Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
         _ => event.to_string(),
     }
 }
