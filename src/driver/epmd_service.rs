@@ -260,9 +260,11 @@ impl EpmdService {
         if self.nameless().count() <= NAMELESS {
             return;
         }
-        let held = |by: IpAddr| self.nameless().filter(|(_, peer)| peer.from == by).count();
-        let Some((most, crowd)) = self.nameless().map(|(_, peer)| (held(peer.from), peer.from)).max() else { return };
-        let crowd = if held(from) == most { from } else { crowd };
+        let mut all: heapless::Vec<IpAddr, SESSIONS> = self.nameless().map(|(_, peer)| peer.from).collect();
+        all.sort_unstable();
+        let held = |of: &[IpAddr]| (of.len(), of.first().copied());
+        let Some((most, Some(crowd))) = all.chunk_by(|a, b| a == b).map(held).max() else { return };
+        let crowd = if all.iter().filter(|ip| **ip == from).count() == most { from } else { crowd };
         let wordless = self.nameless().filter(|(_, peer)| peer.from == crowd && peer.session.is_wordless()).count();
         // the kind that floods; who is of the other is likely to be honest
         let flooding = wordless >= most.saturating_sub(wordless);

@@ -59,9 +59,9 @@ const EVENTS: usize = 256;
 #[non_exhaustive]
 pub struct DriverOptions {
     /// The addresses and ports to listen on, 8 at most; port 0 is any free one, the same on all. Empty: the addresses that the host part of
-    /// the node's name resolves to, which are looked at again every minute and at [`Driver::look_again`]; not those of one link (fe80::). When those are loopback alone
-    /// though the name does not say so (as with Debian's 127.0.1.1), all addresses; also at first, when the name has none or none of
-    /// this host's, until it has.
+    /// the node's name resolves to, which are looked at again every minute and at [`Driver::look_again`]; not those of one link (fe80::).
+    /// When those are loopback alone though the name does not say so (as with Debian's 127.0.1.1), all addresses; also at first, when the
+    /// name has none or none of this host's, until it has.
     pub listen: Vec<SocketAddr>,
     /// The EPMD that the node's name goes to.
     pub epmd: Epmd,

@@ -103,14 +103,14 @@ fn one_that_only_connects_out_listens_nowhere() {
         let (_, host) = peer.split_once('@').unwrap();
         driver.set_addresses(host, addresses.iter().copied());
         node.connect(peer).unwrap();
-        let start = Instant::now();
+        let mut turns = Turns(0);
         loop {
             driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
             hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
             if let Some(event) = node.poll_event() {
                 return event;
             }
-            assert!(start.elapsed() < LONG / 2, "{peer}");
+            turns.one_more();
         }
     };
     let reason = |event: Event| match event {
@@ -132,7 +132,7 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
     let epmd = free_port();
     let (mut home, mut hers) = registered("home@127.0.0.1", &mut storage, epmd, None);
     let until_up = |node: &mut Node<'_>, driver: &mut Driver, home: &mut Node<'_>, hers: &mut Driver| {
-        let start = Instant::now();
+        let mut turns = Turns(0);
         node.connect("home@127.0.0.1").unwrap();
         while node.peers().next().is_none() {
             driver.poll(node, Some(Duration::from_millis(1))).unwrap();
@@ -140,7 +140,7 @@ fn a_crowd_of_strangers_does_not_keep_a_known_node_out() {
             while let Some(event) = node.poll_event() {
                 assert!(!matches!(event, Event::ConnectFailed { .. }), "{event}");
             }
-            assert!(start.elapsed() < LONG / 2);
+            turns.one_more();
         }
     };
     let mut first = Box::new(Storage::new());
@@ -225,7 +225,7 @@ fn a_port_that_is_taken_is_registered_anew() {
         driver.look_again();
     }
     let mut again = [false; 2];
-    let start = Instant::now();
+    let mut turns = Turns(0);
     while again != [true; 2] {
         his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
         hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
@@ -235,7 +235,7 @@ fn a_port_that_is_taken_is_registered_anew() {
                 *again = true;
             }
         }
-        assert!(start.elapsed() < LONG / 2);
+        turns.one_more();
     }
     let asking = std::thread::spawn(move || epmd_names("127.0.0.1", epmd, LONG).unwrap());
     while !asking.is_finished() {
@@ -259,7 +259,7 @@ fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
     let mut storage = Box::new(Storage::new());
     let (mut guest, mut his) = registered("guest@localhost", &mut storage, epmd, Some((&mut home, &mut hers)));
     let inbox = guest.register("inbox").unwrap();
-    let start = Instant::now();
+    let mut turns = Turns(0);
     let mut sent = 0;
     while guest.received(inbox) < 50 {
         if sent < 50 && home.outbox(sender).unwrap().send(("inbox", "guest@localhost"), |t| t.int(sent)).is_ok() {
@@ -267,7 +267,7 @@ fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
         }
         his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
         hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
-        assert!(start.elapsed() < LONG / 2);
+        turns.one_more();
     }
     let soon = Some(Duration::from_millis(1));
     let request = guest.outbox(inbox).unwrap().call(("nobody", "home@localhost"), soon, |t| t.int(0)).unwrap();
@@ -277,6 +277,17 @@ fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
     });
     assert_eq!(lines.iter().filter(|line| line.contains("a message was dropped")).count(), 10, "{lines:?}");
     assert_eq!(held(&lines, "messages that were dropped while a call was waited for"), 40);
+}
+
+/// Turns of a loop, of a millisecond each if nothing happens.
+struct Turns(u32);
+
+impl Turns {
+    /// Fails after more of them than what is waited for can need.
+    fn one_more(&mut self) {
+        self.0 += 1;
+        assert!(self.0 < 100_000, "waited in vain");
+    }
 }
 
 /// A node and its driver, registered with the EPMD on this port, which the first of them serves: that one is to be polled beside it.
@@ -290,13 +301,13 @@ fn registered<'s, const P: usize>(
     let epmd_settings = EpmdSettings::new(port);
     let options = DriverOptions::default().epmd_settings(epmd_settings);
     let mut driver = Driver::new(options, &mut node).unwrap();
-    let start = Instant::now();
+    let mut turns = Turns(0);
     while !matches!(node.poll_event(), Some(Event::Registered { .. })) {
         driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
         if let Some((first, hers)) = &mut serving {
             hers.poll(first, Some(Duration::from_millis(1))).unwrap();
         }
-        assert!(start.elapsed() < LONG / 2);
+        turns.one_more();
     }
     (node, driver)
 }
