@@ -628,3 +628,16 @@ fn a_mailbox_that_is_killed_is_there_again() {
     assert_eq!(erl.eval("gen_server:call({text, N}, hello, 20000)"), "hello");
     assert_eq!(demo.log.count(&["mailbox text: started"]), 1);
 }
+
+/// To write a long integer in decimal takes time by the square of its length: of many few are written so, and Erlang reads all of them back.
+#[test]
+fn few_of_many_long_integers_are_written_in_decimal() {
+    let world = World::new();
+    let (_demo, erl) = start(&world, "", &[("keeper", sh(&world, "keep", "exec cat >kept"), "erlang")]);
+    erl.eval("L = [(1 bsl 4000) + I || I <- lists:seq(1, 25)], {keeper, N} ! L");
+    let kept = world.home.join("kept");
+    let line = until("the message", || fs::read_to_string(&kept).ok().filter(|text| text.ends_with('\n')));
+    assert_eq!(line.matches("16#").count(), 25 - 16);
+    fs::write(&kept, line.trim_end().to_owned() + ".\n").unwrap();
+    assert_eq!(erl.eval(&format!("file:consult({:?}) =:= {{ok, [{{info, L}}]}}", kept.to_str().unwrap())), "true");
+}
