@@ -93,12 +93,14 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::slots::Places;
+    use crate::storage::slots::{Places, Tenant};
     use std::collections::VecDeque;
 
-    struct Tenant(Turn);
+    struct Waiting(Turn);
 
-    impl Queued for Tenant {
+    impl Tenant for Waiting {}
+
+    impl Queued for Waiting {
         fn turn(&mut self) -> &mut Turn {
             &mut self.0
         }
@@ -106,9 +108,9 @@ mod tests {
 
     #[test]
     fn two_queues_behave_as_two_of_the_library() {
-        let mut places = Places::<Tenant, 20>::EMPTY;
+        let mut places = Places::<Waiting, 20, 0>::EMPTY;
         let mut table = places.table();
-        (0..20).for_each(|_| drop(table.insert(Tenant(Turn::NONE))));
+        (0..20).for_each(|_| drop(table.insert(Waiting(Turn::NONE))));
         let mut queues = [Queue::new(0), Queue::new(1)];
         let mut models = [VecDeque::new(), VecDeque::new()];
         let mut seed = 7_u32;

@@ -97,9 +97,8 @@ impl<'a> Atom<'a> {
     }
 
     /// Returns the text in memory of its own, for an atom that [`Atom::as_str`] has none of.
-    #[cfg(feature = "serde")]
     #[cold]
-    pub(super) fn to_utf8(self) -> heapless::String<{ 2 * Atom::MAX_CHARS }> {
+    pub(crate) fn to_utf8(self) -> heapless::String<{ 2 * Atom::MAX_CHARS }> {
         let mut text = heapless::String::new();
         // a letter of Latin-1 takes two bytes at most
         self.chars().all(|c| text.push(c).is_ok());

@@ -16,14 +16,17 @@ impl Node<'_> {
         let Some(link) = self.core.links.table.at_mut(key) else { return };
         // nothing is read from it any more, whatever it waited for
         link.stalled = None;
-        match core::mem::replace(&mut link.phase, Phase::Gone) {
+        let phase = core::mem::replace(&mut link.phase, Phase::Gone);
+        self.core.links.table.stir(key.index);
+        match phase {
             Phase::Gone => return,
             Phase::Opening { .. } => {}
             // it was told when it began to close
             Phase::Closing => return self.core.release(key),
             Phase::Up => {
-                let node = link.name.clone();
-                self.was_down(node, reason);
+                if let Some(node) = self.core.name(key) {
+                    self.was_down(node, reason);
+                }
             }
         }
         self.core.connection_lost(key);
@@ -53,6 +56,7 @@ impl Node<'_> {
         link.phase = Phase::Closing;
         link.stalled = None;
         let (node, done) = (link.name.clone(), link.sending.is_empty());
+        self.core.links.table.stir(key.index);
         self.was_down(node, reason);
         self.core.connection_lost(key);
         if done {

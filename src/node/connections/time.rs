@@ -134,6 +134,8 @@ impl Node<'_> {
             if link.stalled.take().is_none() {
                 continue;
             }
+            self.core.links.table.stir(index);
+            let Some(link) = self.core.links.table.at_mut(key) else { continue };
             let before = link.received.len();
             self.pump(key);
             match self.core.links.table.at_mut(key) {

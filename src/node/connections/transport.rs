@@ -85,6 +85,19 @@ impl Node<'_> {
         }
     }
 
+    /// Returns the next connection that whoever moves the bytes has something to do for, first come first served: something waits to be written
+    /// to it, it is over, or it takes bytes again. Each is given once until there is something new. So a driver of many connections need not
+    /// look at all of them in every turn. What follows from its own calls for a connection it sees without being told.
+    ///
+    /// The place of one that is over may be another's by the time that this is asked: then that is given, and the handle of the
+    /// first, which is not, is [over](Node::is_open) all the same.
+    pub fn poll_work(&mut self) -> Option<Connection> {
+        match self.core.links.table.next_stirred() {
+            Some(key) => Some(Connection { key, up: true }),
+            None => self.half_open.next_stirred().map(|key| Connection { key, up: false }),
+        }
+    }
+
     /// Returns true if the connection is to be kept. If not, everything for its peer has been given out: close it.
     pub fn is_open(&self, connection: Connection) -> bool {
         if connection.up {

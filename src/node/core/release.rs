@@ -14,6 +14,7 @@ impl Core<'_> {
 
     /// Frees the place of a connection that is no more, once nobody is to be told of it any more.
     pub(crate) fn release(&mut self, peer: Key) {
+        self.links.table.stir(peer.index);
         if self.is_tied(peer) {
             if let Some(link) = self.links.table.at_mut(peer) {
                 link.phase = Phase::Gone;

@@ -8,7 +8,7 @@ use super::origin::Origin;
 use crate::error::{Misbehaved, Reason};
 use crate::node::trace;
 use crate::proto::handshake::{Context, Handshake};
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Table, Tenant};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
@@ -92,6 +92,8 @@ pub(crate) struct HalfOpen {
     pub(crate) sending: Span,
     pub(crate) tx: [u8; BUFFER],
 }
+
+impl Tenant for HalfOpen {}
 
 impl HalfOpen {
     /// Makes one that a peer began, from there.
@@ -263,11 +265,24 @@ impl<'s> HalfOpens<'s> {
         }
     }
 
+    /// Returns one to be changed, which may give it something to be written, or end it.
     pub(crate) fn at_mut(&mut self, key: Key) -> Option<&mut HalfOpen> {
+        let (table, key) = self.table_of(key);
+        table.stir(key.index);
+        table.at_mut(key)
+    }
+
+    /// Returns the table that a key leads to, and the key there.
+    fn table_of(&mut self, key: Key) -> (&mut Table<'s, HalfOpen>, Key) {
         match further(key) {
-            None => self.few.at_mut(key),
-            Some(key) => self.more.at_mut(key),
+            None => (&mut self.few, key),
+            Some(key) => (&mut self.more, key),
         }
+    }
+
+    /// Returns the next that something is to be done for.
+    pub(crate) fn next_stirred(&mut self) -> Option<Key> {
+        self.few.next_stirred().or_else(|| self.more.next_stirred().map(of_all))
     }
 
     pub(crate) fn tenants(&self) -> impl Iterator<Item = (Key, &HalfOpen)> {
@@ -307,10 +322,9 @@ impl<'s> HalfOpens<'s> {
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<HalfOpen> {
-        let half = match further(key) {
-            None => self.few.remove(key),
-            Some(key) => self.more.remove(key),
-        }?;
+        let (table, own) = self.table_of(key);
+        let half = table.remove(own)?;
+        table.stir(own.index);
         if half.inbound {
             self.hold(half.origin, half.held.saturating_sub(1));
         }

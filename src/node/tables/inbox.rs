@@ -1,13 +1,15 @@
 //! One mailbox.
 
 use super::handles::Handle;
+use super::hashes;
 use super::links::Links;
 use super::record::{HEAD, Kind, Record, front};
 use super::shares::may_take;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
-use crate::storage::slots::Key;
+use crate::storage::slots::{Key, Tenant};
 use crate::wire::fixed::FixedStr;
+use crate::wire::ids::Atom;
 
 /// The fate of a message for a mailbox that is full. Exits, downs, answers and calls of functions are never dropped. Where one is the
 /// oldest that waits, or the one that finds no room, the peer waits as with [`Overflow::Hold`].
@@ -43,6 +45,12 @@ pub(crate) struct Inbox {
     /// Its place among those that the program is to be shown, and the round since when.
     pub(crate) turn: Turn,
     pub(crate) round: u64,
+}
+
+impl Tenant for Inbox {
+    fn hash(&self) -> Option<u32> {
+        (self.ended.is_none() && !self.name.is_empty()).then(|| hashes::of_name(Atom::from_str(&self.name)))
+    }
 }
 
 impl Inbox {

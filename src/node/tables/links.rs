@@ -1,11 +1,11 @@
 //! The connected peers and what waits to be sent to them.
 
-use super::record;
+use super::{hashes, record};
 use crate::error::{Error, Full, Misuse};
 use crate::node::trace;
 use crate::proto::link;
 use crate::storage::buffers::Buffers;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Table, Tenant};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::codes::Flags;
@@ -155,6 +155,12 @@ pub(crate) enum Phase {
     Gone,
 }
 
+impl Tenant for Link {
+    fn hash(&self) -> Option<u32> {
+        Some(hashes::of_name(self.name.as_atom()))
+    }
+}
+
 impl Link {
     pub(crate) fn new(name: NodeName, phase: Phase) -> Self {
         Self {
@@ -227,17 +233,18 @@ impl Links<'_> {
     /// Finds the connection to the node of this name, or the one that is being made.
     #[inline]
     pub(crate) fn find(&self, node: Atom<'_>) -> Option<Key> {
-        self.table.find(|link| node == *link.name.as_str() && link.takes())
+        self.table.find_hashed(hashes::of_name(node), |link| node == *link.name.as_str() && link.takes())
     }
 
     /// Finds the connection to the node of this name.
     pub(crate) fn find_up(&self, node: Atom<'_>) -> Option<Key> {
-        self.table.find(|link| node == *link.name.as_str() && link.is_up())
+        self.table.find_hashed(hashes::of_name(node), |link| node == *link.name.as_str() && link.is_up())
     }
 
     /// Finds the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
-        self.table.find(|link| *node == link.name && matches!(link.phase, Phase::Opening { .. }))
+        let is_opening = |link: &Link| *node == link.name && matches!(link.phase, Phase::Opening { .. });
+        self.table.find_hashed(hashes::of_name(node.as_atom()), is_opening)
     }
 
     /// Returns true if there is one connection at most: then nobody else has claims.
@@ -278,6 +285,7 @@ impl Links<'_> {
     #[inline]
     pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
+        self.table.stir(key.index);
         let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
         let room = link.sending.room(self.sending.at_mut(key.index));
         // the last of the handshake is to go in front of what waits for a connection
@@ -357,6 +365,7 @@ impl Links<'_> {
 
     /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
     pub(crate) fn tick(&mut self, key: Key) {
+        self.table.stir(key.index);
         let Some(link) = self.table.at_mut(key) else { return };
         if !link.sending.is_empty() {
             return;
@@ -380,6 +389,7 @@ impl Links<'_> {
 
     /// Puts bytes of the handshake that were not sent yet in front of everything else.
     pub(crate) fn preload(&mut self, key: Key, bytes: &[u8]) {
+        self.table.stir(key.index);
         if let Some(link) = self.table.at_mut(key) {
             // a link takes messages before it is up, but leaves room for answers, which have not begun
             link.sending.precede(self.sending.at_mut(key.index), bytes);

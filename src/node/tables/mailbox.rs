@@ -4,6 +4,7 @@ use super::event::HeldBy;
 #[cfg(feature = "std")]
 use super::handles::Handle;
 use super::handles::Mailbox;
+use super::hashes;
 use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::{Links, Stall};
@@ -130,7 +131,7 @@ impl Inboxes<'_> {
     /// Finds the mailbox of this name.
     #[inline]
     pub(crate) fn find(&self, name: Atom<'_>) -> Option<Key> {
-        self.table.find(|inbox| name == *inbox.name.as_str() && inbox.ended.is_none() && !inbox.name.is_empty())
+        self.table.find_hashed(hashes::of_name(name), |inbox| name == *inbox.name.as_str())
     }
 
     /// Finds the mailbox with this pid, which is known to be of this node.
@@ -324,6 +325,7 @@ impl Inboxes<'_> {
     /// Ends a mailbox: what waits in it is gone, and the reason takes its place. Only the names and the pid of a mailbox that ended
     /// matter from now on, to those who are told.
     pub(crate) fn end(&mut self, key: Key, reason: &[u8]) {
+        self.table.forget(key.index);
         let Some(inbox) = self.table.at_mut(key) else { return };
         inbox.ring = Ring::EMPTY;
         inbox.held = false;
@@ -343,6 +345,7 @@ impl Inboxes<'_> {
     {
         let mut out = Writer::new(self.rings.at_mut(key.index));
         let written = write(&mut out);
+        self.table.forget(key.index);
         match (written, out.finish(), self.table.at_mut(key)) {
             (Ok(()), Ok(len), Some(inbox)) => {
                 inbox.ring = Ring::EMPTY;

@@ -48,7 +48,7 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 /// [`NodeStorage::sized`].
 ///
 /// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,800 bytes a peer, 368 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 354,624 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// 26 KiB besides: 355,720 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -73,15 +73,15 @@ pub struct NodeStorage<
     const WATCHES: usize = 512,
     const REQUESTS: usize = 32,
 > {
-    pub(in crate::node) links: Places<Link, PEERS>,
+    pub(in crate::node) links: Places<Link, PEERS, PEERS>,
     pub(in crate::node) receiving: [[u8; BYTES]; PEERS],
     pub(in crate::node) sending: [[u8; BYTES]; PEERS],
-    pub(in crate::node) inboxes: Places<Inbox, MAILBOXES>,
+    pub(in crate::node) inboxes: Places<Inbox, MAILBOXES, MAILBOXES>,
     pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
-    pub(in crate::node) watches: Places<Watch, WATCHES>,
-    pub(in crate::node) requests: Places<Asked, REQUESTS>,
-    pub(in crate::node) half_open: Places<HalfOpen, { FEW as usize }>,
-    pub(in crate::node) more_half_open: Places<HalfOpen, PEERS>,
+    pub(in crate::node) watches: Places<Watch, WATCHES, WATCHES>,
+    pub(in crate::node) requests: Places<Asked, REQUESTS, 0>,
+    pub(in crate::node) half_open: Places<HalfOpen, { FEW as usize }, 0>,
+    pub(in crate::node) more_half_open: Places<HalfOpen, PEERS, 0>,
     pub(in crate::node) events: Events,
 }
 
@@ -194,12 +194,12 @@ impl Sizes {
         let buffers = usize::from(self.peers).saturating_mul(2).saturating_add(self.mailboxes.into()).saturating_mul(self.bytes);
         let parts = [
             size_of::<Events>(),
-            Table::<Link>::bytes(self.peers),
-            Table::<Inbox>::bytes(self.mailboxes),
-            Table::<Watch>::bytes(self.watches),
-            Table::<Asked>::bytes(self.requests),
-            Table::<HalfOpen>::bytes(FEW),
-            Table::<HalfOpen>::bytes(self.peers),
+            Table::<Link>::bytes(self.peers, self.peers),
+            Table::<Inbox>::bytes(self.mailboxes, self.mailboxes),
+            Table::<Watch>::bytes(self.watches, self.watches),
+            Table::<Asked>::bytes(self.requests, 0),
+            Table::<HalfOpen>::bytes(FEW, 0),
+            Table::<HalfOpen>::bytes(self.peers, 0),
         ];
         parts.iter().fold(buffers, |sum, part| sum.saturating_add(*part))
     }
@@ -264,14 +264,14 @@ impl Memory<'static> {
             Ok(Buffers::new(Box::leak(vec![0; all.ok_or(ConfigError::Sizes)?].into_boxed_slice()), bytes))
         };
         Ok(Self {
-            links: Table::leaked(peers),
+            links: Table::leaked(peers, peers),
             receiving: buffers(peers)?,
             sending: buffers(peers)?,
-            inboxes: Table::leaked(mailboxes),
+            inboxes: Table::leaked(mailboxes, mailboxes),
             rings: buffers(mailboxes)?,
-            watches: Table::leaked(watches),
-            requests: Table::leaked(requests),
-            half_open: HalfOpens::new(Table::leaked(FEW), Table::leaked(peers)),
+            watches: Table::leaked(watches, watches),
+            requests: Table::leaked(requests, 0),
+            half_open: HalfOpens::new(Table::leaked(FEW, 0), Table::leaked(peers, 0)),
             events: Box::leak(Box::new(Events::EMPTY)),
         })
     }
@@ -338,7 +338,7 @@ mod tests {
             size::<4, 8, 513, 32>() - usual,
             size::<4, 8, 512, 33>() - usual,
         );
-        assert_eq!((usual, each), (354_624, (2800, 368, 80, 328)));
+        assert_eq!((usual, each), (355_720, (2800, 368, 80, 328)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }

@@ -5,6 +5,7 @@ pub(crate) mod event;
 pub(crate) mod functions;
 pub(crate) mod half_open;
 pub(crate) mod handles;
+pub(crate) mod hashes;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod lines;

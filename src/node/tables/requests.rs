@@ -4,7 +4,7 @@ use super::handles::Handle;
 use super::identity::Identity;
 use super::record::Kind;
 use super::ties::Number;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::{Key, Table, Tenant};
 use crate::time::Instant;
 use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) limit: Limit,
     pub(crate) state: Stage,
 }
+
+impl Tenant for Asked {}
 
 /// The peer of what belongs to none.
 pub(crate) const NO_PEER: Key = Key { index: u16::MAX, generation: u16::MAX };

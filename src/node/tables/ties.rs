@@ -1,6 +1,7 @@
 //! Links, and the monitors that processes of peers have on what is here: who is to be told when something ends.
 
-use crate::storage::slots::Key;
+use crate::storage::hash::{of_bytes, of_pair};
+use crate::storage::slots::{Key, Tenant};
 use crate::wire::ids::{Atom, Pid, Reference};
 
 /// The thing here that is linked or monitored.
@@ -67,9 +68,24 @@ impl Words {
         Self { creation: reference.creation, len: u8::try_from(words.len()).unwrap_or(0), bytes }
     }
 
-    pub(crate) fn on<'n>(&'n self, node: Atom<'n>) -> Reference<'n> {
-        Reference::from_words(node, self.creation, self.bytes.get(..self.len.into()).unwrap_or(&[]))
+    /// Returns the words as they stand on the wire.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&[])
     }
+
+    pub(crate) fn on<'n>(&'n self, node: Atom<'n>) -> Reference<'n> {
+        Reference::from_words(node, self.creation, self.bytes())
+    }
+}
+
+/// Returns the hash of a link with a process of a peer.
+pub(crate) fn of_link(peer: Key, pid: Number) -> u32 {
+    of_pair(u64::from(peer.index) << 32 | u64::from(pid.id), u64::from(pid.serial) << 32 | u64::from(pid.creation))
+}
+
+/// Returns the hash of a monitor of a process of a peer.
+pub(crate) fn of_monitor(peer: Key, reference: &Words) -> u32 {
+    of_pair(peer.index.into(), of_bytes(reference.bytes()).into())
 }
 
 /// A process at a peer that is to be told when something here ends, or the other way round.
@@ -102,6 +118,16 @@ pub(crate) enum NamedBy {
     Name,
     /// The monitor came with the request for the process.
     Spawn,
+}
+
+impl Tenant for Watch {
+    /// A link is found by its process whatever has become of it, a monitor by its reference.
+    fn hash(&self) -> Option<u32> {
+        Some(match &self.kind {
+            WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Lost => of_link(self.peer, self.pid),
+            WatchKind::Monitor { reference, .. } => of_monitor(self.peer, reference),
+        })
+    }
 }
 
 impl Watch {
