@@ -9,20 +9,20 @@ use super::message::Message;
 use crate::error::{ConfigError, Error, Full, Misuse};
 use crate::node::config::AutoConnect;
 use crate::node::connections::node::Node;
-use crate::node::core::release::free_gone;
 use crate::node::core::send::{answer_to, put_exit, take_back, tell};
+use crate::node::core::state::Core;
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
 use crate::node::forms::outcome::{Exception, outcome};
 use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
 use crate::node::tables::inbox::Inbox;
-use crate::node::tables::links::{FrameWriter, Link, Links, Phase, RESERVED};
+use crate::node::tables::links::{FrameWriter, Link, Phase, RESERVED};
 use crate::node::tables::past::Past;
-use crate::node::tables::requests::{Ask, Asked, Counters, Limit, OwnWords, Stage, Target, find, remove};
-use crate::node::tables::shares;
+use crate::node::tables::peers::Peers;
+use crate::node::tables::requests::{Ask, OwnWords, Stage, Target};
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
-use crate::storage::slots::{Key, Others, Table};
+use crate::storage::slots::{Key, Table};
 use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
 use crate::wire::codes::op;
 use crate::wire::control::{Control, Process, To, put_send};
@@ -64,32 +64,10 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// ```
 pub struct Outbox<'n> {
     identity: &'n Identity,
-    links: Links<'n>,
-    watches: Table<'n, Watch>,
-    requests: Table<'n, Asked>,
-    counters: &'n mut Counters,
+    peers: Peers<'n>,
     past: &'n Past,
-    /// The mailboxes but the one whose message is at hand, which is `at_hand`.
-    inboxes: Others<'n, Inbox>,
-    at_hand: Key,
+    inboxes: &'n Table<'n, Inbox>,
     mailbox: Key,
-}
-
-/// Lends what it takes to act in the name of a mailbox: all of the core but its mailboxes, of which only `inboxes` are looked at.
-macro_rules! outbox {
-    ($node:expr, $inboxes:expr, $mailbox:expr) => {
-        Outbox {
-            identity: &$node.core.identity,
-            links: $node.core.links.lend(),
-            watches: $node.core.watches.lend(),
-            requests: $node.core.requests.lend(),
-            counters: &mut $node.core.counters,
-            past: &$node.past,
-            inboxes: $inboxes,
-            at_hand: $mailbox,
-            mailbox: $mailbox,
-        }
-    };
 }
 
 impl Node<'_> {
@@ -97,11 +75,13 @@ impl Node<'_> {
     /// that ended. A program that takes something and leaves more is not kept waiting by the next poll; one that takes nothing is.
     #[inline]
     pub fn recv(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
-        if self.core.counters.due > 0 || self.core.flow.taken != mailbox.0 || self.core.flow.back.is_some() {
+        if self.core.flow.quick != mailbox.0 {
             self.before_recv(mailbox);
         }
-        let (taken, others) = self.core.inboxes.recv(mailbox.0, &mut self.core.flow, &mut self.core.links)?;
-        Some((Message::new(mailbox, taken)?, outbox!(self, others, mailbox.0)))
+        let Core { identity, inboxes, links, watches, requests, ledger, flow, .. } = &mut self.core;
+        let (taken, inboxes) = inboxes.recv(mailbox.0, flow, links)?;
+        let peers = Peers { links: links.lend(), watches: watches.lend(), requests: requests.lend(), ledger };
+        Some((Message::new(mailbox, taken)?, Outbox { identity, peers, past: &self.past, inboxes, mailbox: mailbox.0 }))
     }
 
     #[cold]
@@ -118,7 +98,9 @@ impl Node<'_> {
     /// [`Misuse::NoMailbox`].
     pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
         self.core.inboxes.get(mailbox)?;
-        Ok(outbox!(self, self.core.inboxes.table.all(), mailbox.0))
+        let Core { identity, inboxes, links, watches, requests, ledger, .. } = &mut self.core;
+        let peers = Peers { links: links.lend(), watches: watches.lend(), requests: requests.lend(), ledger };
+        Ok(Outbox { identity, peers, past: &self.past, inboxes: &inboxes.table, mailbox: mailbox.0 })
     }
 }
 
@@ -152,27 +134,17 @@ impl Outbox<'_> {
     /// # Errors
     /// [`Misuse::NoMailbox`].
     pub fn from_mailbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
-        let is_alive = self.inboxes.at(mailbox.0).is_some_and(|inbox| inbox.ended.is_none());
-        if mailbox.0 != self.at_hand && !is_alive {
+        if self.inboxes.at(mailbox.0).is_none_or(|inbox| inbox.ended.is_some()) {
             return Err(Misuse::NoMailbox.into());
         }
-        Ok(Outbox {
-            identity: self.identity,
-            links: self.links.lend(),
-            watches: self.watches.lend(),
-            requests: self.requests.lend(),
-            counters: self.counters,
-            past: self.past,
-            inboxes: self.inboxes.again(),
-            at_hand: self.at_hand,
-            mailbox: mailbox.0,
-        })
+        let (identity, past, inboxes) = (self.identity, self.past, self.inboxes);
+        Ok(Outbox { identity, peers: self.peers.lend(), past, inboxes, mailbox: mailbox.0 })
     }
 
     /// Returns the node that a message came from, as long as it is connected; of a call of a function that is its caller's node, of which the
     /// call itself does not tell.
     pub fn peer(&self, message: &Message<'_>) -> Option<&NodeName> {
-        self.links.table.at(message.peer).map(|link| &link.name)
+        self.peers.links.table.at(message.peer).map(|link| &link.name)
     }
 
     /// Sends the one term that `write` writes.
@@ -250,8 +222,8 @@ impl Outbox<'_> {
         };
         match (caller.form, caller.from) {
             (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
-                let peer = self.links.find(from.node).ok_or(Error::NotConnected)?;
-                let to = answer_to(&self.links, peer, from, caller.alias());
+                let peer = self.peers.links.find(from.node).ok_or(Error::NotConnected)?;
+                let to = answer_to(&self.peers.links, peer, from, caller.alias());
                 self.send_to(peer, to, write)
             }
             (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
@@ -263,14 +235,24 @@ impl Outbox<'_> {
     fn end_job(&mut self, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
         // its caller first, who is owed what it came to; the others may lie in front of it
-        let is_callers = |watch: &Watch| watch.owner.is_job(caller.job) && watch.is_spawners();
-        while let Some(key) = self.watches.find(is_callers).or_else(|| self.watches.find(|watch| watch.owner.is_job(caller.job)))
-        {
-            let Some(watch) = self.watches.at(key).copied() else { break };
-            tell(&mut self.links, RESERVED, &watch, own, NAMELESS, write)?;
-            shares::remove(&mut self.watches, &mut self.links, key);
+        while let Some(key) = self.callers_tie(caller.job).or_else(|| self.peers.watches.next_of_job(caller.job, None)) {
+            let Some(watch) = self.peers.watches.at(key).copied() else { break };
+            tell(&mut self.peers.links, RESERVED, &watch, own, NAMELESS, write)?;
+            self.peers.remove_watch(key);
         }
         Ok(())
+    }
+
+    /// Finds the tie of a process of a function to whoever had it made.
+    fn callers_tie(&mut self, job: u64) -> Option<Key> {
+        let mut next = self.peers.watches.next_of_job(job, None);
+        while let Some(key) = next {
+            if self.peers.watches.at(key).is_some_and(Watch::is_spawners) {
+                return Some(key);
+            }
+            next = self.peers.watches.next_of_job(job, Some(key.index));
+        }
+        None
     }
 
     /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there
@@ -281,20 +263,17 @@ impl Outbox<'_> {
     pub fn link(&mut self, pid: Pid<'_>) -> Result<(), Error> {
         let peer = self.reach(pid.node)?;
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let known = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.is_link());
-        match known.and_then(|key| self.watches.at(key)) {
+        let known = self.peers.watches.find_link(owner, peer, number);
+        match known.and_then(|key| self.peers.watches.at(key)) {
             Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
-            None if !shares::has_room(&self.watches, &self.links, peer, 1) => return Err(Full::Watches.into()),
+            None if !self.peers.has_share(peer, 1) => return Err(Full::Watches.into()),
             _ => {}
         }
-        self.links.tell(peer, RESERVED, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
-        match known.and_then(|key| self.watches.at_mut(key)) {
+        self.peers.links.tell(peer, RESERVED, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
+        match known.and_then(|key| self.peers.watches.table.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
             Some(watch) => watch.kind = WatchKind::Link,
-            None => {
-                let watch = Watch { owner, peer, pid: number, kind: WatchKind::Link };
-                shares::add(&mut self.watches, &mut self.links, watch);
-            }
+            None => self.peers.add_watch(Watch::new(owner, peer, number, WatchKind::Link)),
         }
         Ok(())
     }
@@ -304,19 +283,20 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods.
     pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
-        let Some(peer) = self.links.find(pid.node) else { return Ok(()) };
+        let Some(peer) = self.peers.links.find(pid.node) else { return Ok(()) };
         let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let found = self.watches.find(|w| w.peer == peer && w.owner == owner && w.pid == number && w.kind == WatchKind::Link);
-        let Some(key) = found else { return Ok(()) };
+        let found = self.peers.watches.find_link(owner, peer, number);
+        let is_link = |key: &Key| self.peers.watches.at(*key).is_some_and(|watch| watch.kind == WatchKind::Link);
+        let Some(key) = found.filter(is_link) else { return Ok(()) };
         let from = self.identity.pid(self.mailbox);
-        let id = self.counters.next();
+        let id = self.peers.ledger.next();
         let control = Control::Unlink { id, from, to: pid };
-        let is_acknowledged = control.operation(self.links.flags(peer)) == Some(op::UNLINK_ID);
-        self.links.tell(peer, RESERVED, &control)?;
-        match self.watches.at_mut(key) {
+        let is_acknowledged = control.operation(self.peers.links.flags(peer)) == Some(op::UNLINK_ID);
+        self.peers.links.tell(peer, RESERVED, &control)?;
+        match self.peers.watches.table.at_mut(key) {
             Some(watch) if is_acknowledged => watch.kind = WatchKind::Unlinking(id),
             // OTP 23 and older acknowledge nothing
-            _ => drop(shares::remove(&mut self.watches, &mut self.links, key)),
+            _ => drop(self.peers.remove_watch(key)),
         }
         Ok(())
     }
@@ -331,7 +311,7 @@ impl Outbox<'_> {
     {
         let peer = self.reach(pid.node)?;
         let control = Control::Exit2 { from: self.identity.pid(self.mailbox), to: To::Pid(pid), reason: None };
-        put_exit(&mut self.links, peer, RESERVED, &control, write)
+        put_exit(&mut self.peers.links, peer, RESERVED, &control, write)
     }
 
     /// Monitors a process, as `monitor/2` does: [`Received::Down`](crate::Received::Down) comes once it has ended, at once if it is not
@@ -343,11 +323,11 @@ impl Outbox<'_> {
     pub fn monitor<'a>(&mut self, process: impl Into<Address<'a>>) -> Result<Monitor, Error> {
         let (node, to) = place(process.into());
         let peer = self.reach(node)?;
-        let key = self.ask(peer, Ask::Monitor, target(to)?, None)?;
+        let key = self.peers.ask(self.mailbox, peer, Ask::Monitor, target(to)?, None)?;
         match self.send_monitor(peer, key, to) {
             Ok(()) => Ok(Monitor(self.handle(key))),
             Err(e) => {
-                remove(&mut self.requests, self.counters, key);
+                self.peers.remove_request(key);
                 Err(e)
             }
         }
@@ -395,7 +375,7 @@ impl Outbox<'_> {
         F: WriteTerm,
     {
         let peer = self.reach(Atom::from_str(node))?;
-        let key = self.ask(peer, Ask::Spawn, Target::Unknown, timeout)?;
+        let key = self.peers.ask(self.mailbox, peer, Ask::Spawn, Target::Unknown, timeout)?;
         let words = OwnWords::new(self.handle(key));
         let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
         let control = Control::SpawnRequest {
@@ -408,12 +388,10 @@ impl Outbox<'_> {
             arity: 4,
             options: MONITOR_OPTION,
         };
-        let sent = match self.links.say(peer, RESERVED, &control) {
+        let sent = match self.peers.links.say(peer, RESERVED, &control) {
             Ok(Some((frame, _))) => put_call(frame, id, module, function, args),
             Ok(None) => {
-                if let Some(request) = self.requests.at_mut(key) {
-                    request.refuse();
-                }
+                self.peers.refuse(key);
                 Ok(())
             }
             Err(e) => Err(e),
@@ -430,20 +408,18 @@ impl Outbox<'_> {
     }
 
     fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
-        let Some(key) = find(&self.requests, handle) else { return Ok(()) };
-        let Some(request) = self.requests.at_mut(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
+        let Some(key) = self.peers.requests.find(handle) else { return Ok(()) };
+        let Some(request) = self.peers.requests.at(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
         // one that was answered is taken back as soon as there is room
         if matches!(request.state, Stage::Leaving) {
             return Ok(());
         }
-        if !take_back(self.identity, &mut self.links, key, request, RESERVED)? {
+        if take_back(self.identity, &mut self.peers.links, key, request, RESERVED)? {
+            self.peers.remove_request(key);
+        } else {
             // whom to name is not known until the spawn request is answered
-            self.counters.due = self.counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
-            request.state = Stage::Leaving;
-            return Ok(());
+            self.peers.set_stage(key, Stage::Leaving);
         }
-        remove(&mut self.requests, self.counters, key);
-        free_gone(&mut self.links, &self.watches, &self.requests);
         Ok(())
     }
 
@@ -451,10 +427,10 @@ impl Outbox<'_> {
     where
         F: WriteTerm,
     {
-        let key = self.ask(peer, kind, target(to)?, timeout)?;
+        let key = self.peers.ask(self.mailbox, peer, kind, target(to)?, timeout)?;
         let words = OwnWords::new(self.handle(key));
-        let aliases = To::Alias(words.reference(self.identity)).operation(self.links.flags(peer)).is_some();
-        let mark = self.links.mark(peer);
+        let aliases = To::Alias(words.reference(self.identity)).operation(self.peers.links.flags(peer)).is_some();
+        let mark = self.peers.links.mark(peer);
         let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
         let sent = self.send_monitor(peer, key, to).and_then(|()| {
             self.send_to(peer, to, |t| {
@@ -463,35 +439,25 @@ impl Outbox<'_> {
             })
         });
         let sent = sent.map_err(|e| {
-            let ahead = self.links.mark(peer).0.saturating_sub(mark.0);
-            self.links.rewind(peer, mark);
-            self.links.both(ahead, e)
+            let ahead = self.peers.links.mark(peer).0.saturating_sub(mark.0);
+            self.peers.links.rewind(peer, mark);
+            self.peers.links.both(ahead, e)
         });
         self.asked(key, sent)
-    }
-
-    /// Takes a place for a request.
-    fn ask(&mut self, peer: Key, kind: Ask, target: Target, timeout: Option<Duration>) -> Result<Key, Error> {
-        let limit = timeout.map_or(Limit::None, Limit::In);
-        let number = self.counters.next();
-        let request = Asked { number, mailbox: self.mailbox, peer, kind, target, limit, state: Stage::Waiting };
-        let key = self.requests.insert(request).map_err(|_| Full::Requests)?;
-        self.counters.calls = self.counters.calls.saturating_add((kind == Ask::Call).into());
-        Ok(key)
     }
 
     fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Request, Error> {
         match sent {
             Ok(()) => Ok(Request { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
             Err(e) => {
-                remove(&mut self.requests, self.counters, key);
+                self.peers.remove_request(key);
                 Err(e)
             }
         }
     }
 
     fn handle(&self, key: Key) -> Handle {
-        Handle { index: key.index, number: self.requests.at(key).map_or(0, |request| request.number) }
+        Handle { index: key.index, number: self.peers.requests.at(key).map_or(0, |request| request.number) }
     }
 
     fn send_monitor(&mut self, peer: Key, key: Key, to: To<'_>) -> Result<(), Error> {
@@ -504,7 +470,7 @@ impl Outbox<'_> {
         };
         let control = Control::Monitor { from: self.identity.pid(self.mailbox), to, reference };
         // where the peer understands no monitors it is one of the connection
-        self.links.tell(peer, RESERVED, &control).map(|_| ())
+        self.peers.links.tell(peer, RESERVED, &control).map(|_| ())
     }
 
     #[inline]
@@ -521,7 +487,7 @@ impl Outbox<'_> {
     #[inline]
     fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
         let from = self.identity.pid(self.mailbox);
-        let mut frame = self.links.begin(peer, RESERVED)?;
+        let mut frame = self.peers.links.begin(peer, RESERVED)?;
         let op = to.operation(frame.flags()).ok_or(Misuse::NotAnAlias)?;
         put_send(&mut frame.out, op, Some(from), to)?;
         Ok(frame)
@@ -530,7 +496,7 @@ impl Outbox<'_> {
     /// Finds the connection to a node, if need be one that is still to be made.
     #[inline]
     fn reach(&mut self, node: Atom<'_>) -> Result<Key, Error> {
-        match self.links.find(node) {
+        match self.peers.links.find(node) {
             Some(key) => Ok(key),
             None => self.open(node),
         }
@@ -552,7 +518,10 @@ impl Outbox<'_> {
         if !allowed {
             return Err(Error::NotConnected);
         }
-        self.links.table.insert(Link::new(name, Phase::Opening { dialled: false })).map_err(|_| Full::Peers.into())
+        let link = Link::new(name, Phase::Opening);
+        let key = self.peers.links.table.insert(link).map_err(|_| Full::Peers)?;
+        self.peers.ledger.unseen.push(&mut self.peers.links.table, key.index);
+        Ok(key)
     }
 }
 

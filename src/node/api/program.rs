@@ -15,9 +15,7 @@ use crate::node::tables::inbox::Overflow;
 #[cfg(feature = "std")]
 use crate::node::tables::links::Phase;
 use crate::node::tables::links::{Link, Recent, Traffic, usable};
-#[cfg(feature = "std")]
-use crate::node::tables::requests::find;
-use crate::node::tables::requests::{Ask, Asked, Limit, NO_PEER, OwnWords, Stage, Target};
+use crate::node::tables::requests::{Ask, NO_PEER, OwnWords, Target};
 use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
@@ -128,7 +126,7 @@ impl Node<'_> {
     /// [`ConfigError::FunctionName`](crate::ConfigError::FunctionName) and [`ConfigError::TooManyNames`](crate::ConfigError::TooManyNames);
     /// [`Misuse::NoMailbox`]. Then those from before are served still.
     pub fn serve(&mut self, mailbox: Mailbox, functions: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Error> {
-        self.core.inboxes.get(mailbox)?;
+        self.core.inboxes.get_mut(mailbox)?.serves = true;
         let mut served = Functions::new(mailbox);
         for function in functions {
             served.add(function.as_ref())?;
@@ -176,17 +174,8 @@ impl Node<'_> {
     pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
         self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
-        let number = self.core.counters.next();
-        let request = Asked {
-            number,
-            mailbox: mailbox.0,
-            peer: NO_PEER,
-            kind: Ask::Alias,
-            target: Target::Unknown,
-            limit: Limit::None,
-            state: Stage::Waiting,
-        };
-        let key = self.core.requests.insert(request).map_err(|_| Full::Requests)?;
+        let key = self.core.peers().ask(mailbox.0, NO_PEER, Ask::Alias, Target::Unknown, None)?;
+        let number = self.core.requests.at(key).map_or(0, |request| request.number);
         let words = OwnWords::new(Handle { index: key.index, number });
         OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())
     }
@@ -196,10 +185,12 @@ impl Node<'_> {
         let key = self.core.request(alias.as_reference());
         let own = key.filter(|key| self.core.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
         if let Some(key) = own {
-            self.core.requests.remove(key);
+            self.core.peers().remove_request(key);
         }
         // it may be known as the address of a mailbox
-        self.core.links.table.tenants_mut().for_each(|(_, link)| link.recent = Recent::NONE);
+        if core::mem::take(&mut self.core.ledger.knows_alias) {
+            self.core.links.table.tenants_mut().for_each(|(_, link)| link.recent = Recent::NONE);
+        }
         own.is_some()
     }
 
@@ -243,7 +234,7 @@ impl Node<'_> {
             let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
         }
         self.core.inboxes.only_waits(mailbox, &mut self.core.flow, &self.core.links);
-        match find(&self.core.requests, request.handle) {
+        match self.core.requests.find(request.handle) {
             Some(_) => Ok(false),
             None => Err(Misuse::NoRequest),
         }
@@ -303,7 +294,7 @@ impl Node<'_> {
     /// Returns true if a connection is being made for what was sent.
     #[cfg(feature = "std")]
     pub(crate) fn is_opening(&self) -> bool {
-        self.core.links.table.tenants().any(|(_, link)| matches!(link.phase, Phase::Opening { .. }))
+        self.core.links.table.tenants().any(|(_, link)| matches!(link.phase, Phase::Opening))
     }
 
     /// Closes every connection, once what waits to be sent has been, and gives up on those under way.
@@ -337,8 +328,8 @@ impl Node<'_> {
         InUse {
             peers: self.core.links.table.taken(),
             mailboxes: self.core.inboxes.table.taken(),
-            watches: self.core.watches.taken(),
-            requests: self.core.requests.taken(),
+            watches: self.core.watches.table.taken(),
+            requests: self.core.requests.table.taken(),
         }
     }
 

@@ -36,7 +36,7 @@ impl Node<'_> {
             // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
             half.progress = Progress::Waiting { peer };
             half.deadline = now.after(OVERTAKEN);
-            return;
+            return self.half_open.hurry(now.after(OVERTAKEN));
         }
         self.begin_handshake(connection.key, peer, now);
     }
@@ -47,8 +47,10 @@ impl Node<'_> {
         let Some(half) = self.half_open.at_mut(key) else { return };
         half.begin(setup, now);
         half.caller = Some(peer.clone());
+        let deadline = half.deadline;
         let local = self.core.identity.local();
         half.progress = Progress::Shaking(half.writing(|out| Handshake::connect(peer, &local, out)));
+        self.half_open.hurry(deadline);
     }
 
     /// Takes handshake packets off what was received, as many as there are.
@@ -73,6 +75,8 @@ impl Node<'_> {
         let Some((packet, taken)) = half.packet(&mut copy)? else { return Ok(Next::Wait) };
         half.received.consume(taken);
         half.stepped = true;
+        self.half_open.any_stepped = true;
+        let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
         trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
         if let Progress::Shaking(Handshake::Challenge(_)) = &half.progress {
             self.is_not_ours(key, packet)?;
@@ -175,6 +179,7 @@ impl Node<'_> {
             }
             return self.give_up(connection.key, Reason::Full);
         };
+        self.core.dequeue(key);
         if let Some(link) = self.core.links.table.at_mut(key) {
             link.phase = Phase::Up;
             link.flags = up.flags;
@@ -223,6 +228,7 @@ impl Node<'_> {
         if let Some(half) = self.half_open.at_mut(key).filter(|half| half.inbound && half.is_shaking() && half.caller.is_some()) {
             half.deadline = now.after(FAREWELL);
             half.writing(|out| Refusal::Timeout.put(out));
+            self.half_open.hurry(now.after(FAREWELL));
             return self.give_up(key, Reason::Timeout);
         }
         let reason = match self.half_open.at(key).map(|half| &half.progress) {

@@ -6,12 +6,12 @@ use crate::node::tables::answered::Answered;
 use crate::node::tables::event::Events;
 use crate::node::tables::half_open::HalfOpens;
 use crate::node::tables::identity::Identity;
+use crate::node::tables::ledger::Ledger;
 use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
 use crate::node::tables::past::Past;
-use crate::node::tables::requests::Counters;
 use crate::node::tables::unread::Unread;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::Key;
@@ -65,10 +65,6 @@ pub struct Node<'s> {
     pub(in crate::node) next_beat: Option<Instant>,
     /// Somebody waits for a place to connect from.
     pub(in crate::node) dial_waits: bool,
-    /// The number of those that were to be connected to for what was sent.
-    pub(in crate::node) turns: u32,
-    /// The place where the next round over held up peers begins.
-    pub(in crate::node) first: u16,
     pub(in crate::node) answered: Answered,
     /// The nodes that went down, where that is remembered: [`AutoConnect::Once`](crate::AutoConnect::Once).
     pub(in crate::node) past: Past,
@@ -108,7 +104,7 @@ impl<'s> Node<'s> {
                 inboxes: Inboxes { table: inboxes, rings, unread: Unread::NONE },
                 watches,
                 requests,
-                counters: Counters::default(),
+                ledger: Ledger::NEW,
                 functions: None,
                 events,
                 flow: Flow::NONE,
@@ -118,8 +114,6 @@ impl<'s> Node<'s> {
             half_open,
             next_beat: None,
             dial_waits: false,
-            turns: 0,
-            first: 0,
             answered: Answered::NONE,
             past: Past::NONE,
         }

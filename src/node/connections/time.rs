@@ -23,18 +23,15 @@ impl Node<'_> {
     /// waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
-        let links = &self.core.links.table;
-        let up = !links.is_empty();
-        if self.core.flow.pay {
+        let held = !self.core.ledger.stalled.is_empty();
+        if self.core.flow.pay || self.core.flow.resume && held {
             return Some(AT_ONCE);
         }
-        if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
-            return Some(AT_ONCE);
-        }
-        let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
-        let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
-        let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup, self.way_at(), self.core.next_limit(), self.core.lines.poll_timeout()].into_iter().flatten().min()
+        let beat = if self.core.links.table.is_empty() { None } else { Some(self.next_beat.unwrap_or(AT_ONCE)) };
+        let tell = if held { Some(self.core.ledger.tell_at) } else { None };
+        let way = if self.dial_waits { self.way_at() } else { None };
+        let times = [beat, tell, way, self.half_open.poll_timeout(), self.core.next_limit(), self.core.lines.poll_timeout()];
+        times.into_iter().flatten().min()
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
@@ -43,7 +40,7 @@ impl Node<'_> {
         self.core.lines.handle_timeout(now);
         self.half_open.settle(self.core.identity.config.setup_time, now);
         let mut news = 0_usize;
-        while let Some(late) = self.half_open.find(|half| half.deadline <= now).filter(|_| news < LATE) {
+        while let Some(late) = if news < LATE { self.half_open.late(now) } else { None } {
             let before = self.core.events.len();
             self.half_open_late(late, now);
             news = news.saturating_add(self.core.events.len().abs_diff(before));
@@ -63,7 +60,9 @@ impl Node<'_> {
         if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
         }
-        self.tell_held(now);
+        if !self.core.ledger.stalled.is_empty() {
+            self.tell_held(now);
+        }
     }
 }
 
@@ -99,7 +98,7 @@ impl Node<'_> {
         for index in self.core.links.table.indexes() {
             let Some(key) = self.core.links.table.key_at(index) else { continue };
             let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            if matches!(link.phase, Phase::Opening { .. } | Phase::Gone) {
+            if matches!(link.phase, Phase::Opening | Phase::Gone) {
                 continue;
             }
             link.idle = link.idle.saturating_add(1);
@@ -121,26 +120,23 @@ impl Node<'_> {
         let rests = |link: &&Link| link.is_up() && link.received.is_empty();
         let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
         // the first of these quarters had begun when the last message went
-        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time
+            && !self.core.links.table.at(key).is_some_and(Link::is_tied)
     }
 
-    /// Lets held up peers go on, a different one first each time.
+    /// Lets held up peers go on, each in its turn: one that is held up again has its next behind the others.
     fn resume(&mut self) {
-        let count = self.core.links.table.indexes().end;
-        self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
-        for index in (self.first..count).chain(0..self.first) {
+        for _ in 0..self.core.ledger.stalled.len() {
+            let Some(index) = self.core.ledger.stalled.pop(&mut self.core.links.table) else { return };
+            self.core.links.table.stir(index);
             let Some(key) = self.core.links.table.key_at(index) else { continue };
             let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            if link.stalled.take().is_none() {
-                continue;
-            }
-            self.core.links.table.stir(index);
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+            link.stalled = None;
             let before = link.received.len();
             self.pump(key);
             match self.core.links.table.at_mut(key) {
                 // it moves
-                Some(link) if link.received.len() < before => link.tell = None,
+                Some(link) if link.received.len() < before || link.stalled.is_none() => link.tell = None,
                 _ => {}
             }
         }
@@ -148,19 +144,19 @@ impl Node<'_> {
 
     /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
     fn tell_held(&mut self, now: Instant) {
-        for (_, link) in self.core.links.table.tenants_mut() {
-            let Some(stall) = link.stalled else {
-                link.tell = None;
-                continue;
-            };
-            match link.tell {
-                None => link.tell = Some(now.after(HELD)),
-                Some(at) if at <= now => {
-                    link.tell = Some(Instant::from_millis(u64::MAX));
-                    let by = self.core.inboxes.held_by(stall);
-                    self.core.events.push(Event::Held { node: link.name.clone(), by });
-                }
-                Some(_) => {}
+        const NEVER: Instant = Instant::from_millis(u64::MAX);
+        self.core.ledger.tell_at = NEVER;
+        let mut next = self.core.ledger.stalled.first();
+        while let Some(index) = next {
+            next = self.core.ledger.stalled.next(&mut self.core.links.table, index);
+            let Some(link) = self.core.links.table.tenant_mut(index) else { continue };
+            let at = *link.tell.get_or_insert(now.after(HELD));
+            if let (true, Some(stall)) = (at <= now, link.stalled) {
+                link.tell = Some(NEVER);
+                let by = self.core.inboxes.held_by(stall);
+                self.core.events.push(Event::Held { node: link.name.clone(), by });
+            } else {
+                self.core.ledger.tell_at = self.core.ledger.tell_at.min(at);
             }
         }
     }

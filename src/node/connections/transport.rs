@@ -52,18 +52,28 @@ impl Node<'_> {
         self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;
         self.half_open.settle(setup, now);
-        self.make_way(now);
+        if self.dial_waits {
+            self.make_way(now);
+        }
         self.tend_opening();
+        if !self.half_open.has_new {
+            return None;
+        }
         let unnamed = self.core.identity.config.name.known().is_err();
         if unnamed && self.half_open.find(|half| !half.inbound && !half.is_new()).is_some() {
             // the first connection decides the name that the others are made with
             return None;
         }
-        let (key, half) = self.half_open.tenants_mut().find(|(_, half)| half.is_new())?;
+        let Some((key, half)) = self.half_open.tenants_mut().find(|(_, half)| half.is_new()) else {
+            self.half_open.has_new = false;
+            return None;
+        };
         let Progress::Dial { peer, told } = &mut half.progress else { return None };
         *told = true;
         let peer = peer.clone();
         half.begin(setup, now);
+        let deadline = half.deadline;
+        self.half_open.hurry(deadline);
         Some((Connection { key, up: false }, peer))
     }
 
@@ -192,7 +202,7 @@ impl Node<'_> {
             self.core.flow.resume = true;
         }
         if link.phase == Phase::Closing && link.sending.is_empty() {
-            self.core.release(connection.key);
+            self.core.peers().release(connection.key);
         }
         if has_room {
             self.core.no_more_waits(connection.key);

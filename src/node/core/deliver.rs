@@ -4,18 +4,14 @@ use super::state::{Core, Routed};
 use crate::node::tables::event::{Dropped, Event, Receiver};
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::Record;
-use crate::node::tables::requests::{Asked, Stage};
 use crate::node::tables::shares;
-use crate::node::tables::ties::{Owner, Watch, WatchKind};
+use crate::node::tables::ties::Owner;
 use crate::storage::slots::Key;
 
 impl Core<'_> {
     /// Copies a message into its mailbox, unless something else is to go there first.
     pub(crate) fn deliver(&mut self, inbox: Key, record: &Record<'_>) -> Delivery {
-        if self.counters.due > 0 && self.is_due(inbox) {
-            if let Some(inbox) = self.inboxes.table.at_mut(inbox) {
-                inbox.held = true;
-            }
+        if self.ledger.is_due() && self.is_due(inbox) {
             return Delivery::Held;
         }
         match self.inboxes.deliver(inbox, record, &mut self.links) {
@@ -33,8 +29,8 @@ impl Core<'_> {
                 self.drop(peer, Receiver::Name(name), Dropped::MailboxFull);
             }
             // its caller is told that it has ended, as soon as there is room
-            for (_, watch) in self.watches.tenants_mut().filter(|(_, watch)| watch.owner.is_job(job)) {
-                watch.owner = Owner::Ended(job);
+            while let Some(key) = self.watches.next_of_job(job, None) {
+                self.peers().end(key, Owner::Ended(job));
                 self.flow.pay = true;
             }
             match self.inboxes.deliver(inbox, record, &mut self.links) {
@@ -45,11 +41,27 @@ impl Core<'_> {
         Delivery::Held
     }
 
-    /// Returns true if something waits for room in the mailbox already.
-    fn is_due(&self, inbox: Key) -> bool {
-        let lost = |watch: &Watch| watch.kind == WatchKind::Lost && watch.owner == Owner::Mailbox(inbox);
-        let due = |request: &Asked| matches!(request.state, Stage::Due(_)) && request.mailbox == inbox;
-        self.watches.find(lost).is_some() || self.requests.find(due).is_some()
+    /// Returns true if something waits for room in the mailbox already. Then it is one that holds others up.
+    #[cold]
+    fn is_due(&mut self, inbox: Key) -> bool {
+        if !self.inboxes.table.at(inbox).is_some_and(|inbox| inbox.held) {
+            return false;
+        }
+        let mut lost = self.ledger.lost.first();
+        while let Some(index) = lost {
+            if self.watches.table.tenant(index).is_some_and(|watch| watch.owner == Owner::Mailbox(inbox)) {
+                return true;
+            }
+            lost = self.ledger.lost.next(&mut self.watches.table, index);
+        }
+        let mut due = self.ledger.due.first();
+        while let Some(index) = due {
+            if self.requests.table.tenant(index).is_some_and(|request| request.mailbox == inbox) {
+                return true;
+            }
+            due = self.ledger.due.next(&mut self.requests.table, index);
+        }
+        false
     }
 
     /// Reports that a peer may have no more links and monitors, once until it has far fewer.

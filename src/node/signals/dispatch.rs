@@ -55,6 +55,7 @@ impl Core<'_> {
             Delivery::Done => {
                 if let Some(link) = self.links.table.at_mut(peer) {
                     link.recent.remember(body, from, payload, inbox);
+                    self.ledger.knows_alias |= matches!(to, To::Alias(_));
                 }
                 Routed::Done
             }

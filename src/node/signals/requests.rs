@@ -9,7 +9,7 @@ use crate::node::tables::handles::Handle;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, Stage, Target, remove};
+use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, Stage, Target};
 use crate::node::tables::ties::{Number, Watch, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::codes::op;
@@ -22,7 +22,7 @@ impl Core<'_> {
     pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
         let (reference, mailbox) = match to {
             To::Alias(alias) => (alias, None),
-            To::Pid(pid) if self.counters.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
+            To::Pid(pid) if self.ledger.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
             _ => return None,
         };
         let key = self.request(reference)?;
@@ -75,11 +75,10 @@ impl Core<'_> {
 
     /// Takes back a request that nobody waits for any more; what cannot be told now is owed.
     pub(crate) fn leave(&mut self, key: Key) {
-        let Some(request) = self.requests.at_mut(key) else { return };
-        if matches!(request.state, Stage::Due(_)) {
-            self.counters.due = self.counters.due.saturating_sub(1);
+        if self.requests.at(key).is_some_and(|request| request.state != Stage::Leaving) {
+            self.peers().set_stage(key, Stage::Leaving);
         }
-        request.state = Stage::Leaving;
+        let Some(request) = self.requests.at(key) else { return };
         let gone = match request.kind {
             Ask::Alias => Ok(true),
             _ => take_back(&self.identity, &mut self.links, key, request, 0),
@@ -100,7 +99,7 @@ impl Core<'_> {
     fn remove_request(&mut self, key: Key) {
         // a mailbox that ended may have waited for this alone
         self.flow.pay |= self.flow.owing;
-        remove(&mut self.requests, &mut self.counters, key);
+        self.peers().remove_request(key);
     }
 
     /// Takes the end of what was monitored.
@@ -120,9 +119,10 @@ impl Core<'_> {
 
     /// Notes that the peer has said its last word on a request. If its outcome still waits for room, that is all it waits for.
     fn over(&mut self, key: Key) {
-        match self.requests.at_mut(key) {
-            Some(request) if matches!(request.state, Stage::Due(_)) => request.peer = NO_PEER,
-            _ => self.remove_request(key),
+        if self.requests.at(key).is_some_and(|request| matches!(request.state, Stage::Due(_))) {
+            self.peers().disown(key);
+        } else {
+            self.remove_request(key);
         }
     }
 
@@ -154,58 +154,64 @@ impl Core<'_> {
         self.flow.room |= link.has_room_again(size);
         let flags = link.flags;
         if !flags.allow(op::SPAWN_REQUEST) {
-            for index in self.requests.indexes() {
-                let Some(key) = self.requests.key_at(index) else { continue };
-                let Some(request) = self.requests.at_mut(key) else { continue };
-                if request.peer != peer || request.kind != Ask::Spawn {
-                    continue;
-                }
-                match request.state {
-                    Stage::Leaving => self.remove_request(key),
-                    Stage::Waiting => request.refuse(),
-                    Stage::Refused | Stage::Due(_) => request.peer = NO_PEER,
-                }
-            }
+            self.each_asked_of(peer, |core, key, kind, stage| match stage {
+                _ if kind != Ask::Spawn => {}
+                Stage::Leaving => core.remove_request(key),
+                Stage::Waiting => core.peers().refuse(key),
+                Stage::Refused | Stage::Due(_) => core.peers().disown(key),
+            });
         }
         if !flags.allow(op::UNLINK_ID) {
             // nothing will be acknowledged
-            let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
-            while let Some(key) = self.watches.find(unlinking) {
-                self.remove_watch(key);
+            for index in self.watches.table.indexes() {
+                let Some(key) = self.watches.table.key_at(index) else { continue };
+                let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
+                if self.watches.at(key).is_some_and(unlinking) {
+                    self.remove_watch(key);
+                }
             }
+        }
+    }
+
+    /// Calls `each` with every request that a peer is asked for.
+    fn each_asked_of(&mut self, peer: Key, each: impl Fn(&mut Self, Key, Ask, Stage)) {
+        let mut left = self.links.table.at(peer).map_or(0, |link| link.asked);
+        for index in self.requests.table.indexes() {
+            if left == 0 {
+                return;
+            }
+            let Some(key) = self.requests.table.key_at(index) else { continue };
+            let Some(request) = self.requests.at(key).filter(|request| request.peer == peer) else { continue };
+            left = left.saturating_sub(1);
+            let (kind, stage) = (request.kind, request.state);
+            each(self, key, kind, stage);
         }
     }
 
     /// Ends what was asked over a connection that is no more.
     pub(crate) fn requests_lost(&mut self, peer: Key) {
-        for index in self.requests.indexes() {
-            let Some(key) = self.requests.key_at(index) else { continue };
-            let Some(request) = self.requests.at_mut(key).filter(|request| request.peer == peer) else { continue };
-            match request.state {
-                Stage::Waiting => {
-                    request.state = Stage::Due(Outcome::NoConnection);
-                    self.counters.due = self.counters.due.saturating_add(1);
-                }
-                Stage::Due(_) | Stage::Refused => {}
-                Stage::Leaving => self.remove_request(key),
-            }
-        }
+        self.each_asked_of(peer, |core, key, _, stage| match stage {
+            Stage::Waiting => core.peers().set_stage(key, Stage::Due(Outcome::NoConnection)),
+            Stage::Due(_) | Stage::Refused => {}
+            Stage::Leaving => core.remove_request(key),
+        });
     }
 
     /// Takes back the requests of a mailbox that ended, and waits for nothing any more.
     pub(crate) fn drop_requests_of(&mut self, mailbox: Key) {
-        for index in self.requests.indexes() {
-            let Some(key) = self.requests.key_at(index) else { continue };
-            if self.requests.at(key).is_some_and(|request| request.mailbox == mailbox) {
-                self.leave(key);
-            }
+        let mut next = self.requests.next_of(mailbox, None);
+        while let Some(key) = next {
+            next = self.requests.next_of(mailbox, Some(key.index));
+            self.leave(key);
         }
     }
 
     /// Brings outcomes that this node knows by itself to mailboxes, as far as they have room.
     pub(crate) fn answer_due(&mut self) {
-        for index in self.requests.indexes() {
-            let Some(key) = self.requests.key_at(index) else { continue };
+        let mut next = self.ledger.due.first();
+        while let Some(index) = next {
+            next = self.ledger.due.next(&mut self.requests.table, index);
+            let Some(key) = self.requests.table.key_at(index) else { continue };
             let Some(request) = self.requests.at(key) else { continue };
             let Stage::Due(outcome) = request.state else { continue };
             let (kind, term) = match outcome {
