@@ -119,6 +119,18 @@ impl<'s> Node<'s> {
         }
     }
 
+    /// Lets all hashes collide, before anything is in the tables, for tests: what is found must not hang on a lucky hash.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn collide(&mut self) {
+        let Core { links, inboxes, watches, requests, .. } = &mut self.core;
+        links.table.collide();
+        inboxes.table.collide();
+        watches.table.collide();
+        watches.owners.collide();
+        requests.owners.collide();
+    }
+
     /// Gives its memory back.
     #[cfg(feature = "std")]
     pub(crate) fn into_memory(self) -> Memory<'s> {
