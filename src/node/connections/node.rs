@@ -12,6 +12,7 @@ use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
 use crate::node::tables::past::Past;
+use crate::node::tables::peers::Far;
 use crate::node::tables::unread::Unread;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::Key;
@@ -100,11 +101,8 @@ impl<'s> Node<'s> {
         Self {
             core: Core {
                 identity: Identity { config, creation },
-                links: Links { table: links, sending },
+                far: Far { links: Links { table: links, sending }, watches, requests, ledger: Ledger::NEW },
                 inboxes: Inboxes { table: inboxes, rings, unread: Unread::NONE },
-                watches,
-                requests,
-                ledger: Ledger::NEW,
                 functions: None,
                 events,
                 flow: Flow::NONE,
@@ -123,7 +121,7 @@ impl<'s> Node<'s> {
     #[cfg(debug_assertions)]
     #[doc(hidden)]
     pub fn collide(&mut self) {
-        let Core { links, inboxes, watches, requests, .. } = &mut self.core;
+        let Core { far: Far { links, watches, requests, .. }, inboxes, .. } = &mut self.core;
         links.table.collide();
         inboxes.table.collide();
         watches.table.collide();
@@ -134,7 +132,7 @@ impl<'s> Node<'s> {
     /// Gives its memory back.
     #[cfg(feature = "std")]
     pub(crate) fn into_memory(self) -> Memory<'s> {
-        let Core { links, inboxes, watches, requests, events, .. } = self.core;
+        let Core { far: Far { links, watches, requests, .. }, inboxes, events, .. } = self.core;
         Memory {
             links: links.table,
             receiving: self.receiving,
