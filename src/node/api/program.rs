@@ -299,7 +299,9 @@ impl Node<'_> {
 
     /// Closes every connection, once what waits to be sent has been, and gives up on those under way.
     pub fn close(&mut self) {
-        self.half_open.clear();
+        while let Some(half) = self.half_open.find(|_| true) {
+            self.half_open.remove(half);
+        }
         for index in self.core.far.links.table.indexes() {
             if let Some(key) = self.core.far.links.table.key_at(index) {
                 self.close_link(key, Reason::ClosedByUs);

@@ -149,6 +149,13 @@ impl Node<'_> {
         self.core.far.links.table.capacity().saturating_add(self.half_open.capacity())
     }
 
+    /// Returns the number of a connection among as many as there can be at once.
+    #[cfg(feature = "std")]
+    pub(crate) fn number(&self, connection: Connection) -> usize {
+        let index = usize::from(connection.key.index);
+        if connection.up { index } else { self.core.far.links.table.capacity().saturating_add(index) }
+    }
+
     /// Puts an event of the world outside into the queue, among the node's own.
     pub fn report(&mut self, event: Event) {
         self.core.events.push(event);
