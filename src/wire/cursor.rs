@@ -233,22 +233,42 @@ impl<'a> Writer<'a> {
         self.at
     }
 
+    /// Counts so many bytes, and returns the room for them if there is enough.
+    #[inline]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let start = self.at;
+        let Some(end) = start.checked_add(len) else {
+            self.at = usize::MAX;
+            return None;
+        };
+        self.at = end;
+        self.buf.get_mut(start..end)
+    }
+
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.at.saturating_add(bytes.len());
-        if let Some(room) = self.buf.get_mut(self.at..end) {
+        if let Some(room) = self.room(bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        self.at = end;
     }
 
     /// Writes several bytes at once, which takes no longer than one.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(room) = self.buf.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
-            *room = bytes;
+        if let Some(room) = self.room(N) {
+            room.copy_from_slice(&bytes);
         }
-        self.at = self.at.saturating_add(N);
+    }
+
+    /// Writes several bytes and others behind them, for which there is room or not together.
+    #[inline]
+    pub(crate) fn headed<const N: usize>(&mut self, head: [u8; N], bytes: &[u8]) {
+        // no slice is so long that this comes round
+        let room = self.room(bytes.len().wrapping_add(N));
+        if let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) {
+            *start = head;
+            rest.copy_from_slice(bytes);
+        }
     }
 
     #[inline]
