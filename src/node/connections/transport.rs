@@ -149,6 +149,14 @@ impl Node<'_> {
         self.core.links.table.capacity().saturating_add(self.half_open.capacity())
     }
 
+    /// Returns the number of a connection among as many as there [can be](Node::capacity).
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn number(&self, connection: Connection) -> usize {
+        let first = if connection.up { 0 } else { self.core.links.table.capacity() };
+        first.saturating_add(connection.key.index.into())
+    }
+
     /// Puts an event of the world outside into the queue, among the node's own.
     pub fn report(&mut self, event: Event) {
         self.core.events.push(event);
