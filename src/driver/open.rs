@@ -36,6 +36,11 @@ impl Open {
         self.readable
     }
 
+    #[cfg(test)]
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
     /// Takes what the system tells of it. Returns true if it can be written to again.
     #[inline]
     pub(super) fn handle(&mut self, event: &Event) -> bool {

@@ -413,3 +413,6 @@ impl Sockets {
 fn token(place: usize) -> Token {
     Token(SOCKETS.saturating_add(place))
 }
+
+#[cfg(test)]
+mod tests;
