@@ -564,10 +564,16 @@ impl To<'_> {
     }
 }
 
+/// Writes a control tuple's head, and the sender if it is told.
+#[inline]
+fn open_from(out: &mut Writer<'_>, arity: u8, op: u8, from: Option<Pid<'_>>) -> Result<(), Misuse> {
+    open(out, arity, op);
+    from.map_or(Ok(()), |pid| put_pid(out, pid))
+}
+
 /// Writes the control part of a message, by the operation that [`To::operation`] chose.
 #[inline]
 pub(crate) fn put_send(out: &mut Writer<'_>, op: u8, from: Option<Pid<'_>>, to: To<'_>) -> Result<(), Misuse> {
-    let put_from = |out: &mut Writer<'_>| from.map_or(Ok(()), |pid| put_pid(out, pid));
     match to {
         To::Pid(to) if op == op::SEND => {
             open(out, 3, op::SEND);
@@ -575,25 +581,22 @@ pub(crate) fn put_send(out: &mut Writer<'_>, op: u8, from: Option<Pid<'_>>, to: 
             put_pid(out, to)
         }
         To::Pid(to) => {
-            open(out, 3, op::SEND_SENDER);
-            put_from(out)?;
+            open_from(out, 3, op::SEND_SENDER, from)?;
             put_pid(out, to)
         }
         To::Name(name) => {
-            open(out, 4, op::REG_SEND);
-            put_from(out)?;
+            open_from(out, 4, op::REG_SEND, from)?;
             put_atom(out, "")?;
             put_atom_of(out, name)
         }
         To::Alias(alias) if op == op::ALTACT_SIG_SEND => {
             open(out, 4, op::ALTACT_SIG_SEND);
             put_u64(out, altact::ALIAS);
-            put_from(out)?;
+            from.map_or(Ok(()), |pid| put_pid(out, pid))?;
             put_reference(out, alias)
         }
         To::Alias(alias) => {
-            open(out, 3, op::ALIAS_SEND);
-            put_from(out)?;
+            open_from(out, 3, op::ALIAS_SEND, from)?;
             put_reference(out, alias)
         }
     }

@@ -263,12 +263,19 @@ impl<'a> Writer<'a> {
     /// Writes several bytes and others behind them, for which there is room or not together.
     #[inline]
     pub(crate) fn headed<const N: usize>(&mut self, head: [u8; N], bytes: &[u8]) {
+        self.between(head, bytes, []);
+    }
+
+    /// Writes bytes with several in front of them and several behind.
+    #[inline]
+    pub(crate) fn between<const N: usize, const M: usize>(&mut self, head: [u8; N], bytes: &[u8], tail: [u8; M]) {
         // no slice is so long that this comes round
-        let room = self.room(bytes.len().wrapping_add(N));
-        if let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) {
-            *start = head;
-            rest.copy_from_slice(bytes);
-        }
+        let room = self.room(bytes.len().wrapping_add(N).wrapping_add(M));
+        let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) else { return };
+        let Some((middle, end)) = rest.split_last_chunk_mut() else { return };
+        *start = head;
+        middle.copy_from_slice(bytes);
+        *end = tail;
     }
 
     #[inline]

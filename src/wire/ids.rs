@@ -91,6 +91,13 @@ impl<'a> Atom<'a> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
     }
 
+    /// Returns the bytes and how many they are, when they are UTF-8 and fit the short form: nearly always.
+    #[inline]
+    pub(crate) fn short_utf8(self) -> Option<(u8, &'a [u8])> {
+        let bytes = self.utf8_bytes()?;
+        u8::try_from(bytes.len()).ok().map(|len| (len, bytes))
+    }
+
     /// Returns the text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
     pub fn as_str(self) -> Option<&'a str> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
