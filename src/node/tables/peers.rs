@@ -47,8 +47,12 @@ impl Lend for Far<'_> {
     }
 
     fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
-        let peer = self.links.find(node)?;
-        Some(self.links.begin(peer, RESERVED))
+        // nearly always the one that something went to last
+        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str() && link.takes());
+        if !is_last {
+            self.ledger.last_peer = self.links.find(node)?;
+        }
+        Some(self.links.begin(self.ledger.last_peer, RESERVED))
     }
 
     fn name(&self, peer: Key) -> Option<&NodeName> {
