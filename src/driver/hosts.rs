@@ -58,7 +58,11 @@ impl Resolver {
     }
 
     /// Goes on without the connections that nobody wants any more. A look-up that has begun goes on too, for whoever asks for the same host next.
+    #[inline]
     pub(super) fn retain(&mut self, wanted: impl Fn(Connection) -> bool) {
+        if self.asked.is_empty() {
+            return;
+        }
         self.asked.retain(|(asker, _)| asker.is_none_or(&wanted));
         self.begin();
     }

@@ -85,6 +85,12 @@ impl Pulse {
         self.skip = bytes;
     }
 
+    /// Returns true in the middle of a frame that is skipped.
+    #[inline]
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.skip > 0
+    }
+
     /// Returns how many of `available` bytes belong to a frame that is skipped.
     #[inline]
     pub(crate) fn skips(&mut self, available: usize) -> usize {

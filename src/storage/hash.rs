@@ -38,14 +38,21 @@ const fn last(hash: u64) -> u32 {
     (hash.wrapping_mul(SPREAD) >> 32) as u32
 }
 
+/// Returns which of so many buckets a hash belongs to.
+#[inline]
+pub(crate) fn bucket(buckets: usize, hash: u32) -> usize {
+    // the upper half of the product is below their number, which is below 2^16
+    usize::try_from(u64::from(hash).wrapping_mul(buckets as u64) >> 32).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Returns how many of as many buckets have something.
     fn used(hashes: impl ExactSizeIterator<Item = u32>) -> usize {
-        let buckets = hashes.len() as u64;
-        hashes.map(|hash| (u64::from(hash) * buckets) >> 32).collect::<std::collections::HashSet<_>>().len()
+        let buckets = hashes.len();
+        hashes.map(|hash| bucket(buckets, hash)).collect::<std::collections::HashSet<_>>().len()
     }
 
     #[test]

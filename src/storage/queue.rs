@@ -32,11 +32,30 @@ pub(crate) struct Queue {
     number: u8,
     first: u16,
     last: u16,
+    len: u16,
 }
 
 impl Queue {
     pub(crate) const fn new(number: u8) -> Self {
-        Self { number, first: NONE, last: NONE }
+        Self { number, first: NONE, last: NONE, len: 0 }
+    }
+
+    /// Returns how many stand in it.
+    #[inline]
+    pub(crate) fn len(&self) -> u16 {
+        self.len
+    }
+
+    /// Returns the first.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<u16> {
+        if self.is_empty() { None } else { Some(self.first) }
+    }
+
+    /// Returns the one behind this, which stands in this queue.
+    pub(crate) fn next<T: Queued>(&self, table: &mut Table<'_, T>, index: u16) -> Option<u16> {
+        let after = table.tenant_mut(index)?.turn().after;
+        if after == NONE { None } else { Some(after) }
     }
 
     #[inline]
@@ -60,6 +79,7 @@ impl Queue {
             None => self.first = index,
         }
         self.last = index;
+        self.len = self.len.saturating_add(1);
     }
 
     /// Takes a tenant out of this queue; one that is not in it stays as it is.
@@ -69,6 +89,7 @@ impl Queue {
             return;
         }
         let Turn { before, after, .. } = core::mem::replace(tenant.turn(), Turn::NONE);
+        self.len = self.len.saturating_sub(1);
         match table.tenant_mut(before) {
             Some(tenant) => tenant.turn().after = after,
             None => self.first = after,
@@ -132,8 +153,14 @@ mod tests {
                 _ => assert_eq!(queues[which].pop(&mut table), models[which].pop_front()),
             }
             for (queue, model) in queues.iter().zip(&models) {
-                assert_eq!(queue.first == NONE, model.is_empty());
+                assert_eq!((usize::from(queue.len()), queue.is_empty()), (model.len(), model.is_empty()));
                 assert_eq!(queue.has(*table.tenant_mut(index).unwrap().turn()), model.contains(&index));
+                let mut at = queue.first();
+                for expected in model {
+                    assert_eq!(at, Some(*expected));
+                    at = queue.next(&mut table, *expected);
+                }
+                assert_eq!(at, None);
             }
         }
     }

@@ -4,6 +4,8 @@
 
 use core::iter::from_fn;
 
+use super::hash::bucket;
+
 /// A handle on a place, good until its tenant leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -141,6 +143,12 @@ impl<T> Table<'_, T> {
         Table { slots: self.slots, buckets: self.buckets, ends: self.ends }
     }
 
+    /// Lets all hashes lead to one bucket, in a table that is empty.
+    #[cfg(debug_assertions)]
+    pub(crate) fn collide(&mut self) {
+        self.buckets = core::mem::take(&mut self.buckets).get_mut(..1).unwrap_or(&mut []);
+    }
+
     /// Returns how many places there are.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
@@ -191,6 +199,12 @@ impl<T> Table<'_, T> {
 
     /// Returns the tenant of this place.
     #[inline]
+    pub(crate) fn tenant(&self, index: u16) -> Option<&T> {
+        self.slots.get(usize::from(index))?.tenant()
+    }
+
+    /// Returns the tenant of this place, to be changed.
+    #[inline]
     pub(crate) fn tenant_mut(&mut self, index: u16) -> Option<&mut T> {
         self.slots.get_mut(usize::from(index))?.tenant_mut()
     }
@@ -205,11 +219,6 @@ impl<T> Table<'_, T> {
     /// Returns the indexes of all places that a tenant may be in.
     pub(crate) fn indexes(&self) -> core::ops::Range<u16> {
         0..self.ends.unused
-    }
-
-    /// Finds the first tenant that `wanted` says yes to, looking at all.
-    pub(crate) fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
-        self.tenants().find_map(|(key, tenant)| wanted(tenant).then_some(key))
     }
 
     /// Returns all tenants with their keys. It ends with the last one, so a large table that is nearly empty costs no more than a small one.
@@ -299,8 +308,9 @@ impl<T: Tenant> Table<'_, T> {
         (slot.next, slot.place) = (0, Place::Taken(tenant));
         let key = Key { index, generation: slot.generation };
         self.ends.tenants = self.ends.tenants.saturating_add(1);
-        if let Some(bucket) = hash.and_then(|hash| bucket(self.buckets, hash)) {
-            slot.next = core::mem::replace(bucket, link(index));
+        let buckets = self.buckets.len();
+        if let Some(first) = hash.and_then(|hash| self.buckets.get_mut(bucket(buckets, hash))) {
+            slot.next = core::mem::replace(first, link(index));
         }
         Ok(key)
     }
@@ -319,7 +329,7 @@ impl<T: Tenant> Table<'_, T> {
     /// Finds the first of the tenants with this hash that `wanted` says yes to.
     #[inline]
     pub(crate) fn find_hashed(&self, hash: u32, wanted: impl Fn(&T) -> bool) -> Option<Key> {
-        let mut at = *self.buckets.get(bucket_of(self.buckets.len(), hash))?;
+        let mut at = *self.buckets.get(bucket(self.buckets.len(), hash))?;
         while let Some(slot) = self.slot(at) {
             if slot.tenant().is_some_and(&wanted) {
                 return Some(Key { index: at.wrapping_sub(1), generation: slot.generation });
@@ -333,8 +343,8 @@ impl<T: Tenant> Table<'_, T> {
     pub(crate) fn forget(&mut self, index: u16) {
         let Some(slot) = self.slots.get_mut(usize::from(index)) else { return };
         let Some(hash) = slot.tenant().and_then(Tenant::hash) else { return };
-        let next = slot.next;
-        let Some(first) = bucket(self.buckets, hash) else { return };
+        let (next, buckets) = (slot.next, self.buckets.len());
+        let Some(first) = self.buckets.get_mut(bucket(buckets, hash)) else { return };
         let mut at = *first;
         if at == link(index) {
             *first = next;
@@ -363,65 +373,11 @@ impl<T: Tenant> Table<'_, T> {
     }
 }
 
-/// Returns the number of the bucket that a hash belongs to.
-#[inline]
-fn bucket_of(buckets: usize, hash: u32) -> usize {
-    // the upper half of the product is below the number of buckets, which is below 2^16
-    usize::try_from((u64::from(hash).wrapping_mul(buckets as u64)) >> 32).unwrap_or(0)
-}
-
-fn bucket(buckets: &mut [u16], hash: u32) -> Option<&mut u16> {
-    let of = bucket_of(buckets.len(), hash);
-    buckets.get_mut(of)
-}
-
-/// The tenants of a table beside one that is borrowed.
-pub(crate) struct Others<'t, T> {
-    before: &'t [Slot<T>],
-    behind: &'t [Slot<T>],
-}
-
-impl<T> Table<'_, T> {
-    /// Returns one tenant to be changed, and all others to be looked at meanwhile.
-    #[inline]
-    pub(crate) fn apart(&mut self, key: Key) -> Option<(&mut T, Others<'_, T>)> {
-        let (before, rest) = self.slots.split_at_mut_checked(key.index.into())?;
-        let (slot, behind) = rest.split_first_mut()?;
-        let same = slot.generation == key.generation;
-        let tenant = slot.tenant_mut().filter(|_| same)?;
-        Some((tenant, Others { before, behind }))
-    }
-
-    /// Returns all tenants, to be looked at.
-    pub(crate) fn all(&self) -> Others<'_, T> {
-        Others { before: self.slots, behind: &[] }
-    }
-}
-
-impl<'t, T> Others<'t, T> {
-    /// Finds the tenant with this key, if it is one of these.
-    pub(crate) fn at(&self, key: Key) -> Option<&'t T> {
-        let index = usize::from(key.index);
-        let slot = match self.before.get(index) {
-            Some(slot) => slot,
-            // one is left out between them
-            None => self.behind.get(index.checked_sub(self.before.len())?.checked_sub(1)?)?,
-        };
-        if slot.generation == key.generation { slot.tenant() } else { None }
-    }
-
-    /// Returns the same tenants, for another borrower.
-    pub(crate) fn again(&self) -> Self {
-        Self { before: self.before, behind: self.behind }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     impl Tenant for char {}
-    impl Tenant for usize {}
 
     #[test]
     fn an_old_key_reaches_nothing() {
@@ -435,25 +391,6 @@ mod tests {
         assert_eq!(table.remove(a), None);
         assert_eq!((table.at(a), table.at(c)), (None, Some(&'c')));
         assert_eq!(table.tenants().map(|(_, t)| *t).collect::<String>(), "cb");
-    }
-
-    #[test]
-    fn the_others_are_all_but_one() {
-        let mut places = Places::<usize, 4, 0>::EMPTY;
-        let mut table = places.table();
-        let keys = [0, 1, 2].map(|tenant| table.insert(tenant).unwrap());
-        for (i, key) in keys.into_iter().enumerate() {
-            let (one, others) = table.apart(key).unwrap();
-            *one += 10;
-            for (j, other) in keys.into_iter().enumerate() {
-                assert_eq!(others.at(other).copied(), if i == j { None } else { Some(if j < i { j + 10 } else { j }) });
-            }
-            assert!(others.at(Key { index: 3, generation: 0 }).is_none() && others.at(Key { index: 9, generation: 0 }).is_none());
-        }
-        assert_eq!(keys.map(|key| table.all().at(key).copied()), [Some(10), Some(11), Some(12)]);
-        let old = keys[0];
-        table.remove(old);
-        assert!(table.apart(old).is_none() && table.all().at(old).is_none());
     }
 
     /// A tenant with a name, of which few bits count.

@@ -3,52 +3,45 @@
 use super::node::Node;
 use crate::error::{Error, Full, Reason};
 use crate::node::tables::half_open::{Asker, HalfOpen, Progress, dials};
-use crate::node::tables::links::Phase;
 use crate::storage::slots::Key;
 use crate::wire::handshake::Refusal;
 use crate::wire::ids::NodeName;
 
 impl Node<'_> {
-    /// Begins the connections that something waits for which was sent, the one that has waited longest first, and gives up on those that came
-    /// to nothing.
+    /// Begins the connections that something waits for which was sent, the one that has waited longest first.
+    #[inline]
     pub(in crate::node) fn tend_opening(&mut self) {
-        for index in self.core.links.table.indexes() {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            let Phase::Opening { dialled } = link.phase else { continue };
-            if link.turn == 0 {
-                self.turns = self.turns.wrapping_add(1).max(1);
-                link.turn = self.turns;
-            }
-            let peer = link.name.clone();
-            if let Some(attempt) = self.outgoing(&peer) {
-                if let Some(half) = self.half_open.at_mut(attempt) {
-                    half.asker = Asker::Sender;
+        if !self.core.far.ledger.unseen.is_empty() || !self.core.far.ledger.opening.is_empty() {
+            self.begin_opening();
+        }
+    }
+
+    #[cold]
+    fn begin_opening(&mut self) {
+        while let Some(index) = self.core.far.ledger.unseen.pop(&mut self.core.far.links.table) {
+            let Some((key, peer)) = self.opening(index) else { continue };
+            match self.outgoing(&peer) {
+                Some(attempt) => {
+                    if let Some(half) = self.half_open.at_mut(attempt) {
+                        half.asker = Asker::Sender;
+                    }
                 }
-                self.set_dialled(key);
-            } else if dialled {
-                self.down(key, Reason::ClosedByUs);
+                None => self.core.far.ledger.opening.push(&mut self.core.far.links.table, key.index),
             }
         }
-        while let Some((key, peer)) = self.next_opening() {
-            if self.begin_dial(peer, Asker::Sender).is_err() {
-                return;
+        while let Some(index) = self.core.far.ledger.opening.first() {
+            if let Some((_, peer)) = self.opening(index) {
+                if self.begin_dial(peer, Asker::Sender).is_err() {
+                    return;
+                }
             }
-            self.set_dialled(key);
+            self.core.far.ledger.opening.remove(&mut self.core.far.links.table, index);
         }
     }
 
-    /// Returns the connection that has waited longest for its turn.
-    fn next_opening(&self) -> Option<(Key, NodeName)> {
-        let waiting = self.core.links.table.tenants().filter(|(_, link)| link.phase == Phase::Opening { dialled: false });
-        let first = waiting.max_by_key(|(_, link)| self.turns.wrapping_sub(link.turn))?;
-        Some((first.0, first.1.name.clone()))
-    }
-
-    fn set_dialled(&mut self, key: Key) {
-        if let Some(link) = self.core.links.table.at_mut(key) {
-            link.phase = Phase::Opening { dialled: true };
-        }
+    fn opening(&self, index: u16) -> Option<(Key, NodeName)> {
+        let key = self.core.far.links.table.key_at(index)?;
+        self.core.name(key).map(|name| (key, name))
     }
 
     /// Begins an attempt at connecting to a node.
@@ -65,7 +58,9 @@ impl Node<'_> {
         self.dial_waits = false;
         // its time begins when the driver takes it
         let half = HalfOpen::dial(Progress::Dial { peer, told: false }, asker);
-        self.half_open.insert(half).map(|_| ()).ok_or(Full::Dials.into())
+        self.half_open.insert(half).ok_or(Full::Dials)?;
+        self.half_open.has_new = true;
+        Ok(())
     }
 
     /// Ends the handshake of a caller whose place another takes. Returns false while the place is kept for the word to be sent: to a caller that

@@ -13,16 +13,16 @@ impl Node<'_> {
     /// Ends a connection that is no more.
     pub(in crate::node) fn down(&mut self, key: Key, reason: Reason) {
         self.core.no_more_waits(key);
-        let Some(link) = self.core.links.table.at_mut(key) else { return };
         // nothing is read from it any more, whatever it waited for
-        link.stalled = None;
+        self.core.dequeue(key);
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return };
         let phase = core::mem::replace(&mut link.phase, Phase::Gone);
-        self.core.links.table.stir(key.index);
+        self.core.far.links.table.stir(key.index);
         match phase {
             Phase::Gone => return,
-            Phase::Opening { .. } => {}
+            Phase::Opening => {}
             // it was told when it began to close
-            Phase::Closing => return self.core.release(key),
+            Phase::Closing => return self.core.peers().release(key),
             Phase::Up => {
                 if let Some(node) = self.core.name(key) {
                     self.was_down(node, reason);
@@ -30,7 +30,7 @@ impl Node<'_> {
             }
         }
         self.core.connection_lost(key);
-        self.core.release(key);
+        self.core.peers().release(key);
     }
 
     fn was_down(&mut self, node: NodeName, reason: Reason) {
@@ -44,9 +44,9 @@ impl Node<'_> {
     /// Closes a connection when what waits has been sent.
     pub(in crate::node) fn close_link(&mut self, key: Key, reason: Reason) {
         self.core.no_more_waits(key);
-        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return };
         if !link.is_up() {
-            if matches!(link.phase, Phase::Opening { .. }) {
+            if matches!(link.phase, Phase::Opening) {
                 let node = link.name.clone();
                 self.down(key, reason);
                 self.core.events.push(Event::ConnectFailed { node, reason });
@@ -54,13 +54,13 @@ impl Node<'_> {
             return;
         }
         link.phase = Phase::Closing;
-        link.stalled = None;
         let (node, done) = (link.name.clone(), link.sending.is_empty());
-        self.core.links.table.stir(key.index);
+        self.core.dequeue(key);
+        self.core.far.links.table.stir(key.index);
         self.was_down(node, reason);
         self.core.connection_lost(key);
         if done {
-            self.core.release(key);
+            self.core.peers().release(key);
         }
     }
 
@@ -94,7 +94,7 @@ impl Node<'_> {
             (true, node, reason) => Some(Event::Refused { node, reason }),
         };
         let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
-        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
+        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.far.links.find_opening(node) } else { None };
         self.core.events.push(event);
         if let Some(opening) = opening {
             // what waits for the connection is lost, and whatever is sent from now on waits for the next

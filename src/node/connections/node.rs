@@ -6,12 +6,13 @@ use crate::node::tables::answered::Answered;
 use crate::node::tables::event::Events;
 use crate::node::tables::half_open::HalfOpens;
 use crate::node::tables::identity::Identity;
+use crate::node::tables::ledger::Ledger;
 use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Links;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::memory::{Memory, NodeStorage};
 use crate::node::tables::past::Past;
-use crate::node::tables::requests::Counters;
+use crate::node::tables::peers::Far;
 use crate::node::tables::unread::Unread;
 use crate::storage::buffers::Buffers;
 use crate::storage::slots::Key;
@@ -65,10 +66,6 @@ pub struct Node<'s> {
     pub(in crate::node) next_beat: Option<Instant>,
     /// Somebody waits for a place to connect from.
     pub(in crate::node) dial_waits: bool,
-    /// The number of those that were to be connected to for what was sent.
-    pub(in crate::node) turns: u32,
-    /// The place where the next round over held up peers begins.
-    pub(in crate::node) first: u16,
     pub(in crate::node) answered: Answered,
     /// The nodes that went down, where that is remembered: [`AutoConnect::Once`](crate::AutoConnect::Once).
     pub(in crate::node) past: Past,
@@ -104,11 +101,8 @@ impl<'s> Node<'s> {
         Self {
             core: Core {
                 identity: Identity { config, creation },
-                links: Links { table: links, sending },
+                far: Far { links: Links { table: links, sending }, watches, requests, ledger: Ledger::NEW },
                 inboxes: Inboxes { table: inboxes, rings, unread: Unread::NONE },
-                watches,
-                requests,
-                counters: Counters::default(),
                 functions: None,
                 events,
                 flow: Flow::NONE,
@@ -118,17 +112,27 @@ impl<'s> Node<'s> {
             half_open,
             next_beat: None,
             dial_waits: false,
-            turns: 0,
-            first: 0,
             answered: Answered::NONE,
             past: Past::NONE,
         }
     }
 
+    /// Lets all hashes collide, before anything is in the tables, for tests: what is found must not hang on a lucky hash.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn collide(&mut self) {
+        let Core { far: Far { links, watches, requests, .. }, inboxes, .. } = &mut self.core;
+        links.table.collide();
+        inboxes.table.collide();
+        watches.table.collide();
+        watches.owners.collide();
+        requests.owners.collide();
+    }
+
     /// Gives its memory back.
     #[cfg(feature = "std")]
     pub(crate) fn into_memory(self) -> Memory<'s> {
-        let Core { links, inboxes, watches, requests, events, .. } = self.core;
+        let Core { far: Far { links, watches, requests, .. }, inboxes, events, .. } = self.core;
         Memory {
             links: links.table,
             receiving: self.receiving,

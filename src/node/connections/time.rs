@@ -9,7 +9,7 @@ use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 
 /// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
@@ -23,18 +23,15 @@ impl Node<'_> {
     /// waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
-        let links = &self.core.links.table;
-        let up = !links.is_empty();
-        if self.core.flow.pay {
+        let held = !self.core.far.ledger.stalled.is_empty();
+        if self.core.flow.pay || self.core.flow.resume && held {
             return Some(AT_ONCE);
         }
-        if self.core.flow.resume && links.tenants().any(|(_, link)| link.stalled.is_some()) {
-            return Some(AT_ONCE);
-        }
-        let beat = if up { Some(self.next_beat.unwrap_or(AT_ONCE)) } else { None };
-        let tell = links.tenants().filter(|(_, link)| link.stalled.is_some()).map(|(_, link)| link.tell.unwrap_or(AT_ONCE)).min();
-        let setup = self.half_open.tenants().map(|(_, half)| half.deadline).min();
-        [beat, tell, setup, self.way_at(), self.core.next_limit(), self.core.lines.poll_timeout()].into_iter().flatten().min()
+        let beat = if self.core.far.links.table.is_empty() { None } else { Some(self.next_beat.unwrap_or(AT_ONCE)) };
+        let tell = if held { Some(self.core.far.ledger.tell_at) } else { None };
+        let way = if self.dial_waits { self.way_at() } else { None };
+        let (limit, lines) = (self.core.next_limit(), self.core.lines.poll_timeout());
+        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(limit, lines))
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
@@ -43,7 +40,7 @@ impl Node<'_> {
         self.core.lines.handle_timeout(now);
         self.half_open.settle(self.core.identity.config.setup_time, now);
         let mut news = 0_usize;
-        while let Some(late) = self.half_open.find(|half| half.deadline <= now).filter(|_| news < LATE) {
+        while let Some(late) = if news < LATE { self.half_open.late(now) } else { None } {
             let before = self.core.events.len();
             self.half_open_late(late, now);
             news = news.saturating_add(self.core.events.len().abs_diff(before));
@@ -63,7 +60,9 @@ impl Node<'_> {
         if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
         }
-        self.tell_held(now);
+        if !self.core.far.ledger.stalled.is_empty() {
+            self.tell_held(now);
+        }
     }
 }
 
@@ -96,16 +95,16 @@ impl Node<'_> {
 
     /// Counts a quarter of the tick time as passed, for every connection.
     fn beat(&mut self) {
-        for index in self.core.links.table.indexes() {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            if matches!(link.phase, Phase::Opening { .. } | Phase::Gone) {
+        for index in self.core.far.links.table.indexes() {
+            let Some(key) = self.core.far.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.far.links.table.at_mut(key) else { continue };
+            if matches!(link.phase, Phase::Opening | Phase::Gone) {
                 continue;
             }
             link.idle = link.idle.saturating_add(1);
             match link.state.beat(link.stalled.is_none() && link.is_up(), !link.sending.is_empty()) {
                 Beat::Fine => {}
-                Beat::Tick => self.core.links.tick(key),
+                Beat::Tick => self.core.far.links.tick(key),
                 Beat::Silent => self.down(key, Reason::Silent),
             }
             if self.is_idle(key) {
@@ -119,28 +118,25 @@ impl Node<'_> {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         // what was received and waits for room in a mailbox would be lost with the connection
         let rests = |link: &&Link| link.is_up() && link.received.is_empty();
-        let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
+        let idle = self.core.far.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
         // the first of these quarters had begun when the last message went
-        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time && !self.core.is_tied(key)
+        self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time
+            && !self.core.far.links.table.at(key).is_some_and(Link::is_tied)
     }
 
-    /// Lets held up peers go on, a different one first each time.
+    /// Lets held up peers go on, each in its turn: one that is held up again has its next behind the others.
     fn resume(&mut self) {
-        let count = self.core.links.table.indexes().end;
-        self.first = self.first.checked_add(1).filter(|first| *first < count).unwrap_or(0);
-        for index in (self.first..count).chain(0..self.first) {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
-            if link.stalled.take().is_none() {
-                continue;
-            }
-            self.core.links.table.stir(index);
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+        for _ in 0..self.core.far.ledger.stalled.len() {
+            let Some(index) = self.core.far.ledger.stalled.pop(&mut self.core.far.links.table) else { return };
+            self.core.far.links.table.stir(index);
+            let Some(key) = self.core.far.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.far.links.table.at_mut(key) else { continue };
+            link.stalled = None;
             let before = link.received.len();
             self.pump(key);
-            match self.core.links.table.at_mut(key) {
+            match self.core.far.links.table.at_mut(key) {
                 // it moves
-                Some(link) if link.received.len() < before => link.tell = None,
+                Some(link) if link.received.len() < before || link.stalled.is_none() => link.tell = None,
                 _ => {}
             }
         }
@@ -148,19 +144,19 @@ impl Node<'_> {
 
     /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
     fn tell_held(&mut self, now: Instant) {
-        for (_, link) in self.core.links.table.tenants_mut() {
-            let Some(stall) = link.stalled else {
-                link.tell = None;
-                continue;
-            };
-            match link.tell {
-                None => link.tell = Some(now.after(HELD)),
-                Some(at) if at <= now => {
-                    link.tell = Some(Instant::from_millis(u64::MAX));
-                    let by = self.core.inboxes.held_by(stall);
-                    self.core.events.push(Event::Held { node: link.name.clone(), by });
-                }
-                Some(_) => {}
+        const NEVER: Instant = Instant::from_millis(u64::MAX);
+        self.core.far.ledger.tell_at = NEVER;
+        let mut next = self.core.far.ledger.stalled.first();
+        while let Some(index) = next {
+            next = self.core.far.ledger.stalled.next(&mut self.core.far.links.table, index);
+            let Some(link) = self.core.far.links.table.tenant_mut(index) else { continue };
+            let at = *link.tell.get_or_insert(now.after(HELD));
+            if let (true, Some(stall)) = (at <= now, link.stalled) {
+                link.tell = Some(NEVER);
+                let by = self.core.inboxes.held_by(stall);
+                self.core.events.push(Event::Held { node: link.name.clone(), by });
+            } else {
+                self.core.far.ledger.tell_at = self.core.far.ledger.tell_at.min(at);
             }
         }
     }

@@ -2,6 +2,5 @@
 
 pub(crate) mod deliver;
 pub(crate) mod names;
-pub(crate) mod release;
 pub(crate) mod send;
 pub(crate) mod state;

@@ -4,14 +4,15 @@ use super::names;
 use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
-use crate::node::tables::identity::{Identity, is_job};
+use crate::node::tables::identity::Identity;
 use crate::node::tables::lines::Lines;
-use crate::node::tables::links::{Links, Stall};
+use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::{Flow, Inboxes};
-use crate::node::tables::requests::{Ask, Asked, Counters, OwnWords, find};
-use crate::node::tables::shares;
-use crate::node::tables::ties::{Number, Owner, Watch};
-use crate::storage::slots::{Key, Table};
+use crate::node::tables::peers::{Far, Lend, Peers};
+use crate::node::tables::requests::{Ask, OwnWords};
+use crate::node::tables::ties::{Owner, Watch};
+use crate::storage::slots::Key;
+use crate::time::Instant;
 use crate::wire::control::Process;
 use crate::wire::ids::{NodeName, Reference};
 use crate::wire::term::Term;
@@ -19,11 +20,8 @@ use crate::wire::term::Term;
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
     pub(crate) identity: Identity,
-    pub(crate) links: Links<'s>,
+    pub(crate) far: Far<'s>,
     pub(crate) inboxes: Inboxes<'s>,
-    pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Asked>,
-    pub(crate) counters: Counters,
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
@@ -41,9 +39,15 @@ pub(crate) enum Routed {
 pub(crate) type Reason<'a> = Result<Term<'a>, Term<'static>>;
 
 impl Core<'_> {
+    /// Lends all that the node has to do with others.
+    #[inline]
+    pub(crate) fn peers(&mut self) -> Peers<'_> {
+        self.far.peers()
+    }
+
     /// Returns the name of a peer's node.
     pub(crate) fn name(&self, peer: Key) -> Option<NodeName> {
-        self.links.table.at(peer).map(|link| link.name.clone())
+        self.far.links.table.at(peer).map(|link| link.name.clone())
     }
 
     /// Returns true if the core itself is this process, which lasts as long as the node.
@@ -55,16 +59,13 @@ impl Core<'_> {
     }
 
     /// Finds what a process of this node is, if it is alive.
-    pub(crate) fn owner(&self, process: Process<'_>) -> Option<Owner> {
+    pub(crate) fn owner(&mut self, process: Process<'_>) -> Option<Owner> {
         match process {
             Process::Name(name) => self.inboxes.find(name).map(Owner::Mailbox),
             Process::Pid(pid) if !self.identity.is_own(pid.node, pid.creation) => None,
             Process::Pid(pid) => match self.inboxes.by_pid(pid) {
                 Some(key) => Some(Owner::Mailbox(key)),
-                None => {
-                    let job = |watch: &Watch| matches!(watch.owner, Owner::Job { number, .. } if is_job(pid, number));
-                    self.watches.find(job).and_then(|key| self.watches.at(key)).map(|watch| watch.owner)
-                }
+                None => self.far.watches.job(pid),
             },
         }
     }
@@ -74,7 +75,8 @@ impl Core<'_> {
     #[cold]
     pub(crate) fn put_aside(&mut self) {
         let Some((peer, len)) = self.flow.back.take() else { return };
-        let Some(link) = self.links.table.at_mut(peer) else { return };
+        self.inboxes.restore(&mut self.flow);
+        let Some(link) = self.far.links.table.at_mut(peer) else { return };
         link.unread = link.unread.saturating_add(len);
         if link.refused == 0 || !link.is_up() {
             return;
@@ -82,43 +84,48 @@ impl Core<'_> {
         if !core::mem::replace(&mut link.waits, true) {
             self.flow.waiting = self.flow.waiting.saturating_add(1);
         }
-        link.stalled = link.stalled.or(Some(Stall::Transmit));
+        if link.stalled.is_none() {
+            self.stall(peer, Stall::Transmit);
+        }
         // others' messages may be behind it
         self.flow.aside = None;
         let mailbox = self.flow.taken;
-        self.inboxes.only_waits(mailbox, &mut self.flow, &self.links);
+        self.inboxes.only_waits(mailbox, &mut self.flow, &self.far.links);
     }
 
     /// Lets a peer's messages go on that waited for it to take what waits there, or for its end.
     pub(crate) fn no_more_waits(&mut self, peer: Key) {
-        if self.links.table.at_mut(peer).is_some_and(|link| core::mem::take(&mut link.waits)) {
+        if self.far.links.table.at_mut(peer).is_some_and(|link| core::mem::take(&mut link.waits)) {
             self.flow.waiting = self.flow.waiting.saturating_sub(1);
             self.flow.retry = true;
         }
     }
 
-    /// Returns true if a peer may have so many links and monitors more.
-    pub(crate) fn has_share(&self, peer: Key, more: usize) -> bool {
-        shares::has_room(&self.watches, &self.links, peer, more)
+    /// Stops reading from a peer until this is over.
+    pub(crate) fn stall(&mut self, peer: Key, stall: Stall) {
+        let Some(link) = self.far.links.table.at_mut(peer) else { return };
+        link.stalled = Some(stall);
+        if link.tell.is_none() {
+            // its time begins when time is looked at next
+            self.far.ledger.tell_at = Instant::from_millis(0);
+        }
+        if !self.far.ledger.stalled.has(link.turn) {
+            self.far.ledger.stalled.push(&mut self.far.links.table, peer.index);
+        }
     }
 
-    /// Adds a link or a monitor, for which there is room.
-    pub(crate) fn add_watch(&mut self, watch: Watch) {
-        shares::add(&mut self.watches, &mut self.links, watch);
+    /// Takes a peer out of the queues of those that are held up, or are to be connected to.
+    pub(crate) fn dequeue(&mut self, peer: Key) {
+        if let Some(link) = self.far.links.table.at_mut(peer) {
+            link.stalled = None;
+            for queue in [&mut self.far.ledger.stalled, &mut self.far.ledger.opening, &mut self.far.ledger.unseen] {
+                queue.remove(&mut self.far.links.table, peer.index);
+            }
+        }
     }
 
     pub(crate) fn remove_watch(&mut self, key: Key) -> Option<Watch> {
-        shares::remove(&mut self.watches, &mut self.links, key)
-    }
-
-    /// Finds a link or monitor of a peer's process.
-    pub(crate) fn find_watch(&self, peer: Key, wanted: impl Fn(&Watch) -> bool) -> Option<Key> {
-        self.watches.find(|watch| watch.peer == peer && wanted(watch))
-    }
-
-    /// Finds the link of a peer's process to what is here.
-    pub(crate) fn find_link(&self, owner: Owner, peer: Key, pid: Number) -> Option<Key> {
-        self.find_watch(peer, |w| w.owner == owner && w.pid == pid && w.is_link())
+        self.peers().remove_watch(key)
     }
 
     /// Finds the request that a reference stands for, if it is one of ours.
@@ -126,18 +133,18 @@ impl Core<'_> {
         if !self.identity.is_own(reference.node, reference.creation) {
             return None;
         }
-        find(&self.requests, OwnWords::read(reference)?)
+        self.far.requests.find(OwnWords::read(reference)?)
     }
 
     /// Finds the request that a reference stands for, if it was asked of this peer. An answer to a call may come from anywhere, since a
     /// process may leave it to another.
     pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
-        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
+        self.request(reference).filter(|key| self.far.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
     /// Finds the mailbox that gave out an alias.
     pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
-        let request = self.requests.at(self.request(alias)?)?;
+        let request = self.far.requests.at(self.request(alias)?)?;
         (request.kind == Ask::Alias).then_some(request.mailbox)
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
     matches!(
         payload,
         [tag::VERSION, tag::SMALL_TUPLE, 2, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE, ..]
+            | [tag::VERSION, tag::LARGE_TUPLE, ..]
     )
 }
 

@@ -1,11 +1,10 @@
 //! Things that are due by themselves: to mailboxes when a connection is lost or a time has passed, and to peers once there is room.
 
 use super::exits::Cause;
-use crate::node::core::release::free_gone;
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::atoms::NOCONNECTION;
 use crate::node::tables::handles::Mailbox;
-use crate::node::tables::requests::{Asked, Limit, Outcome, Stage};
+use crate::node::tables::requests::{Limit, Outcome, Stage};
 use crate::node::tables::ties::{Owner, WatchKind};
 use crate::storage::slots::Key;
 use crate::time::Instant;
@@ -13,16 +12,16 @@ use crate::time::Instant;
 impl Core<'_> {
     /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
     pub(crate) fn connection_lost(&mut self, peer: Key) {
-        for index in self.watches.indexes() {
-            let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.peer == peer) else { continue };
+        let mut left = self.far.links.table.at(peer).map_or(0, |link| link.watches);
+        for index in self.far.watches.table.indexes() {
+            if left == 0 {
+                break;
+            }
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            let Some(watch) = self.far.watches.at(at).filter(|w| w.peer == peer) else { continue };
+            left = left.saturating_sub(1);
             match (watch.kind, watch.owner) {
-                (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
-                    if let Some(entry) = self.watches.at_mut(at) {
-                        entry.kind = WatchKind::Lost;
-                        self.counters.due = self.counters.due.saturating_add(1);
-                    }
-                }
+                (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => self.peers().lose(at),
                 (WatchKind::Lost, _) => {}
                 // whoever waited for a function, or for the end of a mailbox that has ended, is gone
                 (WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
@@ -38,73 +37,91 @@ impl Core<'_> {
         self.flow.retry |= core::mem::take(&mut self.flow.put_back);
     }
 
-    /// Brings what is due to mailboxes, as far as they have room: broken links, and answers that this node knows by itself.
+    /// Brings what is due to mailboxes, as far as they have room: broken links, and answers that this node knows by itself. Those that have
+    /// none are not tried again until something is taken from one of them.
+    #[inline]
     pub(crate) fn tell_lost(&mut self) {
-        if self.counters.due == 0 {
-            return;
+        if self.far.ledger.news || self.flow.took {
+            self.tell_due();
         }
-        for index in self.watches.indexes() {
-            let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.kind == WatchKind::Lost) else { continue };
-            let Some(node) = self.name(watch.peer) else { continue };
-            // taken out first: the mailbox may end by it, and tells nobody who is not there any more
-            self.remove_watch(at);
-            self.counters.due = self.counters.due.saturating_sub(1);
-            if let Routed::Stalled(_) = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
-                self.counters.due = self.counters.due.saturating_add(1);
-                // into the place that was just freed
-                self.add_watch(watch);
-            }
+    }
+
+    #[cold]
+    fn tell_due(&mut self) {
+        self.put_aside();
+        (self.far.ledger.news, self.flow.took) = (false, false);
+        let mut at = self.far.ledger.lost.first();
+        while let Some(index) = at {
+            let next = self.far.ledger.lost.next(&mut self.far.watches.table, index);
+            self.tell_link(index);
+            // a mailbox that ended by it takes others of its own out: then all that are left have their turn
+            let is_there =
+                |next: &u16| self.far.watches.table.tenant(*next).is_some_and(|watch| self.far.ledger.lost.has(watch.turn));
+            at = if next.is_some_and(|next| !is_there(&next)) { self.far.ledger.lost.first() } else { next };
         }
         self.answer_due();
-        free_gone(&mut self.links, &self.watches, &self.requests);
+    }
+
+    /// Tells a mailbox that its link is broken.
+    fn tell_link(&mut self, index: u16) {
+        let Some(at) = self.far.watches.table.key_at(index) else { return };
+        let Some(watch) = self.far.watches.at(at).copied() else { return };
+        let Some(node) = self.name(watch.peer) else { return };
+        // a mailbox that ends by it tells nobody who is not there any more
+        if let Routed::Done = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
+            self.remove_watch(at);
+        }
     }
 
     /// Returns when the next request has waited long enough.
+    #[inline]
     pub(crate) fn next_limit(&self) -> Option<Instant> {
-        let limit = |request: &Asked| match (request.limit, request.state) {
-            (Limit::At(at), Stage::Waiting) => Some(at),
-            (Limit::In(_), Stage::Waiting) | (_, Stage::Refused) => Some(Instant::from_millis(0)),
-            _ => None,
-        };
-        self.requests.tenants().filter_map(|(_, request)| limit(request)).min()
+        if !self.far.ledger.fresh.is_empty() {
+            return Some(Instant::from_millis(0));
+        }
+        match self.far.requests.table.tenant(self.far.requests.limits.first()?)?.limit {
+            Limit::At(at) => Some(at),
+            Limit::None | Limit::In(_) => None,
+        }
     }
 
     /// Ends the requests that have waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let mut expired = false;
-        for (_, request) in self.requests.tenants_mut() {
-            let outcome = match (request.state, request.limit) {
-                (Stage::Refused, _) => Outcome::NotSupported,
-                (Stage::Waiting, Limit::At(at)) if at <= now => Outcome::Timeout,
-                (Stage::Waiting, Limit::In(time)) => {
+        while let Some(index) = self.far.ledger.fresh.pop(&mut self.far.requests.table) {
+            let Some(key) = self.far.requests.table.key_at(index) else { continue };
+            let Some(request) = self.far.requests.at_mut(key) else { continue };
+            match (request.state, request.limit) {
+                (Stage::Refused, _) => self.peers().set_stage(key, Stage::Due(Outcome::NotSupported)),
+                (_, Limit::In(time)) => {
                     request.limit = Limit::At(now.after(time));
-                    continue;
+                    self.far.requests.limits.add(&mut self.far.requests.table, index);
                 }
-                _ => continue,
-            };
-            request.state = Stage::Due(outcome);
-            self.counters.due = self.counters.due.saturating_add(1);
-            expired = true;
+                _ => {}
+            }
         }
-        if expired {
-            self.tell_lost();
+        while self.next_limit().is_some_and(|at| at <= now) {
+            let late = self.far.requests.limits.first().and_then(|index| self.far.requests.table.key_at(index));
+            let Some(key) = late else { break };
+            self.peers().set_stage(key, Stage::Due(Outcome::Timeout));
         }
+        self.tell_lost();
     }
 
     /// Pays what is owed to peers, as far as there is room.
     pub(crate) fn pay(&mut self) {
         self.flow.owing = false;
-        for index in self.requests.indexes() {
-            let Some(key) = self.requests.key_at(index) else { continue };
-            if self.requests.at(key).is_some_and(|request| request.state == Stage::Leaving) {
+        let mut at = self.far.ledger.leaving.first();
+        while let Some(index) = at {
+            at = self.far.ledger.leaving.next(&mut self.far.requests.table, index);
+            if let Some(key) = self.far.requests.table.key_at(index) {
                 self.leave(key);
             }
         }
         self.pay_the_rest();
-        for index in self.inboxes.table.indexes() {
-            let Some(key) = self.inboxes.table.key_at(index) else { continue };
-            if self.inboxes.table.at(key).is_some_and(|inbox| inbox.ended.is_some()) {
+        let mut at = self.inboxes.unread.ended.first();
+        while let Some(index) = at {
+            at = self.inboxes.unread.ended.next(&mut self.inboxes.table, index);
+            if let Some(key) = self.inboxes.table.key_at(index) {
                 self.pay_for_mailbox(key);
             }
         }

@@ -1,7 +1,6 @@
 //! Ends: what an exit signal does, and who is told that a mailbox or the process of a served function ended.
 
 use crate::error::{Error, Full};
-use crate::node::core::release::free_gone;
 use crate::node::core::send::{is_paid, tell};
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::atoms::{KILLED, TOO_LARGE};
@@ -54,11 +53,11 @@ impl Core<'_> {
             }
             return Routed::Done;
         }
-        let peer = self.links.find_up(from.node).unwrap_or(NO_PEER);
+        let peer = self.far.links.find_up(from.node).unwrap_or(NO_PEER);
         let from = EncodedPid::of(from);
         let record = Record { kind: Kind::Exit, peer, from: from.as_term().as_bytes(), handle: Some(Handle::NONE), term: reason };
         let delivery = match cause {
-            Cause::Lost => self.inboxes.deliver(key, &record, &mut self.links),
+            Cause::Lost => self.inboxes.deliver(key, &record, &mut self.far.links),
             Cause::Asked | Cause::Link => self.deliver(key, &record),
         };
         match delivery {
@@ -70,7 +69,7 @@ impl Core<'_> {
     /// Ends a mailbox. Everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
         self.put_aside();
-        self.inboxes.forget(key, &mut self.links);
+        self.inboxes.forget(key, &mut self.far.links);
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);
     }
@@ -87,65 +86,83 @@ impl Core<'_> {
         }
         self.flow.resume = true;
         self.drop_requests_of(key);
-        for index in self.watches.indexes() {
-            let Some(watch) = self.watches.key_at(index) else { continue };
-            if self.watches.at(watch).is_some_and(|w| w.owner == Owner::Mailbox(key) && w.kind == WatchKind::Lost) {
-                self.remove_watch(watch);
-                self.counters.due = self.counters.due.saturating_sub(1);
-            }
-        }
+        self.inboxes.unread.ended.push(&mut self.inboxes.table, key.index);
         self.pay_for_mailbox(key);
-        // what was due to it may have been all that was due
-        free_gone(&mut self.links, &self.watches, &self.requests);
     }
 
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
     pub(crate) fn pay_for_mailbox(&mut self, key: Key) {
         let mut owes = false;
-        for index in self.watches.indexes() {
-            let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.ends_with(key)) else { continue };
-            let own = match watch.owner {
-                Owner::Mailbox(_) => self.identity.pid(key),
-                Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
-            };
-            let (Some(inbox), Some(reason)) = (self.inboxes.table.at(key), self.inboxes.reason(key)) else { return };
-            let name = Atom::from_str(&inbox.name);
-            let told = match tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
-                // the reason came in a frame whose names were shorter
-                Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
+        let mut at = self.far.watches.next_of(Owner::Mailbox(key), None);
+        while let Some(watch) = at {
+            at = self.far.watches.next_of(Owner::Mailbox(key), Some(watch.index));
+            owes |= !self.pay_for_tie(key, watch);
+        }
+        if self.inboxes.table.at(key).is_some_and(|inbox| inbox.serves) {
+            for index in self.far.watches.table.indexes() {
+                let Some(watch) = self.far.watches.table.key_at(index) else { continue };
+                if self.far.watches.at(watch).is_some_and(|watch| watch.owner.is_served_by(key)) {
+                    owes |= !self.pay_for_tie(key, watch);
+                }
+            }
+        }
+        // its own monitors are taken back one by one
+        owes |= self.far.requests.next_of(key, None).is_some();
+        if owes {
+            self.flow.owing = true;
+        } else {
+            self.free_mailbox(key);
+        }
+    }
+
+    /// Tells one that is tied to a mailbox, or to the process of a function that it served, that the mailbox ended. Returns false where there
+    /// is no room.
+    fn pay_for_tie(&mut self, mailbox: Key, at: Key) -> bool {
+        let Some(watch) = self.far.watches.at(at).copied() else { return true };
+        let own = match watch.owner {
+            // the mailbox ended before it could be told
+            Owner::Mailbox(_) if watch.kind == WatchKind::Lost => {
+                self.remove_watch(at);
+                return true;
+            }
+            Owner::Mailbox(_) => self.identity.pid(mailbox),
+            Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
+        };
+        let (Some(inbox), Some(reason)) = (self.inboxes.table.at(mailbox), self.inboxes.reason(mailbox)) else { return true };
+        let name = Atom::from_str(&inbox.name);
+        let told = match tell(&mut self.far.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
+            // the reason came in a frame whose names were shorter
+            Err(Error::Full(Full::Message { .. })) => tell(&mut self.far.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
+            told => told,
+        };
+        let paid = is_paid(&told);
+        if paid {
+            self.remove_watch(at);
+        }
+        paid
+    }
+
+    fn free_mailbox(&mut self, key: Key) {
+        self.inboxes.unread.ended.remove(&mut self.inboxes.table, key.index);
+        self.inboxes.table.remove(key);
+    }
+
+    /// Ends the process of a served function, for a reason of somebody else's.
+    pub(crate) fn job_ends(&mut self, number: u64, reason: Term<'_>) {
+        let mut next = self.far.watches.next_of_job(number, None);
+        while let Some(at) = next {
+            next = self.far.watches.next_of_job(number, Some(at.index));
+            let Some(watch) = self.far.watches.at(at).copied() else { continue };
+            let own = job_pid(self.identity.node(), self.identity.creation, number);
+            let told = match tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(reason)) {
+                // the reason stands in a frame that does not stay
+                Err(Error::Full(_)) => tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(TOO_LARGE)),
                 told => told,
             };
             if is_paid(&told) {
                 self.remove_watch(at);
             } else {
-                owes = true;
-            }
-        }
-        // its own monitors are taken back one by one
-        owes |= self.requests.find(|request| request.mailbox == key).is_some();
-        if owes {
-            self.flow.owing = true;
-        } else {
-            self.inboxes.table.remove(key);
-        }
-    }
-
-    /// Ends the process of a served function, for a reason of somebody else's.
-    pub(crate) fn job_ends(&mut self, number: u64, reason: Term<'_>) {
-        for index in self.watches.indexes() {
-            let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).copied().filter(|w| w.owner.is_job(number)) else { continue };
-            let own = job_pid(self.identity.node(), self.identity.creation, number);
-            let told = match tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(reason)) {
-                // the reason stands in a frame that does not stay
-                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(TOO_LARGE)),
-                told => told,
-            };
-            if is_paid(&told) {
-                self.remove_watch(at);
-            } else if let Some(watch) = self.watches.at_mut(at) {
-                watch.owner = Owner::Ended(number);
+                self.peers().end(at, Owner::Ended(number));
                 self.flow.owing = true;
             }
         }
@@ -154,30 +171,35 @@ impl Core<'_> {
     /// Frees the place of a mailbox that has ended and still owes somebody the news: another is to have it.
     #[cold]
     pub(crate) fn free_ended(&mut self) {
-        if let Some(key) = self.inboxes.table.find(|inbox| inbox.ended.is_some()) {
-            self.inboxes.table.remove(key);
-            self.flow.pay = true;
+        let Some(key) = self.inboxes.unread.ended.first().and_then(|index| self.inboxes.table.key_at(index)) else { return };
+        for index in self.far.watches.table.indexes() {
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            if let Some(watch) = self.far.watches.at(at).filter(|watch| watch.owner.ends_with(key)) {
+                let owner = watch.owner;
+                self.peers().end(at, owner);
+            }
         }
+        self.free_mailbox(key);
+        self.flow.pay = true;
     }
 
     /// Tells those who were not told yet that the process of a served function ended, or a mailbox whose place another has. The reason is gone
     /// with what had it.
     pub(crate) fn pay_the_rest(&mut self) {
-        for index in self.watches.indexes() {
-            let Some(at) = self.watches.key_at(index) else { continue };
-            let Some(mut watch) = self.watches.at(at).copied() else { continue };
-            let has_gone = |key: Key| self.inboxes.table.at(key).is_none();
+        let mut next = self.far.ledger.ended.first();
+        while let Some(index) = next {
+            next = self.far.ledger.ended.next(&mut self.far.watches.table, index);
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            let Some(mut watch) = self.far.watches.at(at).copied() else { continue };
             let own = match watch.owner {
-                Owner::Job { server, .. } if !has_gone(server) => continue,
                 Owner::Ended(number) | Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
-                Owner::Mailbox(key) if has_gone(key) => self.identity.pid(key),
-                Owner::Mailbox(_) => continue,
+                Owner::Mailbox(key) => self.identity.pid(key),
             };
-            // so is its name, in place of which its pid does
+            // its name is gone, too, in place of which its pid does
             if let WatchKind::Monitor { given, .. } = &mut watch.kind {
                 *given = NamedBy::Pid;
             }
-            if is_paid(&tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
+            if is_paid(&tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
                 self.remove_watch(at);
             } else {
                 self.flow.owing = true;

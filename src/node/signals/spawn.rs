@@ -66,11 +66,11 @@ impl Core<'_> {
         let option =
             |name: &str| spawn.options.as_list().is_some_and(|mut options| options.any(|option| is_option(option, name)));
         let flags = if option("link") { LINK } else { 0 } | if option("monitor") { MONITOR } else { 0 };
-        let number = self.counters.next();
+        let number = self.far.ledger.next();
         let Some(mailbox) = self.serves(&served) else {
             return self.spawn_undefined(peer, spawn, kind, &served, number, flags);
         };
-        if !self.has_share(peer, Self::ties(spawn, flags).count()) {
+        if !self.peers().has_share(peer, Self::ties(spawn, flags).count()) {
             self.no_share(peer, served.receiver());
             self.spawn_refused(peer, spawn, SYSTEM_LIMIT);
             return Routed::Done;
@@ -93,7 +93,7 @@ impl Core<'_> {
         for kind in Self::ties(spawn, flags) {
             // there was room
             let owner = Owner::Job { number, server: mailbox };
-            self.add_watch(Watch { owner, peer, pid: Number::of(spawn.from), kind });
+            self.peers().add_watch(Watch::new(owner, peer, Number::of(spawn.from), kind));
         }
         Routed::Done
     }
@@ -124,8 +124,8 @@ impl Core<'_> {
             let own = job_pid(self.identity.node(), self.identity.creation, number);
             // a process that never was anybody's
             let owner = Owner::Job { number, server: NO_PEER };
-            let watch = Watch { owner, peer, pid: Number::of(spawn.from), kind };
-            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
+            let watch = Watch::new(owner, peer, Number::of(spawn.from), kind);
+            let mut tell = |stack| tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
                 self.unsent(peer, format_args!("the end of a process could not be told"));
             }

@@ -24,11 +24,11 @@ impl Core<'_> {
             return;
         };
         // one that was unlinked here stays so: the peer has our unlink yet to come
-        if self.find_link(owner, peer, Number::of(from)).is_some() {
+        if self.far.watches.find_link(owner, peer, Number::of(from)).is_some() {
             return;
         }
-        if self.has_share(peer, 1) {
-            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind: WatchKind::Link });
+        if self.peers().has_share(peer, 1) {
+            self.peers().add_watch(Watch::new(owner, peer, Number::of(from), WatchKind::Link));
         } else {
             self.no_share(peer, To::Pid(to).into());
             self.answer_exit(peer, &exit, SYSTEM_LIMIT);
@@ -51,7 +51,8 @@ impl Core<'_> {
     /// Forgets what of this kind there is between `to`, which is here, and `from`.
     fn forget(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
         let Some(owner) = self.owner(Process::Pid(to)) else { return };
-        if let Some(key) = self.find_watch(peer, |w| w.owner == owner && w.pid == Number::of(from) && w.kind == kind) {
+        let link = self.far.watches.find_link(owner, peer, Number::of(from));
+        if let Some(key) = link.filter(|key| self.far.watches.at(*key).is_some_and(|watch| watch.kind == kind)) {
             self.remove_watch(key);
         }
     }
@@ -71,8 +72,8 @@ impl Core<'_> {
         }
         let given = if matches!(to, Process::Name(_)) { NamedBy::Name } else { NamedBy::Pid };
         let kind = WatchKind::Monitor { reference: Words::of(reference), given };
-        if self.has_share(peer, 1) {
-            self.add_watch(Watch { owner, peer, pid: Number::of(from), kind });
+        if self.peers().has_share(peer, 1) {
+            self.peers().add_watch(Watch::new(owner, peer, Number::of(from), kind));
         } else {
             self.no_share(peer, to.into());
             self.answer_exit(peer, &down, SYSTEM_LIMIT);
@@ -87,7 +88,7 @@ impl Core<'_> {
             To::Name(name) => Process::Name(name),
             To::Alias(_) => return,
         };
-        let is_theirs = self.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
+        let is_theirs = self.far.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
         if is_theirs && reference.node == from.node {
             self.demonitored(peer, from, reference);
             self.answer_exit(peer, &Control::MonitorExit { from: process, to: from, reference, reason: None }, why);
@@ -96,10 +97,7 @@ impl Core<'_> {
 
     /// Ends the monitor of a process of the peer. When nobody waits for a served function any more, its process is over.
     pub(crate) fn demonitored(&mut self, peer: Key, from: Pid<'_>, reference: Reference<'_>) {
-        let words = Words::of(reference);
-        let (pid, same) =
-            (Number::of(from), |w: &Watch| matches!(w.kind, WatchKind::Monitor { reference, .. } if reference == words));
-        if let Some(key) = self.find_watch(peer, |w| w.pid == pid && same(w)) {
+        if let Some(key) = self.far.watches.find_monitor(peer, Number::of(from), &Words::of(reference)) {
             self.remove_watch(key);
         }
     }
@@ -107,9 +105,9 @@ impl Core<'_> {
     /// Takes the end of a process of the peer that was linked to something here.
     pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Reason<'_>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
-        let Some(key) = self.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
+        let Some(key) = self.far.watches.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
         // until our unlink is acknowledged this is from before it
-        if self.watches.at(key).is_none_or(|watch| watch.kind != WatchKind::Link) {
+        if self.far.watches.at(key).is_none_or(|watch| watch.kind != WatchKind::Link) {
             return Routed::Done;
         }
         // taken out first: a mailbox that ends by it does not tell the process which has
@@ -117,7 +115,7 @@ impl Core<'_> {
         let routed = self.exit_signal(owner, from, reason.unwrap_or_else(|why| why), Cause::Link);
         if let (Routed::Stalled(_), Some(watch)) = (&routed, watch) {
             // into the place that was just freed
-            self.add_watch(watch);
+            self.peers().add_watch(watch);
         }
         routed
     }

@@ -232,6 +232,12 @@ impl HalfOpen {
 pub(crate) struct HalfOpens<'s> {
     few: Table<'s, HalfOpen>,
     more: Table<'s, HalfOpen>,
+    /// No deadline is before this.
+    due: Instant,
+    /// One may have made a step since time was looked at.
+    pub(crate) any_stepped: bool,
+    /// One may be new.
+    pub(crate) has_new: bool,
 }
 
 /// The places that the smallest node has.
@@ -239,7 +245,7 @@ pub(crate) const FEW: u16 = 8;
 
 impl<'s> HalfOpens<'s> {
     pub(crate) fn new(few: Table<'s, HalfOpen>, more: Table<'s, HalfOpen>) -> Self {
-        Self { few, more }
+        Self { few, more, due: Instant::from_millis(u64::MAX), any_stepped: false, has_new: false }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -302,7 +308,10 @@ impl<'s> HalfOpens<'s> {
     pub(crate) fn insert(&mut self, mut half: HalfOpen) -> Option<Key> {
         let held = self.held_by(half.origin).saturating_add(1);
         half.held = held;
-        let (inbound, origin) = (half.inbound, half.origin);
+        if self.poll_timeout().is_none() {
+            self.due = Instant::from_millis(u64::MAX);
+        }
+        let (inbound, origin, deadline) = (half.inbound, half.origin, half.deadline);
         let key = match self.few.insert(half) {
             Ok(key) => key,
             Err(half) => {
@@ -318,6 +327,7 @@ impl<'s> HalfOpens<'s> {
         if inbound {
             self.hold(origin, held);
         }
+        self.hurry(deadline);
         Some(key)
     }
 
@@ -341,8 +351,48 @@ impl<'s> HalfOpens<'s> {
     }
 
     /// Begins the time for the next step of those that have made one.
+    #[inline]
     pub(crate) fn settle(&mut self, setup: Duration, now: Instant) {
-        self.tenants_mut().filter(|(_, half)| half.stepped).for_each(|(_, half)| half.step(setup, now));
+        if core::mem::take(&mut self.any_stepped) {
+            self.settle_all(setup, now);
+        }
+    }
+
+    #[cold]
+    fn settle_all(&mut self, setup: Duration, now: Instant) {
+        let mut due = self.due;
+        for (_, half) in self.tenants_mut().filter(|(_, half)| half.stepped) {
+            half.step(setup, now);
+            due = due.min(half.deadline);
+        }
+        self.due = due;
+    }
+
+    /// Notes a deadline that was set.
+    pub(crate) fn hurry(&mut self, deadline: Instant) {
+        self.due = self.due.min(deadline);
+    }
+
+    /// Returns the time before which nothing is late; `None` if nothing ever is.
+    #[inline]
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.few.is_empty() && self.more.is_empty() { None } else { Some(self.due) }
+    }
+
+    /// Finds one that is late.
+    #[inline]
+    pub(crate) fn late(&mut self, now: Instant) -> Option<Key> {
+        if self.poll_timeout().is_some_and(|due| due <= now) { self.find_late(now) } else { None }
+    }
+
+    #[cold]
+    fn find_late(&mut self, now: Instant) -> Option<Key> {
+        let late = self.find(|half| half.deadline <= now);
+        if late.is_none() {
+            let never = Instant::from_millis(u64::MAX);
+            self.due = self.tenants().fold(never, |due, (_, half)| due.min(half.deadline));
+        }
+        late
     }
 
     /// Finds the caller that makes way for another from `origin`, or when there may be one.

@@ -59,17 +59,22 @@ pub(crate) fn serial(key: Key) -> u32 {
 /// The name of a process that has none.
 pub(crate) const NAMELESS: Atom<'static> = Atom::from_str("");
 
-/// Returns the pid of a process that runs a served function. Mailboxes have the numbers below.
-pub(crate) fn job_pid<'n>(node: Atom<'n>, creation: u32, number: u64) -> Pid<'n> {
-    let low = u32::try_from(number & 0x7ff_ffff).unwrap_or(0);
-    Pid { node, id: FIRST_JOB | (low & 0x3fff), serial: low >> 14, creation }
-}
-
 /// Pids have 15 bits here, which is what every release reads.
 pub(crate) const FIRST_JOB: u32 = 0x4000;
 
-/// Returns true if a pid is that of the process with this number.
-pub(crate) fn is_job(pid: Pid<'_>, number: u64) -> bool {
-    let own = job_pid(pid.node, pid.creation, number);
-    (own.id, own.serial) == (pid.id, pid.serial)
+/// Returns the pid of a process that runs a served function. Mailboxes have the numbers below.
+pub(crate) fn job_pid<'n>(node: Atom<'n>, creation: u32, number: u64) -> Pid<'n> {
+    let bits = job_bits(number);
+    Pid { node, id: FIRST_JOB | (bits & 0x3fff), serial: bits >> 14, creation }
+}
+
+/// Returns as much of a process's number as its pid has.
+pub(crate) fn job_bits(number: u64) -> u32 {
+    u32::try_from(number & 0x7ff_ffff).unwrap_or(0)
+}
+
+/// Returns those bits of a pid; `None` if it is none of such a process.
+pub(crate) fn pid_bits(pid: Pid<'_>) -> Option<u32> {
+    let low = pid.id.checked_sub(FIRST_JOB).filter(|low| *low <= 0x3fff)?;
+    (pid.serial < 1 << 13).then_some(pid.serial << 14 | low)
 }

@@ -3,11 +3,11 @@
 use super::handles::Handle;
 use super::hashes;
 use super::links::Links;
-use super::record::{HEAD, Kind, Record, front};
+use super::record::{Kind, Record, front};
 use super::shares::may_take;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
-use crate::storage::slots::{Key, Tenant};
+use crate::storage::slots::Tenant;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::Atom;
 
@@ -39,6 +39,8 @@ pub(crate) struct Inbox {
     pub(crate) held: bool,
     /// Exits of other processes come as messages, rather than end this one.
     pub(crate) traps_exits: bool,
+    /// It serves functions, or did.
+    pub(crate) serves: bool,
     /// The number of bytes of the reason for which it has ended. The reason stands where the messages were. Its place is kept until
     /// everybody who is to be told has been.
     pub(crate) ended: Option<usize>,
@@ -62,18 +64,14 @@ impl Inbox {
         free > size / 2 || may_take(held, more, free)
     }
 
-    /// Adds a message, if there is room for it.
+    /// Adds a record of so many bytes, made of these parts, if there is room for it.
     #[inline]
-    pub(crate) fn put(&mut self, memory: &mut [u8], peer: Key, from: &[u8], term: &[u8]) -> bool {
-        let Some(head) = front(Kind::Message, peer, from) else { return false };
-        let len = HEAD.saturating_add(from.len()).saturating_add(term.len());
-        let Some(record) = self.ring.push(memory, len) else { return false };
-        if let Some((start, rest)) = record.split_first_chunk_mut::<HEAD>() {
-            if let Some((sender, payload)) = rest.split_at_mut_checked(from.len()) {
-                *start = head;
-                sender.copy_from_slice(from);
-                payload.copy_from_slice(term);
-            }
+    pub(crate) fn put<const N: usize>(&mut self, memory: &mut [u8], len: usize, parts: [&[u8]; N]) -> bool {
+        let Some(mut room) = self.ring.push(memory, len) else { return false };
+        for part in parts {
+            let Some((place, rest)) = room.split_at_mut_checked(part.len()) else { return false };
+            place.copy_from_slice(part);
+            room = rest;
         }
         self.received = self.received.wrapping_add(1);
         true
@@ -94,15 +92,10 @@ impl Inbox {
     pub(crate) fn put_any(&mut self, memory: &mut [u8], record: &Record<'_>) -> bool {
         let Some(head) = front(record.kind, record.peer, record.from) else { return false };
         let handle = record.handle.map(Handle::to_bytes);
-        let parts = [&head[..], record.from, handle.as_ref().map_or(&[][..], |bytes| bytes), record.term.as_bytes()];
-        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        let Some(mut room) = self.ring.push(memory, len) else { return false };
-        for part in parts {
-            let Some((place, rest)) = room.split_at_mut_checked(part.len()) else { return false };
-            place.copy_from_slice(part);
-            room = rest;
-        }
-        self.received = self.received.wrapping_add(1);
-        true
+        self.put(
+            memory,
+            record.len(),
+            [&head, record.from, handle.as_ref().map_or(&[][..], |bytes| bytes), record.term.as_bytes()],
+        )
     }
 }

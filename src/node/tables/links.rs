@@ -5,6 +5,7 @@ use crate::error::{Error, Full, Misuse};
 use crate::node::trace;
 use crate::proto::link;
 use crate::storage::buffers::Buffers;
+use crate::storage::queue::{Queued, Turn};
 use crate::storage::slots::{Key, Table, Tenant};
 use crate::storage::span::Span;
 use crate::time::Instant;
@@ -59,17 +60,10 @@ impl Recent {
         }
     }
 
-    /// Returns the mailbox, the sender and the payload of a message with the same head.
+    /// Returns the mailbox, the head and the sender in it; `None` where none is remembered.
     #[inline]
-    pub(crate) fn split<'b>(&self, body: &'b [u8]) -> Option<(Key, &'b [u8], &'b [u8])> {
-        if self.head.is_empty() {
-            return None;
-        }
-        let (head, payload) = body.split_at_checked(self.head.len())?;
-        if head != &self.head[..] {
-            return None;
-        }
-        Some((self.inbox, head.get(Self::SENDER..self.sender_end)?, payload))
+    pub(crate) fn parts(&self) -> Option<(Key, &[u8], &[u8])> {
+        Some((self.inbox, &self.head, self.head.get(Self::SENDER..self.sender_end)?))
     }
 }
 
@@ -84,6 +78,8 @@ pub(crate) struct Link {
     pub(crate) sending: Span,
     /// Links and monitors between its processes and what is here.
     pub(crate) watches: u16,
+    /// Monitors and calls of ours that its processes are asked for.
+    pub(crate) asked: u16,
     /// How many there were when it was last told that it may have no more; nothing where that would be news.
     pub(crate) told: Option<u16>,
     /// Bytes of its messages that nobody has read.
@@ -101,8 +97,8 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     /// Beats in a row in which nothing but ticks went either way.
     pub(crate) idle: u32,
-    /// Counts up: which of those that wait to be connected to is first; 0 until it has been looked at.
-    pub(crate) turn: u32,
+    /// Its place among those that are to be connected to, or are held up.
+    pub(crate) turn: Turn,
     pub(crate) traffic: Traffic,
 }
 
@@ -144,10 +140,8 @@ impl Traffic {
 /// The phase of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The connection is not there yet: what is sent waits in the transmit buffer. `dialled`: an attempt at one was begun.
-    Opening {
-        dialled: bool,
-    },
+    /// The connection is not there yet: what is sent waits in the transmit buffer.
+    Opening,
     Up,
     /// Nothing is read or written any more but what waits to be sent.
     Closing,
@@ -161,6 +155,12 @@ impl Tenant for Link {
     }
 }
 
+impl Queued for Link {
+    fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+}
+
 impl Link {
     pub(crate) fn new(name: NodeName, phase: Phase) -> Self {
         Self {
@@ -171,6 +171,7 @@ impl Link {
             received: Span::EMPTY,
             sending: Span::EMPTY,
             watches: 0,
+            asked: 0,
             told: None,
             unread: 0,
             waits: false,
@@ -181,9 +182,14 @@ impl Link {
             recent: Recent::NONE,
             phase,
             idle: 0,
-            turn: 0,
+            turn: Turn::NONE,
             traffic: Traffic::default(),
         }
+    }
+
+    /// Returns true if something here is tied to processes of the peer.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.watches > 0 || self.asked > 0
     }
 
     #[inline]
@@ -210,10 +216,17 @@ impl Link {
         fits
     }
 
+    /// Returns true if whole frames may be taken from the peer, whose receive and transmit buffers have this size: it is up, has room for the
+    /// answers to them, and is not in the middle of one that is skipped.
+    #[inline]
+    pub(crate) fn takes_frames(&self, size: usize) -> bool {
+        self.is_up() && size.saturating_sub(self.sending.len()) >= RESERVED && !self.waits && !self.state.is_skipping()
+    }
+
     /// Returns true if something can be sent, if only to wait for the connection.
     #[inline]
     pub(crate) fn takes(&self) -> bool {
-        matches!(self.phase, Phase::Up | Phase::Opening { .. })
+        matches!(self.phase, Phase::Up | Phase::Opening)
     }
 }
 
@@ -243,7 +256,7 @@ impl Links<'_> {
 
     /// Finds the connection to the node of this name that is being made because something was sent to it.
     pub(crate) fn find_opening(&self, node: &NodeName) -> Option<Key> {
-        let is_opening = |link: &Link| *node == link.name && matches!(link.phase, Phase::Opening { .. });
+        let is_opening = |link: &Link| *node == link.name && matches!(link.phase, Phase::Opening);
         self.table.find_hashed(hashes::of_name(node.as_atom()), is_opening)
     }
 

@@ -9,13 +9,14 @@ use super::identity::serial;
 use super::inbox::{Inbox, Overflow};
 use super::links::{Links, Stall};
 use super::record::{self, Kind, Record};
+use super::requests::NO_PEER;
 use super::shares::may_take;
 use super::unread::{NO_MAILBOX, Unread};
 use crate::error::{Error, Full, Misuse};
 use crate::storage::buffers::Buffers;
 use crate::storage::queue::Turn;
 use crate::storage::ring::Ring;
-use crate::storage::slots::{Key, Others, Table};
+use crate::storage::slots::{Key, Table};
 use crate::wire::cursor::Writer;
 use crate::wire::fixed::FixedStr;
 use crate::wire::ids::{Atom, Pid};
@@ -38,8 +39,14 @@ pub(crate) struct Flow {
     pub(crate) put_back: bool,
     /// The mailbox that something was taken from last, until it is settled what the program is to be shown of it.
     pub(crate) taken: Key,
+    /// The same, unless there is something to look at before more is taken from it.
+    pub(crate) quick: Key,
+    /// Its records, whether it held a peer up, and whether peers might go on, before the last was taken.
+    before: (Ring, bool, bool),
     /// The records that were in it when its message was put back, and how many had come.
     pub(crate) aside: Option<(Ring, u64)>,
+    /// Something was taken from a mailbox that had no room: what is due may find some.
+    pub(crate) took: bool,
     /// The peer of the message that was put back, and its bytes, until somebody has looked whether it waits for that peer.
     pub(crate) back: Option<(Key, usize)>,
     /// The number of peers whose messages wait until there is room for the answers.
@@ -59,7 +66,10 @@ impl Flow {
         resume: false,
         put_back: false,
         taken: NO_MAILBOX,
+        quick: NO_MAILBOX,
+        before: (Ring::EMPTY, false, false),
         aside: None,
+        took: false,
         back: None,
         waiting: 0,
         retry: false,
@@ -73,20 +83,15 @@ impl Flow {
 #[derive(Debug)]
 pub(crate) struct Taken<'m> {
     pub(crate) record: &'m [u8],
-    /// The records, whether the mailbox holds a peer up, and whether peers may go on: as they are now, and as they were.
-    now: (&'m mut Ring, &'m mut bool, &'m mut Flow),
-    before: (Ring, bool, bool),
-    received: u64,
+    flow: &'m mut Flow,
 }
 
 impl Taken<'_> {
-    /// Leaves it in its mailbox, where it was.
+    /// Leaves it in its mailbox, where it was: before anything else is done there.
     pub(crate) fn put_back(self) {
-        let (ring, held, flow) = self.now;
-        (*ring, *held, flow.resume) = self.before;
-        flow.put_back = true;
-        flow.aside = Some((*ring, self.received));
-        flow.back = record::peer(self.record).map(|peer| (peer, self.record.len()));
+        self.flow.quick = NO_MAILBOX;
+        self.flow.put_back = true;
+        self.flow.back = Some((record::peer(self.record).unwrap_or(NO_PEER), self.record.len()));
     }
 }
 
@@ -95,6 +100,15 @@ pub(crate) struct Inboxes<'s> {
     pub(crate) table: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
     pub(crate) unread: Unread,
+}
+
+impl Inbox {
+    /// Notes that something was taken from it while it held a peer up, or had no room for what was due.
+    #[cold]
+    fn made_room(&mut self, flow: &mut Flow) {
+        (flow.resume, flow.took, flow.quick) = (true, true, NO_MAILBOX);
+        self.held = !self.ring.is_empty();
+    }
 }
 
 impl Inboxes<'_> {
@@ -111,6 +125,7 @@ impl Inboxes<'_> {
             dropped: 0,
             held: false,
             traps_exits: false,
+            serves: false,
             ended: None,
             turn: Turn::NONE,
             round: 0,
@@ -180,33 +195,6 @@ impl Inboxes<'_> {
         delivery
     }
 
-    /// Delivers a payload as it came. `false`: something about it wants a closer look, and nothing has happened.
-    #[inline]
-    pub(crate) fn deliver_payload(
-        &mut self,
-        key: Key,
-        (peer, unread, is_alone): (Key, &mut usize, bool),
-        from: &[u8],
-        payload: &[u8],
-    ) -> bool {
-        let Some(inbox) = self.table.at_mut(key) else { return false };
-        let memory = self.rings.at_mut(key.index);
-        let len = record::HEAD.saturating_add(from.len()).saturating_add(payload.len());
-        if inbox.ended.is_some() || !(is_alone || inbox.takes(*unread, len, memory.len())) {
-            return false;
-        }
-        match Term::payload(payload) {
-            Ok(term) if inbox.put(memory, peer, from, term.as_bytes()) => {
-                *unread = unread.saturating_add(record::HEAD).saturating_add(from.len()).saturating_add(term.as_bytes().len());
-                if inbox.round != self.unread.round {
-                    self.unread.came(&mut self.table, key.index);
-                }
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
     #[inline]
     pub(crate) fn recv<'m>(
@@ -214,27 +202,48 @@ impl Inboxes<'_> {
         key: Key,
         flow: &'m mut Flow,
         links: &mut Links<'_>,
-    ) -> Option<(Taken<'m>, Others<'m, Inbox>)> {
-        if flow.waiting > 0 && self.only_waits(key, flow, links) {
-            return None;
+    ) -> Option<(Taken<'m>, &'m Table<'m, Inbox>)> {
+        if flow.waiting > 0 {
+            return self.recv_others(key, flow, links);
         }
-        let (inbox, others) = self.table.apart(key)?;
-        if inbox.ended.is_some() {
-            return None;
-        }
-        let memory = self.rings.at_mut(key.index);
-        inbox.ring.settle(memory);
-        let before = (inbox.ring, inbox.held, flow.resume);
-        let record =
-            if flow.waiting == 0 { inbox.ring.pop(memory)? } else { inbox.ring.take(memory, |record| !links.waits(record))? };
+        let inbox = self.table.at_mut(key)?;
+        flow.before = (inbox.ring, inbox.held, flow.resume);
+        let record = inbox.ring.pop(self.rings.at(key.index))?;
         links.count_read(record);
         if inbox.held {
-            flow.resume = true;
-            inbox.held = !inbox.ring.is_empty();
+            inbox.made_room(flow);
         }
-        flow.aside = None;
-        let received = inbox.received;
-        Some((Taken { record, now: (&mut inbox.ring, &mut inbox.held, flow), before, received }, others))
+        Some((Taken { record, flow }, &self.table))
+    }
+
+    /// Does the same while messages of some peers wait.
+    #[cold]
+    fn recv_others<'m>(
+        &'m mut self,
+        key: Key,
+        flow: &'m mut Flow,
+        links: &mut Links<'_>,
+    ) -> Option<(Taken<'m>, &'m Table<'m, Inbox>)> {
+        if self.only_waits(key, flow, links) {
+            return None;
+        }
+        let inbox = self.table.at_mut(key)?;
+        // what is taken from behind others is settled before the next is
+        flow.quick = NO_MAILBOX;
+        flow.before = (inbox.ring, inbox.held, flow.resume);
+        let record = inbox.ring.take(self.rings.at(key.index), |record| !links.waits(record))?;
+        links.count_read(record);
+        if inbox.held {
+            inbox.made_room(flow);
+        }
+        Some((Taken { record, flow }, &self.table))
+    }
+
+    /// Puts the record that was taken last back where it was.
+    pub(crate) fn restore(&mut self, flow: &mut Flow) {
+        let Some(inbox) = self.table.at_mut(flow.taken) else { return };
+        (inbox.ring, inbox.held, flow.resume) = flow.before;
+        flow.aside = Some((inbox.ring, inbox.received));
     }
 
     /// Drops a message that waits until there is room for its answer, of a peer that has more than its share now that others come. Returns the
@@ -268,7 +277,7 @@ impl Inboxes<'_> {
         if ring.is_empty() || ring.take(memory, |record| !links.waits(record)).is_some() {
             return false;
         }
-        flow.taken = NO_MAILBOX;
+        (flow.taken, flow.quick) = (NO_MAILBOX, NO_MAILBOX);
         self.unread.set_aside(&mut self.table, key.index);
         true
     }
@@ -277,8 +286,10 @@ impl Inboxes<'_> {
     /// not done for each message, of which there may be many.
     pub(crate) fn settle(&mut self, flow: &mut Flow, next: Key) {
         let last = core::mem::replace(&mut flow.taken, next);
+        flow.quick = next;
         let put_back = flow.aside.take();
-        let Some(inbox) = self.table.at(last).filter(|inbox| inbox.ended.is_none()) else { return };
+        let Some(inbox) = self.table.at_mut(last).filter(|inbox| inbox.ended.is_none()) else { return };
+        inbox.ring.settle(self.rings.at_mut(last.index));
         if inbox.ring.is_empty() {
             self.unread.gone(&mut self.table, last.index);
         } else if put_back == Some((inbox.ring, inbox.received)) {

@@ -8,11 +8,15 @@ use super::half_open::{FEW, HalfOpen, HalfOpens};
 use super::identity::FIRST_JOB;
 use super::inbox::Inbox;
 use super::links::{Link, RESERVED};
-use super::requests::Asked;
-use super::ties::Watch;
+use super::requests::{Asked, Requests};
+use super::ties::{Watch, Watches};
 use crate::error::ConfigError;
 use crate::storage::buffers::Buffers;
+use crate::storage::chains::Chains;
 use crate::storage::slots::{Places, Table};
+use crate::storage::timers::Order;
+#[cfg(feature = "std")]
+use crate::storage::timers::Timers;
 
 /// The ranges of the sizes of a node's memory. The text of [`ConfigError::Sizes`](crate::ConfigError::Sizes) has the same numbers.
 const PEERS: RangeInclusive<u16> = 1..=65_534;
@@ -47,8 +51,8 @@ const fn has(range: &RangeInclusive<u16>, number: usize) -> bool {
 /// many monitors, calls and aliases of this node's own there can be; at the limit making one says so ([`Full::Requests`](crate::Full::Requests)). Choose them with
 /// [`NodeStorage::sized`].
 ///
-/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,800 bytes a peer, 368 a mailbox, 80 a watch, 328 a request and
-/// 26 KiB besides: 355,720 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
+/// It takes `(2 * PEERS + MAILBOXES) * BYTES`, and on a 64 bit machine 2,808 bytes a peer, 368 a mailbox, 96 a watch, 336 a request and
+/// 26 KiB besides: 365,360 bytes for `NodeStorage<4, 8, 16_384>`. It starts as zeros, so as a `static` it takes no room in the program's file, and
 /// what is never used of it the system need not back with memory. Make it once: as a local of `main`, in a `Box`, or as
 /// `static STORAGE: Mutex<NodeStorage<..>>`.
 ///
@@ -79,7 +83,10 @@ pub struct NodeStorage<
     pub(in crate::node) inboxes: Places<Inbox, MAILBOXES, MAILBOXES>,
     pub(in crate::node) rings: [[u8; BYTES]; MAILBOXES],
     pub(in crate::node) watches: Places<Watch, WATCHES, WATCHES>,
+    pub(in crate::node) watch_owners: [u16; WATCHES],
     pub(in crate::node) requests: Places<Asked, REQUESTS, 0>,
+    pub(in crate::node) request_owners: [u16; REQUESTS],
+    pub(in crate::node) limits: Order<REQUESTS>,
     pub(in crate::node) half_open: Places<HalfOpen, { FEW as usize }, 0>,
     pub(in crate::node) more_half_open: Places<HalfOpen, PEERS, 0>,
     pub(in crate::node) events: Events,
@@ -109,7 +116,10 @@ impl<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCH
             inboxes: Places::EMPTY,
             rings: [[0; BYTES]; MAILBOXES],
             watches: Places::EMPTY,
+            watch_owners: [0; WATCHES],
             requests: Places::EMPTY,
+            request_owners: [0; REQUESTS],
+            limits: Order::EMPTY,
             half_open: Places::EMPTY,
             more_half_open: Places::EMPTY,
             events: Events::EMPTY,
@@ -198,6 +208,9 @@ impl Sizes {
             Table::<Inbox>::bytes(self.mailboxes, self.mailboxes),
             Table::<Watch>::bytes(self.watches, self.watches),
             Table::<Asked>::bytes(self.requests, 0),
+            // the owners of both, and the order of the time limits
+            size_of::<u16>()
+                .saturating_mul(usize::from(self.watches).saturating_add(usize::from(self.requests).saturating_mul(2))),
             Table::<HalfOpen>::bytes(FEW, 0),
             Table::<HalfOpen>::bytes(self.peers, 0),
         ];
@@ -212,8 +225,8 @@ pub(crate) struct Memory<'s> {
     pub(crate) sending: Buffers<'s>,
     pub(crate) inboxes: Table<'s, Inbox>,
     pub(crate) rings: Buffers<'s>,
-    pub(crate) watches: Table<'s, Watch>,
-    pub(crate) requests: Table<'s, Asked>,
+    pub(crate) watches: Watches<'s>,
+    pub(crate) requests: Requests<'s>,
     pub(crate) half_open: HalfOpens<'s>,
     pub(crate) events: &'s mut Events,
 }
@@ -228,8 +241,12 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
             sending: Buffers::new(storage.sending.as_flattened_mut(), BYTES),
             inboxes: storage.inboxes.table(),
             rings: Buffers::new(storage.rings.as_flattened_mut(), BYTES),
-            watches: storage.watches.table(),
-            requests: storage.requests.table(),
+            watches: Watches { table: storage.watches.table(), owners: Chains::new(&mut storage.watch_owners) },
+            requests: Requests {
+                table: storage.requests.table(),
+                owners: Chains::new(&mut storage.request_owners),
+                limits: storage.limits.timers(),
+            },
             half_open: HalfOpens::new(storage.half_open.table(), storage.more_half_open.table()),
             events: &mut storage.events,
         }
@@ -269,8 +286,12 @@ impl Memory<'static> {
             sending: buffers(peers)?,
             inboxes: Table::leaked(mailboxes, mailboxes),
             rings: buffers(mailboxes)?,
-            watches: Table::leaked(watches, watches),
-            requests: Table::leaked(requests, 0),
+            watches: Watches { table: Table::leaked(watches, watches), owners: Chains::leaked(watches) },
+            requests: Requests {
+                table: Table::leaked(requests, 0),
+                owners: Chains::leaked(requests),
+                limits: Timers::leaked(requests),
+            },
             half_open: HalfOpens::new(Table::leaked(FEW, 0), Table::leaked(peers, 0)),
             events: Box::leak(Box::new(Events::EMPTY)),
         })
@@ -338,7 +359,7 @@ mod tests {
             size::<4, 8, 513, 32>() - usual,
             size::<4, 8, 512, 33>() - usual,
         );
-        assert_eq!((usual, each), (355_720, (2800, 368, 80, 328)));
+        assert_eq!((usual, each), (365_360, (2808, 368, 96, 336)));
         assert_eq!((size_of::<crate::wire::ids::OwnedPid>(), size_of::<crate::wire::ids::OwnedReference>()), (280, 304));
         assert_eq!(size_of::<crate::node::OwnedCaller>(), 952);
     }

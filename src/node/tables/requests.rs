@@ -3,8 +3,11 @@
 use super::handles::Handle;
 use super::identity::Identity;
 use super::record::Kind;
-use super::ties::Number;
+use super::ties::{Number, of_mailbox};
+use crate::storage::chains::{Chain, Chained, Chains};
+use crate::storage::queue::{Queued, Turn};
 use crate::storage::slots::{Key, Table, Tenant};
+use crate::storage::timers::{Timed, Timers};
 use crate::time::Instant;
 use crate::wire::control::{Control, Process};
 use crate::wire::ids::{Atom, Pid, Reference};
@@ -20,9 +23,109 @@ pub(crate) struct Asked {
     pub(crate) target: Target,
     pub(crate) limit: Limit,
     pub(crate) state: Stage,
+    /// Its place in a queue, among those with a time limit, and among those of its mailbox.
+    pub(crate) turn: Turn,
+    pub(crate) rank: u16,
+    pub(crate) chain: Chain,
 }
 
 impl Tenant for Asked {}
+
+impl Queued for Asked {
+    fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+}
+
+impl Timed for Asked {
+    fn time(&self) -> Instant {
+        match self.limit {
+            Limit::At(at) => at,
+            Limit::None | Limit::In(_) => Instant::from_millis(u64::MAX),
+        }
+    }
+
+    fn rank(&mut self) -> &mut u16 {
+        &mut self.rank
+    }
+}
+
+impl Chained for Asked {
+    fn owner(&self) -> u32 {
+        of_mailbox(self.mailbox)
+    }
+
+    fn chain(&mut self) -> &mut Chain {
+        &mut self.chain
+    }
+}
+
+/// The requests: found by their place, which stands in their reference, by their mailbox, and by their time limits.
+pub(crate) struct Requests<'s> {
+    pub(crate) table: Table<'s, Asked>,
+    pub(crate) owners: Chains<'s>,
+    pub(crate) limits: Timers<'s>,
+}
+
+impl Requests<'_> {
+    /// Lends the requests for a shorter time.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> Requests<'_> {
+        Requests { table: self.table.lend(), owners: self.owners.lend(), limits: self.limits.lend() }
+    }
+
+    pub(super) fn insert(&mut self, request: Asked) -> Option<Key> {
+        let key = self.table.insert(request).ok()?;
+        self.owners.add(&mut self.table, key.index);
+        Some(key)
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Asked> {
+        self.table.at(key)?;
+        self.owners.remove(&mut self.table, key.index);
+        self.table.remove(key)
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        if !self.table.is_empty() {
+            self.owners.clear();
+        }
+        self.table.clear();
+        self.limits.clear();
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, key: Key) -> Option<&Asked> {
+        self.table.at(key)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, key: Key) -> Option<&mut Asked> {
+        self.table.at_mut(key)
+    }
+
+    /// Finds the request with this handle.
+    pub(crate) fn find(&self, handle: Handle) -> Option<Key> {
+        let key = self.table.key_at(handle.index)?;
+        self.table.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
+    }
+
+    /// Returns the first of a mailbox's requests, or the one behind another of its.
+    pub(crate) fn next_of(&mut self, mailbox: Key, behind: Option<u16>) -> Option<Key> {
+        let mut at = match behind {
+            None => self.owners.first(of_mailbox(mailbox)),
+            Some(index) => self.owners.next(&mut self.table, index),
+        };
+        while let Some(index) = at {
+            if self.table.tenant(index).is_some_and(|request| request.mailbox == mailbox) {
+                return self.table.key_at(index);
+            }
+            at = self.owners.next(&mut self.table, index);
+        }
+        None
+    }
+}
 
 /// The peer of what belongs to none.
 pub(crate) const NO_PEER: Key = Key { index: u16::MAX, generation: u16::MAX };
@@ -72,31 +175,6 @@ pub(crate) enum Outcome {
     NotSupported,
 }
 
-/// Counts of the requests and of what waits.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counters {
-    /// The last number given out.
-    last: u64,
-    /// Calls under way, whose answers may come to the pid of a mailbox.
-    pub(crate) calls: u32,
-    /// Outcomes that wait for room in a mailbox.
-    pub(crate) due: u32,
-}
-
-impl Counters {
-    /// Returns true if a message like the one before goes to the same mailbox, without a closer look.
-    #[inline]
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.calls == 0 && self.due == 0
-    }
-
-    /// Returns a number that was never used: the first is 1.
-    pub(crate) fn next(&mut self) -> u64 {
-        self.last = self.last.wrapping_add(1);
-        self.last
-    }
-}
-
 /// A reference of this node, as it stands on the wire.
 pub(crate) struct OwnWords([u8; 12]);
 
@@ -142,12 +220,6 @@ impl Asked {
         self.kind == Ask::Call
     }
 
-    /// Takes note that the peer does not understand it, and was not asked. That is told when time is looked at next.
-    pub(crate) fn refuse(&mut self) {
-        self.peer = NO_PEER;
-        self.state = Stage::Refused;
-    }
-
     /// Returns the kind of record that the end of the watched process is.
     pub(crate) fn ended(&self) -> Kind {
         match self.kind {
@@ -155,19 +227,5 @@ impl Asked {
             Ask::Call => Kind::Lost,
             Ask::Spawn => Kind::Spawned,
         }
-    }
-}
-
-/// Finds the request with this handle.
-pub(crate) fn find(requests: &Table<'_, Asked>, handle: Handle) -> Option<Key> {
-    let key = requests.key_at(handle.index)?;
-    requests.at(key).is_some_and(|request| request.number == handle.number).then_some(key)
-}
-
-/// Removes a request.
-pub(crate) fn remove(requests: &mut Table<'_, Asked>, counters: &mut Counters, key: Key) {
-    if let Some(request) = requests.remove(key) {
-        counters.calls = counters.calls.saturating_sub(request.is_call().into());
-        counters.due = counters.due.saturating_sub(matches!(request.state, Stage::Due(_)).into());
     }
 }

@@ -5,8 +5,7 @@
 //! are given back. It takes what the peer holds and what is left, and neither has to be looked for.
 
 use super::links::Links;
-use super::ties::Watch;
-use crate::storage::slots::{Key, Table};
+use crate::storage::slots::Key;
 
 /// The most that one peer may hold, as a multiple of what is left then.
 const TIMES: usize = 3;
@@ -29,36 +28,6 @@ pub const fn may_take(held: usize, more: usize, free: usize) -> bool {
         Some(left) => held.saturating_add(more) <= left.saturating_mul(TIMES),
         None => false,
     }
-}
-
-/// Returns true if a peer may have so many links and monitors more.
-pub(crate) fn has_room(watches: &Table<'_, Watch>, links: &Links<'_>, peer: Key, more: usize) -> bool {
-    // where there is place for one peer alone, nobody else has claims
-    if links.table.capacity() == 1 {
-        return watches.room() >= more;
-    }
-    let held = links.table.at(peer).map_or(0, |link| link.watches.into());
-    may_take(held, more, watches.room())
-}
-
-/// Adds a link or a monitor, for which there is room.
-pub(crate) fn add(watches: &mut Table<'_, Watch>, links: &mut Links<'_>, watch: Watch) {
-    let peer = watch.peer;
-    if let (Ok(_), Some(link)) = (watches.insert(watch), links.table.at_mut(peer)) {
-        link.watches = link.watches.saturating_add(1);
-        link.told = link.told.filter(|held| *held > 0);
-    }
-}
-
-/// Removes a link or a monitor.
-pub(crate) fn remove(watches: &mut Table<'_, Watch>, links: &mut Links<'_>, key: Key) -> Option<Watch> {
-    let watch = watches.remove(key)?;
-    if let Some(link) = links.table.at_mut(watch.peer) {
-        link.watches = link.watches.saturating_sub(1);
-        let left = link.watches;
-        link.told = link.told.filter(|held| left > held / 2);
-    }
-    Some(watch)
 }
 
 /// Returns true if it is news that a peer was refused a link or a monitor: not until half of what it held then is given back.

@@ -20,6 +20,8 @@ impl Queued for Inbox {
 pub(crate) struct Unread {
     ready: Queue,
     aside: Queue,
+    /// Those that have ended, and owe somebody the news.
+    pub(crate) ended: Queue,
     /// Counts the waits of whoever moves the bytes. A mailbox that became ready in an earlier one was shown, if perhaps left.
     pub(crate) round: u64,
     /// The number of mailboxes that became ready in this round.
@@ -32,7 +34,8 @@ pub(crate) struct Unread {
 pub(crate) const NO_MAILBOX: Key = Key { index: u16::MAX, generation: 0 };
 
 impl Unread {
-    pub(crate) const NONE: Self = Self { ready: Queue::new(0), aside: Queue::new(1), round: 1, fresh: 0, polled: false };
+    pub(crate) const NONE: Self =
+        Self { ready: Queue::new(0), aside: Queue::new(1), ended: Queue::new(2), round: 1, fresh: 0, polled: false };
 
     /// Notes that something is in this mailbox that the program has not been shown.
     pub(crate) fn came(&mut self, table: &mut Table<'_, Inbox>, index: u16) {
