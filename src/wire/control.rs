@@ -169,25 +169,29 @@ impl<'a> Fields<'a> {
 
     /// Reads the version byte, the tuple's arity and the operation.
     fn open(&mut self) -> Result<u8, Misbehaved> {
-        let start = self.r;
-        let head = (|r: &mut Reader<'a>| Ok::<_, Short>((r.u8()?, r.u8()?, r.u8()?, r.u8()?, r.u8()?)))(&mut self.r);
-        match head {
-            Ok((tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op)) if arity > 0 => {
-                self.op = op;
+        match self.r.five() {
+            Some(([tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op], behind)) if arity > 0 => {
+                (self.op, self.r) = (op, behind);
                 Ok(arity)
             }
-            Ok((tag::VERSION, ..)) => {
-                self.r = start;
-                self.open_otherwise()
-            }
-            Ok((other, ..)) => Err(self.fault(TermFault::Version(other))),
-            Err(Short) => Err(self.fault(TermFault::Truncated)),
+            head => self.open_otherwise(head),
         }
     }
 
     /// Reads them in the forms that a tuple and an integer can have besides, which no Erlang gives them and every one takes.
     #[cold]
-    fn open_otherwise(&mut self) -> Result<u8, Misbehaved> {
+    fn open_otherwise(&mut self, head: Option<([u8; 5], Reader<'a>)>) -> Result<u8, Misbehaved> {
+        match head {
+            Some(([tag::VERSION, ..], _)) => {}
+            Some(([other, ..], behind)) => {
+                self.r = behind;
+                return Err(self.fault(TermFault::Version(other)));
+            }
+            None => {
+                self.r = Reader::new(&[]);
+                return Err(self.fault(TermFault::Truncated));
+            }
+        }
         let head = (|r: &mut Reader<'a>| {
             r.u8()?;
             Ok::<_, Short>(match r.u8()? {
@@ -259,6 +263,10 @@ impl<'a> Fields<'a> {
     /// Moves over an element that nobody looks at: the place of the cookie of old, and trace tokens.
     #[inline]
     fn unused(&mut self) -> Result<(), Misbehaved> {
+        if let Some((tag::SMALL_ATOM_UTF8, 0, behind)) = self.r.two() {
+            self.r = behind;
+            return Ok(());
+        }
         let walked = walk::<true>(&mut self.r);
         self.ok(walked).map(|_| ())
     }
@@ -425,6 +433,10 @@ impl<'a> Fields<'a> {
     /// Flags, of which a later release may have more than 64.
     fn flags(&mut self) -> Result<u64, Misbehaved> {
         use super::term::Value;
+        if let Some((tag::SMALL_INTEGER, flags, behind)) = self.r.two() {
+            self.r = behind;
+            return Ok(flags.into());
+        }
         match self.term()?.value() {
             Value::Integer(flags) => u64::try_from(flags).map_err(|_| Misbehaved::Control(self.op)),
             Value::Big(big) if !big.negative => {

@@ -175,13 +175,17 @@ impl<'a> Pid<'a> {
 
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
-        match r.usual_pid() {
-            Some((node, [id, serial, creation])) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, id, serial, creation }),
-            None => Self::read_rare::<CHECK>(r),
+        let mut behind = *r;
+        match behind.usual_pid() {
+            Some((node, [id, serial, creation])) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, id, serial, creation })
+            }
+            _ => Self::read_rare::<CHECK>(r),
         }
     }
 
-    /// Reads the forms that pids rarely have.
+    /// Reads the forms that pids rarely have, and names that are no short ASCII.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
@@ -253,13 +257,17 @@ impl<'a> Reference<'a> {
 
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
-        match r.usual_reference() {
-            Some((node, creation, words)) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, creation, words }),
-            None => Self::read_rare::<CHECK>(r),
+        let mut behind = *r;
+        match behind.usual_reference() {
+            Some((node, creation, words)) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, creation, words })
+            }
+            _ => Self::read_rare::<CHECK>(r),
         }
     }
 
-    /// Reads the forms that references rarely have.
+    /// Reads the forms that references rarely have, and names that are no short ASCII.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
