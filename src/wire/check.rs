@@ -116,7 +116,8 @@ fn usual<const CHECK: bool>(at: Reader<'_>) -> Option<Usual<'_>> {
     })
 }
 
-/// Moves over one term of those that messages are not full of, or says what is wrong with one that they are full of, and tells how many terms there are in it if it can have any.
+/// Moves over one term of those that messages are not full of, or says what is wrong with one of the others, and tells how many terms there
+/// are in it if it can have any.
 #[inline(never)]
 fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64>, TermFault>) {
     let result = rare_at::<CHECK>(&mut at);
