@@ -40,6 +40,8 @@ type Row = (&'static str, Table, &'static [u16], Work);
 const PEERS: &[u16] = &[1, 200, 1_000];
 const MAILBOXES: &[u16] = &[1, 100, 10_000];
 const PLACES: &[u16] = &[0, 500, 5_000];
+/// The first limit costs something: there is a time to wait for.
+const LIMITS: &[u16] = &[1, 500, 5_000];
 
 const ROWS: [Row; 20] = [
     ("out, peers", Table::Peers, PEERS, out),
@@ -59,9 +61,9 @@ const ROWS: [Row; 20] = [
     ("in, requests", Table::Requests, PLACES, take),
     ("call, requests", Table::Requests, PLACES, call),
     ("own monitor and demonitor, requests", Table::Requests, PLACES, own_monitor),
-    ("call with a limit, limits", Table::Limits, PLACES, call),
-    ("poll_timeout, limits", Table::Limits, PLACES, poll_timeout),
-    ("handle_timeout, limits", Table::Limits, PLACES, handle_timeout),
+    ("call with a limit, limits", Table::Limits, LIMITS, call),
+    ("poll_timeout, limits", Table::Limits, LIMITS, poll_timeout),
+    ("handle_timeout, limits", Table::Limits, LIMITS, handle_timeout),
 ];
 
 fn main() {
