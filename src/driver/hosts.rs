@@ -77,6 +77,9 @@ impl Resolver {
 
     /// Returns an answer to one who asked, if there is one.
     pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
+        if self.under_way.is_empty() {
+            return None;
+        }
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(answer) = answers.first() {
             if let Some(place) = self.asked.iter().position(|(_, host)| *host == answer.host) {

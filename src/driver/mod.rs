@@ -341,8 +341,9 @@ impl Driver {
         let now = self.now();
         self.dispatch(node, now);
         self.accept(node, now)?;
-        self.sockets.read(node);
-        self.before(node, now);
+        self.sockets.read(node, now);
+        // what the protocol answers by itself does not wait for the program
+        self.sockets.write(node, now);
         Ok(())
     }
 
@@ -413,7 +414,7 @@ impl Driver {
             news = self.epmd_news(node);
         }
         while let Some((connection, peer)) = node.poll_dial(now) {
-            self.sockets.dial(connection, peer, node);
+            self.sockets.dial(connection, peer, node, now);
         }
         let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
         self.sockets.write(node, now);
@@ -425,7 +426,7 @@ impl Driver {
             Some((.., at)) => *at <= now,
             None => self.listeners.iter().any(|listener| listener.ready),
         };
-        due || news || failed || self.epmd_pending || callers || self.sockets.has_more(node)
+        due || news || failed || self.epmd_pending || callers || self.sockets.has_more()
     }
 
     fn pause(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
@@ -506,7 +507,7 @@ impl Driver {
     /// Gives a caller to the node, or keeps it at the door.
     fn admit(&mut self, stream: TcpStream, address: IpAddr, node: &mut Node<'_>, now: Instant) -> Result<()> {
         match node.accept(Origin::from(address), random()?, now) {
-            Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry()),
+            Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry(), now),
             Err(at) => self.door = Some((stream, address, at)),
         }
         Ok(())

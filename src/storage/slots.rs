@@ -143,6 +143,12 @@ impl<T> Table<'_, T> {
         Table { slots: self.slots, buckets: self.buckets, ends: self.ends }
     }
 
+    /// Lets all hashes lead to one bucket, in a table that is empty.
+    #[cfg(debug_assertions)]
+    pub(crate) fn collide(&mut self) {
+        self.buckets = core::mem::take(&mut self.buckets).get_mut(..1).unwrap_or(&mut []);
+    }
+
     /// Returns how many places there are.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()

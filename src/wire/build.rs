@@ -291,8 +291,7 @@ impl<'b> TermWriter<'b> {
     #[inline]
     pub fn binary(&mut self, bytes: &[u8]) -> Result<&mut Self, Misuse> {
         self.part(0)?;
-        self.out.array(tagged(tag::BINARY, length(bytes.len())?));
-        self.out.bytes(bytes);
+        self.out.headed(tagged(tag::BINARY, length(bytes.len())?), bytes);
         Ok(self)
     }
 
@@ -412,8 +411,7 @@ fn length(len: usize) -> Result<u32, Misuse> {
 pub(crate) fn put_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
     match u8::try_from(text.len()) {
         Ok(len) => {
-            out.array([tag::SMALL_ATOM_UTF8, len]);
-            out.bytes(text.as_bytes());
+            out.headed([tag::SMALL_ATOM_UTF8, len], text.as_bytes());
             Ok(())
         }
         Err(_) => put_long_atom(out, text),
@@ -436,8 +434,7 @@ fn put_long_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
 pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
     if let Some(bytes) = atom.utf8_bytes() {
         if let Ok(len) = u8::try_from(bytes.len()) {
-            out.array([tag::SMALL_ATOM_UTF8, len]);
-            out.bytes(bytes);
+            out.headed([tag::SMALL_ATOM_UTF8, len], bytes);
             return Ok(());
         }
     }

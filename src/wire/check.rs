@@ -1,7 +1,7 @@
 //! The check that every term from outside passes once: one walk over its bytes, with a counter in place of a stack.
 
 use super::codes::tag;
-use super::cursor::Reader;
+use super::cursor::{Reader, is_short_ascii};
 use super::ids::{Atom, Pid, Port, Reference};
 use super::value::{Export, Fun, Limits, Record};
 use crate::error::TermFault;
@@ -10,70 +10,34 @@ use crate::error::TermFault;
 /// it the bytes were checked before, and only their lengths matter.
 #[inline]
 pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<usize, TermFault> {
-    // Every message passes here twice: the position stays in registers, and what no message is full of has its own function.
+    // Every message passes here: the position stays in registers, and what no message is full of has its own function.
     let (end, result) = walk_from::<CHECK>(*r);
     *r = end;
     result
 }
 
 fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<usize, TermFault>) {
-    /// Leaves with the fault where the position is now.
-    macro_rules! get {
-        ($read:expr) => {
-            match $read {
-                Ok(value) => value,
-                Err(fault) => return (at, Err(TermFault::from(fault))),
-            }
-        };
-    }
     // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
     let mut due: u64 = 1;
     let mut containers: usize = 0;
     while due > 0 {
         due = due.wrapping_sub(1);
-        let start = at;
-        let more: u64 = match get!(at.u8()) {
-            tag::SMALL_ATOM_UTF8 => {
-                let text = get!(at.bytes8());
-                if CHECK {
-                    get!(Atom::check(text));
-                }
+        let more = match usual::<CHECK>(at) {
+            Some(Usual::Leaf { behind }) => {
+                at = behind;
                 continue;
             }
-            tag::SMALL_INTEGER => {
-                get!(at.u8());
-                continue;
+            Some(Usual::Head { terms, behind }) => {
+                at = behind;
+                terms
             }
-            tag::INTEGER => {
-                get!(at.u32());
-                continue;
-            }
-            tag::NEW_FLOAT => {
-                let bits = get!(at.u64());
-                if CHECK && !f64::from_bits(bits).is_finite() {
-                    return (at, Err(TermFault::Float));
-                }
-                continue;
-            }
-            tag::BINARY => {
-                get!(at.bytes32());
-                continue;
-            }
-            tag::NIL => continue,
-            tag::STRING => {
-                get!(at.bytes16());
-                continue;
-            }
-            tag::SMALL_TUPLE => get!(at.u8()).into(),
-            tag::LARGE_TUPLE => get!(at.u32()).into(),
-            tag::LIST => u64::from(get!(at.u32())).wrapping_add(1),
-            tag::MAP => u64::from(get!(at.u32())).wrapping_mul(2),
-            _ => {
-                let (end, more) = rare::<CHECK>(start);
+            None => {
+                let (end, more) = rare::<CHECK>(at);
                 at = end;
-                match get!(more) {
-                    None => continue,
-                    Some(more) => more,
+                match more {
+                    Ok(None) => continue,
+                    Ok(Some(more)) => more,
+                    Err(fault) => return (at, Err(fault)),
                 }
             }
         };
@@ -88,7 +52,71 @@ fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<usize
     (at, Ok(containers))
 }
 
-/// Moves over one term of those that messages are not full of, and tells how many terms there are in it if it can have any.
+/// A term, or the head of one, in one of the forms that messages are full of.
+enum Usual<'a> {
+    /// A term with none in it.
+    Leaf { behind: Reader<'a> },
+    /// The head of one with so many in it.
+    Head { terms: u64, behind: Reader<'a> },
+}
+
+/// Looks at the term in front. `None`: it has another form, or there is something wrong with it; [`rare`] tells.
+#[inline]
+fn usual<const CHECK: bool>(at: Reader<'_>) -> Option<Usual<'_>> {
+    let (kind, next, mut behind) = at.two()?;
+    Some(match kind {
+        tag::SMALL_ATOM_UTF8 => {
+            let text = behind.bytes(next.into()).ok()?;
+            if CHECK && !is_short_ascii(text) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::SMALL_INTEGER => Usual::Leaf { behind },
+        tag::SMALL_TUPLE => Usual::Head { terms: next.into(), behind },
+        tag::INTEGER => Usual::Leaf { behind: at.tagged_u32()?.1 },
+        tag::NEW_FLOAT => {
+            let (bits, behind) = at.tagged_u64()?;
+            if CHECK && !f64::from_bits(bits).is_finite() {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::BINARY => {
+            let (len, mut behind) = at.tagged_u32()?;
+            behind.bytes(usize::try_from(len).ok()?).ok()?;
+            Usual::Leaf { behind }
+        }
+        tag::LIST => {
+            let (len, behind) = at.tagged_u32()?;
+            Usual::Head { terms: u64::from(len).wrapping_add(1), behind }
+        }
+        tag::MAP => {
+            let (pairs, behind) = at.tagged_u32()?;
+            Usual::Head { terms: u64::from(pairs).wrapping_mul(2), behind }
+        }
+        tag::NIL => Usual::Leaf { behind: at.behind_tag() },
+        tag::NEW_PID => {
+            behind = at;
+            let (node, _) = behind.usual_pid()?;
+            if CHECK && !is_short_ascii(node) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::NEWER_REFERENCE => {
+            behind = at;
+            let (node, ..) = behind.usual_reference()?;
+            if CHECK && !is_short_ascii(node) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        _ => return None,
+    })
+}
+
+/// Moves over one term of those that messages are not full of, or says what is wrong with one that they are full of, and tells how many terms there are in it if it can have any.
 #[inline(never)]
 fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64>, TermFault>) {
     let result = rare_at::<CHECK>(&mut at);
@@ -99,9 +127,32 @@ fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64
 fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFault> {
     let start = *r;
     match r.u8()? {
+        tag::NIL => {}
+        tag::SMALL_INTEGER => {
+            r.u8()?;
+        }
+        tag::INTEGER => {
+            r.u32()?;
+        }
+        tag::NEW_FLOAT => {
+            let bits = r.u64()?;
+            if CHECK && !f64::from_bits(bits).is_finite() {
+                return Err(TermFault::Float);
+            }
+        }
+        tag::BINARY => {
+            r.bytes32()?;
+        }
+        tag::STRING => {
+            r.bytes16()?;
+        }
+        tag::SMALL_TUPLE => return Ok(Some(r.u8()?.into())),
+        tag::LARGE_TUPLE => return Ok(Some(r.u32()?.into())),
+        tag::LIST => return Ok(Some(u64::from(r.u32()?).wrapping_add(1))),
+        tag::MAP => return Ok(Some(u64::from(r.u32()?).wrapping_mul(2))),
         tag::NEW_FUN => return Ok(Some(fun::<CHECK>(r)?.1.into())),
         tag::RECORD => return Ok(Some(u64::from(record::<CHECK>(r)?.1).wrapping_mul(2))),
-        tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+        tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
             *r = start;
             Atom::read::<CHECK>(r)?;
         }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::codes::tag;
-use super::cursor::{Reader, Short};
+use super::cursor::{Reader, Short, is_short_ascii};
 use crate::error::{ConfigError, TermFault};
 
 impl From<Short> for TermFault {
@@ -111,19 +111,6 @@ impl<'a> Atom<'a> {
             if self.latin1 { (self.bytes, "") } else { (&[][..], core::str::from_utf8(self.bytes).unwrap_or("")) };
         latin1.iter().map(|&b| char::from(b)).chain(utf8.chars())
     }
-}
-
-/// Returns true if these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
-#[inline]
-fn is_short_ascii(bytes: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return bytes.len() <= 16 && (u64::from_ne_bytes(*head) | u64::from_ne_bytes(*tail)) & HIGH == 0;
-    }
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return (u32::from_ne_bytes(*head) | u32::from_ne_bytes(*tail)) & 0x8080_8080 == 0;
-    }
-    bytes.iter().all(u8::is_ascii)
 }
 
 impl PartialEq<str> for Atom<'_> {
@@ -257,7 +244,17 @@ impl<'a> Reference<'a> {
         OwnedReference::new(self)
     }
 
+    #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        match r.usual_reference() {
+            Some((node, creation, words)) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, creation, words }),
+            None => Self::read_rare::<CHECK>(r),
+        }
+    }
+
+    /// Reads the forms that references rarely have.
+    #[inline(never)]
+    fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
         let count = match tag {
             tag::NEWER_REFERENCE | tag::NEW_REFERENCE => usize::from(r.u16()?),

@@ -19,7 +19,7 @@ use crate::wire::term::Term;
 impl Core<'_> {
     /// Sends what the protocol owes. Frames are read only while there is room for an answer, so there is.
     pub(crate) fn answer(&mut self, peer: Key, control: &Control<'_>) {
-        match self.links.tell(peer, 0, control) {
+        match self.far.links.tell(peer, 0, control) {
             Ok(_) | Err(Error::NotConnected) => {}
             Err(e) => self.unsent(peer, format_args!("an answer of the protocol's could not be sent: {e}")),
         }
@@ -27,7 +27,7 @@ impl Core<'_> {
 
     /// Sends an exit or a down.
     pub(crate) fn answer_exit(&mut self, peer: Key, control: &Control<'_>, reason: Term<'_>) {
-        match put_exit(&mut self.links, peer, 0, control, |t| t.term(reason)) {
+        match put_exit(&mut self.far.links, peer, 0, control, |t| t.term(reason)) {
             Ok(()) | Err(Error::NotConnected) => {}
             Err(e) => self.unsent(peer, format_args!("an exit could not be sent: {e}")),
         }
@@ -36,7 +36,7 @@ impl Core<'_> {
     /// Logs that what a peer is owed could not be sent, though room was kept for it.
     #[cold]
     pub(crate) fn unsent(&mut self, peer: Key, line: fmt::Arguments<'_>) {
-        let name = self.links.table.at(peer).map_or("", |link| link.name.as_str());
+        let name = self.far.links.table.at(peer).map_or("", |link| link.name.as_str());
         self.lines.unsent(name, line);
     }
 }

@@ -3,16 +3,25 @@
 use core::time::Duration;
 
 use super::ledger::Ledger;
-use super::links::{Links, Phase};
+use super::links::{FrameWriter, Links, Phase, RESERVED};
 use super::requests::{Ask, Asked, Limit, NO_PEER, Requests, Stage, Target};
 use super::shares::may_take;
 use super::ties::{Owner, Watch, WatchKind, Watches};
-use crate::error::Full;
+use crate::error::{Error, Full};
 use crate::storage::chains::Chain;
 use crate::storage::queue::Turn;
 use crate::storage::slots::Key;
+use crate::wire::ids::{Atom, NodeName};
 
-/// The tables of these, lent together.
+/// The tables of these.
+pub(crate) struct Far<'s> {
+    pub(crate) links: Links<'s>,
+    pub(crate) watches: Watches<'s>,
+    pub(crate) requests: Requests<'s>,
+    pub(crate) ledger: Ledger,
+}
+
+/// The same tables, lent for a shorter time.
 pub(crate) struct Peers<'p> {
     pub(crate) links: Links<'p>,
     pub(crate) watches: Watches<'p>,
@@ -20,13 +29,34 @@ pub(crate) struct Peers<'p> {
     pub(crate) ledger: &'p mut Ledger,
 }
 
-impl Peers<'_> {
-    /// Lends them for a shorter time.
+/// Whoever has the tables, by whatever memory they lie in: so that what acts on them can be lent without them, and is small.
+pub(crate) trait Lend {
+    fn peers(&mut self) -> Peers<'_>;
+
+    /// Begins a frame of the program's to a node; `None` if there is no connection, nor one that is being made.
+    fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>>;
+
+    fn name(&self, peer: Key) -> Option<&NodeName>;
+}
+
+impl Lend for Far<'_> {
     #[inline]
-    pub(crate) fn lend(&mut self) -> Peers<'_> {
-        Peers { links: self.links.lend(), watches: self.watches.lend(), requests: self.requests.lend(), ledger: self.ledger }
+    fn peers(&mut self) -> Peers<'_> {
+        let (links, watches, requests) = (self.links.lend(), self.watches.lend(), self.requests.lend());
+        Peers { links, watches, requests, ledger: &mut self.ledger }
     }
 
+    fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
+        let peer = self.links.find(node)?;
+        Some(self.links.begin(peer, RESERVED))
+    }
+
+    fn name(&self, peer: Key) -> Option<&NodeName> {
+        self.links.table.at(peer).map(|link| &link.name)
+    }
+}
+
+impl Peers<'_> {
     /// Returns true if a peer may have so many links and monitors more.
     pub(crate) fn has_share(&self, peer: Key, more: usize) -> bool {
         let room = self.watches.table.room();
