@@ -46,34 +46,29 @@ impl Ring {
     /// Adds a record of `len` bytes and gives it to be filled; `None` if it does not fit now.
     #[inline]
     pub(crate) fn push<'b>(&mut self, buf: &'b mut [u8], len: usize) -> Option<&'b mut [u8]> {
-        let at = match self.begin(buf, len) {
+        let size = len.checked_add(HEADER)?;
+        let at = match self.place(buf, size) {
             Some(at) => at,
-            None => self.squeeze(buf, len)?,
+            None => self.squeeze(buf, size)?,
         };
-        buf.get_mut(at..self.tail)
+        let header = u32::try_from(len).ok().filter(|len| *len < DEAD)?;
+        // the place is in the buffer, so these lie far from the end of the numbers
+        let end = at.wrapping_add(size);
+        let (place, room) = buf.get_mut(at..end)?.split_first_chunk_mut::<HEADER>()?;
+        *place = header.to_le_bytes();
+        self.tail = end;
+        self.count = self.count.wrapping_add(1);
+        Some(room)
     }
 
-    /// Begins a record for which there is no room in one piece: what is free may be in two, or lie between records.
+    /// Finds a place for a record of so many bytes, for which there is none in one piece: what is free may be in two, or lie between records.
     #[cold]
-    fn squeeze(&mut self, buf: &mut [u8], len: usize) -> Option<usize> {
-        if !self.behind() && self.free(buf.len()) < len.saturating_add(HEADER) {
+    fn squeeze(&mut self, buf: &mut [u8], size: usize) -> Option<usize> {
+        if !self.behind() && self.free(buf.len()) < size {
             return None;
         }
         self.compact(buf);
-        self.begin(buf, len)
-    }
-
-    /// Adds the header of a record, and returns where the record begins.
-    #[inline]
-    fn begin(&mut self, buf: &mut [u8], len: usize) -> Option<usize> {
-        let size = len.checked_add(HEADER)?;
-        let header = u32::try_from(len).ok().filter(|len| *len < DEAD)?;
-        let at = self.place(buf, size)?;
-        let end = at.checked_add(size)?;
-        *buf.get_mut(at..end)?.first_chunk_mut::<HEADER>()? = header.to_le_bytes();
-        self.tail = end;
-        self.count = self.count.saturating_add(1);
-        at.checked_add(HEADER)
+        self.place(buf, size)
     }
 
     /// Returns true if records were taken from behind others.
@@ -115,8 +110,16 @@ impl Ring {
                 continue;
             }
             // there is room where it was, if not in front of that; its header there lies in front of its bytes here
-            let Some(at) = self.begin(buf, len) else { return };
-            buf.copy_within(start..start.saturating_add(len), at);
+            let size = len.saturating_add(HEADER);
+            let Some(at) = self.place(buf, size) else { return };
+            if let (Some(place), Ok(header)) =
+                (buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<HEADER>()), u32::try_from(len))
+            {
+                *place = header.to_le_bytes();
+            }
+            self.tail = at.saturating_add(size);
+            self.count = self.count.saturating_add(1);
+            buf.copy_within(start..start.saturating_add(len), at.saturating_add(HEADER));
         }
         self.dead = 0;
     }
@@ -147,7 +150,8 @@ impl Ring {
     pub(crate) fn pop<'b>(&mut self, buf: &'b [u8]) -> Option<&'b [u8]> {
         self.count = self.count.checked_sub(1)?;
         let (start, len, _) = locate(buf, self.head)?;
-        let end = start.saturating_add(len);
+        // a record lies in the buffer
+        let end = start.wrapping_add(len);
         self.head = end;
         if self.dead > 0 {
             self.skip_dead(buf);
@@ -206,7 +210,7 @@ fn locate(buf: &[u8], at: usize) -> Option<(usize, usize, bool)> {
         Some(header) if header != WRAP => (at, header),
         _ => (0, header(buf, 0)?),
     };
-    Some((at.saturating_add(HEADER), (header & !DEAD) as usize, header & DEAD > 0))
+    Some((at.wrapping_add(HEADER), (header & !DEAD) as usize, header & DEAD > 0))
 }
 
 /// Returns the header at `at`; `None` where the buffer ends before one fits.

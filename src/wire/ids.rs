@@ -88,7 +88,13 @@ impl<'a> Atom<'a> {
     /// Returns the bytes, when they are UTF-8, which was checked when they were received.
     #[inline]
     pub(crate) fn utf8_bytes(self) -> Option<&'a [u8]> {
-        if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
+        if self.latin1 { self.ascii_bytes() } else { Some(self.bytes) }
+    }
+
+    /// Returns the bytes, when they are ASCII.
+    #[cold]
+    fn ascii_bytes(self) -> Option<&'a [u8]> {
+        self.bytes.is_ascii().then_some(self.bytes)
     }
 
     /// Returns the bytes and how many they are, when they are UTF-8 and fit the short form: nearly always.

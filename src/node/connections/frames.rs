@@ -47,17 +47,18 @@ impl Node<'_> {
         let Some(inbox) = table.at_mut(to).filter(|inbox| inbox.ended.is_none()) else { return };
         let Some(front) = front(Kind::Message, key, from) else { return };
         let memory = rings.at_mut(to.index);
+        let ahead = front.len().saturating_add(from.len());
         let (mut taken, mut count, mut held) = (0_usize, 0_u64, link.unread);
         while let Frame::Whole(body) = frame::next(bytes.get(taken..).unwrap_or(&[]), stride) {
             let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_answer(payload)) else { break };
             let Ok(term) = Term::payload(payload) else { break };
-            let parts = [&front[..], from, term.as_bytes()];
-            let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
-            if !(is_alone || inbox.takes(held, len, memory.len())) || !inbox.put(memory, len, parts) {
+            // lengths of pieces of memory, which are far from the end of the numbers
+            let len = ahead.wrapping_add(term.as_bytes().len());
+            if !(is_alone || inbox.takes(held, len, memory.len())) || !inbox.put(memory, len, [&front, from, term.as_bytes()]) {
                 break;
             }
-            held = held.saturating_add(len);
-            taken = taken.saturating_add(body.len()).saturating_add(HEADER);
+            held = held.wrapping_add(len);
+            taken = taken.wrapping_add(body.len()).wrapping_add(HEADER);
             count = count.wrapping_add(1);
         }
         if count > 0 {

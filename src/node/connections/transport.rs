@@ -191,6 +191,9 @@ impl Node<'_> {
     /// Counts this many bytes of [`Node::poll_transmit`] as written.
     pub fn handle_transmitted(&mut self, connection: Connection, len: usize) {
         if !connection.up {
+            if len == 0 {
+                return;
+            }
             let Some(half) = self.half_open.at_mut(connection.key) else { return };
             half.sending.consume(len);
             if half.sending.is_empty() && matches!(half.progress, Progress::Ending) {

@@ -299,7 +299,8 @@ impl Links<'_> {
     pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
         self.table.stir(key.index);
-        let link = self.table.at_mut(key).filter(|link| link.takes()).ok_or(Error::NotConnected)?;
+        // an error that is made only where it is one: it has parts that are to be dropped
+        let Some(link) = self.table.at_mut(key).filter(|link| link.takes()) else { return Err(Error::NotConnected) };
         let room = link.sending.room(self.sending.at_mut(key.index));
         // the last of the handshake is to go in front of what waits for a connection
         let kept = if link.phase == Phase::Up { keep } else { keep.max(RESERVED) };
