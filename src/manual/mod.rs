@@ -5,7 +5,7 @@
 //! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
 //! | scripts | [the tool](self::tool) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
-//! | everybody | [building, installing, cross-building](self::building), [memory and speed](self::memory), [security: whom to trust, and with what](self::security), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
+//! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [performance](self::performance), [security: whom to trust, and with what](self::security), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
 //! | contributors | [the house and its rooms](self::contributing) |
 //!
 //! The pages are the files `src/manual/*.md`. They have no code but their examples, which are tested.
@@ -18,7 +18,7 @@ use crate::*;
 /// A page links to another one in the form of GitHub, by the definitions at its end. Those in front of it win, so rustdoc follows these, and
 /// checks them.
 macro_rules! pages {
-    ($($name:ident: $file:literal;)*) => {$(
+    ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
         /// [building]: crate::manual::building
         /// [configuration]: crate::manual::configuration
@@ -32,6 +32,8 @@ macro_rules! pages {
         /// [listens]: crate::manual::security#where-it-listens
         /// [memory]: crate::manual::memory
         /// [no_std]: crate::manual::no_std
+        /// [performance]: crate::manual::performance
+        /// [plot]: crate::manual::performance#the-plot
         /// [processes]: crate::manual::processes
         /// [programs]: crate::manual::programs
         /// [publishing]: crate::manual::publishing
@@ -41,6 +43,10 @@ macro_rules! pages {
         /// [unit]: crate::manual::agent#under-systemd
         ///
         #[doc = include_str!($file)]
+        $(
+            ///
+            #[doc = include_str!($plot)]
+        )?
         pub mod $name {}
     )*};
 }
@@ -54,6 +60,7 @@ pages! {
     library: "library.md";
     memory: "memory.md";
     no_std: "no_std.md";
+    performance: "performance.md" with "plot.svg";
     processes: "processes.md";
     programs: "programs.md";
     protocol: "protocol.md";

@@ -44,6 +44,12 @@ impl<'s> Chains<'s> {
         Chains { first: self.first }
     }
 
+    /// Lets all owners' hashes lead to one chain, while there is none.
+    #[cfg(debug_assertions)]
+    pub(crate) fn collide(&mut self) {
+        self.first = core::mem::take(&mut self.first).get_mut(..1).unwrap_or(&mut []);
+    }
+
     /// Empties all chains.
     pub(crate) fn clear(&mut self) {
         self.first.fill(0);

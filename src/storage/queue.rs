@@ -155,6 +155,12 @@ mod tests {
             for (queue, model) in queues.iter().zip(&models) {
                 assert_eq!((usize::from(queue.len()), queue.is_empty()), (model.len(), model.is_empty()));
                 assert_eq!(queue.has(*table.tenant_mut(index).unwrap().turn()), model.contains(&index));
+                let mut at = queue.first();
+                for expected in model {
+                    assert_eq!(at, Some(*expected));
+                    at = queue.next(&mut table, *expected);
+                }
+                assert_eq!(at, None);
             }
         }
     }

@@ -143,6 +143,12 @@ impl<T> Table<'_, T> {
         Table { slots: self.slots, buckets: self.buckets, ends: self.ends }
     }
 
+    /// Lets all hashes lead to one bucket, in a table that is empty.
+    #[cfg(debug_assertions)]
+    pub(crate) fn collide(&mut self) {
+        self.buckets = core::mem::take(&mut self.buckets).get_mut(..1).unwrap_or(&mut []);
+    }
+
     /// Returns how many places there are.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
@@ -318,6 +324,20 @@ impl<T: Tenant> Table<'_, T> {
         slot.next = core::mem::replace(&mut self.ends.free, link(key.index));
         self.ends.tenants = self.ends.tenants.saturating_sub(1);
         Some(tenant)
+    }
+
+    /// Does what [`Table::remove`] does, where nobody wants the tenant. Returns true if there was one.
+    pub(crate) fn free(&mut self, key: Key) -> bool {
+        if self.at(key).is_none() {
+            return false;
+        }
+        self.forget(key.index);
+        let Some(slot) = self.slots.get_mut(usize::from(key.index)) else { return false };
+        slot.place = Place::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = core::mem::replace(&mut self.ends.free, link(key.index));
+        self.ends.tenants = self.ends.tenants.saturating_sub(1);
+        true
     }
 
     /// Finds the first of the tenants with this hash that `wanted` says yes to.

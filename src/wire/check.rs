@@ -1,7 +1,7 @@
 //! The check that every term from outside passes once: one walk over its bytes, with a counter in place of a stack.
 
 use super::codes::tag;
-use super::cursor::Reader;
+use super::cursor::{Reader, is_short_ascii};
 use super::ids::{Atom, Pid, Port, Reference};
 use super::value::{Export, Fun, Limits, Record};
 use crate::error::TermFault;
@@ -10,70 +10,34 @@ use crate::error::TermFault;
 /// it the bytes were checked before, and only their lengths matter.
 #[inline]
 pub(super) fn walk<const CHECK: bool>(r: &mut Reader<'_>) -> Result<usize, TermFault> {
-    // Every message passes here twice: the position stays in registers, and what no message is full of has its own function.
+    // Every message passes here: the position stays in registers, and what no message is full of has its own function.
     let (end, result) = walk_from::<CHECK>(*r);
     *r = end;
     result
 }
 
 fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<usize, TermFault>) {
-    /// Leaves with the fault where the position is now.
-    macro_rules! get {
-        ($read:expr) => {
-            match $read {
-                Ok(value) => value,
-                Err(fault) => return (at, Err(TermFault::from(fault))),
-            }
-        };
-    }
     // Each term due takes a byte at least, so the count is met or the bytes end: no length makes this loop longer than them.
     let mut due: u64 = 1;
     let mut containers: usize = 0;
     while due > 0 {
         due = due.wrapping_sub(1);
-        let start = at;
-        let more: u64 = match get!(at.u8()) {
-            tag::SMALL_ATOM_UTF8 => {
-                let text = get!(at.bytes8());
-                if CHECK {
-                    get!(Atom::check(text));
-                }
+        let more = match usual::<CHECK>(at) {
+            Some(Usual::Leaf { behind }) => {
+                at = behind;
                 continue;
             }
-            tag::SMALL_INTEGER => {
-                get!(at.u8());
-                continue;
+            Some(Usual::Head { terms, behind }) => {
+                at = behind;
+                terms
             }
-            tag::INTEGER => {
-                get!(at.u32());
-                continue;
-            }
-            tag::NEW_FLOAT => {
-                let bits = get!(at.u64());
-                if CHECK && !f64::from_bits(bits).is_finite() {
-                    return (at, Err(TermFault::Float));
-                }
-                continue;
-            }
-            tag::BINARY => {
-                get!(at.bytes32());
-                continue;
-            }
-            tag::NIL => continue,
-            tag::STRING => {
-                get!(at.bytes16());
-                continue;
-            }
-            tag::SMALL_TUPLE => get!(at.u8()).into(),
-            tag::LARGE_TUPLE => get!(at.u32()).into(),
-            tag::LIST => u64::from(get!(at.u32())).wrapping_add(1),
-            tag::MAP => u64::from(get!(at.u32())).wrapping_mul(2),
-            _ => {
-                let (end, more) = rare::<CHECK>(start);
+            None => {
+                let (end, more) = rare::<CHECK>(at);
                 at = end;
-                match get!(more) {
-                    None => continue,
-                    Some(more) => more,
+                match more {
+                    Ok(None) => continue,
+                    Ok(Some(more)) => more,
+                    Err(fault) => return (at, Err(fault)),
                 }
             }
         };
@@ -88,7 +52,72 @@ fn walk_from<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<usize
     (at, Ok(containers))
 }
 
-/// Moves over one term of those that messages are not full of, and tells how many terms there are in it if it can have any.
+/// A term, or the head of one, in one of the forms that messages are full of.
+enum Usual<'a> {
+    /// A term with none in it.
+    Leaf { behind: Reader<'a> },
+    /// The head of one with so many in it.
+    Head { terms: u64, behind: Reader<'a> },
+}
+
+/// Looks at the term in front. `None`: it has another form, or there is something wrong with it; [`rare`] tells.
+#[inline]
+fn usual<const CHECK: bool>(at: Reader<'_>) -> Option<Usual<'_>> {
+    let (kind, next, mut behind) = at.two()?;
+    Some(match kind {
+        tag::SMALL_ATOM_UTF8 => {
+            let text = behind.bytes(next.into()).ok()?;
+            if CHECK && !is_short_ascii(text) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::SMALL_INTEGER => Usual::Leaf { behind },
+        tag::SMALL_TUPLE => Usual::Head { terms: next.into(), behind },
+        tag::INTEGER => Usual::Leaf { behind: at.tagged_u32()?.1 },
+        tag::NEW_FLOAT => {
+            let (bits, behind) = at.tagged_u64()?;
+            if CHECK && !f64::from_bits(bits).is_finite() {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::BINARY => {
+            let (len, mut behind) = at.tagged_u32()?;
+            behind.bytes(usize::try_from(len).ok()?).ok()?;
+            Usual::Leaf { behind }
+        }
+        tag::LIST => {
+            let (len, behind) = at.tagged_u32()?;
+            Usual::Head { terms: u64::from(len).wrapping_add(1), behind }
+        }
+        tag::MAP => {
+            let (pairs, behind) = at.tagged_u32()?;
+            Usual::Head { terms: u64::from(pairs).wrapping_mul(2), behind }
+        }
+        tag::NIL => Usual::Leaf { behind: at.behind_tag() },
+        tag::NEW_PID => {
+            behind = at;
+            let (node, _) = behind.usual_pid()?;
+            if CHECK && !is_short_ascii(node) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        tag::NEWER_REFERENCE => {
+            behind = at;
+            let (node, ..) = behind.usual_reference()?;
+            if CHECK && !is_short_ascii(node) {
+                return None;
+            }
+            Usual::Leaf { behind }
+        }
+        _ => return None,
+    })
+}
+
+/// Moves over one term of those that messages are not full of, or says what is wrong with one of the others, and tells how many terms there
+/// are in it if it can have any.
 #[inline(never)]
 fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64>, TermFault>) {
     let result = rare_at::<CHECK>(&mut at);
@@ -99,9 +128,32 @@ fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64
 fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFault> {
     let start = *r;
     match r.u8()? {
+        tag::NIL => {}
+        tag::SMALL_INTEGER => {
+            r.u8()?;
+        }
+        tag::INTEGER => {
+            r.u32()?;
+        }
+        tag::NEW_FLOAT => {
+            let bits = r.u64()?;
+            if CHECK && !f64::from_bits(bits).is_finite() {
+                return Err(TermFault::Float);
+            }
+        }
+        tag::BINARY => {
+            r.bytes32()?;
+        }
+        tag::STRING => {
+            r.bytes16()?;
+        }
+        tag::SMALL_TUPLE => return Ok(Some(r.u8()?.into())),
+        tag::LARGE_TUPLE => return Ok(Some(r.u32()?.into())),
+        tag::LIST => return Ok(Some(u64::from(r.u32()?).wrapping_add(1))),
+        tag::MAP => return Ok(Some(u64::from(r.u32()?).wrapping_mul(2))),
         tag::NEW_FUN => return Ok(Some(fun::<CHECK>(r)?.1.into())),
         tag::RECORD => return Ok(Some(u64::from(record::<CHECK>(r)?.1).wrapping_mul(2))),
-        tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+        tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
             *r = start;
             Atom::read::<CHECK>(r)?;
         }
@@ -245,5 +297,117 @@ fn small_integer(r: &mut Reader<'_>) -> Result<u32, TermFault> {
         tag::SMALL_INTEGER => Ok(r.u8()?.into()),
         tag::INTEGER => Ok(r.u32()?),
         _ => Err(TermFault::Fun),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::wire::build::encode;
+    use crate::wire::term::{Term, Value};
+
+    /// An atom with a letter of Latin-1 in each of the four forms, and names that are empty, short and long.
+    fn atoms() -> Vec<Vec<u8>> {
+        let (latin1, utf8) = (&b"a@h\xe9"[..], "a@h\u{e9}".as_bytes());
+        let heads: [(&[u8], &[u8]); 9] = [
+            (&[tag::SMALL_ATOM_UTF8, 5], utf8),
+            (&[tag::ATOM_UTF8, 0, 5], utf8),
+            (&[tag::SMALL_ATOM, 4], latin1),
+            (&[tag::ATOM, 0, 4], latin1),
+            (&[tag::SMALL_ATOM_UTF8, 0], b""),
+            (&[tag::SMALL_ATOM_UTF8, 3], b"n@h"),
+            (&[tag::SMALL_ATOM_UTF8, 16], &[b'n'; 16]),
+            (&[tag::SMALL_ATOM_UTF8, 17], &[b'n'; 17]),
+            (&[tag::SMALL_ATOM_UTF8, 255], &[b'n'; 255]),
+        ];
+        heads.map(|(head, text)| [head, text].concat()).to_vec()
+    }
+
+    /// The pids and references of a node in every form, old ones with small creations included.
+    fn ids(node: &[u8]) -> Vec<Vec<u8>> {
+        const NUMBERS: [u8; 24] = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6];
+        let mut all = Vec::new();
+        all.push([&[tag::NEW_PID], node, &NUMBERS[..12]].concat());
+        all.push([&[tag::PID], node, &NUMBERS[..8], &[3]].concat());
+        all.push([&[tag::REFERENCE], node, &NUMBERS[..4], &[3]].concat());
+        for words in 1..=Reference::MAX_WORDS {
+            let count = [0, u8::try_from(words).unwrap()];
+            all.push([&[tag::NEWER_REFERENCE], &count[..], node, &NUMBERS[..4 + 4 * words]].concat());
+            all.push([&[tag::NEW_REFERENCE], &count[..], node, &[3], &NUMBERS[..4 * words]].concat());
+        }
+        all
+    }
+
+    fn fault(bytes: &[u8]) -> Option<TermFault> {
+        Term::parse(bytes).err().map(|e| e.fault)
+    }
+
+    #[test]
+    fn ids_of_every_form_are_read_skipped_and_written_again() {
+        for bytes in atoms().iter().flat_map(|atom| ids(atom).into_iter().chain([atom.clone()])) {
+            for cut in 0..bytes.len() {
+                assert_eq!(
+                    fault(&[&[tag::VERSION], &bytes[..cut]].concat()),
+                    Some(TermFault::Truncated),
+                    "{bytes:?} cut at {cut}"
+                );
+            }
+            let all = [&[tag::VERSION, tag::SMALL_TUPLE, 3], &bytes[..], &[tag::SMALL_INTEGER, 7], &bytes].concat();
+            let [first, between, last] = Term::parse(&all).unwrap().tuple().unwrap();
+            assert_eq!((first.as_bytes(), between.as_i64(), last.as_bytes()), (&bytes[..], Some(7), &bytes[..]));
+            let mut buf = [0; 512];
+            let again = match first.value() {
+                Value::Pid(pid) => encode(&mut buf, |t| t.pid(pid)),
+                Value::Reference(reference) => encode(&mut buf, |t| t.reference(reference)),
+                Value::Atom(atom) => encode(&mut buf, |t| t.atom_of(atom)),
+                other => panic!("{other:?}"),
+            };
+            let again = Term::parse(again.unwrap()).unwrap();
+            assert_eq!(again.as_pid(), first.as_pid());
+            assert_eq!(again.as_reference(), first.as_reference());
+            assert_eq!(again.as_atom(), first.as_atom());
+        }
+    }
+
+    #[test]
+    fn wrong_names_and_counts_of_words_are_refused_in_the_usual_forms_too() {
+        for text in [&b"\xc3\x28"[..], b"n@\xff", &[0x80; 17]] {
+            let node = [&[tag::SMALL_ATOM_UTF8, u8::try_from(text.len()).unwrap()], text].concat();
+            for bytes in ids(&node).into_iter().chain([node.clone()]) {
+                assert_eq!(fault(&bytes), Some(TermFault::Atom), "{bytes:?}");
+            }
+        }
+        for words in [0, 6] {
+            let reference = [&[tag::NEWER_REFERENCE, 0, words, tag::SMALL_ATOM_UTF8, 0][..], &[0; 28]].concat();
+            assert_eq!(fault(&reference), Some(TermFault::Reference));
+        }
+    }
+
+    #[test]
+    fn heads_at_the_very_end_and_cut_leaves() {
+        let leaves: [&[u8]; 7] = [
+            &[tag::NIL],
+            &[tag::SMALL_INTEGER, 1],
+            &[tag::INTEGER, 0, 0, 0, 1],
+            &[tag::NEW_FLOAT, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[tag::BINARY, 0, 0, 0, 2, 1, 2],
+            &[tag::STRING, 0, 2, 1, 2],
+            &[tag::LIST, 0, 0, 0, 1, tag::NIL, tag::NIL],
+        ];
+        for leaf in leaves {
+            let pair = [&[tag::VERSION, tag::SMALL_TUPLE, 2], leaf, leaf].concat();
+            let [first, last] = Term::parse(&pair).unwrap().tuple().unwrap();
+            assert_eq!((first.as_bytes(), last.as_bytes()), (leaf, leaf));
+            for cut in 0..pair.len() {
+                assert_eq!(fault(&pair[..cut]), Some(TermFault::Truncated), "{pair:?} cut at {cut}");
+            }
+        }
+        for head in [&[tag::SMALL_TUPLE, 0][..], &[tag::LARGE_TUPLE, 0, 0, 0, 0], &[tag::MAP, 0, 0, 0, 0]] {
+            assert_eq!((fault(head), walk::<true>(&mut Reader::new(head))), (None, Ok(1)));
+        }
+        let infinite = [tag::NEW_FLOAT, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(fault(&infinite), Some(TermFault::Float));
     }
 }

@@ -39,6 +39,19 @@ pub(crate) mod tag {
     pub(crate) const SMALL_ATOM_UTF8: u8 = 119;
     pub(crate) const V4_PORT: u8 = 120;
     pub(crate) const LOCAL: u8 = 121;
+
+    /// By tag, the lengths of the terms that have none in them and whose tag tells their length; 0 for all others.
+    pub(crate) static FIXED_LEN: [u8; 256] = {
+        let mut all = [0; 256];
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            all[SMALL_INTEGER as usize] = 2;
+            all[INTEGER as usize] = 5;
+            all[NEW_FLOAT as usize] = 9;
+            all[NIL as usize] = 1;
+        }
+        all
+    };
 }
 
 /// Tags of EPMD's requests and answers.

@@ -116,30 +116,65 @@ impl<'a> Reader<'a> {
         Some((node, numbers.map(u32::from_be_bytes)))
     }
 
-    /// Moves over a term with none in it, of the few kinds that most are, in bytes that were checked before. `false`: it is
-    /// another kind, and nothing has moved.
+    /// Reads a reference in the form that every release sends now, as [`Reader::usual_pid`]: its node's name, its creation and its words.
     #[inline]
-    pub(crate) fn skip_leaf(&mut self) -> bool {
+    pub(crate) fn usual_reference(&mut self) -> Option<(&'a [u8], u32, &'a [u8])> {
         use super::codes::tag;
-        let Some(([kind, next], _)) = self.rest.split_first_chunk::<2>() else { return false };
-        let len = match *kind {
-            tag::SMALL_ATOM_UTF8 => usize::from(*next).wrapping_add(2),
-            tag::SMALL_INTEGER => 2,
-            tag::INTEGER => 5,
-            tag::NEW_FLOAT => 9,
-            tag::BINARY => match Self::new(self.rest.get(1..).unwrap_or(&[])).len32() {
-                Ok(len) => len.saturating_add(5),
-                Err(Short) => return false,
-            },
-            _ => return false,
-        };
-        match self.rest.get(len..) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
+        let (head, rest) = self.rest.split_first_chunk::<5>()?;
+        let [tag::NEWER_REFERENCE, 0, words @ 1..=5, tag::SMALL_ATOM_UTF8, len] = *head else { return None };
+        let (node, rest) = rest.split_at_checked(usize::from(len))?;
+        let (creation, rest) = rest.split_first_chunk::<4>()?;
+        let (words, rest) = rest.split_at_checked(usize::from(words).wrapping_mul(4))?;
+        self.rest = rest;
+        Some((node, u32::from_be_bytes(*creation), words))
+    }
+
+    /// Returns the length of a term with none in it, of the few kinds that most are, in bytes that were checked before.
+    #[inline]
+    pub(crate) fn leaf_len(self) -> Option<usize> {
+        use super::codes::tag;
+        let (kind, next, _) = self.two()?;
+        match kind {
+            tag::SMALL_ATOM_UTF8 => Some(usize::from(next).wrapping_add(2)),
+            tag::BINARY => usize::try_from(self.tagged_u32()?.0).ok()?.checked_add(5),
+            // with a name of so many bytes, as nearly all are
+            tag::NEW_PID if next == tag::SMALL_ATOM_UTF8 => Some(usize::from(*self.rest.get(2)?).wrapping_add(15)),
+            _ => tag::FIXED_LEN.get(usize::from(kind)).filter(|len| **len > 0).map(|len| usize::from(*len)),
         }
+    }
+
+    /// Returns the next two bytes, and what is behind them.
+    #[inline]
+    pub(crate) fn two(self) -> Option<(u8, u8, Self)> {
+        let ([kind, next], rest) = self.rest.split_first_chunk()?;
+        Some((*kind, *next, Self { rest }))
+    }
+
+    /// Returns the next five bytes, and what is behind them.
+    #[inline]
+    pub(crate) fn five(self) -> Option<([u8; 5], Self)> {
+        let (head, rest) = self.rest.split_first_chunk()?;
+        Some((*head, Self { rest }))
+    }
+
+    /// Returns the number of 32 bits behind the next byte, and what is behind it.
+    #[inline]
+    pub(crate) fn tagged_u32(self) -> Option<(u32, Self)> {
+        let ([_, number @ ..], rest) = self.rest.split_first_chunk::<5>()?;
+        Some((u32::from_be_bytes(*number), Self { rest }))
+    }
+
+    /// Returns the number of 64 bits behind the next byte, and what is behind it.
+    #[inline]
+    pub(crate) fn tagged_u64(self) -> Option<(u64, Self)> {
+        let ([_, number @ ..], rest) = self.rest.split_first_chunk::<9>()?;
+        Some((u64::from_be_bytes(*number), Self { rest }))
+    }
+
+    /// Returns what is behind the next byte.
+    #[inline]
+    pub(crate) fn behind_tag(self) -> Self {
+        Self { rest: self.rest.get(1..).unwrap_or(&[]) }
     }
 
     /// Returns the bytes from here up to where `later`, a reader of the same bytes, stands.
@@ -148,6 +183,19 @@ impl<'a> Reader<'a> {
         let len = self.rest.len().saturating_sub(later.rest.len());
         self.rest.get(..len).unwrap_or(self.rest)
     }
+}
+
+/// Returns true if these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
+#[inline]
+pub(crate) fn is_short_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return bytes.len() <= 16 && (u64::from_ne_bytes(*head) | u64::from_ne_bytes(*tail)) & HIGH == 0;
+    }
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return (u32::from_ne_bytes(*head) | u32::from_ne_bytes(*tail)) & 0x8080_8080 == 0;
+    }
+    bytes.iter().all(u8::is_ascii)
 }
 
 /// The room left was too small.
@@ -192,22 +240,49 @@ impl<'a> Writer<'a> {
         self.at
     }
 
+    /// Counts so many bytes, and returns the room for them if there is enough.
+    #[inline]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let start = self.at;
+        let Some(end) = start.checked_add(len) else {
+            self.at = usize::MAX;
+            return None;
+        };
+        self.at = end;
+        self.buf.get_mut(start..end)
+    }
+
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.at.saturating_add(bytes.len());
-        if let Some(room) = self.buf.get_mut(self.at..end) {
+        if let Some(room) = self.room(bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        self.at = end;
     }
 
     /// Writes several bytes at once, which takes no longer than one.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(room) = self.buf.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
-            *room = bytes;
+        if let Some(room) = self.room(N) {
+            room.copy_from_slice(&bytes);
         }
-        self.at = self.at.saturating_add(N);
+    }
+
+    /// Writes several bytes and others behind them, for which there is room or not together.
+    #[inline]
+    pub(crate) fn headed<const N: usize>(&mut self, head: [u8; N], bytes: &[u8]) {
+        self.between(head, bytes, []);
+    }
+
+    /// Writes bytes with several in front of them and several behind.
+    #[inline]
+    pub(crate) fn between<const N: usize, const M: usize>(&mut self, head: [u8; N], bytes: &[u8], tail: [u8; M]) {
+        // no slice is so long that this comes round
+        let room = self.room(bytes.len().wrapping_add(N).wrapping_add(M));
+        let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) else { return };
+        let Some((middle, end)) = rest.split_last_chunk_mut() else { return };
+        *start = head;
+        middle.copy_from_slice(bytes);
+        *end = tail;
     }
 
     #[inline]
@@ -334,5 +409,26 @@ mod tests {
         w.bytes(b"abc");
         w.patch_u32(4, 1);
         assert_eq!(w.finish(), Err(Overflow { needed: 11, room: 6 }));
+    }
+
+    #[test]
+    fn a_head_its_bytes_and_what_is_behind_fit_together_or_not() {
+        for room in 0..8 {
+            let mut buf = [0; 8];
+            let mut w = Writer::new(&mut buf[..room]);
+            w.u8(9);
+            w.between([1, 2], b"abc", [3]);
+            assert_eq!(w.finish(), if room == 7 { Ok(7) } else { Err(Overflow { needed: 7, room }) });
+            assert_eq!(
+                buf,
+                if room == 7 { [9, 1, 2, b'a', b'b', b'c', 3, 0] } else { [if room > 0 { 9 } else { 0 }, 0, 0, 0, 0, 0, 0, 0] }
+            );
+        }
+        let mut buf = [0; 4];
+        let mut w = Writer::new(&mut buf);
+        w.headed([1], b"");
+        assert!(w.room(usize::MAX).is_none());
+        w.headed([1, 2], b"a");
+        assert_eq!(w.finish(), Err(Overflow { needed: usize::MAX, room: 4 }));
     }
 }

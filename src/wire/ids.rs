@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::codes::tag;
-use super::cursor::{Reader, Short};
+use super::cursor::{Reader, Short, is_short_ascii};
 use crate::error::{ConfigError, TermFault};
 
 impl From<Short> for TermFault {
@@ -91,6 +91,13 @@ impl<'a> Atom<'a> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
     }
 
+    /// Returns the bytes and how many they are, when they are UTF-8 and fit the short form: nearly always.
+    #[inline]
+    pub(crate) fn short_utf8(self) -> Option<(u8, &'a [u8])> {
+        let bytes = self.utf8_bytes()?;
+        u8::try_from(bytes.len()).ok().map(|len| (len, bytes))
+    }
+
     /// Returns the text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
     pub fn as_str(self) -> Option<&'a str> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
@@ -111,19 +118,6 @@ impl<'a> Atom<'a> {
             if self.latin1 { (self.bytes, "") } else { (&[][..], core::str::from_utf8(self.bytes).unwrap_or("")) };
         latin1.iter().map(|&b| char::from(b)).chain(utf8.chars())
     }
-}
-
-/// Returns true if these are at most 16 bytes of ASCII, as nearly every atom is: looked at eight or four at a time, from both ends.
-#[inline]
-fn is_short_ascii(bytes: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return bytes.len() <= 16 && (u64::from_ne_bytes(*head) | u64::from_ne_bytes(*tail)) & HIGH == 0;
-    }
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return (u32::from_ne_bytes(*head) | u32::from_ne_bytes(*tail)) & 0x8080_8080 == 0;
-    }
-    bytes.iter().all(u8::is_ascii)
 }
 
 impl PartialEq<str> for Atom<'_> {
@@ -181,13 +175,17 @@ impl<'a> Pid<'a> {
 
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
-        match r.usual_pid() {
-            Some((node, [id, serial, creation])) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, id, serial, creation }),
-            None => Self::read_rare::<CHECK>(r),
+        let mut behind = *r;
+        match behind.usual_pid() {
+            Some((node, [id, serial, creation])) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, id, serial, creation })
+            }
+            _ => Self::read_rare::<CHECK>(r),
         }
     }
 
-    /// Reads the forms that pids rarely have.
+    /// Reads the forms that pids rarely have, and names that are no short ASCII.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
@@ -257,7 +255,21 @@ impl<'a> Reference<'a> {
         OwnedReference::new(self)
     }
 
+    #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
+        let mut behind = *r;
+        match behind.usual_reference() {
+            Some((node, creation, words)) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, creation, words })
+            }
+            _ => Self::read_rare::<CHECK>(r),
+        }
+    }
+
+    /// Reads the forms that references rarely have, and names that are no short ASCII.
+    #[inline(never)]
+    fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
         let count = match tag {
             tag::NEWER_REFERENCE | tag::NEW_REFERENCE => usize::from(r.u16()?),

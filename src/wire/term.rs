@@ -142,8 +142,11 @@ impl<'a> Term<'a> {
     /// Reads the next term of bytes that were checked before.
     #[inline]
     pub(crate) fn next(r: &mut Reader<'a>) -> Option<Self> {
-        let start = *r;
-        if r.skip_leaf() || skip(r) { Some(Self { bytes: start.up_to(r) }) } else { None }
+        let len = match r.leaf_len() {
+            Some(len) => len,
+            None => walked_len(*r)?,
+        };
+        r.bytes(len).ok().map(|bytes| Self { bytes })
     }
 
     /// Makes a term of bytes that were checked before and stored.
@@ -249,13 +252,16 @@ impl<'a> Term<'a> {
     }
 
     /// Returns the number: a float, or an integer of 64 bits as the nearest float.
-    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
     #[inline]
     pub fn as_f64(self) -> Option<f64> {
         let mut r = Reader::new(self.bytes);
-        match r.u8().ok()? {
-            tag::NEW_FLOAT => r.u64().ok().map(f64::from_bits),
-            tag::FLOAT => old_float(r.rest()).ok(),
+        if r.u8() == Ok(tag::NEW_FLOAT) { r.u64().ok().map(f64::from_bits) } else { self.as_rare_f64() }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
+    fn as_rare_f64(self) -> Option<f64> {
+        match self.bytes.split_first()? {
+            (&tag::FLOAT, text) => old_float(text).ok(),
             _ => self.as_i64().map(|value| value as f64),
         }
     }
@@ -514,10 +520,12 @@ impl<'a> Iterator for List<'a> {
     }
 }
 
-/// Skips a term. It stands out of line, so that what most terms are takes no more than it needs.
+/// Returns the length of a term of any kind. It stands out of line, so that what most terms are takes no more than it needs.
 #[inline(never)]
-fn skip(r: &mut Reader<'_>) -> bool {
-    walk::<false>(r).is_ok()
+fn walked_len(start: Reader<'_>) -> Option<usize> {
+    let mut r = start;
+    walk::<false>(&mut r).ok()?;
+    Some(start.up_to(&r).len())
 }
 
 fn fault_at(all: &[u8], rest: &[u8], fault: TermFault) -> TermError {

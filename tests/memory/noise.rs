@@ -389,7 +389,7 @@ impl Victim<'_> {
 fn hear(seed: u64, hostile: bool) -> ([u32; 3], Option<Reason>) {
     let (mut one, mut other) = (storage(), Box::new(Small::sized()));
     let mut a = End::hidden("a@host", &mut one);
-    let mut end = End::new(Config::hidden("b@host", "secret").unwrap(), &mut *other);
+    let mut end = End::new(Config::hidden("b@host", "secret").unwrap(), &mut *other).of_life(seed);
     let wire = connect(&mut a, &mut end);
     let mut victim =
         Victim { seed, end, wire, mailboxes: vec![], calls: HashMap::new(), downs: HashMap::new(), full: [0; 3], ended: None };

@@ -48,6 +48,15 @@ impl<'s> End<'s> {
         Self { node: Node::new(config.creation(77), storage), events: Vec::new() }
     }
 
+    /// Lets all hashes of every second life's node collide.
+    pub(crate) fn of_life(mut self, seed: u64) -> Self {
+        #[cfg(debug_assertions)]
+        if seed % 2 == 1 {
+            self.node.collide();
+        }
+        self
+    }
+
     pub(crate) fn hidden(name: &str, storage: &'s mut Storage) -> Self {
         Self::new(Config::hidden(name, "secret").unwrap(), storage)
     }

@@ -1,49 +1,92 @@
 //! What is exact: instructions, allocations and system calls of the whole process for one message, as the difference of two runs, so that
-//! starting up does not count.
+//! starting up does not count. Callgrind sees all three.
+
+use std::collections::HashSet;
 
 use crate::load::Load;
-use crate::peers::{Kind, World};
+use crate::peers::{FEW_PEERS, Kind, MANY_PEERS, Peer, World};
 use crate::report::Report;
 
-/// The programs that run a node and count, and the words in front of the number that they say in the end.
-const COUNTERS: [(&str, &[&str], &str); 3] = [
-    ("instructions", &["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"], "Collected : "),
-    ("allocations", &["valgrind", "--tool=memcheck", "--undef-value-errors=no"], "total heap usage: "),
-    ("system calls", &["strace", "-f", "-c", "-U", "name,calls"], "total "),
-];
+/// Messages of the two runs.
+const FEW: usize = 200;
+const MANY: usize = 1_200;
 
+/// Does this many messages.
 type Run = fn(&mut Load, usize);
-const WORK: [(&str, Run); 3] = [
-    ("lone echo", |load, count| {
-        load.run(&wire::echo(8), count, 1, count);
-    }),
-    ("sink", |load, count| {
+/// What is done, and beside how many that are connected and idle.
+const WORK: [(&str, usize, Run); 5] = [
+    ("lone echo", 0, echo),
+    ("lone echo beside 200 idle", 200, echo),
+    ("lone echo beside 1000 idle", 1_000, echo),
+    ("sink", 0, |load, count| {
         load.run(&wire::reading(1_000_000), count, count, 0);
         load.run(&wire::echo(0), 1, 1, 1);
     }),
-    ("source", |load, count| {
+    ("source", 0, |load, count| {
         load.run(&wire::source(count as u32), 1, 2, count);
     }),
 ];
+const COUNTED: [&str; 3] = ["instructions", "allocations", "system calls"];
+/// The allocations of all of these are one way to say that there was one.
+const ALLOCATIONS: [&str; 7] = ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign", "reallocarray"];
+
+fn echo(load: &mut Load, count: usize) {
+    load.run(&wire::echo(8), count, 1, count);
+}
 
 /// Counts for one node, which runs a hundred times slower meanwhile.
 pub fn count(world: &World, kind: Kind, report: &mut Report) {
-    for (what, counter, words) in COUNTERS {
-        for (work, run) in WORK.iter().filter(|_| kind.speaks) {
-            let said = [500, 1_500].map(|messages| {
-                let mut peer = world.start(kind, counter)?;
-                run(peer.load(), messages);
-                Some(number(&peer.end(), words))
-            });
-            if let [Some(few), Some(many)] = said {
-                report.add(&format!("{what} a message, {work}"), kind.name, (many - few) / 1_000.0);
-            }
+    for (work, idle, run) in WORK.iter().filter(|(_, idle, _)| kind.speaks && (kind.listens || *idle == 0)) {
+        let counted = [FEW, MANY].map(|messages| counted(world, kind, *idle, |load| run(load, messages)));
+        let [Some(few), Some(many)] = counted else { return };
+        for (place, what) in COUNTED.iter().enumerate() {
+            let each = (many[place] - few[place]) / (MANY - FEW) as f64;
+            report.add(&format!("{what} a message, {work}"), kind.name, each);
         }
     }
 }
 
-fn number(said: &str, words: &str) -> f64 {
-    let line = said.lines().find_map(|line| line.split_once(words)).unwrap_or_else(|| panic!("no {words:?} in {said}"));
-    let digits: String = line.1.trim_start().chars().filter(|c| *c != ',').take_while(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or_else(|_| panic!("no number behind {words:?} in {said}"))
+fn counted(world: &World, kind: Kind, idle: usize, run: impl FnOnce(&mut Load)) -> Option<[f64; 3]> {
+    let file = std::env::temp_dir().join("counted");
+    let out = format!("--callgrind-out-file={}", file.display());
+    let room = if idle < FEW_PEERS { FEW_PEERS } else { MANY_PEERS };
+    let mut peer = world.start(kind, room, &["valgrind", "--tool=callgrind", "--collect-systime=usec", &out])?;
+    let _idle = idle_beside(&peer, idle);
+    run(peer.load());
+    let said = peer.end();
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}\n{said}", file.display()));
+    let totals = text.lines().rev().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_else(|| panic!("no totals\n{said}"));
+    let totals: Vec<f64> = totals.split(' ').map(|number| number.parse().unwrap()).collect();
+    Some([totals[0], allocations(&text), totals[1]])
+}
+
+/// Connects as many as that, which then say nothing.
+fn idle_beside(peer: &Peer<'_>, count: usize) -> Vec<std::net::TcpStream> {
+    let name = |i| format!("idle{i}@127.0.0.1");
+    (0..count).map(|i| wire::dial(peer.port, &name(i)).expect("it takes a node")).collect()
+}
+
+/// Returns how often memory was asked for, by whoever is not the C library itself: `cfn=(ID) NAME` names a function that is called, by its
+/// number alone from the second time on, and `calls=COUNT` behind it says how often.
+fn allocations(profile: &str) -> f64 {
+    let (mut asking, mut inside, mut callee) = (HashSet::new(), false, false);
+    let mut count = 0.0;
+    for line in profile.lines() {
+        let Some((word, rest)) = line.split_once('=') else { continue };
+        match word {
+            "fn" | "cfn" => {
+                let (id, name) = rest.split_once(' ').unwrap_or((rest, ""));
+                if ALLOCATIONS.contains(&name) {
+                    asking.insert(id);
+                }
+                *if word == "fn" { &mut inside } else { &mut callee } = asking.contains(id);
+            }
+            "calls" if callee && !inside => {
+                let calls = rest.split(' ').next().unwrap_or_default();
+                count += calls.parse::<f64>().unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+            _ => {}
+        }
+    }
+    count
 }

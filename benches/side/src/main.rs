@@ -10,7 +10,7 @@ mod work;
 
 use std::time::Duration;
 
-use peers::{KINDS, World};
+use peers::{KINDS, MANY_PEERS, World};
 use report::Report;
 
 fn main() {
@@ -28,7 +28,7 @@ fn main() {
     for round in 1..=rounds {
         for kind in kinds.clone() {
             eprintln!("round {round} of {rounds}: {}", kind.name);
-            if let Some(mut peer) = world.start(kind, &[]) {
+            if let Some(mut peer) = world.start(kind, MANY_PEERS, &[]) {
                 work::measure(&mut peer, time, &mut report);
             }
         }
@@ -38,7 +38,7 @@ fn main() {
         eprintln!("counting: {}", kind.name);
         counts::count(&world, kind, &mut report);
     }
-    print!("{}", report.table());
+    print!("{}", report.tables());
     if let Some(path) = options.iter().find_map(|option| option.strip_prefix("--plot=")) {
         std::fs::write(path, plot::svg(&report)).expect("the plot can be written");
     }

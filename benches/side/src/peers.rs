@@ -25,6 +25,10 @@ pub struct Kind {
     command: fn(&Programs) -> Command,
 }
 
+/// Rooms for peers: as many as a node on a box may have, and enough for all that are ever connected here.
+pub const FEW_PEERS: usize = 256;
+pub const MANY_PEERS: usize = 1_100;
+
 pub const BASE: &str = "libei";
 pub const KINDS: [Kind; 7] = [
     Kind { name: "beamless", listens: true, speaks: true, whole: true, command: |p| p.ours("node") },
@@ -107,15 +111,16 @@ impl World {
         command
     }
 
-    /// Starts a node, by another program if there is one to count, and connects to it; `None` if this machine has not what it takes.
-    pub fn start(&self, kind: Kind, counter: &[&str]) -> Option<Peer<'_>> {
+    /// Starts a node, by another program if there is one to count, and connects to it; `None` if this machine has not what it takes. It has
+    /// room for so many peers, if it is of a kind that asks.
+    pub fn start(&self, kind: Kind, room: usize, counter: &[&str]) -> Option<Peer<'_>> {
         if !kind.listens && !self.fixed_port {
             eprintln!("LEFT OUT: {}, whose EPMD has to be on port 4369, which is taken", kind.name);
             return None;
         }
         self.epmd.forget("peer");
         let mut command = self.command(through(counter, (kind.command)(&self.programs)));
-        let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", kind.name));
+        let child = command.env(wire::ROOM, room.to_string()).spawn().unwrap_or_else(|e| panic!("{}: {e}", kind.name));
         let mut peer = Peer { world: self, kind, child, port: 0, load: None };
         if kind.listens {
             peer.port = self.epmd.wait("peer");
@@ -169,10 +174,7 @@ impl Peer<'_> {
 
     /// Ends the node, and returns what the program that runs it says.
     pub fn end(mut self) -> String {
-        let child = self.child.id();
-        // what strace runs is a process of its own
-        let children = std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
-        let node = children.split_whitespace().next().map_or(child.to_string(), str::to_owned);
+        let node = self.child.id().to_string();
         let ended = Command::new("kill").args(["-TERM", &node]).status();
         assert!(ended.is_ok_and(|status| status.success()), "kill -TERM {node}");
         let mut said = String::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::peers::{BASE, KINDS};
-use crate::report::Report;
+use crate::report::{Report, is_exact};
 
 const ROW: f64 = 22.0;
 const TOP: f64 = 58.0;
@@ -15,7 +15,7 @@ const COLOURS: [&str; 7] = ["#d3222a", "#444444", "#b07a00", "#7a3fb0", "#1f6fb4
 
 /// Returns an SVG of the rows that are speeds; a row of times is turned round, so that further right is always faster.
 pub fn svg(report: &Report) -> String {
-    let rows: Vec<_> = report.rows().filter(|row| !row.starts_with("resident")).collect();
+    let rows: Vec<_> = report.rows().filter(|row| !is_exact(row) && !row.starts_with("resident")).collect();
     let at = |ratio: f64| LEFT + (ratio.log2().clamp(RANGE.0, RANGE.1) - RANGE.0) * DOUBLING;
     let (width, height) = (at(2_f64.powf(RANGE.1)) + 30.0, TOP + ROW * (rows.len() as f64 + 0.5));
     let mut out = format!(
@@ -42,7 +42,7 @@ pub fn svg(report: &Report) -> String {
         let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{row}</text>", LEFT - 12.0, y + 4.0);
         for (kind, colour) in KINDS.iter().zip(COLOURS).rev() {
             if let Some(ratio) = report.ratio(row, kind.name).filter(|_| kind.name != BASE) {
-                let faster = if row.ends_with(" us") || row.contains("a message") { 1.0 / ratio } else { ratio };
+                let faster = if row.ends_with(" us") { 1.0 / ratio } else { ratio };
                 let _ = writeln!(out, "<circle cx=\"{}\" cy=\"{y}\" r=\"5\" fill=\"{colour}\"/>", at(faster));
             }
         }

@@ -1,4 +1,4 @@
-//! The table: each figure as a ratio to the base's.
+//! The tables: each figure as a ratio to the base's, and beside them what is exact.
 
 use std::fmt::Write;
 
@@ -29,30 +29,47 @@ impl Report {
         Some(median(figures, node)? / median(figures, BASE)?)
     }
 
-    /// Returns the table in Markdown.
-    pub fn table(&self) -> String {
-        let mut out = String::from("| |");
-        let mut rule = String::from("|---|");
-        for kind in KINDS {
-            let _ = write!(out, " {} |", kind.name);
-            rule += "---|";
-        }
-        let _ = writeln!(out, " {BASE} in figures |\n{rule}---|");
-        for (row, figures) in &self.rows {
-            let _ = write!(out, "| {row} |");
-            for kind in KINDS {
-                match self.ratio(row, kind.name) {
-                    Some(ratio) => out += &format!(" {ratio:.2} |"),
-                    None => out += " |",
-                }
-            }
-            // allocations may be none
-            let base =
-                median(figures, BASE).map_or(String::new(), |base| format!("{base:.prec$}", prec = usize::from(base < 100.0)));
-            let _ = writeln!(out, " {base} |");
-        }
-        out
+    /// Returns the tables in Markdown: ratios, and the base's figures; then counts as they are. Each is left out if it is empty.
+    pub fn tables(&self) -> String {
+        let measured = self.table(
+            &format!(" {BASE} in figures |"),
+            |row| !is_exact(row),
+            |row, figures| {
+                let mut cells = self.cells(|kind| Some(format!("{:.2}", self.ratio(row, kind)?)));
+                let base = median(figures, BASE).map(|base| format!("{base:.prec$}", prec = usize::from(base < 100.0)));
+                let _ = write!(cells, " {} |", base.unwrap_or_default());
+                cells
+            },
+        );
+        let exact = self.table("", is_exact, |_, figures| {
+            // instructions are many, and of the others there is less than one
+            self.cells(|kind| {
+                median(figures, kind).map(|count| format!("{count:.prec$}", prec = if count < 100.0 { 2 } else { 0 }))
+            })
+        });
+        format!("{measured}\n{exact}")
     }
+
+    /// Returns a table of the rows that are wanted, with a column more.
+    fn table(&self, more: &str, wanted: impl Fn(&str) -> bool, cells: impl Fn(&str, &[(&str, f64)]) -> String) -> String {
+        let rows = self.rows.iter().filter(|(row, _)| wanted(row));
+        let lines: String = rows.map(|(row, figures)| format!("| {row} |{}\n", cells(row, figures))).collect();
+        if lines.is_empty() {
+            return lines;
+        }
+        let head = format!("| |{}{more}", self.cells(|kind| Some(kind.to_owned())));
+        let rule = "---|".repeat(head.matches('|').count() - 1);
+        format!("{head}\n|{rule}\n{lines}")
+    }
+
+    fn cells(&self, cell: impl Fn(&str) -> Option<String>) -> String {
+        KINDS.iter().map(|kind| format!(" {} |", cell(kind.name).unwrap_or_default())).collect()
+    }
+}
+
+/// True for a row of counts.
+pub fn is_exact(row: &str) -> bool {
+    row.contains(" a message, ")
 }
 
 fn median(figures: &[(&str, f64)], node: &str) -> Option<f64> {

@@ -11,6 +11,8 @@ pub const COOKIE: &str = "benches";
 pub const PEER: &str = "peer@127.0.0.1";
 pub const MAILBOX: &str = "peer";
 pub const DRIVER: &str = "driver@127.0.0.1";
+/// The variable that says for how many peers a node is to have room.
+pub const ROOM: &str = "SIDE_ROOM";
 /// The place of an EPMD for those who know no other port than 4369.
 pub const OTHER_EPMD: &str = "127.0.0.77";
 

@@ -71,6 +71,8 @@ pub fn measure(peer: &mut Peer<'_>, time: Duration, report: &mut Report) {
         );
         crowd(peer, time, &mut add);
     }
+    // what it has taken meanwhile, and did not give back
+    add("resident, 1 connection, after all of it, KiB", peer.resident());
     if kind.listens && kind.whole {
         for (row, figure) in peer.lend(|peer| driven_by_a_beam(peer, time)) {
             add(&row, figure);

@@ -1,31 +1,30 @@
 //! The actions of a mailbox on others: send, answer, link, monitor and call.
 
 use core::fmt;
-use core::mem::replace;
 use core::time::Duration;
 
+use super::act::{Act, address};
 use super::address::{Address, place};
 use super::message::Message;
-use crate::error::{ConfigError, Error, Full, Misuse};
-use crate::node::config::AutoConnect;
+use crate::error::{Error, Full, Misuse};
 use crate::node::connections::node::Node;
-use crate::node::core::send::{answer_to, put_exit, take_back, tell};
+use crate::node::core::send::put_exit;
 use crate::node::core::state::Core;
 use crate::node::forms::atoms::atom;
 use crate::node::forms::caller::{Caller, Form};
-use crate::node::forms::outcome::{Exception, outcome};
-use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
-use crate::node::tables::identity::{Identity, NAMELESS, job_pid};
+use crate::node::forms::outcome::Exception;
+use crate::node::tables::handles::{Mailbox, Monitor, Request};
+use crate::node::tables::identity::{Identity, NAMELESS};
 use crate::node::tables::inbox::Inbox;
-use crate::node::tables::links::{FrameWriter, Link, Phase, RESERVED};
+use crate::node::tables::links::{FrameWriter, RESERVED};
 use crate::node::tables::past::Past;
-use crate::node::tables::peers::Peers;
-use crate::node::tables::requests::{Ask, OwnWords, Stage, Target};
+use crate::node::tables::peers::Lend;
+use crate::node::tables::requests::{Ask, OwnWords};
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain, Written};
+use crate::wire::build::{TermWriter, WriteTerm, WriteTermAgain};
 use crate::wire::codes::op;
-use crate::wire::control::{Control, Process, To, put_send};
+use crate::wire::control::{Control, To};
 use crate::wire::ids::{Atom, NodeName, Pid, Reference};
 use crate::wire::term::Term;
 
@@ -64,7 +63,7 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// ```
 pub struct Outbox<'n> {
     identity: &'n Identity,
-    peers: Peers<'n>,
+    far: &'n mut (dyn Lend + 'n),
     past: &'n Past,
     inboxes: &'n Table<'n, Inbox>,
     mailbox: Key,
@@ -78,10 +77,9 @@ impl Node<'_> {
         if self.core.flow.quick != mailbox.0 {
             self.before_recv(mailbox);
         }
-        let Core { identity, inboxes, links, watches, requests, ledger, flow, .. } = &mut self.core;
-        let (taken, inboxes) = inboxes.recv(mailbox.0, flow, links)?;
-        let peers = Peers { links: links.lend(), watches: watches.lend(), requests: requests.lend(), ledger };
-        Some((Message::new(mailbox, taken)?, Outbox { identity, peers, past: &self.past, inboxes, mailbox: mailbox.0 }))
+        let Core { identity, inboxes, far, flow, .. } = &mut self.core;
+        let (taken, inboxes) = inboxes.recv(mailbox.0, flow, &mut far.links)?;
+        Some((Message::new(mailbox, taken)?, Outbox { identity, far, past: &self.past, inboxes, mailbox: mailbox.0 }))
     }
 
     #[cold]
@@ -98,9 +96,8 @@ impl Node<'_> {
     /// [`Misuse::NoMailbox`].
     pub fn outbox(&mut self, mailbox: Mailbox) -> Result<Outbox<'_>, Error> {
         self.core.inboxes.get(mailbox)?;
-        let Core { identity, inboxes, links, watches, requests, ledger, .. } = &mut self.core;
-        let peers = Peers { links: links.lend(), watches: watches.lend(), requests: requests.lend(), ledger };
-        Ok(Outbox { identity, peers, past: &self.past, inboxes: &inboxes.table, mailbox: mailbox.0 })
+        let Core { identity, inboxes, far, .. } = &mut self.core;
+        Ok(Outbox { identity, far, past: &self.past, inboxes: &inboxes.table, mailbox: mailbox.0 })
     }
 }
 
@@ -118,6 +115,12 @@ impl<'n> Outbox<'n> {
 }
 
 impl Outbox<'_> {
+    /// Lends all that it acts on.
+    #[inline]
+    fn act(&mut self) -> Act<'_> {
+        Act { identity: self.identity, peers: self.far.peers(), past: self.past, mailbox: self.mailbox }
+    }
+
     /// Returns the right to act in the name of another mailbox of this node, while a message is at hand, or this outbox.
     ///
     /// ```no_run
@@ -138,13 +141,13 @@ impl Outbox<'_> {
             return Err(Misuse::NoMailbox.into());
         }
         let (identity, past, inboxes) = (self.identity, self.past, self.inboxes);
-        Ok(Outbox { identity, peers: self.peers.lend(), past, inboxes, mailbox: mailbox.0 })
+        Ok(Outbox { identity, far: &mut *self.far, past, inboxes, mailbox: mailbox.0 })
     }
 
     /// Returns the node that a message came from, as long as it is connected; of a call of a function that is its caller's node, of which the
     /// call itself does not tell.
     pub fn peer(&self, message: &Message<'_>) -> Option<&NodeName> {
-        self.peers.links.table.at(message.peer).map(|link| &link.name)
+        self.far.name(message.peer()?)
     }
 
     /// Sends the one term that `write` writes.
@@ -157,8 +160,16 @@ impl Outbox<'_> {
         F: WriteTerm,
     {
         let (node, to) = place(to.into());
-        let peer = self.reach(node)?;
-        self.send_to(peer, to, write)
+        let from = self.pid();
+        if let Some(frame) = self.far.begin(node) {
+            let mut frame = frame?;
+            address(&mut frame, from, to)?;
+            TermWriter::one(&mut frame.out, write)?;
+            return frame.end();
+        }
+        let mut act = self.act();
+        let peer = act.open(node)?;
+        act.send_to(peer, to, write)
     }
 
     /// Sends a `gen_server:cast`: `{'$gen_cast', Request}` with the one term that `write` writes.
@@ -188,9 +199,10 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTerm,
     {
+        let mut act = self.act();
         let caller = to.into();
         let mut write = Some(write);
-        self.answer(&caller, None, &mut |t| match write.take() {
+        act.answer(&caller, None, &mut |t| match write.take() {
             Some(write) => write(t),
             None => Ok(t),
         })
@@ -206,53 +218,12 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTermAgain,
     {
+        let mut act = self.act();
         let caller = to.into();
         if caller.form == Form::Call {
             return Err(Misuse::NotAFunction.into());
         }
-        self.answer(&caller, Some(exception), &mut |t| write(t))
-    }
-
-    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteDyn<'_>) -> Result<(), Error> {
-        let mut told = false;
-        let write: WriteDyn<'_> = &mut |t| match exception {
-            // somebody besides its caller watched the function's process: to them it has just ended
-            None if replace(&mut told, true) => t.atom("normal"),
-            _ => outcome(t, caller, exception, write),
-        };
-        match (caller.form, caller.from) {
-            (Form::Call | Form::Rex | Form::RexSend, Some(from)) => {
-                let peer = self.peers.links.find(from.node).ok_or(Error::NotConnected)?;
-                let to = answer_to(&self.peers.links, peer, from, caller.alias());
-                self.send_to(peer, to, write)
-            }
-            (Form::Erpc | Form::Spawn, _) => self.end_job(caller, write),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends the process of a served function, with what it came to. There is nobody to tell when its caller does not wait any more.
-    fn end_job(&mut self, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
-        let own = job_pid(self.identity.node(), self.identity.creation, caller.job);
-        // its caller first, who is owed what it came to; the others may lie in front of it
-        while let Some(key) = self.callers_tie(caller.job).or_else(|| self.peers.watches.next_of_job(caller.job, None)) {
-            let Some(watch) = self.peers.watches.at(key).copied() else { break };
-            tell(&mut self.peers.links, RESERVED, &watch, own, NAMELESS, write)?;
-            self.peers.remove_watch(key);
-        }
-        Ok(())
-    }
-
-    /// Finds the tie of a process of a function to whoever had it made.
-    fn callers_tie(&mut self, job: u64) -> Option<Key> {
-        let mut next = self.peers.watches.next_of_job(job, None);
-        while let Some(key) = next {
-            if self.peers.watches.at(key).is_some_and(Watch::is_spawners) {
-                return Some(key);
-            }
-            next = self.peers.watches.next_of_job(job, Some(key.index));
-        }
-        None
+        act.answer(&caller, Some(exception), &mut |t| write(t))
     }
 
     /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there
@@ -261,19 +232,20 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods; [`Full::Watches`].
     pub fn link(&mut self, pid: Pid<'_>) -> Result<(), Error> {
-        let peer = self.reach(pid.node)?;
-        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let known = self.peers.watches.find_link(owner, peer, number);
-        match known.and_then(|key| self.peers.watches.at(key)) {
+        let mut act = self.act();
+        let peer = act.reach(pid.node)?;
+        let (owner, number) = (Owner::Mailbox(act.mailbox), Number::of(pid));
+        let known = act.peers.watches.find_link(owner, peer, number);
+        match known.and_then(|key| act.peers.watches.at(key)) {
             Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
-            None if !self.peers.has_share(peer, 1) => return Err(Full::Watches.into()),
+            None if !act.peers.has_share(peer, 1) => return Err(Full::Watches.into()),
             _ => {}
         }
-        self.peers.links.tell(peer, RESERVED, &Control::Link { from: self.identity.pid(self.mailbox), to: pid })?;
-        match known.and_then(|key| self.peers.watches.table.at_mut(key)) {
+        act.peers.links.tell(peer, RESERVED, &Control::Link { from: act.identity.pid(act.mailbox), to: pid })?;
+        match known.and_then(|key| act.peers.watches.table.at_mut(key)) {
             // what comes of the unlink before it means nothing any more
             Some(watch) => watch.kind = WatchKind::Link,
-            None => self.peers.add_watch(Watch::new(owner, peer, number, WatchKind::Link)),
+            None => act.peers.add_watch(Watch::new(owner, peer, number, WatchKind::Link)),
         }
         Ok(())
     }
@@ -283,20 +255,21 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods.
     pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
-        let Some(peer) = self.peers.links.find(pid.node) else { return Ok(()) };
-        let (owner, number) = (Owner::Mailbox(self.mailbox), Number::of(pid));
-        let found = self.peers.watches.find_link(owner, peer, number);
-        let is_link = |key: &Key| self.peers.watches.at(*key).is_some_and(|watch| watch.kind == WatchKind::Link);
+        let mut act = self.act();
+        let Some(peer) = act.peers.links.find(pid.node) else { return Ok(()) };
+        let (owner, number) = (Owner::Mailbox(act.mailbox), Number::of(pid));
+        let found = act.peers.watches.find_link(owner, peer, number);
+        let is_link = |key: &Key| act.peers.watches.at(*key).is_some_and(|watch| watch.kind == WatchKind::Link);
         let Some(key) = found.filter(is_link) else { return Ok(()) };
-        let from = self.identity.pid(self.mailbox);
-        let id = self.peers.ledger.next();
+        let from = act.identity.pid(act.mailbox);
+        let id = act.peers.ledger.next();
         let control = Control::Unlink { id, from, to: pid };
-        let is_acknowledged = control.operation(self.peers.links.flags(peer)) == Some(op::UNLINK_ID);
-        self.peers.links.tell(peer, RESERVED, &control)?;
-        match self.peers.watches.table.at_mut(key) {
+        let is_acknowledged = control.operation(act.peers.links.flags(peer)) == Some(op::UNLINK_ID);
+        act.peers.links.tell(peer, RESERVED, &control)?;
+        match act.peers.watches.table.at_mut(key) {
             Some(watch) if is_acknowledged => watch.kind = WatchKind::Unlinking(id),
             // OTP 23 and older acknowledge nothing
-            _ => drop(self.peers.remove_watch(key)),
+            _ => drop(act.peers.remove_watch(key)),
         }
         Ok(())
     }
@@ -309,9 +282,10 @@ impl Outbox<'_> {
     where
         F: WriteTerm,
     {
-        let peer = self.reach(pid.node)?;
-        let control = Control::Exit2 { from: self.identity.pid(self.mailbox), to: To::Pid(pid), reason: None };
-        put_exit(&mut self.peers.links, peer, RESERVED, &control, write)
+        let mut act = self.act();
+        let peer = act.reach(pid.node)?;
+        let control = Control::Exit2 { from: act.identity.pid(act.mailbox), to: To::Pid(pid), reason: None };
+        put_exit(&mut act.peers.links, peer, RESERVED, &control, write)
     }
 
     /// Monitors a process, as `monitor/2` does: [`Received::Down`](crate::Received::Down) comes once it has ended, at once if it is not
@@ -321,13 +295,14 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods; [`Full::Requests`]; [`Misuse::NotAProcess`] for an alias.
     pub fn monitor<'a>(&mut self, process: impl Into<Address<'a>>) -> Result<Monitor, Error> {
+        let mut act = self.act();
         let (node, to) = place(process.into());
-        let peer = self.reach(node)?;
-        let key = self.peers.ask(self.mailbox, peer, Ask::Monitor, target(to)?, None)?;
-        match self.send_monitor(peer, key, to) {
-            Ok(()) => Ok(Monitor(self.handle(key))),
+        let peer = act.reach(node)?;
+        let key = act.ask(peer, to, Ask::Monitor, None)?;
+        match act.send_monitor(peer, key, to) {
+            Ok(()) => Ok(Monitor(act.handle(key))),
             Err(e) => {
-                self.peers.remove_request(key);
+                act.peers.remove_request(key);
                 Err(e)
             }
         }
@@ -338,7 +313,8 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods. A monitor that is gone is no error.
     pub fn demonitor(&mut self, monitor: Monitor) -> Result<(), Error> {
-        self.give_up(monitor.0)
+        let mut act = self.act();
+        act.give_up(monitor.0)
     }
 
     /// Makes a call, as `gen_server:call` does, with the request that `write` writes. It does not wait: exactly one
@@ -352,9 +328,10 @@ impl Outbox<'_> {
         A: Into<Address<'a>>,
         F: WriteTerm,
     {
+        let mut act = self.act();
         let (node, to) = place(to.into());
-        let peer = self.reach(node)?;
-        self.call_to(peer, to, Ask::Call, timeout, write)
+        let peer = act.reach(node)?;
+        act.call_to(peer, to, Ask::Call, timeout, write)
     }
 
     /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
@@ -374,10 +351,11 @@ impl Outbox<'_> {
     where
         F: WriteTerm,
     {
-        let peer = self.reach(Atom::from_str(node))?;
-        let key = self.peers.ask(self.mailbox, peer, Ask::Spawn, Target::Unknown, timeout)?;
-        let words = OwnWords::new(self.handle(key));
-        let (id, from, leader) = (words.reference(self.identity), self.identity.pid(self.mailbox), self.identity.core_pid());
+        let mut act = self.act();
+        let peer = act.reach(Atom::from_str(node))?;
+        let key = act.peers.ask(act.mailbox, peer, Ask::Spawn, timeout)?;
+        let words = OwnWords::new(act.handle(key));
+        let (id, from, leader) = (words.reference(act.identity), act.identity.pid(act.mailbox), act.identity.core_pid());
         let control = Control::SpawnRequest {
             id,
             from,
@@ -388,15 +366,15 @@ impl Outbox<'_> {
             arity: 4,
             options: MONITOR_OPTION,
         };
-        let sent = match self.peers.links.say(peer, RESERVED, &control) {
+        let sent = match act.peers.links.say(peer, RESERVED, &control) {
             Ok(Some((frame, _))) => put_call(frame, id, module, function, args),
             Ok(None) => {
-                self.peers.refuse(key);
+                act.peers.refuse(key);
                 Ok(())
             }
             Err(e) => Err(e),
         };
-        self.asked(key, sent)
+        act.asked(key, sent)
     }
 
     /// Gives up a call: no answer comes any more. What the peer is doing it goes on doing.
@@ -404,124 +382,8 @@ impl Outbox<'_> {
     /// # Errors
     /// As all methods. A call that is answered is no error; its answer stays in the mailbox.
     pub fn abandon(&mut self, request: Request) -> Result<(), Error> {
-        self.give_up(request.handle)
-    }
-
-    fn give_up(&mut self, handle: Handle) -> Result<(), Error> {
-        let Some(key) = self.peers.requests.find(handle) else { return Ok(()) };
-        let Some(request) = self.peers.requests.at(key).filter(|request| request.mailbox == self.mailbox) else { return Ok(()) };
-        // one that was answered is taken back as soon as there is room
-        if matches!(request.state, Stage::Leaving) {
-            return Ok(());
-        }
-        if take_back(self.identity, &mut self.peers.links, key, request, RESERVED)? {
-            self.peers.remove_request(key);
-        } else {
-            // whom to name is not known until the spawn request is answered
-            self.peers.set_stage(key, Stage::Leaving);
-        }
-        Ok(())
-    }
-
-    fn call_to<F>(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>, write: F) -> Result<Request, Error>
-    where
-        F: WriteTerm,
-    {
-        let key = self.peers.ask(self.mailbox, peer, kind, target(to)?, timeout)?;
-        let words = OwnWords::new(self.handle(key));
-        let aliases = To::Alias(words.reference(self.identity)).operation(self.peers.links.flags(peer)).is_some();
-        let mark = self.peers.links.mark(peer);
-        let (tag, from) = (words.reference(self.identity), self.identity.pid(self.mailbox));
-        let sent = self.send_monitor(peer, key, to).and_then(|()| {
-            self.send_to(peer, to, |t| {
-                gen_call(t, from, aliases, tag)?;
-                write(t)
-            })
-        });
-        let sent = sent.map_err(|e| {
-            let ahead = self.peers.links.mark(peer).0.saturating_sub(mark.0);
-            self.peers.links.rewind(peer, mark);
-            self.peers.links.both(ahead, e)
-        });
-        self.asked(key, sent)
-    }
-
-    fn asked(&mut self, key: Key, sent: Result<(), Error>) -> Result<Request, Error> {
-        match sent {
-            Ok(()) => Ok(Request { mailbox: Mailbox(self.mailbox), handle: self.handle(key) }),
-            Err(e) => {
-                self.peers.remove_request(key);
-                Err(e)
-            }
-        }
-    }
-
-    fn handle(&self, key: Key) -> Handle {
-        Handle { index: key.index, number: self.peers.requests.at(key).map_or(0, |request| request.number) }
-    }
-
-    fn send_monitor(&mut self, peer: Key, key: Key, to: To<'_>) -> Result<(), Error> {
-        let words = OwnWords::new(self.handle(key));
-        let reference = words.reference(self.identity);
-        let to = match to {
-            To::Pid(pid) => Process::Pid(pid),
-            To::Name(name) => Process::Name(name),
-            To::Alias(_) => return Err(Misuse::NotAProcess.into()),
-        };
-        let control = Control::Monitor { from: self.identity.pid(self.mailbox), to, reference };
-        // where the peer understands no monitors it is one of the connection
-        self.peers.links.tell(peer, RESERVED, &control).map(|_| ())
-    }
-
-    #[inline]
-    fn send_to<F>(&mut self, peer: Key, to: To<'_>, write: F) -> Result<(), Error>
-    where
-        F: WriteTerm,
-    {
-        let mut frame = self.begin_send(peer, to)?;
-        TermWriter::one(&mut frame.out, write)?;
-        frame.end()
-    }
-
-    /// Begins the frame of a message, up to its term.
-    #[inline]
-    fn begin_send(&mut self, peer: Key, to: To<'_>) -> Result<FrameWriter<'_>, Error> {
-        let from = self.identity.pid(self.mailbox);
-        let mut frame = self.peers.links.begin(peer, RESERVED)?;
-        let op = to.operation(frame.flags()).ok_or(Misuse::NotAnAlias)?;
-        put_send(&mut frame.out, op, Some(from), to)?;
-        Ok(frame)
-    }
-
-    /// Finds the connection to a node, if need be one that is still to be made.
-    #[inline]
-    fn reach(&mut self, node: Atom<'_>) -> Result<Key, Error> {
-        match self.peers.links.find(node) {
-            Some(key) => Ok(key),
-            None => self.open(node),
-        }
-    }
-
-    #[cold]
-    fn open(&mut self, node: Atom<'_>) -> Result<Key, Error> {
-        let config = &self.identity.config;
-        if node == *config.name.known()?.as_str() {
-            return Err(Misuse::OwnNode.into());
-        }
-        let name = NodeName::from_atom(node).ok_or(ConfigError::NameForm)?;
-        config.reaches(&name)?;
-        let allowed = match config.auto_connect {
-            AutoConnect::Always => true,
-            AutoConnect::Once => !self.past.has(&name),
-            AutoConnect::Never => false,
-        };
-        if !allowed {
-            return Err(Error::NotConnected);
-        }
-        let link = Link::new(name, Phase::Opening);
-        let key = self.peers.links.table.insert(link).map_err(|_| Full::Peers)?;
-        self.peers.ledger.unseen.push(&mut self.peers.links.table, key.index);
-        Ok(key)
+        let mut act = self.act();
+        act.give_up(request.handle)
     }
 }
 
@@ -539,30 +401,4 @@ where
         t.nil()
     })?;
     frame.end()
-}
-
-/// Writes `{'$gen_call', {From, Tag}, Request}` up to the request.
-fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag: Reference<'_>) -> Written<'t, 'b> {
-    t.tuple(3)?;
-    t.atom("$gen_call")?;
-    t.tuple(2)?;
-    t.pid(from)?;
-    if aliases {
-        t.list(1)?;
-        t.atom("alias")?;
-    }
-    t.reference(tag)
-}
-
-/// Returns the target that a demonitor will name.
-fn target(to: To<'_>) -> Result<Target, Misuse> {
-    match to {
-        To::Pid(pid) => Ok(Target::Pid(Number::of(pid))),
-        To::Name(name) => {
-            let mut text = heapless::String::new();
-            name.chars().try_for_each(|c| text.push(c)).map_err(|_| Misuse::AtomTooLong)?;
-            Ok(Target::Name(text))
-        }
-        To::Alias(_) => Err(Misuse::NotAProcess),
-    }
 }

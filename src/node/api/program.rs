@@ -15,7 +15,7 @@ use crate::node::tables::inbox::Overflow;
 #[cfg(feature = "std")]
 use crate::node::tables::links::Phase;
 use crate::node::tables::links::{Link, Recent, Traffic, usable};
-use crate::node::tables::requests::{Ask, NO_PEER, OwnWords, Target};
+use crate::node::tables::requests::{Ask, NO_PEER, OwnWords};
 use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
@@ -102,7 +102,7 @@ impl Node<'_> {
             return Err(Full::Message { needed, limit }.into());
         }
         self.core.put_aside();
-        self.core.inboxes.forget(mailbox.0, &mut self.core.links);
+        self.core.inboxes.forget(mailbox.0, &mut self.core.far.links);
         self.core.inboxes.end_with(mailbox.0, |out| TermWriter::one_inside(out, &reason));
         self.core.mailbox_ended(mailbox.0);
         Ok(())
@@ -174,8 +174,8 @@ impl Node<'_> {
     pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
         self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
-        let key = self.core.peers().ask(mailbox.0, NO_PEER, Ask::Alias, Target::Unknown, None)?;
-        let number = self.core.requests.at(key).map_or(0, |request| request.number);
+        let key = self.core.peers().ask(mailbox.0, NO_PEER, Ask::Alias, None)?;
+        let number = self.core.far.requests.at(key).map_or(0, |request| request.number);
         let words = OwnWords::new(Handle { index: key.index, number });
         OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())
     }
@@ -183,13 +183,13 @@ impl Node<'_> {
     /// Ends an alias, as `unalias/1` does: what is sent to it from now on is dropped. Returns true if there was one.
     pub fn unalias(&mut self, alias: &OwnedReference) -> bool {
         let key = self.core.request(alias.as_reference());
-        let own = key.filter(|key| self.core.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
+        let own = key.filter(|key| self.core.far.requests.at(*key).is_some_and(|request| request.kind == Ask::Alias));
         if let Some(key) = own {
             self.core.peers().remove_request(key);
         }
         // it may be known as the address of a mailbox
-        if core::mem::take(&mut self.core.ledger.knows_alias) {
-            self.core.links.table.tenants_mut().for_each(|(_, link)| link.recent = Recent::NONE);
+        if core::mem::take(&mut self.core.far.ledger.knows_alias) {
+            self.core.far.links.table.tenants_mut().for_each(|(_, link)| link.recent = Recent::NONE);
         }
         own.is_some()
     }
@@ -226,15 +226,15 @@ impl Node<'_> {
         self.core.put_aside();
         self.core.tell_lost();
         self.core.inboxes.settle(&mut self.core.flow, mailbox);
-        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox, &self.core.links) {
+        while let Some((kind, handle)) = self.core.inboxes.peek(mailbox, &self.core.far.links) {
             if kind.is_answer() && handle == request.handle {
                 return Ok(true);
             }
             self.core.lines.unread();
-            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.links);
+            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.far.links);
         }
-        self.core.inboxes.only_waits(mailbox, &mut self.core.flow, &self.core.links);
-        match self.core.requests.find(request.handle) {
+        self.core.inboxes.only_waits(mailbox, &mut self.core.flow, &self.core.far.links);
+        match self.core.far.requests.find(request.handle) {
             Some(_) => Ok(false),
             None => Err(Misuse::NoRequest),
         }
@@ -268,10 +268,10 @@ impl Node<'_> {
         if self.name() == Some(&peer) {
             return Err(Misuse::OwnNode.into());
         }
-        if self.core.links.find(peer.as_atom()).is_some() || self.outgoing(&peer).is_some() {
+        if self.core.far.links.find(peer.as_atom()).is_some() || self.outgoing(&peer).is_some() {
             return Ok(());
         }
-        if !self.core.links.table.has_room() {
+        if !self.core.far.links.table.has_room() {
             return Err(Full::Peers.into());
         }
         self.begin_dial(peer, asker)
@@ -283,8 +283,8 @@ impl Node<'_> {
     /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {
         let node = NodeName::new(node)?;
-        let key = self.core.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
-        if let (false, Some(attempt)) = (self.core.links.table.at(key).is_some_and(Link::is_up), self.outgoing(&node)) {
+        let key = self.core.far.links.find(node.as_atom()).ok_or(Error::NotConnected)?;
+        if let (false, Some(attempt)) = (self.core.far.links.table.at(key).is_some_and(Link::is_up), self.outgoing(&node)) {
             self.half_open.remove(attempt);
         }
         self.close_link(key, Reason::ClosedByUs);
@@ -294,14 +294,16 @@ impl Node<'_> {
     /// Returns true if a connection is being made for what was sent.
     #[cfg(feature = "std")]
     pub(crate) fn is_opening(&self) -> bool {
-        self.core.links.table.tenants().any(|(_, link)| matches!(link.phase, Phase::Opening))
+        self.core.far.links.table.tenants().any(|(_, link)| matches!(link.phase, Phase::Opening))
     }
 
     /// Closes every connection, once what waits to be sent has been, and gives up on those under way.
     pub fn close(&mut self) {
-        self.half_open.clear();
-        for index in self.core.links.table.indexes() {
-            if let Some(key) = self.core.links.table.key_at(index) {
+        while let Some(half) = self.half_open.find(|_| true) {
+            self.half_open.remove(half);
+        }
+        for index in self.core.far.links.table.indexes() {
+            if let Some(key) = self.core.far.links.table.key_at(index) {
                 self.close_link(key, Reason::ClosedByUs);
             }
         }
@@ -309,7 +311,7 @@ impl Node<'_> {
 
     /// Returns the connected nodes.
     pub fn peers(&self) -> impl Iterator<Item = Peer<'_>> {
-        let up = self.core.links.table.tenants().filter(|(_, link)| link.is_up());
+        let up = self.core.far.links.table.tenants().filter(|(_, link)| link.is_up());
         up.map(|(_, link)| {
             let traffic = Traffic { pending: link.sending.len(), ..link.traffic };
             let held = link.stalled.map(|stall| self.core.inboxes.held_by(stall)).or(link.waits.then_some(HeldBy::Transmit));
@@ -326,10 +328,10 @@ impl Node<'_> {
     /// Returns how much of the storage is in use.
     pub fn in_use(&self) -> InUse {
         InUse {
-            peers: self.core.links.table.taken(),
+            peers: self.core.far.links.table.taken(),
             mailboxes: self.core.inboxes.table.taken(),
-            watches: self.core.watches.table.taken(),
-            requests: self.core.requests.table.taken(),
+            watches: self.core.far.watches.table.taken(),
+            requests: self.core.far.requests.table.taken(),
         }
     }
 
@@ -337,7 +339,7 @@ impl Node<'_> {
     /// the addresses and the term. Sending more gives [`Full::Message`] with this limit. A message from a peer can have as many bytes
     /// as the whole receive buffer.
     pub fn max_message(&self) -> usize {
-        usable(self.core.links.sending.size())
+        usable(self.core.far.links.sending.size())
     }
 
     /// Returns true if the program is to look at something before anybody waits: whoever moves the bytes asks before every wait, and does not

@@ -11,14 +11,14 @@ impl Node<'_> {
     /// Begins the connections that something waits for which was sent, the one that has waited longest first.
     #[inline]
     pub(in crate::node) fn tend_opening(&mut self) {
-        if !self.core.ledger.unseen.is_empty() || !self.core.ledger.opening.is_empty() {
+        if !self.core.far.ledger.unseen.is_empty() || !self.core.far.ledger.opening.is_empty() {
             self.begin_opening();
         }
     }
 
     #[cold]
     fn begin_opening(&mut self) {
-        while let Some(index) = self.core.ledger.unseen.pop(&mut self.core.links.table) {
+        while let Some(index) = self.core.far.ledger.unseen.pop(&mut self.core.far.links.table) {
             let Some((key, peer)) = self.opening(index) else { continue };
             match self.outgoing(&peer) {
                 Some(attempt) => {
@@ -26,21 +26,21 @@ impl Node<'_> {
                         half.asker = Asker::Sender;
                     }
                 }
-                None => self.core.ledger.opening.push(&mut self.core.links.table, key.index),
+                None => self.core.far.ledger.opening.push(&mut self.core.far.links.table, key.index),
             }
         }
-        while let Some(index) = self.core.ledger.opening.first() {
+        while let Some(index) = self.core.far.ledger.opening.first() {
             if let Some((_, peer)) = self.opening(index) {
                 if self.begin_dial(peer, Asker::Sender).is_err() {
                     return;
                 }
             }
-            self.core.ledger.opening.remove(&mut self.core.links.table, index);
+            self.core.far.ledger.opening.remove(&mut self.core.far.links.table, index);
         }
     }
 
     fn opening(&self, index: u16) -> Option<(Key, NodeName)> {
-        let key = self.core.links.table.key_at(index)?;
+        let key = self.core.far.links.table.key_at(index)?;
         self.core.name(key).map(|name| (key, name))
     }
 

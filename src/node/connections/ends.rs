@@ -15,9 +15,9 @@ impl Node<'_> {
         self.core.no_more_waits(key);
         // nothing is read from it any more, whatever it waited for
         self.core.dequeue(key);
-        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return };
         let phase = core::mem::replace(&mut link.phase, Phase::Gone);
-        self.core.links.table.stir(key.index);
+        self.core.far.links.table.stir(key.index);
         match phase {
             Phase::Gone => return,
             Phase::Opening => {}
@@ -44,7 +44,7 @@ impl Node<'_> {
     /// Closes a connection when what waits has been sent.
     pub(in crate::node) fn close_link(&mut self, key: Key, reason: Reason) {
         self.core.no_more_waits(key);
-        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return };
         if !link.is_up() {
             if matches!(link.phase, Phase::Opening) {
                 let node = link.name.clone();
@@ -56,7 +56,7 @@ impl Node<'_> {
         link.phase = Phase::Closing;
         let (node, done) = (link.name.clone(), link.sending.is_empty());
         self.core.dequeue(key);
-        self.core.links.table.stir(key.index);
+        self.core.far.links.table.stir(key.index);
         self.was_down(node, reason);
         self.core.connection_lost(key);
         if done {
@@ -94,7 +94,7 @@ impl Node<'_> {
             (true, node, reason) => Some(Event::Refused { node, reason }),
         };
         let Some(event) = news else { return log::debug!("handshake ended: {reason}") };
-        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.links.find_opening(node) } else { None };
+        let opening = if let Event::ConnectFailed { node, .. } = &event { self.core.far.links.find_opening(node) } else { None };
         self.core.events.push(event);
         if let Some(opening) = opening {
             // what waits for the connection is lost, and whatever is sent from now on waits for the next

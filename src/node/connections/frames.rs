@@ -6,6 +6,7 @@ use crate::node::core::state::{Core, Routed};
 use crate::node::forms::tag::may_be_answer;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Inboxes;
+use crate::node::tables::peers::Far;
 use crate::node::tables::record::{Kind, front};
 use crate::node::trace;
 use crate::storage::slots::Key;
@@ -30,17 +31,22 @@ impl Node<'_> {
     /// Takes messages that have the same control part as the last one that was delivered, which is the way of nearly all.
     fn stream(&mut self, key: Key) {
         let stride = self.receiving.size();
-        let Core { links, inboxes, ledger, .. } = &mut self.core;
+        let Core { far: Far { links, ledger, .. }, inboxes, .. } = &mut self.core;
         let is_alone = links.is_alone();
         let Some(link) = links.table.at_mut(key) else { return };
+        let bytes = link.received.filled(self.receiving.at(key.index));
+        let Some((to, head, from)) = link.recent.parts() else { return };
+        // before all else, as what comes in turn with others is not like the last
+        if !bytes.get(HEADER..).is_some_and(|body| body.starts_with(head)) {
+            return;
+        }
         if !link.takes_frames(stride) || ledger.is_due() || trace::is_on() {
             return;
         }
-        let (Some((to, head, from)), Inboxes { table, rings, unread }) = (link.recent.parts(), inboxes) else { return };
+        let Inboxes { table, rings, unread } = inboxes;
         let Some(inbox) = table.at_mut(to).filter(|inbox| inbox.ended.is_none()) else { return };
         let Some(front) = front(Kind::Message, key, from) else { return };
         let memory = rings.at_mut(to.index);
-        let bytes = link.received.filled(self.receiving.at(key.index));
         let (mut taken, mut count, mut held) = (0_usize, 0_u64, link.unread);
         while let Frame::Whole(body) = frame::next(bytes.get(taken..).unwrap_or(&[]), stride) {
             let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_answer(payload)) else { break };
@@ -69,7 +75,7 @@ impl Node<'_> {
     /// Takes the next frame; `false` if there is none that can be taken now.
     fn take_frame(&mut self, key: Key) -> bool {
         let stride = self.receiving.size();
-        let Some(link) = self.core.links.table.at_mut(key).filter(|link| link.is_up()) else { return false };
+        let Some(link) = self.core.far.links.table.at_mut(key).filter(|link| link.is_up()) else { return false };
         let bytes = link.received.filled(self.receiving.at(key.index));
         let skipped = link.state.skips(bytes.len());
         if skipped > 0 {
@@ -87,7 +93,7 @@ impl Node<'_> {
             Frame::Partial => return false,
             Frame::Tick => {
                 if link.state.answers_tick() {
-                    self.core.links.tick(key);
+                    self.core.far.links.tick(key);
                 }
                 (Ok(Routed::Done), HEADER)
             }
@@ -111,13 +117,13 @@ impl Node<'_> {
                     link.trace(head, size);
                 }
                 let outcome = self.core.oversized(key, head, parsed, size);
-                if let (Ok(Routed::Done), Some(link)) = (&outcome, self.core.links.table.at_mut(key)) {
+                if let (Ok(Routed::Done), Some(link)) = (&outcome, self.core.far.links.table.at_mut(key)) {
                     link.state.skip(size.saturating_sub(here as u64));
                 }
                 (outcome, here)
             }
         };
-        let Some(link) = self.core.links.table.at_mut(key) else { return false };
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return false };
         match outcome {
             Ok(Routed::Done) => {
                 link.received.consume(taken);
@@ -158,7 +164,7 @@ mod tests {
         let mut storage = Box::new(NodeStorage::<1, 1, 4096>::new());
         let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
         let link = Link::new(NodeName::new("b@host").unwrap(), Phase::Up);
-        let key = node.core.links.table.insert(link).ok().unwrap();
+        let key = node.core.far.links.table.insert(link).ok().unwrap();
         let mut connection = Connection { key, up: true };
         let pid = [&[88, 119, 6][..], b"b@host", &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
         let binary = [&[109, 0, 0, 0x20, 0][..], &[7; 0x2000]].concat();

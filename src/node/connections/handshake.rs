@@ -83,7 +83,7 @@ impl Node<'_> {
         }
         let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
         let seed = half.seed;
-        let wanted = half.peer().is_none_or(|peer| self.core.links.find_up(peer.as_atom()).is_none());
+        let wanted = half.peer().is_none_or(|peer| self.core.far.links.find_up(peer.as_atom()).is_none());
         let identity = &self.core.identity;
         // a state is consumed by its packet; what follows from it is set below, or the connection is given up
         let taken = core::mem::replace(&mut half.progress, Progress::Shaking(Handshake::accept()));
@@ -141,12 +141,12 @@ impl Node<'_> {
             return Verdict::NotAllowed(Reason::NotOnList);
         }
         if caller.asks_name() {
-            return if self.core.links.table.has_room() { Verdict::Welcome } else { Verdict::NotAllowed(Reason::Full) };
+            return if self.core.far.links.table.has_room() { Verdict::Welcome } else { Verdict::NotAllowed(Reason::Full) };
         }
-        if self.core.links.find_up(caller.peer.as_atom()).is_some() {
+        if self.core.far.links.find_up(caller.peer.as_atom()).is_some() {
             return Verdict::Alive;
         }
-        if !self.core.links.table.has_room() && self.core.links.find_opening(&caller.peer).is_none() {
+        if !self.core.far.links.table.has_room() && self.core.far.links.find_opening(&caller.peer).is_none() {
             return Verdict::NotAllowed(Reason::Full);
         }
         // both at once: the connection of the greater name stays, by the order of its characters
@@ -160,7 +160,7 @@ impl Node<'_> {
     fn promote(&mut self, connection: &mut Connection, up: Established) {
         let peer = up.peer.clone();
         let ours_is_greater = self.name().is_some_and(|own| own.as_str() > peer.as_str());
-        if let Some(old) = self.core.links.find_up(peer.as_atom()) {
+        if let Some(old) = self.core.far.links.find_up(peer.as_atom()) {
             // Either the peer was told that this one is there already, and wants another; or both connected to each other at
             // once, and the two sides must agree on which one stays: that of the greater name.
             let stays = self.half_open.at(connection.key).is_some_and(|half| half.replaces || half.inbound != ours_is_greater);
@@ -171,8 +171,8 @@ impl Node<'_> {
         }
         let visible = up.visible;
         // what was sent to the node while there was no connection waits in a link already
-        let opening = self.core.links.find_opening(&peer);
-        let Some(key) = opening.or_else(|| self.core.links.table.insert(Link::new(up.peer, Phase::Up)).ok()) else {
+        let opening = self.core.far.links.find_opening(&peer);
+        let Some(key) = opening.or_else(|| self.core.far.links.table.insert(Link::new(up.peer, Phase::Up)).ok()) else {
             if let Some(half) = self.half_open.at_mut(connection.key).filter(|half| half.inbound) {
                 // the place went to another meanwhile: this takes the place of the proof, so that the caller does not believe itself connected
                 half.refuse_instead(Refusal::Full);
@@ -180,7 +180,7 @@ impl Node<'_> {
             return self.give_up(connection.key, Reason::Full);
         };
         self.core.dequeue(key);
-        if let Some(link) = self.core.links.table.at_mut(key) {
+        if let Some(link) = self.core.far.links.table.at_mut(key) {
             link.phase = Phase::Up;
             link.flags = up.flags;
             link.visible = visible;
@@ -210,8 +210,8 @@ impl Node<'_> {
     /// Hands over to a link what its handshake left: what was not sent yet goes first, and what came behind the last packet is the first
     /// frame.
     fn inherit(&mut self, key: Key, half: &HalfOpen) {
-        self.core.links.preload(key, half.sending.filled(&half.tx));
-        let Some(link) = self.core.links.table.at_mut(key) else { return };
+        self.core.far.links.preload(key, half.sending.filled(&half.tx));
+        let Some(link) = self.core.far.links.table.at_mut(key) else { return };
         link.state.received();
         link.state.sent();
         let rest = half.received.filled(&half.rx);

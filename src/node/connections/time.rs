@@ -23,12 +23,12 @@ impl Node<'_> {
     /// waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
-        let held = !self.core.ledger.stalled.is_empty();
+        let held = !self.core.far.ledger.stalled.is_empty();
         if self.core.flow.pay || self.core.flow.resume && held {
             return Some(AT_ONCE);
         }
-        let beat = if self.core.links.table.is_empty() { None } else { Some(self.next_beat.unwrap_or(AT_ONCE)) };
-        let tell = if held { Some(self.core.ledger.tell_at) } else { None };
+        let beat = if self.core.far.links.table.is_empty() { None } else { Some(self.next_beat.unwrap_or(AT_ONCE)) };
+        let tell = if held { Some(self.core.far.ledger.tell_at) } else { None };
         let way = if self.dial_waits { self.way_at() } else { None };
         let (limit, lines) = (self.core.next_limit(), self.core.lines.poll_timeout());
         sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(limit, lines))
@@ -60,7 +60,7 @@ impl Node<'_> {
         if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
         }
-        if !self.core.ledger.stalled.is_empty() {
+        if !self.core.far.ledger.stalled.is_empty() {
             self.tell_held(now);
         }
     }
@@ -95,16 +95,16 @@ impl Node<'_> {
 
     /// Counts a quarter of the tick time as passed, for every connection.
     fn beat(&mut self) {
-        for index in self.core.links.table.indexes() {
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+        for index in self.core.far.links.table.indexes() {
+            let Some(key) = self.core.far.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.far.links.table.at_mut(key) else { continue };
             if matches!(link.phase, Phase::Opening | Phase::Gone) {
                 continue;
             }
             link.idle = link.idle.saturating_add(1);
             match link.state.beat(link.stalled.is_none() && link.is_up(), !link.sending.is_empty()) {
                 Beat::Fine => {}
-                Beat::Tick => self.core.links.tick(key),
+                Beat::Tick => self.core.far.links.tick(key),
                 Beat::Silent => self.down(key, Reason::Silent),
             }
             if self.is_idle(key) {
@@ -118,23 +118,23 @@ impl Node<'_> {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         // what was received and waits for room in a mailbox would be lost with the connection
         let rests = |link: &&Link| link.is_up() && link.received.is_empty();
-        let idle = self.core.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
+        let idle = self.core.far.links.table.at(key).filter(rests).map_or(0, |link| link.idle);
         // the first of these quarters had begun when the last message went
         self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time
-            && !self.core.links.table.at(key).is_some_and(Link::is_tied)
+            && !self.core.far.links.table.at(key).is_some_and(Link::is_tied)
     }
 
     /// Lets held up peers go on, each in its turn: one that is held up again has its next behind the others.
     fn resume(&mut self) {
-        for _ in 0..self.core.ledger.stalled.len() {
-            let Some(index) = self.core.ledger.stalled.pop(&mut self.core.links.table) else { return };
-            self.core.links.table.stir(index);
-            let Some(key) = self.core.links.table.key_at(index) else { continue };
-            let Some(link) = self.core.links.table.at_mut(key) else { continue };
+        for _ in 0..self.core.far.ledger.stalled.len() {
+            let Some(index) = self.core.far.ledger.stalled.pop(&mut self.core.far.links.table) else { return };
+            self.core.far.links.table.stir(index);
+            let Some(key) = self.core.far.links.table.key_at(index) else { continue };
+            let Some(link) = self.core.far.links.table.at_mut(key) else { continue };
             link.stalled = None;
             let before = link.received.len();
             self.pump(key);
-            match self.core.links.table.at_mut(key) {
+            match self.core.far.links.table.at_mut(key) {
                 // it moves
                 Some(link) if link.received.len() < before || link.stalled.is_none() => link.tell = None,
                 _ => {}
@@ -145,18 +145,18 @@ impl Node<'_> {
     /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
     fn tell_held(&mut self, now: Instant) {
         const NEVER: Instant = Instant::from_millis(u64::MAX);
-        self.core.ledger.tell_at = NEVER;
-        let mut next = self.core.ledger.stalled.first();
+        self.core.far.ledger.tell_at = NEVER;
+        let mut next = self.core.far.ledger.stalled.first();
         while let Some(index) = next {
-            next = self.core.ledger.stalled.next(&mut self.core.links.table, index);
-            let Some(link) = self.core.links.table.tenant_mut(index) else { continue };
+            next = self.core.far.ledger.stalled.next(&mut self.core.far.links.table, index);
+            let Some(link) = self.core.far.links.table.tenant_mut(index) else { continue };
             let at = *link.tell.get_or_insert(now.after(HELD));
             if let (true, Some(stall)) = (at <= now, link.stalled) {
                 link.tell = Some(NEVER);
                 let by = self.core.inboxes.held_by(stall);
                 self.core.events.push(Event::Held { node: link.name.clone(), by });
             } else {
-                self.core.ledger.tell_at = self.core.ledger.tell_at.min(at);
+                self.core.far.ledger.tell_at = self.core.far.ledger.tell_at.min(at);
             }
         }
     }

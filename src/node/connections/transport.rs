@@ -102,7 +102,7 @@ impl Node<'_> {
     /// The place of one that is over may be another's by the time that this is asked: then that is given, and the handle of the
     /// first, which is not, is [over](Node::is_open) all the same.
     pub fn poll_work(&mut self) -> Option<Connection> {
-        match self.core.links.table.next_stirred() {
+        match self.core.far.links.table.next_stirred() {
             Some(key) => Some(Connection { key, up: true }),
             None => self.half_open.next_stirred().map(|key| Connection { key, up: false }),
         }
@@ -111,7 +111,7 @@ impl Node<'_> {
     /// Returns true if the connection is to be kept. If not, everything for its peer has been given out: close it.
     pub fn is_open(&self, connection: Connection) -> bool {
         if connection.up {
-            self.core.links.table.at(connection.key).is_some_and(|link| matches!(link.phase, Phase::Up | Phase::Closing))
+            self.core.far.links.table.at(connection.key).is_some_and(|link| matches!(link.phase, Phase::Up | Phase::Closing))
         } else {
             self.half_open.at(connection.key).is_some_and(|half| !matches!(half.progress, Progress::Yielded { .. }))
         }
@@ -126,7 +126,7 @@ impl Node<'_> {
                 _ => &mut [],
             };
         }
-        match self.core.links.table.at_mut(connection.key) {
+        match self.core.far.links.table.at_mut(connection.key) {
             Some(link) if link.stalled.is_none() && link.is_up() => {
                 link.received.room(self.receiving.at_mut(connection.key.index))
             }
@@ -138,7 +138,7 @@ impl Node<'_> {
     #[inline]
     pub fn takes_bytes(&self, connection: Connection) -> bool {
         if connection.up {
-            self.core.links.table.at(connection.key).is_some_and(|link| link.stalled.is_none() && link.is_up())
+            self.core.far.links.table.at(connection.key).is_some_and(|link| link.stalled.is_none() && link.is_up())
         } else {
             self.half_open.at(connection.key).is_some_and(HalfOpen::is_shaking)
         }
@@ -146,14 +146,14 @@ impl Node<'_> {
 
     /// Returns the number of connections that there can be at once, those under way included.
     pub fn capacity(&self) -> usize {
-        self.core.links.table.capacity().saturating_add(self.half_open.capacity())
+        self.core.far.links.table.capacity().saturating_add(self.half_open.capacity())
     }
 
     /// Returns the number of a connection among as many as there [can be](Node::capacity).
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn number(&self, connection: Connection) -> usize {
-        let first = if connection.up { 0 } else { self.core.links.table.capacity() };
+        let first = if connection.up { 0 } else { self.core.far.links.table.capacity() };
         first.saturating_add(connection.key.index.into())
     }
 
@@ -171,7 +171,7 @@ impl Node<'_> {
             }
             return;
         }
-        if let Some(link) = self.core.links.table.at_mut(connection.key) {
+        if let Some(link) = self.core.far.links.table.at_mut(connection.key) {
             link.received.fill(len);
             link.traffic.read(len);
             link.state.received();
@@ -183,7 +183,7 @@ impl Node<'_> {
     #[inline]
     pub fn poll_transmit(&self, connection: Connection) -> &[u8] {
         if connection.up {
-            return self.core.links.pending(connection.key);
+            return self.core.far.links.pending(connection.key);
         }
         self.half_open.at(connection.key).map_or(&[], |half| half.sending.filled(&half.tx))
     }
@@ -198,11 +198,11 @@ impl Node<'_> {
             }
             return;
         }
-        let Some(link) = self.core.links.table.at_mut(connection.key) else { return };
+        let Some(link) = self.core.far.links.table.at_mut(connection.key) else { return };
         link.sending.consume(len);
         link.traffic.wrote(len);
         link.state.taken();
-        let has_room = link.has_room_again(self.core.links.sending.size());
+        let has_room = link.has_room_again(self.core.far.links.sending.size());
         self.core.flow.room |= has_room;
         self.core.flow.retry |= core::mem::take(&mut self.core.flow.put_back);
         self.core.flow.pay |= self.core.flow.owing;

@@ -11,10 +11,10 @@ use crate::storage::slots::Key;
 impl Core<'_> {
     /// Copies a message into its mailbox, unless something else is to go there first.
     pub(crate) fn deliver(&mut self, inbox: Key, record: &Record<'_>) -> Delivery {
-        if self.ledger.is_due() && self.is_due(inbox) {
+        if self.far.ledger.is_due() && self.is_due(inbox) {
             return Delivery::Held;
         }
-        match self.inboxes.deliver(inbox, record, &mut self.links) {
+        match self.inboxes.deliver(inbox, record, &mut self.far.links) {
             Delivery::Held if self.flow.waiting > 0 => self.make_room(inbox, record),
             delivery => delivery,
         }
@@ -24,16 +24,16 @@ impl Core<'_> {
     /// room.
     #[cold]
     fn make_room(&mut self, inbox: Key, record: &Record<'_>) -> Delivery {
-        while let Some((peer, job)) = self.inboxes.drop_waiting(inbox, &mut self.links) {
+        while let Some((peer, job)) = self.inboxes.drop_waiting(inbox, &mut self.far.links) {
             if let Some(name) = self.inboxes.table.at(inbox).map(|inbox| inbox.name.clone()) {
                 self.drop(peer, Receiver::Name(name), Dropped::MailboxFull);
             }
             // its caller is told that it has ended, as soon as there is room
-            while let Some(key) = self.watches.next_of_job(job, None) {
+            while let Some(key) = self.far.watches.next_of_job(job, None) {
                 self.peers().end(key, Owner::Ended(job));
                 self.flow.pay = true;
             }
-            match self.inboxes.deliver(inbox, record, &mut self.links) {
+            match self.inboxes.deliver(inbox, record, &mut self.far.links) {
                 Delivery::Held => {}
                 delivery => return delivery,
             }
@@ -47,19 +47,19 @@ impl Core<'_> {
         if !self.inboxes.table.at(inbox).is_some_and(|inbox| inbox.held) {
             return false;
         }
-        let mut lost = self.ledger.lost.first();
+        let mut lost = self.far.ledger.lost.first();
         while let Some(index) = lost {
-            if self.watches.table.tenant(index).is_some_and(|watch| watch.owner == Owner::Mailbox(inbox)) {
+            if self.far.watches.table.tenant(index).is_some_and(|watch| watch.owner == Owner::Mailbox(inbox)) {
                 return true;
             }
-            lost = self.ledger.lost.next(&mut self.watches.table, index);
+            lost = self.far.ledger.lost.next(&mut self.far.watches.table, index);
         }
-        let mut due = self.ledger.due.first();
+        let mut due = self.far.ledger.due.first();
         while let Some(index) = due {
-            if self.requests.table.tenant(index).is_some_and(|request| request.mailbox == inbox) {
+            if self.far.requests.table.tenant(index).is_some_and(|request| request.mailbox == inbox) {
                 return true;
             }
-            due = self.ledger.due.next(&mut self.requests.table, index);
+            due = self.far.ledger.due.next(&mut self.far.requests.table, index);
         }
         false
     }
@@ -67,7 +67,7 @@ impl Core<'_> {
     /// Reports that a peer may have no more links and monitors, once until it has far fewer.
     #[cold]
     pub(crate) fn no_share(&mut self, peer: Key, to: Receiver) {
-        if shares::is_news(&mut self.links, peer) {
+        if shares::is_news(&mut self.far.links, peer) {
             self.drop(peer, to, Dropped::WatchesFull);
         }
     }
@@ -98,7 +98,7 @@ mod tests {
 
     fn node(storage: &mut Storage) -> (Node<'_>, [Key; 3], [Mailbox; 2]) {
         let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), storage);
-        let links = &mut node.core.links.table;
+        let links = &mut node.core.far.links.table;
         let peers = ["b@host", "c@host", "d@host"].map(|name| {
             let link = Link::new(NodeName::new(name).unwrap(), Phase::Up);
             links.insert(link).ok().unwrap()
@@ -122,12 +122,12 @@ mod tests {
     }
 
     fn unread(node: &Node<'_>, peer: Key) -> usize {
-        node.core.links.table.at(peer).map_or(0, |link| link.unread)
+        node.core.far.links.table.at(peer).map_or(0, |link| link.unread)
     }
 
     /// Lets the messages of a peer wait until it has taken its answers.
     fn waits(node: &mut Node<'_>, peer: Key) {
-        node.core.links.table.at_mut(peer).unwrap().waits = true;
+        node.core.far.links.table.at_mut(peer).unwrap().waits = true;
         node.core.flow.waiting += 1;
     }
 
@@ -139,11 +139,11 @@ mod tests {
         bring(&mut node, mailbox, c, 2, 1);
         (0..3).for_each(|_| bring(&mut node, mailbox, d, 3, 240));
         // most of what it has is elsewhere
-        node.core.links.table.at_mut(d).unwrap().unread += 100_000;
+        node.core.far.links.table.at_mut(d).unwrap().unread += 100_000;
         waits(&mut node, b);
         waits(&mut node, d);
         assert_eq!(next(&mut node, mailbox), Some(2));
-        let dropped = node.core.inboxes.drop_waiting(mailbox.0, &mut node.core.links);
+        let dropped = node.core.inboxes.drop_waiting(mailbox.0, &mut node.core.far.links);
         assert_eq!(dropped, Some((d, 0)));
         assert_eq!((next(&mut node, mailbox), unread(&node, c)), (None, 0));
         node.core.no_more_waits(b);
@@ -190,7 +190,7 @@ mod tests {
         }
         assert_eq!(node.is_answer_next(call), Ok(false));
         assert!(!node.poll_wake(), "nothing to do until something comes");
-        node.core.connection_lost(node.core.links.find(crate::wire::ids::Atom::from_str("c@host")).unwrap());
+        node.core.connection_lost(node.core.far.links.find(crate::wire::ids::Atom::from_str("c@host")).unwrap());
         assert_eq!(node.is_answer_next(call), Ok(true));
         assert!(matches!(node.recv(mailbox).unwrap().0.received(), crate::node::Received::Answer { .. }));
         node.core.no_more_waits(b);

@@ -5,13 +5,12 @@ use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
 use crate::node::tables::identity::Identity;
-use crate::node::tables::ledger::Ledger;
 use crate::node::tables::lines::Lines;
-use crate::node::tables::links::{Links, Stall};
+use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::{Flow, Inboxes};
-use crate::node::tables::peers::Peers;
-use crate::node::tables::requests::{Ask, OwnWords, Requests};
-use crate::node::tables::ties::{Owner, Watch, Watches};
+use crate::node::tables::peers::{Far, Lend, Peers};
+use crate::node::tables::requests::{Ask, OwnWords};
+use crate::node::tables::ties::{Owner, Watch};
 use crate::storage::slots::Key;
 use crate::time::Instant;
 use crate::wire::control::Process;
@@ -21,11 +20,8 @@ use crate::wire::term::Term;
 /// The state that a control message may touch.
 pub(crate) struct Core<'s> {
     pub(crate) identity: Identity,
-    pub(crate) links: Links<'s>,
+    pub(crate) far: Far<'s>,
     pub(crate) inboxes: Inboxes<'s>,
-    pub(crate) watches: Watches<'s>,
-    pub(crate) requests: Requests<'s>,
-    pub(crate) ledger: Ledger,
     pub(crate) functions: Option<Functions>,
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
@@ -46,12 +42,12 @@ impl Core<'_> {
     /// Lends all that the node has to do with others.
     #[inline]
     pub(crate) fn peers(&mut self) -> Peers<'_> {
-        Peers { links: self.links.lend(), watches: self.watches.lend(), requests: self.requests.lend(), ledger: &mut self.ledger }
+        self.far.peers()
     }
 
     /// Returns the name of a peer's node.
     pub(crate) fn name(&self, peer: Key) -> Option<NodeName> {
-        self.links.table.at(peer).map(|link| link.name.clone())
+        self.far.links.table.at(peer).map(|link| link.name.clone())
     }
 
     /// Returns true if the core itself is this process, which lasts as long as the node.
@@ -69,7 +65,7 @@ impl Core<'_> {
             Process::Pid(pid) if !self.identity.is_own(pid.node, pid.creation) => None,
             Process::Pid(pid) => match self.inboxes.by_pid(pid) {
                 Some(key) => Some(Owner::Mailbox(key)),
-                None => self.watches.job(pid),
+                None => self.far.watches.job(pid),
             },
         }
     }
@@ -80,7 +76,7 @@ impl Core<'_> {
     pub(crate) fn put_aside(&mut self) {
         let Some((peer, len)) = self.flow.back.take() else { return };
         self.inboxes.restore(&mut self.flow);
-        let Some(link) = self.links.table.at_mut(peer) else { return };
+        let Some(link) = self.far.links.table.at_mut(peer) else { return };
         link.unread = link.unread.saturating_add(len);
         if link.refused == 0 || !link.is_up() {
             return;
@@ -94,12 +90,12 @@ impl Core<'_> {
         // others' messages may be behind it
         self.flow.aside = None;
         let mailbox = self.flow.taken;
-        self.inboxes.only_waits(mailbox, &mut self.flow, &self.links);
+        self.inboxes.only_waits(mailbox, &mut self.flow, &self.far.links);
     }
 
     /// Lets a peer's messages go on that waited for it to take what waits there, or for its end.
     pub(crate) fn no_more_waits(&mut self, peer: Key) {
-        if self.links.table.at_mut(peer).is_some_and(|link| core::mem::take(&mut link.waits)) {
+        if self.far.links.table.at_mut(peer).is_some_and(|link| core::mem::take(&mut link.waits)) {
             self.flow.waiting = self.flow.waiting.saturating_sub(1);
             self.flow.retry = true;
         }
@@ -107,23 +103,23 @@ impl Core<'_> {
 
     /// Stops reading from a peer until this is over.
     pub(crate) fn stall(&mut self, peer: Key, stall: Stall) {
-        let Some(link) = self.links.table.at_mut(peer) else { return };
+        let Some(link) = self.far.links.table.at_mut(peer) else { return };
         link.stalled = Some(stall);
         if link.tell.is_none() {
             // its time begins when time is looked at next
-            self.ledger.tell_at = Instant::from_millis(0);
+            self.far.ledger.tell_at = Instant::from_millis(0);
         }
-        if !self.ledger.stalled.has(link.turn) {
-            self.ledger.stalled.push(&mut self.links.table, peer.index);
+        if !self.far.ledger.stalled.has(link.turn) {
+            self.far.ledger.stalled.push(&mut self.far.links.table, peer.index);
         }
     }
 
     /// Takes a peer out of the queues of those that are held up, or are to be connected to.
     pub(crate) fn dequeue(&mut self, peer: Key) {
-        if let Some(link) = self.links.table.at_mut(peer) {
+        if let Some(link) = self.far.links.table.at_mut(peer) {
             link.stalled = None;
-            for queue in [&mut self.ledger.stalled, &mut self.ledger.opening, &mut self.ledger.unseen] {
-                queue.remove(&mut self.links.table, peer.index);
+            for queue in [&mut self.far.ledger.stalled, &mut self.far.ledger.opening, &mut self.far.ledger.unseen] {
+                queue.remove(&mut self.far.links.table, peer.index);
             }
         }
     }
@@ -137,18 +133,18 @@ impl Core<'_> {
         if !self.identity.is_own(reference.node, reference.creation) {
             return None;
         }
-        self.requests.find(OwnWords::read(reference)?)
+        self.far.requests.find(OwnWords::read(reference)?)
     }
 
     /// Finds the request that a reference stands for, if it was asked of this peer. An answer to a call may come from anywhere, since a
     /// process may leave it to another.
     pub(crate) fn asked_of(&self, peer: Key, reference: Reference<'_>) -> Option<Key> {
-        self.request(reference).filter(|key| self.requests.at(*key).is_some_and(|request| request.peer == peer))
+        self.request(reference).filter(|key| self.far.requests.at(*key).is_some_and(|request| request.peer == peer))
     }
 
     /// Finds the mailbox that gave out an alias.
     pub(crate) fn aliased(&self, alias: Reference<'_>) -> Option<Key> {
-        let request = self.requests.at(self.request(alias)?)?;
+        let request = self.far.requests.at(self.request(alias)?)?;
         (request.kind == Ask::Alias).then_some(request.mailbox)
     }
 

@@ -20,13 +20,13 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>)
     match to {
         To::Name(name) if name == "net_kernel" => {
             // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells
-            if let Err(e) = net_kernel::handle(&core.identity, &mut core.links, peer, term) {
+            if let Err(e) = net_kernel::handle(&core.identity, &mut core.far.links, peer, term) {
                 core.unsent(peer, format_args!("answer to a ping: {e}"));
             }
         }
         // the group leader of what we spawn elsewhere
         To::Pid(pid) if pid == core.identity.core_pid() => {
-            if let Err(e) = group_leader::handle(&core.identity, &mut core.links, peer, term) {
+            if let Err(e) = group_leader::handle(&core.identity, &mut core.far.links, peer, term) {
                 core.unsent(peer, format_args!("answer to an io request: {e}"));
             }
         }

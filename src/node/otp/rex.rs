@@ -55,7 +55,7 @@ impl Core<'_> {
             }
         }
         let node = self.identity.node();
-        let answered = send(&self.identity, &mut self.links, peer, To::Pid(from), &mut |t| {
+        let answered = send(&self.identity, &mut self.far.links, peer, To::Pid(from), &mut |t| {
             t.tuple(3)?;
             t.atom("rex")?;
             t.atom_of(node)?;
@@ -75,8 +75,8 @@ impl Core<'_> {
     /// Answers in the core's own name.
     fn answer_caller(&mut self, peer: Key, caller: &Caller<'_>, write: WriteDyn<'_>) -> Result<(), Error> {
         let Some(pid) = caller.from else { return Ok(()) };
-        let to = answer_to(&self.links, peer, pid, caller.alias());
-        send(&self.identity, &mut self.links, peer, to, write)
+        let to = answer_to(&self.far.links, peer, pid, caller.alias());
+        send(&self.identity, &mut self.far.links, peer, to, write)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::wire::term::Term;
 
 /// Does what a message to `name`, which is no mailbox, asks for. `false`: it is none that OTP sends by itself.
 pub(crate) fn handle(core: &mut Core<'_>, peer: Key, name: Atom<'_>, message: Term<'_>) -> bool {
-    let (identity, links) = (&core.identity, &mut core.links);
+    let (identity, links) = (&core.identity, &mut core.far.links);
     if name == global::SERVER && global::is_init_connect(message) {
         let sent = global::in_sync(identity, links, peer);
         told(core, peer, name, sent);
@@ -29,7 +29,7 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, name: Atom<'_>, message: Te
 pub(crate) fn handle_oversized(core: &mut Core<'_>, peer: Key, name: Atom<'_>) -> bool {
     let is_server = name == global::SERVER;
     if is_server {
-        let sent = global::in_sync(&core.identity, &mut core.links, peer);
+        let sent = global::in_sync(&core.identity, &mut core.far.links, peer);
         told(core, peer, name, sent);
     }
     is_server
@@ -80,7 +80,7 @@ mod tests {
         let mut here = node.accept(Origin::default(), 1, now).unwrap();
         caller.handle_connected(there, 2, now);
         while carry(&mut caller, there, &mut node, &mut here) + carry(&mut node, here, &mut caller, &mut there) > 0 {}
-        let key = node.core.links.find(Atom::from_str(peer)).unwrap();
+        let key = node.core.far.links.find(Atom::from_str(peer)).unwrap();
         test(&mut node, here, key);
     }
 
@@ -170,7 +170,7 @@ mod tests {
         let name = long("b");
         connected(&long("a"), &name, |node, _, peer| {
             assert!(handle_oversized(&mut node.core, peer, Atom::from_str(global::SERVER)));
-            let (identity, links) = (&node.core.identity, &mut node.core.links);
+            let (identity, links) = (&node.core.identity, &mut node.core.far.links);
             let first = links.pending(peer).len();
             let observer = Pid { node: Atom::from_str(&name), id: 1, serial: 0, creation: 8 };
             features(identity, links, peer, observer).unwrap();

@@ -53,9 +53,9 @@ impl Core<'_> {
         };
         match self.deliver(inbox, &Record { kind: Kind::Message, peer, from, handle: None, term }) {
             Delivery::Done => {
-                if let Some(link) = self.links.table.at_mut(peer) {
+                if let Some(link) = self.far.links.table.at_mut(peer) {
                     link.recent.remember(body, from, payload, inbox);
-                    self.ledger.knows_alias |= matches!(to, To::Alias(_));
+                    self.far.ledger.knows_alias |= matches!(to, To::Alias(_));
                 }
                 Routed::Done
             }
@@ -86,7 +86,7 @@ impl Core<'_> {
     /// Does what a control message says that is no message to a mailbox. `whole`: the payload is here, rather than skipped because it is
     /// too large.
     pub(crate) fn signal(&mut self, peer: Key, message: &ControlMessage<'_>, whole: bool) -> Result<Routed, Misbehaved> {
-        let theirs = |core: &Self, pid: Pid<'_>| match core.links.table.at(peer) {
+        let theirs = |core: &Self, pid: Pid<'_>| match core.far.links.table.at(peer) {
             Some(link) if pid.node == *link.name.as_str() => Ok(()),
             _ => Err(Misbehaved::Control(message.op)),
         };
@@ -115,7 +115,7 @@ impl Core<'_> {
             Control::Unlink { id, from, to } => {
                 theirs(self, from)?;
                 // a peer that can say it with an id must
-                if id == 0 && self.links.flags(peer).allow(op::UNLINK_ID) {
+                if id == 0 && self.far.links.flags(peer).allow(op::UNLINK_ID) {
                     return Err(Misbehaved::Control(message.op));
                 }
                 self.unlinked(peer, id, from, to);

@@ -12,13 +12,13 @@ use crate::time::Instant;
 impl Core<'_> {
     /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
     pub(crate) fn connection_lost(&mut self, peer: Key) {
-        let mut left = self.links.table.at(peer).map_or(0, |link| link.watches);
-        for index in self.watches.table.indexes() {
+        let mut left = self.far.links.table.at(peer).map_or(0, |link| link.watches);
+        for index in self.far.watches.table.indexes() {
             if left == 0 {
                 break;
             }
-            let Some(at) = self.watches.table.key_at(index) else { continue };
-            let Some(watch) = self.watches.at(at).filter(|w| w.peer == peer) else { continue };
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            let Some(watch) = self.far.watches.at(at).filter(|w| w.peer == peer) else { continue };
             left = left.saturating_sub(1);
             match (watch.kind, watch.owner) {
                 (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => self.peers().lose(at),
@@ -41,7 +41,7 @@ impl Core<'_> {
     /// none are not tried again until something is taken from one of them.
     #[inline]
     pub(crate) fn tell_lost(&mut self) {
-        if self.ledger.news || self.flow.took {
+        if self.far.ledger.news || self.flow.took {
             self.tell_due();
         }
     }
@@ -49,22 +49,23 @@ impl Core<'_> {
     #[cold]
     fn tell_due(&mut self) {
         self.put_aside();
-        (self.ledger.news, self.flow.took) = (false, false);
-        let mut at = self.ledger.lost.first();
+        (self.far.ledger.news, self.flow.took) = (false, false);
+        let mut at = self.far.ledger.lost.first();
         while let Some(index) = at {
-            let next = self.ledger.lost.next(&mut self.watches.table, index);
+            let next = self.far.ledger.lost.next(&mut self.far.watches.table, index);
             self.tell_link(index);
             // a mailbox that ended by it takes others of its own out: then all that are left have their turn
-            let is_there = |next: &u16| self.watches.table.tenant(*next).is_some_and(|watch| self.ledger.lost.has(watch.turn));
-            at = if next.is_some_and(|next| !is_there(&next)) { self.ledger.lost.first() } else { next };
+            let is_there =
+                |next: &u16| self.far.watches.table.tenant(*next).is_some_and(|watch| self.far.ledger.lost.has(watch.turn));
+            at = if next.is_some_and(|next| !is_there(&next)) { self.far.ledger.lost.first() } else { next };
         }
         self.answer_due();
     }
 
     /// Tells a mailbox that its link is broken.
     fn tell_link(&mut self, index: u16) {
-        let Some(at) = self.watches.table.key_at(index) else { return };
-        let Some(watch) = self.watches.at(at).copied() else { return };
+        let Some(at) = self.far.watches.table.key_at(index) else { return };
+        let Some(watch) = self.far.watches.at(at).copied() else { return };
         let Some(node) = self.name(watch.peer) else { return };
         // a mailbox that ends by it tells nobody who is not there any more
         if let Routed::Done = self.exit_signal(watch.owner, watch.pid.on(node.as_atom()), NOCONNECTION, Cause::Lost) {
@@ -75,10 +76,10 @@ impl Core<'_> {
     /// Returns when the next request has waited long enough.
     #[inline]
     pub(crate) fn next_limit(&self) -> Option<Instant> {
-        if !self.ledger.fresh.is_empty() {
+        if !self.far.ledger.fresh.is_empty() {
             return Some(Instant::from_millis(0));
         }
-        match self.requests.table.tenant(self.requests.limits.first()?)?.limit {
+        match self.far.requests.table.tenant(self.far.requests.limits.first()?)?.limit {
             Limit::At(at) => Some(at),
             Limit::None | Limit::In(_) => None,
         }
@@ -86,20 +87,20 @@ impl Core<'_> {
 
     /// Ends the requests that have waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some(index) = self.ledger.fresh.pop(&mut self.requests.table) {
-            let Some(key) = self.requests.table.key_at(index) else { continue };
-            let Some(request) = self.requests.at_mut(key) else { continue };
+        while let Some(index) = self.far.ledger.fresh.pop(&mut self.far.requests.table) {
+            let Some(key) = self.far.requests.table.key_at(index) else { continue };
+            let Some(request) = self.far.requests.at_mut(key) else { continue };
             match (request.state, request.limit) {
                 (Stage::Refused, _) => self.peers().set_stage(key, Stage::Due(Outcome::NotSupported)),
                 (_, Limit::In(time)) => {
                     request.limit = Limit::At(now.after(time));
-                    self.requests.limits.add(&mut self.requests.table, index);
+                    self.far.requests.limits.add(&mut self.far.requests.table, index);
                 }
                 _ => {}
             }
         }
         while self.next_limit().is_some_and(|at| at <= now) {
-            let late = self.requests.limits.first().and_then(|index| self.requests.table.key_at(index));
+            let late = self.far.requests.limits.first().and_then(|index| self.far.requests.table.key_at(index));
             let Some(key) = late else { break };
             self.peers().set_stage(key, Stage::Due(Outcome::Timeout));
         }
@@ -109,10 +110,10 @@ impl Core<'_> {
     /// Pays what is owed to peers, as far as there is room.
     pub(crate) fn pay(&mut self) {
         self.flow.owing = false;
-        let mut at = self.ledger.leaving.first();
+        let mut at = self.far.ledger.leaving.first();
         while let Some(index) = at {
-            at = self.ledger.leaving.next(&mut self.requests.table, index);
-            if let Some(key) = self.requests.table.key_at(index) {
+            at = self.far.ledger.leaving.next(&mut self.far.requests.table, index);
+            if let Some(key) = self.far.requests.table.key_at(index) {
                 self.leave(key);
             }
         }

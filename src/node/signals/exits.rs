@@ -53,11 +53,11 @@ impl Core<'_> {
             }
             return Routed::Done;
         }
-        let peer = self.links.find_up(from.node).unwrap_or(NO_PEER);
+        let peer = self.far.links.find_up(from.node).unwrap_or(NO_PEER);
         let from = EncodedPid::of(from);
         let record = Record { kind: Kind::Exit, peer, from: from.as_term().as_bytes(), handle: Some(Handle::NONE), term: reason };
         let delivery = match cause {
-            Cause::Lost => self.inboxes.deliver(key, &record, &mut self.links),
+            Cause::Lost => self.inboxes.deliver(key, &record, &mut self.far.links),
             Cause::Asked | Cause::Link => self.deliver(key, &record),
         };
         match delivery {
@@ -69,7 +69,7 @@ impl Core<'_> {
     /// Ends a mailbox. Everybody who is to be told is, as soon as there is room, and then its place is free.
     pub(crate) fn end_mailbox(&mut self, key: Key, reason: &[u8]) {
         self.put_aside();
-        self.inboxes.forget(key, &mut self.links);
+        self.inboxes.forget(key, &mut self.far.links);
         self.inboxes.end(key, reason);
         self.mailbox_ended(key);
     }
@@ -93,21 +93,21 @@ impl Core<'_> {
     /// Tells those who are to be told that a mailbox ended, as far as there is room.
     pub(crate) fn pay_for_mailbox(&mut self, key: Key) {
         let mut owes = false;
-        let mut at = self.watches.next_of(Owner::Mailbox(key), None);
+        let mut at = self.far.watches.next_of(Owner::Mailbox(key), None);
         while let Some(watch) = at {
-            at = self.watches.next_of(Owner::Mailbox(key), Some(watch.index));
+            at = self.far.watches.next_of(Owner::Mailbox(key), Some(watch.index));
             owes |= !self.pay_for_tie(key, watch);
         }
         if self.inboxes.table.at(key).is_some_and(|inbox| inbox.serves) {
-            for index in self.watches.table.indexes() {
-                let Some(watch) = self.watches.table.key_at(index) else { continue };
-                if self.watches.at(watch).is_some_and(|watch| watch.owner.is_served_by(key)) {
+            for index in self.far.watches.table.indexes() {
+                let Some(watch) = self.far.watches.table.key_at(index) else { continue };
+                if self.far.watches.at(watch).is_some_and(|watch| watch.owner.is_served_by(key)) {
                     owes |= !self.pay_for_tie(key, watch);
                 }
             }
         }
         // its own monitors are taken back one by one
-        owes |= self.requests.next_of(key, None).is_some();
+        owes |= self.far.requests.next_of(key, None).is_some();
         if owes {
             self.flow.owing = true;
         } else {
@@ -118,7 +118,7 @@ impl Core<'_> {
     /// Tells one that is tied to a mailbox, or to the process of a function that it served, that the mailbox ended. Returns false where there
     /// is no room.
     fn pay_for_tie(&mut self, mailbox: Key, at: Key) -> bool {
-        let Some(watch) = self.watches.at(at).copied() else { return true };
+        let Some(watch) = self.far.watches.at(at).copied() else { return true };
         let own = match watch.owner {
             // the mailbox ended before it could be told
             Owner::Mailbox(_) if watch.kind == WatchKind::Lost => {
@@ -130,9 +130,9 @@ impl Core<'_> {
         };
         let (Some(inbox), Some(reason)) = (self.inboxes.table.at(mailbox), self.inboxes.reason(mailbox)) else { return true };
         let name = Atom::from_str(&inbox.name);
-        let told = match tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
+        let told = match tell(&mut self.far.links, 0, &watch, own, name, &mut |t| t.term(reason)) {
             // the reason came in a frame whose names were shorter
-            Err(Error::Full(Full::Message { .. })) => tell(&mut self.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
+            Err(Error::Full(Full::Message { .. })) => tell(&mut self.far.links, 0, &watch, own, name, &mut |t| t.term(TOO_LARGE)),
             told => told,
         };
         let paid = is_paid(&told);
@@ -149,14 +149,14 @@ impl Core<'_> {
 
     /// Ends the process of a served function, for a reason of somebody else's.
     pub(crate) fn job_ends(&mut self, number: u64, reason: Term<'_>) {
-        let mut next = self.watches.next_of_job(number, None);
+        let mut next = self.far.watches.next_of_job(number, None);
         while let Some(at) = next {
-            next = self.watches.next_of_job(number, Some(at.index));
-            let Some(watch) = self.watches.at(at).copied() else { continue };
+            next = self.far.watches.next_of_job(number, Some(at.index));
+            let Some(watch) = self.far.watches.at(at).copied() else { continue };
             let own = job_pid(self.identity.node(), self.identity.creation, number);
-            let told = match tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(reason)) {
+            let told = match tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(reason)) {
                 // the reason stands in a frame that does not stay
-                Err(Error::Full(_)) => tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(TOO_LARGE)),
+                Err(Error::Full(_)) => tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(TOO_LARGE)),
                 told => told,
             };
             if is_paid(&told) {
@@ -172,9 +172,9 @@ impl Core<'_> {
     #[cold]
     pub(crate) fn free_ended(&mut self) {
         let Some(key) = self.inboxes.unread.ended.first().and_then(|index| self.inboxes.table.key_at(index)) else { return };
-        for index in self.watches.table.indexes() {
-            let Some(at) = self.watches.table.key_at(index) else { continue };
-            if let Some(watch) = self.watches.at(at).filter(|watch| watch.owner.ends_with(key)) {
+        for index in self.far.watches.table.indexes() {
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            if let Some(watch) = self.far.watches.at(at).filter(|watch| watch.owner.ends_with(key)) {
                 let owner = watch.owner;
                 self.peers().end(at, owner);
             }
@@ -186,11 +186,11 @@ impl Core<'_> {
     /// Tells those who were not told yet that the process of a served function ended, or a mailbox whose place another has. The reason is gone
     /// with what had it.
     pub(crate) fn pay_the_rest(&mut self) {
-        let mut next = self.ledger.ended.first();
+        let mut next = self.far.ledger.ended.first();
         while let Some(index) = next {
-            next = self.ledger.ended.next(&mut self.watches.table, index);
-            let Some(at) = self.watches.table.key_at(index) else { continue };
-            let Some(mut watch) = self.watches.at(at).copied() else { continue };
+            next = self.far.ledger.ended.next(&mut self.far.watches.table, index);
+            let Some(at) = self.far.watches.table.key_at(index) else { continue };
+            let Some(mut watch) = self.far.watches.at(at).copied() else { continue };
             let own = match watch.owner {
                 Owner::Ended(number) | Owner::Job { number, .. } => job_pid(self.identity.node(), self.identity.creation, number),
                 Owner::Mailbox(key) => self.identity.pid(key),
@@ -199,7 +199,7 @@ impl Core<'_> {
             if let WatchKind::Monitor { given, .. } = &mut watch.kind {
                 *given = NamedBy::Pid;
             }
-            if is_paid(&tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
+            if is_paid(&tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| t.term(KILLED))) {
                 self.remove_watch(at);
             } else {
                 self.flow.owing = true;

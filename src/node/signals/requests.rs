@@ -22,11 +22,11 @@ impl Core<'_> {
     pub(crate) fn answered(&self, to: To<'_>, term: Term<'_>) -> Option<Key> {
         let (reference, mailbox) = match to {
             To::Alias(alias) => (alias, None),
-            To::Pid(pid) if self.ledger.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
+            To::Pid(pid) if self.far.ledger.calls > 0 => (answer_tag(term)?, Some(self.inboxes.by_pid(pid)?)),
             _ => return None,
         };
         let key = self.request(reference)?;
-        let request = self.requests.at(key).filter(|request| request.is_call())?;
+        let request = self.far.requests.at(key).filter(|request| request.is_call())?;
         mailbox.is_none_or(|mailbox| mailbox == request.mailbox).then_some(key)
     }
 
@@ -37,7 +37,7 @@ impl Core<'_> {
 
     /// Takes the answer to a call of ours.
     pub(crate) fn reply(&mut self, key: Key, term: Term<'_>) -> Routed {
-        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        let Some(request) = self.far.requests.at(key) else { return Routed::Done };
         if request.state != Stage::Waiting {
             return Routed::Done;
         }
@@ -52,7 +52,7 @@ impl Core<'_> {
     /// Takes the answer to a call of ours that cannot be received: it is too large, or nested too deep.
     pub(crate) fn reply_refused(&mut self, reference: Reference<'_>, why: Term<'_>) -> Routed {
         let waiting = |request: &Asked| request.is_call() && request.state == Stage::Waiting;
-        let Some(key) = self.request(reference).filter(|key| self.requests.at(*key).is_some_and(waiting)) else {
+        let Some(key) = self.request(reference).filter(|key| self.far.requests.at(*key).is_some_and(waiting)) else {
             return Routed::Done;
         };
         if let stalled @ Routed::Stalled(_) = self.settle(key, Kind::NotSpawned, why) {
@@ -64,7 +64,7 @@ impl Core<'_> {
 
     /// Brings the outcome of a request to its mailbox.
     fn settle(&mut self, key: Key, kind: Kind, term: Term<'_>) -> Routed {
-        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        let Some(request) = self.far.requests.at(key) else { return Routed::Done };
         let handle = Some(Handle { index: key.index, number: request.number });
         let (mailbox, peer) = (request.mailbox, request.peer);
         match self.deliver(mailbox, &Record { kind, peer, from: &[], handle, term }) {
@@ -75,13 +75,13 @@ impl Core<'_> {
 
     /// Takes back a request that nobody waits for any more; what cannot be told now is owed.
     pub(crate) fn leave(&mut self, key: Key) {
-        if self.requests.at(key).is_some_and(|request| request.state != Stage::Leaving) {
+        if self.far.requests.at(key).is_some_and(|request| request.state != Stage::Leaving) {
             self.peers().set_stage(key, Stage::Leaving);
         }
-        let Some(request) = self.requests.at(key) else { return };
+        let Some(request) = self.far.requests.at(key) else { return };
         let gone = match request.kind {
             Ask::Alias => Ok(true),
-            _ => take_back(&self.identity, &mut self.links, key, request, 0),
+            _ => take_back(&self.identity, &mut self.far.links, key, request, 0),
         };
         match gone {
             Ok(true) => self.remove_request(key),
@@ -105,7 +105,7 @@ impl Core<'_> {
     /// Takes the end of what was monitored.
     pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Reason<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
-        let Some(request) = self.requests.at(key) else { return Routed::Done };
+        let Some(request) = self.far.requests.at(key) else { return Routed::Done };
         if request.state == Stage::Waiting {
             // the value of a function is in the reason
             let kind = if reason.is_err() && request.kind == Ask::Spawn { Kind::NotSpawned } else { request.ended() };
@@ -119,7 +119,7 @@ impl Core<'_> {
 
     /// Notes that the peer has said its last word on a request. If its outcome still waits for room, that is all it waits for.
     fn over(&mut self, key: Key) {
-        if self.requests.at(key).is_some_and(|request| matches!(request.state, Stage::Due(_))) {
+        if self.far.requests.at(key).is_some_and(|request| matches!(request.state, Stage::Due(_))) {
             self.peers().disown(key);
         } else {
             self.remove_request(key);
@@ -129,7 +129,9 @@ impl Core<'_> {
     /// Takes the answer to a spawn request: the process, or an atom that says why there is none.
     pub(crate) fn spawned(&mut self, peer: Key, reference: Reference<'_>, result: Term<'_>) -> Routed {
         let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
-        let Some(request) = self.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else { return Routed::Done };
+        let Some(request) = self.far.requests.at_mut(key).filter(|request| request.kind == Ask::Spawn) else {
+            return Routed::Done;
+        };
         if let Some(pid) = result.as_pid() {
             request.target = Target::Pid(Number::of(pid));
             if request.state == Stage::Leaving {
@@ -148,9 +150,9 @@ impl Core<'_> {
 
     /// Looks again, now that the flags of a peer are known, at what was asked and said before they were.
     pub(crate) fn flags_known(&mut self, peer: Key) {
-        self.links.sift(peer);
-        let size = self.links.sending.size();
-        let Some(link) = self.links.table.at_mut(peer) else { return };
+        self.far.links.sift(peer);
+        let size = self.far.links.sending.size();
+        let Some(link) = self.far.links.table.at_mut(peer) else { return };
         self.flow.room |= link.has_room_again(size);
         let flags = link.flags;
         if !flags.allow(op::SPAWN_REQUEST) {
@@ -163,10 +165,10 @@ impl Core<'_> {
         }
         if !flags.allow(op::UNLINK_ID) {
             // nothing will be acknowledged
-            for index in self.watches.table.indexes() {
-                let Some(key) = self.watches.table.key_at(index) else { continue };
+            for index in self.far.watches.table.indexes() {
+                let Some(key) = self.far.watches.table.key_at(index) else { continue };
                 let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
-                if self.watches.at(key).is_some_and(unlinking) {
+                if self.far.watches.at(key).is_some_and(unlinking) {
                     self.remove_watch(key);
                 }
             }
@@ -175,13 +177,13 @@ impl Core<'_> {
 
     /// Calls `each` with every request that a peer is asked for.
     fn each_asked_of(&mut self, peer: Key, each: impl Fn(&mut Self, Key, Ask, Stage)) {
-        let mut left = self.links.table.at(peer).map_or(0, |link| link.asked);
-        for index in self.requests.table.indexes() {
+        let mut left = self.far.links.table.at(peer).map_or(0, |link| link.asked);
+        for index in self.far.requests.table.indexes() {
             if left == 0 {
                 return;
             }
-            let Some(key) = self.requests.table.key_at(index) else { continue };
-            let Some(request) = self.requests.at(key).filter(|request| request.peer == peer) else { continue };
+            let Some(key) = self.far.requests.table.key_at(index) else { continue };
+            let Some(request) = self.far.requests.at(key).filter(|request| request.peer == peer) else { continue };
             left = left.saturating_sub(1);
             let (kind, stage) = (request.kind, request.state);
             each(self, key, kind, stage);
@@ -199,20 +201,20 @@ impl Core<'_> {
 
     /// Takes back the requests of a mailbox that ended, and waits for nothing any more.
     pub(crate) fn drop_requests_of(&mut self, mailbox: Key) {
-        let mut next = self.requests.next_of(mailbox, None);
+        let mut next = self.far.requests.next_of(mailbox, None);
         while let Some(key) = next {
-            next = self.requests.next_of(mailbox, Some(key.index));
+            next = self.far.requests.next_of(mailbox, Some(key.index));
             self.leave(key);
         }
     }
 
     /// Brings outcomes that this node knows by itself to mailboxes, as far as they have room.
     pub(crate) fn answer_due(&mut self) {
-        let mut next = self.ledger.due.first();
+        let mut next = self.far.ledger.due.first();
         while let Some(index) = next {
-            next = self.ledger.due.next(&mut self.requests.table, index);
-            let Some(key) = self.requests.table.key_at(index) else { continue };
-            let Some(request) = self.requests.at(key) else { continue };
+            next = self.far.ledger.due.next(&mut self.far.requests.table, index);
+            let Some(key) = self.far.requests.table.key_at(index) else { continue };
+            let Some(request) = self.far.requests.at(key) else { continue };
             let Stage::Due(outcome) = request.state else { continue };
             let (kind, term) = match outcome {
                 Outcome::NoConnection => (request.ended(), NOCONNECTION),
@@ -223,7 +225,7 @@ impl Core<'_> {
             let handle = Some(Handle { index: key.index, number: request.number });
             let mailbox = request.mailbox;
             let record = Record { kind, peer: NO_PEER, from: &[], handle, term };
-            if matches!(self.inboxes.deliver(mailbox, &record, &mut self.links), Delivery::Held) {
+            if matches!(self.inboxes.deliver(mailbox, &record, &mut self.far.links), Delivery::Held) {
                 continue;
             }
             match outcome {
@@ -252,10 +254,10 @@ mod tests {
         let mut out = node.outbox(mailbox).unwrap();
         out.link(pid).unwrap();
         out.unlink(pid).unwrap();
-        let (peer, _) = node.core.links.table.tenants().next().unwrap();
-        let held = |node: &Node<'_>| node.core.links.table.at(peer).map(|link| link.watches);
+        let (peer, _) = node.core.far.links.table.tenants().next().unwrap();
+        let held = |node: &Node<'_>| node.core.far.links.table.at(peer).map(|link| link.watches);
         assert_eq!((held(&node), node.in_use().watches), (Some(1), 1));
-        if let Some(link) = node.core.links.table.at_mut(peer) {
+        if let Some(link) = node.core.far.links.table.at_mut(peer) {
             link.flags = Flags::DEMANDED;
         }
         node.core.flags_known(peer);

@@ -66,7 +66,7 @@ impl Core<'_> {
         let option =
             |name: &str| spawn.options.as_list().is_some_and(|mut options| options.any(|option| is_option(option, name)));
         let flags = if option("link") { LINK } else { 0 } | if option("monitor") { MONITOR } else { 0 };
-        let number = self.ledger.next();
+        let number = self.far.ledger.next();
         let Some(mailbox) = self.serves(&served) else {
             return self.spawn_undefined(peer, spawn, kind, &served, number, flags);
         };
@@ -125,7 +125,7 @@ impl Core<'_> {
             // a process that never was anybody's
             let owner = Owner::Job { number, server: NO_PEER };
             let watch = Watch::new(owner, peer, Number::of(spawn.from), kind);
-            let mut tell = |stack| tell(&mut self.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
+            let mut tell = |stack| tell(&mut self.far.links, 0, &watch, own, NAMELESS, &mut |t| reason(t, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut tell) {
                 self.unsent(peer, format_args!("the end of a process could not be told"));
             }

@@ -24,7 +24,7 @@ impl Core<'_> {
             return;
         };
         // one that was unlinked here stays so: the peer has our unlink yet to come
-        if self.watches.find_link(owner, peer, Number::of(from)).is_some() {
+        if self.far.watches.find_link(owner, peer, Number::of(from)).is_some() {
             return;
         }
         if self.peers().has_share(peer, 1) {
@@ -51,8 +51,8 @@ impl Core<'_> {
     /// Forgets what of this kind there is between `to`, which is here, and `from`.
     fn forget(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
         let Some(owner) = self.owner(Process::Pid(to)) else { return };
-        let link = self.watches.find_link(owner, peer, Number::of(from));
-        if let Some(key) = link.filter(|key| self.watches.at(*key).is_some_and(|watch| watch.kind == kind)) {
+        let link = self.far.watches.find_link(owner, peer, Number::of(from));
+        if let Some(key) = link.filter(|key| self.far.watches.at(*key).is_some_and(|watch| watch.kind == kind)) {
             self.remove_watch(key);
         }
     }
@@ -88,7 +88,7 @@ impl Core<'_> {
             To::Name(name) => Process::Name(name),
             To::Alias(_) => return,
         };
-        let is_theirs = self.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
+        let is_theirs = self.far.links.table.at(peer).is_some_and(|link| from.node == *link.name.as_str());
         if is_theirs && reference.node == from.node {
             self.demonitored(peer, from, reference);
             self.answer_exit(peer, &Control::MonitorExit { from: process, to: from, reference, reason: None }, why);
@@ -97,7 +97,7 @@ impl Core<'_> {
 
     /// Ends the monitor of a process of the peer. When nobody waits for a served function any more, its process is over.
     pub(crate) fn demonitored(&mut self, peer: Key, from: Pid<'_>, reference: Reference<'_>) {
-        if let Some(key) = self.watches.find_monitor(peer, Number::of(from), &Words::of(reference)) {
+        if let Some(key) = self.far.watches.find_monitor(peer, Number::of(from), &Words::of(reference)) {
             self.remove_watch(key);
         }
     }
@@ -105,9 +105,9 @@ impl Core<'_> {
     /// Takes the end of a process of the peer that was linked to something here.
     pub(crate) fn link_broken(&mut self, peer: Key, from: Pid<'_>, to: Pid<'_>, reason: Reason<'_>) -> Routed {
         let Some(owner) = self.owner(Process::Pid(to)) else { return Routed::Done };
-        let Some(key) = self.watches.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
+        let Some(key) = self.far.watches.find_link(owner, peer, Number::of(from)) else { return Routed::Done };
         // until our unlink is acknowledged this is from before it
-        if self.watches.at(key).is_none_or(|watch| watch.kind != WatchKind::Link) {
+        if self.far.watches.at(key).is_none_or(|watch| watch.kind != WatchKind::Link) {
             return Routed::Done;
         }
         // taken out first: a mailbox that ends by it does not tell the process which has

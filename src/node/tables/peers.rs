@@ -3,16 +3,25 @@
 use core::time::Duration;
 
 use super::ledger::Ledger;
-use super::links::{Links, Phase};
+use super::links::{FrameWriter, Links, Phase, RESERVED};
 use super::requests::{Ask, Asked, Limit, NO_PEER, Requests, Stage, Target};
 use super::shares::may_take;
 use super::ties::{Owner, Watch, WatchKind, Watches};
-use crate::error::Full;
+use crate::error::{Error, Full};
 use crate::storage::chains::Chain;
 use crate::storage::queue::Turn;
 use crate::storage::slots::Key;
+use crate::wire::ids::{Atom, NodeName};
 
-/// The tables of these, lent together.
+/// The tables of these.
+pub(crate) struct Far<'s> {
+    pub(crate) links: Links<'s>,
+    pub(crate) watches: Watches<'s>,
+    pub(crate) requests: Requests<'s>,
+    pub(crate) ledger: Ledger,
+}
+
+/// The same tables, lent for a shorter time.
 pub(crate) struct Peers<'p> {
     pub(crate) links: Links<'p>,
     pub(crate) watches: Watches<'p>,
@@ -20,13 +29,38 @@ pub(crate) struct Peers<'p> {
     pub(crate) ledger: &'p mut Ledger,
 }
 
-impl Peers<'_> {
-    /// Lends them for a shorter time.
+/// Whoever has the tables, by whatever memory they lie in: so that what acts on them can be lent without them, and is small.
+pub(crate) trait Lend {
+    fn peers(&mut self) -> Peers<'_>;
+
+    /// Begins a frame of the program's to a node; `None` if there is no connection, nor one that is being made.
+    fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>>;
+
+    fn name(&self, peer: Key) -> Option<&NodeName>;
+}
+
+impl Lend for Far<'_> {
     #[inline]
-    pub(crate) fn lend(&mut self) -> Peers<'_> {
-        Peers { links: self.links.lend(), watches: self.watches.lend(), requests: self.requests.lend(), ledger: self.ledger }
+    fn peers(&mut self) -> Peers<'_> {
+        let (links, watches, requests) = (self.links.lend(), self.watches.lend(), self.requests.lend());
+        Peers { links, watches, requests, ledger: &mut self.ledger }
     }
 
+    fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
+        // nearly always the one that something went to last
+        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str() && link.takes());
+        if !is_last {
+            self.ledger.last_peer = self.links.find(node)?;
+        }
+        Some(self.links.begin(self.ledger.last_peer, RESERVED))
+    }
+
+    fn name(&self, peer: Key) -> Option<&NodeName> {
+        self.links.table.at(peer).map(|link| &link.name)
+    }
+}
+
+impl Peers<'_> {
     /// Returns true if a peer may have so many links and monitors more.
     pub(crate) fn has_share(&self, peer: Key, more: usize) -> bool {
         let room = self.watches.table.room();
@@ -79,19 +113,13 @@ impl Peers<'_> {
         }
     }
 
-    /// Takes a place for a request of a mailbox, to a peer or, with [`NO_PEER`], to nobody.
-    pub(crate) fn ask(
-        &mut self,
-        mailbox: Key,
-        peer: Key,
-        kind: Ask,
-        target: Target,
-        timeout: Option<Duration>,
-    ) -> Result<Key, Full> {
+    /// Takes a place for a request of a mailbox, to a peer or, with [`NO_PEER`], to nobody. Whom it is about is not known yet.
+    pub(crate) fn ask(&mut self, mailbox: Key, peer: Key, kind: Ask, timeout: Option<Duration>) -> Result<Key, Full> {
         let limit = timeout.map_or(Limit::None, Limit::In);
         let (state, turn) = (Stage::Waiting, Turn::NONE);
         let number = self.ledger.next();
-        let request = Asked { number, mailbox, peer, kind, target, limit, state, turn, rank: 0, chain: Chain::default() };
+        let (target, chain) = (Target::Unknown, Chain::default());
+        let request = Asked { number, mailbox, peer, kind, target, limit, state, turn, rank: 0, chain };
         let key = self.requests.insert(request).ok_or(Full::Requests)?;
         if let Some(link) = self.links.table.at_mut(peer) {
             link.asked = link.asked.saturating_add(1);
@@ -106,9 +134,9 @@ impl Peers<'_> {
     /// Removes a request.
     pub(crate) fn remove_request(&mut self, key: Key) {
         self.dequeue(key);
-        let Some(request) = self.requests.remove(key) else { return };
-        self.ledger.calls = self.ledger.calls.saturating_sub(request.is_call().into());
-        self.unask(request.peer);
+        let Some((kind, peer)) = self.requests.remove(key) else { return };
+        self.ledger.calls = self.ledger.calls.saturating_sub((kind == Ask::Call).into());
+        self.unask(peer);
     }
 
     /// Sets how far a request is, and puts it where it waits for what comes next.

@@ -198,7 +198,7 @@ fn lives() -> Range<u64> {
 fn live(seed: u64, tally: &mut Tally) {
     let (mut one, mut other) = (Box::new(Storage::sized()), Box::new(Storage::sized()));
     let node = |name: &str| Config::hidden(name, "secret").unwrap();
-    let ends = [End::new(node(NODES[0]), &mut *one), End::new(node(NODES[1]), &mut *other)];
+    let ends = [End::new(node(NODES[0]), &mut *one), End::new(node(NODES[1]), &mut *other)].map(|end| end.of_life(seed));
     let mut world = World {
         seed,
         random: Seed(seed),

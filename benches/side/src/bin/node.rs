@@ -10,7 +10,7 @@ use beamless::{
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let peers = std::env::args().nth(1).map_or(Ok(1_100), |arg| arg.parse())?;
+    let peers = std::env::var(wire::ROOM)?.parse()?;
     let config = Config::hidden(wire::PEER, wire::COOKIE)?;
     let mut node = OwnedNode::new(config, Sizes::new(peers, 1, 131_072))?;
     let mailbox = node.register(wire::MAILBOX)?;
