@@ -132,12 +132,12 @@ fn what_needs_a_restart_is_named() {
     let erl = world.erl(&["-sname", "a"]);
     let demo = Configured::new(&world, "sname = \"demo\"\n");
     assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.agent.atom())), "pong");
-    let text = "sname = \"other\"\nlisten = \"127.0.0.1\"\nepmd = \"none\"\nepmd_port = 1\nvisible = true\ntick_time = \"1h\"\nsetup_time = \"9s\"\n\
+    let text = "sname = \"other\"\nlisten = \"127.0.0.1\"\nepmd = \"none\"\nepmd_port = 1\nvisible = true\ntick_time = \"1h\"\nsetup_time = \"9s\"\nrest = \"1ms\"\n\
                 allow = [\"b\"]\nconnect = [\"a\"]\n[sizes]\nnodes = 2\n";
     demo.reload(
         text,
         &[
-            "warn: name, listen, epmd, epmd_port, visible, allow, tick_time, setup_time, sizes: changed in beamless.toml; restart to apply",
+            "warn: name, listen, epmd, epmd_port, visible, allow, tick_time, setup_time, rest, sizes: changed in beamless.toml; restart to apply",
             "connect: a@",
         ],
     );

@@ -279,6 +279,46 @@ fn what_is_dropped_while_an_answer_is_waited_for_is_counted() {
     assert_eq!(held(&lines, "messages that were dropped while a call was waited for"), 40);
 }
 
+/// However small the pieces in which a peer sends.
+#[test]
+fn turns_that_read_something_begin_a_rest_apart() {
+    const REST: Duration = Duration::from_millis(20);
+    const MESSAGES: u64 = 30;
+    let mut storage = Box::new(Storage::new());
+    let mut home = Node::new(Config::hidden("home@127.0.0.1", "secret").unwrap(), &mut storage);
+    let inbox = home.register("inbox").unwrap();
+    let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(EpmdSettings::new(1)).rest(REST);
+    let mut hers = Driver::new(options.listen(["127.0.0.1:0".parse().unwrap()]), &mut home).unwrap();
+    let port = hers.local_addr().unwrap().port();
+    let (told, end) = std::sync::mpsc::channel::<()>();
+    let sending = std::thread::spawn(move || {
+        let mut storage = Box::new(Storage::new());
+        let (mut guest, mut his) = alone("guest@127.0.0.1", &mut storage);
+        his.set_port("home@127.0.0.1", port).unwrap();
+        let sender = guest.register("sender").unwrap();
+        let mut sent = 0;
+        while end.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            if sent < MESSAGES && guest.outbox(sender).unwrap().send(("inbox", "home@127.0.0.1"), |t| t.int(7)).is_ok() {
+                sent += 1;
+            }
+            his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        }
+    });
+    let start = Instant::now();
+    let (mut read, mut turns) = (0, 0);
+    while read < MESSAGES {
+        hers.poll(&mut home, Some(LONG)).unwrap();
+        let before = read;
+        while home.recv(inbox).is_some() {
+            read += 1;
+        }
+        turns += u32::from(read > before);
+    }
+    assert!(REST * (turns - 1) <= start.elapsed(), "{turns} turns");
+    drop(told);
+    sending.join().unwrap();
+}
+
 /// Turns of a loop, of a millisecond each if nothing happens.
 struct Turns(u32);
 

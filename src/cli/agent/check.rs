@@ -35,6 +35,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     line("allow", if settings.allow.is_empty() { &"every node that has the cookie" } else { &allowed });
     line("tick time", &Time(settings.tick_time));
     line("setup time", &Time(settings.setup_time));
+    if !settings.rest.is_zero() {
+        line("rest", &Time(settings.rest));
+    }
     line("sizes", &sizes(settings.sizes));
     settings.connect.iter().for_each(|node| line("connect", node));
     if let Some(discover) = &settings.discover {

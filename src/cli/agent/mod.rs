@@ -91,7 +91,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let supervisor = Supervisor::from_env();
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
-    let mut driver = Driver::with_epmd_on(network.epmd, network.driver, &mut node)?;
+    let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
     ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
         options,

@@ -15,6 +15,7 @@ epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on 
 visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.
 tick_time | time 1s 24h | `"60s"` | "60s" | A node that is silent for so long is down. This is `net_ticktime`, the same in the whole cluster.
 setup_time | time 1s 2m | `"7s"` | "20s" | How long each step of connecting may take, such as the answer to a packet. This is `net_setuptime`. A slow line needs more.
+rest | time 1us 100ms | none | "500us" | How long to rest after a turn that read something, so that many small messages are taken at once. It costs that much latency.
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
 discover | table | none | [discover] | Every node that the EPMDs of some hosts name is connected.

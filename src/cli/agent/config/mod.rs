@@ -47,6 +47,7 @@ pub(super) struct Settings {
     pub(super) allow: Vec<String>,
     pub(super) tick_time: Duration,
     pub(super) setup_time: Duration,
+    pub(super) rest: Duration,
     pub(super) sizes: Sizes,
     /// The nodes to be connected to for as long as the agent runs.
     pub(super) connect: Vec<String>,
@@ -70,6 +71,7 @@ impl Settings {
             ("allow", self.allow != new.allow),
             ("tick_time", self.tick_time != new.tick_time),
             ("setup_time", self.setup_time != new.setup_time),
+            ("rest", self.rest != new.rest),
             ("sizes", self.sizes != new.sizes),
         ];
         let Self { connect, discover, publish, programs, functions, .. } = new;
@@ -127,6 +129,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let visible = top.get("visible").and_then(|item| faults.keep(item.switch()));
     let tick_time = faults.keep(top.duration("tick_time"));
     let setup_time = faults.keep(top.duration("setup_time"));
+    let rest = faults.keep(top.duration("rest"));
     let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
@@ -158,6 +161,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         allow,
         tick_time: tick_time.unwrap_or_default(),
         setup_time: setup_time.unwrap_or_default(),
+        rest: rest.unwrap_or_default(),
         sizes,
         connect,
         discover,

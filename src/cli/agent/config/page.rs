@@ -7,7 +7,7 @@ use crate::cli::command_line::man::roff;
 const ABOUT: &str = "\
 The node that `beamless run --config FILE` is, and what it does. The file is in TOML. `beamless run --config FILE --check` says what it comes to, \
 and starts nothing.
-Keys above the first line in brackets belong to the top level. Times are `\"500ms\"`, `\"1.5s\"`, `\"10s\"`, `\"5m\"`, `\"1h\"`. \
+Keys above the first line in brackets belong to the top level. Times are `\"500us\"`, `\"500ms\"`, `\"1.5s\"`, `\"10s\"`, `\"5m\"`, `\"1h\"`. \
 A node without its host is on this one. Paths, of programs too, begin at the file's folder unless they begin with `/`; a program without any `/` is \
 looked for in PATH. No shell reads a command. Arguments win over the file.
 SIGHUP, or `systemctl reload beamless`, has the file read again. `connect` and all tables but `[sizes]` are applied while connections stay; \

@@ -3,21 +3,21 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Units of time, in milliseconds.
-const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+/// Units of time, in microseconds.
+const TIMES: [(&str, u64); 5] = [("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000)];
 /// Units of memory, in bytes.
 const SIZES: [(&str, u64); 3] = [("KiB", 1024), ("MiB", 1024 * 1024), ("B", 1)];
 
-/// Reads `500ms`, `10s`, `1.5s`, `5m`, `1h`.
+/// Reads `500us`, `500ms`, `10s`, `1.5s`, `5m`, `1h`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
-    let (_, milliseconds) = TIMES.iter().find(|(name, _)| *name == unit)?;
+    let (_, microseconds) = TIMES.iter().find(|(name, _)| *name == unit)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // to the millisecond: a fraction of more digits is none
+    // a fraction of more digits is none
     let digits = u32::try_from(fraction.len()).ok().filter(|digits| (1..=3).contains(digits))?;
     let parts = 10_u64.checked_pow(digits)?;
     let thousandths = digit_number(whole)?.checked_mul(parts)?.checked_add(digit_number(fraction)?)?;
-    Some(Duration::from_millis(thousandths.checked_mul(*milliseconds)?.checked_div(parts)?))
+    Some(Duration::from_micros(thousandths.checked_mul(*microseconds)?.checked_div(parts)?))
 }
 
 /// Reads `16KiB`, `1MiB`, `16384B`, `16384`.
@@ -46,10 +46,10 @@ pub(in crate::cli::agent) struct Time(pub(in crate::cli::agent) Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let fits = |unit: &&(&str, u64)| milliseconds.checked_rem(unit.1) == Some(0);
-        let (name, unit) = TIMES.iter().rfind(fits).copied().unwrap_or(("ms", 1));
-        write!(f, "{}{name}", milliseconds.checked_div(unit).unwrap_or(0))
+        let microseconds = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
+        let fits = |unit: &&(&str, u64)| microseconds.checked_rem(unit.1) == Some(0) && microseconds >= unit.1;
+        let (name, unit) = TIMES.iter().rfind(fits).copied().unwrap_or(("s", 1));
+        write!(f, "{}{name}", microseconds.checked_div(unit).unwrap_or(0))
     }
 }
 
@@ -79,18 +79,21 @@ mod tests {
 
     #[test]
     fn times_are_read_and_written() {
-        for (text, milliseconds, shown) in [
-            ("500ms", 500, "500ms"),
-            ("10s", 10_000, "10s"),
-            ("1.5s", 1500, "1500ms"),
-            ("90s", 90_000, "90s"),
-            ("5 m", 300_000, "5m"),
-            ("1h", 3_600_000, "1h"),
-            ("24h", 86_400_000, "24h"),
-            ("0.25h", 900_000, "15m"),
+        for (text, microseconds, shown) in [
+            ("0s", 0, "0s"),
+            ("500us", 500, "500us"),
+            ("0.5ms", 500, "500us"),
+            ("500ms", 500_000, "500ms"),
+            ("10s", 10_000_000, "10s"),
+            ("1.5s", 1_500_000, "1500ms"),
+            ("90s", 90_000_000, "90s"),
+            ("5 m", 300_000_000, "5m"),
+            ("1h", 3_600_000_000, "1h"),
+            ("24h", 86_400_000_000, "24h"),
+            ("0.25h", 900_000_000, "15m"),
         ] {
             let duration = duration(text).unwrap();
-            assert_eq!((duration.as_millis(), Time(duration).to_string().as_str()), (milliseconds, shown), "{text}");
+            assert_eq!((duration.as_micros(), Time(duration).to_string().as_str()), (microseconds, shown), "{text}");
         }
         for text in
             ["", "s", "10", "10 sec", "-1s", "1e3s", "1.s", ".5s", "1.2345s", "1.2.3s", "99999999999999999999h", "5S", "+1s"]
