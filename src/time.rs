@@ -33,6 +33,15 @@ impl Instant {
     }
 }
 
+/// Returns the sooner of two points that there may be.
+#[inline]
+pub(crate) fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -321,6 +321,12 @@ impl EpmdClient {
         self.state = State::Off;
     }
 
+    /// Returns true if there is an event that was not fetched yet.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Returns the oldest event that was not fetched yet.
     pub(crate) fn poll_event(&mut self) -> Option<EpmdEvent> {
         self.events.pop_front()

@@ -72,6 +72,8 @@ pub(crate) struct EpmdService {
     admitted: u64,
     /// Accepting goes on then.
     accept_again: Option<Instant>,
+    /// The time of whatever is due first.
+    due: Option<Instant>,
     /// The limit of lines about connections that could not be taken.
     refused: LogLimit,
     idle_limit: Duration,
@@ -143,6 +145,7 @@ impl EpmdService {
             own: None,
             admitted: 0,
             accept_again: None,
+            due: None,
             refused: LogLimit::new("connections that epmd could not take"),
             idle_limit: rules.idle_limit,
         })
@@ -164,7 +167,9 @@ impl EpmdService {
     /// [`Refusal`], as another process would be refused.
     pub(crate) fn register_own(&mut self, alive: &str, port: u16, hidden: bool) -> Result<u32, Refusal> {
         self.withdraw_own();
-        let (place, creation) = self.server.register_node(alive, port, hidden)?;
+        let registered = self.server.register_node(alive, port, hidden);
+        self.note_due();
+        let (place, creation) = registered?;
         self.own = Some(place);
         Ok(creation)
     }
@@ -197,6 +202,7 @@ impl EpmdService {
         for at in 0..self.listeners.len() {
             self.accept(at, &mut accepts, registry, now);
         }
+        self.note_due();
         self.is_pending()
     }
 
@@ -316,10 +322,16 @@ impl EpmdService {
     }
 
     /// Returns when to call [`EpmdService::handle_timeout`].
+    #[inline]
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Notes when something is due, after whatever may have changed that.
+    fn note_due(&mut self) {
         let sessions = self.peers.iter().flatten().filter_map(|peer| peer.session.poll_timeout());
         let lines = self.server.poll_timeout().into_iter().chain(self.refused.poll_timeout());
-        sessions.chain(self.accept_again).chain(lines).min()
+        self.due = sessions.chain(self.accept_again).chain(lines).min();
     }
 
     /// Closes connections that have been idle for too long and have no name; accepts again after it could not. `true` if
@@ -342,6 +354,7 @@ impl EpmdService {
                 self.make_room(last, now);
             }
         }
+        self.note_due();
         self.is_pending()
     }
 }

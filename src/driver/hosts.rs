@@ -58,7 +58,11 @@ impl Resolver {
     }
 
     /// Goes on without the connections that nobody wants any more. A look-up that has begun goes on too, for whoever asks for the same host next.
+    #[inline]
     pub(super) fn retain(&mut self, wanted: impl Fn(Connection) -> bool) {
+        if self.asked.is_empty() {
+            return;
+        }
         self.asked.retain(|(asker, _)| asker.is_none_or(&wanted));
         self.begin();
     }
@@ -77,9 +81,6 @@ impl Resolver {
 
     /// Returns an answer to one who asked, if there is one.
     pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
-        if self.under_way.is_empty() {
-            return None;
-        }
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(answer) = answers.first() {
             if let Some(place) = self.asked.iter().position(|(_, host)| *host == answer.host) {

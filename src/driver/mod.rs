@@ -6,9 +6,11 @@ mod epmd_alone;
 mod epmd_ask;
 pub(crate) mod epmd_service;
 mod hosts;
+mod line;
 mod listen;
 mod local;
 mod net;
+mod open;
 mod owned;
 mod random;
 mod ready;
@@ -26,7 +28,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use crate::error::{Misuse, NetworkFault, Result};
 use crate::node::{Event, Failure, Node, Origin, Received, Request};
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
 pub use epmd::{Epmd, EpmdSettings};
@@ -144,6 +146,8 @@ pub struct Driver {
     door: Option<(TcpStream, IpAddr, Instant)>,
     /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
+    /// The time of whatever is due first, as of the last wait.
+    due: Option<Instant>,
     ready: VecDeque<Ready>,
     /// True if the program took one of them and left others since the last poll.
     ready_left: bool,
@@ -223,6 +227,7 @@ impl Driver {
             epmd_pending: false,
             door: None,
             accept_again: None,
+            due: None,
             ready: VecDeque::with_capacity(EVENTS),
             ready_left: false,
             waker,
@@ -331,9 +336,15 @@ impl Driver {
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
-        self.look(now);
-        let busy = self.before(node, now) | node.poll_wake() | core::mem::take(&mut self.ready_left);
-        let wait = if busy { Some(Duration::ZERO) } else { self.pause(node, now, timeout) };
+        let mut busy = self.hand_out(node, now);
+        self.due = self.poll_timeout(node);
+        if self.is_due(now) {
+            self.handle_timeout(node, now);
+            self.hand_out(node, now);
+            busy = true;
+        }
+        busy |= node.poll_wake() | core::mem::take(&mut self.ready_left);
+        let wait = if busy { Some(Duration::ZERO) } else { self.pause(now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result.map_err(|e| failed("polling", e))?,
@@ -342,8 +353,11 @@ impl Driver {
         self.dispatch(node, now);
         self.accept(node, now)?;
         self.sockets.read(node, now);
-        // what the protocol answers by itself does not wait for the program
-        self.sockets.write(node, now);
+        // what has come in between may have set an earlier time, but none that is over already
+        if self.is_due(now) {
+            self.handle_timeout(node, now);
+        }
+        self.hand_out(node, now);
         Ok(())
     }
 
@@ -396,54 +410,67 @@ impl Driver {
         Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Does everything that needs no waiting: what time calls for, new dials, and writing. Returns true if there is more to do at once.
-    fn before(&mut self, node: &mut Node<'_>, now: Instant) -> bool {
-        let registry = self.poll.registry();
-        let due = node.poll_timeout().is_some_and(|at| at <= now);
-        if due {
-            node.handle_timeout(now);
-        }
-        let mut news = false;
+    /// Does what needs neither waiting nor time: new dials, and writing. Returns true if there is more to do at once.
+    fn hand_out(&mut self, node: &mut Node<'_>, now: Instant) -> bool {
         if let Some(epmd) = &mut self.epmd {
             if core::mem::take(&mut self.epmd_pending) {
-                self.epmd_pending = epmd.handle_pending(registry, now);
+                self.epmd_pending = epmd.handle_pending(self.poll.registry(), now);
             }
-            if epmd.poll_timeout().is_some_and(|at| at <= now) {
-                self.epmd_pending |= epmd.handle_timeout(registry, now);
+            if epmd.has_news() {
+                self.epmd_news(node);
             }
-            news = self.epmd_news(node);
         }
         while let Some((connection, peer)) = node.poll_dial(now) {
             self.sockets.dial(connection, peer, node, now);
         }
         let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
         self.sockets.write(node, now);
+        // a door has its time
+        let callers = self.door.is_none() && self.listeners.iter().any(|listener| listener.ready);
+        failed || self.epmd_pending || callers || self.sockets.has_more()
+    }
+
+    /// Returns when [`Driver::handle_timeout`] has something to do.
+    fn poll_timeout(&self, node: &Node<'_>) -> Option<Instant> {
+        let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
+        let door = self.door.as_ref().map(|(.., at)| *at);
+        let home = self.home.as_ref().and_then(Home::poll_timeout);
+        let own = sooner(sooner(epmd, door), sooner(home, self.accept_again));
+        sooner(own, sooner(self.sockets.poll_timeout(), node.poll_timeout()))
+    }
+
+    #[inline]
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|at| at <= now)
+    }
+
+    /// Does what time calls for.
+    #[cold]
+    fn handle_timeout(&mut self, node: &mut Node<'_>, now: Instant) {
+        self.due = None;
+        self.look(now);
+        if node.poll_timeout().is_some_and(|at| at <= now) {
+            node.handle_timeout(now);
+        }
+        if let Some(epmd) = self.epmd.as_mut().filter(|epmd| epmd.poll_timeout().is_some_and(|at| at <= now)) {
+            self.epmd_pending |= epmd.handle_timeout(self.poll.registry(), now);
+        }
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         }
-        let callers = match &self.door {
-            Some((.., at)) => *at <= now,
-            None => self.listeners.iter().any(|listener| listener.ready),
-        };
-        due || news || failed || self.epmd_pending || callers || self.sockets.has_more()
+        self.sockets.expire(now);
     }
 
-    fn pause(&self, node: &mut Node<'_>, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        let epmd = self.epmd.as_ref().and_then(EpmdClient::poll_timeout);
-        let door = self.door.as_ref().map(|(.., at)| *at);
-        let home = self.home.as_ref().and_then(Home::poll_timeout);
-        let due = [node.poll_timeout(), epmd, self.sockets.poll_timeout(), self.accept_again, door, home]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at| at.since(now));
+    fn pause(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+        let due = self.due.map(|at| at.since(now));
         [due, timeout].into_iter().flatten().min()
     }
 
     /// Hands what the system told to whom it concerns.
     fn dispatch(&mut self, node: &mut Node<'_>, now: Instant) {
         let registry = self.poll.registry();
+        let mut woken = false;
         for event in &self.events {
             let Token(token) = event.token();
             match token {
@@ -459,10 +486,19 @@ impl Driver {
                         listener.ready = true;
                     }
                 }
-                OWN => {}
+                OWN => woken = true,
                 _ => Ready::new(event.token(), event).join(&mut self.ready),
             }
         }
+        if woken {
+            self.answered(node, now);
+        }
+    }
+
+    /// Goes on with whose hosts were looked up. Every look-up that is done wakes the poll.
+    #[cold]
+    fn answered(&mut self, node: &mut Node<'_>, now: Instant) {
+        let registry = self.poll.registry();
         let mut own = None;
         while let Some((asker, addresses)) = self.resolver.poll() {
             match asker {
@@ -513,11 +549,10 @@ impl Driver {
         Ok(())
     }
 
-    /// Turns what EPMD has to say into events of the node. Whether there was anything.
-    fn epmd_news(&mut self, node: &mut Node<'_>) -> bool {
-        let mut any = false;
+    /// Turns what EPMD has to say into events of the node.
+    #[cold]
+    fn epmd_news(&mut self, node: &mut Node<'_>) {
         while let Some(event) = self.epmd.as_mut().and_then(EpmdClient::poll_event) {
-            any = true;
             match event {
                 EpmdEvent::Serving { port } => log::debug!("serving epmd on port {port}"),
                 EpmdEvent::Registered { port, embedded, .. } => node.report(Event::Registered { embedded, port }),
@@ -537,7 +572,6 @@ impl Driver {
                 })),
             }
         }
-        any
     }
 }
 

@@ -326,6 +326,20 @@ impl<T: Tenant> Table<'_, T> {
         Some(tenant)
     }
 
+    /// Does what [`Table::remove`] does, where nobody wants the tenant. Returns true if there was one.
+    pub(crate) fn free(&mut self, key: Key) -> bool {
+        if self.at(key).is_none() {
+            return false;
+        }
+        self.forget(key.index);
+        let Some(slot) = self.slots.get_mut(usize::from(key.index)) else { return false };
+        slot.place = Place::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = core::mem::replace(&mut self.ends.free, link(key.index));
+        self.ends.tenants = self.ends.tenants.saturating_sub(1);
+        true
+    }
+
     /// Finds the first of the tenants with this hash that `wanted` says yes to.
     #[inline]
     pub(crate) fn find_hashed(&self, hash: u32, wanted: impl Fn(&T) -> bool) -> Option<Key> {

@@ -432,13 +432,9 @@ fn put_long_atom(out: &mut Writer<'_>, text: &str) -> Result<(), Misuse> {
 /// Writes a received atom again, in UTF-8 whatever it came in.
 #[inline]
 pub(crate) fn put_atom_of(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
-    if let Some(bytes) = atom.utf8_bytes() {
-        if let Ok(len) = u8::try_from(bytes.len()) {
-            out.headed([tag::SMALL_ATOM_UTF8, len], bytes);
-            return Ok(());
-        }
-    }
-    put_rare_atom(out, atom)
+    let Some((len, text)) = atom.short_utf8() else { return put_rare_atom(out, atom) };
+    out.headed([tag::SMALL_ATOM_UTF8, len], text);
+    Ok(())
 }
 
 /// Writes a long atom, or one in Latin-1.
@@ -456,20 +452,38 @@ fn put_rare_atom(out: &mut Writer<'_>, atom: Atom<'_>) -> Result<(), Misuse> {
 
 #[inline]
 pub(crate) fn put_pid(out: &mut Writer<'_>, pid: Pid<'_>) -> Result<(), Misuse> {
+    let Some((len, node)) = pid.node.short_utf8() else { return put_rare_pid(out, pid) };
+    out.between([tag::NEW_PID, tag::SMALL_ATOM_UTF8, len], node, numbers(pid));
+    Ok(())
+}
+
+/// Writes a pid whose node's name is long, or in Latin-1.
+#[cold]
+fn put_rare_pid(out: &mut Writer<'_>, pid: Pid<'_>) -> Result<(), Misuse> {
     out.u8(tag::NEW_PID);
-    put_atom_of(out, pid.node)?;
+    put_rare_atom(out, pid.node)?;
+    out.array(numbers(pid));
+    Ok(())
+}
+
+/// Returns what stands behind the node's name in a pid.
+#[inline]
+pub(super) fn numbers(pid: Pid<'_>) -> [u8; 12] {
     let ([a, b, c, d], [e, f, g, h]) = (pid.id.to_be_bytes(), pid.serial.to_be_bytes());
     let [i, j, k, l] = pid.creation.to_be_bytes();
-    out.array([a, b, c, d, e, f, g, h, i, j, k, l]);
-    Ok(())
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
 pub(crate) fn put_reference(out: &mut Writer<'_>, reference: Reference<'_>) -> Result<(), Misuse> {
     let words = reference.word_bytes();
-    out.u8(tag::NEWER_REFERENCE);
-    out.u16(u16::try_from(words.len() / 4).map_err(|_| Misuse::TooLong)?);
-    put_atom_of(out, reference.node)?;
-    out.u32(reference.creation);
+    let count = u8::try_from(words.len() / 4).map_err(|_| Misuse::TooLong)?;
+    if let Some((len, node)) = reference.node.short_utf8() {
+        out.between([tag::NEWER_REFERENCE, 0, count, tag::SMALL_ATOM_UTF8, len], node, reference.creation.to_be_bytes());
+    } else {
+        out.array([tag::NEWER_REFERENCE, 0, count]);
+        put_rare_atom(out, reference.node)?;
+        out.u32(reference.creation);
+    }
     out.bytes(words);
     Ok(())
 }

@@ -116,7 +116,8 @@ fn usual<const CHECK: bool>(at: Reader<'_>) -> Option<Usual<'_>> {
     })
 }
 
-/// Moves over one term of those that messages are not full of, or says what is wrong with one that they are full of, and tells how many terms there are in it if it can have any.
+/// Moves over one term of those that messages are not full of, or says what is wrong with one of the others, and tells how many terms there
+/// are in it if it can have any.
 #[inline(never)]
 fn rare<const CHECK: bool>(mut at: Reader<'_>) -> (Reader<'_>, Result<Option<u64>, TermFault>) {
     let result = rare_at::<CHECK>(&mut at);
@@ -296,5 +297,117 @@ fn small_integer(r: &mut Reader<'_>) -> Result<u32, TermFault> {
         tag::SMALL_INTEGER => Ok(r.u8()?.into()),
         tag::INTEGER => Ok(r.u32()?),
         _ => Err(TermFault::Fun),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::wire::build::encode;
+    use crate::wire::term::{Term, Value};
+
+    /// An atom with a letter of Latin-1 in each of the four forms, and names that are empty, short and long.
+    fn atoms() -> Vec<Vec<u8>> {
+        let (latin1, utf8) = (&b"a@h\xe9"[..], "a@h\u{e9}".as_bytes());
+        let heads: [(&[u8], &[u8]); 9] = [
+            (&[tag::SMALL_ATOM_UTF8, 5], utf8),
+            (&[tag::ATOM_UTF8, 0, 5], utf8),
+            (&[tag::SMALL_ATOM, 4], latin1),
+            (&[tag::ATOM, 0, 4], latin1),
+            (&[tag::SMALL_ATOM_UTF8, 0], b""),
+            (&[tag::SMALL_ATOM_UTF8, 3], b"n@h"),
+            (&[tag::SMALL_ATOM_UTF8, 16], &[b'n'; 16]),
+            (&[tag::SMALL_ATOM_UTF8, 17], &[b'n'; 17]),
+            (&[tag::SMALL_ATOM_UTF8, 255], &[b'n'; 255]),
+        ];
+        heads.map(|(head, text)| [head, text].concat()).to_vec()
+    }
+
+    /// The pids and references of a node in every form, old ones with small creations included.
+    fn ids(node: &[u8]) -> Vec<Vec<u8>> {
+        const NUMBERS: [u8; 24] = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6];
+        let mut all = Vec::new();
+        all.push([&[tag::NEW_PID], node, &NUMBERS[..12]].concat());
+        all.push([&[tag::PID], node, &NUMBERS[..8], &[3]].concat());
+        all.push([&[tag::REFERENCE], node, &NUMBERS[..4], &[3]].concat());
+        for words in 1..=Reference::MAX_WORDS {
+            let count = [0, u8::try_from(words).unwrap()];
+            all.push([&[tag::NEWER_REFERENCE], &count[..], node, &NUMBERS[..4 + 4 * words]].concat());
+            all.push([&[tag::NEW_REFERENCE], &count[..], node, &[3], &NUMBERS[..4 * words]].concat());
+        }
+        all
+    }
+
+    fn fault(bytes: &[u8]) -> Option<TermFault> {
+        Term::parse(bytes).err().map(|e| e.fault)
+    }
+
+    #[test]
+    fn ids_of_every_form_are_read_skipped_and_written_again() {
+        for bytes in atoms().iter().flat_map(|atom| ids(atom).into_iter().chain([atom.clone()])) {
+            for cut in 0..bytes.len() {
+                assert_eq!(
+                    fault(&[&[tag::VERSION], &bytes[..cut]].concat()),
+                    Some(TermFault::Truncated),
+                    "{bytes:?} cut at {cut}"
+                );
+            }
+            let all = [&[tag::VERSION, tag::SMALL_TUPLE, 3], &bytes[..], &[tag::SMALL_INTEGER, 7], &bytes].concat();
+            let [first, between, last] = Term::parse(&all).unwrap().tuple().unwrap();
+            assert_eq!((first.as_bytes(), between.as_i64(), last.as_bytes()), (&bytes[..], Some(7), &bytes[..]));
+            let mut buf = [0; 512];
+            let again = match first.value() {
+                Value::Pid(pid) => encode(&mut buf, |t| t.pid(pid)),
+                Value::Reference(reference) => encode(&mut buf, |t| t.reference(reference)),
+                Value::Atom(atom) => encode(&mut buf, |t| t.atom_of(atom)),
+                other => panic!("{other:?}"),
+            };
+            let again = Term::parse(again.unwrap()).unwrap();
+            assert_eq!(again.as_pid(), first.as_pid());
+            assert_eq!(again.as_reference(), first.as_reference());
+            assert_eq!(again.as_atom(), first.as_atom());
+        }
+    }
+
+    #[test]
+    fn wrong_names_and_counts_of_words_are_refused_in_the_usual_forms_too() {
+        for text in [&b"\xc3\x28"[..], b"n@\xff", &[0x80; 17]] {
+            let node = [&[tag::SMALL_ATOM_UTF8, u8::try_from(text.len()).unwrap()], text].concat();
+            for bytes in ids(&node).into_iter().chain([node.clone()]) {
+                assert_eq!(fault(&bytes), Some(TermFault::Atom), "{bytes:?}");
+            }
+        }
+        for words in [0, 6] {
+            let reference = [&[tag::NEWER_REFERENCE, 0, words, tag::SMALL_ATOM_UTF8, 0][..], &[0; 28]].concat();
+            assert_eq!(fault(&reference), Some(TermFault::Reference));
+        }
+    }
+
+    #[test]
+    fn heads_at_the_very_end_and_cut_leaves() {
+        let leaves: [&[u8]; 7] = [
+            &[tag::NIL],
+            &[tag::SMALL_INTEGER, 1],
+            &[tag::INTEGER, 0, 0, 0, 1],
+            &[tag::NEW_FLOAT, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[tag::BINARY, 0, 0, 0, 2, 1, 2],
+            &[tag::STRING, 0, 2, 1, 2],
+            &[tag::LIST, 0, 0, 0, 1, tag::NIL, tag::NIL],
+        ];
+        for leaf in leaves {
+            let pair = [&[tag::VERSION, tag::SMALL_TUPLE, 2], leaf, leaf].concat();
+            let [first, last] = Term::parse(&pair).unwrap().tuple().unwrap();
+            assert_eq!((first.as_bytes(), last.as_bytes()), (leaf, leaf));
+            for cut in 0..pair.len() {
+                assert_eq!(fault(&pair[..cut]), Some(TermFault::Truncated), "{pair:?} cut at {cut}");
+            }
+        }
+        for head in [&[tag::SMALL_TUPLE, 0][..], &[tag::LARGE_TUPLE, 0, 0, 0, 0], &[tag::MAP, 0, 0, 0, 0]] {
+            assert_eq!((fault(head), walk::<true>(&mut Reader::new(head))), (None, Ok(1)));
+        }
+        let infinite = [tag::NEW_FLOAT, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(fault(&infinite), Some(TermFault::Float));
     }
 }

@@ -169,25 +169,29 @@ impl<'a> Fields<'a> {
 
     /// Reads the version byte, the tuple's arity and the operation.
     fn open(&mut self) -> Result<u8, Misbehaved> {
-        let start = self.r;
-        let head = (|r: &mut Reader<'a>| Ok::<_, Short>((r.u8()?, r.u8()?, r.u8()?, r.u8()?, r.u8()?)))(&mut self.r);
-        match head {
-            Ok((tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op)) if arity > 0 => {
-                self.op = op;
+        match self.r.five() {
+            Some(([tag::VERSION, tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op], behind)) if arity > 0 => {
+                (self.op, self.r) = (op, behind);
                 Ok(arity)
             }
-            Ok((tag::VERSION, ..)) => {
-                self.r = start;
-                self.open_otherwise()
-            }
-            Ok((other, ..)) => Err(self.fault(TermFault::Version(other))),
-            Err(Short) => Err(self.fault(TermFault::Truncated)),
+            head => self.open_otherwise(head),
         }
     }
 
     /// Reads them in the forms that a tuple and an integer can have besides, which no Erlang gives them and every one takes.
     #[cold]
-    fn open_otherwise(&mut self) -> Result<u8, Misbehaved> {
+    fn open_otherwise(&mut self, head: Option<([u8; 5], Reader<'a>)>) -> Result<u8, Misbehaved> {
+        match head {
+            Some(([tag::VERSION, ..], _)) => {}
+            Some(([other, ..], behind)) => {
+                self.r = behind;
+                return Err(self.fault(TermFault::Version(other)));
+            }
+            None => {
+                self.r = Reader::new(&[]);
+                return Err(self.fault(TermFault::Truncated));
+            }
+        }
         let head = (|r: &mut Reader<'a>| {
             r.u8()?;
             Ok::<_, Short>(match r.u8()? {
@@ -259,6 +263,10 @@ impl<'a> Fields<'a> {
     /// Moves over an element that nobody looks at: the place of the cookie of old, and trace tokens.
     #[inline]
     fn unused(&mut self) -> Result<(), Misbehaved> {
+        if let Some((tag::SMALL_ATOM_UTF8, 0, behind)) = self.r.two() {
+            self.r = behind;
+            return Ok(());
+        }
         let walked = walk::<true>(&mut self.r);
         self.ok(walked).map(|_| ())
     }
@@ -425,6 +433,10 @@ impl<'a> Fields<'a> {
     /// Flags, of which a later release may have more than 64.
     fn flags(&mut self) -> Result<u64, Misbehaved> {
         use super::term::Value;
+        if let Some((tag::SMALL_INTEGER, flags, behind)) = self.r.two() {
+            self.r = behind;
+            return Ok(flags.into());
+        }
         match self.term()?.value() {
             Value::Integer(flags) => u64::try_from(flags).map_err(|_| Misbehaved::Control(self.op)),
             Value::Big(big) if !big.negative => {
@@ -564,10 +576,16 @@ impl To<'_> {
     }
 }
 
+/// Writes a control tuple's head, and the sender if it is told.
+#[inline]
+fn open_from(out: &mut Writer<'_>, arity: u8, op: u8, from: Option<Pid<'_>>) -> Result<(), Misuse> {
+    open(out, arity, op);
+    from.map_or(Ok(()), |pid| put_pid(out, pid))
+}
+
 /// Writes the control part of a message, by the operation that [`To::operation`] chose.
 #[inline]
 pub(crate) fn put_send(out: &mut Writer<'_>, op: u8, from: Option<Pid<'_>>, to: To<'_>) -> Result<(), Misuse> {
-    let put_from = |out: &mut Writer<'_>| from.map_or(Ok(()), |pid| put_pid(out, pid));
     match to {
         To::Pid(to) if op == op::SEND => {
             open(out, 3, op::SEND);
@@ -575,25 +593,22 @@ pub(crate) fn put_send(out: &mut Writer<'_>, op: u8, from: Option<Pid<'_>>, to: 
             put_pid(out, to)
         }
         To::Pid(to) => {
-            open(out, 3, op::SEND_SENDER);
-            put_from(out)?;
+            open_from(out, 3, op::SEND_SENDER, from)?;
             put_pid(out, to)
         }
         To::Name(name) => {
-            open(out, 4, op::REG_SEND);
-            put_from(out)?;
+            open_from(out, 4, op::REG_SEND, from)?;
             put_atom(out, "")?;
             put_atom_of(out, name)
         }
         To::Alias(alias) if op == op::ALTACT_SIG_SEND => {
             open(out, 4, op::ALTACT_SIG_SEND);
             put_u64(out, altact::ALIAS);
-            put_from(out)?;
+            from.map_or(Ok(()), |pid| put_pid(out, pid))?;
             put_reference(out, alias)
         }
         To::Alias(alias) => {
-            open(out, 3, op::ALIAS_SEND);
-            put_from(out)?;
+            open_from(out, 3, op::ALIAS_SEND, from)?;
             put_reference(out, alias)
         }
     }

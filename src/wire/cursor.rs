@@ -150,6 +150,13 @@ impl<'a> Reader<'a> {
         Some((*kind, *next, Self { rest }))
     }
 
+    /// Returns the next five bytes, and what is behind them.
+    #[inline]
+    pub(crate) fn five(self) -> Option<([u8; 5], Self)> {
+        let (head, rest) = self.rest.split_first_chunk()?;
+        Some((*head, Self { rest }))
+    }
+
     /// Returns the number of 32 bits behind the next byte, and what is behind it.
     #[inline]
     pub(crate) fn tagged_u32(self) -> Option<(u32, Self)> {
@@ -263,12 +270,19 @@ impl<'a> Writer<'a> {
     /// Writes several bytes and others behind them, for which there is room or not together.
     #[inline]
     pub(crate) fn headed<const N: usize>(&mut self, head: [u8; N], bytes: &[u8]) {
+        self.between(head, bytes, []);
+    }
+
+    /// Writes bytes with several in front of them and several behind.
+    #[inline]
+    pub(crate) fn between<const N: usize, const M: usize>(&mut self, head: [u8; N], bytes: &[u8], tail: [u8; M]) {
         // no slice is so long that this comes round
-        let room = self.room(bytes.len().wrapping_add(N));
-        if let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) {
-            *start = head;
-            rest.copy_from_slice(bytes);
-        }
+        let room = self.room(bytes.len().wrapping_add(N).wrapping_add(M));
+        let Some((start, rest)) = room.and_then(|room| room.split_first_chunk_mut()) else { return };
+        let Some((middle, end)) = rest.split_last_chunk_mut() else { return };
+        *start = head;
+        middle.copy_from_slice(bytes);
+        *end = tail;
     }
 
     #[inline]
@@ -395,5 +409,26 @@ mod tests {
         w.bytes(b"abc");
         w.patch_u32(4, 1);
         assert_eq!(w.finish(), Err(Overflow { needed: 11, room: 6 }));
+    }
+
+    #[test]
+    fn a_head_its_bytes_and_what_is_behind_fit_together_or_not() {
+        for room in 0..8 {
+            let mut buf = [0; 8];
+            let mut w = Writer::new(&mut buf[..room]);
+            w.u8(9);
+            w.between([1, 2], b"abc", [3]);
+            assert_eq!(w.finish(), if room == 7 { Ok(7) } else { Err(Overflow { needed: 7, room }) });
+            assert_eq!(
+                buf,
+                if room == 7 { [9, 1, 2, b'a', b'b', b'c', 3, 0] } else { [if room > 0 { 9 } else { 0 }, 0, 0, 0, 0, 0, 0, 0] }
+            );
+        }
+        let mut buf = [0; 4];
+        let mut w = Writer::new(&mut buf);
+        w.headed([1], b"");
+        assert!(w.room(usize::MAX).is_none());
+        w.headed([1, 2], b"a");
+        assert_eq!(w.finish(), Err(Overflow { needed: usize::MAX, room: 4 }));
     }
 }

@@ -91,6 +91,13 @@ impl<'a> Atom<'a> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { Some(self.bytes) }
     }
 
+    /// Returns the bytes and how many they are, when they are UTF-8 and fit the short form: nearly always.
+    #[inline]
+    pub(crate) fn short_utf8(self) -> Option<(u8, &'a [u8])> {
+        let bytes = self.utf8_bytes()?;
+        u8::try_from(bytes.len()).ok().map(|len| (len, bytes))
+    }
+
     /// Returns the text, when the bytes are UTF-8: always, except for atoms with Latin-1 letters sent in an old form.
     pub fn as_str(self) -> Option<&'a str> {
         if self.latin1 && !self.bytes.is_ascii() { None } else { core::str::from_utf8(self.bytes).ok() }
@@ -168,13 +175,17 @@ impl<'a> Pid<'a> {
 
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
-        match r.usual_pid() {
-            Some((node, [id, serial, creation])) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, id, serial, creation }),
-            None => Self::read_rare::<CHECK>(r),
+        let mut behind = *r;
+        match behind.usual_pid() {
+            Some((node, [id, serial, creation])) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, id, serial, creation })
+            }
+            _ => Self::read_rare::<CHECK>(r),
         }
     }
 
-    /// Reads the forms that pids rarely have.
+    /// Reads the forms that pids rarely have, and names that are no short ASCII.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;
@@ -246,13 +257,17 @@ impl<'a> Reference<'a> {
 
     #[inline]
     pub(crate) fn read<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
-        match r.usual_reference() {
-            Some((node, creation, words)) => Ok(Self { node: Atom::utf8::<CHECK>(node)?, creation, words }),
-            None => Self::read_rare::<CHECK>(r),
+        let mut behind = *r;
+        match behind.usual_reference() {
+            Some((node, creation, words)) if !CHECK || is_short_ascii(node) => {
+                *r = behind;
+                Ok(Self { node: Atom { bytes: node, latin1: false }, creation, words })
+            }
+            _ => Self::read_rare::<CHECK>(r),
         }
     }
 
-    /// Reads the forms that references rarely have.
+    /// Reads the forms that references rarely have, and names that are no short ASCII.
     #[inline(never)]
     fn read_rare<const CHECK: bool>(r: &mut Reader<'a>) -> Result<Self, TermFault> {
         let tag = r.u8()?;

@@ -87,6 +87,30 @@ impl Act<'_> {
         Ok(())
     }
 
+    /// Takes a place for a request about a process.
+    pub(super) fn ask(&mut self, peer: Key, to: To<'_>, kind: Ask, timeout: Option<Duration>) -> Result<Key, Error> {
+        let target = match to {
+            To::Pid(pid) => Target::Pid(Number::of(pid)),
+            To::Name(_) => Target::Name(heapless::String::new()),
+            To::Alias(_) => return Err(Misuse::NotAProcess.into()),
+        };
+        let key = self.peers.ask(self.mailbox, peer, kind, timeout)?;
+        let Some(request) = self.peers.requests.at_mut(key) else { return Ok(key) };
+        request.target = target;
+        // the name is written where it stays
+        if let (Target::Name(text), To::Name(name)) = (&mut request.target, to) {
+            let fits = match name.as_str() {
+                Some(name) => text.push_str(name).is_ok(),
+                None => name.chars().all(|c| text.push(c).is_ok()),
+            };
+            if !fits {
+                self.peers.remove_request(key);
+                return Err(Misuse::AtomTooLong.into());
+            }
+        }
+        Ok(key)
+    }
+
     pub(super) fn call_to<F>(
         &mut self,
         peer: Key,
@@ -98,7 +122,7 @@ impl Act<'_> {
     where
         F: WriteTerm,
     {
-        let key = self.peers.ask(self.mailbox, peer, kind, target(to)?, timeout)?;
+        let key = self.ask(peer, to, kind, timeout)?;
         let words = OwnWords::new(self.handle(key));
         let aliases = To::Alias(words.reference(self.identity)).operation(self.peers.links.flags(peer)).is_some();
         let mark = self.peers.links.mark(peer);
@@ -204,17 +228,4 @@ fn gen_call<'t, 'b>(t: &'t mut TermWriter<'b>, from: Pid<'_>, aliases: bool, tag
         t.atom("alias")?;
     }
     t.reference(tag)
-}
-
-/// Returns the target that a demonitor will name.
-pub(super) fn target(to: To<'_>) -> Result<Target, Misuse> {
-    match to {
-        To::Pid(pid) => Ok(Target::Pid(Number::of(pid))),
-        To::Name(name) => {
-            let mut text = heapless::String::new();
-            name.chars().try_for_each(|c| text.push(c)).map_err(|_| Misuse::AtomTooLong)?;
-            Ok(Target::Name(text))
-        }
-        To::Alias(_) => Err(Misuse::NotAProcess),
-    }
 }

@@ -6,7 +6,7 @@ use crate::node::forms::failure::Failure;
 use crate::node::forms::served::{Apply, Served};
 use crate::node::tables::handles::{Handle, Mailbox, Monitor, Request};
 use crate::node::tables::mailbox::Taken;
-use crate::node::tables::record::{Kind, Record};
+use crate::node::tables::record::{self, Kind, Record};
 use crate::storage::slots::Key;
 use crate::wire::ids::Pid;
 use crate::wire::term::Term;
@@ -46,9 +46,6 @@ use crate::wire::term::Term;
 pub struct Message<'m> {
     mailbox: Mailbox,
     kind: Kind,
-    pub(in crate::node) peer: Key,
-    sender: &'m [u8],
-    handle: Handle,
     term: Term<'m>,
     taken: Taken<'m>,
 }
@@ -94,22 +91,36 @@ impl<'m> Message<'m> {
     /// Reads the message in a record.
     #[inline]
     pub(in crate::node) fn new(mailbox: Mailbox, taken: Taken<'m>) -> Option<Self> {
-        let Record { kind, peer, from, handle, term } = Record::read(taken.record)?;
-        Some(Self { mailbox, kind, peer, sender: from, handle: handle.unwrap_or(Handle::NONE), term, taken })
+        let Record { kind, term, .. } = Record::read(taken.record)?;
+        Some(Self { mailbox, kind, term, taken })
+    }
+
+    /// Returns the bytes in the sender's place, and the subject. It is not kept, since few messages are asked for it.
+    fn rest(&self) -> (&'m [u8], Handle) {
+        Record::read(self.taken.record).map_or((&[], Handle::NONE), |rest| (rest.from, rest.handle.unwrap_or(Handle::NONE)))
+    }
+
+    /// Returns the connection that it came over.
+    pub(super) fn peer(&self) -> Option<Key> {
+        record::peer(self.taken.record)
     }
 
     /// Returns what was received: a message, a signal or an answer.
     pub fn received(&self) -> Received<'m> {
-        let request = Request { mailbox: self.mailbox, handle: self.handle };
+        if self.kind == Kind::Message {
+            return self.sorted();
+        }
+        let (sender, handle) = self.rest();
+        let request = Request { mailbox: self.mailbox, handle };
         let result = match self.kind {
             Kind::Message => return self.sorted(),
             Kind::Exit => {
                 // an exit has its process, which was checked when it came
-                return Term::trusted(self.sender)
+                return Term::trusted(sender)
                     .as_pid()
                     .map_or(Received::Info(self.term), |from| Received::Exit { from, reason: self.term });
             }
-            Kind::Down => return Received::Down { monitor: Monitor(self.handle), reason: self.term },
+            Kind::Down => return Received::Down { monitor: Monitor(handle), reason: self.term },
             Kind::Reply => self.term.tuple().map(|[_, reply]| reply).ok_or(Failure::Refused(self.term)),
             Kind::Lost => Err(Failure::of_exit(self.term)),
             Kind::Spawned => Failure::of_erpc(self.term),
@@ -132,7 +143,8 @@ impl<'m> Message<'m> {
 
     /// Reads the call of a served function.
     fn apply(&self) -> Option<Apply<'m>> {
-        let served = Served::read(self.kind, self.sender, self.term)?;
+        let (sender, handle) = self.rest();
+        let served = Served::read(self.kind, sender, self.term)?;
         let form = match self.kind {
             Kind::Apply => Form::Erpc,
             Kind::Spawn => Form::Spawn,
@@ -140,7 +152,7 @@ impl<'m> Message<'m> {
             Kind::RexSend => Form::RexSend,
             _ => Form::Nobody,
         };
-        let caller = Caller { form, from: served.from, tag: served.tag, job: self.handle.number };
+        let caller = Caller { form, from: served.from, tag: served.tag, job: handle.number };
         Some(Apply { module: served.module, function: served.function, args: served.args, caller })
     }
 
@@ -157,7 +169,7 @@ impl<'m> Message<'m> {
 
     /// Returns the process that sent it, if the peer told: every BEAM since OTP 21 does.
     pub fn sender(&self) -> Option<Pid<'m>> {
-        Term::trusted(self.sender).as_pid()
+        Term::trusted(self.rest().0).as_pid()
     }
 
     /// Returns the call, if the message is one: `{'$gen_call', {Pid, Tag}, Request}`.

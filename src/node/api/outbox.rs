@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::act::{Act, address, target};
+use super::act::{Act, address};
 use super::address::{Address, place};
 use super::message::Message;
 use crate::error::{Error, Full, Misuse};
@@ -19,7 +19,7 @@ use crate::node::tables::inbox::Inbox;
 use crate::node::tables::links::{FrameWriter, RESERVED};
 use crate::node::tables::past::Past;
 use crate::node::tables::peers::Lend;
-use crate::node::tables::requests::{Ask, OwnWords, Target};
+use crate::node::tables::requests::{Ask, OwnWords};
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Table};
 use crate::wire::build::{TermWriter, WriteTerm, WriteTermAgain};
@@ -147,7 +147,7 @@ impl Outbox<'_> {
     /// Returns the node that a message came from, as long as it is connected; of a call of a function that is its caller's node, of which the
     /// call itself does not tell.
     pub fn peer(&self, message: &Message<'_>) -> Option<&NodeName> {
-        self.far.name(message.peer)
+        self.far.name(message.peer()?)
     }
 
     /// Sends the one term that `write` writes.
@@ -298,7 +298,7 @@ impl Outbox<'_> {
         let mut act = self.act();
         let (node, to) = place(process.into());
         let peer = act.reach(node)?;
-        let key = act.peers.ask(act.mailbox, peer, Ask::Monitor, target(to)?, None)?;
+        let key = act.ask(peer, to, Ask::Monitor, None)?;
         match act.send_monitor(peer, key, to) {
             Ok(()) => Ok(Monitor(act.handle(key))),
             Err(e) => {
@@ -353,7 +353,7 @@ impl Outbox<'_> {
     {
         let mut act = self.act();
         let peer = act.reach(Atom::from_str(node))?;
-        let key = act.peers.ask(act.mailbox, peer, Ask::Spawn, Target::Unknown, timeout)?;
+        let key = act.peers.ask(act.mailbox, peer, Ask::Spawn, timeout)?;
         let words = OwnWords::new(act.handle(key));
         let (id, from, leader) = (words.reference(act.identity), act.identity.pid(act.mailbox), act.identity.core_pid());
         let control = Control::SpawnRequest {

@@ -15,7 +15,7 @@ use crate::node::tables::inbox::Overflow;
 #[cfg(feature = "std")]
 use crate::node::tables::links::Phase;
 use crate::node::tables::links::{Link, Recent, Traffic, usable};
-use crate::node::tables::requests::{Ask, NO_PEER, OwnWords, Target};
+use crate::node::tables::requests::{Ask, NO_PEER, OwnWords};
 use crate::wire::build::{TermWriter, WriteTermAgain};
 use crate::wire::cursor::Writer;
 use crate::wire::ids::{Atom, NodeName, OwnedPid, OwnedReference};
@@ -174,7 +174,7 @@ impl Node<'_> {
     pub fn alias(&mut self, mailbox: Mailbox) -> Result<OwnedReference, Error> {
         self.core.identity.known()?;
         self.core.inboxes.get(mailbox)?;
-        let key = self.core.peers().ask(mailbox.0, NO_PEER, Ask::Alias, Target::Unknown, None)?;
+        let key = self.core.peers().ask(mailbox.0, NO_PEER, Ask::Alias, None)?;
         let number = self.core.far.requests.at(key).map_or(0, |request| request.number);
         let words = OwnWords::new(Handle { index: key.index, number });
         OwnedReference::new(words.reference(&self.core.identity)).ok_or(Misuse::NoName.into())

@@ -34,14 +34,19 @@ impl Node<'_> {
         let Core { far: Far { links, ledger, .. }, inboxes, .. } = &mut self.core;
         let is_alone = links.is_alone();
         let Some(link) = links.table.at_mut(key) else { return };
+        let bytes = link.received.filled(self.receiving.at(key.index));
+        let Some((to, head, from)) = link.recent.parts() else { return };
+        // before all else, as what comes in turn with others is not like the last
+        if !bytes.get(HEADER..).is_some_and(|body| body.starts_with(head)) {
+            return;
+        }
         if !link.takes_frames(stride) || ledger.is_due() || trace::is_on() {
             return;
         }
-        let (Some((to, head, from)), Inboxes { table, rings, unread }) = (link.recent.parts(), inboxes) else { return };
+        let Inboxes { table, rings, unread } = inboxes;
         let Some(inbox) = table.at_mut(to).filter(|inbox| inbox.ended.is_none()) else { return };
         let Some(front) = front(Kind::Message, key, from) else { return };
         let memory = rings.at_mut(to.index);
-        let bytes = link.received.filled(self.receiving.at(key.index));
         let (mut taken, mut count, mut held) = (0_usize, 0_u64, link.unread);
         while let Frame::Whole(body) = frame::next(bytes.get(taken..).unwrap_or(&[]), stride) {
             let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_answer(payload)) else { break };

@@ -9,7 +9,7 @@ use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 
 /// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
@@ -30,8 +30,8 @@ impl Node<'_> {
         let beat = if self.core.far.links.table.is_empty() { None } else { Some(self.next_beat.unwrap_or(AT_ONCE)) };
         let tell = if held { Some(self.core.far.ledger.tell_at) } else { None };
         let way = if self.dial_waits { self.way_at() } else { None };
-        let times = [beat, tell, way, self.half_open.poll_timeout(), self.core.next_limit(), self.core.lines.poll_timeout()];
-        times.into_iter().flatten().min()
+        let (limit, lines) = (self.core.next_limit(), self.core.lines.poll_timeout());
+        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(limit, lines))
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on

@@ -149,11 +149,12 @@ impl Node<'_> {
         self.core.far.links.table.capacity().saturating_add(self.half_open.capacity())
     }
 
-    /// Returns the number of a connection among as many as there can be at once.
+    /// Returns the number of a connection among as many as there [can be](Node::capacity).
     #[cfg(feature = "std")]
+    #[inline]
     pub(crate) fn number(&self, connection: Connection) -> usize {
-        let index = usize::from(connection.key.index);
-        if connection.up { index } else { self.core.far.links.table.capacity().saturating_add(index) }
+        let first = if connection.up { 0 } else { self.core.far.links.table.capacity() };
+        first.saturating_add(connection.key.index.into())
     }
 
     /// Puts an event of the world outside into the queue, among the node's own.

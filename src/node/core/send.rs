@@ -6,7 +6,7 @@ use super::state::Core;
 use crate::error::{Error, Full, Misuse};
 use crate::node::tables::handles::Handle;
 use crate::node::tables::identity::Identity;
-use crate::node::tables::links::{FrameWriter, Links};
+use crate::node::tables::links::{FrameWriter, Link, Links};
 use crate::node::tables::requests::{Asked, OwnWords};
 use crate::node::tables::ties::{NamedBy, Watch, WatchKind};
 use crate::storage::slots::Key;
@@ -124,11 +124,16 @@ pub(crate) fn take_back(
     keep: usize,
 ) -> Result<bool, Error> {
     // whom nothing can be sent to any more has forgotten it
-    let Some(link) = links.table.at(request.peer).filter(|link| link.takes()) else { return Ok(true) };
-    let node = link.name.clone();
+    if !links.table.at(request.peer).is_some_and(Link::takes) {
+        return Ok(true);
+    }
     let words = OwnWords::new(Handle { index: key.index, number: request.number });
-    let from = identity.pid(request.mailbox);
-    let Some(control) = request.demonitor(from, node.as_atom(), words.reference(identity)) else { return Ok(false) };
+    let mut frame = links.begin(request.peer, keep)?;
+    let (node, flags, out) = frame.parts();
+    let demonitor = request.demonitor(identity.pid(request.mailbox), node.as_atom(), words.reference(identity));
+    let Some(control) = demonitor else { return Ok(false) };
     // a peer that was never told of a monitor is not told of its end either
-    links.tell(request.peer, keep, &control).map(|_| true)
+    let Some(op) = control.operation(flags) else { return Ok(true) };
+    control.put(op, out)?;
+    frame.end().map(|()| true)
 }

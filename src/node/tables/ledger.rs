@@ -1,6 +1,7 @@
 //! What is kept beside the records: counts, and queues of those that something is to be done for.
 
 use crate::storage::queue::Queue;
+use crate::storage::slots::Key;
 use crate::time::Instant;
 
 /// Counts and queues of the connections, the ties and the requests.
@@ -8,6 +9,8 @@ use crate::time::Instant;
 pub(crate) struct Ledger {
     /// The last number given out.
     last: u64,
+    /// The peer that something was sent to last.
+    pub(crate) last_peer: Key,
     /// Calls under way, whose answers may come to the pid of a mailbox.
     pub(crate) calls: u32,
     /// Something became due since mailboxes were last tried.
@@ -36,6 +39,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) const NEW: Self = Self {
         last: 0,
+        last_peer: Key { index: 0, generation: 0 },
         calls: 0,
         news: false,
         knows_alias: false,

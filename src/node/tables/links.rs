@@ -418,11 +418,16 @@ pub(crate) struct FrameWriter<'l> {
     limit: usize,
 }
 
-impl FrameWriter<'_> {
+impl<'l> FrameWriter<'l> {
     /// Returns the flags that both sides offered; before that is known, those that are assumed.
     #[inline]
     pub(crate) fn flags(&self) -> Flags {
         self.link.flags
+    }
+
+    /// Returns the name of the peer's node, the flags, and the writer.
+    pub(crate) fn parts(&mut self) -> (&NodeName, Flags, &mut Writer<'l>) {
+        (&self.link.name, self.link.flags, &mut self.out)
     }
 
     /// Ends the frame: what was written is to be sent.

@@ -47,8 +47,12 @@ impl Lend for Far<'_> {
     }
 
     fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
-        let peer = self.links.find(node)?;
-        Some(self.links.begin(peer, RESERVED))
+        // nearly always the one that something went to last
+        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str() && link.takes());
+        if !is_last {
+            self.ledger.last_peer = self.links.find(node)?;
+        }
+        Some(self.links.begin(self.ledger.last_peer, RESERVED))
     }
 
     fn name(&self, peer: Key) -> Option<&NodeName> {
@@ -109,19 +113,13 @@ impl Peers<'_> {
         }
     }
 
-    /// Takes a place for a request of a mailbox, to a peer or, with [`NO_PEER`], to nobody.
-    pub(crate) fn ask(
-        &mut self,
-        mailbox: Key,
-        peer: Key,
-        kind: Ask,
-        target: Target,
-        timeout: Option<Duration>,
-    ) -> Result<Key, Full> {
+    /// Takes a place for a request of a mailbox, to a peer or, with [`NO_PEER`], to nobody. Whom it is about is not known yet.
+    pub(crate) fn ask(&mut self, mailbox: Key, peer: Key, kind: Ask, timeout: Option<Duration>) -> Result<Key, Full> {
         let limit = timeout.map_or(Limit::None, Limit::In);
         let (state, turn) = (Stage::Waiting, Turn::NONE);
         let number = self.ledger.next();
-        let request = Asked { number, mailbox, peer, kind, target, limit, state, turn, rank: 0, chain: Chain::default() };
+        let (target, chain) = (Target::Unknown, Chain::default());
+        let request = Asked { number, mailbox, peer, kind, target, limit, state, turn, rank: 0, chain };
         let key = self.requests.insert(request).ok_or(Full::Requests)?;
         if let Some(link) = self.links.table.at_mut(peer) {
             link.asked = link.asked.saturating_add(1);
@@ -136,9 +134,9 @@ impl Peers<'_> {
     /// Removes a request.
     pub(crate) fn remove_request(&mut self, key: Key) {
         self.dequeue(key);
-        let Some(request) = self.requests.remove(key) else { return };
-        self.ledger.calls = self.ledger.calls.saturating_sub(request.is_call().into());
-        self.unask(request.peer);
+        let Some((kind, peer)) = self.requests.remove(key) else { return };
+        self.ledger.calls = self.ledger.calls.saturating_sub((kind == Ask::Call).into());
+        self.unask(peer);
     }
 
     /// Sets how far a request is, and puts it where it waits for what comes next.

@@ -80,10 +80,12 @@ impl Requests<'_> {
         Some(key)
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Asked> {
-        self.table.at(key)?;
+    /// Removes a request. Returns what it was, and whom it was asked of.
+    pub(super) fn remove(&mut self, key: Key) -> Option<(Ask, Key)> {
+        let request = self.table.at(key)?;
+        let was = (request.kind, request.peer);
         self.owners.remove(&mut self.table, key.index);
-        self.table.remove(key)
+        self.table.free(key).then_some(was)
     }
 
     /// Forgets all.

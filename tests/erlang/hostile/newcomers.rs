@@ -71,18 +71,19 @@ pub(super) const GROUP: Group = Group {
 fn reflects(stage: &Stage) -> Held {
     let mirror = stage.full_name("mirror");
     stage.mirror.0.set_nonblocking(true).unwrap();
-    let (mut dialled, mut own, challenge) = until("the node to dial the attacker", || {
+    let (mut dialled, mut own) = until("the node to dial the attacker", || {
         let (mut dialled, _) = stage.mirror.0.accept().ok()?;
         dialled.set_nonblocking(false).unwrap();
         read_packet(&mut dialled).ok()?;
         let mut own = stage.stranger();
         let challenge = challenged(&mut own, &stage.full_name("other"), FLAGS).ok()?;
         dialled.write_all(&packet(b"sok")).ok()?;
-        Some((dialled, own, challenge))
+        let length = u16::try_from(mirror.len()).unwrap().to_be_bytes();
+        let fields = [&b"N"[..], &FLAGS.to_be_bytes(), &challenge.to_be_bytes(), &[0, 0, 0, 9], &length, mirror.as_bytes()];
+        // one that the node has given up meanwhile is no use
+        dialled.write_all(&packet(&fields.concat())).ok()?;
+        Some((dialled, own))
     });
-    let length = u16::try_from(mirror.len()).unwrap().to_be_bytes();
-    let fields = [&b"N"[..], &FLAGS.to_be_bytes(), &challenge.to_be_bytes(), &[0, 0, 0, 9], &length, mirror.as_bytes()];
-    dialled.write_all(&packet(&fields.concat())).unwrap();
     if let Ok(reply) = read_packet(&mut dialled) {
         assert_eq!(reply[0], b'r');
         // the challenge in it is the node's own, which he need not answer

@@ -1,0 +1,299 @@
+//! Nodes in this process, each with sockets of its own, moved turn by turn: who is looked at in a turn, and that nobody is forgotten.
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers of our own")]
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
+
+use super::*;
+use crate::driver::{Driver, DriverOptions, Epmd, EpmdSettings, OwnedNode};
+use crate::error::{Error, Full};
+use crate::node::{Config, Event as Told, Mailbox, Sizes};
+
+/// Turns that nothing which happens in one process needs.
+const TURNS: usize = 100_000;
+
+impl Line {
+    fn all(&self) -> BTreeSet<usize> {
+        core::iter::successors(self.first(), |place| self.next(*place)).collect()
+    }
+}
+
+impl Sockets {
+    /// Fails unless every place stands where it belongs after a turn.
+    fn check(&self, node: &Node<'_>) {
+        let (mut free, mut dials, mut lingering, mut mapped) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
+        for (place, socket) in self.places.iter().enumerate() {
+            let Some(Socket { connection, kind }) = socket else {
+                free.insert(place);
+                continue;
+            };
+            match kind {
+                Kind::Lingering(..) => {
+                    lingering.insert(place);
+                    continue;
+                }
+                Kind::Dial(_) => assert!(dials.insert(place)),
+                Kind::Open(open) => {
+                    let takes = open.is_readable() && node.takes_bytes(*connection);
+                    assert!(!takes || self.readable.all().contains(&place), "{place} can be read");
+                    assert!(!open.is_writable() || node.poll_transmit(*connection).is_empty(), "{place} can be written to");
+                }
+            }
+            assert!(node.is_open(*connection), "{place} is over");
+            assert_eq!(self.place_of(node.number(*connection)), Some(place));
+            mapped.insert(place);
+        }
+        assert_eq!((self.free.iter().copied().collect(), self.free.len()), (free.clone(), free.len()));
+        assert_eq!((self.dials.all(), self.lingering.all()), (dials, lingering));
+        assert_eq!(self.of.iter().filter_map(|link| link.checked_sub(1)).collect::<BTreeSet<_>>(), mapped);
+        assert!(self.touched.is_empty() && self.readable.all().is_subset(&mapped));
+    }
+}
+
+struct Side {
+    node: OwnedNode,
+    driver: Driver,
+    inbox: Mailbox,
+}
+
+impl Side {
+    fn new(name: &str, peers: u16) -> Self {
+        // no tick comes in between
+        let config = Config::hidden(name, "secret").unwrap().tick_time(Duration::from_secs(36_000)).unwrap();
+        let mut node = OwnedNode::new(config, Sizes::new(peers, 1, 4096)).unwrap();
+        let inbox = node.register("inbox").unwrap();
+        let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(EpmdSettings::new(1));
+        let driver = Driver::new(options.listen(["127.0.0.1:0".parse().unwrap()]), &mut node).unwrap();
+        Self { node, driver, inbox }
+    }
+
+    /// Makes one that begins to connect there.
+    fn guest(name: &str, home: &Self) -> Self {
+        let mut guest = Self::new(name, 1);
+        guest.driver.set_port(HOME, home.driver.local_addr().unwrap().port()).unwrap();
+        guest.node.connect(HOME).unwrap();
+        guest
+    }
+
+    fn turn(&mut self) {
+        self.wait(Duration::ZERO);
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.driver.poll(&mut self.node, Some(time)).unwrap();
+        self.driver.sockets.check(&self.node);
+    }
+
+    fn is_up(&self) -> bool {
+        self.node.peers().next().is_some()
+    }
+
+    fn send(&mut self, to: &str, number: i64) -> Result<(), Error> {
+        self.node.outbox(self.inbox).unwrap().send(("inbox", to), |t| t.tuple(2)?.int(number)?.binary(&[7; 100]))
+    }
+
+    /// Sends as many as there is room for.
+    fn fill(&mut self, to: &str, sent: &mut i64) -> bool {
+        let before = *sent;
+        loop {
+            match self.send(to, *sent) {
+                Ok(()) => *sent += 1,
+                Err(Error::Full(Full::Transmit { .. })) => return *sent > before,
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+
+    /// Reads all there is, which comes in order.
+    fn drain(&mut self, read: &mut i64) {
+        while let Some((message, _)) = self.node.recv(self.inbox) {
+            let [number, _] = message.term().tuple().unwrap();
+            assert_eq!(number.as_i64(), Some(*read));
+            *read += 1;
+        }
+    }
+
+    /// Returns true if there is such news; what else there is is read, too.
+    fn told(&mut self, wanted: impl Fn(&Told) -> bool) -> bool {
+        let mut found = false;
+        while let Some(event) = self.node.poll_event() {
+            found |= wanted(&event);
+        }
+        found
+    }
+}
+
+const HOME: &str = "home@127.0.0.1";
+
+fn until(mut done: impl FnMut() -> bool) {
+    assert!((0..TURNS).any(|_| done()), "waited in vain");
+}
+
+/// A home with so many guests, all of which are silent.
+fn house(guests: u16) -> (Side, Vec<Side>) {
+    let mut home = Side::new(HOME, guests);
+    let mut all: Vec<Side> = Vec::new();
+    for number in 0..guests {
+        let mut guest = Side::guest(&format!("guest{number}@127.0.0.1"), &home);
+        until(|| {
+            guest.wait(Duration::from_millis(1));
+            home.turn();
+            guest.is_up() && home.node.peers().count() == usize::from(number) + 1
+        });
+        all.push(guest);
+    }
+    for _ in 0..20 {
+        home.turn();
+        all.iter_mut().for_each(Side::turn);
+        home.told(|_| false);
+    }
+    (home, all)
+}
+
+/// How many sockets are looked at from a message to its answer, and in turns with nothing to do.
+fn looks(guests: u16) -> (usize, usize) {
+    let (mut home, mut all) = house(guests);
+    let guest = &mut all[0];
+    guest.send(HOME, 0).unwrap();
+    guest.turn();
+    let before = home.driver.sockets.looks;
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        home.node.received(home.inbox) == 1
+    });
+    home.drain(&mut 0);
+    home.send("guest0@127.0.0.1", 0).unwrap();
+    home.turn();
+    let after = home.driver.sockets.looks;
+    (0..10).for_each(|_| home.turn());
+    until(|| {
+        guest.wait(Duration::from_millis(1));
+        guest.node.received(guest.inbox) == 1
+    });
+    (after - before, home.driver.sockets.looks - after)
+}
+
+#[test]
+fn a_message_costs_no_look_at_who_is_idle() {
+    let alone = looks(1);
+    assert_eq!((alone, looks(40)), ((3, 0), alone));
+}
+
+#[test]
+fn what_waits_in_the_socket_of_one_that_is_held_up_is_read_later_also_behind_its_end() {
+    let (mut home, mut guests) = house(2);
+    let guest = &mut guests[1];
+    let (mut sent, mut read, mut still) = (0, 0, 0);
+    // until the mailbox, both buffers and the system's have as much as they take, or plenty
+    while still < 20 && sent < 100_000 {
+        still = if guest.fill(HOME, &mut sent) { 0 } else { still + 1 };
+        guest.turn();
+        home.turn();
+    }
+    guest.node.disconnect(HOME).unwrap();
+    until(|| {
+        home.drain(&mut read);
+        home.wait(Duration::from_millis(1));
+        guest.turn();
+        home.told(|event| matches!(event, Told::NodeDown { .. }))
+    });
+    home.drain(&mut read);
+    assert_eq!(read, sent);
+    until(|| {
+        home.turn();
+        guest.turn();
+        guest.driver.sockets.is_empty()
+    });
+}
+
+#[test]
+fn what_the_system_does_not_take_is_written_when_it_does() {
+    let (mut home, mut guests) = house(2);
+    let guest = &mut guests[1];
+    let (mut sent, mut read, mut still) = (0, 0, 0);
+    while still < 20 {
+        still = if home.fill("guest1@127.0.0.1", &mut sent) { 0 } else { still + 1 };
+        home.turn();
+    }
+    let is_stuck = |socket: &Socket| matches!(&socket.kind, Kind::Open(open) if !open.is_writable());
+    assert_eq!(home.driver.sockets.places.iter().flatten().filter(|socket| is_stuck(socket)).count(), 1);
+    until(|| {
+        guest.wait(Duration::from_millis(1));
+        guest.drain(&mut read);
+        home.turn();
+        read == sent
+    });
+}
+
+/// The only place for a peer is that of the one who was there before, and nobody told yet that it is free.
+#[test]
+fn who_comes_back_takes_its_own_place() {
+    let (mut home, mut guests) = house(1);
+    for _ in 0..5 {
+        // the last one is not polled any more, as if its host had lost power
+        let mut again = Side::guest("guest0@127.0.0.1", &home);
+        until(|| {
+            again.wait(Duration::from_millis(1));
+            home.turn();
+            again.is_up() && home.told(|event| matches!(event, Told::NodeUp { .. }))
+        });
+        guests.push(again);
+    }
+    let (mut last, mut read) = (guests.pop().unwrap(), 0);
+    last.send(HOME, 0).unwrap();
+    until(|| {
+        last.turn();
+        home.wait(Duration::from_millis(1));
+        home.drain(&mut read);
+        read == 1
+    });
+}
+
+/// Each of them makes way for another, whose place in the node is the same. Those that are closed linger, and what they take is given up, too.
+#[test]
+fn strangers_who_make_way_are_closed_and_their_places_are_taken() {
+    let mut home = Side::new(HOME, 1);
+    let address = home.driver.local_addr().unwrap();
+    let mut strangers = Vec::new();
+    for _ in 0..40 {
+        let stranger = std::net::TcpStream::connect(address).unwrap();
+        stranger.set_nonblocking(true).unwrap();
+        strangers.push(stranger);
+        home.turn();
+    }
+    let is_closed =
+        |mut stranger: &std::net::TcpStream| !matches!(stranger.read(&mut [0; 8]), Err(e) if e.kind() == ErrorKind::WouldBlock);
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        strangers.iter().filter(|stranger| is_closed(stranger)).count() >= 30
+    });
+    let mut guest = Side::guest("guest@127.0.0.1", &home);
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        guest.turn();
+        home.is_up() && guest.is_up()
+    });
+    drop(strangers);
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        home.driver.sockets.places.iter().flatten().count() == 1
+    });
+}
+
+#[test]
+fn dials_stand_in_line_only_while_they_are_under_way() {
+    let mut home = Side::new(HOME, 8);
+    let mut failed = 0;
+    for number in 0..6 {
+        home.node.connect(&format!("x{number}@127.0.0.1")).unwrap();
+    }
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        while let Some(event) = home.node.poll_event() {
+            assert!(matches!(event, Told::ConnectFailed { .. }), "{event}");
+            failed += 1;
+        }
+        failed == 6
+    });
+    assert!(home.driver.sockets.is_empty() && home.driver.sockets.poll_timeout().is_none());
+}
