@@ -120,7 +120,7 @@ fn every_link_leads_somewhere() {
 fn every_page_is_a_module() {
     let modules = read("src/manual/mod.rs");
     for page in pages().keys() {
-        assert!(modules.contains(&format!("{page}: \"{page}.md\";")), "{page}.md is not in src/manual/mod.rs");
+        assert!(modules.contains(&format!("{page}: \"{page}.md\"")), "{page}.md is not in src/manual/mod.rs");
         assert!(modules.contains(&format!("](self::{page})")), "{page}.md is not in the table of src/manual/mod.rs");
     }
 }

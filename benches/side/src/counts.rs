@@ -1,5 +1,5 @@
 //! What is exact: instructions, allocations and system calls of the whole process for one message, as the difference of two runs, so that
-//! starting up does not count. Callgrind sees all three.
+//! starting up does not count. Callgrind sees the first two. Under it every look at the clock is a system call, so strace counts those.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::report::Report;
 
 /// Messages of the two runs.
 const FEW: usize = 200;
-const MANY: usize = 1_200;
+const MANY: usize = 4_200;
 
 /// Does this many messages.
 type Run = fn(&mut Load, usize);
@@ -37,7 +37,10 @@ fn echo(load: &mut Load, count: usize) {
 /// Counts for one node, which runs a hundred times slower meanwhile.
 pub fn count(world: &World, kind: Kind, report: &mut Report) {
     for (work, idle, run) in WORK.iter().filter(|(_, idle, _)| kind.speaks && (kind.listens || *idle == 0)) {
-        let counted = [FEW, MANY].map(|messages| counted(world, kind, *idle, |load| run(load, messages)));
+        let counted = [FEW, MANY].map(|messages| {
+            let [instructions, allocations] = worked(world, kind, *idle, |load| run(load, messages))?;
+            Some([instructions, allocations, called(world, kind, *idle, |load| run(load, messages))?])
+        });
         let [Some(few), Some(many)] = counted else { return };
         for (place, what) in COUNTED.iter().enumerate() {
             let each = (many[place] - few[place]) / (MANY - FEW) as f64;
@@ -46,18 +49,34 @@ pub fn count(world: &World, kind: Kind, report: &mut Report) {
     }
 }
 
-fn counted(world: &World, kind: Kind, idle: usize, run: impl FnOnce(&mut Load)) -> Option<[f64; 3]> {
+/// Returns the instructions and the allocations.
+fn worked(world: &World, kind: Kind, idle: usize, run: impl FnOnce(&mut Load)) -> Option<[f64; 2]> {
     let file = std::env::temp_dir().join("counted");
     let out = format!("--callgrind-out-file={}", file.display());
+    let said = through(world, kind, idle, &["valgrind", "--tool=callgrind", &out], run)?;
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}\n{said}", file.display()));
+    Some([number(&text, "\ntotals: "), allocations(&text)])
+}
+
+/// Returns the system calls.
+fn called(world: &World, kind: Kind, idle: usize, run: impl FnOnce(&mut Load)) -> Option<f64> {
+    Some(number(&through(world, kind, idle, &["strace", "-f", "-c", "-U", "name,calls"], run)?, "\ntotal "))
+}
+
+/// Returns what the counter says.
+fn through(world: &World, kind: Kind, idle: usize, counter: &[&str], run: impl FnOnce(&mut Load)) -> Option<String> {
     let room = if idle < FEW_PEERS { FEW_PEERS } else { MANY_PEERS };
-    let mut peer = world.start(kind, room, &["valgrind", "--tool=callgrind", "--collect-systime=usec", &out])?;
+    let mut peer = world.start(kind, room, counter)?;
     let _idle = idle_beside(&peer, idle);
     run(peer.load());
-    let said = peer.end();
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}\n{said}", file.display()));
-    let totals = text.lines().rev().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_else(|| panic!("no totals\n{said}"));
-    let totals: Vec<f64> = totals.split(' ').map(|number| number.parse().unwrap()).collect();
-    Some([totals[0], allocations(&text), totals[1]])
+    Some(peer.end())
+}
+
+/// Returns the number behind these words.
+fn number(said: &str, words: &str) -> f64 {
+    let (_, rest) = said.split_once(words).unwrap_or_else(|| panic!("no {words:?} in {said}"));
+    let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no number behind {words:?} in {said}"))
 }
 
 /// Connects as many as that, which then say nothing.

@@ -174,7 +174,10 @@ impl Peer<'_> {
 
     /// Ends the node, and returns what the program that runs it says.
     pub fn end(mut self) -> String {
-        let node = self.child.id().to_string();
+        let child = self.child.id();
+        // what strace runs is a process of its own
+        let children = std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
+        let node = children.split_whitespace().next().map_or(child.to_string(), str::to_owned);
         let ended = Command::new("kill").args(["-TERM", &node]).status();
         assert!(ended.is_ok_and(|status| status.success()), "kill -TERM {node}");
         let mut said = String::new();

@@ -25,7 +25,7 @@ fn main() {
                     let mut watched = mio::net::TcpStream::from_std(stream.try_clone().unwrap());
                     let place = peers.iter().position(Option::is_none).unwrap_or(peers.len());
                     poll.registry().register(&mut watched, mio::Token(place), read).unwrap();
-                    let peer = Some(Peer { stream, _watched: watched, bytes: Vec::new() });
+                    let peer = Some(Peer::new(stream, watched));
                     if place == peers.len() { peers.push(peer) } else { peers[place] = peer }
                 }
             } else if let Some(place) = peers.get_mut(event.token().0) {
@@ -43,10 +43,24 @@ const AT_ONCE: usize = 64 * 1024;
 struct Peer {
     stream: TcpStream,
     _watched: mio::net::TcpStream,
+    /// Room, and how much of it came.
     bytes: Vec<u8>,
+    has: usize,
+    out: Vec<u8>,
+    /// Lengths of what is the same in every frame, and what is the same in every answer.
+    head: usize,
+    pid: usize,
+    answer: Vec<u8>,
 }
 
 impl Peer {
+    fn new(stream: TcpStream, watched: mio::net::TcpStream) -> Self {
+        let pid = wire::pid().len();
+        let head = wire::echo(0).len() - 4 - 7 - pid;
+        let (bytes, out, answer) = (vec![0; AT_ONCE], Vec::new(), wire::spliced_answer());
+        Self { stream, _watched: watched, bytes, has: 0, out, head, pid, answer }
+    }
+
     /// Reads what there is, and answers what is there in full.
     fn turn(&mut self) -> Option<()> {
         while self.read()? == AT_ONCE {}
@@ -54,46 +68,47 @@ impl Peer {
     }
 
     fn read(&mut self) -> Option<usize> {
-        let had = self.bytes.len();
-        self.bytes.resize(had + AT_ONCE, 0);
-        let n = self.stream.read(&mut self.bytes[had..]).ok().filter(|n| *n > 0)?;
-        self.bytes.truncate(had + n);
-        let head = wire::echo(0).len() - 4 - 7 - wire::pid().len();
-        let answer = wire::spliced_answer();
-        let (mut at, mut out) = (0, Vec::new());
-        while let Some(len) = self.bytes.get(at..at + 4) {
+        if self.bytes.len() < self.has + AT_ONCE {
+            self.bytes.resize(self.has + AT_ONCE, 0);
+        }
+        let n = self.stream.read(&mut self.bytes[self.has..self.has + AT_ONCE]).ok().filter(|n| *n > 0)?;
+        self.has += n;
+        self.out.clear();
+        let mut at = 0;
+        while let Some(len) = self.bytes[..self.has].get(at..at + 4) {
             let end = at + 4 + u32::from_be_bytes(len.try_into().unwrap()) as usize;
-            let Some(body) = self.bytes.get(at + 4..end) else { break };
+            let Some(body) = self.bytes[..self.has].get(at + 4..end) else { break };
             at = end;
-            let payload = body.get(head..).unwrap_or(&[]);
+            let payload = body.get(self.head..).unwrap_or(&[]);
             match payload {
                 [104, 2, 88, ..] => {
-                    let binary = &payload[2 + wire::pid().len()..];
-                    out.extend(((answer.len() + binary.len()) as u32).to_be_bytes());
-                    out.extend(&answer);
-                    out.extend(binary);
+                    let binary = &payload[2 + self.pid..];
+                    self.out.extend(((self.answer.len() + binary.len()) as u32).to_be_bytes());
+                    self.out.extend(&self.answer);
+                    self.out.extend(binary);
                 }
                 [104, 3, ..] => {
                     let count = u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap());
-                    self.source(count)?;
+                    Self::source(&mut self.stream, count)?;
                 }
                 // a reading, or a tick
                 _ => {}
             }
         }
-        self.bytes.drain(..at);
-        self.stream.write_all(&out).ok()?;
+        self.bytes.copy_within(at..self.has, 0);
+        self.has -= at;
+        self.stream.write_all(&self.out).ok()?;
         Some(n)
     }
 
-    fn source(&mut self, count: u32) -> Option<()> {
+    fn source(stream: &mut TcpStream, count: u32) -> Option<()> {
         let (mut frame, at) = wire::spliced_reading();
         let mut batch = Vec::with_capacity(frame.len() * 256);
         for i in 0..count {
             frame[at..at + 4].copy_from_slice(&i.to_be_bytes());
             batch.extend(&frame);
             if i % 256 == 255 || i + 1 == count {
-                self.stream.write_all(&batch).ok()?;
+                stream.write_all(&batch).ok()?;
                 batch.clear();
             }
         }
