@@ -7,6 +7,7 @@ use crate::node::forms::tag::may_be_answer;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Inboxes;
 use crate::node::tables::peers::Far;
+use crate::node::tables::record::{Kind, front};
 use crate::node::trace;
 use crate::storage::slots::Key;
 use crate::wire::control::ControlMessage;
@@ -34,7 +35,7 @@ impl Node<'_> {
         let is_alone = links.is_alone();
         let Some(link) = links.table.at_mut(key) else { return };
         let bytes = link.received.filled(self.receiving.at(key.index));
-        let Some((to, head, front)) = link.recent.parts() else { return };
+        let Some((to, head, from)) = link.recent.parts() else { return };
         // before all else, as what comes in turn with others is not like the last
         if !bytes.get(HEADER..).is_some_and(|body| body.starts_with(head)) {
             return;
@@ -44,14 +45,16 @@ impl Node<'_> {
         }
         let Inboxes { table, rings, unread } = inboxes;
         let Some(inbox) = table.at_mut(to).filter(|inbox| inbox.ended.is_none()) else { return };
+        let Some(front) = front(Kind::Message, key, from) else { return };
         let memory = rings.at_mut(to.index);
+        let ahead = front.len().saturating_add(from.len());
         let (mut taken, mut count, mut held) = (0_usize, 0_u64, link.unread);
         while let Frame::Whole(body) = frame::next(bytes.get(taken..).unwrap_or(&[]), stride) {
             let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_answer(payload)) else { break };
             let Ok(term) = Term::payload(payload) else { break };
             // lengths of pieces of memory, which are far from the end of the numbers
-            let len = front.len().wrapping_add(term.as_bytes().len());
-            if !(is_alone || inbox.takes(held, len, memory.len())) || !inbox.put(memory, len, [front, term.as_bytes()]) {
+            let len = ahead.wrapping_add(term.as_bytes().len());
+            if !(is_alone || inbox.takes(held, len, memory.len())) || !inbox.put(memory, len, [&front, from, term.as_bytes()]) {
                 break;
             }
             held = held.wrapping_add(len);

@@ -54,7 +54,7 @@ impl Core<'_> {
         match self.deliver(inbox, &Record { kind: Kind::Message, peer, from, handle: None, term }) {
             Delivery::Done => {
                 if let Some(link) = self.far.links.table.at_mut(peer) {
-                    link.recent.remember(peer, body, from, payload, inbox);
+                    link.recent.remember(body, from, payload, inbox);
                     self.far.ledger.knows_alias |= matches!(to, To::Alias(_));
                 }
                 Routed::Done

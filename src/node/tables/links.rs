@@ -1,7 +1,6 @@
 //! The connected peers and what waits to be sent to them.
 
-use super::hashes;
-use super::record::{self, Kind};
+use super::{hashes, record};
 use crate::error::{Error, Full, Misuse};
 use crate::node::trace;
 use crate::proto::link;
@@ -38,37 +37,33 @@ pub(crate) enum Stall {
 /// The control part of the last message to a mailbox. A stream of messages from one process to another has the same one in
 /// front of each, and comparing it takes a tenth of reading it.
 pub(crate) struct Recent {
-    head: heapless::Vec<u8, { Self::BYTES }>,
-    /// What stands in front of the message's term in its mailbox.
-    front: heapless::Vec<u8, { Self::BYTES }>,
+    head: heapless::Vec<u8, 128>,
+    /// The place in it where the sender's pid ends, which begins behind the operation.
+    sender_end: usize,
     inbox: Key,
 }
 
 impl Recent {
-    const BYTES: usize = 128;
     /// The bytes in front of a sender: 112, 131, a small tuple's tag and arity, a small integer's tag and the operation.
     const SENDER: usize = 6;
-    pub(crate) const NONE: Self =
-        Self { head: heapless::Vec::new(), front: heapless::Vec::new(), inbox: Key { index: 0, generation: 0 } };
+    pub(crate) const NONE: Self = Self { head: heapless::Vec::new(), sender_end: 0, inbox: Key { index: 0, generation: 0 } };
 
     /// Remembers the message with this body, if its head is short enough and its sender stands where most do.
-    pub(crate) fn remember(&mut self, peer: Key, body: &[u8], from: &[u8], payload: &[u8], inbox: Key) {
+    pub(crate) fn remember(&mut self, body: &[u8], from: &[u8], payload: &[u8], inbox: Key) {
         let head = body.get(..body.len().saturating_sub(payload.len())).unwrap_or(&[]);
+        self.sender_end = Self::SENDER.saturating_add(from.len());
         self.inbox = inbox;
         self.head.clear();
-        self.front.clear();
-        let is_usual = head.get(Self::SENDER..Self::SENDER.saturating_add(from.len())) == Some(from);
-        if let (Some(front), true) = (record::front(Kind::Message, peer, from), is_usual) {
+        if head.get(Self::SENDER..self.sender_end) == Some(from) {
             // what is too long stays unknown
             let _ = self.head.extend_from_slice(head);
-            self.front.extend(front.iter().chain(from).take(Self::BYTES).copied());
         }
     }
 
-    /// Returns the mailbox, the head, and what stands in front of the term there; `None` where none is remembered.
+    /// Returns the mailbox, the head and the sender in it; `None` where none is remembered.
     #[inline]
     pub(crate) fn parts(&self) -> Option<(Key, &[u8], &[u8])> {
-        if self.head.is_empty() { None } else { Some((self.inbox, &self.head, &self.front)) }
+        Some((self.inbox, &self.head, self.head.get(Self::SENDER..self.sender_end)?))
     }
 }
 
