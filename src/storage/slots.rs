@@ -265,6 +265,16 @@ impl<T> Table<'_, T> {
         }
     }
 
+    /// Returns the tenant to be changed, for which something is to be done then.
+    #[inline]
+    pub(crate) fn stirred(&mut self, key: Key) -> Option<&mut T> {
+        let at = usize::from(key.index);
+        if self.slots.get(at)?.after == 0 {
+            self.enqueue(key.index);
+        }
+        self.at_mut(key)
+    }
+
     fn enqueue(&mut self, index: u16) {
         let last = core::mem::replace(&mut self.ends.last, link(index));
         match self.slot_mut(last) {

@@ -9,7 +9,7 @@ use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::{Flow, Inboxes};
 use crate::node::tables::peers::{Far, Lend, Peers};
-use crate::node::tables::requests::{Ask, OwnWords};
+use crate::node::tables::requests::{Ask, NO_PEER, OwnWords};
 use crate::node::tables::ties::{Owner, Watch};
 use crate::storage::slots::Key;
 use crate::time::Instant;
@@ -116,6 +116,8 @@ impl Core<'_> {
 
     /// Takes a peer out of the queues of those that are held up, or are to be connected to.
     pub(crate) fn dequeue(&mut self, peer: Key) {
+        // a new connection with the node is another
+        self.far.ledger.last_peer = NO_PEER;
         if let Some(link) = self.far.links.table.at_mut(peer) {
             link.stalled = None;
             for queue in [&mut self.far.ledger.stalled, &mut self.far.ledger.opening, &mut self.far.ledger.unseen] {

@@ -9,7 +9,7 @@ use crate::time::Instant;
 pub(crate) struct Ledger {
     /// The last number given out.
     last: u64,
-    /// The peer that something was sent to last.
+    /// The peer that something was sent to last, as long as it takes more.
     pub(crate) last_peer: Key,
     /// Calls under way, whose answers may come to the pid of a mailbox.
     pub(crate) calls: u32,

@@ -298,9 +298,8 @@ impl Links<'_> {
     #[inline]
     pub(crate) fn begin(&mut self, key: Key, keep: usize) -> Result<FrameWriter<'_>, Error> {
         let limit = self.sending.size().saturating_sub(keep);
-        self.table.stir(key.index);
         // an error that is made only where it is one: it has parts that are to be dropped
-        let Some(link) = self.table.at_mut(key).filter(|link| link.takes()) else { return Err(Error::NotConnected) };
+        let Some(link) = self.table.stirred(key).filter(|link| link.takes()) else { return Err(Error::NotConnected) };
         let room = link.sending.room(self.sending.at_mut(key.index));
         // the last of the handshake is to go in front of what waits for a connection
         let kept = if link.phase == Phase::Up { keep } else { keep.max(RESERVED) };
@@ -379,8 +378,7 @@ impl Links<'_> {
 
     /// Puts a tick into the transmit buffer, unless something waits there, which serves as well.
     pub(crate) fn tick(&mut self, key: Key) {
-        self.table.stir(key.index);
-        let Some(link) = self.table.at_mut(key) else { return };
+        let Some(link) = self.table.stirred(key) else { return };
         if !link.sending.is_empty() {
             return;
         }
@@ -403,8 +401,7 @@ impl Links<'_> {
 
     /// Puts bytes of the handshake that were not sent yet in front of everything else.
     pub(crate) fn preload(&mut self, key: Key, bytes: &[u8]) {
-        self.table.stir(key.index);
-        if let Some(link) = self.table.at_mut(key) {
+        if let Some(link) = self.table.stirred(key) {
             // a link takes messages before it is up, but leaves room for answers, which have not begun
             link.sending.precede(self.sending.at_mut(key.index), bytes);
         }

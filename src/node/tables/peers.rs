@@ -48,7 +48,7 @@ impl Lend for Far<'_> {
 
     fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
         // nearly always the one that something went to last
-        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str() && link.takes());
+        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str());
         if !is_last {
             self.ledger.last_peer = self.links.find(node)?;
         }
