@@ -77,8 +77,19 @@ impl Node<'_> {
         if self.core.flow.quick != mailbox.0 {
             self.before_recv(mailbox);
         }
+        if self.core.flow.waiting > 0 {
+            return self.recv_others(mailbox);
+        }
         let Core { identity, inboxes, far, flow, .. } = &mut self.core;
         let (taken, inboxes) = inboxes.recv(mailbox.0, flow, &mut far.links)?;
+        Some((Message::new(mailbox, taken)?, Outbox { identity, far, past: &self.past, inboxes, mailbox: mailbox.0 }))
+    }
+
+    /// Does the same while messages of some peers wait.
+    #[cold]
+    fn recv_others(&mut self, mailbox: Mailbox) -> Option<(Message<'_>, Outbox<'_>)> {
+        let Core { identity, inboxes, far, flow, .. } = &mut self.core;
+        let (taken, inboxes) = inboxes.recv_others(mailbox.0, flow, &mut far.links)?;
         Some((Message::new(mailbox, taken)?, Outbox { identity, far, past: &self.past, inboxes, mailbox: mailbox.0 }))
     }
 

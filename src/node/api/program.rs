@@ -231,7 +231,7 @@ impl Node<'_> {
                 return Ok(true);
             }
             self.core.lines.unread();
-            let _ = self.core.inboxes.recv(mailbox, &mut self.core.flow, &mut self.core.far.links);
+            let _ = self.recv(request.mailbox);
         }
         self.core.inboxes.only_waits(mailbox, &mut self.core.flow, &self.core.far.links);
         match self.core.far.requests.find(request.handle) {

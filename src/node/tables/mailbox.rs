@@ -195,7 +195,7 @@ impl Inboxes<'_> {
         delivery
     }
 
-    /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it.
+    /// Takes the oldest record of the mailbox that was [made ready](Inboxes::settle) for it, while no peer's messages wait.
     #[inline]
     pub(crate) fn recv<'m>(
         &'m mut self,
@@ -203,9 +203,6 @@ impl Inboxes<'_> {
         flow: &'m mut Flow,
         links: &mut Links<'_>,
     ) -> Option<(Taken<'m>, &'m Table<'m, Inbox>)> {
-        if flow.waiting > 0 {
-            return self.recv_others(key, flow, links);
-        }
         let inbox = self.table.at_mut(key)?;
         flow.before = (inbox.ring, inbox.held, flow.resume);
         let record = inbox.ring.pop(self.rings.at(key.index))?;
@@ -218,7 +215,7 @@ impl Inboxes<'_> {
 
     /// Does the same while messages of some peers wait.
     #[cold]
-    fn recv_others<'m>(
+    pub(crate) fn recv_others<'m>(
         &'m mut self,
         key: Key,
         flow: &'m mut Flow,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::ledger::Ledger;
-use super::links::{FrameWriter, Links, Phase, RESERVED};
+use super::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use super::requests::{Ask, Asked, Limit, NO_PEER, Requests, Stage, Target};
 use super::shares::may_take;
 use super::ties::{Owner, Watch, WatchKind, Watches};
@@ -48,7 +48,8 @@ impl Lend for Far<'_> {
 
     fn begin(&mut self, node: Atom<'_>) -> Option<Result<FrameWriter<'_>, Error>> {
         // nearly always the one that something went to last
-        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(|link| node == *link.name.as_str());
+        let is_it = |link: &Link| node.utf8_bytes() == Some(link.name.as_str().as_bytes());
+        let is_last = self.links.table.at(self.ledger.last_peer).is_some_and(is_it);
         if !is_last {
             self.ledger.last_peer = self.links.find(node)?;
         }
