@@ -84,7 +84,9 @@ impl Core<'_> {
         if !core::mem::replace(&mut link.waits, true) {
             self.flow.waiting = self.flow.waiting.saturating_add(1);
         }
-        if link.stalled.is_none() {
+        if link.stalled != Some(Stall::Transmit) {
+            // whatever held it up: now it is what it does not read, and that is told
+            link.tell = None;
             self.stall(peer, Stall::Transmit);
         }
         // others' messages may be behind it
