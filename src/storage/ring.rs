@@ -51,9 +51,15 @@ impl Ring {
             Some(at) => at,
             None => self.squeeze(buf, size)?,
         };
+        self.begin(buf, at, len)
+    }
+
+    /// Begins a record of `len` bytes at a place that there is for it, and gives it to be filled.
+    #[inline]
+    fn begin<'b>(&mut self, buf: &'b mut [u8], at: usize, len: usize) -> Option<&'b mut [u8]> {
         let header = u32::try_from(len).ok().filter(|len| *len < DEAD)?;
         // the place is in the buffer, so these lie far from the end of the numbers
-        let end = at.wrapping_add(size);
+        let end = at.wrapping_add(HEADER).wrapping_add(len);
         let (place, room) = buf.get_mut(at..end)?.split_first_chunk_mut::<HEADER>()?;
         *place = header.to_le_bytes();
         self.tail = end;
@@ -110,15 +116,10 @@ impl Ring {
                 continue;
             }
             // there is room where it was, if not in front of that; its header there lies in front of its bytes here
-            let size = len.saturating_add(HEADER);
-            let Some(at) = self.place(buf, size) else { return };
-            if let (Some(place), Ok(header)) =
-                (buf.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<HEADER>()), u32::try_from(len))
-            {
-                *place = header.to_le_bytes();
+            let Some(at) = self.place(buf, len.saturating_add(HEADER)) else { return };
+            if self.begin(buf, at, len).is_none() {
+                return;
             }
-            self.tail = at.saturating_add(size);
-            self.count = self.count.saturating_add(1);
             buf.copy_within(start..start.saturating_add(len), at.saturating_add(HEADER));
         }
         self.dead = 0;

@@ -12,14 +12,11 @@ use crate::time::Instant;
 impl Core<'_> {
     /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
     pub(crate) fn connection_lost(&mut self, peer: Key) {
-        let mut left = self.far.links.table.at(peer).map_or(0, |link| link.watches);
-        for index in self.far.watches.table.indexes() {
-            if left == 0 {
-                break;
-            }
-            let Some(at) = self.far.watches.table.key_at(index) else { continue };
-            let Some(watch) = self.far.watches.at(at).filter(|w| w.peer == peer) else { continue };
-            left = left.saturating_sub(1);
+        let (count, mut from) = (self.far.links.table.at(peer).map_or(0, |link| link.watches), 0);
+        for _ in 0..count {
+            let Some(at) = self.far.watches.table.next_from(from, |watch| watch.peer == peer) else { break };
+            from = at.index.saturating_add(1);
+            let Some(watch) = self.far.watches.at(at) else { break };
             match (watch.kind, watch.owner) {
                 (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => self.peers().lose(at),
                 (WatchKind::Lost, _) => {}

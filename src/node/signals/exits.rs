@@ -99,11 +99,10 @@ impl Core<'_> {
             owes |= !self.pay_for_tie(key, watch);
         }
         if self.inboxes.table.at(key).is_some_and(|inbox| inbox.serves) {
-            for index in self.far.watches.table.indexes() {
-                let Some(watch) = self.far.watches.table.key_at(index) else { continue };
-                if self.far.watches.at(watch).is_some_and(|watch| watch.owner.is_served_by(key)) {
-                    owes |= !self.pay_for_tie(key, watch);
-                }
+            let mut from = 0;
+            while let Some(watch) = self.far.watches.table.next_from(from, |watch| watch.owner.is_served_by(key)) {
+                from = watch.index.saturating_add(1);
+                owes |= !self.pay_for_tie(key, watch);
             }
         }
         // its own monitors are taken back one by one
@@ -144,7 +143,7 @@ impl Core<'_> {
 
     fn free_mailbox(&mut self, key: Key) {
         self.inboxes.unread.ended.remove(&mut self.inboxes.table, key.index);
-        self.inboxes.table.remove(key);
+        self.inboxes.table.free(key);
     }
 
     /// Ends the process of a served function, for a reason of somebody else's.
@@ -172,10 +171,10 @@ impl Core<'_> {
     #[cold]
     pub(crate) fn free_ended(&mut self) {
         let Some(key) = self.inboxes.unread.ended.first().and_then(|index| self.inboxes.table.key_at(index)) else { return };
-        for index in self.far.watches.table.indexes() {
-            let Some(at) = self.far.watches.table.key_at(index) else { continue };
-            if let Some(watch) = self.far.watches.at(at).filter(|watch| watch.owner.ends_with(key)) {
-                let owner = watch.owner;
+        let mut from = 0;
+        while let Some(at) = self.far.watches.table.next_from(from, |watch| watch.owner.ends_with(key)) {
+            from = at.index.saturating_add(1);
+            if let Some(owner) = self.far.watches.at(at).map(|watch| watch.owner) {
                 self.peers().end(at, owner);
             }
         }

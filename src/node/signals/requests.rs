@@ -165,26 +165,22 @@ impl Core<'_> {
         }
         if !flags.allow(op::UNLINK_ID) {
             // nothing will be acknowledged
-            for index in self.far.watches.table.indexes() {
-                let Some(key) = self.far.watches.table.key_at(index) else { continue };
-                let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
-                if self.far.watches.at(key).is_some_and(unlinking) {
-                    self.remove_watch(key);
-                }
+            let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
+            let mut from = 0;
+            while let Some(key) = self.far.watches.table.next_from(from, unlinking) {
+                from = key.index.saturating_add(1);
+                self.remove_watch(key);
             }
         }
     }
 
     /// Calls `each` with every request that a peer is asked for.
     fn each_asked_of(&mut self, peer: Key, each: impl Fn(&mut Self, Key, Ask, Stage)) {
-        let mut left = self.far.links.table.at(peer).map_or(0, |link| link.asked);
-        for index in self.far.requests.table.indexes() {
-            if left == 0 {
-                return;
-            }
-            let Some(key) = self.far.requests.table.key_at(index) else { continue };
-            let Some(request) = self.far.requests.at(key).filter(|request| request.peer == peer) else { continue };
-            left = left.saturating_sub(1);
+        let (count, mut from) = (self.far.links.table.at(peer).map_or(0, |link| link.asked), 0);
+        for _ in 0..count {
+            let Some(key) = self.far.requests.table.next_from(from, |request| request.peer == peer) else { return };
+            from = key.index.saturating_add(1);
+            let Some(request) = self.far.requests.at(key) else { return };
             let (kind, stage) = (request.kind, request.state);
             each(self, key, kind, stage);
         }

@@ -191,7 +191,7 @@ impl Peers<'_> {
     /// Frees the place of a connection that is no more, once nobody is to be told of it any more.
     fn untie(&mut self, peer: Key) {
         if self.links.table.at(peer).is_some_and(|link| link.phase == Phase::Gone && !link.is_tied()) {
-            self.links.table.remove(peer);
+            self.links.table.free(peer);
         }
     }
 
