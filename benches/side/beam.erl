@@ -1,6 +1,6 @@
 %% A BEAM: as the node that is measured, and as the driver that measures others.
 -module(beam).
--export([peer/0, drive/1]).
+-export([peer/0, drive/1, flood/1]).
 
 peer() ->
     register(peer, spawn(fun peer_loop/0)),
@@ -35,6 +35,13 @@ drive([Millis]) ->
         [{"echo 8 B", 8, 64}, {"echo 1 KiB", 1024, 64}, {"echo 64 KiB", 65536, 64}, {"echo 8 B, one", 8, 1}]],
     io:format("sink ~p~n", [rate(Ms, fun sink/0)]),
     io:format("source ~p~n", [rate(Ms, fun take/0)]),
+    halt().
+
+%% Sends so many readings as fast as it can, and ends when all were read.
+flood([Count]) ->
+    {ok, _} = net_kernel:start(['driver@127.0.0.1', longnames]),
+    true = net_kernel:connect_node('peer@127.0.0.1'),
+    [sink() || _ <- lists:seq(5000, list_to_integer(Count), 5000)],
     halt().
 
 print(Name, Len, Window, Ms) ->

@@ -6,6 +6,7 @@ mod load;
 mod peers;
 mod plot;
 mod report;
+mod rest;
 mod work;
 
 use std::time::Duration;
@@ -22,6 +23,9 @@ fn main() {
         () => (3, Duration::from_millis(800)),
     };
     let world = World::new();
+    if option("--rest") {
+        return rest::table(&world);
+    }
     let kinds = KINDS.into_iter().filter(|kind| nodes.is_empty() || nodes.iter().any(|name| name == kind.name));
     let mut report = Report::default();
     // in turn, so that what else the machine does meets all of them

@@ -1,5 +1,6 @@
 //! The nodes that are measured, each a process of its own.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -70,6 +71,8 @@ pub struct World {
     pub programs: Programs,
     dialled: Arc<AtomicUsize>,
     connected: Receiver<TcpStream>,
+    /// Microseconds that a node that is started is to rest between turns, if it is of a kind that can.
+    pub rest: Cell<u64>,
     /// True if those can be measured who know no other port of EPMD than 4369.
     fixed_port: bool,
 }
@@ -103,7 +106,7 @@ impl World {
             }
         });
         let programs = Programs(std::env::current_exe().unwrap().parent().unwrap().to_owned());
-        Self { epmd, epmd_port, programs, dialled, connected, fixed_port }
+        Self { epmd, epmd_port, programs, dialled, connected, rest: Cell::new(0), fixed_port }
     }
 
     pub fn command(&self, mut command: Command) -> Command {
@@ -120,7 +123,8 @@ impl World {
         }
         self.epmd.forget("peer");
         let mut command = self.command(through(counter, (kind.command)(&self.programs)));
-        let child = command.env(wire::ROOM, room.to_string()).spawn().unwrap_or_else(|e| panic!("{}: {e}", kind.name));
+        command.env(wire::ROOM, room.to_string()).env(wire::REST, self.rest.get().to_string());
+        let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", kind.name));
         let mut peer = Peer { world: self, kind, child, port: 0, load: None };
         if kind.listens {
             peer.port = self.epmd.wait("peer");
@@ -187,6 +191,12 @@ impl Peer<'_> {
 
     pub fn dialled(&self) -> usize {
         self.world.dialled.load(Ordering::Relaxed)
+    }
+
+    /// Seconds for which it has had a processor.
+    pub fn processor_time(&self) -> f64 {
+        let told = std::fs::read_to_string(format!("/proc/{}/schedstat", self.child.id())).unwrap();
+        told.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap() / 1e9
     }
 
     /// KiB of memory that are its own or shared, as the system counts them.

@@ -13,6 +13,8 @@ pub const MAILBOX: &str = "peer";
 pub const DRIVER: &str = "driver@127.0.0.1";
 /// The variable that says for how many peers a node is to have room.
 pub const ROOM: &str = "SIDE_ROOM";
+/// The variable that says how many microseconds a node is to rest between turns.
+pub const REST: &str = "SIDE_REST";
 /// The place of an EPMD for those who know no other port than 4369.
 pub const OTHER_EPMD: &str = "127.0.0.77";
 

@@ -91,7 +91,7 @@ fn rate(time: Duration, count: usize, mut run: impl FnMut(usize)) -> f64 {
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-fn one_by_one(peer: &mut Peer<'_>, frame: &[u8], time: Duration) -> (f64, f64) {
+pub fn one_by_one(peer: &mut Peer<'_>, frame: &[u8], time: Duration) -> (f64, f64) {
     peer.load().run(frame, 100, 1, 100);
     let (start, mut times) = (Instant::now(), Vec::new());
     while start.elapsed() < time {

@@ -1,6 +1,7 @@
 //! A node of beamless, as a user would write it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use beamless::{
     Config, Driver, DriverOptions, Epmd, Error as NodeError, Event, Full, Mailbox, Message, Outbox, OwnedNode, OwnedPid, Sizes,
@@ -14,7 +15,9 @@ fn main() -> Outcome<()> {
     let config = Config::hidden(wire::PEER, wire::COOKIE)?;
     let mut node = OwnedNode::new(config, Sizes::new(peers, 1, 131_072))?;
     let mailbox = node.register(wire::MAILBOX)?;
-    let options = DriverOptions::from_env()?.epmd(Epmd::External).listen(["127.0.0.1:0".parse()?]);
+    let rest = std::env::var(wire::REST).map_or(Ok(0), |micros| micros.parse())?;
+    let options = DriverOptions::from_env()?.epmd(Epmd::External).rest(Duration::from_micros(rest));
+    let options = options.listen(["127.0.0.1:0".parse()?]);
     let mut driver = Driver::new(options, &mut node)?;
     let mut work = Work { source: None, dials: 0 };
     loop {
