@@ -49,6 +49,21 @@ fn a_flood_starves_nobody() {
     answered(1000);
 }
 
+/// An agent that rests between turns does all that another does, to a peer that writes each message by itself and to one that waits for each.
+#[test]
+fn an_agent_that_rests_loses_nothing() {
+    let world = World::new();
+    fs::write(world.home.join("beamless.toml"), "sname = \"demo\"\nrest = \"20ms\"\n").unwrap();
+    let demo = world.agent(&["--config", "beamless.toml"]);
+    let erl = world.erl(&["-sname", "a"]);
+    erl.eval(&format!("N = {}", demo.atom()));
+    erl.load_probe(&world);
+    assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
+    assert_eq!(erl.eval("probe:flood(N, 20000)"), "ok");
+    assert_eq!(erl.eval("[gen_server:call({echo, N}, I) || I <- lists:seq(1, 20)] =:= lists:seq(1, 20)"), "true");
+    assert_eq!(erl.eval("M = erlang:monitor(process, {nobody, N}), receive {'DOWN', M, _, _, Why} -> Why end"), "noproc");
+}
+
 /// Nothing is lost while the agent does not run at all: Erlang waits.
 #[test]
 fn a_stopped_agent_loses_nothing() {
