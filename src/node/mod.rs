@@ -2,9 +2,9 @@
 //!
 //! Rooms, each of which leans on those before it:
 //! * `config`, `trace`: what a node is told once, and what it writes to a log;
-//! * `tables`: what it remembers;
+//! * `tables`: what it remembers, and lets go;
 //! * `forms`: how OTP's libraries write calls, answers and ends;
-//! * `core`: finds, delivers, answers, and lets go;
+//! * `core`: finds, delivers and answers;
 //! * `otp`: what OTP's own processes would answer;
 //! * `signals`: what control messages do;
 //! * `connections`: handshakes, frames, time, and what a driver calls;

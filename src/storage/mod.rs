@@ -1,4 +1,5 @@
-//! Fixed memory: spans of one buffer, a ring of whole records, buffers of one size, a table whose places know their generation.
+//! Fixed memory: spans of one buffer, a ring of whole records, buffers of one size, and a table whose places know their generation; and what is
+//! found in a table without looking through it: by a hash, by whose it is, by its turn, by its time.
 
 pub(crate) mod buffers;
 pub(crate) mod chains;

@@ -1,4 +1,4 @@
-//! The core, on which the rooms above stand: it finds, delivers, answers, and lets go.
+//! The core, on which the rooms above stand: it finds, delivers and answers.
 
 pub(crate) mod deliver;
 pub(crate) mod names;
