@@ -1,6 +1,14 @@
 //! Errors, sorted by who must act on them.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use core::fmt;
+
+#[cfg(feature = "tls")]
+pub(crate) use tls::Date;
+#[cfg(feature = "tls")]
+pub use tls::TlsFault;
 
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -424,7 +432,10 @@ pub enum Reason {
     /// The peer sent back a challenge of this node's own, to pass off the answer as its own. It need not know the cookie.
     Reflected,
     /// The peer speaks TLS, which this node does not.
-    Tls,
+    PeerSpeaksTls,
+    /// TLS refused the connection, or ended it.
+    #[cfg(feature = "tls")]
+    Tls(TlsFault),
 }
 
 impl fmt::Display for Reason {
@@ -466,7 +477,11 @@ impl fmt::Display for Reason {
             Self::Reflected => {
                 f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
             }
-            Self::Tls => f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`"),
+            Self::PeerSpeaksTls => {
+                f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`, or this one with TLS")
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls(fault) => fault.fmt(f),
         }
     }
 }

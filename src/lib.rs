@@ -42,8 +42,12 @@ pub use driver::{
     Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_kill, epmd_names, epmd_stop,
     full_host_name, listen_addresses, read_cookie, short_host_name,
 };
+#[cfg(feature = "tls")]
+pub use driver::{Tls, TlsFiles, TlsPem, TlsVersions};
 #[cfg(feature = "std")]
 pub use error::IoError;
+#[cfg(feature = "tls")]
+pub use error::TlsFault;
 pub use error::{ConfigError, Error, Full, Misbehaved, Misuse, NetworkFault, Reason, Result, TermError, TermFault};
 pub use limit::LogLimit;
 /// The poll loop under the driver: what [`Driver::registry`] takes, and [`Ready`] gives.
@@ -59,6 +63,7 @@ pub use node::{
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::fixed::{FixedStr, TooLong};
+pub use wire::handshake::Prefix;
 pub use wire::ids::{Atom, NodeName, OwnedPid, OwnedReference, Pid, Port, Reference};
 pub use wire::key::MapKey;
 #[cfg(feature = "std")]

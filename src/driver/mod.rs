@@ -16,6 +16,8 @@ mod random;
 mod ready;
 mod rest;
 mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
 mod tokens;
 
 use core::time::Duration;
@@ -45,6 +47,8 @@ use random::random;
 pub use ready::Ready;
 use rest::Rest;
 use sockets::Sockets;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsFiles, TlsPem, TlsVersions};
 use tokens::{EPMD, LISTENERS, OWN, SOCKETS, WAKER};
 
 /// Connections taken in one turn from one listener, so that a flood of them leaves time for those that are up.
@@ -329,6 +333,13 @@ impl Driver {
     pub fn set_addresses(&mut self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) {
         let addresses = addresses.into_iter().take(hosts::ADDRESSES).map(|address| SocketAddr::new(address, 0));
         self.resolver.set_addresses(host, addresses.collect());
+    }
+
+    /// Puts TLS in force for the connections from now on, in both directions: peers without it are refused. Those that are up, or under way,
+    /// stay as they are, so a program whose certificate was renewed calls this again with the new one.
+    #[cfg(feature = "tls")]
+    pub fn set_tls(&mut self, tls: Tls) {
+        self.sockets.set_tls(tls);
     }
 
     /// Returns a waker, with which another thread interrupts [`Driver::poll`].

@@ -13,6 +13,8 @@ use super::line::Line;
 use super::net::fault;
 use super::open::{Open, drain};
 use super::random::random;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use super::tokens::SOCKETS;
 use crate::error::NetworkFault;
 use crate::node::{Connection, Node};
@@ -45,6 +47,8 @@ pub(super) struct Sockets {
     epmd: u16,
     /// The nodes whose port is known.
     ports: Vec<(NodeName, u16)>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     /// How often a socket was looked at.
     #[cfg(test)]
     looks: usize,
@@ -75,6 +79,8 @@ impl Sockets {
             lingering: Line::new(capacity),
             epmd,
             ports: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             #[cfg(test)]
             looks: 0,
         }
@@ -86,6 +92,11 @@ impl Sockets {
             Some((_, known)) => *known = port,
             None => self.ports.push((node, port)),
         }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn set_tls(&mut self, tls: Tls) {
+        self.tls = Some(tls);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use log::{Level, debug, log_enabled};
 
 use crate::wire::codes::OpName;
 use crate::wire::control::operation;
-use crate::wire::handshake::{packet_name, split};
+use crate::wire::handshake::{Prefix, packet_name, split};
 use crate::wire::ids::NodeName;
 
 /// Returns true if anybody reads that. It is asked for every message, so it is but a comparison as long as nobody does.
@@ -34,24 +34,23 @@ fn control(way: &str, peer: &NodeName, body: &[u8], size: u64) {
 }
 
 /// Traces a packet of a handshake that came. `inbound`: the peer is the side that connected.
-pub(super) fn handshake_received(peer: Option<&NodeName>, body: &[u8], inbound: bool) {
+pub(super) fn handshake_received(peer: Option<&NodeName>, body: &[u8], prefix: Prefix, inbound: bool) {
     if is_on() {
-        packet("from", peer, body, inbound);
+        packet("from", peer, body, prefix, inbound);
     }
 }
 
 /// Traces the packets of a handshake that are sent.
-pub(super) fn handshake_sent(peer: Option<&NodeName>, mut packets: &[u8], inbound: bool) {
-    while let Some((body, taken)) = split(packets).filter(|_| is_on()) {
-        packet("to", peer, body, !inbound);
+pub(super) fn handshake_sent(peer: Option<&NodeName>, mut packets: &[u8], prefix: Prefix, inbound: bool) {
+    while let Some((body, taken)) = split(packets, prefix).filter(|_| is_on()) {
+        packet("to", peer, body, prefix, !inbound);
         packets = packets.get(taken..).unwrap_or(&[]);
     }
 }
 
 /// Traces a packet. `connecting`: it is of the side that connected.
-fn packet(way: &str, peer: Option<&NodeName>, body: &[u8], connecting: bool) {
-    // with the two bytes of its length
-    let (name, size) = (packet_name(body, connecting), body.len().saturating_add(2));
+fn packet(way: &str, peer: Option<&NodeName>, body: &[u8], prefix: Prefix, connecting: bool) {
+    let (name, size) = (packet_name(body, connecting), body.len().saturating_add(prefix.len()));
     match peer {
         Some(peer) => debug!("{way} {peer}: {name}, {size} bytes"),
         None => debug!("{way} a caller: {name}, {size} bytes"),

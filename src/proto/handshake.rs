@@ -6,9 +6,8 @@ use core::fmt::Write as _;
 
 use crate::error::{Misbehaved, Reason};
 use crate::wire::codes::Flags;
-use crate::wire::cursor::Writer;
 use crate::wire::digest::{digest, same};
-use crate::wire::handshake::{Ack, Challenge, Complement, Name, Refusal, Reply, Status, parse_alive_answer, put_alive_answer};
+use crate::wire::handshake::{Ack, Challenge, Complement, Name, Packets, Refusal, Reply, Status, parse_alive_answer, put_alive_answer};
 use crate::wire::ids::NodeName;
 
 /// The facts that this side shows of itself.
@@ -69,7 +68,7 @@ pub(crate) struct Context<'a> {
 
 impl Handshake {
     /// Begins as the side that connects: says its name.
-    pub(crate) fn connect(peer: NodeName, local: &Local<'_>, out: &mut Writer<'_>) -> Self {
+    pub(crate) fn connect(peer: NodeName, local: &Local<'_>, out: &mut Packets<'_, '_>) -> Self {
         Name::put(out, local.flags, local.creation, local.name);
         Self::Status(AwaitStatus { peer })
     }
@@ -80,7 +79,7 @@ impl Handshake {
     }
 
     /// Takes the packet that was awaited; answers go to `out`.
-    pub(crate) fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+    pub(crate) fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Step, Reason> {
         match self {
             Self::Status(_) | Self::Challenge(_) | Self::Ack(_) if Refusal::parse(packet).is_some() => Err(refused(packet)),
             Self::Status(state) => state.handle(packet, context, out),
@@ -139,7 +138,7 @@ pub(crate) struct AwaitStatus {
 }
 
 impl AwaitStatus {
-    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Step, Reason> {
         let status = Status::parse(packet).map_err(Reason::Misbehaved)?;
         if status == Status::NotAllowed {
             return Ok(Step::Await(Handshake::Why(AwaitWhy { peer: self.peer })));
@@ -192,7 +191,7 @@ pub(crate) struct AwaitChallenge {
 }
 
 impl AwaitChallenge {
-    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Step, Reason> {
         let theirs = Challenge::parse(packet).map_err(Reason::Misbehaved)?;
         if NodeName::from_latin1(theirs.name).as_ref() != Some(&self.peer) {
             return Err(Reason::OtherName);
@@ -283,7 +282,7 @@ impl Newcomer {
         verdict: Verdict,
         seed: u32,
         context: &Context<'_>,
-        out: &mut Writer<'_>,
+        out: &mut Packets<'_, '_>,
     ) -> Result<Handshake, Reason> {
         match verdict {
             Verdict::NotAllowed(reason) => {
@@ -315,7 +314,7 @@ impl Newcomer {
         self.challenge(context, out)
     }
 
-    fn challenge(self, context: &Context<'_>, out: &mut Writer<'_>) -> Result<Handshake, Reason> {
+    fn challenge(self, context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Handshake, Reason> {
         let local = &context.local;
         // a caller that is named expects to hear its own flag back, in place of the one for visible nodes
         let named = local.flags.without(Flags::PUBLISHED).with(Flags::NAME_ME);
@@ -354,7 +353,7 @@ pub(crate) struct AwaitAliveAnswer {
 }
 
 impl AwaitAliveAnswer {
-    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Step, Reason> {
         if parse_alive_answer(packet).map_err(Reason::Misbehaved)? {
             self.caller.challenge(context, out).map(Step::Await)
         } else {
@@ -385,7 +384,7 @@ pub(crate) struct AwaitReply {
 }
 
 impl AwaitReply {
-    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Writer<'_>) -> Result<Step, Reason> {
+    fn handle(self, packet: &[u8], context: &Context<'_>, out: &mut Packets<'_, '_>) -> Result<Step, Reason> {
         let reply = Reply::parse(packet).map_err(Reason::Misbehaved)?;
         if !same(&reply.digest, &digest(context.local.cookie, context.challenge)) {
             return Err(Reason::InvalidChallengeReply);

@@ -74,16 +74,52 @@ pub(crate) struct Ack {
     pub(crate) digest: [u8; 16],
 }
 
+/// The number of bytes in which a packet of the handshake says its length, which depends on what carries it.
+///
+/// Protocol: erl_dist_protocol, "Distribution Handshake", has the one of TCP; that of TLS is what `inet_tls_dist` sets, `{packet, 4}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prefix {
+    /// Over TCP and a serial line.
+    #[default]
+    Two,
+    /// Over TLS.
+    Four,
+}
+
+impl Prefix {
+    /// Returns the number.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    fn read(self, r: &mut Reader<'_>) -> Result<usize, Short> {
+        match self {
+            Self::Two => r.u16().map(usize::from),
+            Self::Four => r.u32().map(|len| usize::try_from(len).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+/// The place that packets of the handshake are written to, and the form of their lengths.
+pub(crate) struct Packets<'o, 'b> {
+    pub(crate) out: &'o mut Writer<'b>,
+    pub(crate) prefix: Prefix,
+}
+
 /// Splits the first packet off received bytes: its body, and how many bytes it takes in all.
-pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], usize)> {
+pub(crate) fn split(bytes: &[u8], prefix: Prefix) -> Option<(&[u8], usize)> {
     let mut r = Reader::new(bytes);
-    let body = r.bytes16().ok()?;
+    let len = prefix.read(&mut r).ok()?;
+    let body = r.bytes(len).ok()?;
     Some((body, bytes.len().saturating_sub(r.rest().len())))
 }
 
 /// Returns how many bytes the packet at the front of `bytes` takes, if its length is there.
-pub(crate) fn announced(bytes: &[u8]) -> Option<usize> {
-    Reader::new(bytes).u16().ok().map(|len| usize::from(len).saturating_add(2))
+pub(crate) fn announced(bytes: &[u8], prefix: Prefix) -> Option<usize> {
+    prefix.read(&mut Reader::new(bytes)).ok().map(|len| len.saturating_add(prefix.len()))
 }
 
 /// Returns the name that the protocol documents give the packet with this body; `connecting` when it is of the side that connected.
@@ -100,12 +136,16 @@ pub(crate) fn packet_name(body: &[u8], connecting: bool) -> &'static str {
 }
 
 /// Writes a packet: the length before what `body` writes.
-fn packet(out: &mut Writer<'_>, body: impl FnOnce(&mut Writer<'_>)) {
+fn packet(packets: &mut Packets<'_, '_>, body: impl FnOnce(&mut Writer<'_>)) {
+    let Packets { out, prefix } = packets;
+    if *prefix == Prefix::Four {
+        // no packet of ours comes near 64 KiB: names have at most 255 characters
+        out.u16(0);
+    }
     let at = out.len();
     out.u16(0);
     body(out);
     let len = out.len().saturating_sub(at).saturating_sub(2);
-    // no packet of ours comes near 64 KiB: names have at most 255 characters
     out.patch_u16(at, u16::try_from(len).unwrap_or(u16::MAX));
 }
 
@@ -141,7 +181,7 @@ impl<'a> Name<'a> {
         }
     }
 
-    pub(crate) fn put(out: &mut Writer<'_>, flags: Flags, creation: u32, name: &str) {
+    pub(crate) fn put(out: &mut Packets<'_, '_>, flags: Flags, creation: u32, name: &str) {
         packet(out, |out| {
             out.u8(b'N');
             out.u64(flags.0);
@@ -169,7 +209,7 @@ impl<'a> Status<'a> {
         }
     }
 
-    pub(crate) fn put(self, out: &mut Writer<'_>) {
+    pub(crate) fn put(self, out: &mut Packets<'_, '_>) {
         packet(out, |out| {
             out.u8(b's');
             out.bytes(match self {
@@ -202,7 +242,7 @@ impl Refusal {
         Self::ALL.iter().find(|(_, text)| *text == body).map(|(refusal, _)| *refusal)
     }
 
-    pub(crate) fn put(self, out: &mut Writer<'_>) {
+    pub(crate) fn put(self, out: &mut Packets<'_, '_>) {
         for (_, text) in Self::ALL.iter().filter(|(refusal, _)| *refusal == self) {
             packet(out, |out| out.bytes(text));
         }
@@ -218,7 +258,7 @@ pub(crate) fn parse_alive_answer(body: &[u8]) -> Result<bool, Misbehaved> {
     }
 }
 
-pub(crate) fn put_alive_answer(out: &mut Writer<'_>, wanted: bool) {
+pub(crate) fn put_alive_answer(out: &mut Packets<'_, '_>, wanted: bool) {
     packet(out, |out| out.bytes(if wanted { b"strue" } else { b"sfalse" }));
 }
 
@@ -249,7 +289,7 @@ impl<'a> Challenge<'a> {
         Ok(Some(Self { flags, challenge, creation, name: r.bytes16()? }))
     }
 
-    pub(crate) fn put(out: &mut Writer<'_>, flags: Flags, challenge: u32, creation: u32, name: &str) {
+    pub(crate) fn put(out: &mut Packets<'_, '_>, flags: Flags, challenge: u32, creation: u32, name: &str) {
         packet(out, |out| {
             out.u8(b'N');
             out.u64(flags.0);
@@ -272,7 +312,7 @@ impl Reply {
         Ok(Some(Self { challenge: r.u32()?, digest: r.digest()? }))
     }
 
-    pub(crate) fn put(self, out: &mut Writer<'_>) {
+    pub(crate) fn put(self, out: &mut Packets<'_, '_>) {
         packet(out, |out| {
             out.u8(b'r');
             out.u32(self.challenge);
@@ -293,7 +333,7 @@ impl Ack {
         Ok(Some(Self { digest: r.digest()? }))
     }
 
-    pub(crate) fn put(self, out: &mut Writer<'_>) {
+    pub(crate) fn put(self, out: &mut Packets<'_, '_>) {
         packet(out, |out| {
             out.u8(b'a');
             out.bytes(&self.digest);
@@ -307,15 +347,19 @@ mod tests {
     use crate::wire::captured::{damaged, packets};
     use crate::wire::digest::digest;
 
-    /// Returns the packet that `put` writes, without its length.
-    fn written(put: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-        let mut buf = [0; 600];
-        let mut out = Writer::new(&mut buf);
-        put(&mut out);
-        let len = out.finish().unwrap();
-        let (body, taken) = split(&buf[..len]).unwrap();
-        assert_eq!((taken, announced(&buf)), (len, Some(len)));
-        body.to_vec()
+    /// Returns the packet that `put` writes, without its length, whose form makes no difference.
+    fn written(put: impl Fn(&mut Packets<'_, '_>)) -> Vec<u8> {
+        let [two, four] = [Prefix::Two, Prefix::Four].map(|prefix| {
+            let mut buf = [0; 600];
+            let mut out = Writer::new(&mut buf);
+            put(&mut Packets { out: &mut out, prefix });
+            let len = out.finish().unwrap();
+            let (body, taken) = split(&buf[..len], prefix).unwrap();
+            assert_eq!((taken, announced(&buf, prefix), body.len()), (len, Some(len), len - prefix.len()));
+            body.to_vec()
+        });
+        assert_eq!(two, four);
+        two
     }
 
     fn latin1(name: &[u8]) -> String {
@@ -405,7 +449,10 @@ mod tests {
     fn damage_is_refused_or_read() {
         damaged("handshake/*", |bytes| {
             let _ = (Name::parse(bytes), Status::parse(bytes), parse_alive_answer(bytes), Complement::parse(bytes));
-            let _ = (Challenge::parse(bytes), Reply::parse(bytes), Ack::parse(bytes), split(bytes), announced(bytes));
+            let _ = (Challenge::parse(bytes), Reply::parse(bytes), Ack::parse(bytes));
+            for prefix in [Prefix::Two, Prefix::Four] {
+                let _ = (split(bytes, prefix), announced(bytes, prefix));
+            }
         });
     }
 }

@@ -10,7 +10,7 @@ use crate::node::trace;
 use crate::proto::handshake::{Established, Handshake, Newcomer, Step, Verdict};
 use crate::storage::slots::Key;
 use crate::time::Instant;
-use crate::wire::handshake::{Challenge, Refusal};
+use crate::wire::handshake::{Challenge, Prefix, Refusal};
 use crate::wire::ids::NodeName;
 
 /// The outcome of a packet of the handshake, as far as the node is concerned.
@@ -25,12 +25,18 @@ enum Next {
 impl Node<'_> {
     /// Begins the handshake, once the connection that was asked for is made. `random` is as with [`Node::accept`].
     pub fn handle_connected(&mut self, connection: Connection, random: u64, now: Instant) {
+        self.handle_connected_over(Prefix::Two, connection, random, now);
+    }
+
+    /// Does what [`Node::handle_connected`] does, over something whose handshake has this form.
+    pub fn handle_connected_over(&mut self, prefix: Prefix, connection: Connection, random: u64, now: Instant) {
         let Some(half) = self.half_open.at(connection.key).filter(|_| !connection.up) else { return };
         let Progress::Dial { peer, .. } = &half.progress else { return };
         let peer = peer.clone();
         let overtaken = self.incoming(&peer);
         let Some(half) = self.half_open.at_mut(connection.key) else { return };
         half.seed(random, &self.answered);
+        half.prefix = prefix;
         if overtaken {
             // The peer's own connection was welcome while ours was on its way. Two would both come up, and one of them go again, with what
             // was sent over it. But whoever it is has proven nothing yet, so it gets little time.
@@ -77,7 +83,7 @@ impl Node<'_> {
         half.stepped = true;
         self.half_open.any_stepped = true;
         let Some(half) = self.half_open.at_mut(key) else { return Ok(Next::Wait) };
-        trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.inbound);
+        trace::handshake_received(half.peer().or(half.caller.as_ref()), packet, half.prefix, half.inbound);
         if let Progress::Shaking(Handshake::Challenge(_)) = &half.progress {
             self.is_not_ours(key, packet)?;
         }

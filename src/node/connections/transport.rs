@@ -7,6 +7,7 @@ use crate::node::tables::half_open::{HalfOpen, Progress};
 use crate::node::tables::links::{Phase, Stall};
 use crate::node::tables::origin::Origin;
 use crate::time::Instant;
+use crate::wire::handshake::Prefix;
 use crate::wire::ids::NodeName;
 
 /// The calls of whoever moves the bytes.
@@ -27,6 +28,14 @@ impl Node<'_> {
     /// There is no such caller. Keep the connection and ask again at the time that this says, or as soon as another connection is over or up.
     /// Take no others meanwhile: they wait with the system, which holds them until a place is free.
     pub fn accept(&mut self, origin: Origin, random: u64, now: Instant) -> Result<Connection, Instant> {
+        self.accept_over(Prefix::Two, origin, random, now)
+    }
+
+    /// Does what [`Node::accept`] does, over something whose handshake has this form.
+    ///
+    /// # Errors
+    /// As [`Node::accept`].
+    pub fn accept_over(&mut self, prefix: Prefix, origin: Origin, random: u64, now: Instant) -> Result<Connection, Instant> {
         self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;
         if !self.half_open.has_room() {
@@ -38,6 +47,7 @@ impl Node<'_> {
         }
         let mut half = HalfOpen::caller(origin, setup, now);
         half.seed(random, &self.answered);
+        half.prefix = prefix;
         let key = self.half_open.insert(half).ok_or(now.after(setup))?;
         Ok(Connection { key, up: false })
     }

@@ -12,7 +12,7 @@ use crate::storage::slots::{Key, Table, Tenant};
 use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::cursor::Writer;
-use crate::wire::handshake::{Refusal, announced, split};
+use crate::wire::handshake::{Packets, Prefix, Refusal, announced, split};
 use crate::wire::ids::NodeName;
 
 /// The setup times that a handshake may take as a whole, and so may what comes before it when this node dials: looking up the host, asking
@@ -67,6 +67,8 @@ pub(crate) struct HalfOpen {
     pub(crate) progress: Progress,
     /// True if the peer connected to us.
     pub(crate) inbound: bool,
+    /// The form of its packets.
+    pub(crate) prefix: Prefix,
     /// The cause of our own attempt.
     pub(crate) asker: Asker,
     /// Random: the challenge, and the seed of a name for a caller without one.
@@ -109,6 +111,7 @@ impl HalfOpen {
         Self {
             progress,
             inbound: false,
+            prefix: Prefix::Two,
             asker,
             challenge: 0,
             seed: 0,
@@ -181,13 +184,13 @@ impl HalfOpen {
     pub(crate) fn packet<'b>(&self, copy: &'b mut [u8; BUFFER]) -> Result<Option<(&'b [u8], usize)>, Reason> {
         let bytes = self.received.filled(&self.rx);
         // a record of TLS begins with its type, from 20 to 24, and the 3 that all versions have in front
-        if matches!(bytes, [20..=24, 3, ..]) {
-            return Err(Reason::Tls);
+        if self.prefix == Prefix::Two && matches!(bytes, [20..=24, 3, ..]) {
+            return Err(Reason::PeerSpeaksTls);
         }
-        if announced(bytes).is_some_and(|len| len > BUFFER) {
+        if announced(bytes, self.prefix).is_some_and(|len| len > BUFFER) {
             return Err(Reason::Misbehaved(Misbehaved::Handshake("length of a packet")));
         }
-        let Some((body, taken)) = split(bytes) else { return Ok(None) };
+        let Some((body, taken)) = split(bytes, self.prefix) else { return Ok(None) };
         let Some(room) = copy.get_mut(..body.len()) else { return Ok(None) };
         room.copy_from_slice(body);
         Ok(Some((room, taken)))
@@ -202,7 +205,7 @@ impl HalfOpen {
         &mut self,
         identity: &Identity,
         wanted: bool,
-        step: impl FnOnce(&Context<'_>, &mut Writer<'_>) -> R,
+        step: impl FnOnce(&Context<'_>, &mut Packets<'_, '_>) -> R,
     ) -> R {
         let context = Context { local: identity.local(), challenge: self.challenge, wanted };
         self.writing(|out| step(&context, out))
@@ -215,13 +218,13 @@ impl HalfOpen {
     }
 
     /// Puts packets of the handshake to what waits to be sent.
-    pub(crate) fn writing<R>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> R) -> R {
+    pub(crate) fn writing<R>(&mut self, write: impl FnOnce(&mut Packets<'_, '_>) -> R) -> R {
         let room = self.sending.room(&mut self.tx);
         let mut out = Writer::new(&mut *room);
-        let result = write(&mut out);
+        let result = write(&mut Packets { out: &mut out, prefix: self.prefix });
         // two packets with a name of 255 characters each fit
         let len = out.finish().unwrap_or(0);
-        trace::handshake_sent(self.caller.as_ref(), room.get(..len).unwrap_or(&[]), self.inbound);
+        trace::handshake_sent(self.caller.as_ref(), room.get(..len).unwrap_or(&[]), self.prefix, self.inbound);
         self.sending.fill(len);
         result
     }
