@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 
 CACHE=$(realpath -m -- "${BEAMLESS_CROSS_CACHE:-$HERE/cache}")
+# what cargo is told for a beamless without TLS
+WITHOUT_TLS=(--no-default-features --features "cli,serde")
 TARGETS=(aarch64 armv7 armv6 x86_64 s390x thumbv7em)
 
 # target NAME: sets what is to be known of it; if there is none, says so and fails.
