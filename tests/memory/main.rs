@@ -23,9 +23,14 @@ mod mailboxes;
 mod model;
 mod noise;
 mod pair;
+#[cfg(feature = "tls")]
+#[path = "../pki.rs"]
+mod pki;
 mod serde;
 mod serial;
 mod shares;
 mod ties;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod wake;
