@@ -34,6 +34,7 @@ use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
+use super::tls::{self, Tls};
 use config::Settings;
 pub(super) use config::{Arguments, page};
 use parts::Parts;
@@ -57,11 +58,11 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
             "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
         ));
     }
-    let (config, mut driver, cookie) = local::prepare(&settings.local)?;
+    let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
-    serve(options, settings, config, Network { driver, epmd }, cookie)
+    serve(options, settings, config, Network { driver, epmd, tls }, cookie)
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -76,6 +77,7 @@ struct Network {
     driver: DriverOptions,
     /// The sockets that systemd bound for EPMD.
     epmd: Vec<TcpListener>,
+    tls: Option<Tls>,
 }
 
 fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
@@ -92,12 +94,16 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
+    if let Some(tls) = &network.tls {
+        tls::set(&mut driver, tls.clone());
+    }
     ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
         options,
         settings,
         parts,
         cookie,
+        tls: network.tls,
         announced: false,
         refusals: Refusals::new(),
         supervisor,
@@ -134,6 +140,7 @@ struct Agent<'a> {
     settings: Settings,
     parts: Parts,
     cookie: Cookie,
+    tls: Option<Tls>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
     refusals: Refusals,
@@ -260,7 +267,7 @@ impl Agent<'_> {
         self.announced = true;
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
-        local::announce(node, address, epmd, &self.cookie);
+        local::announce(node, address, epmd, &self.cookie, self.tls.as_ref());
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
