@@ -31,7 +31,7 @@ pub(super) struct Wanted {
 }
 
 /// What tells a file from the one that was there before: its device and number, its size, and when it was changed.
-type Stamp = (u64, u64, u64, i64, i64);
+pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 /// Fails where TLS is asked for and this program cannot speak it.
 pub(super) fn built() -> Result<(), String> {
@@ -82,6 +82,11 @@ impl Wanted {
             format!("{e}{hint}")
         })?;
         Ok(tls.check_names(self.check_names))
+    }
+
+    /// Returns the file of the CA.
+    pub(super) fn ca_file(&self) -> PathBuf {
+        self.files().ca
     }
 
     /// Returns the stamps of the files, of which one that is not there has none. Where a link stands in for a file, or for its folder,

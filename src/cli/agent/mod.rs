@@ -1,6 +1,7 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod certificate;
 mod check;
 mod config;
 mod connections;
@@ -34,7 +35,8 @@ use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
-use super::tls::{self, Tls};
+use super::tls::{self, Wanted};
+use certificate::Certificate;
 use config::Settings;
 pub(super) use config::{Arguments, page};
 use parts::Parts;
@@ -58,11 +60,13 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
             "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
         ));
     }
+    let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
     let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
-    serve(options, settings, config, Network { driver, epmd, tls }, cookie)
+    let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
+    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -77,7 +81,7 @@ struct Network {
     driver: DriverOptions,
     /// The sockets that systemd bound for EPMD.
     epmd: Vec<TcpListener>,
-    tls: Option<Tls>,
+    certificate: Option<Certificate>,
 }
 
 fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
@@ -94,8 +98,8 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
-    if let Some(tls) = &network.tls {
-        tls::set(&mut driver, tls.clone());
+    if let Some(certificate) = &network.certificate {
+        tls::set(&mut driver, certificate.tls().clone());
     }
     ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
@@ -103,7 +107,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         settings,
         parts,
         cookie,
-        tls: network.tls,
+        certificate: network.certificate,
         announced: false,
         refusals: Refusals::new(),
         supervisor,
@@ -119,6 +123,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         driver.poll(&mut node, agent.next_wake())?;
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
+        agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
         lines::tell();
         if came.reload {
@@ -140,7 +145,7 @@ struct Agent<'a> {
     settings: Settings,
     parts: Parts,
     cookie: Cookie,
-    tls: Option<Tls>,
+    certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
     refusals: Refusals,
@@ -206,7 +211,8 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
+        let look = self.certificate.as_ref().map(Certificate::next_wake);
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake(), look];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 
@@ -214,8 +220,23 @@ impl Agent<'_> {
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
-            self.supervisor.status(systemd::status(node, self.announced, self.trouble.as_deref()));
+            self.supervisor.status(systemd::status(
+                node,
+                self.announced,
+                self.trouble.as_deref(),
+                self.certificate.as_ref().map(Certificate::tls),
+            ));
         }
+    }
+
+    /// Puts a renewed certificate in force for the connections from now on.
+    fn renew(&mut self, driver: &mut Driver) {
+        let Some(certificate) = &mut self.certificate else { return };
+        if let Some(tls) = certificate.turn() {
+            tls::set(driver, tls);
+            self.stale = true;
+        }
+        self.parts.show(certificate.tls());
     }
 
     /// Reads the settings again. Returns true if the terminal is gone, and the agent is to end.
@@ -230,6 +251,9 @@ impl Agent<'_> {
         match &self.options.config {
             Some(file) => self.read_again(&file.display().to_string(), node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
+        }
+        if let Some(certificate) = &mut self.certificate {
+            certificate.reload(self.settings.local.tls.as_ref());
         }
         if self.announced {
             self.supervisor.ready();
@@ -267,7 +291,7 @@ impl Agent<'_> {
         self.announced = true;
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
-        local::announce(node, address, epmd, &self.cookie, self.tls.as_ref());
+        local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
