@@ -9,7 +9,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use beamless::{Driver, Error};
+#[cfg(feature = "tls")]
+use beamless::TlsFault;
+use beamless::{Driver, Error, Reason};
 #[cfg(feature = "tls")]
 pub(super) use beamless::{Tls, TlsFiles, TlsVersions};
 #[cfg(not(feature = "tls"))]
@@ -84,11 +86,6 @@ impl Wanted {
         Ok(tls.check_names(self.check_names))
     }
 
-    /// Returns the file of the CA.
-    pub(super) fn ca_file(&self) -> PathBuf {
-        self.files().ca
-    }
-
     /// Returns the stamps of the files, of which one that is not there has none. Where a link stands in for a file, or for its folder,
     /// they are those of what it leads to.
     pub(super) fn stamps(&self) -> Vec<Option<Stamp>> {
@@ -100,6 +97,19 @@ impl Wanted {
         [Some(&files.cert), Some(&files.key), Some(&files.ca), files.crl.as_ref()]
             .map(|path| path.and_then(|path| stamp(path)))
             .to_vec()
+    }
+}
+
+/// Returns what this side knows besides about a connection that TLS had to do with: where the CA stands, and how TLS is switched on. A node
+/// that does not speak it may be one that only closes, or stays silent.
+pub(super) fn hint(reason: Reason, wanted: Option<&Wanted>) -> String {
+    match (reason, wanted) {
+        #[cfg(feature = "tls")]
+        (Reason::Tls(TlsFault::OtherCa), Some(wanted)) => format!(", which is in {}", wanted.files().ca.display()),
+        #[cfg(feature = "tls")]
+        (Reason::Tls(TlsFault::RefusedOurs(_)), Some(wanted)) => format!("; ours is in {}", wanted.files().cert.display()),
+        (Reason::PeerSpeaksTls, None) => ": --tls-dir DIR, or [tls] in the file of an agent".to_owned(),
+        _ => String::new(),
     }
 }
 

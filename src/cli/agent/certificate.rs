@@ -1,6 +1,5 @@
 //! The agent's own certificate: files that were renewed are taken while it runs, and whoever looks after the box hears in time that one ends.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::peers::after;
@@ -33,11 +32,6 @@ impl Certificate {
     /// Returns what is in force.
     pub(super) fn tls(&self) -> &Tls {
         &self.tls
-    }
-
-    /// Returns the file of the CA.
-    pub(super) fn ca(&self) -> PathBuf {
-        self.wanted.ca_file()
     }
 
     /// Returns when it has something to do by itself.
@@ -123,16 +117,18 @@ impl Certificate {
 fn roughly(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
-    let unit = units.into_iter().map(|(unit, name)| (seconds.checked_div(unit).unwrap_or(0), name)).find(|(count, _)| *count >= 2);
+    let unit =
+        units.into_iter().map(|(unit, name)| (seconds.checked_div(unit).unwrap_or(0), name)).find(|(count, _)| *count >= 2);
     let (count, name) = unit.unwrap_or((seconds, "seconds"));
     format!("{count} {name}")
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(feature = "tls")]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -215,7 +211,10 @@ mod tests {
         let mut said = |time, at| certificate.warning(time, at);
         assert_eq!(said(until - third - second, now), None);
         let text = said(until - third, now).unwrap();
-        assert!(text.starts_with("TLS: this node's certificate for a, valid until 2126-") && text.contains("ends in 12"), "{text}");
+        assert!(
+            text.starts_with("TLS: this node's certificate for a, valid until 2126-") && text.contains("ends in 12"),
+            "{text}"
+        );
         assert_eq!(said(until - third + second, now + AGAIN - second), None);
         assert!(said(until - third + AGAIN, now + AGAIN).is_some());
         assert!(said(until + second, now + AGAIN).unwrap().contains("certificate ended on 2126-"));

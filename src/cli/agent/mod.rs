@@ -170,7 +170,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node);
-        self.refusals.handle(event);
+        self.refusals.handle(event, self.settings.local.tls.as_ref());
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
@@ -188,7 +188,7 @@ impl Agent<'_> {
         }
         // the refusals have it
         if !is_known && !matches!(event, Event::Refused { .. }) {
-            events::log_as(event, &words::event(event));
+            events::log_as(event, &words::event(event, self.settings.local.tls.as_ref()));
         }
     }
 

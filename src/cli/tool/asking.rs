@@ -15,7 +15,7 @@ use crate::cli::command_line::spec::Found;
 use crate::cli::cookie;
 use crate::cli::host::{self, Name, Target};
 use crate::cli::outcome::Failure;
-use crate::cli::tls;
+use crate::cli::tls::{self, Wanted};
 
 /// The largest message, either way, with its addresses.
 const BYTES: usize = 8 << 20;
@@ -82,6 +82,7 @@ pub(super) struct Tool<'s> {
     given: String,
     /// What is odd about the cookie.
     doubt: Option<String>,
+    tls: Option<Wanted>,
     timeout: Duration,
     /// The port of EPMD, and that of the node if it was given.
     ports: (u16, Option<u16>),
@@ -102,7 +103,7 @@ impl<'s> Tool<'s> {
         let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
         let doubt = cookie.doubt();
         let tls = tls::wanted(options.tls_dir.as_deref(), None)?;
-        let tls = tls.map(|wanted| wanted.read()).transpose().map_err(Failure::usage)?;
+        let shown = tls.as_ref().map(Wanted::read).transpose().map_err(Failure::usage)?;
         let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
         if options.name.is_some() && is_running(&own, &epmd_settings) {
             return Err(Failure::usage(format!(
@@ -115,8 +116,8 @@ impl<'s> Tool<'s> {
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
         let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
-        if let Some(tls) = tls {
-            tls::set(&mut driver, tls);
+        if let Some(shown) = shown {
+            tls::set(&mut driver, shown);
         }
         let here = host::part(&own);
         if host::part(&peer) == here {
@@ -138,6 +139,7 @@ impl<'s> Tool<'s> {
             peer,
             given,
             doubt,
+            tls,
             timeout: options.timeout,
             ports,
             lost: None,
@@ -289,7 +291,12 @@ impl<'s> Tool<'s> {
                 let doubt = self.doubt.as_ref().map_or(String::new(), |doubt| format!("; {doubt}"));
                 format!("{reason}; --cookie-file FILE names the file with its cookie{doubt}")
             }
-            _ => format!("{reason}{}", next_step(reason)),
+            (Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_), _) => {
+                let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
+                let other = if self.tls.is_some() { "" } else { "; with TLS, it takes --tls-dir DIR" };
+                format!("{reason}; is it an Erlang node that listens there, {tls}? its log may say more{other}")
+            }
+            _ => format!("{reason}{}{}", next_step(reason), tls::hint(reason, self.tls.as_ref())),
         }
     }
 
@@ -324,9 +331,6 @@ fn next_step(reason: Reason) -> &'static str {
         Reason::Network(NetworkFault::Refused) => "; is the node still running, and no firewall between?",
         Reason::Network(NetworkFault::Unreachable | NetworkFault::TimedOut | NetworkFault::Other(_)) => {
             "; is the host up, and the network between?"
-        }
-        Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
-            "; is it an Erlang node that listens there, without TLS? its log may say more"
         }
         Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
         _ => "",

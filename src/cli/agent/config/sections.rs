@@ -123,7 +123,8 @@ pub(super) fn tls(section: Section<'_>, folder: &Path, is_named: bool, faults: &
     let [dir, cert, key, ca, crl] = ["dir", "cert", "key", "ca", "crl"].map(&mut path);
     let missing = ["cert", "key", "ca"].into_iter().find(|name| section.get(name).is_none());
     if let Some(missing) = missing.filter(|_| section.get("dir").is_none() && !is_named) {
-        faults.add(section.wrong(&format!("`{missing}` is missing: write dir = \"/etc/beamless/tls\", or name each of the files")));
+        faults
+            .add(section.wrong(&format!("`{missing}` is missing: write dir = \"/etc/beamless/tls\", or name each of the files")));
     }
     faults.keep(tls::built().map_err(|why| section.wrong(&why)));
     let versions = section.get("versions").and_then(|item| faults.keep(versions(&item))).unwrap_or_default();
