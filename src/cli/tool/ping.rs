@@ -11,7 +11,7 @@ pub(super) const SPEC: Spec = Spec {
     about: "Connect to a node as net_adm:ping does, and print pong; or pang, and why on standard error.",
     options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT],
     positionals: &[NODE],
-    notes: &["Example: beamless ping hub@nuc3 || systemctl restart hub"],
+    notes: &["Examples: beamless ping hub@nuc3 || systemctl restart hub\n  beamless ping --tls-dir /etc/beamless/tls hub@nuc3"],
     lasts: false,
     run: |found| {
         let (asking, node) = (Asking::read(found)?, found.positional("NODE")?);
