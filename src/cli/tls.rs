@@ -72,7 +72,8 @@ impl Wanted {
 
     /// Reads the files, and says what to do about one that cannot be read.
     pub(super) fn read(&self) -> Result<Tls, String> {
-        let tls = Tls::from_files(&self.files(), self.versions).map_err(|e| {
+        let tls = Tls::from_files(&self.files(), self.versions).map(|tls| tls.check_names(self.check_names));
+        tls.map_err(|e| {
             let kind = if let Error::Io(e) = &e { e.source.kind() } else { ErrorKind::Other };
             let hint = match kind {
                 ErrorKind::NotFound => "; `beamless certs` makes what is needed, and `beamless man beamless.toml` names the files",
@@ -82,8 +83,7 @@ impl Wanted {
                 _ => "",
             };
             format!("{e}{hint}")
-        })?;
-        Ok(tls.check_names(self.check_names))
+        })
     }
 
     /// Returns the stamps of the files, of which one that is not there has none. Where a link stands in for a file, or for its folder,
@@ -115,12 +115,12 @@ pub(super) fn hint(reason: Reason, wanted: Option<&Wanted>) -> String {
 
 /// Puts TLS in force for the connections from now on.
 #[cfg(feature = "tls")]
-pub(super) fn set(driver: &mut Driver, tls: Tls) {
-    driver.set_tls(tls);
+pub(super) fn set(driver: &mut Driver, tls: &Tls) {
+    driver.set_tls(tls.clone());
 }
 
 /// Puts TLS in force, of which there is none.
 #[cfg(not(feature = "tls"))]
-pub(super) fn set(_driver: &mut Driver, tls: Tls) {
-    match tls {}
+pub(super) fn set(_driver: &mut Driver, tls: &Tls) {
+    match *tls {}
 }

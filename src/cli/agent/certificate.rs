@@ -49,32 +49,32 @@ impl Certificate {
         self.look_at = Instant::now();
     }
 
-    /// Looks at the files, if it is time. Returns what is to be put in force.
-    pub(super) fn turn(&mut self) -> Option<Tls> {
+    /// Looks at the files, if it is time. Returns true if there is a new certificate, which is to be put in force.
+    pub(super) fn turn(&mut self) -> bool {
         let now = Instant::now();
         if now < self.look_at {
-            return None;
+            return false;
         }
         self.look_at = after(LOOK);
-        let new = self.look();
+        let is_new = self.look();
         if let Some(words) = self.warning(SystemTime::now(), now) {
             log::warn!("{words}");
         }
-        new
+        is_new
     }
 
-    fn look(&mut self) -> Option<Tls> {
+    fn look(&mut self) -> bool {
         let stamps = self.wanted.stamps();
         if stamps == self.stamps && self.wrong.is_none() {
-            return None;
+            return false;
         }
         self.stamps = stamps;
         match self.wanted.read() {
             Ok(tls) => {
                 log::info!("TLS: read anew, good until {}", tls.end());
                 (self.wrong, self.warned) = (None, None);
-                self.tls = tls.clone();
-                Some(tls)
+                self.tls = tls;
+                true
             }
             Err(why) => {
                 if self.wrong.as_ref() != Some(&why) {
@@ -82,7 +82,7 @@ impl Certificate {
                     log::warn!("TLS: the new files cannot be used, those from before stay in force: {plain}");
                 }
                 self.wrong = Some(why);
-                None
+                false
             }
         }
     }
@@ -162,22 +162,22 @@ mod tests {
     fn renewed_files_are_taken_and_those_that_do_not_fit_are_not() {
         let folder = folder("renewed", A);
         let mut certificate = certificate(&folder);
-        assert!(certificate.look().is_none() && certificate.tls().names() == ["a"]);
+        assert!(!certificate.look() && certificate.tls().names() == ["a"]);
         put(&folder, "tls.crt", B[0]);
-        assert!(certificate.look().is_none());
+        assert!(!certificate.look());
         assert!(certificate.wrong.as_ref().unwrap().contains("tls.key: it is not the key of the certificate"));
         let wrong = certificate.wrong.clone();
-        assert!(certificate.look().is_none() && certificate.wrong == wrong && certificate.tls().names() == ["a"]);
+        assert!(!certificate.look() && certificate.wrong == wrong && certificate.tls().names() == ["a"]);
         put(&folder, "tls.key", B[1]);
-        assert_eq!(certificate.look().unwrap().names(), ["b"]);
-        assert!(certificate.look().is_none() && certificate.wrong.is_none());
+        assert!(certificate.look() && certificate.tls().names() == ["b"]);
+        assert!(!certificate.look() && certificate.wrong.is_none());
         fs::remove_file(folder.join("ca.crt")).unwrap();
-        assert!(certificate.look().is_none() && certificate.wrong.as_ref().unwrap().contains("ca.crt: No such file"));
+        assert!(!certificate.look() && certificate.wrong.as_ref().unwrap().contains("ca.crt: No such file"));
         put(&folder, "ca.crt", CA);
-        assert!(certificate.look().is_some() && certificate.tls().names() == ["b"]);
+        assert!(certificate.look() && certificate.tls().names() == ["b"]);
         // a list of revoked certificates that was not there is taken when it comes
         put(&folder, "crl.pem", "");
-        assert!(certificate.look().is_some() && certificate.look().is_none());
+        assert!(certificate.look() && !certificate.look());
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -187,15 +187,15 @@ mod tests {
         let link = a.with_file_name(format!("beamless-certificate-{}-link", std::process::id()));
         symlink(&a, &link).unwrap();
         let mut certificate = certificate(&link);
-        assert!(certificate.look().is_none());
+        assert!(!certificate.look());
         fs::remove_file(&link).unwrap();
         symlink(&b, &link).unwrap();
-        assert_eq!(certificate.look().unwrap().names(), ["b"]);
+        assert!(certificate.look() && certificate.tls().names() == ["b"]);
         // settings that name another folder
         let wanted = Wanted { folder: Some(a.clone()), ..Wanted::default() };
         certificate.reload(Some(&wanted));
-        assert_eq!(certificate.turn().unwrap().names(), ["a"]);
-        assert!(certificate.turn().is_none());
+        assert!(certificate.turn() && certificate.tls().names() == ["a"]);
+        assert!(!certificate.turn());
         fs::remove_file(link).unwrap();
         [a, b].iter().for_each(|folder| fs::remove_dir_all(folder).unwrap());
     }

@@ -99,7 +99,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let mut ending = Ending::of_agent(reloads)?;
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
     if let Some(certificate) = &network.certificate {
-        tls::set(&mut driver, certificate.tls().clone());
+        tls::set(&mut driver, certificate.tls());
     }
     ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
@@ -232,8 +232,8 @@ impl Agent<'_> {
     /// Puts a renewed certificate in force for the connections from now on.
     fn renew(&mut self, driver: &mut Driver) {
         let Some(certificate) = &mut self.certificate else { return };
-        if let Some(tls) = certificate.turn() {
-            tls::set(driver, tls);
+        if certificate.turn() {
+            tls::set(driver, certificate.tls());
             self.stale = true;
         }
         self.parts.show(certificate.tls());
@@ -297,7 +297,8 @@ impl Agent<'_> {
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
         }
         let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
-        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
+        let tls = if self.certificate.is_some() { " and -proto_dist inet_tls" } else { "" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie{tls}):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

@@ -29,7 +29,6 @@ impl TlsFiles {
 }
 
 /// A type without values.
-#[derive(Clone)]
 pub(in crate::cli) enum Tls {}
 
 impl Tls {
@@ -51,10 +50,6 @@ impl Tls {
     }
 
     pub(in crate::cli) fn end(&self) -> String {
-        match *self {}
-    }
-
-    pub(in crate::cli) fn names(&self) -> &[String] {
         match *self {}
     }
 }

@@ -116,7 +116,7 @@ impl<'s> Tool<'s> {
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
         let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
-        if let Some(shown) = shown {
+        if let Some(shown) = &shown {
             tls::set(&mut driver, shown);
         }
         let here = host::part(&own);

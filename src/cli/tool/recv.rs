@@ -90,7 +90,7 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let without_epmd = driver.epmd == Epmd::None;
     let mut driver = Driver::new(driver, &mut node)?;
     if let Some(tls) = &tls {
-        tls::set(&mut driver, tls.clone());
+        tls::set(&mut driver, tls);
     }
     ending.watch(driver.registry(), SIGNALS)?;
     // a file cannot be watched, and is never closed by its reader
