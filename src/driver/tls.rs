@@ -172,6 +172,11 @@ impl Tls {
         UNIX_EPOCH + Duration::from_secs(self.valid.1)
     }
 
+    /// Returns that time as people read it, in UTC: `2026-11-27T05:05:46Z`.
+    pub fn end(&self) -> impl core::fmt::Display + use<> {
+        Date(self.valid.1)
+    }
+
     /// Returns the DNS names and addresses in the node's own certificate.
     pub fn names(&self) -> &[String] {
         &self.names

@@ -64,6 +64,7 @@ mod terms;
 mod text;
 mod ties;
 mod tls;
+mod tls_agent;
 mod tool;
 mod tool_recv;
 mod turned_away;
