@@ -89,7 +89,6 @@ fn init(folder: &Path, days: u32) -> Result<(), Failure> {
         )));
     }
     fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
-    let folder = fs::canonicalize(folder).map_err(|e| failed(folder, &e))?;
     let made = authority::made(days).map_err(Failure::refused)?;
     put(&key, &made.key, true)?;
     put(&cert, &made.cert, false)?;
@@ -113,12 +112,11 @@ fn node(folder: &Path, hosts: &[String], days: u32, at: Option<PathBuf>) -> Resu
     let made = authority.certificate(hosts, days).map_err(refused)?;
 
     let own = folder.join(first);
-    fs::create_dir_all(&own).map_err(|e| failed(&own, &e))?;
-    let own = fs::canonicalize(&own).map_err(|e| failed(&own, &e))?;
-    let at = at.unwrap_or_else(|| own.clone());
+    let at = at.map_or_else(|| std::path::absolute(&own).map_err(|e| failed(&own, &e)), Ok)?;
     let at = at.to_str().filter(|at| at.starts_with('/')).ok_or_else(|| {
         Failure::usage(format!("{}: ssl_dist.conf takes a path from the root, in UTF-8; --at gives one", at.display()))
     })?;
+    fs::create_dir_all(&own).map_err(|e| failed(&own, &e))?;
     let renewed = own.join("tls.crt").exists();
     // the pair last, and the key first: whoever looks in between finds that it does not fit, and waits
     put(&own.join("ca.crt"), authority.cert, false)?;
