@@ -91,7 +91,10 @@ fn what_is_there_is_kept_or_renewed() {
     assert_eq!((read("pki/ca.key"), read("pki/ca.crt")), (key, cert.clone()));
 
     let first = world.tool(&["certs", "node", "pki", "nuc7", "10.0.0.7", "--at", "/etc/erlang/tls"]);
-    assert!(first.out.contains("certificate for nuc7, 10.0.0.7, valid until 2") && !first.out.contains("takes the place"), "{first:?}");
+    assert!(
+        first.out.contains("certificate for nuc7, 10.0.0.7, valid until 2") && !first.out.contains("takes the place"),
+        "{first:?}"
+    );
     assert!(read("pki/nuc7/ssl_dist.conf").contains("{keyfile, \"/etc/erlang/tls/tls.key\"}"));
     assert_eq!(read("pki/nuc7/ca.crt"), cert);
     let (key, cert) = (read("pki/nuc7/tls.key"), read("pki/nuc7/tls.crt"));

@@ -30,7 +30,7 @@ pub(super) struct Day(u64);
 
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = date_time_ymd(1970, 1, 1) + Duration::from_secs(self.0.saturating_mul(DAY));
+        let at = ending(*self).not_after;
         write!(f, "{}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day())
     }
 }
@@ -40,13 +40,19 @@ fn today() -> Result<Day, String> {
     Ok(Day(now.as_secs() / DAY))
 }
 
+/// Returns what a certificate is that ends with the begin of a day.
+#[expect(clippy::arithmetic_side_effects, reason = "a day is in the year 9999 at the latest")]
+fn ending(day: Day) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(day.0.saturating_mul(DAY));
+    params
+}
+
 /// Returns what is the same in all that is made: valid from yesterday's begin, as the clock of a box may be late, to that of the last day.
 /// The serial number is the digest of the key, which is another one each time.
 fn params(name: &str, until: Day) -> Result<CertificateParams, String> {
-    let at = |day: Day| date_time_ymd(1970, 1, 1) + Duration::from_secs(day.0.saturating_mul(DAY));
-    let mut params = CertificateParams::default();
-    params.not_before = at(Day(today()?.0.saturating_sub(1)));
-    params.not_after = at(until);
+    let mut params = ending(until);
+    params.not_before = ending(Day(today()?.0.saturating_sub(1))).not_after;
     // one that is longer is none; nobody looks at it but people
     params.distinguished_name.push(DnType::CommonName, name.chars().take(64).collect::<String>());
     params.use_authority_key_identifier_extension = true;
@@ -139,7 +145,8 @@ impl<'a> Authority<'a> {
 
 /// Returns the day on which a certificate ends. What checks certificates tells, when it is asked about a time after that.
 fn last_day(verifier: &dyn ClientCertVerifier, cert: &CertificateDer<'_>) -> Day {
-    const FOREVER: u64 = 253_402_300_800;
+    // the last second of the year 9999, which no certificate goes beyond
+    const FOREVER: u64 = 253_402_300_799;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(FOREVER));
     Day(match verifier.verify_client_cert(cert, &[], at) {
         Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after.as_secs(),
