@@ -19,6 +19,7 @@ mod aliases;
 mod binaries;
 mod calls;
 mod calls_out;
+mod certs;
 mod children;
 mod commands;
 mod config;
