@@ -127,7 +127,7 @@ impl Secure {
     /// Reads what came, as far as `buffer` has room. 0 is the end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.drained = false;
-        let (mut len, mut reads) = (0_usize, 0);
+        let (mut len, mut reads) = (0_usize, 0_usize);
         loop {
             match self.session.reader().read(buffer.get_mut(len..).unwrap_or_default()) {
                 // the buffer is full, or the peer said that this was all
@@ -137,7 +137,7 @@ impl Secure {
                 Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
                 Err(_) if self.failed.is_some() || self.drained || reads == READS => break,
                 Err(_) => {
-                    reads += 1;
+                    reads = reads.saturating_add(1);
                     match self.receive() {
                         Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                         // what came before it is taken first

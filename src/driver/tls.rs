@@ -164,12 +164,12 @@ impl Tls {
 
     /// Returns the time from which the node's own certificate is valid.
     pub fn valid_from(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.valid.0)
+        at(self.valid.0)
     }
 
     /// Returns the time until which the node's own certificate is valid.
     pub fn valid_until(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.valid.1)
+        at(self.valid.1)
     }
 
     /// Returns that time as people read it, in UTC: `2026-11-27T05:05:46Z`.
@@ -242,6 +242,11 @@ impl Tls {
         let (client, server) = configs(&provider, versions, (callers, called), chain.clone(), &key).map_err(misfit)?;
         Ok(Self { client: Arc::new(client), server: Arc::new(server), check_names: false, valid, names, told: Arc::default() })
     }
+}
+
+/// Returns the time that is so many seconds after the beginning of 1970.
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 /// Reads everything of a kind from PEM.

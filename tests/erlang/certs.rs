@@ -64,7 +64,6 @@ fn two_nodes_of_erlang_verify_each_other() {
 
 /// The five commands as they stand on the page.
 #[test]
-#[ignore = "until beamless run and beamless ping take --tls-dir"]
 fn five_commands_lead_from_nothing_to_pong() {
     let world = World::without_cookie_file();
     let commands = commands();

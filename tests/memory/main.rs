@@ -24,7 +24,6 @@ mod model;
 mod noise;
 mod pair;
 #[cfg(feature = "tls")]
-#[path = "../pki.rs"]
 mod pki;
 mod serde;
 mod serial;
