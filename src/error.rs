@@ -477,9 +477,9 @@ impl fmt::Display for Reason {
             Self::Reflected => {
                 f.write_str("it sent back a challenge of this node's own, as somebody does who does not know the cookie")
             }
-            Self::PeerSpeaksTls => {
-                f.write_str("it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`, or this one with TLS")
-            }
+            Self::PeerSpeaksTls => f.write_str(
+                "it speaks TLS, which this node does not: start it without `-proto_dist inet_tls`, or this one with TLS",
+            ),
             #[cfg(feature = "tls")]
             Self::Tls(fault) => fault.fmt(f),
         }

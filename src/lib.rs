@@ -7,6 +7,7 @@
 //! [protocol]: crate::manual::protocol
 //! [security]: crate::manual::security
 //! [tested_with]: crate::manual::tested_with
+//! [tls]: crate::manual::tls
 //! [tool]: crate::manual::tool
 //!
 #![doc = include_str!("../README.md")]

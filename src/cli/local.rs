@@ -12,31 +12,35 @@ use signal_hook_mio::v1_0::Signals;
 use super::cookie::{self, Cookie};
 use super::host::{self, Name};
 use super::outcome::Failure;
+use super::tls::{self, Tls};
 
 /// The settings that make a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) name: Name,
     pub(super) cookie_file: Option<PathBuf>,
+    /// TLS; without it what is said between nodes can be read by others.
+    pub(super) tls: Option<tls::Wanted>,
     pub(super) listen: Option<String>,
     pub(super) epmd: Epmd,
     pub(super) visible: bool,
 }
 
-/// Makes the settings of a node, and finds its cookie.
-pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie), Failure> {
+/// Makes the settings of a node, finds its cookie, and reads what it needs for TLS.
+pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie, Option<Tls>), Failure> {
     let name = host::whole_name(&options.name).map_err(|why| Failure::usage(format!("{}: {why}", options.name)))?;
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
     let make = if options.visible { Config::visible } else { Config::hidden };
     let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
     let driver = driver_options(options)?;
+    let tls = options.tls.as_ref().map(tls::Wanted::read).transpose().map_err(Failure::usage)?;
     if let Some(doubt) = cookie.doubt() {
         log::warn!("{doubt}");
     }
     if cookie.made {
         log::info!("made a cookie file, {}: copy it to the other machines of the cluster", cookie.path.display());
     }
-    Ok((config, driver, cookie))
+    Ok((config, driver, cookie, tls))
 }
 
 /// Makes the settings of the driver.
@@ -65,10 +69,11 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 
-/// Logs the name, the address and the EPMD of a node that is up.
-pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie: &Cookie) {
+/// Logs the name, the address and the EPMD of a node that is up, and what it shows over TLS.
+pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie: &Cookie, tls: Option<&Tls>) {
     let Some(name) = node.name() else { return };
-    log::info!("up as {name} on {address}, {epmd}, cookie from {}", cookie.path.display());
+    let tls = tls.map_or(String::new(), |tls| format!(", TLS with a {tls}"));
+    log::info!("up as {name} on {address}, {epmd}, cookie from {}{tls}", cookie.path.display());
 }
 
 /// The signals that end a program in order, and the one that asks it to read its settings again.

@@ -1,6 +1,6 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `host`, `cookie`, `terms`, `systemd`; then
+//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `host`, `cookie`, `tls`, `terms`, `systemd`; then
 //! `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;
@@ -13,6 +13,7 @@ mod local;
 mod outcome;
 mod systemd;
 mod terms;
+mod tls;
 mod tool;
 
 use std::io::Write;

@@ -13,6 +13,8 @@ use beamless::Node;
 use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
+use super::tls::Tls;
+
 /// Bytes of a status after which no further node is named: systemd takes no more than 4096 in all.
 const STATUS: usize = 1024;
 
@@ -102,12 +104,15 @@ impl Supervisor {
     }
 }
 
-/// Returns what `systemctl status` shows: who the agent is, what is wrong, who is connected.
-pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>) -> String {
+/// Returns what `systemctl status` shows: who the agent is, what is wrong, until when its certificate is good, who is connected.
+pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>, tls: Option<&Tls>) -> String {
     let own = node.name().map_or("", |name| name.as_str());
     let mut text = format!("{} as {own}; ", if up { "up" } else { "starting" });
     if let Some(trouble) = trouble {
         text.extend([trouble, "; "]);
+    }
+    if let Some(tls) = tls {
+        text += &format!("certificate valid until {}; ", tls.end());
     }
     let count = node.peers().count();
     if count == 0 {

@@ -68,6 +68,10 @@ impl Dial {
         }
     }
 
+    pub(super) fn peer(&self) -> &NodeName {
+        &self.peer
+    }
+
     /// Notes that the socket became ready for something.
     pub(super) fn set_ready(&mut self) {
         self.ready = true;

@@ -1,5 +1,6 @@
 //! The world: sockets, clock, randomness, host names.
 
+mod carrier;
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
@@ -15,6 +16,8 @@ mod owned;
 mod random;
 mod ready;
 mod rest;
+#[cfg(feature = "tls")]
+mod secure;
 mod sockets;
 #[cfg(feature = "tls")]
 mod tls;
@@ -593,7 +596,7 @@ impl Driver {
 
     /// Gives a caller to the node, or keeps it at the door.
     fn admit(&mut self, stream: TcpStream, address: IpAddr, node: &mut Node<'_>, now: Instant) -> Result<()> {
-        match node.accept(Origin::from(address), random()?, now) {
+        match node.accept_over(self.sockets.prefix(), Origin::from(address), random()?, now) {
             Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry(), now),
             Err(at) => self.door = Some((stream, address, at)),
         }

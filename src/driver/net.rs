@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use mio::net::TcpStream;
 
-use crate::error::{Error, IoError, NetworkFault};
+use crate::error::{Error, IoError, NetworkFault, Reason};
 
 /// Returns true if a connection under way is made. An error says why it never will be.
 pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
@@ -27,6 +27,15 @@ pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => NetworkFault::Unreachable,
         _ => NetworkFault::Other(e.raw_os_error().unwrap_or(0)),
     }
+}
+
+/// Returns the reason for which an error ends a connection that is made.
+pub(super) fn reason(e: &io::Error) -> Reason {
+    #[cfg(feature = "tls")]
+    if let Some(fault) = super::secure::fault_in(e) {
+        return Reason::Tls(fault);
+    }
+    Reason::Network(fault(e, NetworkFault::Refused))
 }
 
 /// Makes an error of the system's and of what was being done.

@@ -1,18 +1,18 @@
 //! One connection that is made: its bytes, both ways, and its end.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, ErrorKind};
 
 use mio::event::Event;
-use mio::net::TcpStream;
 
-use super::net::fault;
-use crate::error::NetworkFault;
+use super::carrier::Carrier;
+use super::net::reason;
+use crate::error::Reason;
 use crate::node::{Connection, Node};
+use crate::wire::handshake::Prefix;
 
 /// A connection that is made.
 pub(super) struct Open {
-    stream: TcpStream,
+    carrier: Carrier,
     /// True if there may be more to read. mio tells of a change once, so this remembers it while the node takes nothing.
     readable: bool,
     writable: bool,
@@ -25,15 +25,24 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        // small messages must not wait for each other
-        let _ = stream.set_nodelay(true);
-        Self { stream, readable: true, writable: true, read_closed: false, broken: false, ended: false }
+    pub(super) fn new(carrier: Carrier) -> Self {
+        Self { carrier, readable: true, writable: true, read_closed: false, broken: false, ended: false }
     }
 
+    /// Returns true if the node's bytes can be read.
     #[inline]
     pub(super) fn is_readable(&self) -> bool {
-        self.readable
+        self.readable && !self.carrier.is_securing()
+    }
+
+    /// Returns true while what carries the connection is being secured, and nothing of the node's goes over it.
+    #[inline]
+    pub(super) fn is_securing(&self) -> bool {
+        self.carrier.is_securing()
+    }
+
+    pub(super) fn prefix(&self) -> Prefix {
+        self.carrier.prefix()
     }
 
     #[cfg(test)]
@@ -55,26 +64,44 @@ impl Open {
     /// Reads once. If the node takes nothing now, what there is to read stays noted.
     pub(super) fn read(&mut self, connection: &mut Connection, node: &mut Node<'_>) {
         let buffer = node.read_buffer(*connection);
-        if buffer.is_empty() {
+        let room = buffer.len();
+        if room == 0 {
             return;
         }
-        match self.stream.read(buffer) {
+        match self.carrier.read(buffer) {
             Ok(0) => {
-                self.readable = false;
-                self.ended = true;
+                self.end();
                 node.handle_closed(*connection, None);
             }
             Ok(read) => {
-                // a short read has emptied the socket: the next bytes come with news from the system
-                self.readable = read == buffer.len() || self.read_closed || self.broken;
+                // when the socket is empty the next bytes come with news from the system
+                self.readable = !self.carrier.is_drained(read, room) || self.read_closed || self.broken;
                 node.handle_bytes(connection, read);
+                self.check_name(*connection, node);
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = !self.carrier.is_drained(0, room),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => {
+            Err(e) => self.fail(*connection, &e, node),
+        }
+    }
+
+    /// Everything was read.
+    fn end(&mut self) {
+        self.readable = false;
+        self.ended = true;
+    }
+
+    /// Ends the connection for an error. One of TLS's leaves the socket as it is: what tells the peer why is to reach it.
+    fn fail(&mut self, connection: Connection, e: &io::Error, node: &mut Node<'_>) {
+        match reason(e) {
+            Reason::Network(fault) => {
+                self.end();
+                node.handle_closed(connection, Some(fault));
+            }
+            reason => {
                 self.readable = false;
-                self.ended = true;
-                node.handle_closed(*connection, Some(fault(&e, NetworkFault::Refused)));
+                self.broken = true;
+                node.handle_failed(connection, reason);
             }
         }
     }
@@ -91,7 +118,7 @@ impl Open {
                 node.handle_transmitted(connection, len);
                 continue;
             }
-            match self.stream.write(bytes) {
+            match self.carrier.write(bytes) {
                 Ok(written) => node.handle_transmitted(connection, written),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -104,26 +131,56 @@ impl Open {
         }
     }
 
-    /// Closes it, and returns the socket if the peer may not have read everything yet.
-    pub(super) fn close(mut self) -> Option<TcpStream> {
-        if self.ended || self.broken || self.stream.shutdown(Shutdown::Write).is_err() || drain(&mut self.stream) {
+    /// Closes it, and returns what carried it if the peer may not have read everything yet.
+    pub(super) fn close(mut self) -> Option<Carrier> {
+        if self.ended || self.carrier.shut_down().is_err() || self.carrier.drain() {
             return None;
         }
-        Some(self.stream)
+        Some(self.carrier)
     }
 }
 
-/// Reads what nobody wants any more, a bounded amount of it; `true` at its end.
-pub(super) fn drain(stream: &mut TcpStream) -> bool {
-    let mut nowhere = [0; 4096];
-    for _ in 0..16 {
-        match stream.read(&mut nowhere) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return e.kind() != ErrorKind::WouldBlock,
+/// TLS.
+#[cfg(feature = "tls")]
+impl Open {
+    /// Goes on with the handshake of TLS, one step. Returns true if there may be more to do at once.
+    pub(super) fn secure(&mut self, connection: Connection, node: &mut Node<'_>) -> bool {
+        let Carrier::Tls(secure) = &mut self.carrier else { return false };
+        let result = secure.step();
+        let has_more = !secure.is_drained() && secure.is_handshaking();
+        match result {
+            Ok(()) => {}
+            // somebody looked whether the port is open
+            Err(e) if secure.is_untouched() => {
+                log::debug!("a caller went without a word: {e}");
+                self.end();
+                node.handle_closed(connection, None);
+            }
+            Err(e) => self.fail(connection, &e, node),
+        }
+        has_more && !self.broken && !self.ended
+    }
+
+    /// Returns true if this side connected.
+    pub(super) fn is_client(&self) -> bool {
+        matches!(&self.carrier, Carrier::Tls(secure) if secure.is_client())
+    }
+
+    /// Compares the name that a caller gave with its certificate, once it has given it, if that is asked for.
+    fn check_name(&mut self, connection: Connection, node: &mut Node<'_>) {
+        let Carrier::Tls(secure) = &mut self.carrier else { return };
+        if !secure.checks_name() {
+            return;
+        }
+        let Some(host) = node.claimed(connection).map(|name| name.host().to_owned()) else { return };
+        if let Err(fault) = secure.check_name(&host) {
+            self.fail(connection, &fault.into(), node);
         }
     }
-    // a peer that goes on sending is not waited for
-    true
+}
+
+#[cfg(not(feature = "tls"))]
+impl Open {
+    #[expect(clippy::unused_self, reason = "there is nothing to compare with")]
+    fn check_name(&self, _: Connection, _: &Node<'_>) {}
 }

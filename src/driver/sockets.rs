@@ -7,18 +7,22 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::carrier::Carrier;
 use super::dial::{At, Dial, Dialed};
 use super::hosts::{Addresses, Resolver};
 use super::line::Line;
 use super::net::fault;
-use super::open::{Open, drain};
+use super::open::Open;
 use super::random::random;
+#[cfg(feature = "tls")]
+use super::secure::Secure;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::tokens::SOCKETS;
-use crate::error::NetworkFault;
+use crate::error::{NetworkFault, Reason};
 use crate::node::{Connection, Node};
 use crate::time::{Instant, sooner};
+use crate::wire::handshake::Prefix;
 use crate::wire::ids::NodeName;
 
 /// The time for which a connection that this side closed waits for the peer to have read what was sent. Closing at once, with bytes of the
@@ -42,6 +46,8 @@ pub(super) struct Sockets {
     readable: Line,
     /// Those that may have something to be written, or may be over, or may be readable.
     touched: Line,
+    /// Those whose TLS has something to do. One goes on in each turn, since a step may cost as much as a thousand messages.
+    securing: Line,
     /// In the order in which their time ends.
     lingering: Line,
     epmd: u16,
@@ -63,7 +69,7 @@ enum Kind {
     Dial(Box<Dial>),
     Open(Open),
     /// Closed by this side, until the peer closes too, or until then.
-    Lingering(TcpStream, Instant),
+    Lingering(Carrier, Instant),
 }
 
 impl Sockets {
@@ -76,6 +82,7 @@ impl Sockets {
             dials_due: None,
             readable: Line::new(capacity),
             touched: Line::new(capacity),
+            securing: Line::new(capacity),
             lingering: Line::new(capacity),
             epmd,
             ports: Vec::new(),
@@ -106,7 +113,7 @@ impl Sockets {
     /// Returns true if something can be read at once.
     #[inline]
     pub(super) fn has_more(&self) -> bool {
-        !self.readable.is_empty()
+        !self.readable.is_empty() || !self.securing.is_empty()
     }
 
     /// Returns when [`Sockets::dial_on`] or [`Sockets::expire`] has something to do next.
@@ -188,10 +195,11 @@ impl Sockets {
         self.dials.remove(place);
         self.readable.remove(place);
         self.touched.remove(place);
+        self.securing.remove(place);
         let lingers = if let Kind::Open(open) = kind { open.close() } else { None };
         match (lingers, self.places.get_mut(place)) {
-            (Some(stream), Some(socket)) => {
-                *socket = Some(Socket { connection, kind: Kind::Lingering(stream, now.after(LINGER)) });
+            (Some(carrier), Some(socket)) => {
+                *socket = Some(Socket { connection, kind: Kind::Lingering(carrier, now.after(LINGER)) });
                 self.lingering.push(place);
             }
             _ => self.free.push(place),
@@ -300,23 +308,97 @@ impl Sockets {
                 node.handle_unreachable(socket.connection, fault);
                 self.close(place, node, now);
             }
-            Dialed::Connected(stream) => match random() {
-                Ok(random) => {
-                    node.handle_connected(socket.connection, random, now);
-                    // what told of the connection may have told of bytes too
-                    socket.kind = Kind::Open(Open::new(stream));
-                    self.dials.remove(place);
-                    self.touched.push(place);
-                }
-                Err(e) => {
-                    log::error!("{e}");
-                    node.handle_unreachable(socket.connection, NetworkFault::Other(0));
-                    self.close(place, node, now);
-                }
-            },
+            Dialed::Connected(stream) => self.connected(place, stream, node, now),
         }
         if self.dials.is_empty() {
             self.dials_due = None;
+        }
+    }
+
+    /// Goes on with a dial whose socket is connected.
+    fn connected(&mut self, place: usize, stream: TcpStream, node: &mut Node<'_>, now: Instant) {
+        let Some(Socket { connection, kind: Kind::Dial(dial) }) = self.places.get(place).and_then(Option::as_ref) else { return };
+        let connection = *connection;
+        match self.carrier(stream, Some(dial.peer())) {
+            Ok(carrier) => {
+                self.dials.remove(place);
+                let open = Open::new(carrier);
+                let is_securing = open.is_securing();
+                self.put(place, connection, Kind::Open(open), node);
+                if is_securing {
+                    node.handle_securing(connection, now);
+                    self.securing.push(place);
+                } else {
+                    self.begin(place, node, now);
+                }
+            }
+            Err(reason) => {
+                node.handle_failed(connection, reason);
+                self.close(place, node, now);
+            }
+        }
+    }
+
+    /// Begins the node's handshake over a connection that this side made.
+    fn begin(&mut self, place: usize, node: &mut Node<'_>, now: Instant) {
+        let Some(Socket { connection, kind: Kind::Open(open) }) = self.at(place) else { return };
+        let (connection, prefix) = (*connection, open.prefix());
+        match random() {
+            Ok(random) => {
+                node.handle_connected_over(prefix, connection, random, now);
+                // what told of the connection may have told of bytes too
+                self.touched.push(place);
+            }
+            Err(e) => {
+                log::error!("{e}");
+                node.handle_unreachable(connection, NetworkFault::Other(0));
+                self.close(place, node, now);
+            }
+        }
+    }
+}
+
+/// What carries the connections.
+impl Sockets {
+    /// Returns the form of the handshake of whoever connects to us.
+    pub(super) fn prefix(&self) -> Prefix {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return Prefix::Four;
+        }
+        Prefix::Two
+    }
+
+    /// Makes what carries a connection over this socket: to a node that this side connected to, or of a caller.
+    fn carrier(&self, stream: TcpStream, peer: Option<&NodeName>) -> Result<Carrier, Reason> {
+        // small messages must not wait for each other
+        let _ = stream.set_nodelay(true);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let secure = match peer {
+                Some(peer) => Secure::client(tls, stream, peer.host()),
+                None => Secure::server(tls, stream),
+            };
+            return secure.map(|secure| Carrier::Tls(Box::new(secure))).map_err(Reason::Tls);
+        }
+        let _ = peer;
+        Ok(Carrier::Plain(stream))
+    }
+
+    /// Goes on with the TLS of the connection whose turn it is, by one step.
+    #[cfg(feature = "tls")]
+    fn secure(&mut self, node: &mut Node<'_>, now: Instant) {
+        let Some(place) = self.securing.pop() else { return };
+        let Some(Socket { connection, kind: Kind::Open(open) }) = self.at(place) else { return };
+        let connection = *connection;
+        let has_more = open.secure(connection, node);
+        let (is_secured, is_client) = (!open.is_securing(), open.is_client());
+        if has_more {
+            self.securing.push(place);
+        } else if is_secured && is_client {
+            self.begin(place, node, now);
+        } else {
+            self.touched.push(place);
         }
     }
 }
@@ -333,14 +415,21 @@ impl Sockets {
         now: Instant,
     ) {
         let Some(place) = self.take_place(connection, node, now) else { return node.handle_closed(connection, None) };
-        match registry.register(&mut stream, token(place), Interest::READABLE | Interest::WRITABLE) {
-            Ok(()) => {
-                self.put(place, connection, Kind::Open(Open::new(stream)), node);
-                self.readable.push(place);
+        let registered = registry.register(&mut stream, token(place), Interest::READABLE | Interest::WRITABLE);
+        let registered = registered.map_err(|e| Reason::Network(fault(&e, NetworkFault::Refused)));
+        match registered.and_then(|()| self.carrier(stream, None)) {
+            Ok(carrier) => {
+                let open = Open::new(carrier);
+                if open.is_securing() {
+                    self.securing.push(place)
+                } else {
+                    self.readable.push(place)
+                }
+                self.put(place, connection, Kind::Open(open), node);
             }
-            Err(e) => {
+            Err(reason) => {
                 self.free.push(place);
-                node.handle_closed(connection, Some(fault(&e, NetworkFault::Refused)));
+                node.handle_failed(connection, reason);
             }
         }
     }
@@ -352,6 +441,9 @@ impl Sockets {
         match &mut socket.kind {
             Kind::Open(open) => {
                 let (is_writable_again, is_readable) = (open.handle(event), open.is_readable());
+                if open.is_securing() {
+                    return self.securing.push(place);
+                }
                 if is_writable_again {
                     self.touched.push(place);
                 }
@@ -360,8 +452,8 @@ impl Sockets {
                 }
             }
             Kind::Dial(dial) => dial.set_ready(),
-            Kind::Lingering(stream, _) => {
-                if drain(stream) {
+            Kind::Lingering(carrier, _) => {
+                if carrier.drain() {
                     self.let_go(place);
                 }
             }
@@ -372,6 +464,8 @@ impl Sockets {
     /// when the node tells that it does.
     #[inline]
     pub(super) fn read(&mut self, node: &mut Node<'_>, now: Instant) {
+        #[cfg(feature = "tls")]
+        self.secure(node, now);
         while let Some(place) = self.readable.pop() {
             let Some(Socket { connection, kind: Kind::Open(open) }) = self.at(place) else { continue };
             let was = *connection;

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::ServerCertVerifier;
@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
+    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    version,
 };
 
 use super::net::failed;
@@ -115,6 +116,8 @@ pub struct Tls {
     pub(super) check_names: bool,
     valid: (u64, u64),
     names: Vec<String>,
+    /// The last line about the names of a peer's certificate, which is not to be repeated with each attempt.
+    pub(super) told: Arc<Mutex<String>>,
 }
 
 impl core::fmt::Debug for Tls {
@@ -161,12 +164,17 @@ impl Tls {
 
     /// Returns the time from which the node's own certificate is valid.
     pub fn valid_from(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.valid.0)
+        at(self.valid.0)
     }
 
     /// Returns the time until which the node's own certificate is valid.
     pub fn valid_until(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.valid.1)
+        at(self.valid.1)
+    }
+
+    /// Returns that time as people read it, in UTC: `2026-11-27T05:05:46Z`.
+    pub fn end(&self) -> impl core::fmt::Display + use<> {
+        Date(self.valid.1)
     }
 
     /// Returns the DNS names and addresses in the node's own certificate.
@@ -188,10 +196,12 @@ impl Tls {
         let Some((own, intermediates)) = chain.split_first() else {
             return Err(cert_wrong("no certificate in it; it takes one in PEM, -----BEGIN CERTIFICATE-----"));
         };
-        let key = PrivateKeyDer::from_pem_slice(pem.key).map_err(|e| key_wrong(&match e {
-            pem::Error::NoItemsFound => "no key in it that can be read; it takes one in PEM that is not encrypted".to_owned(),
-            e => e.to_string(),
-        }))?;
+        let key = PrivateKeyDer::from_pem_slice(pem.key).map_err(|e| {
+            key_wrong(&match e {
+                pem::Error::NoItemsFound => "no key in it that can be read; it takes one in PEM that is not encrypted".to_owned(),
+                e => e.to_string(),
+            })
+        })?;
         let mut roots = RootCertStore::empty();
         for root in all::<CertificateDer<'static>>(pem.ca).map_err(|why| ca_wrong(&why))? {
             roots.add(root).map_err(|e| ca_wrong(&e.to_string()))?;
@@ -230,8 +240,13 @@ impl Tls {
             e => key_wrong(&e.to_string()),
         };
         let (client, server) = configs(&provider, versions, (callers, called), chain.clone(), &key).map_err(misfit)?;
-        Ok(Self { client: Arc::new(client), server: Arc::new(server), check_names: false, valid, names })
+        Ok(Self { client: Arc::new(client), server: Arc::new(server), check_names: false, valid, names, told: Arc::default() })
     }
+}
+
+/// Returns the time that is so many seconds after the beginning of 1970.
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 /// Reads everything of a kind from PEM.
@@ -306,13 +321,23 @@ pub(super) fn presented(e: &CertificateError) -> Vec<String> {
 }
 
 /// Logs whether our own peers would refuse our own certificate.
-fn doubt(callers: &Arc<dyn ClientCertVerifier>, called: &Arc<WebPkiServerVerifier>, own: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+fn doubt(
+    callers: &Arc<dyn ClientCertVerifier>,
+    called: &Arc<WebPkiServerVerifier>,
+    own: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+) {
     let now = UnixTime::now();
     let as_caller = callers.verify_client_cert(own, others, now).err();
     let nobody = ServerName::IpAddress(core::net::IpAddr::from([0, 0, 0, 0]).into());
     let as_called = called.verify_server_cert(own, others, &nobody, &[], now).err();
     let is_name = |e: &rustls::Error| {
-        matches!(e, rustls::Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }))
+        matches!(
+            e,
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            )
+        )
     };
     if let Some(e) = as_caller.or(as_called.filter(|e| !is_name(e))) {
         log::warn!("TLS: peers with the same CA will refuse this node: {}", TlsFault::of(&e));
@@ -328,7 +353,9 @@ impl TlsFault {
         match e {
             E::NoCertificatesPresented => Self::NoCertificate,
             E::AlertReceived(alert) => Self::of_alert(u8::from(*alert)),
-            E::InvalidMessage(rustls::InvalidMessage::InvalidContentType | rustls::InvalidMessage::UnknownProtocolVersion) => Self::NotTls,
+            E::InvalidMessage(rustls::InvalidMessage::InvalidContentType | rustls::InvalidMessage::UnknownProtocolVersion) => {
+                Self::NotTls
+            }
             E::PeerIncompatible(
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig

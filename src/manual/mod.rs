@@ -5,7 +5,7 @@
 //! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
 //! | scripts | [the tool](self::tool) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
-//! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [security: whom to trust, and with what](self::security), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
+//! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [security: whom to trust, and with what](self::security), [TLS: certificates for boxes and hubs](self::tls), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
 //! | contributors | [the house and its rooms](self::contributing) |
 //!
 //! The pages are the files `src/manual/*.md`. They have no code but their examples, which are tested.
@@ -38,8 +38,10 @@ macro_rules! pages {
         /// [programs]: crate::manual::programs
         /// [publishing]: crate::manual::publishing
         /// [rights]: crate::manual::agent#what-programs-may-do
+        /// [security]: crate::manual::security
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
+        /// [tls]: crate::manual::tls
         /// [unit]: crate::manual::agent#under-systemd
         ///
         #[doc = include_str!($file)]
@@ -68,5 +70,6 @@ pages! {
     security: "security.md";
     system_info: "system_info.md";
     tested_with: "tested_with.md";
+    tls: "tls.md";
     tool: "tool.md";
 }

@@ -7,7 +7,9 @@ use core::fmt::Write as _;
 use crate::error::{Misbehaved, Reason};
 use crate::wire::codes::Flags;
 use crate::wire::digest::{digest, same};
-use crate::wire::handshake::{Ack, Challenge, Complement, Name, Packets, Refusal, Reply, Status, parse_alive_answer, put_alive_answer};
+use crate::wire::handshake::{
+    Ack, Challenge, Complement, Name, Packets, Refusal, Reply, Status, parse_alive_answer, put_alive_answer,
+};
 use crate::wire::ids::NodeName;
 
 /// The facts that this side shows of itself.

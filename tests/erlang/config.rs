@@ -1,7 +1,7 @@
 //! The configuration file: what is refused, and how; what is taken, with a real Erlang to see that it holds.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::{Agent, World, free_port};
 
@@ -33,6 +33,35 @@ fn checked(world: &World, args: &[&str]) -> String {
 fn host(world: &World) -> String {
     let said = checked(world, &["--sname", "x"]);
     said.lines().find_map(|line| line.strip_prefix("node")?.trim().strip_prefix("x@")?.split(',').next()).unwrap().to_owned()
+}
+
+/// A folder with a CA, a certificate and its key.
+fn tls_folder(world: &World) -> PathBuf {
+    let (folder, captured) = (world.home.join("tls"), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/tls"));
+    fs::create_dir_all(&folder).unwrap();
+    for (from, to) in [("ca.crt", "ca.crt"), ("a.crt", "tls.crt"), ("a.key", "tls.key")] {
+        fs::copy(captured.join(from), folder.join(to)).unwrap();
+    }
+    folder
+}
+
+/// An option or a variable wins over the file, and what is wrong with a certificate ends the agent before it has begun.
+#[test]
+fn certificates_are_checked() {
+    let world = World::new();
+    let folder = tls_folder(&world);
+    let folder = folder.to_str().unwrap();
+    let file = write(&world, "sname = \"demo\"\n[tls]\ndir = \"none\"\nversions = [\"1.3\"]");
+    let (code, said) = ended(&world, &["--config", file]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("error: TLS: ") && said.contains("none/tls.crt: No such file or directory"), "{said}");
+    assert_eq!(ended(&world, &["--check", "--config", file]), (code, said));
+    let said = checked(&world, &["--config", file, "--tls-dir", folder]);
+    assert!(said.contains("\ntls       certificate for a, valid until 2126-"), "{said}");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/tls/b.key"), world.home.join("tls/tls.key")).unwrap();
+    let (code, said) = ended(&world, &["--sname", "demo", "--tls-dir", folder]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("tls.key: it is not the key of the certificate: one of the two is newer than the other"), "{said}");
 }
 
 /// Every file of `config_wrong.txt`, with the lines that stand there, from a start and from a check.
@@ -318,8 +347,12 @@ fn the_example_is_right() {
     let all: Vec<String> = text.lines().map(take).collect();
     let cookie = world.home.join(".erlang.cookie");
     let all = all.join("\n").replace("/etc/beamless/cookie", cookie.to_str().unwrap());
+    let folder = tls_folder(&world);
+    fs::write(folder.join("crl.pem"), "").unwrap();
+    let all = all.replace("/etc/beamless/tls", folder.to_str().unwrap());
     let said = checked(&world, &["--config", write(&world, &all)]);
     for line in [
+        "tls       certificate for a, valid until 2126-",
         "listen    0.0.0.0:9100",
         "connect   store@nuc4",
         "discover  ",

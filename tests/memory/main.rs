@@ -23,9 +23,13 @@ mod mailboxes;
 mod model;
 mod noise;
 mod pair;
+#[cfg(feature = "tls")]
+mod pki;
 mod serde;
 mod serial;
 mod shares;
 mod ties;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod wake;

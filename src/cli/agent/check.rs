@@ -7,12 +7,14 @@ use beamless::{Epmd, Sizes, listen_addresses};
 use super::config::units::{Size, Time};
 use super::config::{Arguments, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Settings, Source};
 use crate::cli::outcome::{Failure, print};
+use crate::cli::tls::Wanted;
 use crate::cli::{cookie, local};
 
 /// Prints what the agent would do, or says what is wrong besides the file.
 pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> {
     let driver = local::driver_options(&settings.local)?;
     let cookie = cookie::would_find(settings.local.cookie_file.as_deref()).map_err(Failure::usage)?;
+    let tls = settings.local.tls.as_ref().map(Wanted::read).transpose().map_err(Failure::usage)?;
     let mut lines = Vec::new();
     let mut line = |what: &str, words: &dyn Display| lines.push(format!("{what:<9} {words}"));
     let visible = if settings.local.visible { "visible" } else { "hidden" };
@@ -28,6 +30,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     let port = settings.epmd_port.unwrap_or(driver.epmd_settings.port);
     line("epmd", &epmd(settings.local.epmd, port));
     line("cookie", &cookie);
+    tls.iter().for_each(|tls| line("tls", tls));
     let allowed = and(settings.allow.iter().map(|name| match name.contains('@') {
         true => name.clone(),
         false => format!("every node on {name}"),

@@ -1,6 +1,7 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod certificate;
 mod check;
 mod config;
 mod connections;
@@ -34,6 +35,8 @@ use super::lines;
 use super::local::{self, Ending, Signalled};
 use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
+use super::tls::{self, Wanted};
+use certificate::Certificate;
 use config::Settings;
 pub(super) use config::{Arguments, page};
 use parts::Parts;
@@ -57,11 +60,13 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
             "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
         ));
     }
-    let (config, mut driver, cookie) = local::prepare(&settings.local)?;
+    let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
+    let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
-    serve(options, settings, config, Network { driver, epmd }, cookie)
+    let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
+    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -76,6 +81,7 @@ struct Network {
     driver: DriverOptions,
     /// The sockets that systemd bound for EPMD.
     epmd: Vec<TcpListener>,
+    certificate: Option<Certificate>,
 }
 
 fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
@@ -92,12 +98,16 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
+    if let Some(certificate) = &network.certificate {
+        tls::set(&mut driver, certificate.tls());
+    }
     ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
         options,
         settings,
         parts,
         cookie,
+        certificate: network.certificate,
         announced: false,
         refusals: Refusals::new(),
         supervisor,
@@ -113,6 +123,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         driver.poll(&mut node, agent.next_wake())?;
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
+        agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
         lines::tell();
         if came.reload {
@@ -134,6 +145,7 @@ struct Agent<'a> {
     settings: Settings,
     parts: Parts,
     cookie: Cookie,
+    certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
     refusals: Refusals,
@@ -158,7 +170,7 @@ impl Agent<'_> {
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node);
-        self.refusals.handle(event);
+        self.refusals.handle(event, self.settings.local.tls.as_ref());
         match event {
             Event::Registered { .. } => self.trouble = None,
             Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
@@ -176,7 +188,7 @@ impl Agent<'_> {
         }
         // the refusals have it
         if !is_known && !matches!(event, Event::Refused { .. }) {
-            events::log_as(event, &words::event(event));
+            events::log_as(event, &words::event(event, self.settings.local.tls.as_ref()));
         }
     }
 
@@ -199,7 +211,8 @@ impl Agent<'_> {
 
     /// Returns how long the poll may wait: for the parts, for the supervisor, and for the end of a second with many lines.
     fn next_wake(&mut self) -> Option<Duration> {
-        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake()];
+        let look = self.certificate.as_ref().map(Certificate::next_wake);
+        let wakes = [self.parts.next_wake(), self.supervisor.next_beat(), lines::next_wake(), look];
         Some(wakes.into_iter().flatten().min()?.saturating_duration_since(Instant::now()))
     }
 
@@ -207,8 +220,23 @@ impl Agent<'_> {
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
-            self.supervisor.status(systemd::status(node, self.announced, self.trouble.as_deref()));
+            self.supervisor.status(systemd::status(
+                node,
+                self.announced,
+                self.trouble.as_deref(),
+                self.certificate.as_ref().map(Certificate::tls),
+            ));
         }
+    }
+
+    /// Puts a renewed certificate in force for the connections from now on.
+    fn renew(&mut self, driver: &mut Driver) {
+        let Some(certificate) = &mut self.certificate else { return };
+        if certificate.turn() {
+            tls::set(driver, certificate.tls());
+            self.stale = true;
+        }
+        self.parts.show(certificate.tls());
     }
 
     /// Reads the settings again. Returns true if the terminal is gone, and the agent is to end.
@@ -223,6 +251,9 @@ impl Agent<'_> {
         match &self.options.config {
             Some(file) => self.read_again(&file.display().to_string(), node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
+        }
+        if let Some(certificate) = &mut self.certificate {
+            certificate.reload(self.settings.local.tls.as_ref());
         }
         if self.announced {
             self.supervisor.ready();
@@ -260,13 +291,14 @@ impl Agent<'_> {
         self.announced = true;
         self.supervisor.ready();
         let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
-        local::announce(node, address, epmd, &self.cookie);
+        local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
         }
         let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
-        log::info!("to try it from Erlang (erl {option} me, with the same cookie):");
+        let tls = if self.certificate.is_some() { " and -proto_dist inet_tls" } else { "" };
+        log::info!("to try it from Erlang (erl {option} me, with the same cookie{tls}):");
         log::info!("net_adm:ping('{name}').");
         log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
     }

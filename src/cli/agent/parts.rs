@@ -16,6 +16,7 @@ use super::system::System;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
+use crate::cli::tls::Tls;
 
 /// The time until a mailbox is tried again that ended and could not be registered.
 const REVIVE: Duration = Duration::from_secs(1);
@@ -65,6 +66,11 @@ impl Parts {
         let mut is_known = false;
         each!(self, part => is_known |= part.handle(event, node));
         is_known
+    }
+
+    /// Takes note of what is shown over TLS.
+    pub(super) fn show(&mut self, tls: &Tls) {
+        self.system.show(tls);
     }
 
     /// Takes note that a pipe of some process is ready, or that a process ended.

@@ -6,6 +6,7 @@ use beamless::{Event, NodeName, Reason};
 
 use super::words::NO_ROOM;
 use crate::cli::lines::limited;
+use crate::cli::tls::{self, Wanted};
 
 /// The most nodes that are remembered. Anybody can connect with any name.
 const NODES: usize = 256;
@@ -32,15 +33,18 @@ impl Refusals {
     }
 
     /// Takes note of what happened, and logs whom this node turned away if that is new.
-    pub(super) fn handle(&mut self, event: &Event) {
+    pub(super) fn handle(&mut self, event: &Event, tls: Option<&Wanted>) {
         match event {
             // whatever it was, it is no more
             Event::NodeUp { node, .. } => self.said.retain(|said| said.node != *node),
             Event::Refused { node: Some(node), reason } => {
                 let Some(before) = self.before(node, *reason, Instant::now()) else { return };
-                warn(event, node, *reason, before);
+                warn(event, node, *reason, before, tls);
             }
-            Event::Refused { node: None, .. } => limited!(warn, "", "connections without a name that were rejected", "{event}"),
+            Event::Refused { node: None, reason } => {
+                let hint = tls::hint(*reason, tls);
+                limited!(warn, "", "connections without a name that were rejected", "{event}{hint}");
+            }
             _ => {}
         }
     }
@@ -66,13 +70,13 @@ impl Refusals {
 }
 
 /// Logs whom this node turned away, who may call himself anything.
-fn warn(event: &Event, node: &NodeName, reason: Reason, before: u32) {
+fn warn(event: &Event, node: &NodeName, reason: Reason, before: u32, tls: Option<&Wanted>) {
     let hour = if before > 0 { format!("; {before} times more within the last hour") } else { String::new() };
     let by = node.as_str();
     if reason == Reason::Full {
         limited!(warn, by, "nodes that there was no room for", "no room for {node}: {NO_ROOM}{hour}");
     } else {
-        limited!(warn, by, "connections that were rejected", "{event}{hour}");
+        limited!(warn, by, "connections that were rejected", "{event}{}{hour}", tls::hint(reason, tls));
     }
 }
 
@@ -96,7 +100,7 @@ mod tests {
         }
         assert_eq!(refusals.before(&a, Reason::OwnName, now), Some(0), "another reason");
         assert_eq!(refusals.before(&a, Reason::OwnName, now), None);
-        refusals.handle(&Event::NodeUp { node: a.clone(), visible: true });
+        refusals.handle(&Event::NodeUp { node: a.clone(), visible: true }, None);
         assert_eq!(refusals.before(&a, Reason::OwnName, now), Some(0), "it was up meanwhile");
         assert_eq!(refusals.before(&b, Reason::Full, now + AGAIN), Some(1), "an hour later");
         assert_eq!(refusals.before(&b, Reason::Full, now + AGAIN), None);

@@ -2,7 +2,7 @@
 
 mod facts;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
@@ -13,6 +13,7 @@ use super::publish::Publishing;
 use super::words;
 use crate::cli::lines::{limited, node_of};
 use crate::cli::terms;
+use crate::cli::tls::Tls;
 use facts::Facts;
 
 /// The time between two looks at the box: whoever asks without end costs little.
@@ -25,11 +26,18 @@ pub(super) struct System {
     /// The number of messages that were taken out of the mailbox.
     taken: u64,
     facts: Option<(Instant, Facts)>,
+    /// Until when the certificate is good, in seconds since 1970, where there is one.
+    valid_until: Option<u64>,
 }
 
 impl System {
     pub(super) fn new(node: &mut Node<'_>) -> Result<Self, Error> {
-        Ok(Self { mailbox: node.register(own::SYSTEM)?, started: Instant::now(), taken: 0, facts: None })
+        Ok(Self { mailbox: node.register(own::SYSTEM)?, started: Instant::now(), taken: 0, facts: None, valid_until: None })
+    }
+
+    /// Takes note of what is shown over TLS.
+    pub(super) fn show(&mut self, tls: &Tls) {
+        self.valid_until = tls.valid_until().duration_since(UNIX_EPOCH).ok().map(|until| until.as_secs());
     }
 
     /// Answers what is in the mailbox.
@@ -69,18 +77,21 @@ impl System {
         publishing: &Publishing,
         room: &'r mut Vec<u8>,
     ) -> Result<Term<'r>, Error> {
+        let valid_until = self.valid_until;
         let running = self.started.elapsed().as_secs();
         let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
             |t| {
-                t.map(13)?;
+                t.map(14)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;
                 t.atom("version")?;
                 t.str(env!("CARGO_PKG_VERSION"))?;
                 t.atom("running")?;
                 count(t, running)?;
+                t.atom("certificate")?;
+                certificate(t, valid_until)?;
                 of_box(t, facts)?;
                 t.atom("links")?;
                 links(t, node)?;
@@ -149,6 +160,15 @@ fn refused<'t, 'b>(t: &'t mut TermWriter<'b>, why: &str, what: impl WriteTerm) -
     t.tuple(2)?;
     t.atom(why)?;
     what(t)
+}
+
+/// Writes until when the certificate is good, and how many seconds that is from now, which are below 0 once it has ended; `false` without
+/// TLS.
+fn certificate<'t, 'b>(t: &'t mut TermWriter<'b>, valid_until: Option<u64>) -> Written<'t, 'b> {
+    let Some(until) = valid_until.and_then(|until| i64::try_from(until).ok()) else { return t.bool(false) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let left = until.saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
+    t.map(2)?.atom("valid_until")?.int(until)?.atom("left")?.int(left)
 }
 
 /// Writes six keys of the map.

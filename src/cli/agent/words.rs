@@ -2,6 +2,8 @@
 
 use beamless::{Dropped, Error, Event, Full, Reason};
 
+use crate::cli::tls::{self, Wanted};
+
 /// The words for a node that there is no place for.
 pub(super) const NO_ROOM: &str = "all places for nodes are taken: enlarge `nodes` in [sizes]";
 
@@ -19,7 +21,7 @@ pub(super) fn error(e: &Error) -> String {
 }
 
 /// Returns an event with the setting that is to be changed, if there is one.
-pub(super) fn event(event: &Event) -> String {
+pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
     match event {
         Event::Dropped { node, why: Dropped::WatchesFull, .. } => format!(
             "{node} has as many links, monitors and waiting calls here as one node may, and is refused more with system_limit: enlarge \
@@ -28,6 +30,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::TooLarge { .. } => format!("{event}: enlarge `message` in [sizes] to take it"),
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
+        Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),
         _ => event.to_string(),
     }
 }
@@ -38,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// What the library says of its storage has the key of the file behind it.
+    /// What the library says of its storage has the key of the file behind it, as has a peer that wants TLS.
     #[test]
     fn what_is_full_has_its_key() {
         let keys = [
@@ -52,10 +55,12 @@ mod tests {
             let text = error(&full.into());
             assert!(text.ends_with(&format!("enlarge `{key}` in [sizes]")) && !text.contains("storage"), "{text}");
         }
+        let speaks = Event::ConnectFailed { node: NodeName::new("a@b").unwrap(), reason: Reason::PeerSpeaksTls };
+        assert!(event(&speaks, None).ends_with("or this one with TLS: --tls-dir DIR, or [tls] in the file of an agent"));
         assert_eq!(error(&Error::NotConnected), Error::NotConnected.to_string());
         let node = NodeName::new("a@b").unwrap();
         for reason in [Reason::Full, Reason::Nok] {
-            let text = event(&Event::ConnectFailed { node: node.clone(), reason });
+            let text = event(&Event::ConnectFailed { node: node.clone(), reason }, None);
             assert_eq!(text.contains("`nodes` in [sizes]"), reason == Reason::Full, "{text}");
             assert!(!text.contains("storage"), "{text}");
         }

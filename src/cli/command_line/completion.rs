@@ -68,7 +68,7 @@ pub(crate) fn candidates(commands: &'static [Spec], words: &[String]) -> String 
     }
     let unused = |option: &&Opt| option.repeats || before.iter().all(|word| word.strip_prefix("--") != Some(option.long));
     let options = spec.all_options().filter(unused).map(|option| (format!("--{}", option.long), option.help));
-    let positional = spec.positionals.get(at).map_or_else(Vec::new, |positional| offered(positional.offer));
+    let positional = spec.positional_at(at).map_or_else(Vec::new, |positional| offered(positional.offer));
     lines(options.filter(|_| last.is_empty() || last.starts_with('-')).chain(positional), last)
 }
 

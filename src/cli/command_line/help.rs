@@ -53,7 +53,8 @@ pub(super) fn of(spec: &Spec) -> String {
 pub(super) fn synopsis(spec: &Spec) -> String {
     let mut out = format!("{} [OPTIONS]", spec.name);
     for positional in spec.positionals {
-        out += &if positional.optional { format!(" [{}]", positional.name) } else { format!(" {}", positional.name) };
+        let dots = if positional.repeats { ".." } else { "" };
+        out += &if positional.optional { format!(" [{}{dots}]", positional.name) } else { format!(" {}{dots}", positional.name) };
     }
     out
 }

@@ -25,6 +25,13 @@ pub(crate) const COOKIE_FILE: Opt = Opt {
 };
 pub(crate) const OWN_COOKIE_FILE: Opt =
     Opt { help: "The file with the cluster's cookie; by default ~/.erlang.cookie, made if it is missing", ..COOKIE_FILE };
+pub(crate) const TLS_DIR: Opt = Opt {
+    long: "tls-dir",
+    value: Some("DIR"),
+    help: "Speak TLS, with tls.crt, tls.key and ca.crt of this folder; by default BEAMLESS_TLS_DIR, else none",
+    offer: Offer::Files,
+    ..Opt::SWITCH
+};
 pub(crate) const LISTEN: Opt = Opt {
     long: "listen",
     value: Some("ADDR[:PORT]"),

@@ -55,13 +55,13 @@ pub(crate) fn read(commands: &'static [Spec]) -> Result<Read, String> {
 fn command(spec: &'static Spec, mut found: Found, parser: &mut Parser) -> Result<Read, String> {
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         let option = match &arg {
-            Arg::Value(value) if found.positionals.len() < spec.positionals.len() => {
+            Arg::Value(value) if spec.positional_at(found.positionals.len()).is_some() => {
                 found.positionals.push_back(value.clone());
                 continue;
             }
             Arg::Value(value) => return Err(too_much(spec, &value.to_string_lossy())),
             // a negative number is no option
-            Arg::Short(digit @ '0'..='9') if found.positionals.len() < spec.positionals.len() => {
+            Arg::Short(digit @ '0'..='9') if spec.positional_at(found.positionals.len()).is_some() => {
                 let mut number = OsString::from(format!("-{digit}"));
                 number.extend(parser.optional_value());
                 found.positionals.push_back(number);

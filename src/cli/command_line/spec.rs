@@ -56,12 +56,15 @@ pub(crate) struct Positional {
     pub(crate) help: &'static str,
     pub(crate) offer: Offer,
     pub(crate) optional: bool,
+    /// Any number of them may stand there; the last one of a command alone.
+    pub(crate) repeats: bool,
     /// The shell wants quotes around it.
     pub(crate) quoted: bool,
 }
 
 impl Positional {
-    pub(crate) const WORD: Self = Self { name: "", help: "", offer: Offer::Nothing, optional: false, quoted: false };
+    pub(crate) const WORD: Self =
+        Self { name: "", help: "", offer: Offer::Nothing, optional: false, repeats: false, quoted: false };
 }
 
 /// The values that a shell offers.
@@ -78,6 +81,11 @@ pub(crate) enum Offer {
 impl Spec {
     pub(super) fn of(commands: &'static [Self], name: &str) -> Option<&'static Self> {
         commands.iter().find(|spec| spec.name == name)
+    }
+
+    /// Returns the argument that stands in a place among the arguments, counted from 0.
+    pub(super) fn positional_at(&self, place: usize) -> Option<&'static Positional> {
+        self.positionals.get(place).or_else(|| self.positionals.last().filter(|last| last.repeats))
     }
 
     /// Says what is wrong with a command line, and where help is.

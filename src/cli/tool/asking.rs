@@ -15,6 +15,7 @@ use crate::cli::command_line::spec::Found;
 use crate::cli::cookie;
 use crate::cli::host::{self, Name, Target};
 use crate::cli::outcome::Failure;
+use crate::cli::tls::{self, Wanted};
 
 /// The largest message, either way, with its addresses.
 const BYTES: usize = 8 << 20;
@@ -27,19 +28,27 @@ type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
 pub(super) struct Asking {
     name: Option<Name>,
     cookie_file: Option<PathBuf>,
+    tls_dir: Option<PathBuf>,
     timeout: Duration,
 }
 
 impl Asking {
     pub(super) fn read(found: &mut Found) -> Result<Self, String> {
-        Ok(Self { name: options::name(found)?, cookie_file: found.path("cookie-file"), timeout: options::timeout(found)? })
+        Ok(Self {
+            name: options::name(found)?,
+            cookie_file: found.path("cookie-file"),
+            tls_dir: found.path("tls-dir"),
+            timeout: options::timeout(found)?,
+        })
     }
 
     /// Returns a node as it was given, behind the options that it takes to reach it again.
     fn before(&self, given: &str) -> String {
         let name = self.name.as_ref().map_or(String::new(), |name| format!("{name} "));
         let cookie = self.cookie_file.as_ref().filter(|file| cookie::is_kept(file));
-        name + &cookie.map_or(String::new(), |file| format!("--cookie-file {} ", file.display())) + given
+        let cookie = cookie.map_or(String::new(), |file| format!("--cookie-file {} ", file.display()));
+        let tls = self.tls_dir.as_ref().map_or(String::new(), |folder| format!("--tls-dir {} ", folder.display()));
+        name + &cookie + &tls + given
     }
 }
 
@@ -73,6 +82,7 @@ pub(super) struct Tool<'s> {
     given: String,
     /// What is odd about the cookie.
     doubt: Option<String>,
+    tls: Option<Wanted>,
     timeout: Duration,
     /// The port of EPMD, and that of the node if it was given.
     ports: (u16, Option<u16>),
@@ -92,6 +102,8 @@ impl<'s> Tool<'s> {
         let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
         let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
         let doubt = cookie.doubt();
+        let tls = tls::wanted(options.tls_dir.as_deref(), None)?;
+        let shown = tls.as_ref().map(Wanted::read).transpose().map_err(Failure::usage)?;
         let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
         if options.name.is_some() && is_running(&own, &epmd_settings) {
             return Err(Failure::usage(format!(
@@ -104,6 +116,9 @@ impl<'s> Tool<'s> {
         let mailbox = node.register("")?;
         // nobody has to find it: it connects out
         let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
+        if let Some(shown) = &shown {
+            tls::set(&mut driver, shown);
+        }
         let here = host::part(&own);
         if host::part(&peer) == here {
             // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
@@ -124,6 +139,7 @@ impl<'s> Tool<'s> {
             peer,
             given,
             doubt,
+            tls,
             timeout: options.timeout,
             ports,
             lost: None,
@@ -275,7 +291,12 @@ impl<'s> Tool<'s> {
                 let doubt = self.doubt.as_ref().map_or(String::new(), |doubt| format!("; {doubt}"));
                 format!("{reason}; --cookie-file FILE names the file with its cookie{doubt}")
             }
-            _ => format!("{reason}{}", next_step(reason)),
+            (Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_), _) => {
+                let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
+                let other = if self.tls.is_some() { "" } else { "; with TLS, it takes --tls-dir DIR" };
+                format!("{reason}; is it an Erlang node that listens there, {tls}? its log may say more{other}")
+            }
+            _ => format!("{reason}{}{}", next_step(reason), tls::hint(reason, self.tls.as_ref())),
         }
     }
 
@@ -310,9 +331,6 @@ fn next_step(reason: Reason) -> &'static str {
         Reason::Network(NetworkFault::Refused) => "; is the node still running, and no firewall between?",
         Reason::Network(NetworkFault::Unreachable | NetworkFault::TimedOut | NetworkFault::Other(_)) => {
             "; is the host up, and the network between?"
-        }
-        Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_) => {
-            "; is it an Erlang node that listens there, without TLS? its log may say more"
         }
         Reason::NotAllowed => "; or give this one a name that is allowed, with --name or --sname",
         _ => "",

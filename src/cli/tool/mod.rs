@@ -2,6 +2,8 @@
 
 mod asking;
 mod call;
+#[cfg(feature = "certs")]
+mod certs;
 mod completion;
 mod epmd;
 mod function;
@@ -28,6 +30,8 @@ pub(super) const COMMANDS: &[Spec] = &[
     nodes::SPEC,
     names::SPEC,
     epmd::SPEC,
+    #[cfg(feature = "certs")]
+    certs::SPEC,
     completion::SPEC,
     man::SPEC,
 ];

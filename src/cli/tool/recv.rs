@@ -14,13 +14,14 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token, Waker};
 use std::os::fd::AsRawFd;
 
-use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, VISIBLE};
+use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
 use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
 use crate::cli::events;
 use crate::cli::lines;
 use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format, json};
+use crate::cli::tls;
 
 /// The memory for connected nodes, the mailbox, and the bytes of the largest message. A static of zeros costs nothing until it is used.
 static STORAGE: Mutex<NodeStorage<16, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
@@ -36,7 +37,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "recv",
     help: "Be a node, and print what is sent to one name: flush() for shells",
     about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
-    options: &[SNAME, NAME, OWN_COOKIE_FILE, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT, QUIET],
+    options: &[SNAME, NAME, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT, QUIET],
     positionals: &[Positional { name: "NAME", help: "The name that messages are sent to", ..Positional::WORD }],
     notes: &[
         "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.",
@@ -65,6 +66,7 @@ fn read(found: &mut Found) -> Result<(), Failure> {
     let local = Local {
         name,
         cookie_file: found.path("cookie-file"),
+        tls: tls::wanted(found.path("tls-dir").as_deref(), None)?,
         listen: found.text("listen")?,
         epmd: found.parsed("epmd")?.unwrap_or_default(),
         visible: found.has("visible"),
@@ -76,7 +78,7 @@ fn read(found: &mut Found) -> Result<(), Failure> {
 
 /// Prints until it is told to stop, by a signal, the count, or the end of standard output.
 fn run(options: &Recv) -> Result<(), Failure> {
-    let (config, driver, cookie) = local::prepare(&options.local)?;
+    let (config, driver, cookie, tls) = local::prepare(&options.local)?;
     let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);
     let register = |node: &mut Node<'_>| {
@@ -87,6 +89,9 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mut ending = Ending::new()?;
     let without_epmd = driver.epmd == Epmd::None;
     let mut driver = Driver::new(driver, &mut node)?;
+    if let Some(tls) = &tls {
+        tls::set(&mut driver, tls);
+    }
     ending.watch(driver.registry(), SIGNALS)?;
     // a file cannot be watched, and is never closed by its reader
     let _ = driver.registry().register(&mut SourceFd(&io::stdout().as_raw_fd()), STDOUT, Interest::WRITABLE);
@@ -95,7 +100,7 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mut announce = |node: &Node<'_>, driver: &Driver, epmd: &str| {
         if let Some(address) = driver.local_addr().filter(|_| !announced) {
             announced = true;
-            local::announce(node, address, epmd, &cookie);
+            local::announce(node, address, epmd, &cookie, tls.as_ref());
         }
     };
     if without_epmd {

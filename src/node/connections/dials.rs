@@ -57,7 +57,7 @@ impl Node<'_> {
         }
         self.dial_waits = false;
         // its time begins when the driver takes it
-        let half = HalfOpen::dial(Progress::Dial { peer, told: false }, asker);
+        let half = HalfOpen::dial(Progress::Dial { peer, told: false, securing: false }, asker);
         self.half_open.insert(half).ok_or(Full::Dials)?;
         self.half_open.has_new = true;
         Ok(())

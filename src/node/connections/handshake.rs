@@ -1,6 +1,8 @@
 //! Handshakes inside the node: who is welcome, and what a proven connection takes the place of.
 
 use super::node::{Connection, Node};
+#[cfg(feature = "tls")]
+use crate::error::TlsFault;
 use crate::error::{NetworkFault, Reason};
 use crate::node::config::OwnName;
 use crate::node::tables::event::Event;
@@ -244,6 +246,8 @@ impl Node<'_> {
             }
             Some(Progress::Yielded { .. }) => Reason::Nok,
             Some(Progress::Shaking(state)) => state.late(),
+            #[cfg(feature = "tls")]
+            Some(Progress::Dial { securing: true, .. }) => Reason::Tls(TlsFault::Silent),
             Some(Progress::Dial { .. }) => Reason::Network(NetworkFault::TimedOut),
             _ => Reason::Timeout,
         };

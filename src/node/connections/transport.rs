@@ -78,7 +78,7 @@ impl Node<'_> {
             self.half_open.has_new = false;
             return None;
         };
-        let Progress::Dial { peer, told } = &mut half.progress else { return None };
+        let Progress::Dial { peer, told, .. } = &mut half.progress else { return None };
         *told = true;
         let peer = peer.clone();
         half.begin(setup, now);
@@ -98,11 +98,41 @@ impl Node<'_> {
         }
     }
 
+    /// Notes that the connection is made and is being secured, as by TLS, which has the time of a step too. [`Node::handle_connected_over`] follows
+    /// once that is done.
+    pub fn handle_securing(&mut self, connection: Connection, now: Instant) {
+        self.handle_dialling(connection, now);
+        if let Some(half) = self.half_open.at_mut(connection.key).filter(|_| !connection.up) {
+            if let Progress::Dial { securing, .. } = &mut half.progress {
+                *securing = true;
+            }
+        }
+    }
+
     /// Gives up the connection to a node, since it could not be made.
     pub fn handle_unreachable(&mut self, connection: Connection, fault: NetworkFault) {
         if !connection.up {
             self.give_up(connection.key, Reason::Network(fault));
         }
+    }
+
+    /// Ends a connection for a reason that whoever moves the bytes has found, such as that TLS refuses it.
+    pub fn handle_failed(&mut self, connection: Connection, reason: Reason) {
+        if connection.up {
+            self.down(connection.key, reason);
+        } else {
+            self.give_up(connection.key, reason);
+        }
+    }
+
+    /// Returns the name of the node at the other end, which is only what it claims as long as the connection is not up; `None` if it has given
+    /// none yet.
+    pub fn claimed(&self, connection: Connection) -> Option<&NodeName> {
+        if connection.up {
+            return self.core.far.links.table.at(connection.key).map(|link| &link.name);
+        }
+        let half = self.half_open.at(connection.key)?;
+        half.peer().or(half.caller.as_ref())
     }
 
     /// Returns the next connection that whoever moves the bytes has something to do for, first come first served: something waits to be written

@@ -39,8 +39,9 @@ pub(crate) const BUFFER: usize = 640;
 
 /// The progress of a connection.
 pub(crate) enum Progress {
-    /// The driver is to connect to the peer; it has been told once `told`.
-    Dial { peer: NodeName, told: bool },
+    /// The driver is to connect to the peer; it has been told once `told`. `securing`: it is connected, and what carries the connection is
+    /// being secured.
+    Dial { peer: NodeName, told: bool, securing: bool },
     /// The connection is there, and so is one of the peer's own, or of somebody who says so: this lets that go first for a moment.
     Waiting { peer: NodeName },
     /// The handshake is under way.

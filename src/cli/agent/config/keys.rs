@@ -22,6 +22,7 @@ discover | table | none | [discover] | Every node that the EPMDs of some hosts n
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
+tls | table | none | [tls] | Mutual TLS on every connection, as with `erl -proto_dist inet_tls`. Renewed files are taken within ten seconds.
 sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
 [discover]
@@ -47,6 +48,15 @@ format | word erlang json etf | `"erlang"` | "json" | What the program reads and
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
 output | word text term | `"text"` | "term" | The value: `"text"`, what the command prints, as a binary; `"term"`, the term that it prints.
 timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
+
+[tls]
+dir | text | | "/etc/beamless/tls" | The folder with `tls.crt`, `tls.key` and `ca.crt`, and with `crl.pem` if there is one. `--tls-dir` and `BEAMLESS_TLS_DIR` win over it.
+cert | text | `tls.crt` in `dir` | "tls/edge1.crt" | The node's certificate in PEM, and those that lead to its CA.
+key | text | `tls.key` in `dir` | "tls/edge1.key" | Its key in PEM, not encrypted.
+ca | text | `ca.crt` in `dir` | "tls/ca.crt" | The certificates of the CA that every other node has to have one of.
+crl | text | `crl.pem` in `dir`, if it is there | "tls/crl.pem" | Lists of the certificates that the CA has revoked.
+versions | list | `["1.3", "1.2"]` | ["1.3"] | The versions of TLS that are spoken.
+check_names | switch | `false` | true | Refuse a node whose host is not a name or an address in its certificate. Without it, as with Erlang, that is asked only of nodes that are connected to.
 
 [sizes]
 nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.

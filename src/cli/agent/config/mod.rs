@@ -18,6 +18,7 @@ use toml::de::DeTable;
 use crate::cli::cookie;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
+use crate::cli::tls::{self, Wanted};
 use file::{Fault, Faults, Section};
 pub(in crate::cli) use page::page;
 use sections::Reader;
@@ -29,6 +30,7 @@ pub(in crate::cli) struct Arguments {
     pub(in crate::cli) check: bool,
     pub(in crate::cli) name: Option<Name>,
     pub(in crate::cli) cookie_file: Option<PathBuf>,
+    pub(in crate::cli) tls_dir: Option<PathBuf>,
     pub(in crate::cli) listen: Option<String>,
     pub(in crate::cli) epmd: Option<Epmd>,
     pub(in crate::cli) visible: bool,
@@ -68,14 +70,17 @@ impl Settings {
             ("epmd", old.epmd != local.epmd),
             ("epmd_port", self.epmd_port != new.epmd_port),
             ("visible", old.visible != local.visible),
+            // that there is TLS; which files it takes can change
+            ("tls", old.tls.is_some() != local.tls.is_some()),
             ("allow", self.allow != new.allow),
             ("tick_time", self.tick_time != new.tick_time),
             ("setup_time", self.setup_time != new.setup_time),
             ("rest", self.rest != new.rest),
             ("sizes", self.sizes != new.sizes),
         ];
-        let Self { connect, discover, publish, programs, functions, .. } = new;
-        let updated = Self { connect, discover, publish, programs, functions, ..self.clone() };
+        let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
+        let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
+        let updated = Self { local, connect, discover, publish, programs, functions, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 }
@@ -123,6 +128,7 @@ fn contents(path: &Path) -> io::Result<String> {
 fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
     let name = name(run, &top, running, faults);
     let cookie_file = cookie_file(run, &top, folder, faults);
+    let tls = tls(run, &top, folder, faults);
     let listen = listen(run, &top, running, faults);
     let epmd = top.get("epmd").and_then(|item| faults.keep(item.word())).and_then(|word| word.parse().ok());
     let epmd_port = top.get("epmd_port").and_then(|item| faults.keep(item.integer()));
@@ -152,6 +158,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         local: Local {
             name,
             cookie_file,
+            tls,
             listen,
             epmd: run.epmd.or(epmd).unwrap_or_default(),
             visible: run.visible || visible.unwrap_or_default(),
@@ -215,6 +222,14 @@ fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut F
         faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
     }
     Some(path)
+}
+
+/// Reads where what is needed for TLS stands, and how it is spoken.
+fn tls(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut Faults) -> Option<Wanted> {
+    let section = top.get("tls").and_then(|item| faults.keep(item.section()));
+    let is_named = tls::folder(run.tls_dir.as_deref()).is_some();
+    let file = section.map(|section| sections::tls(section, folder, is_named, faults));
+    faults.keep(tls::wanted(run.tls_dir.as_deref(), file).map_err(Fault::of_argument)).flatten()
 }
 
 /// Reads where to listen.

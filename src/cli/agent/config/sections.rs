@@ -10,6 +10,7 @@ use super::keys::Table;
 use super::{units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, reserved};
+use crate::cli::tls::{self, TlsVersions, Wanted};
 
 /// `[discover]`: connect to every node that these hosts' EPMDs name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +111,42 @@ pub(in crate::cli::agent) enum Output {
 impl Output {
     fn of(word: &str) -> Self {
         if word == "term" { Self::Term } else { Self::Text }
+    }
+}
+
+/// Reads `[tls]`. Whoever names a folder besides need not name any file here.
+pub(super) fn tls(section: Section<'_>, folder: &Path, is_named: bool, faults: &mut Faults) -> Wanted {
+    let mut path = |name| {
+        let item = section.get(name)?;
+        faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))
+    };
+    let [dir, cert, key, ca, crl] = ["dir", "cert", "key", "ca", "crl"].map(&mut path);
+    let missing = ["cert", "key", "ca"].into_iter().find(|name| section.get(name).is_none());
+    if let Some(missing) = missing.filter(|_| section.get("dir").is_none() && !is_named) {
+        faults
+            .add(section.wrong(&format!("`{missing}` is missing: write dir = \"/etc/beamless/tls\", or name each of the files")));
+    }
+    faults.keep(tls::built().map_err(|why| section.wrong(&why)));
+    let versions = section.get("versions").and_then(|item| faults.keep(versions(&item))).unwrap_or_default();
+    let check_names = section.get("check_names").and_then(|item| faults.keep(item.switch())).unwrap_or_default();
+    section.finish(faults);
+    Wanted { folder: dir, cert, key, ca, crl, versions, check_names }
+}
+
+fn versions(list: &Item<'_>) -> Result<TlsVersions, Fault> {
+    let mut spoken = [false; 2];
+    for item in list.list()? {
+        match item.as_text() {
+            Some("1.3") => spoken[0] = true,
+            Some("1.2") => spoken[1] = true,
+            _ => return Err(item.wrong("write \"1.3\" or \"1.2\", with quotes")),
+        }
+    }
+    match spoken {
+        [true, true] => Ok(TlsVersions::Both),
+        [true, false] => Ok(TlsVersions::Tls13),
+        [false, true] => Ok(TlsVersions::Tls12),
+        [false, false] => Err(list.wrong("write one version or both: [\"1.3\", \"1.2\"]")),
     }
 }
 
