@@ -46,6 +46,8 @@ mod moving;
 mod names;
 mod namespaces;
 mod peers;
+#[path = "../memory/pki.rs"]
+mod pki;
 mod program;
 mod programs;
 mod publish;
