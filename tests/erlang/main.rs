@@ -68,6 +68,7 @@ mod text;
 mod ties;
 mod tls;
 mod tls_agent;
+mod tls_live;
 mod tool;
 mod tool_recv;
 mod turned_away;
