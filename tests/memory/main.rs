@@ -31,5 +31,7 @@ mod shares;
 mod ties;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_held;
 mod trace;
 mod wake;
