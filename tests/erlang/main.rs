@@ -69,6 +69,7 @@ mod ties;
 mod tls;
 mod tls_agent;
 mod tls_live;
+mod tls_renewal;
 mod tool;
 mod tool_recv;
 mod turned_away;
