@@ -32,4 +32,5 @@ mod ties;
 #[cfg(feature = "tls")]
 mod tls;
 mod trace;
+mod unix;
 mod wake;
