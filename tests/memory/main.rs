@@ -34,4 +34,5 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_held;
 mod trace;
+mod unix;
 mod wake;
