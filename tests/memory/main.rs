@@ -24,6 +24,7 @@ mod model;
 mod noise;
 mod pair;
 #[cfg(feature = "tls")]
+#[expect(dead_code, reason = "files are for programs, which tests/erlang starts")]
 mod pki;
 mod serde;
 mod serial;
