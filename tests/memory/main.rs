@@ -33,5 +33,7 @@ mod ties;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_held;
+#[cfg(feature = "tls")]
+mod tls_noise;
 mod trace;
 mod wake;
