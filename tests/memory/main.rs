@@ -34,6 +34,8 @@ mod ties;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_held;
+#[cfg(feature = "tls")]
+mod tls_noise;
 mod trace;
 mod unix;
 mod wake;
