@@ -69,6 +69,7 @@ mod tls_agent;
 mod tool;
 mod tool_recv;
 mod turned_away;
+mod unix;
 mod usage;
 mod visible;
 mod words;
