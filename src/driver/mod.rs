@@ -240,8 +240,8 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it. For a tool that asks something and
-    /// ends.
+    /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it, unless [`Driver::listen_unix`] is called.
+    /// For a tool that asks something and ends.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll.

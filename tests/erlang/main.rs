@@ -73,6 +73,7 @@ mod tls_renewal;
 mod tool;
 mod tool_recv;
 mod turned_away;
+mod unix;
 mod usage;
 mod visible;
 mod words;
