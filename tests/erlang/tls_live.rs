@@ -11,7 +11,7 @@ use beamless::{Driver, Tls, TlsFiles, TlsVersions};
 
 use crate::binaries::beamless;
 use crate::children::{self, command};
-use crate::support::World;
+use crate::support::{World, otp};
 use crate::{calls, calls_out, config, functions, join, load, names, program, publish, restart, streams, ties, tool};
 
 /// A version of TLS, as optfiles name it. Each has an optfile that names it alone, so that over it nothing else is spoken.
@@ -93,7 +93,8 @@ impl World {
 /// Runs a test whose worlds are made over each version, both at once: most of the time is waited.
 fn over_each(test: fn()) {
     thread::scope(|scope| {
-        for version in VERSIONS {
+        // over 1.3, an OTP 23 that is called signs by the first scheme for ECDSA that the caller names, be it for another curve than its key is of
+        for version in VERSIONS.into_iter().take(if otp() < 24 { 1 } else { 2 }) {
             scope.spawn(move || {
                 SPOKEN.set(Some(version));
                 eprintln!("over {version:?}");
@@ -174,7 +175,7 @@ fn calls_of_14_000_bytes_go_both_ways() {
     over_each(calls_of_many_bytes);
 }
 
-/// What the file allows counts, and an Erlang that would speak both takes it.
+/// What the file allows counts, and an Erlang that would speak both takes it, as one does that speaks the other one alone is refused.
 #[test]
 fn the_version_is_that_of_the_file() {
     let folder = folder().display();
