@@ -1,20 +1,23 @@
 //! What a node shows and asks for over TLS: its certificate, the CA of its peers, and which versions.
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime,
+};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SupportedProtocolVersion,
-    version,
+    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion, version,
 };
 
 use super::net::failed;
@@ -213,7 +216,7 @@ impl Tls {
         let crls: Vec<CertificateRevocationListDer<'static>> =
             pem.crl.map(all).transpose().map_err(|why| crl_wrong(&why))?.unwrap_or_default();
 
-        let (roots, provider) = (Arc::new(roots), Arc::new(ring::default_provider()));
+        let (roots, provider) = (Arc::new(roots), Arc::new(provider()));
         let invalid = |e: VerifierBuilderError| match e {
             e @ VerifierBuilderError::InvalidCrl(_) => crl_wrong(&e.to_string()),
             e => ca_wrong(&e.to_string()),
@@ -299,6 +302,21 @@ fn validity(
     Ok((from, until))
 }
 
+/// Returns ring's cryptography, with the scheme for keys on P-256 in front of all: over 1.3, an OTP 23 that is called signs by the first for ECDSA
+/// that its caller names, be it for another curve than its key is on.
+fn provider() -> CryptoProvider {
+    type Schemes = Vec<(SignatureScheme, &'static [&'static dyn SignatureVerificationAlgorithm])>;
+    static SCHEMES: OnceLock<Schemes> = OnceLock::new();
+    let mut provider = ring::default_provider();
+    let algorithms = &mut provider.signature_verification_algorithms;
+    algorithms.mapping = SCHEMES.get_or_init(|| {
+        let mut schemes = algorithms.mapping.to_vec();
+        schemes.sort_by_key(|(scheme, _)| *scheme != SignatureScheme::ECDSA_NISTP256_SHA256);
+        schemes
+    });
+    provider
+}
+
 /// Returns the names in a certificate, told by what checks them when it is asked for one that no certificate has.
 fn names(own: &CertificateDer<'_>) -> core::result::Result<Vec<String>, &'static str> {
     const NOBODY: &str = "nobody.invalid";
@@ -316,13 +334,16 @@ pub(super) fn presented(e: &CertificateError) -> Vec<String> {
     // such as DnsName("nuc3") and IpAddress(10.0.0.7)
     let plain = |name: &String| {
         let inner = name.split_once('(').map_or(name.as_str(), |(_, rest)| rest.strip_suffix(')').unwrap_or(rest));
-        inner.trim_matches('"').to_owned()
+        let inner = inner.trim_matches('"');
+        inner.parse::<IpAddr>().map_or_else(|_| inner.to_owned(), |address| address.to_string())
     };
-    let mut names: Vec<String> = presented.iter().map(plain).collect();
-    // an address may stand there as such and as a name, which OTP 25 looks for
-    names.sort();
-    names.dedup();
-    names
+    // an address may be there as a name as well, for OTP 25
+    presented.iter().map(plain).fold(Vec::new(), |mut names, name| {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        names
+    })
 }
 
 /// Logs whether our own peers would refuse our own certificate.
@@ -334,7 +355,7 @@ fn doubt(
 ) {
     let now = UnixTime::now();
     let as_caller = callers.verify_client_cert(own, others, now).err();
-    let nobody = ServerName::IpAddress(core::net::IpAddr::from([0, 0, 0, 0]).into());
+    let nobody = ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into());
     let as_called = called.verify_server_cert(own, others, &nobody, &[], now).err();
     let is_name = |e: &rustls::Error| {
         matches!(
