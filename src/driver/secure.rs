@@ -245,11 +245,6 @@ impl From<TlsFault> for io::Error {
     }
 }
 
-/// Returns the fault of TLS that an error of a connection is, if it is one.
-pub(super) fn fault_in(e: &io::Error) -> Option<TlsFault> {
-    e.get_ref()?.downcast_ref::<TlsFault>().copied()
-}
-
 fn unless_blocked(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(()),

@@ -318,7 +318,11 @@ pub(super) fn presented(e: &CertificateError) -> Vec<String> {
         let inner = name.split_once('(').map_or(name.as_str(), |(_, rest)| rest.strip_suffix(')').unwrap_or(rest));
         inner.trim_matches('"').to_owned()
     };
-    presented.iter().map(plain).collect()
+    let mut names: Vec<String> = presented.iter().map(plain).collect();
+    // an address may stand there as such and as a name, which OTP 25 looks for
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Logs whether our own peers would refuse our own certificate.
@@ -376,6 +380,8 @@ impl TlsFault {
                 C::InvalidPurpose | C::InvalidPurposeContext { .. } => Self::Purpose,
                 _ => Self::BadCertificate,
             },
+            // of the library's own words for it
+            E::General(words) if words.contains("signing key") => Self::NothingInCommon,
             E::FailedToGetCurrentTime | E::FailedToGetRandomBytes | E::General(_) | E::Other(_) | E::EncryptError => {
                 log::error!("TLS: {e}");
                 Self::Internal

@@ -26,10 +26,7 @@ struct Between {
 
 /// Reads what there is, and returns true at the end.
 fn read(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
-    match stream.read_to_end(into) {
-        Err(e) if e.kind() == ErrorKind::WouldBlock => false,
-        _ => true,
-    }
+    !matches!(stream.read_to_end(into), Err(e) if e.kind() == ErrorKind::WouldBlock)
 }
 
 impl Between {
@@ -159,6 +156,7 @@ impl Scene {
     }
 }
 
+#[expect(clippy::ptr_arg, reason = "others take records out")]
 fn as_it_is(_: usize, records: &mut Vec<Vec<u8>>) -> Vec<u8> {
     records.concat()
 }
