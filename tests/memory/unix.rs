@@ -241,7 +241,7 @@ fn a_dial_that_fails_says_why() {
 
     let closed = folder.at("closed");
     let _listener = UnixListener::bind(&closed).unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     // nothing is closed to root
     if UnixStream::connect(&closed).is_err() {
         guest.driver.set_socket(HOME, &closed).unwrap();
