@@ -98,7 +98,8 @@ impl core::fmt::Debug for TlsPem<'_> {
 /// only with [`Tls::check_names`], as no Erlang does by itself.
 ///
 /// [`Driver::set_tls`](crate::Driver::set_tls) puts it in force for the connections from then on. It allocates, as the rest of the driver does
-/// not: up to 43 KiB for each connection, 64 KiB for each that is not proven yet, and one allocation for each record that is sent or received.
+/// not: 8 KiB for each connection, up to 60 while a peer sends the largest records, as Erlang does, and nobody reads them; and one allocation
+/// for each record that is sent or received. A handshake of more than 28 KiB, which takes a great many certificates, is refused.
 ///
 /// ```no_run
 /// # use beamless::{Config, Driver, DriverOptions, Node, NodeStorage, Tls, TlsFiles};
@@ -317,7 +318,11 @@ pub(super) fn presented(e: &CertificateError) -> Vec<String> {
         let inner = name.split_once('(').map_or(name.as_str(), |(_, rest)| rest.strip_suffix(')').unwrap_or(rest));
         inner.trim_matches('"').to_owned()
     };
-    presented.iter().map(plain).collect()
+    let mut names: Vec<String> = presented.iter().map(plain).collect();
+    // an address may stand there as such and as a name, which OTP 25 looks for
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Logs whether our own peers would refuse our own certificate.
@@ -375,6 +380,8 @@ impl TlsFault {
                 C::InvalidPurpose | C::InvalidPurposeContext { .. } => Self::Purpose,
                 _ => Self::BadCertificate,
             },
+            // of the library's own words for it
+            E::General(words) if words.contains("signing key") => Self::NothingInCommon,
             E::FailedToGetCurrentTime | E::FailedToGetRandomBytes | E::General(_) | E::Other(_) | E::EncryptError => {
                 log::error!("TLS: {e}");
                 Self::Internal

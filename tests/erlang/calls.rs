@@ -91,7 +91,7 @@ fn unlink_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_monitor_lives_until_it_is_taken_back_or_the_agent_dies() {
+pub(crate) fn a_monitor_lives_until_it_is_taken_back_or_the_agent_dies() {
     let (_world, mut demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
     erl.eval("Kept = monitor(process, {echo, N}), Back = monitor(process, {echo, N}), demonitor(Back)");

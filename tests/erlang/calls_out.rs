@@ -123,7 +123,7 @@ fn load(world: &World, erl: &Erl) {
 }
 
 #[test]
-fn seven_calls_come_to_seven_different_ends() {
+pub(crate) fn seven_calls_come_to_seven_different_ends() {
     desk!(world, inside, erl, mailbox);
     let b = erl.node.clone();
     let mut rpc = |node: &str, mfa, timeout| inside.rpc(mailbox, node, mfa, timeout);

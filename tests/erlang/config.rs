@@ -308,7 +308,7 @@ fn there_are_as_many_places_as_the_file_says() {
 
 /// A node that is stopped is silent; the agent sees it long before the 60 seconds are over that it would wait otherwise.
 #[test]
-fn a_tick_time_is_that_of_the_file() {
+pub(crate) fn a_tick_time_is_that_of_the_file() {
     let world = World::new();
     let _epmd = world.epmd();
     let agent = configured(&world, "sname = \"demo\"\ntick_time = \"1s\"\nvisible = false\n");

@@ -131,7 +131,7 @@ fn compared(table: &[(&str, &str)]) {
 }
 
 #[test]
-fn every_kind_of_call_gives_the_value() {
+pub(crate) fn every_kind_of_call_gives_the_value() {
     compared(&[
         ("rpc:call(N, thermometer, read, [])", "21.5"),
         ("rpc:call(N, thermometer, set, [kitchen, 19], 5000)", "{kitchen,19}"),

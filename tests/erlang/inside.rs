@@ -35,7 +35,8 @@ impl World {
         let mut node = Node::new(config, storage);
         let epmd_settings = EpmdSettings::new(self.epmd_port);
         let options = DriverOptions::default().listen(["127.0.0.1:0".parse().unwrap()]).epmd_settings(epmd_settings);
-        let driver = Driver::new(options, &mut node).unwrap();
+        let mut driver = Driver::new(options, &mut node).unwrap();
+        self.secure(&mut driver);
         let mut inside = Inside { node, driver, events: Vec::new() };
         inside.until_event("registered", |event| matches!(event, Event::Registered { .. }));
         inside

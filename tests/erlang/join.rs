@@ -156,7 +156,7 @@ fn two_erlangs_are_served_at_once() {
 
 /// An Erlang that ticks every second hears an answer to each tick, or it would call the agent dead after four.
 #[test]
-fn an_impatient_erlang_is_ticked_often_enough() {
+pub(crate) fn an_impatient_erlang_is_ticked_often_enough() {
     let world = World::new();
     let demo = world.agent(&["--sname", "demo"]);
     let erl = world.erl(&["-sname", "a", "-kernel", "net_ticktime", "4"]);

@@ -7,7 +7,7 @@ use crate::children::command;
 use crate::support::{World, demo_and_erl, until};
 
 #[test]
-fn fifty_thousand_questions_are_answered_in_order() {
+pub(crate) fn fifty_thousand_questions_are_answered_in_order() {
     let (world, demo, erl) = demo_and_erl(&[]);
     erl.load_probe(&world);
     assert_eq!(erl.eval("probe:flood(N, 2000)"), "ok");
@@ -66,7 +66,7 @@ fn an_agent_that_rests_loses_nothing() {
 
 /// Nothing is lost while the agent does not run at all: Erlang waits.
 #[test]
-fn a_stopped_agent_loses_nothing() {
+pub(crate) fn a_stopped_agent_loses_nothing() {
     let (world, demo, erl) = demo_and_erl(&[]);
     erl.load_probe(&world);
     assert_eq!(erl.eval("net_adm:ping(N)"), "pong");
@@ -80,7 +80,7 @@ fn a_stopped_agent_loses_nothing() {
 
 /// 64 MiB to an agent that has 16 KiB for a message: it is not buffered, it is reported, and the link goes on behind it.
 #[test]
-fn a_giant_message_is_skipped() {
+pub(crate) fn a_giant_message_is_skipped() {
     let (_world, demo, erl) = demo_and_erl(&[]);
     assert_eq!(erl.eval("erlang:monitor_node(N, true), net_adm:ping(N)"), "pong");
     let before = demo.memory_kib("VmHWM:");
@@ -193,7 +193,7 @@ fn system_calls_of_a_flood() -> u64 {
 /// Twenty processes at once, each waiting for the answers to its twenty thousand messages: whatever did not fit at first is answered
 /// once there is room, with nothing more from Erlang to wake the agent.
 #[test]
-fn the_last_answers_of_a_flood_come_at_once() {
+pub(crate) fn the_last_answers_of_a_flood_come_at_once() {
     let (_world, _demo, erl) = demo_and_erl(&[]);
     let flood = "Ask = fun(K) -> S = self(), spawn(fun() -> [{echo, N} ! {S, {K, I}} || I <- lists:seq(1, 5000)] end), \
                  [receive {echo, {K, I}} -> ok after 60000 -> exit({lost, K, I}) end || I <- lists:seq(1, 5000)] end";

@@ -46,6 +46,8 @@ mod moving;
 mod names;
 mod namespaces;
 mod peers;
+#[path = "../memory/pki.rs"]
+mod pki;
 mod program;
 mod programs;
 mod publish;
@@ -66,6 +68,8 @@ mod text;
 mod ties;
 mod tls;
 mod tls_agent;
+mod tls_live;
+mod tls_renewal;
 mod tool;
 mod tool_recv;
 mod turned_away;

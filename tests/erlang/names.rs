@@ -14,7 +14,7 @@ fn a_short_name_takes_the_hosts_short_name() {
 }
 
 #[test]
-fn a_short_name_may_be_given_whole() {
+pub(crate) fn a_short_name_may_be_given_whole() {
     let world = World::new();
     let demo = world.agent(&["--sname", "demo@localhost"]);
     assert_eq!(demo.node, "demo@localhost");
@@ -23,7 +23,7 @@ fn a_short_name_may_be_given_whole() {
 }
 
 #[test]
-fn a_long_name_with_an_ipv4_address() {
+pub(crate) fn a_long_name_with_an_ipv4_address() {
     let world = World::new();
     let demo = world.agent(&["--name", "demo@127.0.0.1"]);
     assert_eq!(demo.node, "demo@127.0.0.1");
@@ -37,7 +37,7 @@ fn a_long_name_with_an_ipv4_address() {
 
 /// Erlang takes `a@::1` with `-proto_dist inet6_tcp`; both the link and EPMD go over IPv6 then.
 #[test]
-fn a_long_name_with_an_ipv6_address() {
+pub(crate) fn a_long_name_with_an_ipv6_address() {
     let world = World::new();
     let demo = world.agent(&["--name", "demo@::1"]);
     assert_eq!(demo.node, "demo@::1");
@@ -135,7 +135,7 @@ fn two_agents_with_one_alive_name() {
 }
 
 #[test]
-fn two_agents_find_each_other() {
+pub(crate) fn two_agents_find_each_other() {
     let world = World::new();
     let first = world.agent(&["--sname", "demo"]);
     let second = world.agent(&["--sname", "demo2", "--connect", &first.node]);

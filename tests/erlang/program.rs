@@ -24,7 +24,8 @@ impl<'s> Program<'s> {
         let mut node = Node::new(Config::hidden("program@127.0.0.1", &world.cookie).unwrap(), storage);
         let options = DriverOptions::default().listen(["127.0.0.1:0".parse().unwrap()]).epmd(Epmd::External);
         let options = options.epmd_settings(EpmdSettings::new(world.epmd_port));
-        let driver = Driver::new(options, &mut node).unwrap();
+        let mut driver = Driver::new(options, &mut node).unwrap();
+        world.secure(&mut driver);
         let mut program = Self { node, driver, world, events: Vec::new(), _epmd: epmd };
         program.until("the name to be registered", |p| p.events.iter().any(|e| matches!(e, Event::Registered { .. })));
         program
@@ -76,7 +77,7 @@ impl<'s> Program<'s> {
 
 /// A mailbox that nobody reads holds up its sender: nothing grows, nothing is lost, and all of it comes once it is read.
 #[test]
-fn two_hundred_thousand_messages_to_a_mailbox_nobody_reads() {
+pub(crate) fn two_hundred_thousand_messages_to_a_mailbox_nobody_reads() {
     const COUNT: i64 = 200_000;
     let mut storage = Box::new(Storage::new());
     let mut program = Program::new(&mut storage);

@@ -56,7 +56,7 @@ fn numbers_up_to(erl: &Erl, last: usize) -> Vec<usize> {
 }
 
 #[test]
-fn readings_come_as_what_they_are_with_their_label_and_time() {
+pub(crate) fn readings_come_as_what_they_are_with_their_label_and_time() {
     let world = World::new();
     let _epmd = world.epmd();
     let home = &world.home;
@@ -206,7 +206,7 @@ fn the_newest_are_kept_while_the_hub_is_away_and_what_was_dropped_is_told() {
 
 /// A hub that stops to read, is killed, and started again: what it had read or not, nothing is missing, and all is in order.
 #[test]
-fn no_kept_reading_is_lost_with_the_hub() {
+pub(crate) fn no_kept_reading_is_lost_with_the_hub() {
     let world = World::new();
     let demo = agent(&world, COUNTER);
     let mut first = hub(&world);

@@ -6,7 +6,7 @@ const ROUNDS: usize = 4;
 
 /// Erlang calls again after each death.
 #[test]
-fn erlang_reaches_a_restarted_agent_at_once() {
+pub(crate) fn erlang_reaches_a_restarted_agent_at_once() {
     let world = World::new();
     let _epmd = world.epmd();
     let erl = world.erl(&["-sname", "a"]);
@@ -16,12 +16,14 @@ fn erlang_reaches_a_restarted_agent_at_once() {
         assert_eq!(erl.eval(&format!("gen_server:call({{echo, N}}, {round}, 60000)")), round.to_string());
         demo.wait(&["node up", &erl.node]);
         demo.kill();
+        // who calls before Erlang has seen the end is told of that end
+        erl.eval_until("nodes(hidden)", "[]");
     }
 }
 
 /// The agent calls again by itself. Nobody waits for Erlang to notice the death.
 #[test]
-fn a_restarted_agent_reaches_erlang_at_once() {
+pub(crate) fn a_restarted_agent_reaches_erlang_at_once() {
     let world = World::new();
     let _epmd = world.epmd();
     let erl = world.erl(&["-sname", "a"]);
@@ -63,7 +65,7 @@ fn the_embedded_epmd_comes_back_with_its_agent() {
 /// connection when the new agent of the same name comes, and asks it whether to go on. OTP 23 asks, and then holds on to the old one
 /// until its tick time is over: the agent says so, and comes in by itself when Erlang has given that one up.
 #[test]
-fn an_agent_replaces_its_dead_self() {
+pub(crate) fn an_agent_replaces_its_dead_self() {
     let world = World::new();
     let _epmd = world.epmd();
     let erl = world.erl(&["-sname", "a"]);
@@ -100,7 +102,7 @@ fn an_agent_replaces_its_dead_self() {
 
 /// The same with the roles changed: an Erlang that died without a word comes back, and the agent takes the new one for the old.
 #[test]
-fn an_erlang_replaces_its_dead_self() {
+pub(crate) fn an_erlang_replaces_its_dead_self() {
     let world = World::new();
     let demo = world.agent(&["--sname", "demo"]);
     let apart = world.with_epmd_port(free_port());
@@ -122,7 +124,7 @@ fn an_erlang_replaces_its_dead_self() {
 
 /// Both call at the same moment, again and again: each time they end with one connection, and agree on it.
 #[test]
-fn both_sides_connect_at_once() {
+pub(crate) fn both_sides_connect_at_once() {
     let world = World::new();
     let _epmd = world.epmd();
     let erl = world.erl(&["-sname", "m"]);
@@ -152,7 +154,7 @@ fn both_sides_connect_at_once() {
 
 /// An agent that connects by itself comes back by itself.
 #[test]
-fn a_lost_link_is_made_again() {
+pub(crate) fn a_lost_link_is_made_again() {
     let world = World::new();
     let _epmd = world.epmd();
     let erl = world.erl(&["-sname", "a"]);

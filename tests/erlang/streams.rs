@@ -70,7 +70,7 @@ fn a_million_terms_arrive_in_order() {
 }
 
 #[test]
-fn a_pipe_is_copied_into_the_cluster() {
+pub(crate) fn a_pipe_is_copied_into_the_cluster() {
     const BYTES: usize = 3_000_000;
     const PIPE: Token = Token(1);
     let (world, mut memory) = (World::new(), storage());

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::binaries::beamless;
 use crate::children::{self, command};
+use crate::tls_live::{self, Version};
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub(crate) cookie: String,
     /// The command, if there is one, that runs others on the host that this is.
     on: Vec<String>,
+    /// What its nodes speak, if it is TLS.
+    pub(crate) tls: Option<Version>,
 }
 
 impl World {
@@ -89,6 +92,7 @@ impl World {
             epmd_port: free_port(),
             cookie: format!("COOKIE{number}OF{}", std::process::id()),
             on: Vec::new(),
+            tls: tls_live::spoken(),
         }
     }
 
@@ -126,6 +130,9 @@ impl World {
         }
         // A node that a test makes fail writes no dump.
         command.env("HOME", &self.home).env("ERL_EPMD_PORT", self.epmd_port.to_string()).env("ERL_CRASH_DUMP_SECONDS", "0");
+        if self.tls.is_some() {
+            command.env("BEAMLESS_TLS_DIR", tls_live::folder());
+        }
         command.current_dir(&self.home).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
 
@@ -171,7 +178,11 @@ impl World {
     /// A real Erlang node that may fail to start. It never starts an epmd of its own: that one would outlive the test.
     pub(crate) fn launch_erl(&self, args: &[&str]) -> Erl {
         let mut command = erl_command();
-        command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(args).args(["-eval", EVALUATOR]);
+        command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(["-eval", EVALUATOR]);
+        match self.tls {
+            Some(version) => command.args(tls_live::erl_args(version, args)),
+            None => command.args(args),
+        };
         let (child, stdin, log) = self.spawn_erl(command);
         Erl { child, stdin: Mutex::new(Some(stdin)), asked: AtomicUsize::new(0), log, node: String::new() }
     }

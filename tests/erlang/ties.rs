@@ -80,7 +80,7 @@ fn sync(we: &mut dyn Side, they: &Erl) {
 }
 
 #[test]
-fn a_mailbox_is_tied_as_a_process_is() {
+pub(crate) fn a_mailbox_is_tied_as_a_process_is() {
     let world = World::new();
     let mut storage = storage();
     let mut inside = world.inside(world.config("in"), &mut storage);
@@ -108,7 +108,7 @@ fn the_table_of_ties_holds_between_two_erlangs() {
 
 /// Killed, so that nothing of what it had to say is sent any more.
 #[test]
-fn the_death_of_a_node_is_told_to_all_that_are_tied_to_it() {
+pub(crate) fn the_death_of_a_node_is_told_to_all_that_are_tied_to_it() {
     let world = World::new();
     let mut storage = storage();
     let mut inside = world.inside(world.config("in"), &mut storage);

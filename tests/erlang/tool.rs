@@ -251,7 +251,7 @@ fn terms_of_megabytes() {
 }
 
 #[test]
-fn call_prints_the_reply() {
+pub(crate) fn call_prints_the_reply() {
     let (world, _epmd, erl) = world_and_erl();
     erl.eval(
         "register(server, spawn(fun Loop() -> receive
