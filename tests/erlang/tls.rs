@@ -9,14 +9,9 @@ use crate::pki::{Ca, Kind};
 use crate::support::{Agent, Erl, World, otp};
 
 const HERE: &[&str] = &["127.0.0.1"];
-const ALL: &str = "'tlsv1.3','tlsv1.2'";
+const BOTH: &str = "'tlsv1.3','tlsv1.2'";
 const TLS12: &str = "'tlsv1.2'";
 const TLS13: &str = "'tlsv1.3'";
-
-/// Both versions, as far as they can be used: what OTP 23 signs with a P-256 key over 1.3 is not what it says, and is refused.
-fn both() -> &'static str {
-    if otp() < 25 { TLS12 } else { ALL }
-}
 
 /// An Erlang over TLS with the certificate in a folder, and these versions. `more` are options of both its sides.
 fn erl(world: &World, alive: &str, folder: &Path, versions: &str, more: &str) -> Erl {
@@ -145,7 +140,7 @@ fn refusals() {
     let no_version = Some(("no version of TLS in common", "Protocol Version"));
     let case = |what, wrong, said: [Said; 4]| {
         let [erlang_calls, erlang_is_called, we_are_called, we_call] = said;
-        Case { what, wrong, versions: (both(), both()), erlang_calls, erlang_is_called, we_are_called, we_call }
+        Case { what, wrong, versions: (BOTH, BOTH), erlang_calls, erlang_is_called, we_are_called, we_call }
     };
     let cases = [
         case("another CA", other.folder(&at("other"), HERE), [Some(unknown), Some(of_another), Some(unknown), Some(of_another)]),
@@ -216,8 +211,8 @@ fn whoever_has_no_certificate_is_nobody() {
     let world = World::new();
     let _epmd = world.epmd();
     let right = Ca::new("test").folder(&world.home.join("right"), HERE);
-    for (alive, versions) in [("none12", TLS12), ("none", both())] {
-        let demo = agent(&world, &format!("demo_{alive}"), &right, both(), "");
+    for (alive, versions) in [("none12", TLS12), ("none", BOTH)] {
+        let demo = agent(&world, &format!("demo_{alive}"), &right, BOTH, "");
         let erl = erl(&world, alive, &right, versions, "");
         assert_eq!(erl.eval(&format!("net_adm:ping('{}')", demo.node)), "pang");
         demo.wait(&["rejected", "it showed no certificate: give it one of our CA, in its optfile"]);
@@ -230,8 +225,8 @@ fn with_tls_and_without_they_do_not_understand_each_other() {
     let world = World::new();
     let _epmd = world.epmd();
     let right = Ca::new("test").folder(&world.home.join("right"), HERE);
-    let (plain, secure) = (world.agent(&["--name", "plain@127.0.0.1"]), agent(&world, "secure", &right, both(), ""));
-    let (without, with) = (world.erl(&["-name", "without@127.0.0.1"]), erl(&world, "with", &right, both(), ""));
+    let (plain, secure) = (world.agent(&["--name", "plain@127.0.0.1"]), agent(&world, "secure", &right, BOTH, ""));
+    let (without, with) = (world.erl(&["-name", "without@127.0.0.1"]), erl(&world, "with", &right, BOTH, ""));
     let called = without.ask("net_adm:ping('secure@127.0.0.1')");
     assert_eq!(with.eval("net_adm:ping('plain@127.0.0.1')"), "pang");
     plain.wait(&["rejected", "it speaks TLS", "-proto_dist inet_tls", "--tls-dir DIR, or [tls] in the file of an agent"]);
