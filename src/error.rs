@@ -498,6 +498,10 @@ pub enum NetworkFault {
     NoSuchName,
     /// The node's port refused the connection.
     Refused,
+    /// Nobody listens on the node's socket on this host, or there is no such file.
+    NoSocket,
+    /// The node's socket on this host is nothing for this user.
+    Denied,
     /// Another program has EPMD's port on this host.
     PortTaken,
     /// No route to the host or its network.
@@ -519,6 +523,10 @@ impl fmt::Display for NetworkFault {
             ),
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
+            Self::NoSocket => f.write_str("nobody listens on the node's socket: is the node running, and the path right?"),
+            Self::Denied => {
+                f.write_str("no right to connect to the node's socket: check the mode of the file and of its folders")
+            }
             Self::PortTaken => f.write_str(
                 "another program has epmd's port on this host: register with that one, if it is an epmd, or use another port",
             ),
@@ -555,6 +563,8 @@ mod tests {
             N::NoEpmd,
             N::NoSuchName,
             N::Refused,
+            N::NoSocket,
+            N::Denied,
             N::PortTaken,
             N::Unreachable,
             N::Reset,

@@ -113,6 +113,15 @@ pub(super) fn hint(reason: Reason, wanted: Option<&Wanted>) -> String {
     }
 }
 
+/// Returns true if these are one fault, of which the second is told by a later clock.
+pub(super) fn is_alike(one: Reason, other: Reason) -> bool {
+    #[cfg(feature = "tls")]
+    if let (Reason::Tls(one), Reason::Tls(other)) = (one, other) {
+        return core::mem::discriminant(&one) == core::mem::discriminant(&other);
+    }
+    one == other
+}
+
 /// Puts TLS in force for the connections from now on.
 #[cfg(feature = "tls")]
 pub(super) fn set(driver: &mut Driver, tls: &Tls) {

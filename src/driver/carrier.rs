@@ -4,10 +4,28 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
 use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
 
 #[cfg(feature = "tls")]
 use super::secure::Secure;
 use crate::wire::handshake::Prefix;
+
+/// A socket that is connected, before anything is done with it.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Has the poll tell of it, by this token.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(stream) => registry.register(stream, token, both),
+            Self::Unix(stream) => registry.register(stream, token, both),
+        }
+    }
+}
 
 /// A connection that is made, by what carries it.
 pub(super) enum Carrier {
@@ -21,10 +39,10 @@ impl Carrier {
     /// Returns the form of the handshake's packets.
     pub(super) fn prefix(&self) -> Prefix {
         match self {
-            Self::Plain(_) => Prefix::Two,
+            // with a socket of the host as OTP's example `erl_uds_dist` has it
+            Self::Plain(_) | Self::Unix(_) => Prefix::Two,
             #[cfg(feature = "tls")]
             Self::Tls(_) => Prefix::Four,
-            Self::Unix(_) => Prefix::Two,
         }
     }
 

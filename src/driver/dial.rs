@@ -2,13 +2,16 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::carrier::Stream;
 use super::hosts::{Addresses, Resolver};
 use super::net::{fault, is_connected};
+use super::unix;
 use crate::error::{NetworkFault, Reason};
 use crate::node::Connection;
 use crate::proto::epmd_client::Lookup;
@@ -17,6 +20,17 @@ use crate::wire::ids::NodeName;
 
 /// The time for which one address is tried before the next is, if there is another.
 const EACH: Duration = Duration::from_secs(2);
+/// The time after which a socket of this host is dialled again at which too many wait.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The way to a node that need not be asked for.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// Its own port, on its host.
+    Port(u16),
+    /// Its socket, on this host.
+    Socket(Box<Path>),
+}
 
 /// The thing that a dial waits for.
 enum Stage {
@@ -26,6 +40,8 @@ enum Stage {
     },
     Epmd(TcpStream, Lookup),
     Node(TcpStream),
+    /// A place among those who wait at a socket of this host.
+    Queue,
 }
 
 /// A connection on its way.
@@ -33,8 +49,8 @@ pub(super) struct Dial {
     peer: NodeName,
     /// The port of EPMD, on every host.
     epmd: u16,
-    /// The node's own port, where EPMD need not be asked for it.
-    port: Option<u16>,
+    /// What is known of the way, where EPMD need not be asked for it.
+    way: Option<Way>,
     addresses: Addresses,
     /// The address that is tried, and the end of its time if there is another.
     current: usize,
@@ -49,16 +65,16 @@ pub(super) struct Dial {
 /// The progress of a dial.
 pub(super) enum Dialed {
     Waiting,
-    Connected(TcpStream),
+    Connected(Stream),
     Failed(NetworkFault),
 }
 
 impl Dial {
-    pub(super) fn new(peer: NodeName, epmd: u16, port: Option<u16>) -> Self {
+    pub(super) fn new(peer: NodeName, epmd: u16, way: Option<Way>) -> Self {
         Self {
             peer,
             epmd,
-            port,
+            way,
             addresses: Addresses::new(),
             current: 0,
             until: Instant::default(),
@@ -92,10 +108,13 @@ impl Dial {
         core::mem::take(&mut self.moved)
     }
 
-    /// Asks for the host's addresses, unless that is done, or they are at hand: then it goes on at once.
+    /// Asks for the host's addresses, unless that is done, or they are at hand, or the node has a socket: then it goes on at once.
     pub(super) fn begin(&mut self, connection: Connection, resolver: &mut Resolver, at: &At<'_>) -> Dialed {
         if !matches!(self.stage, Stage::Addresses { asked: false }) {
             return Dialed::Waiting;
+        }
+        if matches!(self.way, Some(Way::Socket(_))) {
+            return self.dial_socket(at);
         }
         if let Some(addresses) = resolver.at_once(self.peer.host()) {
             self.stage = Stage::Addresses { asked: true };
@@ -104,6 +123,20 @@ impl Dial {
         resolver.ask(Some(connection), self.peer.host());
         self.stage = Stage::Addresses { asked: true };
         Dialed::Waiting
+    }
+
+    /// Dials a socket of this host, or stands in the queue there.
+    fn dial_socket(&mut self, at: &At<'_>) -> Dialed {
+        let Some(Way::Socket(path)) = &self.way else { return Dialed::Waiting };
+        match at.connect_unix(path) {
+            Ok(Some(stream)) => Dialed::Connected(stream),
+            Ok(None) => {
+                self.stage = Stage::Queue;
+                self.until = at.now.after(AGAIN);
+                Dialed::Waiting
+            }
+            Err(fault) => Dialed::Failed(fault),
+        }
     }
 
     /// Goes on with a host that is known now.
@@ -120,6 +153,9 @@ impl Dial {
 
     /// Returns when the next address is to be tried.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.stage, Stage::Queue) {
+            return Some(self.until);
+        }
         let another = self.current.saturating_add(1) < self.addresses.len();
         (another && !matches!(self.stage, Stage::Addresses { .. })).then_some(self.until)
     }
@@ -127,6 +163,7 @@ impl Dial {
     /// Tries the next address if this one has had its time.
     pub(super) fn handle_timeout(&mut self, at: &At<'_>) -> Dialed {
         match self.poll_timeout() {
+            Some(until) if until <= at.now && matches!(self.stage, Stage::Queue) => self.dial_socket(at),
             Some(until) if until <= at.now => self.next_address(NetworkFault::TimedOut, at),
             _ => Dialed::Waiting,
         }
@@ -138,8 +175,8 @@ impl Dial {
         let mut why = last;
         self.until = at.now.after(EACH);
         while let Some(address) = self.addresses.get(self.current) {
-            let (stage, otherwise) = if let Some(port) = self.port {
-                (at.connect(*address, port).map(Stage::Node), NetworkFault::Refused)
+            let (stage, otherwise) = if let Some(Way::Port(port)) = &self.way {
+                (at.connect(*address, *port).map(Stage::Node), NetworkFault::Refused)
             } else {
                 let Ok(lookup) = Lookup::new(self.peer.alive()) else { return Dialed::Failed(NetworkFault::NoSuchName) };
                 (at.connect(*address, self.epmd).map(|stream| Stage::Epmd(stream, lookup)), NetworkFault::NoEpmd)
@@ -165,7 +202,7 @@ impl Dial {
     /// Goes on after the socket became ready for something.
     pub(super) fn advance(&mut self, at: &At<'_>) -> Dialed {
         match core::mem::replace(&mut self.stage, Stage::Addresses { asked: true }) {
-            stage @ Stage::Addresses { .. } => {
+            stage @ (Stage::Addresses { .. } | Stage::Queue) => {
                 self.stage = stage;
                 Dialed::Waiting
             }
@@ -184,7 +221,7 @@ impl Dial {
                     self.stage = Stage::Node(stream);
                     Dialed::Waiting
                 }
-                Ok(true) => Dialed::Connected(stream),
+                Ok(true) => Dialed::Connected(Stream::Tcp(stream)),
                 Err(e) => self.next_address(fault(&e, NetworkFault::Refused), at),
             },
         }
@@ -217,6 +254,14 @@ impl At<'_> {
         let mut stream = TcpStream::connect(address)?;
         self.registry.register(&mut stream, self.token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(stream)
+    }
+
+    /// Connects to a socket of this host; `None` while too many wait there.
+    fn connect_unix(&self, path: &Path) -> Result<Option<Stream>, NetworkFault> {
+        let Some(stream) = unix::connect(path)? else { return Ok(None) };
+        let mut stream = Stream::Unix(stream);
+        stream.register(self.registry, self.token).map_err(|e| fault(&e, NetworkFault::Refused))?;
+        Ok(Some(stream))
     }
 }
 

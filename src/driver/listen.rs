@@ -2,15 +2,19 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 
+use super::carrier::Stream;
 use super::hosts::points_to;
 use super::net::failed;
-use super::tokens::{LISTENERS, MAX_LISTENERS};
+use super::tokens::{LISTENERS, MAX_LISTENERS, UNIX};
+use super::unix::{self, SocketFile};
 use crate::error::Result;
+use crate::node::Origin;
 use crate::time::Instant;
 
 /// The time between two looks at the addresses of the node's name.
@@ -24,15 +28,39 @@ const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A socket on which others connect.
 pub(super) struct Listener {
-    pub(super) socket: TcpListener,
+    socket: Socket,
     /// True if there may be more connections to take.
     pub(super) ready: bool,
     pub(super) token: Token,
 }
 
+enum Socket {
+    Tcp(TcpListener),
+    Unix { socket: UnixListener, _file: SocketFile },
+}
+
 impl Listener {
+    /// Listens on a socket of this host.
+    pub(super) fn unix(path: &Path, registry: &Registry) -> io::Result<Self> {
+        let (mut socket, file) = unix::listen(path)?;
+        registry.register(&mut socket, Token(UNIX), Interest::READABLE)?;
+        Ok(Self { socket: Socket::Unix { socket, _file: file }, ready: true, token: Token(UNIX) })
+    }
+
+    /// Returns the address that it listens on, if it has one.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.socket.local_addr().ok()
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Unix { .. } => None,
+        }
+    }
+
+    /// Takes the next connection, and from where it comes.
+    pub(super) fn accept(&self) -> io::Result<(Stream, Origin)> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.accept().map(|(stream, address)| (Stream::Tcp(stream), Origin::from(address.ip()))),
+            Socket::Unix { socket, .. } => socket.accept().map(|(stream, _)| (Stream::Unix(stream), Origin::default())),
+        }
     }
 
     fn is_on(&self, ip: IpAddr) -> bool {
@@ -68,7 +96,7 @@ fn bind(listeners: &mut Vec<Listener>, address: SocketAddr, registry: &Registry)
     let token = free.next().ok_or(io::ErrorKind::InvalidInput)?;
     let mut socket = TcpListener::bind(address)?;
     registry.register(&mut socket, token, Interest::READABLE)?;
-    listeners.push(Listener { socket, ready: true, token });
+    listeners.push(Listener { socket: Socket::Tcp(socket), ready: true, token });
     Ok(())
 }
 

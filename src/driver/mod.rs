@@ -22,14 +22,15 @@ mod sockets;
 #[cfg(feature = "tls")]
 mod tls;
 mod tokens;
+mod unix;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 
-use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token, Waker};
 
 use crate::error::{Misuse, NetworkFault, Result};
@@ -37,6 +38,8 @@ use crate::node::{Event, Failure, Node, Origin, Received, Request};
 use crate::time::{Instant, sooner};
 use crate::wire::ids::NodeName;
 use crate::wire::term::Term;
+use carrier::Stream;
+use dial::Way;
 pub use epmd::{Epmd, EpmdSettings};
 use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
@@ -164,6 +167,8 @@ pub struct Driver {
     waker: Arc<Waker>,
     start: std::time::Instant,
     listeners: Vec<Listener>,
+    /// The socket of this host that is listened on.
+    unix: Option<Listener>,
     /// The host whose addresses are listened on; none where the addresses were given.
     home: Option<Home>,
     sockets: Sockets,
@@ -171,7 +176,7 @@ pub struct Driver {
     epmd: Option<EpmdClient>,
     epmd_pending: bool,
     /// A caller that the node has no place for, and when to ask again. Those behind it are left to the system.
-    door: Option<(TcpStream, IpAddr, Instant)>,
+    door: Option<(Stream, Origin, Instant)>,
     /// The time at which connections are taken again after the system refused to give us one.
     accept_again: Option<Instant>,
     /// The time of whatever is due first, as of the last wait.
@@ -235,8 +240,8 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it. For a tool that asks something and
-    /// ends.
+    /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it, unless [`Driver::listen_unix`] is called.
+    /// For a tool that asks something and ends.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll.
@@ -250,6 +255,7 @@ impl Driver {
             events: Events::with_capacity(EVENTS),
             start: std::time::Instant::now(),
             listeners: Vec::new(),
+            unix: None,
             home: None,
             sockets: Sockets::new(node.capacity(), epmd_settings.port),
             resolver: Resolver::new(Arc::clone(&waker)),
@@ -315,6 +321,23 @@ impl Driver {
         }
     }
 
+    /// Listens on a socket of this host, too: a file at `path`, which is made, with the mode that the process's umask leaves, and removed by
+    /// [`Driver::close`] and with the driver. A socket that is there and that nobody listens on is removed before, as a node leaves it that
+    /// was killed; one that somebody listens on never is, nor a file of another kind. Called again, it listens on the new one alone.
+    ///
+    /// A driver of [`Driver::outgoing`] that listens here needs neither a network nor EPMD. Those who connect have one [`Origin`], the
+    /// default. [`Driver::set_socket`] is the other side of it, and says what goes over it: the same, and never TLS.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if that cannot be: somebody listens there or it is another file, there is no such folder or no right
+    /// to write in it, or the path is longer than sockets may have (107 bytes on Linux).
+    pub fn listen_unix(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let listener = Listener::unix(path, self.poll.registry());
+        self.unix = Some(listener.map_err(|e| failed(&format!("listening on {}", path.display()), e))?);
+        Ok(())
+    }
+
     /// Returns the first address this node listens on.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listeners.first().and_then(Listener::address)
@@ -326,7 +349,21 @@ impl Driver {
     /// # Errors
     /// [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn set_port(&mut self, node: &str, port: u16) -> Result<()> {
-        self.sockets.set_port(NodeName::new(node)?, port);
+        self.sockets.set_way(NodeName::new(node)?, Way::Port(port));
+        Ok(())
+    }
+
+    /// Sets the socket of a node on this host, a file. When the node is connected to, that is dialled, and neither its host nor EPMD is asked
+    /// for anything. It takes the place of what [`Driver::set_port`] said of the node, and the other way round. What goes over it is plain,
+    /// [`Driver::set_tls`] or not: who may connect is a matter of the file's mode, and of the cookie.
+    ///
+    /// The form of what goes over it is that of the example `erl_uds_dist` in Erlang/OTP.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::ConfigError) for a name that is none. Whether there is such a file turns out with each connection:
+    /// [`NetworkFault::NoSocket`], [`NetworkFault::Denied`].
+    pub fn set_socket(&mut self, node: &str, path: impl AsRef<Path>) -> Result<()> {
+        self.sockets.set_way(NodeName::new(node)?, Way::Socket(path.as_ref().into()));
         Ok(())
     }
 
@@ -430,6 +467,7 @@ impl Driver {
         self.home = None;
         self.rest = Rest::new(Duration::ZERO);
         self.listeners.clear();
+        self.unix = None;
         self.door = None;
         let end = self.now().after(timeout);
         while node.is_opening() && !end.since(self.now()).is_zero() {
@@ -468,7 +506,7 @@ impl Driver {
         let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
         self.sockets.write(node, now);
         // a door has its time
-        let callers = self.door.is_none() && self.listeners.iter().any(|listener| listener.ready);
+        let callers = self.door.is_none() && self.listeners.iter().chain(&self.unix).any(|listener| listener.ready);
         failed || self.epmd_pending || callers || self.sockets.has_more()
     }
 
@@ -499,7 +537,7 @@ impl Driver {
         }
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
-            self.listeners.iter_mut().for_each(|listener| listener.ready = true);
+            self.listeners.iter_mut().chain(&mut self.unix).for_each(|listener| listener.ready = true);
         }
         self.sockets.expire(now);
     }
@@ -536,7 +574,7 @@ impl Driver {
                 }
                 LISTENERS.. => {
                     let its = |listener: &&mut Listener| listener.token == Token(token);
-                    if let Some(listener) = self.listeners.iter_mut().find(its) {
+                    if let Some(listener) = self.listeners.iter_mut().chain(&mut self.unix).find(its) {
                         listener.ready = true;
                     }
                 }
@@ -567,17 +605,18 @@ impl Driver {
 
     /// Takes new connections, as long as the node has places for them.
     fn accept(&mut self, node: &mut Node<'_>, now: Instant) -> Result<()> {
-        if let Some((stream, address, _)) = self.door.take() {
-            self.admit(stream, address, node, now)?;
+        if let Some((stream, origin, _)) = self.door.take() {
+            self.admit(stream, origin, node, now)?;
         }
-        for index in 0..self.listeners.len() {
+        for index in 0..=self.listeners.len() {
             for _ in 0..ACCEPTS {
-                let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.ready) else { break };
+                let listener = self.listeners.iter_mut().chain(&mut self.unix).nth(index);
+                let Some(listener) = listener.filter(|listener| listener.ready) else { break };
                 if self.door.is_some() {
                     return Ok(());
                 }
-                match listener.socket.accept() {
-                    Ok((stream, address)) => self.admit(stream, address.ip(), node, now)?,
+                match listener.accept() {
+                    Ok((stream, origin)) => self.admit(stream, origin, node, now)?,
                     // the caller is gone already
                     Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                     Err(e) => {
@@ -595,10 +634,10 @@ impl Driver {
     }
 
     /// Gives a caller to the node, or keeps it at the door.
-    fn admit(&mut self, stream: TcpStream, address: IpAddr, node: &mut Node<'_>, now: Instant) -> Result<()> {
-        match node.accept_over(self.sockets.prefix(), Origin::from(address), random()?, now) {
+    fn admit(&mut self, stream: Stream, origin: Origin, node: &mut Node<'_>, now: Instant) -> Result<()> {
+        match node.accept_over(self.sockets.prefix(&stream), origin, random()?, now) {
             Ok(connection) => self.sockets.adopt(connection, stream, node, self.poll.registry(), now),
-            Err(at) => self.door = Some((stream, address, at)),
+            Err(at) => self.door = Some((stream, origin, at)),
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 
 use mio::net::TcpStream;
 
+#[cfg(feature = "tls")]
+use crate::error::TlsFault;
 use crate::error::{Error, IoError, NetworkFault, Reason};
 
 /// Returns true if a connection under way is made. An error says why it never will be.
@@ -32,8 +34,8 @@ pub(super) fn fault(e: &io::Error, refused: NetworkFault) -> NetworkFault {
 /// Returns the reason for which an error ends a connection that is made.
 pub(super) fn reason(e: &io::Error) -> Reason {
     #[cfg(feature = "tls")]
-    if let Some(fault) = super::secure::fault_in(e) {
-        return Reason::Tls(fault);
+    if let Some(fault) = e.get_ref().and_then(|e| e.downcast_ref::<TlsFault>()) {
+        return Reason::Tls(*fault);
     }
     Reason::Network(fault(e, NetworkFault::Refused))
 }

@@ -147,7 +147,8 @@ impl Open {
     pub(super) fn secure(&mut self, connection: Connection, node: &mut Node<'_>) -> bool {
         let Carrier::Tls(secure) = &mut self.carrier else { return false };
         let result = secure.step();
-        let has_more = !secure.is_drained() && secure.is_handshaking();
+        // of an end that came along with the last bytes the system does not tell again
+        let has_more = (!secure.is_drained() || self.read_closed) && secure.is_handshaking();
         match result {
             Ok(()) => {}
             // somebody looked whether the port is open

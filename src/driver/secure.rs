@@ -21,6 +21,10 @@ const RECORD: usize = 4096;
 /// The most reads in one go, each of 4 KiB at most: a peer may send records with nothing in them.
 const READS: usize = 16;
 
+/// The most bytes that a peer may send in the handshake: its certificates, and the names of its CAs. Without this limit the library would
+/// keep 64 KiB for whoever knocks.
+const HANDSHAKE: usize = 28 * 1024;
+
 /// A connection over TLS, from its first byte.
 pub(super) struct Secure {
     stream: TcpStream,
@@ -29,8 +33,8 @@ pub(super) struct Secure {
     sealed: usize,
     /// The last read took all that the socket had.
     drained: bool,
-    /// Nothing has come from the peer.
-    untouched: bool,
+    /// So many bytes have come from the peer in the handshake.
+    shaken: usize,
     /// The fault that is to be told once everything before it was taken.
     failed: Option<io::Error>,
     /// The peer, over TLS 1.2, has asked for something that was refused, which can only have been to renegotiate.
@@ -56,7 +60,7 @@ impl Secure {
 
     fn new(tls: &Tls, stream: TcpStream, session: Connection, check_name: bool) -> Self {
         let told = Arc::clone(&tls.told);
-        Self { stream, session, sealed: 0, drained: false, untouched: true, failed: None, renegotiates: false, check_name, told }
+        Self { stream, session, sealed: 0, drained: false, shaken: 0, failed: None, renegotiates: false, check_name, told }
     }
 
     pub(super) fn stream(&mut self) -> &mut TcpStream {
@@ -74,7 +78,7 @@ impl Secure {
 
     /// Returns true if a caller has not said anything at all.
     pub(super) fn is_untouched(&self) -> bool {
-        self.untouched && !self.is_client()
+        self.shaken == 0 && !self.is_client()
     }
 
     /// Returns true if there is nothing more to read until the system has news.
@@ -99,10 +103,17 @@ impl Secure {
         let mut socket = Socket { stream: &mut self.stream, drained: false };
         let read = self.session.read_tls(&mut socket);
         self.drained = socket.drained;
-        if read? == 0 {
+        let read = read?;
+        if read == 0 {
             return Err(self.ended());
         }
-        self.untouched = false;
+        if self.session.is_handshaking() {
+            self.shaken = self.shaken.saturating_add(read);
+            if self.shaken > HANDSHAKE {
+                log::debug!("TLS: a handshake of more than {HANDSHAKE} bytes");
+                return Err(TlsFault::Broken.into());
+            }
+        }
         let has_answered = self.session.is_handshaking() || self.session.wants_write();
         if let Err(e) = self.session.process_new_packets() {
             return Err(self.fault(&e).into());
@@ -232,11 +243,6 @@ impl From<TlsFault> for io::Error {
     fn from(fault: TlsFault) -> Self {
         Self::new(ErrorKind::InvalidData, fault)
     }
-}
-
-/// Returns the fault of TLS that an error of a connection is, if it is one.
-pub(super) fn fault_in(e: &io::Error) -> Option<TlsFault> {
-    e.get_ref()?.downcast_ref::<TlsFault>().copied()
 }
 
 fn unless_blocked(result: io::Result<()>) -> io::Result<()> {

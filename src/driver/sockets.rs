@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
-use super::carrier::Carrier;
-use super::dial::{At, Dial, Dialed};
+use super::carrier::{Carrier, Stream};
+use super::dial::{At, Dial, Dialed, Way};
 use super::hosts::{Addresses, Resolver};
 use super::line::Line;
 use super::net::fault;
@@ -51,8 +50,8 @@ pub(super) struct Sockets {
     /// In the order in which their time ends.
     lingering: Line,
     epmd: u16,
-    /// The nodes whose port is known.
-    ports: Vec<(NodeName, u16)>,
+    /// The nodes to which the way is known.
+    ways: Vec<(NodeName, Way)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     /// How often a socket was looked at.
@@ -85,7 +84,7 @@ impl Sockets {
             securing: Line::new(capacity),
             lingering: Line::new(capacity),
             epmd,
-            ports: Vec::new(),
+            ways: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(test)]
@@ -93,11 +92,11 @@ impl Sockets {
         }
     }
 
-    /// Sets the port of a node, for which EPMD is not asked from now on.
-    pub(super) fn set_port(&mut self, node: NodeName, port: u16) {
-        match self.ports.iter_mut().find(|(known, _)| *known == node) {
-            Some((_, known)) => *known = port,
-            None => self.ports.push((node, port)),
+    /// Sets the way to a node, for which EPMD is not asked from now on.
+    pub(super) fn set_way(&mut self, node: NodeName, way: Way) {
+        match self.ways.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, known)) => *known = way,
+            None => self.ways.push((node, way)),
         }
     }
 
@@ -238,11 +237,11 @@ impl Sockets {
 impl Sockets {
     /// Takes a connection to a node that is to be made.
     pub(super) fn dial(&mut self, connection: Connection, peer: NodeName, node: &mut Node<'_>, now: Instant) {
-        let port = self.ports.iter().find(|(known, _)| *known == peer).map(|(_, port)| *port);
+        let way = self.ways.iter().find(|(known, _)| *known == peer).map(|(_, way)| way.clone());
         let Some(place) = self.take_place(connection, node, now) else {
             return node.handle_unreachable(connection, NetworkFault::Other(0));
         };
-        self.put(place, connection, Kind::Dial(Box::new(Dial::new(peer, self.epmd, port))), node);
+        self.put(place, connection, Kind::Dial(Box::new(Dial::new(peer, self.epmd, way))), node);
         self.dials.push(place);
     }
 
@@ -316,7 +315,7 @@ impl Sockets {
     }
 
     /// Goes on with a dial whose socket is connected.
-    fn connected(&mut self, place: usize, stream: TcpStream, node: &mut Node<'_>, now: Instant) {
+    fn connected(&mut self, place: usize, stream: Stream, node: &mut Node<'_>, now: Instant) {
         let Some(Socket { connection, kind: Kind::Dial(dial) }) = self.places.get(place).and_then(Option::as_ref) else { return };
         let connection = *connection;
         match self.carrier(stream, Some(dial.peer())) {
@@ -360,17 +359,21 @@ impl Sockets {
 
 /// What carries the connections.
 impl Sockets {
-    /// Returns the form of the handshake of whoever connects to us.
-    pub(super) fn prefix(&self) -> Prefix {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            return Prefix::Four;
+    /// Returns the form of the handshake of whoever connects to us by this socket.
+    pub(super) fn prefix(&self, caller: &Stream) -> Prefix {
+        match caller {
+            #[cfg(feature = "tls")]
+            Stream::Tcp(_) if self.tls.is_some() => Prefix::Four,
+            Stream::Tcp(_) | Stream::Unix(_) => Prefix::Two,
         }
-        Prefix::Two
     }
 
     /// Makes what carries a connection over this socket: to a node that this side connected to, or of a caller.
-    fn carrier(&self, stream: TcpStream, peer: Option<&NodeName>) -> Result<Carrier, Reason> {
+    fn carrier(&self, stream: Stream, peer: Option<&NodeName>) -> Result<Carrier, Reason> {
+        let stream = match stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => return Ok(Carrier::Unix(stream)),
+        };
         // small messages must not wait for each other
         let _ = stream.set_nodelay(true);
         #[cfg(feature = "tls")]
@@ -409,13 +412,13 @@ impl Sockets {
     pub(super) fn adopt(
         &mut self,
         connection: Connection,
-        mut stream: TcpStream,
+        mut stream: Stream,
         node: &mut Node<'_>,
         registry: &Registry,
         now: Instant,
     ) {
         let Some(place) = self.take_place(connection, node, now) else { return node.handle_closed(connection, None) };
-        let registered = registry.register(&mut stream, token(place), Interest::READABLE | Interest::WRITABLE);
+        let registered = stream.register(registry, token(place));
         let registered = registered.map_err(|e| Reason::Network(fault(&e, NetworkFault::Refused)));
         match registered.and_then(|()| self.carrier(stream, None)) {
             Ok(carrier) => {

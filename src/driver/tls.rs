@@ -101,7 +101,8 @@ impl core::fmt::Debug for TlsPem<'_> {
 /// only with [`Tls::check_names`], as no Erlang does by itself.
 ///
 /// [`Driver::set_tls`](crate::Driver::set_tls) puts it in force for the connections from then on. It allocates, as the rest of the driver does
-/// not: up to 43 KiB for each connection, 64 KiB for each that is not proven yet, and one allocation for each record that is sent or received.
+/// not: 8 KiB for each connection, up to 60 while a peer sends the largest records, as Erlang does, and nobody reads them; and one allocation
+/// for each record that is sent or received. A handshake of more than 28 KiB, which takes a great many certificates, is refused.
 ///
 /// ```no_run
 /// # use beamless::{Config, Driver, DriverOptions, Node, NodeStorage, Tls, TlsFiles};
@@ -402,6 +403,8 @@ impl TlsFault {
                 C::InvalidPurpose | C::InvalidPurposeContext { .. } => Self::Purpose,
                 _ => Self::BadCertificate,
             },
+            // of the library's own words for it
+            E::General(words) if words.contains("signing key") => Self::NothingInCommon,
             E::FailedToGetCurrentTime | E::FailedToGetRandomBytes | E::General(_) | E::Other(_) | E::EncryptError => {
                 log::error!("TLS: {e}");
                 Self::Internal

@@ -10,5 +10,7 @@ pub(super) const WAKER: Token = Token(OWN);
 pub(super) const LISTENERS: usize = OWN + 1;
 /// Addresses a node listens on at once.
 pub(super) const MAX_LISTENERS: usize = 8;
-pub(super) const EPMD: usize = LISTENERS + MAX_LISTENERS;
+/// The socket of this host that a node listens on.
+pub(super) const UNIX: usize = LISTENERS + MAX_LISTENERS;
+pub(super) const EPMD: usize = UNIX + 1;
 pub(super) const SOCKETS: usize = EPMD + EpmdClient::TOKENS;

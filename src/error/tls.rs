@@ -118,7 +118,7 @@ impl fmt::Display for AlertName {
             10 => "unexpected message",
             20 => "bad record mac",
             22 => "record overflow",
-            40 => "handshake failure; its log says more",
+            40 => "handshake failure; its log says whether that is the host in our certificate, or a signature such as Ed25519 over TLS 1.2",
             42 => "bad certificate: it may lack the host of this node's name",
             43 => "unsupported certificate: it may lack serverAuth or clientAuth",
             44 => "certificate revoked",

@@ -24,6 +24,7 @@ mod model;
 mod noise;
 mod pair;
 #[cfg(feature = "tls")]
+#[expect(dead_code, reason = "files are for programs, which tests/erlang starts")]
 mod pki;
 mod serde;
 mod serial;
@@ -31,5 +32,10 @@ mod shares;
 mod ties;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_held;
+#[cfg(feature = "tls")]
+mod tls_noise;
 mod trace;
+mod unix;
 mod wake;

@@ -17,17 +17,17 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::pki::{Ca, Cert, Kind, now};
 
-const HOME: &str = "home@127.0.0.1";
-const HERE: &[&str] = &["127.0.0.1"];
+pub(crate) const HOME: &str = "home@127.0.0.1";
+pub(crate) const HERE: &[&str] = &["127.0.0.1"];
 
 /// A node over TLS, or without it.
-struct Side {
-    node: OwnedNode,
-    driver: Driver,
-    inbox: Mailbox,
+pub(crate) struct Side {
+    pub(crate) node: OwnedNode,
+    pub(crate) driver: Driver,
+    pub(crate) inbox: Mailbox,
 }
 
-fn tls(ca: &Ca, cert: &Cert, versions: TlsVersions) -> Tls {
+pub(crate) fn tls(ca: &Ca, cert: &Cert, versions: TlsVersions) -> Tls {
     with_crl(ca, cert, versions, None)
 }
 
@@ -37,7 +37,7 @@ fn with_crl(ca: &Ca, cert: &Cert, versions: TlsVersions, crl: Option<&str>) -> T
 }
 
 impl Side {
-    fn new(name: &str, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(name: &str, tls: Option<Tls>) -> Self {
         let config = Config::hidden(name, "secret").unwrap().setup_time(Duration::from_secs(120)).unwrap();
         let mut node = OwnedNode::new(config, Sizes::new(4, 1, 16_384)).unwrap();
         let inbox = node.register("inbox").unwrap();
@@ -49,25 +49,25 @@ impl Side {
         Self { node, driver, inbox }
     }
 
-    fn dial(&mut self, home: &Self) {
+    pub(crate) fn dial(&mut self, home: &Self) {
         let name = home.node.name().unwrap().to_string();
         self.driver.set_port(&name, home.driver.local_addr().unwrap().port()).unwrap();
         self.node.connect(&name).unwrap();
     }
 
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.driver.poll(&mut self.node, Some(Duration::ZERO)).unwrap();
     }
 
-    fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.node.peers().next().is_some()
     }
 
-    fn send(&mut self, to: &str, number: i64) -> bool {
+    pub(crate) fn send(&mut self, to: &str, number: i64) -> bool {
         self.node.outbox(self.inbox).unwrap().send(("inbox", to), |t| t.int(number)).is_ok()
     }
 
-    fn read(&mut self, next: &mut i64) {
+    pub(crate) fn read(&mut self, next: &mut i64) {
         while let Some((message, _)) = self.node.recv(self.inbox) {
             assert_eq!(message.term().as_i64(), Some(*next));
             *next += 1;
@@ -88,7 +88,7 @@ impl Side {
     }
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(240);
     while !done() {
         assert!(Instant::now() < end, "waited in vain: {what}");
@@ -315,7 +315,7 @@ fn a_new_certificate_is_for_the_connections_from_then_on() {
 type Deed = Box<dyn FnMut(&mut TcpStream)>;
 
 /// A client of TLS that is no node, with a certificate of the CA.
-fn client(ca: &Ca, cert: &Cert) -> ClientConnection {
+pub(crate) fn client(ca: &Ca, cert: &Cert) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -9,6 +9,7 @@ use super::config::Settings;
 use super::words::NO_ROOM;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
+use crate::cli::tls;
 
 /// The longest wait for a node that nobody asked for by name and that refuses this one. That node logs every try, and waiting seldom
 /// changes its mind; a restart does, and shows by the port that its EPMD names.
@@ -116,13 +117,14 @@ pub(super) struct Peers {
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
     epmd_port: u16,
+    tls: Option<tls::Wanted>,
 }
 
 impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
-        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port };
+        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port, tls: None };
         match peers.set(settings, node).first() {
             Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
             None => Ok(peers),
@@ -130,6 +132,7 @@ impl Peers {
     }
 
     fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
+        self.tls.clone_from(&settings.local.tls);
         let published: Vec<String> = settings.publish.iter().map(|publish| publish.node.clone()).collect();
         let mut refused = self.want(By::Connect, &settings.connect, node);
         refused.extend(self.want(By::Publish, &published, node));
@@ -276,7 +279,7 @@ impl Peers {
                     "epmd on {host}, port {port}, knows no node of that name; `{at}beamless names {host}` lists those it knows"
                 )
             }
-            reason => reason.to_string(),
+            reason => format!("{reason}{}", tls::hint(reason, self.tls.as_ref())),
         }
     }
 
@@ -375,7 +378,7 @@ fn is_silence(reason: Reason) -> bool {
 
 /// Returns true if one reason says no more than the other: a host that is off does not answer in one way now and in another later.
 fn is_alike(one: Reason, other: Reason) -> bool {
-    one == other || is_silence(one) && is_silence(other)
+    one == other || is_silence(one) && is_silence(other) || tls::is_alike(one, other)
 }
 
 #[cfg(test)]
@@ -386,7 +389,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
+        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369, tls: None };
         test(peers, node);
     }
 
@@ -505,7 +508,7 @@ mod tests {
         const ANSWER: u64 = 3000;
         let config = Config::hidden("edge@host", "x").unwrap();
         let mut node = OwnedNode::new(config, Sizes::new(16, 1, 4096)).unwrap();
-        let mut peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369 };
+        let mut peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369, tls: None };
         let mut all: Vec<String> = (0..300).map(|number| format!("a{number}@host")).collect();
         all.push("slow@host".to_owned());
         peers.want(By::Connect, &all, &mut node);

@@ -306,8 +306,10 @@ impl<'s> Tool<'s> {
         Failure::refused(if self.node.peers().next().is_some() {
             format!("timeout: no answer from {} within {seconds} s; {longer}", self.peer)
         } else {
+            // a node without TLS waits for seven seconds, and says nothing
+            let tls = if self.tls.is_some() { "is it started with `-proto_dist inet_tls`, " } else { "" };
             format!(
-                "timeout: no connection to {} within {seconds} s; is its host up, and no firewall between? {longer}",
+                "timeout: no connection to {} within {seconds} s; {tls}is its host up, and no firewall between? {longer}",
                 self.peer
             )
         })

@@ -1,0 +1,65 @@
+//! Sockets of this host, which are files: to listen on, and to dial.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{self, Path, PathBuf};
+
+use mio::net::{UnixListener, UnixStream};
+
+use super::net::fault;
+use crate::error::NetworkFault;
+
+/// The file of a socket that is listened on. It goes with this.
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Its device and number, since another file may have its name by then.
+    is: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|is| is == self.is) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens on the socket at `path`, which is made. One that nobody listens on makes way; any other file stays.
+pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    // the program may change its directory
+    let full = path::absolute(path)?;
+    let listener = match UnixListener::bind(path) {
+        Err(e) if e.kind() == ErrorKind::AddrInUse && is_left_over(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        listener => listener?,
+    };
+    let is = identity(&full)?;
+    Ok((listener, SocketFile { path: full, is }))
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Returns true if this is a socket that nobody listens on any more, as a program leaves it that was killed.
+fn is_left_over(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    // a regular file refuses, too; and a socket whose owner is busy does not, but says so
+    is_socket && UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Connects to the socket at `path`, which is done at once; `None` while as many as its owner lets wait do.
+pub(super) fn connect(path: &Path) -> Result<Option<UnixStream>, NetworkFault> {
+    match UnixStream::connect(path) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(e) => match e.kind() {
+            ErrorKind::WouldBlock => Ok(None),
+            ErrorKind::NotFound => Err(NetworkFault::NoSocket),
+            ErrorKind::PermissionDenied => Err(NetworkFault::Denied),
+            _ => Err(fault(&e, NetworkFault::NoSocket)),
+        },
+    }
+}
