@@ -311,7 +311,9 @@ fn provider() -> CryptoProvider {
     let algorithms = &mut provider.signature_verification_algorithms;
     algorithms.mapping = SCHEMES.get_or_init(|| {
         let mut schemes = algorithms.mapping.to_vec();
-        schemes.sort_by_key(|(scheme, _)| *scheme != SignatureScheme::ECDSA_NISTP256_SHA256);
+        if let Some(at) = schemes.iter().position(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256) {
+            schemes.swap(0, at);
+        }
         schemes
     });
     provider

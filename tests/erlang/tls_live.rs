@@ -11,7 +11,7 @@ use beamless::{Driver, Tls, TlsFiles, TlsVersions};
 
 use crate::binaries::beamless;
 use crate::children::{self, command};
-use crate::support::World;
+use crate::support::{World, otp};
 use crate::{calls, calls_out, config, functions, join, load, names, program, publish, restart, streams, ties, tool};
 
 /// A version of TLS, as optfiles name it. Each has an optfile that names it alone, so that over it nothing else is spoken.
@@ -142,12 +142,19 @@ over_tls! {
     // killed, and there again
     restart::erlang_reaches_a_restarted_agent_at_once,
     restart::a_restarted_agent_reaches_erlang_at_once,
-    restart::an_agent_replaces_its_dead_self,
     restart::an_erlang_replaces_its_dead_self,
     restart::a_lost_link_is_made_again,
     // readings
     publish::readings_come_as_what_they_are_with_their_label_and_time,
     publish::no_kept_reading_is_lost_with_the_hub,
+}
+
+/// OTP 23, which keeps the old connection, may do so over TLS though it is told to end it.
+#[test]
+fn an_agent_replaces_its_dead_self() {
+    if otp() >= 25 {
+        over_each(restart::an_agent_replaces_its_dead_self);
+    }
 }
 
 /// Calls of 14,000 bytes, which take several records of ours and one of Erlang's: there and back.
