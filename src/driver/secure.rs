@@ -110,8 +110,7 @@ impl Secure {
         if self.session.is_handshaking() {
             self.shaken = self.shaken.saturating_add(read);
             if self.shaken > HANDSHAKE {
-                log::debug!("TLS: a handshake of more than {HANDSHAKE} bytes");
-                return Err(TlsFault::Broken.into());
+                return Err(TlsFault::TooLong.into());
             }
         }
         let has_answered = self.session.is_handshaking() || self.session.wants_write();
@@ -141,6 +140,8 @@ impl Secure {
         let (mut len, mut reads) = (0_usize, 0_usize);
         loop {
             match self.session.reader().read(buffer.get_mut(len..).unwrap_or_default()) {
+                // what OTP says when it may not renegotiate
+                Ok(0) if len == 0 && self.renegotiates => return Err(TlsFault::Renegotiation.into()),
                 // the buffer is full, or the peer said that this was all
                 Ok(0) => return Ok(len),
                 Ok(read) => len = len.saturating_add(read),

@@ -367,7 +367,9 @@ fn doubt(
             )
         )
     };
-    if let Some(e) = as_caller.or(as_called.filter(|e| !is_name(e))) {
+    // when it ends, the program can tell by itself
+    let has_ended = |e: &rustls::Error| matches!(e, rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { .. }));
+    if let Some(e) = as_caller.or(as_called.filter(|e| !is_name(e))).filter(|e| !has_ended(e)) {
         log::warn!("TLS: peers with the same CA will refuse this node: {}", TlsFault::of(&e));
     }
 }

@@ -50,6 +50,8 @@ pub enum TlsFault {
     Alert(u8),
     /// The peer wanted to renegotiate, which TLS 1.2 allows and this node does not.
     Renegotiation,
+    /// The peer's part of the handshake is longer than 28 KiB: it sends too many certificates, or too large ones.
+    TooLong,
     /// The peer broke TLS, or somebody between the two nodes did.
     Broken,
     /// Something on this side, such as the system's generator of random numbers, failed. The log says what.
@@ -103,6 +105,7 @@ impl fmt::Display for TlsFault {
             Self::RefusedOurs(alert) => return write!(f, "it refused our certificate: {}", AlertName(*alert)),
             Self::Alert(alert) => return write!(f, "it ended TLS with an alert: {}", AlertName(*alert)),
             Self::Renegotiation => "it wanted to renegotiate TLS 1.2, which this node does not do: use TLS 1.3",
+            Self::TooLong => "its part of TLS's handshake is longer than 28 KiB: give it fewer certificates, or smaller ones",
             Self::Broken => "what came is not TLS as it should be: somebody may have changed it on the way",
             Self::Internal => "TLS failed on this side: the log says why",
         })

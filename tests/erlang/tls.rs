@@ -242,3 +242,35 @@ fn with_tls_and_without_they_do_not_understand_each_other() {
     world.tool(&[&["ping", "plain@127.0.0.1"][..], &tls].concat()).failed(1, "pang\n", words);
     world.tool(&[&["ping", "secure@127.0.0.1"][..], &tls].concat()).done("pong\n");
 }
+
+/// OTP does so over 1.2 after so many records, 2^28 of them unless it is told another number.
+#[test]
+fn an_erlang_that_renegotiates_is_told_apart_from_one_that_closes() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let right = Ca::new("test").folder(&world.home.join("right"), HERE);
+    let demo = agent(&world, "demo", &right, BOTH, "");
+    let erl = erl(&world, "a", &right, TLS12, ",{renegotiate_at,100}");
+    assert_eq!(erl.eval(&format!("net_adm:ping('{}')", demo.node)), "pong");
+    let call = format!("catch [gen_server:call({{echo, '{}'}}, I, 60000) || I <- lists:seq(1, 1000)], ok", demo.node);
+    assert_eq!(erl.eval(&call), "ok");
+    demo.wait(&["node down: a@127.0.0.1", "it wanted to renegotiate TLS 1.2, which this node does not do: use TLS 1.3"]);
+}
+
+/// Whoever has a certificate of the CA may give any name, unless names are checked.
+#[test]
+fn a_caller_is_who_its_certificate_says_where_names_are_checked() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let ca = Ca::new("test");
+    let (right, elsewhere) = (ca.folder(&world.home.join("right"), HERE), ca.folder(&world.home.join("nuc7"), &["nuc7"]));
+    let checking = agent(&world, "checking", &right, BOTH, "");
+    let config = world.home.join("checking.toml");
+    fs::write(&config, fs::read_to_string(&config).unwrap() + "check_names = true\n").unwrap();
+    checking.signal("HUP");
+    checking.wait(&["read again"]);
+    let (honest, other) = (erl(&world, "honest", &right, BOTH, ""), erl(&world, "other", &elsewhere, BOTH, ""));
+    let ping = |erl: &Erl| erl.eval(&format!("net_adm:ping('{}')", checking.node));
+    assert_eq!((ping(&honest), ping(&other)), ("pong".to_owned(), "pang".to_owned()));
+    checking.wait(&["other@127.0.0.1", "rejected", "its certificate is for another host than that of its name"]);
+}
