@@ -145,7 +145,10 @@ impl Secure {
                 // the buffer is full, or the peer said that this was all
                 Ok(0) => return Ok(len),
                 Ok(read) => len = len.saturating_add(read),
-                Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(len),
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                    self.failed = Some(self.ended());
+                    break;
+                }
                 Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
                 Err(_) if self.failed.is_some() || self.drained || reads == READS => break,
                 Err(_) => {
