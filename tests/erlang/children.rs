@@ -69,6 +69,19 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The directory of one test, removed at its end unless the test failed.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            keep(&self.0);
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
 /// Moves such a folder to where it stays for a person to look at.
 pub(crate) fn keep(folder: &Path) {
     let name = format!("failed-{}-{}", std::process::id(), folder.file_name().unwrap().to_string_lossy());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::pki::Ca;
 use crate::support::{Agent, World, free_port};
 
 /// Writes a configuration file into the home of a world; the test is run there.
@@ -37,12 +38,7 @@ fn host(world: &World) -> String {
 
 /// A folder with a CA, a certificate and its key.
 fn tls_folder(world: &World) -> PathBuf {
-    let (folder, captured) = (world.home.join("tls"), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/tls"));
-    fs::create_dir_all(&folder).unwrap();
-    for (from, to) in [("ca.crt", "ca.crt"), ("a.crt", "tls.crt"), ("a.key", "tls.key")] {
-        fs::copy(captured.join(from), folder.join(to)).unwrap();
-    }
-    folder
+    Ca::new("test").folder(&world.home.join("tls"), &["a"])
 }
 
 /// An option or a variable wins over the file, and what is wrong with a certificate ends the agent before it has begun.
@@ -57,8 +53,9 @@ fn certificates_are_checked() {
     assert!(said.contains("error: TLS: ") && said.contains("none/tls.crt: No such file or directory"), "{said}");
     assert_eq!(ended(&world, &["--check", "--config", file]), (code, said));
     let said = checked(&world, &["--config", file, "--tls-dir", folder]);
-    assert!(said.contains("\ntls       certificate for a, valid until 2126-"), "{said}");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured/tls/b.key"), world.home.join("tls/tls.key")).unwrap();
+    assert!(said.contains("\ntls       certificate for a, valid until 2"), "{said}");
+    let other = Ca::new("other").folder(&world.home.join("other"), &["b"]);
+    fs::copy(other.join("tls.key"), world.home.join("tls/tls.key")).unwrap();
     let (code, said) = ended(&world, &["--sname", "demo", "--tls-dir", folder]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("tls.key: it is not the key of the certificate: one of the two is newer than the other"), "{said}");
@@ -352,7 +349,7 @@ fn the_example_is_right() {
     let all = all.replace("/etc/beamless/tls", folder.to_str().unwrap());
     let said = checked(&world, &["--config", write(&world, &all)]);
     for line in [
-        "tls       certificate for a, valid until 2126-",
+        "tls       certificate for a, valid until 2",
         "listen    0.0.0.0:9100",
         "connect   store@nuc4",
         "discover  ",

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::binaries::beamless;
-use crate::children::{self, command};
+use crate::children::{self, Scratch, command};
 use crate::tls_live::{self, Version};
 
 /// How long anything may take before the test fails. Generous, because the machine may be busy; nothing waits for it when all is well.
@@ -43,19 +43,6 @@ pub(crate) fn free_port() -> u16 {
         let port = 12_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
         if TcpListener::bind(("0.0.0.0", port)).is_ok() {
             return port;
-        }
-    }
-}
-
-/// The directory of one test, removed at its end unless the test failed.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            children::keep(&self.0);
-        } else {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 }
