@@ -134,7 +134,8 @@ fn roughly(time: Duration) -> String {
 )]
 mod pki;
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(feature = "tls")]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
