@@ -127,7 +127,9 @@ impl Alone {
 
 impl Driven for Alone {
     fn start(&mut self, registry: &Registry, _: Instant) {
-        self.service = Some(EpmdService::bind(registry, 7, self.port, &self.addresses, self.rules).unwrap());
+        // a program that another test is just starting holds the socket that the port was found with until it has begun
+        let bind = || EpmdService::bind(registry, 7, self.port, &self.addresses, self.rules);
+        self.service = Some(until("the port to be free", || bind().ok()));
     }
     fn handle(&mut self, token: Token, registry: &Registry, now: Instant) -> bool {
         self.service().handle(token, registry, now)
