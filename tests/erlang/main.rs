@@ -36,6 +36,7 @@ mod flags;
 mod floods;
 mod functions;
 mod gossip;
+mod groups;
 mod hostile;
 mod inside;
 mod interrupted;
