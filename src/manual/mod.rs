@@ -27,6 +27,7 @@ macro_rules! pages {
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions
+        /// [gossip]: crate::manual::security#who-can-have-a-node-call-him
         /// [json]: crate::manual::tool#json
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens

@@ -35,6 +35,7 @@ mod fields;
 mod flags;
 mod floods;
 mod functions;
+mod gossip;
 mod groups;
 mod hostile;
 mod inside;
