@@ -12,6 +12,7 @@ mod message;
 mod names;
 mod nodes;
 mod ping;
+mod printing;
 mod recv;
 mod rpc;
 mod run;
