@@ -17,6 +17,10 @@ pub(super) struct FunctionCall<'b> {
 }
 
 impl<'b> FunctionCall<'b> {
+    pub(super) fn new(module: &str, name: &str, args: Term<'b>) -> Self {
+        Self { module: module.to_owned(), name: name.to_owned(), args, mixes: false }
+    }
+
     /// Parses a call; its arguments lie in `bytes`.
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
         let told = |why: &str| {
