@@ -40,6 +40,7 @@ use certificate::Certificate;
 use config::Settings;
 pub(super) use config::{Arguments, page};
 use parts::Parts;
+pub(super) use peers::Peers;
 use process::PIPES;
 use refusals::Refusals;
 

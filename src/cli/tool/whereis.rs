@@ -34,21 +34,10 @@ pub(super) const SPEC: Spec = Spec {
 
 /// Prints what `global:whereis_name` tells.
 fn whereis(node: &str, name: &str, asking: &Asking) -> Result<(), Failure> {
-    let (mut read, mut bytes) = (Vec::new(), Vec::new());
-    // `Elixir.Counter` and `no body` are words, too
-    let term = terms::erlang(name, &mut read).ok().filter(|term| term.as_atom().is_none());
-    let args = terms::encoded(
-        |t| {
-            t.list(1)?;
-            match term {
-                Some(term) => t.term(term)?,
-                None => t.atom(name)?,
-            };
-            t.nil()
-        },
-        &mut bytes,
-    );
-    let function = FunctionCall::new("global", "whereis_name", args.map_err(Failure::usage)?);
+    let term = terms::word(name).map_err(|why| Failure::usage(format!("{name}: {why}")))?;
+    let mut bytes = Vec::new();
+    let args = terms::encoded(|t| t.list(1)?.term(term.as_term())?.nil(), &mut bytes)?;
+    let function = FunctionCall::new("global", "whereis_name", args);
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
     let (peer, rpc) = (tool.peer.clone(), tool.again("rpc"));
