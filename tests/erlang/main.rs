@@ -73,6 +73,8 @@ mod tls_agent;
 mod tls_live;
 mod tls_renewal;
 mod tool;
+mod tool_groups;
+mod tool_prints;
 mod tool_recv;
 mod turned_away;
 mod unix;
