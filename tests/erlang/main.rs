@@ -46,11 +46,13 @@ mod moving;
 mod names;
 mod namespaces;
 mod peers;
+mod phoenix;
 #[path = "../memory/pki.rs"]
 mod pki;
 mod program;
 mod programs;
 mod publish;
+mod pubsub;
 mod raw;
 mod reload;
 mod restart;

@@ -1,0 +1,80 @@
+//! Hubs that run Phoenix.PubSub. By default a stand-in of ours does, for the real one is in no registry that the tests take packages from;
+//! `BEAMLESS_PHOENIX_PUBSUB` names a folder with the compiled modules of the real one, of a release that the tests' Elixir can load.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::children::{self, command};
+use crate::support::{Erl, World, erl_command};
+
+const PUBSUB: &str = include_str!("phoenix/Elixir.Phoenix.PubSub.erl");
+const TRACKER: &str = include_str!("phoenix/Elixir.Phoenix.Tracker.erl");
+const MY_TRACKER: &str = include_str!("phoenix/Elixir.My.Tracker.erl");
+
+/// Folders with the modules, for `-pa`.
+pub(crate) fn folders() -> &'static [PathBuf] {
+    static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    FOLDERS.get_or_init(|| {
+        let ours = children::folder("phoenix");
+        compile(&ours, "Elixir.My.Tracker", MY_TRACKER);
+        let Some(real) = std::env::var_os("BEAMLESS_PHOENIX_PUBSUB") else {
+            compile(&ours, "Elixir.Phoenix.PubSub", PUBSUB);
+            compile(&ours, "Elixir.Phoenix.Tracker", TRACKER);
+            return vec![ours];
+        };
+        let elixir = elixir_folder();
+        vec![ours, real.into(), elixir.join("elixir/ebin"), elixir.join("logger/ebin")]
+    })
+}
+
+/// Whether it is the real one.
+pub(crate) fn is_real() -> bool {
+    std::env::var_os("BEAMLESS_PHOENIX_PUBSUB").is_some()
+}
+
+/// Where Elixir's applications are.
+fn elixir_folder() -> PathBuf {
+    let mut elixir = command(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
+    let output = elixir.args(["-e", "IO.puts(Path.dirname(:code.lib_dir(:elixir)))"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim_end().into()
+}
+
+fn compile(folder: &Path, module: &str, source: &str) {
+    let file = folder.join(format!("{module}.erl"));
+    fs::write(&file, source).unwrap();
+    let compile = format!("{{ok, _}} = compile:file({file:?}, [report, {{outdir, {folder:?}}}]), halt().");
+    let output = erl_command().args(["-noinput", "-eval", &compile]).output().unwrap();
+    assert!(output.status.success(), "{module}: {output:?}");
+}
+
+/// A hub `NAME@127.0.0.1` where `My.PubSub` runs with so many workers. `Next()` is the next message of a shell that waits, `Subscribe(Topic)` subscribes it.
+pub(crate) fn hub(world: &World, alive: &str, pool_size: usize) -> Erl {
+    let name = format!("{alive}@127.0.0.1");
+    let mut args = vec!["-name", &name];
+    args.extend(folders().iter().flat_map(|folder| ["-pa", folder.to_str().unwrap()]));
+    let hub = world.erl(&args);
+    if is_real() {
+        // it has what is read come as binaries
+        assert!(hub.eval("{ok, _} = application:ensure_all_started(elixir), io:setopts([list])") == "ok");
+    }
+    // the scope is what its application starts
+    hub.eval("{ok, Scope} = pg:start_link('Elixir.Phoenix.PubSub')");
+    hub.eval(&format!(
+        "#{{start := {{M, F, A}}}} = 'Elixir.Phoenix.PubSub':child_spec([{{name, 'Elixir.My.PubSub'}}, {{pool_size, {pool_size}}}]), \
+         {{ok, PubSub}} = apply(M, F, A), \
+         Subscribe = fun(Topic) -> 'Elixir.Phoenix.PubSub':subscribe('Elixir.My.PubSub', Topic) end, \
+         Broadcast = fun(Topic, Message) -> 'Elixir.Phoenix.PubSub':broadcast('Elixir.My.PubSub', Topic, Message) end, \
+         Next = fun() -> receive Got -> Got after 60000 -> nothing end end"
+    ));
+    hub
+}
+
+/// Starts `My.Tracker` there. `Present()` is whom it has on the topic `boxes`, without what changes each time.
+pub(crate) fn track(hub: &Erl) {
+    hub.eval("{ok, Tracker} = 'Elixir.My.Tracker':start_link()");
+    hub.eval(
+        "Present = fun() -> lists:sort([{Key, maps:remove(phx_ref, Meta)} || \
+         {Key, Meta} <- 'Elixir.Phoenix.Tracker':list('Elixir.My.Tracker', <<\"boxes\">>)]) end",
+    );
+}
