@@ -1,8 +1,8 @@
-//! Phoenix.PubSub and its tracker: a box broadcasts, and is present. See [`crate::phoenix`] for whose PubSub it is.
+//! Phoenix.PubSub and its tracker: a box broadcasts, and is present. See [`crate::stand_ins`] for whose PubSub it is.
 
 use beamless::{Mailbox, Received};
 
-use crate::phoenix::{hub, track};
+use crate::stand_ins::{hub, track};
 use crate::program::{Program, Storage};
 use crate::support::{PATIENCE, World};
 

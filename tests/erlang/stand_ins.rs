@@ -1,5 +1,6 @@
-//! Hubs that run Phoenix.PubSub. By default a stand-in of ours does, for the real one is in no registry that the tests take packages from;
-//! `BEAMLESS_PHOENIX_PUBSUB` names a folder with the compiled modules of the real one, of a release that the tests' Elixir can load.
+//! Hubs that run Phoenix.PubSub and libcluster. By default stand-ins of ours do, for no package that the tests can bring has the real ones.
+//! `BEAMLESS_PHOENIX_PUBSUB` and `BEAMLESS_LIBCLUSTER` name folders with the compiled modules of the real ones and of what they need, made for the
+//! release that the tests run against.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,36 +9,50 @@ use std::sync::OnceLock;
 use crate::children::{self, command};
 use crate::support::{Erl, World, erl_command};
 
-const PUBSUB: &str = include_str!("phoenix/Elixir.Phoenix.PubSub.erl");
-const TRACKER: &str = include_str!("phoenix/Elixir.Phoenix.Tracker.erl");
-const MY_TRACKER: &str = include_str!("phoenix/Elixir.My.Tracker.erl");
+/// What stands in for what, and the variable that names a folder with the real one's modules.
+const STAND_INS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "BEAMLESS_PHOENIX_PUBSUB",
+        &[
+            ("Elixir.Phoenix.PubSub", include_str!("stand_ins/Elixir.Phoenix.PubSub.erl")),
+            ("Elixir.Phoenix.Tracker", include_str!("stand_ins/Elixir.Phoenix.Tracker.erl")),
+        ],
+    ),
+    ("BEAMLESS_LIBCLUSTER", &[("Elixir.Cluster.Supervisor", include_str!("stand_ins/Elixir.Cluster.Supervisor.erl"))]),
+];
+const MY_TRACKER: &str = include_str!("stand_ins/Elixir.My.Tracker.erl");
 
 /// Folders with the modules, for `-pa`.
 pub(crate) fn folders() -> &'static [PathBuf] {
     static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     FOLDERS.get_or_init(|| {
-        let ours = children::folder("phoenix");
+        let ours = children::folder("stand_ins");
         compile(&ours, "Elixir.My.Tracker", MY_TRACKER);
-        let Some(real) = std::env::var_os("BEAMLESS_PHOENIX_PUBSUB") else {
-            compile(&ours, "Elixir.Phoenix.PubSub", PUBSUB);
-            compile(&ours, "Elixir.Phoenix.Tracker", TRACKER);
-            return vec![ours];
-        };
-        let elixir = elixir_folder();
-        vec![ours, real.into(), elixir.join("elixir/ebin"), elixir.join("logger/ebin")]
+        let mut folders = vec![ours.clone()];
+        for (variable, modules) in STAND_INS {
+            match std::env::var_os(variable) {
+                Some(real) => folders.push(real.into()),
+                None => modules.iter().for_each(|(module, source)| compile(&ours, module, source)),
+            }
+        }
+        folders
     })
 }
 
-/// Whether it is the real one.
-pub(crate) fn is_real() -> bool {
+/// Whether PubSub is the real one.
+fn is_real() -> bool {
     std::env::var_os("BEAMLESS_PHOENIX_PUBSUB").is_some()
 }
 
 /// Where Elixir's applications are.
-fn elixir_folder() -> PathBuf {
-    let mut elixir = command(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
-    let output = elixir.args(["-e", "IO.puts(Path.dirname(:code.lib_dir(:elixir)))"]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim_end().into()
+fn elixir() -> &'static [PathBuf] {
+    static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    FOLDERS.get_or_init(|| {
+        let mut elixir = command(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));
+        let output = elixir.args(["-e", "IO.puts(Path.dirname(:code.lib_dir(:elixir)))"]).output().unwrap();
+        let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
+        vec![folder.join("elixir/ebin"), folder.join("logger/ebin")]
+    })
 }
 
 fn compile(folder: &Path, module: &str, source: &str) {
@@ -52,7 +67,8 @@ fn compile(folder: &Path, module: &str, source: &str) {
 pub(crate) fn hub(world: &World, alive: &str, pool_size: usize) -> Erl {
     let name = format!("{alive}@127.0.0.1");
     let mut args = vec!["-name", &name];
-    args.extend(folders().iter().flat_map(|folder| ["-pa", folder.to_str().unwrap()]));
+    let folders = folders().iter().chain(if is_real() { elixir() } else { &[] });
+    args.extend(folders.flat_map(|folder| ["-pa", folder.to_str().unwrap()]));
     let hub = world.erl(&args);
     if is_real() {
         // it has what is read come as binaries
