@@ -284,6 +284,12 @@ pub enum Full {
     /// As many connections are being made as there may be at once: wait until one is up or has failed. Since somebody asked, the one that has
     /// heard nothing for longest fails once that is two seconds.
     Dials,
+    /// Every place for memberships of groups is taken, some perhaps by what was left and a slow peer is still to be told of.
+    Groups,
+    /// The node takes part in four scopes already.
+    Scopes,
+    /// The node has eight global names already.
+    GlobalNames,
 }
 
 impl fmt::Display for Full {
@@ -312,6 +318,9 @@ impl fmt::Display for Full {
             Self::Dials => {
                 f.write_str("as many connections are being made as there may be at once: ask again when one is up or has failed")
             }
+            Self::Groups => f.write_str("all of the node's places in groups are in use: leave one, or give the node more"),
+            Self::Scopes => f.write_str("a node takes part in at most four scopes of groups, for as long as it runs"),
+            Self::GlobalNames => f.write_str("a node has at most eight global names: give one up first"),
         }
     }
 }
@@ -353,6 +362,18 @@ pub enum Misuse {
     NotAFunction,
     /// A value that its own type, or the serializer, refuses to write as a term. A warning in the log says which part of it, and why.
     Serialize,
+    /// The node has no memory for groups and global names: [`Node::set_groups`](crate::Node::set_groups) gives it some, once, for as many peers
+    /// as it has places for.
+    NoGroups,
+    /// The memory for groups is for fewer peers than the node has places for, or the node has such memory already.
+    OtherGroups,
+    /// The term that names a group takes more than 258 bytes, or the name of a scope or a global name more than 255.
+    GroupTooLong,
+    /// The mailbox is not in that group.
+    NotAMember,
+    /// A mailbox in a group drops messages when it is full, the oldest or the newest: a member that held up its senders would hold up all that
+    /// their nodes send.
+    MemberHolds,
 }
 
 impl fmt::Display for Misuse {
@@ -378,6 +399,15 @@ impl fmt::Display for Misuse {
             Self::NotAFunction => f.write_str("a gen_server:call takes a reply, not an exception: only functions raise"),
             Self::Serialize => f.write_str("a value could not be written as a term: a warning in the log says why"),
             Self::NotAnAlias => f.write_str("the peer's release knows no aliases: they came with OTP 24"),
+            Self::NoGroups => f.write_str("the node has no memory for groups and global names: call Node::set_groups first"),
+            Self::OtherGroups => {
+                f.write_str("memory for groups is given once, and is for as many peers as the node has places for")
+            }
+            Self::GroupTooLong => f.write_str("a group's name takes at most 258 bytes as a term, a scope's and a global one 255"),
+            Self::NotAMember => f.write_str("the mailbox is not in that group"),
+            Self::MemberHolds => {
+                f.write_str("a mailbox in a group drops the oldest or the newest when it is full; it cannot hold")
+            }
         }
     }
 }

@@ -57,9 +57,9 @@ pub use mio;
 #[cfg(feature = "std")]
 pub use node::Sizes;
 pub use node::{
-    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, HeldBy, InUse, Mailbox,
-    Message, Monitor, Node, NodeStorage, Origin, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver, Request, Traffic,
-    may_take,
+    Address, Apply, AutoConnect, Call, Caller, Config, Connection, Dropped, Event, Exception, Failure, GroupStorage, HeldBy,
+    InUse, Mailbox, Message, Monitor, Node, NodeStorage, Origin, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver,
+    Request, Traffic, may_take,
 };
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};

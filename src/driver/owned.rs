@@ -4,8 +4,8 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::ConfigError;
-use crate::node::{Config, Memory, Node, Sizes};
+use crate::error::{ConfigError, Error};
+use crate::node::{Config, HeapGroups, Memory, Node, Sizes};
 
 /// A node that has its memory itself, on the heap: for a program that keeps its node in a struct, or whose sizes are known only when it
 /// runs. It is a [`Node`] wherever one is wanted.
@@ -54,6 +54,16 @@ impl OwnedNode {
             None => Memory::leaked(sizes)?,
         };
         Ok(Self { node: Some(Node::with(config, memory)), sizes })
+    }
+
+    /// Gives the node memory for groups and global names, as [`Node::set_groups`] does: for so many memberships of its mailboxes, and so many
+    /// members of other nodes. See [`GroupStorage`](crate::GroupStorage) for what they take. It is allocated once, and is not given back when the node is dropped.
+    ///
+    /// # Errors
+    /// [`Misuse::OtherGroups`](crate::Misuse::OtherGroups) when the node has some already.
+    pub fn set_groups_sized(&mut self, joined: u16, members: u16) -> Result<(), Error> {
+        let peers = self.sizes.peers;
+        self.take_groups(|| HeapGroups::leaked(peers, joined, members))
     }
 }
 

@@ -6,11 +6,13 @@
 //! * `forms`: how OTP's libraries write calls, answers and ends;
 //! * `core`: finds, delivers and answers;
 //! * `otp`: what OTP's own processes would answer;
+//! * `cluster`: what a process of `pg` does, and how `global` is asked;
 //! * `signals`: what control messages do;
 //! * `connections`: handshakes, frames, time, and what a driver calls;
 //! * `api`: what the program sees, and does.
 
 mod api;
+mod cluster;
 mod config;
 mod connections;
 mod core;
@@ -32,6 +34,9 @@ pub use forms::failure::Failure;
 pub use forms::outcome::Exception;
 pub use forms::served::Apply;
 pub use tables::event::{Dropped, Event, HeldBy, Receiver};
+pub use tables::groups::GroupStorage;
+#[cfg(feature = "std")]
+pub(crate) use tables::groups::HeapGroups;
 pub use tables::handles::{Mailbox, Monitor, Request};
 pub use tables::inbox::Overflow;
 pub use tables::links::Traffic;

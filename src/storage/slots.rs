@@ -108,9 +108,14 @@ impl<T: Tenant, const N: usize, const B: usize> Places<T, N, B> {
 
     /// Returns the table, all of whose places are free then.
     pub(crate) fn table(&mut self) -> Table<'_, T> {
-        let mut table = Table { slots: &mut self.slots, buckets: &mut self.buckets, ends: &mut self.ends };
+        let mut table = self.lend();
         table.clear();
         table
+    }
+
+    /// Lends the table as it is.
+    pub(crate) fn lend(&mut self) -> Table<'_, T> {
+        Table { slots: &mut self.slots, buckets: &mut self.buckets, ends: &mut self.ends }
     }
 }
 

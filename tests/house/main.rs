@@ -34,7 +34,7 @@ const DRIVER: u8 = 4;
 const ROOF: u8 = 5;
 /// The rooms of a floor, counted from the ground up: each leans on those before it alone.
 const ROOMS: &[(&str, &[&str])] =
-    &[("node", &["config", "trace", "tables", "forms", "core", "otp", "signals", "connections", "api"])];
+    &[("node", &["config", "trace", "tables", "forms", "core", "otp", "cluster", "signals", "connections", "api"])];
 const MAX_LINES: usize = 700;
 /// The crate's own name, by which the tool calls the library.
 const CRATE_NAME: &str = "beamless";

@@ -2,6 +2,7 @@
 
 mod act;
 pub(crate) mod address;
+mod groups;
 pub(crate) mod message;
 pub(crate) mod outbox;
 pub(crate) mod program;

@@ -66,10 +66,11 @@ impl Node<'_> {
     /// [`Event::MailboxEnded`] says so, and a program that is to go on registers it again, as a supervisor would.
     ///
     /// # Errors
-    /// [`Misuse::NameTaken`], also for [`Node::RESERVED_NAMES`]; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
+    /// [`Misuse::NameTaken`], also for [`Node::RESERVED_NAMES`] and for a scope of groups; [`Misuse::AtomTooLong`] for a name of more than 255 bytes;
     /// [`Full::Mailboxes`].
     pub fn register(&mut self, name: &str) -> Result<Mailbox, Error> {
-        if exists(Atom::from_str(name)) {
+        let is_scope = self.core.cluster(|cluster, _| cluster.groups().scope(name).is_some());
+        if exists(Atom::from_str(name)) || is_scope == Some(true) {
             // its answers are the core's
             return Err(Misuse::NameTaken.into());
         }
@@ -138,8 +139,14 @@ impl Node<'_> {
     /// Sets what happens to messages when the mailbox is full; they hold up their sender, by default.
     ///
     /// # Errors
-    /// [`Misuse::NoMailbox`].
+    /// [`Misuse::NoMailbox`]; [`Misuse::MemberHolds`] when it is in a group and is to hold up senders.
     pub fn set_overflow(&mut self, mailbox: Mailbox, overflow: Overflow) -> Result<(), Error> {
+        let is_member = self.core.cluster(|cluster, _| {
+            cluster.groups().joined.next_from(0, |joined| joined.mailbox == mailbox.0 && joined.left == 0).is_some()
+        });
+        if overflow == Overflow::Hold && is_member == Some(true) {
+            return Err(Misuse::MemberHolds.into());
+        }
         self.core.inboxes.get_mut(mailbox)?.overflow = overflow;
         // whom it holds up it may not hold up any more
         self.core.flow.resume = true;

@@ -212,6 +212,7 @@ impl Node<'_> {
         }
         *connection = Connection { key, up: true };
         self.core.events.push(Event::NodeUp { node: peer, visible });
+        self.core.cluster(|cluster, core| cluster.up(core, key));
         self.pump(key);
     }
 

@@ -107,6 +107,7 @@ impl<'s> Node<'s> {
                 events,
                 flow: Flow::NONE,
                 lines: Lines::NEW,
+                cluster: None,
             },
             receiving,
             half_open,

@@ -31,7 +31,8 @@ impl Node<'_> {
         let tell = if held { Some(self.core.far.ledger.tell_at) } else { None };
         let way = if self.dial_waits { self.way_at() } else { None };
         let (limit, lines) = (self.core.next_limit(), self.core.lines.poll_timeout());
-        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(limit, lines))
+        let groups = self.core.cluster.as_ref().and_then(|cluster| cluster.book().next);
+        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(sooner(limit, lines), groups))
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
@@ -54,6 +55,9 @@ impl Node<'_> {
             None => self.next_beat = Some(now.after(self.beat_time())),
         }
         self.core.expire(now);
+        if self.core.cluster.as_ref().and_then(|cluster| cluster.book().next).is_some_and(|at| at <= now) {
+            self.core.cluster(|cluster, core| cluster.act(core, Some(now)));
+        }
         if core::mem::take(&mut self.core.flow.pay) {
             self.core.pay();
         }

@@ -41,7 +41,7 @@ impl Core<'_> {
     }
 }
 
-/// Sends a message in the core's own name.
+/// Sends a message in the core's own name, for which room is kept.
 pub(crate) fn send(
     identity: &Identity,
     links: &mut Links<'_>,
@@ -49,9 +49,21 @@ pub(crate) fn send(
     to: To<'_>,
     message: WriteDyn<'_>,
 ) -> Result<(), Error> {
-    let mut frame = links.begin(peer, 0)?;
+    send_as(identity.core_pid(), links, peer, 0, to, message)
+}
+
+/// Sends a message in the name of a process of the core's. `keep` bytes of the transmit buffer stay free.
+pub(crate) fn send_as(
+    from: Pid<'_>,
+    links: &mut Links<'_>,
+    peer: Key,
+    keep: usize,
+    to: To<'_>,
+    message: WriteDyn<'_>,
+) -> Result<(), Error> {
+    let mut frame = links.begin(peer, keep)?;
     let op = to.operation(frame.flags()).ok_or(Misuse::NotAnAlias)?;
-    put_send(&mut frame.out, op, Some(identity.core_pid()), to)?;
+    put_send(&mut frame.out, op, Some(from), to)?;
     TermWriter::one(&mut frame.out, message)?;
     frame.end()
 }

@@ -4,6 +4,7 @@ use super::names;
 use crate::node::forms::served::Served;
 use crate::node::tables::event::Events;
 use crate::node::tables::functions::Functions;
+use crate::node::tables::groups::HasGroups;
 use crate::node::tables::identity::Identity;
 use crate::node::tables::lines::Lines;
 use crate::node::tables::links::Stall;
@@ -13,7 +14,7 @@ use crate::node::tables::requests::{Ask, NO_PEER, OwnWords};
 use crate::node::tables::ties::{Owner, Watch};
 use crate::storage::slots::Key;
 use crate::time::Instant;
-use crate::wire::control::Process;
+use crate::wire::control::{Process, To};
 use crate::wire::ids::{NodeName, Reference};
 use crate::wire::term::Term;
 
@@ -26,6 +27,28 @@ pub(crate) struct Core<'s> {
     pub(crate) events: &'s mut Events,
     pub(crate) flow: Flow,
     pub(crate) lines: Lines,
+    pub(crate) cluster: Option<&'s mut (dyn Cluster + 's)>,
+}
+
+/// What takes part in groups and global names. It stands behind a table of functions, so that a program without has none of its code.
+pub(crate) trait Cluster: HasGroups {
+    /// Takes note of a connection.
+    fn up(&mut self, core: &mut Core<'_>, peer: Key);
+
+    /// Forgets what was of a connection.
+    fn down(&mut self, core: &mut Core<'_>, peer: Key);
+
+    /// Takes a message to a scope, or an answer of `global`; `None` for one that is too large to be received. Returns true if it was one.
+    fn message(&mut self, core: &mut Core<'_>, peer: Key, to: To<'_>, term: Option<Term<'_>>) -> bool;
+
+    /// Takes the end of the process that it monitors with this number.
+    fn ended(&mut self, core: &mut Core<'_>, peer: Key, number: u64, reason: Reason<'_>);
+
+    /// Takes the end of a mailbox.
+    fn mailbox_ended(&mut self, core: &mut Core<'_>, mailbox: Key);
+
+    /// Does what there is to do, as far as there is room. Without a time, what waits for one waits on.
+    fn act(&mut self, core: &mut Core<'_>, now: Option<Instant>);
 }
 
 /// The outcome of a frame.
@@ -39,6 +62,23 @@ pub(crate) enum Routed {
 pub(crate) type Reason<'a> = Result<Term<'a>, Term<'static>>;
 
 impl Core<'_> {
+    /// Has what takes part in groups do something, if there is any.
+    pub(crate) fn cluster<R>(&mut self, act: impl FnOnce(&mut dyn Cluster, &mut Self) -> R) -> Option<R> {
+        let cluster = self.cluster.take()?;
+        let result = act(cluster, self);
+        self.cluster = Some(cluster);
+        Some(result)
+    }
+
+    /// Returns true if a process of this name, or with this pid, is one of a scope of groups.
+    fn is_scope(&self, process: Process<'_>) -> bool {
+        let Some(book) = self.cluster.as_ref().map(|cluster| cluster.book()) else { return false };
+        match process {
+            Process::Name(name) => book.scopes.iter().any(|scope| name == *scope.name),
+            Process::Pid(pid) => self.identity.scope(pid).is_some_and(|scope| usize::from(scope) < book.scopes.len()),
+        }
+    }
+
     /// Lends all that the node has to do with others.
     #[inline]
     pub(crate) fn peers(&mut self) -> Peers<'_> {
@@ -52,10 +92,11 @@ impl Core<'_> {
 
     /// Returns true if the core itself is this process, which lasts as long as the node.
     pub(crate) fn is_core(&self, process: Process<'_>) -> bool {
-        match process {
+        let is_core = match process {
             Process::Name(name) => names::exists(name),
             Process::Pid(pid) => pid == self.identity.core_pid(),
-        }
+        };
+        is_core || self.is_scope(process)
     }
 
     /// Finds what a process of this node is, if it is alive.

@@ -17,6 +17,9 @@ use crate::wire::term::Term;
 /// Does what a message to something that is no mailbox asks for. `None`: it is for nobody here.
 #[cold]
 pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>) -> Option<Routed> {
+    if core.cluster(|cluster, core| cluster.message(core, peer, to, Some(term))) == Some(true) {
+        return Some(Routed::Done);
+    }
     match to {
         To::Name(name) if name == "net_kernel" => {
             // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells

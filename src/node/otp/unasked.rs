@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::node::core::names::is_otp;
 use crate::node::core::state::Core;
 use crate::storage::slots::Key;
+use crate::wire::control::To;
 use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
@@ -24,15 +25,17 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, name: Atom<'_>, message: Te
     is_otp(name) || pg::is_discover(message)
 }
 
-/// Does what a message to `name` asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else
-/// that is sent to `global` here is as large.
-pub(crate) fn handle_oversized(core: &mut Core<'_>, peer: Key, name: Atom<'_>) -> bool {
-    let is_server = name == global::SERVER;
-    if is_server {
-        let sent = global::in_sync(&core.identity, &mut core.far.links, peer);
-        told(core, peer, name, sent);
+/// Does what a message asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that is sent
+/// to `global` here is as large; the groups of a large one are too many for a scope.
+pub(crate) fn handle_oversized(core: &mut Core<'_>, peer: Key, to: To<'_>) -> bool {
+    match to {
+        To::Name(name) if name == global::SERVER => {
+            let sent = global::in_sync(&core.identity, &mut core.far.links, peer);
+            told(core, peer, name, sent);
+            true
+        }
+        _ => core.cluster(|cluster, core| cluster.message(core, peer, to, None)) == Some(true),
     }
-    is_server
 }
 
 /// Logs that an answer could not be sent, though room was kept for it.
@@ -55,7 +58,7 @@ mod tests {
     use crate::node::{Config, Connection, Node, NodeStorage, Origin};
     use crate::time::Instant;
     use crate::wire::captured::{captured, damaged};
-    use crate::wire::control::{Control, ControlMessage, To};
+    use crate::wire::control::{Control, ControlMessage};
     use crate::wire::ids::Pid;
 
     type Storage = NodeStorage<1, 1, 4096>;
@@ -169,7 +172,7 @@ mod tests {
         let long = |alive: &str| format!("{}@{}", alive.repeat(100), "h".repeat(154));
         let name = long("b");
         connected(&long("a"), &name, |node, _, peer| {
-            assert!(handle_oversized(&mut node.core, peer, Atom::from_str(global::SERVER)));
+            assert!(handle_oversized(&mut node.core, peer, To::Name(Atom::from_str(global::SERVER))));
             let (identity, links) = (&node.core.identity, &mut node.core.far.links);
             let first = links.pending(peer).len();
             let observer = Pid { node: Atom::from_str(&name), id: 1, serial: 0, creation: 8 };

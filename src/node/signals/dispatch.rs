@@ -173,9 +173,7 @@ impl Core<'_> {
             Err(e) => return Err(e),
         };
         let (from, to) = match message.control {
-            Control::Send { to: To::Name(name), .. } if otp::handle_oversized(self, peer, name) => {
-                return Ok(Routed::Done);
-            }
+            Control::Send { to, .. } if otp::handle_oversized(self, peer, to) => return Ok(Routed::Done),
             Control::Send { from, to } => (from.and_then(Term::as_pid), to.into()),
             Control::Exit { from, to, .. } => (Some(from), To::Pid(to).into()),
             Control::Exit2 { from, to, .. } => (Some(from), to.into()),

@@ -27,6 +27,7 @@ impl Core<'_> {
             }
         }
         self.requests_lost(peer);
+        self.cluster(|cluster, core| cluster.down(core, peer));
         self.tell_lost();
         // mailboxes that ended may owe nothing any more
         self.flow.pay |= self.flow.owing;
@@ -107,6 +108,11 @@ impl Core<'_> {
     /// Pays what is owed to peers, as far as there is room.
     pub(crate) fn pay(&mut self) {
         self.flow.owing = false;
+        self.cluster(|cluster, core| {
+            if cluster.book().waits {
+                cluster.act(core, None)
+            }
+        });
         let mut at = self.far.ledger.leaving.first();
         while let Some(index) = at {
             at = self.far.ledger.leaving.next(&mut self.far.requests.table, index);

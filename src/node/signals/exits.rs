@@ -85,6 +85,7 @@ impl Core<'_> {
             self.events.push(Event::MailboxEnded { mailbox: Mailbox(key), name: inbox.name.clone(), reason: text });
         }
         self.flow.resume = true;
+        self.cluster(|cluster, core| cluster.mailbox_ended(core, key));
         self.drop_requests_of(key);
         self.inboxes.unread.ended.push(&mut self.inboxes.table, key.index);
         self.pay_for_mailbox(key);

@@ -9,7 +9,7 @@ use crate::node::tables::handles::Handle;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Delivery;
 use crate::node::tables::record::{Kind, Record};
-use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, Stage, Target};
+use crate::node::tables::requests::{Ask, Asked, NO_PEER, Outcome, OwnWords, Stage, Target};
 use crate::node::tables::ties::{Number, Watch, WatchKind};
 use crate::storage::slots::Key;
 use crate::wire::codes::op;
@@ -104,7 +104,13 @@ impl Core<'_> {
 
     /// Takes the end of what was monitored.
     pub(crate) fn monitor_ended(&mut self, peer: Key, reference: Reference<'_>, reason: Reason<'_>) -> Routed {
-        let Some(key) = self.asked_of(peer, reference) else { return Routed::Done };
+        let Some(key) = self.asked_of(peer, reference) else {
+            let own = OwnWords::read(reference).filter(|_| self.identity.is_own(reference.node, reference.creation));
+            if let Some(handle) = own.filter(|handle| handle.index == Handle::CLUSTER) {
+                self.cluster(|cluster, core| cluster.ended(core, peer, handle.number, reason));
+            }
+            return Routed::Done;
+        };
         let Some(request) = self.far.requests.at(key) else { return Routed::Done };
         if request.state == Stage::Waiting {
             // the value of a function is in the reason

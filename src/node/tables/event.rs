@@ -98,6 +98,32 @@ pub enum Event {
     NameTaken,
     /// EPMD takes no further name, though no node has this one; registering is tried again every two seconds.
     EpmdFull,
+    /// The members of others in a scope that is [monitored](crate::Node::monitor_scope) are not what they were. Several changes may be told as
+    /// one.
+    MembersChanged {
+        /// The scope.
+        scope: FixedStr<255>,
+    },
+    /// The members of others in a scope are more than there is room for, or a peer told of more at once than its receive buffer takes: some are
+    /// missing in [`Node::members`](crate::Node::members). This is told once, until all have had room again.
+    MembersFull {
+        /// The scope.
+        scope: FixedStr<255>,
+    },
+    /// A mailbox was registered globally, by this node's `global` and all that it is connected to.
+    GlobalRegistered {
+        /// The global name.
+        name: FixedStr<255>,
+        /// The node that registered it.
+        node: NodeName,
+    },
+    /// A global name is another process's. It was given up: [`Node::register_global`](crate::Node::register_global) asks for it again.
+    GlobalTaken {
+        /// The global name.
+        name: FixedStr<255>,
+        /// The node that said so.
+        node: NodeName,
+    },
     /// Events went unread, because the queue was full: this many.
     Missed(u32),
 }
@@ -248,6 +274,14 @@ impl fmt::Display for Event {
             Self::EpmdFull => f.write_str(
                 "epmd on this host is full, it takes no further name: stop another node, or have an epmd with more room (Erlang's has); trying again every 2 seconds",
             ),
+            Self::MembersChanged { scope } => write!(f, "the members of scope {} changed", scope.escape_debug()),
+            Self::MembersFull { scope } => {
+                write!(f, "scope {} has more members on other nodes than there is room for: some are missing", scope.escape_debug())
+            }
+            Self::GlobalRegistered { name, node } => write!(f, "global name {} registered by {node}", name.escape_debug()),
+            Self::GlobalTaken { name, node } => {
+                write!(f, "global name {} is another process's, says {node}: given up here", name.escape_debug())
+            }
             Self::Missed(count) => write!(f, "{count} event(s) were not read in time"),
         }
     }
@@ -276,6 +310,14 @@ impl Events {
         }
         // there is room now
         let _ = self.queue.push(event);
+    }
+
+    /// Does the same, unless the same event waits already.
+    #[cold]
+    pub(crate) fn push_once(&mut self, event: Event) {
+        if !self.queue.contains(&event) {
+            self.push(event);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

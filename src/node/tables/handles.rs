@@ -13,6 +13,8 @@ impl Handle {
     const BYTES: usize = 10;
     /// The handle of signals that are about nothing.
     pub(crate) const NONE: Self = Self { index: 0, number: 0 };
+    /// The place that stands for the scopes of peers, which lie in no table of requests: none has as many places.
+    pub(crate) const CLUSTER: u16 = u16::MAX;
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];

@@ -30,6 +30,17 @@ impl Identity {
         Pid { node: self.node(), id: 0, serial: 0, creation: self.creation }
     }
 
+    /// Returns the pid of a scope of groups.
+    pub(crate) fn scope_pid(&self, scope: u8) -> Pid<'_> {
+        Pid { serial: u32::from(scope).saturating_add(1), ..self.core_pid() }
+    }
+
+    /// Returns the number of the scope that has this pid, if it is one of this node.
+    pub(crate) fn scope(&self, pid: Pid<'_>) -> Option<u8> {
+        let number = pid.serial.checked_sub(1).and_then(|scope| u8::try_from(scope).ok());
+        number.filter(|_| pid.id == 0 && self.is_own(pid.node, pid.creation))
+    }
+
     /// Returns true if a pid or reference with these is one of this node, as it runs now.
     #[inline]
     pub(crate) fn is_own(&self, node: Atom<'_>, creation: u32) -> bool {

@@ -3,6 +3,7 @@
 pub(crate) mod answered;
 pub(crate) mod event;
 pub(crate) mod functions;
+pub(crate) mod groups;
 pub(crate) mod half_open;
 pub(crate) mod handles;
 pub(crate) mod hashes;

@@ -1,0 +1,126 @@
+//! The part of a cluster that a node plays which has groups or global names.
+
+mod global;
+mod members;
+mod pg;
+
+use crate::node::core::state::{Cluster, Core, Reason};
+use crate::node::tables::groups::{Asking, Groups, HasGroups, Question, SCOPES, Stage, Told};
+use crate::node::tables::links::Link;
+use crate::storage::slots::Key;
+use crate::time::{Instant, sooner};
+use crate::wire::codes::op;
+use crate::wire::control::To;
+use crate::wire::term::Term;
+
+impl<T: HasGroups> Cluster for T {
+    fn up(&mut self, core: &mut Core<'_>, peer: Key) {
+        up(&mut self.groups(), core, peer);
+    }
+
+    fn down(&mut self, core: &mut Core<'_>, peer: Key) {
+        down(&mut self.groups(), core, peer);
+    }
+
+    fn message(&mut self, core: &mut Core<'_>, peer: Key, to: To<'_>, term: Option<Term<'_>>) -> bool {
+        message(&mut self.groups(), core, peer, to, term)
+    }
+
+    fn ended(&mut self, core: &mut Core<'_>, peer: Key, number: u64, reason: Reason<'_>) {
+        pg::ended(&mut self.groups(), core, peer, number, reason);
+    }
+
+    fn mailbox_ended(&mut self, core: &mut Core<'_>, mailbox: Key) {
+        mailbox_ended(&mut self.groups(), core, mailbox);
+    }
+
+    fn act(&mut self, core: &mut Core<'_>, now: Option<Instant>) {
+        act(&mut self.groups(), core, now);
+    }
+}
+
+/// Takes note of a connection.
+pub(crate) fn up(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
+    let Some(link) = core.far.links.table.at(peer) else { return };
+    // what knows no monitors, as nodes on Erlang's C library, has neither pg nor global
+    if !link.flags.allow(op::MONITOR_P) {
+        return;
+    }
+    // a visible node is told of this one, and its scopes speak first
+    let speaks = link.visible && core.identity.config.visible;
+    let stage = if speaks { Stage::Waits { soon: false, at: None } } else { Stage::Due };
+    let Some(row) = groups.rows.get_mut(usize::from(peer.index)) else { return };
+    row.peer = peer;
+    row.scopes = [Told { stage, ..Told::default() }; SCOPES];
+    for (asking, name) in row.names.iter_mut().zip(&groups.book.names) {
+        *asking = if name.is_some() { Asking::Due(Question::Whereis) } else { Asking::Off };
+    }
+    act(groups, core, None);
+}
+
+fn down(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
+    let Some(row) = groups.row(peer) else { return };
+    row.scopes = [Told::default(); SCOPES];
+    row.names.fill(Asking::Off);
+    for scope in 0..u8::try_from(SCOPES).unwrap_or(0) {
+        members::forget(groups, core, peer, scope);
+    }
+    groups.prune();
+}
+
+fn message(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, to: To<'_>, term: Option<Term<'_>>) -> bool {
+    let scope = match to {
+        To::Name(name) => groups.book.scopes.iter().position(|scope| name == *scope.name),
+        To::Pid(pid) if pid == core.identity.core_pid() => {
+            return term.is_some_and(|term| global::answer(groups, core, peer, term));
+        }
+        To::Pid(pid) => core.identity.scope(pid).map(usize::from).filter(|scope| *scope < groups.book.scopes.len()),
+        To::Alias(_) => None,
+    };
+    let Some(scope) = scope.and_then(|scope| u8::try_from(scope).ok()) else { return false };
+    match term {
+        Some(term) => {
+            if pg::message(groups, core, peer, scope, term) {
+                act(groups, core, None);
+            }
+        }
+        None => members::are_missing(groups, core, peer, scope),
+    }
+    true
+}
+
+fn mailbox_ended(groups: &mut Groups<'_>, core: &mut Core<'_>, mailbox: Key) {
+    for index in groups.joined.indexes() {
+        if groups.joined.tenant(index).is_some_and(|joined| joined.mailbox == mailbox && joined.left == 0) {
+            let left = groups.happens();
+            if let Some(joined) = groups.joined.tenant_mut(index) {
+                joined.left = left;
+            }
+        }
+    }
+    for at in 0..groups.book.names.len() {
+        if groups.book.names.get(at).and_then(Option::as_ref).is_some_and(|name| name.mailbox == mailbox) {
+            // the nodes that know it monitor it
+            global::give_up(groups, at);
+        }
+    }
+    act(groups, core, None);
+}
+
+/// Does what there is to do for each peer, as far as there is room.
+pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Instant>) {
+    groups.book.waits = false;
+    let mut next = None;
+    for index in 0..groups.rows.len() {
+        let Some(peer) = groups.rows.get(index).map(|row| row.peer) else { continue };
+        if !core.far.links.table.at(peer).is_some_and(Link::is_up) {
+            continue;
+        }
+        next = sooner(next, pg::act(groups, core, peer, now));
+        next = sooner(next, global::act(groups, core, peer, now));
+    }
+    groups.book.next = next;
+    core.flow.owing |= groups.book.waits;
+    global::forget_given_up(groups);
+    groups.prune();
+}
