@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
 //! | scripts | [the tool](self::tool) |
-| clusters of Elixir | [PubSub, Presence, names, libcluster](self::clusters) |
+//! | clusters of Elixir | [PubSub, Presence, names, libcluster](self::clusters) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
 //! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [security: whom to trust, and with what](self::security), [TLS: certificates for boxes and hubs](self::tls), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
 //! | contributors | [the house and its rooms](self::contributing) |

@@ -54,7 +54,7 @@ impl<'s> Program<'s> {
     }
 
     /// Polls until a message comes, and reads it.
-    fn message<T>(&mut self, mailbox: Mailbox, read: impl Fn(Term<'_>) -> T) -> T {
+    pub(crate) fn message<T>(&mut self, mailbox: Mailbox, read: impl Fn(Term<'_>) -> T) -> T {
         self.take(mailbox, |message| read(message.term()))
     }
 

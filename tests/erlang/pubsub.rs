@@ -1,12 +1,15 @@
-//! Phoenix.PubSub and its tracker: a box broadcasts, and is present. See [`crate::stand_ins`] for whose PubSub it is.
+//! Phoenix.PubSub and its tracker: a box broadcasts, is broadcast to, and is present. See [`crate::stand_ins`] for whose PubSub it is.
 
-use beamless::{Mailbox, Received};
+use beamless::{GroupStorage, Mailbox, Received, Term};
 
-use crate::stand_ins::{hub, track};
 use crate::program::{Program, Storage};
+use crate::stand_ins::{hub, track};
 use crate::support::{PATIENCE, World};
 
 const ADAPTER: &str = "Elixir.My.PubSub.Adapter";
+const SCOPE: &str = "Elixir.Phoenix.PubSub";
+
+type Groups = GroupStorage<2, 4, 8>;
 
 /// What a hub's worker gives to its subscribers: to one worker of each hub, for none of them passes it on.
 #[test]
@@ -53,6 +56,124 @@ fn a_shell_broadcasts_by_the_adapters_name() {
     assert_eq!(hub.eval("receive More -> More after 200 -> nothing end"), "nothing");
 }
 
+/// A mailbox is a member of the groups of all workers, for a process broadcasts by one of them.
+#[test]
+fn a_broadcast_reaches_a_mailbox_that_joined() {
+    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
+    let mut program = Program::new(&mut storage);
+    program.node.set_groups(&mut groups).unwrap();
+    let hub = hub(&program.world, "a", 2);
+    let inbox = join(&mut program, &hub.node, 2);
+    program.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[2,2]");
+
+    // each by a process of its own; some of them have the first worker's group, and some the second's
+    hub.eval("Subscribe(<<\"cmd\">>)");
+    hub.eval("By = fun(N) -> spawn(fun() -> Broadcast(<<\"cmd\">>, {ask, N}) end) end");
+    hub.eval("lists:foreach(By, lists:seq(1, 20))");
+    let mut asked: Vec<Option<i64>> = (0..20)
+        .map(|_| {
+            program.message(inbox, |term| match term.tuple() {
+                Some([tag, topic, message, dispatcher]) if tag.is_atom("forward_to_local") && dispatcher.is_atom(SCOPE) => {
+                    assert_eq!(topic.as_str(), Some("cmd"));
+                    message.tuple().and_then(|[_, number]| number.as_i64())
+                }
+                _ => panic!("{term}"),
+            })
+        })
+        .collect();
+    asked.sort_unstable();
+    assert_eq!(asked, (1..=20).map(Some).collect::<Vec<_>>());
+
+    // one that left is told nothing
+    for group in adapters(2) {
+        program.node.leave(inbox, SCOPE, |t| t.atom(&group)).unwrap();
+    }
+    program.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[1,1]");
+    hub.eval("lists:foreach(By, lists:seq(1, 20))");
+    hub.eval("[receive {ask, N} -> N end || N <- lists:seq(1, 20), _ <- [once, again]]");
+    program.eval(&hub, "{inbox, 'program@127.0.0.1'} ! last");
+    assert!(program.message(inbox, |term| term.is_atom("last")));
+}
+
+/// The names of so many workers.
+fn adapters(pool_size: usize) -> impl Iterator<Item = String> {
+    (1..=pool_size).map(|n| if n == 1 { ADAPTER.to_owned() } else { format!("{ADAPTER}_{n}") })
+}
+
+/// A mailbox `inbox` that is a member with so many workers, connected to a hub.
+fn join(program: &mut Program<'_>, hub: &str, pool_size: usize) -> Mailbox {
+    let inbox = program.node.register("inbox").unwrap();
+    for group in adapters(pool_size) {
+        program.node.join(inbox, SCOPE, |t| t.atom(&group)).unwrap();
+    }
+    program.node.connect(hub).unwrap();
+    inbox
+}
+
+/// What a box publishes goes to whoever is a member, hubs alike, once.
+#[test]
+fn what_is_published_reaches_subscribers_on_two_hubs() {
+    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
+    let mut program = Program::new(&mut storage);
+    program.node.set_groups(&mut groups).unwrap();
+    let hubs = ["a", "b"].map(|alive| hub(&program.world, alive, 1));
+    assert_eq!(program.eval(&hubs[0], "net_kernel:connect_node('b@127.0.0.1')"), "true");
+    program.node.monitor_scope(SCOPE).unwrap();
+    let inbox = join(&mut program, &hubs[0].node, 1);
+    program.node.connect(&hubs[1].node).unwrap();
+    program.until("the workers of both", |p| p.node.members(SCOPE, |t| t.atom(ADAPTER)).count() == 2);
+    for hub in &hubs {
+        hub.eval("Subscribe(<<\"readings\">>)");
+        program.eval_until(hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "3");
+    }
+    for celsius in [21.5, 22.0] {
+        let sent = program.node.send_to_group(
+            inbox,
+            SCOPE,
+            |t| t.atom(ADAPTER),
+            |t| {
+                t.tuple(4)?.atom("forward_to_local")?.str("readings")?;
+                t.tuple(2)?.atom("reading")?.float(celsius)?.atom(SCOPE)
+            },
+        );
+        assert_eq!(sent.unwrap(), 2);
+    }
+    for hub in &hubs {
+        assert_eq!(program.eval(hub, "Next()"), "{reading,21.5}");
+        assert_eq!(program.eval(hub, "Next()"), "{reading,22.0}");
+        assert_eq!(program.eval(hub, "receive More -> More after 200 -> nothing end"), "nothing");
+    }
+    // one hub's broadcast comes to the other hub and to the box
+    hubs[1].eval("Broadcast(<<\"readings\">>, hello)");
+    assert_eq!(program.eval(&hubs[0], "Next()"), "hello");
+    assert!(program.message(inbox, |term| matches!(term.tuple(), Some([_, _, hello, _]) if hello.is_atom("hello"))));
+}
+
+/// A member is told what trackers tell each other, and they take no notice of it.
+#[test]
+fn heartbeats_of_trackers_come_and_do_no_harm() {
+    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
+    let mut program = Program::new(&mut storage);
+    program.node.set_groups(&mut groups).unwrap();
+    let hub = hub(&program.world, "a", 1);
+    let inbox = join(&mut program, &hub.node, 1);
+    program.eval_until(&hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "2");
+    track(&hub);
+    let is_heartbeat = |term: Term<'_>| match term.tuple() {
+        Some([_, topic, message, _]) => {
+            topic.as_str() == Some("phx_presence:Elixir.My.Tracker_shard0")
+                && message.to_string().starts_with("{pub,heartbeat,{'a@127.0.0.1',")
+        }
+        _ => false,
+    };
+    assert!(program.message(inbox, is_heartbeat));
+    program.node.trap_exit(inbox, true).unwrap();
+    assert_eq!(ask_to_be_tracked(&mut program, inbox, &hub.node), "ok");
+    program.eval_until(&hub, "Present()", "[{<<\"thermometer\">>,#{unit => celsius}}]");
+    assert!(program.message(inbox, is_heartbeat));
+    assert_eq!(hub.eval("is_process_alive(Scope) andalso is_process_alive(Tracker)"), "true");
+}
+
 /// A hub tracks a box, all hubs know it, and it is gone once its connection is lost, or its mailbox ends. The tracker's own end is an exit to it.
 #[test]
 fn a_box_is_present_while_it_is_connected() {
@@ -93,11 +214,15 @@ fn ask_to_be_tracked(program: &mut Program<'_>, mailbox: Mailbox, hub: &str) -> 
         t.map(1)?.atom("unit")?.atom("celsius")?.nil()
     });
     let tracked = tracked.unwrap();
-    program.received(mailbox, |got| match got {
-        Received::Answer { request, result } if request == tracked => match result.unwrap().tuple() {
-            Some([first, _]) => first.to_string(),
-            None => panic!("no tuple"),
-        },
-        _ => panic!("something else came"),
-    })
+    loop {
+        let answer = program.received(mailbox, |got| match got {
+            Received::Answer { request, result } if request == tracked => {
+                result.unwrap().tuple().map(|[first, _]| first.to_string())
+            }
+            _ => None,
+        });
+        if let Some(answer) = answer {
+            return answer;
+        }
+    }
 }

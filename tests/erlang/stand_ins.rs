@@ -81,6 +81,7 @@ pub(crate) fn hub(world: &World, alive: &str, pool_size: usize) -> Erl {
          {{ok, PubSub}} = apply(M, F, A), \
          Subscribe = fun(Topic) -> 'Elixir.Phoenix.PubSub':subscribe('Elixir.My.PubSub', Topic) end, \
          Broadcast = fun(Topic, Message) -> 'Elixir.Phoenix.PubSub':broadcast('Elixir.My.PubSub', Topic, Message) end, \
+         Groups = ['Elixir.My.PubSub.Adapter', 'Elixir.My.PubSub.Adapter_2'], \
          Next = fun() -> receive Got -> Got after 60000 -> nothing end end"
     ));
     hub
