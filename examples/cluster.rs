@@ -14,8 +14,8 @@
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, DriverOptions, Error, Event, GroupStorage, Mailbox, Message, Misuse, Node, NodeStorage, Outbox, Received,
-    Term, WriteTermAgain,
+    Config, Driver, DriverOptions, Error, Event, GroupStorage, Mailbox, Message, Node, NodeStorage, Outbox, Received, Term,
+    WriteTermAgain,
 };
 
 /// The scope of Phoenix.PubSub's groups, and the module that hands its messages out.
@@ -24,7 +24,7 @@ const PUBSUB: &str = "Elixir.Phoenix.PubSub";
 const GROUPS: [&str; 1] = ["Elixir.My.PubSub.Adapter"];
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Makes the mailbox, which is in the groups for as long as it lives.
+/// Makes the mailbox, which is in the groups and has the global name for as long as it lives.
 fn begin(node: &mut Node<'_>) -> Result<Mailbox, Error> {
     let mailbox = node.register("thermometer")?;
     // a tracker links what it tracks
@@ -34,6 +34,7 @@ fn begin(node: &mut Node<'_>) -> Result<Mailbox, Error> {
     }
     // whoever sends to a group has to know its members
     node.monitor_scope(PUBSUB)?;
+    node.register_global(mailbox, "therm")?;
     Ok(mailbox)
 }
 
@@ -119,11 +120,6 @@ fn main() -> Result<(), Error> {
             continue;
         }
         next = Instant::now().checked_add(EVERY).unwrap_or(next);
-        // so is a global name, which another may have had, or this one when it ended
-        match node.register_global(thermometer, "therm") {
-            Ok(()) | Err(Error::Misuse(Misuse::NameTaken)) => {}
-            Err(e) => return Err(e),
-        }
         if !node.peers().any(|peer| peer.name.as_str() == hub) {
             // does nothing while an attempt is under way
             node.connect(&hub)?;
