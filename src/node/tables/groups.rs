@@ -186,13 +186,6 @@ impl Book {
         Self { scopes: heapless::Vec::new(), names: [const { None }; NAMES], latest: 0, next: None, waits: false };
 }
 
-impl Book {
-    /// Notes that there is something to do at once.
-    pub(crate) fn hurry(&mut self) {
-        self.next = Some(Self::AT_ONCE);
-    }
-}
-
 /// All of it, lent for a while.
 pub(crate) struct Groups<'g> {
     pub(crate) rows: &'g mut [Row],
