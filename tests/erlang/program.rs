@@ -2,23 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Mailbox, Message, Node, NodeStorage, Received, Term};
+use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, Mailbox, Node, NodeStorage, Term};
 
 use crate::support::{Epmd as RealEpmd, Erl, PATIENCE, World, demo_and_erl, otp};
 
-pub(crate) type Storage = NodeStorage<2, 4, 16_384>;
+type Storage = NodeStorage<2, 4, 16_384>;
 
 /// The node `program@127.0.0.1` with its world: two peers at most, 16 KiB for every buffer.
-pub(crate) struct Program<'s> {
-    pub(crate) node: Node<'s>,
+struct Program<'s> {
+    node: Node<'s>,
     driver: Driver,
-    pub(crate) world: World,
+    world: World,
     events: Vec<Event>,
     _epmd: RealEpmd,
 }
 
 impl<'s> Program<'s> {
-    pub(crate) fn new(storage: &'s mut Storage) -> Self {
+    fn new(storage: &'s mut Storage) -> Self {
         let world = World::new();
         let epmd = world.epmd();
         let mut node = Node::new(Config::hidden("program@127.0.0.1", &world.cookie).unwrap(), storage);
@@ -45,7 +45,7 @@ impl<'s> Program<'s> {
         }
     }
 
-    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             assert!(Instant::now() < deadline, "waited in vain: {what}; events: {:?}", self.events);
@@ -54,44 +54,23 @@ impl<'s> Program<'s> {
     }
 
     /// Polls until a message comes, and reads it.
-    pub(crate) fn message<T>(&mut self, mailbox: Mailbox, read: impl Fn(Term<'_>) -> T) -> T {
-        self.take(mailbox, |message| read(message.term()))
-    }
-
-    /// The same, with what the message is to a mailbox.
-    pub(crate) fn received<T>(&mut self, mailbox: Mailbox, read: impl Fn(Received<'_>) -> T) -> T {
-        self.take(mailbox, |message| read(message.received()))
-    }
-
-    fn take<T>(&mut self, mailbox: Mailbox, read: impl Fn(&Message<'_>) -> T) -> T {
+    fn message<T>(&mut self, mailbox: Mailbox, read: impl Fn(Term<'_>) -> T) -> T {
         let mut got = None;
         self.until("a message", |p| {
-            got = p.node.recv(mailbox).map(|(message, _)| read(&message));
+            got = p.node.recv(mailbox).map(|(message, _)| read(message.term()));
             got.is_some()
         });
         got.unwrap()
     }
 
     /// Polls while Erlang evaluates.
-    pub(crate) fn eval(&mut self, erl: &Erl, source: &str) -> String {
+    fn eval(&mut self, erl: &Erl, source: &str) -> String {
         let asked = erl.ask(source);
         self.until(source, |_| erl.has_answered(&asked));
         erl.answer(asked)
     }
 
-    /// The same, until the value is `want`.
-    pub(crate) fn eval_until(&mut self, erl: &Erl, source: &str, want: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let value = self.eval(erl, source);
-            if value == want {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{source} is {value}, not {want}");
-        }
-    }
-
-    pub(crate) fn connected(&self, node: &str) -> bool {
+    fn connected(&self, node: &str) -> bool {
         self.node.peers().any(|peer| peer.name.as_str() == node)
     }
 }

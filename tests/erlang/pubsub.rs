@@ -1,31 +1,33 @@
 //! Phoenix.PubSub and its tracker: a box broadcasts, is broadcast to, and is present. See [`crate::stand_ins`] for whose PubSub it is.
 
-use beamless::{GroupStorage, Mailbox, Received, Term};
+use beamless::{Event, GroupStorage, Mailbox, Message, Outbox, Received, Term};
 
-use crate::program::{Program, Storage};
+use crate::inside::{Inside, storage};
 use crate::stand_ins::{hub, track};
 use crate::support::{PATIENCE, World};
 
 const ADAPTER: &str = "Elixir.My.PubSub.Adapter";
 const SCOPE: &str = "Elixir.Phoenix.PubSub";
 
-type Groups = GroupStorage<2, 4, 8>;
+type Groups = GroupStorage<4, 4, 8>;
 
 /// What a hub's worker gives to its subscribers: to one worker of each hub, for none of them passes it on.
 #[test]
 fn a_box_broadcasts_by_the_adapters_name() {
-    let mut storage = Box::new(Storage::new());
-    let mut program = Program::new(&mut storage);
-    let hubs = ["a", "b"].map(|alive| hub(&program.world, alive, 1));
-    let sensor = program.node.register("sensor").unwrap();
+    let world = World::new();
+    let _epmd = world.epmd();
+    let mut storage = storage();
+    let mut inside = world.inside(world.config("box"), &mut storage);
+    let hubs = ["a", "b"].map(|alive| hub(&world, alive, 1));
+    let sensor = inside.node.register("sensor").unwrap();
     for hub in &hubs {
         hub.eval("Subscribe(<<\"readings\">>)");
-        program.node.connect(&hub.node).unwrap();
-        program.until("the connection", |p| p.connected(&hub.node));
+        inside.node.connect(&hub.node).unwrap();
+        inside.until_event("the connection", |event| matches!(event, Event::NodeUp { .. }));
     }
     for (topic, celsius) in [("readings", 21.5), ("others", 0.0), ("readings", 22.0)] {
         for hub in &hubs {
-            let mut out = program.node.outbox(sensor).unwrap();
+            let mut out = inside.node.outbox(sensor).unwrap();
             out.send((ADAPTER, hub.node.as_str()), |t| {
                 t.tuple(4)?.atom("forward_to_local")?.str(topic)?;
                 t.tuple(2)?.atom("reading")?.float(celsius)?;
@@ -35,9 +37,9 @@ fn a_box_broadcasts_by_the_adapters_name() {
         }
     }
     for hub in &hubs {
-        assert_eq!(program.eval(hub, "Next()"), "{reading,21.5}");
-        assert_eq!(program.eval(hub, "Next()"), "{reading,22.0}");
-        assert_eq!(program.eval(hub, "receive More -> More after 200 -> nothing end"), "nothing");
+        assert_eq!(inside.eval(hub, "Next()"), "{reading,21.5}");
+        assert_eq!(inside.eval(hub, "Next()"), "{reading,22.0}");
+        assert_eq!(inside.eval(hub, "receive More -> More after 200 -> nothing end"), "nothing");
     }
 }
 
@@ -59,12 +61,14 @@ fn a_shell_broadcasts_by_the_adapters_name() {
 /// A mailbox is a member of the groups of all workers, for a process broadcasts by one of them.
 #[test]
 fn a_broadcast_reaches_a_mailbox_that_joined() {
-    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
-    let mut program = Program::new(&mut storage);
-    program.node.set_groups(&mut groups).unwrap();
-    let hub = hub(&program.world, "a", 2);
-    let inbox = join(&mut program, &hub.node, 2);
-    program.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[2,2]");
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut storage, mut groups) = (storage(), Box::new(Groups::new()));
+    let mut inside = world.inside(world.config("box"), &mut storage);
+    inside.node.set_groups(&mut groups).unwrap();
+    let hub = hub(&world, "a", 2);
+    let inbox = join(&mut inside, &hub.node, 2);
+    inside.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[2,2]");
 
     // each by a process of its own; some of them have the first worker's group, and some the second's
     hub.eval("Subscribe(<<\"cmd\">>)");
@@ -72,12 +76,10 @@ fn a_broadcast_reaches_a_mailbox_that_joined() {
     hub.eval("lists:foreach(By, lists:seq(1, 20))");
     let mut asked: Vec<Option<i64>> = (0..20)
         .map(|_| {
-            program.message(inbox, |term| match term.tuple() {
-                Some([tag, topic, message, dispatcher]) if tag.is_atom("forward_to_local") && dispatcher.is_atom(SCOPE) => {
-                    assert_eq!(topic.as_str(), Some("cmd"));
-                    message.tuple().and_then(|[_, number]| number.as_i64())
-                }
-                _ => panic!("{term}"),
+            inside.receive(inbox, |message, _| {
+                let (topic, term) = broadcast(&message);
+                assert_eq!(topic, "cmd");
+                term.tuple().and_then(|[_, number]| number.as_i64())
             })
         })
         .collect();
@@ -86,13 +88,23 @@ fn a_broadcast_reaches_a_mailbox_that_joined() {
 
     // one that left is told nothing
     for group in adapters(2) {
-        program.node.leave(inbox, SCOPE, |t| t.atom(&group)).unwrap();
+        inside.node.leave(inbox, SCOPE, |t| t.atom(&group)).unwrap();
     }
-    program.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[1,1]");
+    inside.eval_until(&hub, "[length(pg:get_members('Elixir.Phoenix.PubSub', Group)) || Group <- Groups]", "[1,1]");
     hub.eval("lists:foreach(By, lists:seq(1, 20))");
     hub.eval("[receive {ask, N} -> N end || N <- lists:seq(1, 20), _ <- [once, again]]");
-    program.eval(&hub, "{inbox, 'program@127.0.0.1'} ! last");
-    assert!(program.message(inbox, |term| term.is_atom("last")));
+    inside.eval(&hub, "{inbox, 'box@127.0.0.1'} ! last");
+    assert!(inside.receive(inbox, |message, _| message.term().is_atom("last")));
+}
+
+/// The topic and the message of a broadcast.
+fn broadcast<'m>(message: &Message<'m>) -> (&'m str, Term<'m>) {
+    match message.term().tuple() {
+        Some([tag, topic, term, dispatcher]) if tag.is_atom("forward_to_local") && dispatcher.is_atom(SCOPE) => {
+            (topic.as_str().unwrap(), term)
+        }
+        _ => panic!("{}", message.term()),
+    }
 }
 
 /// The names of so many workers.
@@ -101,33 +113,35 @@ fn adapters(pool_size: usize) -> impl Iterator<Item = String> {
 }
 
 /// A mailbox `inbox` that is a member with so many workers, connected to a hub.
-fn join(program: &mut Program<'_>, hub: &str, pool_size: usize) -> Mailbox {
-    let inbox = program.node.register("inbox").unwrap();
+fn join(inside: &mut Inside<'_>, hub: &str, pool_size: usize) -> Mailbox {
+    let inbox = inside.node.register("inbox").unwrap();
     for group in adapters(pool_size) {
-        program.node.join(inbox, SCOPE, |t| t.atom(&group)).unwrap();
+        inside.node.join(inbox, SCOPE, |t| t.atom(&group)).unwrap();
     }
-    program.node.connect(hub).unwrap();
+    inside.node.connect(hub).unwrap();
     inbox
 }
 
 /// What a box publishes goes to whoever is a member, hubs alike, once.
 #[test]
 fn what_is_published_reaches_subscribers_on_two_hubs() {
-    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
-    let mut program = Program::new(&mut storage);
-    program.node.set_groups(&mut groups).unwrap();
-    let hubs = ["a", "b"].map(|alive| hub(&program.world, alive, 1));
-    assert_eq!(program.eval(&hubs[0], "net_kernel:connect_node('b@127.0.0.1')"), "true");
-    program.node.monitor_scope(SCOPE).unwrap();
-    let inbox = join(&mut program, &hubs[0].node, 1);
-    program.node.connect(&hubs[1].node).unwrap();
-    program.until("the workers of both", |p| p.node.members(SCOPE, |t| t.atom(ADAPTER)).count() == 2);
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut storage, mut groups) = (storage(), Box::new(Groups::new()));
+    let mut inside = world.inside(world.config("box"), &mut storage);
+    inside.node.set_groups(&mut groups).unwrap();
+    let hubs = ["a", "b"].map(|alive| hub(&world, alive, 1));
+    assert_eq!(inside.eval(&hubs[0], "net_kernel:connect_node('b@127.0.0.1')"), "true");
+    inside.node.monitor_scope(SCOPE).unwrap();
+    let inbox = join(&mut inside, &hubs[0].node, 1);
+    inside.node.connect(&hubs[1].node).unwrap();
+    inside.until("the workers of both", |inside| (inside.node.members(SCOPE, |t| t.atom(ADAPTER)).count() == 2).then_some(()));
     for hub in &hubs {
         hub.eval("Subscribe(<<\"readings\">>)");
-        program.eval_until(hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "3");
+        inside.eval_until(hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "3");
     }
     for celsius in [21.5, 22.0] {
-        let sent = program.node.send_to_group(
+        let sent = inside.node.send_to_group(
             inbox,
             SCOPE,
             |t| t.atom(ADAPTER),
@@ -139,83 +153,89 @@ fn what_is_published_reaches_subscribers_on_two_hubs() {
         assert_eq!(sent.unwrap(), 2);
     }
     for hub in &hubs {
-        assert_eq!(program.eval(hub, "Next()"), "{reading,21.5}");
-        assert_eq!(program.eval(hub, "Next()"), "{reading,22.0}");
-        assert_eq!(program.eval(hub, "receive More -> More after 200 -> nothing end"), "nothing");
+        assert_eq!(inside.eval(hub, "Next()"), "{reading,21.5}");
+        assert_eq!(inside.eval(hub, "Next()"), "{reading,22.0}");
+        assert_eq!(inside.eval(hub, "receive More -> More after 200 -> nothing end"), "nothing");
     }
     // one hub's broadcast comes to the other hub and to the box
     hubs[1].eval("Broadcast(<<\"readings\">>, hello)");
-    assert_eq!(program.eval(&hubs[0], "Next()"), "hello");
-    assert!(program.message(inbox, |term| matches!(term.tuple(), Some([_, _, hello, _]) if hello.is_atom("hello"))));
+    assert_eq!(inside.eval(&hubs[0], "Next()"), "hello");
+    assert!(inside.receive(inbox, |message, _| broadcast(&message).1.is_atom("hello")));
 }
 
 /// A member is told what trackers tell each other, and they take no notice of it.
 #[test]
 fn heartbeats_of_trackers_come_and_do_no_harm() {
-    let (mut storage, mut groups) = (Box::new(Storage::new()), Box::new(Groups::new()));
-    let mut program = Program::new(&mut storage);
-    program.node.set_groups(&mut groups).unwrap();
-    let hub = hub(&program.world, "a", 1);
-    let inbox = join(&mut program, &hub.node, 1);
-    program.eval_until(&hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "2");
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut storage, mut groups) = (storage(), Box::new(Groups::new()));
+    let mut inside = world.inside(world.config("box"), &mut storage);
+    inside.node.set_groups(&mut groups).unwrap();
+    let hub = hub(&world, "a", 1);
+    let inbox = join(&mut inside, &hub.node, 1);
+    inside.eval_until(&hub, "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))", "2");
     track(&hub);
-    let is_heartbeat = |term: Term<'_>| match term.tuple() {
-        Some([_, topic, message, _]) => {
-            topic.as_str() == Some("phx_presence:Elixir.My.Tracker_shard0")
-                && message.to_string().starts_with("{pub,heartbeat,{'a@127.0.0.1',")
-        }
-        _ => false,
+    let is_heartbeat = |message: Message<'_>, _: Outbox<'_>| {
+        let (topic, term) = broadcast(&message);
+        topic == "phx_presence:Elixir.My.Tracker_shard0" && term.to_string().starts_with("{pub,heartbeat,{'a@127.0.0.1',")
     };
-    assert!(program.message(inbox, is_heartbeat));
-    program.node.trap_exit(inbox, true).unwrap();
-    assert_eq!(ask_to_be_tracked(&mut program, inbox, &hub.node), "ok");
-    program.eval_until(&hub, "Present()", "[{<<\"thermometer\">>,#{unit => celsius}}]");
-    assert!(program.message(inbox, is_heartbeat));
+    assert!(inside.receive(inbox, is_heartbeat));
+    inside.node.trap_exit(inbox, true).unwrap();
+    assert_eq!(ask_to_be_tracked(&mut inside, inbox, &hub.node), "ok");
+    inside.eval_until(&hub, "Present()", "[{<<\"thermometer\">>,#{unit => celsius}}]");
+    assert!(inside.receive(inbox, is_heartbeat));
     assert_eq!(hub.eval("is_process_alive(Scope) andalso is_process_alive(Tracker)"), "true");
 }
 
 /// A hub tracks a box, all hubs know it, and it is gone once its connection is lost, or its mailbox ends. The tracker's own end is an exit to it.
 #[test]
 fn a_box_is_present_while_it_is_connected() {
-    let mut storage = Box::new(Storage::new());
-    let mut program = Program::new(&mut storage);
-    let hubs = ["a", "b"].map(|alive| hub(&program.world, alive, 1));
-    assert_eq!(program.eval(&hubs[0], "net_kernel:connect_node('b@127.0.0.1')"), "true");
+    let world = World::new();
+    let _epmd = world.epmd();
+    let mut storage = storage();
+    let mut inside = world.inside(world.config("box"), &mut storage);
+    let hubs = ["a", "b"].map(|alive| hub(&world, alive, 1));
+    assert_eq!(inside.eval(&hubs[0], "net_kernel:connect_node('b@127.0.0.1')"), "true");
     hubs.iter().for_each(track);
     for end in ["disconnect", "exit"] {
-        let thermometer = program.node.register("thermometer").unwrap();
-        program.node.trap_exit(thermometer, true).unwrap();
-        assert_eq!(ask_to_be_tracked(&mut program, thermometer, &hubs[0].node), "ok");
+        let thermometer = inside.node.register("thermometer").unwrap();
+        inside.node.trap_exit(thermometer, true).unwrap();
+        assert_eq!(ask_to_be_tracked(&mut inside, thermometer, &hubs[0].node), "ok");
         for hub in &hubs {
-            program.eval_until(hub, "Present()", "[{<<\"thermometer\">>,#{unit => celsius}}]");
+            inside.eval_until(hub, "Present()", "[{<<\"thermometer\">>,#{unit => celsius}}]");
         }
         if end == "disconnect" {
-            assert_eq!(program.eval(&hubs[0], "erlang:disconnect_node('program@127.0.0.1')"), "true");
+            assert_eq!(inside.eval(&hubs[0], "erlang:disconnect_node('box@127.0.0.1')"), "true");
+        } else {
+            inside.node.close_mailbox(thermometer, |t| t.atom("normal")).unwrap();
         }
-        program.node.close_mailbox(thermometer, |t| t.atom("normal")).unwrap();
         for hub in &hubs {
-            program.eval_until(hub, "Present()", "[]");
+            inside.eval_until(hub, "Present()", "[]");
         }
+        let _ = inside.node.close_mailbox(thermometer, |t| t.atom("normal"));
     }
 
-    let thermometer = program.node.register("thermometer").unwrap();
-    program.node.trap_exit(thermometer, true).unwrap();
-    assert_eq!(ask_to_be_tracked(&mut program, thermometer, &hubs[0].node), "ok");
+    let thermometer = inside.node.register("thermometer").unwrap();
+    inside.node.trap_exit(thermometer, true).unwrap();
+    assert_eq!(ask_to_be_tracked(&mut inside, thermometer, &hubs[0].node), "ok");
     hubs[0].eval("unlink(Tracker), exit(Tracker, shutdown)");
-    assert!(program.received(thermometer, |got| matches!(got, Received::Exit { reason, .. } if reason.is_atom("shutdown"))));
+    assert!(inside.receive(
+        thermometer,
+        |message, _| matches!(message.received(), Received::Exit { reason, .. } if reason.is_atom("shutdown"))
+    ));
 }
 
 /// `Phoenix.Tracker.track(My.Tracker, self(), "boxes", "thermometer", %{unit: :celsius})` on a hub; the first word of its answer.
-fn ask_to_be_tracked(program: &mut Program<'_>, mailbox: Mailbox, hub: &str) -> String {
-    let me = program.node.pid(mailbox).unwrap();
-    let mut out = program.node.outbox(mailbox).unwrap();
+fn ask_to_be_tracked(inside: &mut Inside<'_>, mailbox: Mailbox, hub: &str) -> String {
+    let me = inside.node.pid(mailbox).unwrap();
+    let mut out = inside.node.outbox(mailbox).unwrap();
     let tracked = out.rpc(hub, "Elixir.Phoenix.Tracker", "track", Some(PATIENCE), |t| {
         t.list(5)?.atom("Elixir.My.Tracker")?.pid(me.as_pid())?.str("boxes")?.str("thermometer")?;
         t.map(1)?.atom("unit")?.atom("celsius")?.nil()
     });
     let tracked = tracked.unwrap();
     loop {
-        let answer = program.received(mailbox, |got| match got {
+        let answer = inside.receive(mailbox, |message, _| match message.received() {
             Received::Answer { request, result } if request == tracked => {
                 result.unwrap().tuple().map(|[first, _]| first.to_string())
             }
