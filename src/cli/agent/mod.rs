@@ -42,6 +42,7 @@ use config::Settings;
 pub(super) use config::{Arguments, page};
 use gossip::HEARTBEATS;
 use parts::Parts;
+pub(super) use peers::Peers;
 use process::PIPES;
 use refusals::Refusals;
 
