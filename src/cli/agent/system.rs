@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
-use super::config::Receiver;
+use super::config::{Place, Receiver};
 use super::functions::Functions;
 use super::own;
 use super::part::Part;
@@ -241,21 +241,27 @@ fn mailboxes<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>, programs: &Prog
     t.map(named().count())?;
     for (mailbox, name) in named() {
         t.atom(name)?;
-        t.map(4)?;
-        pairs(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
         let place = programs.place(name);
-        let groups = || place.iter().flat_map(|(place, _)| place.groups());
-        t.atom("groups")?.list(groups().count())?;
-        for group in groups() {
-            t.str(&group.to_string())?;
+        t.map(if place.is_some() { 4 } else { 2 })?;
+        pairs(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
+        if let Some((place, is_registered)) = place {
+            in_cluster(t, place, is_registered)?;
         }
-        t.nil()?.atom("global")?;
-        match place.filter(|(_, is_registered)| *is_registered).and_then(|(place, _)| place.global.as_ref()) {
-            Some(global) => t.atom(global)?,
-            None => t.bool(false)?,
-        };
     }
     Ok(t)
+}
+
+/// Writes the groups of a mailbox, and the name under which it is registered globally; `false` where it is not.
+fn in_cluster<'t, 'b>(t: &'t mut TermWriter<'b>, place: &Place, is_registered: bool) -> Written<'t, 'b> {
+    t.atom("groups")?.list(place.groups().count())?;
+    for group in place.groups() {
+        t.str(&group.to_string())?;
+    }
+    t.nil()?.atom("global")?;
+    match place.global.as_ref().filter(|_| is_registered) {
+        Some(global) => t.atom(global),
+        None => t.bool(false),
+    }
 }
 
 fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Written<'t, 'b> {

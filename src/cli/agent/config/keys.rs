@@ -38,7 +38,7 @@ node | text | | "hub@nuc3" | The node of that name.
 pubsub | text | | "My.PubSub" | A Phoenix.PubSub, by its name in Elixir: every connected node that runs it gets the reading for its subscribers.
 topic | name | | "readings" | The topic.
 group | text | | "sensors:kitchen" | A group of `pg`, all of whose members on other nodes get the reading: `"GROUP"`, or `"SCOPE:GROUP"`.
-keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away, for each node; of a group while it has no members. They take 1 MiB at most.
+keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away: for a PubSub, each node of `connect`; for a group, as long as it has no members. They take 1 MiB at most for each.
 label | name | the last part of the file's or the program's path | "cpu" | What it is called in the message, as a binary.
 as | word number text term | `"text"`, or `"number"` with `divide` | "number" | What it is sent as: `"number"`; `"text"`, a binary; or `"term"`, the term that the Erlang text is.
 divide | number | | 1000 | What a number is divided by. It is not 0.
