@@ -374,6 +374,8 @@ pub enum Misuse {
     /// A mailbox in a group drops messages when it is full, the oldest or the newest: a member that held up its senders would hold up all that
     /// their nodes send.
     MemberHolds,
+    /// The mailbox has a global name already. `global` takes no second one for a process.
+    SecondName,
 }
 
 impl fmt::Display for Misuse {
@@ -407,6 +409,9 @@ impl fmt::Display for Misuse {
             Self::NotAMember => f.write_str("the mailbox is not in that group"),
             Self::MemberHolds => {
                 f.write_str("a mailbox in a group drops the oldest or the newest when it is full; it cannot hold")
+            }
+            Self::SecondName => {
+                f.write_str("the mailbox has a global name: one process has one, another takes a mailbox of its own")
             }
         }
     }

@@ -36,6 +36,7 @@ mod fields;
 mod flags;
 mod floods;
 mod functions;
+mod groups;
 mod hostile;
 mod inside;
 mod interrupted;

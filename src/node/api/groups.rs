@@ -9,7 +9,7 @@ use crate::node::connections::node::Node;
 use crate::node::core::names::exists;
 use crate::node::core::send::send_as;
 use crate::node::core::state::{Cluster, Core};
-use crate::node::tables::groups::{Asking, GlobalName, Group, GroupStorage, Groups, Joined, Question, Row, Scope, Stage};
+use crate::node::tables::groups::{Asking, GlobalName, Group, GroupStorage, Groups, Joined, Question, Scope, Stage};
 use crate::node::tables::handles::{Mailbox, Request};
 use crate::node::tables::inbox::Overflow;
 use crate::node::tables::links::{Link, RESERVED};
@@ -179,19 +179,28 @@ impl<'s> Node<'s> {
     /// given up. When the mailbox ends, the name is free.
     ///
     /// # Errors
-    /// [`Misuse::NoMailbox`]; [`Misuse::NoGroups`]; [`Misuse::NameTaken`] when a mailbox of this node has it, or is to have it; [`Misuse::GroupTooLong`];
+    /// [`Misuse::NoMailbox`]; [`Misuse::NoGroups`]; [`Misuse::NameTaken`] when a mailbox of this node has it, or is to have it; [`Misuse::SecondName`]; [`Misuse::GroupTooLong`];
     /// [`Full::GlobalNames`].
     pub fn register_global(&mut self, mailbox: Mailbox, name: &str) -> Result<(), Error> {
         self.core.inboxes.get(mailbox)?;
         let name = FixedStr::try_from(name).map_err(|_| Misuse::GroupTooLong)?;
         self.grouped(|core, groups| {
-            if groups.book.names.iter().flatten().any(|known| known.name == name) {
-                return Err(Misuse::NameTaken.into());
+            let is_its = |known: &&GlobalName| known.next.unwrap_or(known.mailbox) == mailbox.0;
+            let lasts = |known: &&GlobalName| !known.is_given_up || known.next.is_some();
+            if groups.book.names.iter().flatten().filter(lasts).any(|known| known.name != name && is_its(&known)) {
+                return Err(Misuse::SecondName.into());
+            }
+            if let Some(known) = groups.book.names.iter_mut().flatten().find(|known| known.name == name) {
+                if lasts(&&*known) {
+                    return Err(Misuse::NameTaken.into());
+                }
+                known.next = Some(mailbox.0);
+                return Ok(());
             }
             let free = groups.book.names.iter_mut().enumerate().find(|(_, place)| place.is_none());
             let Some((at, place)) = free else { return Err(Full::GlobalNames.into()) };
-            *place = Some(GlobalName { name, mailbox: mailbox.0, is_given_up: false });
-            ask_all(core, groups, at);
+            *place = Some(GlobalName { name, mailbox: mailbox.0, is_given_up: false, next: None });
+            ask_all(core, groups, at, Asking::Due(Question::Whereis));
             Ok(())
         })
     }
@@ -205,19 +214,18 @@ impl<'s> Node<'s> {
             let is_it = |known: &Option<GlobalName>| known.as_ref().is_some_and(|known| &*known.name == name);
             let Some(at) = groups.book.names.iter().position(is_it) else { return Ok(()) };
             if let Some(known) = groups.book.names.get_mut(at).and_then(Option::as_mut) {
-                known.is_given_up = true;
+                (known.is_given_up, known.next) = (true, None);
             }
-            ask_all(core, groups, at);
+            ask_all(core, groups, at, Asking::Later);
             Ok(())
         })
     }
 }
 
 /// Has every connected node asked for a global name.
-fn ask_all(core: &mut Core<'_>, groups: &mut Groups<'_>, at: usize) {
-    let is_up = |row: &&mut Row| core.far.links.table.at(row.peer).is_some_and(Link::is_up);
-    for asking in groups.rows.iter_mut().filter(is_up).filter_map(|row| row.names.get_mut(at)) {
-        *asking = Asking::Due(Question::Whereis);
+fn ask_all(core: &mut Core<'_>, groups: &mut Groups<'_>, at: usize, begin: Asking) {
+    for asking in groups.rows.iter_mut().filter(|row| row.is_used).filter_map(|row| row.names.get_mut(at)) {
+        *asking = begin;
     }
     act(groups, core, None);
 }

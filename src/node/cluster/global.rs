@@ -80,14 +80,23 @@ pub(crate) fn give_up(groups: &mut Groups<'_>, at: usize) {
     }
 }
 
-/// Frees the places of names that were given up, once all have been told.
-pub(super) fn forget_given_up(groups: &mut Groups<'_>) {
+/// Frees the places of names that were given up, once all have been told. Returns true if one is wanted again.
+pub(super) fn forget_given_up(groups: &mut Groups<'_>) -> bool {
+    let mut is_wanted = false;
     for (at, place) in groups.book.names.iter_mut().enumerate() {
         let is_told = || groups.rows.iter().all(|row| matches!(row.names.get(at), None | Some(Asking::Off)));
-        if place.as_ref().is_some_and(|name| name.is_given_up) && is_told() {
-            *place = None;
+        let Some(known) = place.as_mut().filter(|known| known.is_given_up && is_told()) else { continue };
+        match known.next.take() {
+            Some(mailbox) => {
+                (known.mailbox, known.is_given_up, is_wanted) = (mailbox, false, true);
+                for asking in groups.rows.iter_mut().filter(|row| row.is_used).filter_map(|row| row.names.get_mut(at)) {
+                    *asking = Asking::Due(Question::Whereis);
+                }
+            }
+            None => *place = None,
         }
     }
+    is_wanted
 }
 
 /// Asks what there is to ask of a peer. Returns when there is more to do.
@@ -98,6 +107,7 @@ pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: 
         let asking = match (asking, now) {
             (Asking::Asked(question, number, None), Some(now)) => Asking::Asked(question, number, Some(now.after(PATIENCE))),
             (Asking::Asked(_, _, Some(until)), Some(now)) if until <= now => Asking::Due(Question::Whereis),
+            (Asking::Later, _) if !is_asked(groups, at) => Asking::Due(Question::Whereis),
             _ => asking,
         };
         let asking = match asking {
@@ -112,6 +122,11 @@ pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: 
         }
     }
     next
+}
+
+/// Returns true if a peer is being asked for a name.
+fn is_asked(groups: &Groups<'_>, at: usize) -> bool {
+    groups.rows.iter().any(|row| matches!(row.names.get(at), Some(Asking::Due(_) | Asking::Asked(..))))
 }
 
 /// Asks a question. Returns how far it is then.

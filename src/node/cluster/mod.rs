@@ -6,7 +6,6 @@ mod pg;
 
 use crate::node::core::state::{Cluster, Core, Reason};
 use crate::node::tables::groups::{Asking, Groups, HasGroups, Question, SCOPES, Stage, Told};
-use crate::node::tables::links::Link;
 use crate::storage::slots::Key;
 use crate::time::{Instant, sooner};
 use crate::wire::codes::op;
@@ -50,7 +49,7 @@ pub(crate) fn up(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
     let speaks = link.visible && core.identity.config.visible;
     let stage = if speaks { Stage::Waits { soon: false, at: None } } else { Stage::Due };
     let Some(row) = groups.rows.get_mut(usize::from(peer.index)) else { return };
-    row.peer = peer;
+    (row.peer, row.is_used) = (peer, true);
     row.scopes = [Told { stage, ..Told::default() }; SCOPES];
     for (asking, name) in row.names.iter_mut().zip(&groups.book.names) {
         *asking = if name.is_some() { Asking::Due(Question::Whereis) } else { Asking::Off };
@@ -60,6 +59,7 @@ pub(crate) fn up(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
 
 fn down(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
     let Some(row) = groups.row(peer) else { return };
+    row.is_used = false;
     row.scopes = [Told::default(); SCOPES];
     row.names.fill(Asking::Off);
     for scope in 0..u8::try_from(SCOPES).unwrap_or(0) {
@@ -72,7 +72,11 @@ fn message(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, to: To<'_>, 
     let scope = match to {
         To::Name(name) => groups.book.scopes.iter().position(|scope| name == *scope.name),
         To::Pid(pid) if pid == core.identity.core_pid() => {
-            return term.is_some_and(|term| global::answer(groups, core, peer, term));
+            let is_answer = term.is_some_and(|term| global::answer(groups, core, peer, term));
+            if is_answer {
+                act(groups, core, None);
+            }
+            return is_answer;
         }
         To::Pid(pid) => core.identity.scope(pid).map(usize::from).filter(|scope| *scope < groups.book.scopes.len()),
         To::Alias(_) => None,
@@ -112,15 +116,14 @@ pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Inst
     groups.book.waits = false;
     let mut next = None;
     for index in 0..groups.rows.len() {
-        let Some(peer) = groups.rows.get(index).map(|row| row.peer) else { continue };
-        if !core.far.links.table.at(peer).is_some_and(Link::is_up) {
-            continue;
-        }
+        let Some(peer) = groups.rows.get(index).filter(|row| row.is_used).map(|row| row.peer) else { continue };
         next = sooner(next, pg::act(groups, core, peer, now));
         next = sooner(next, global::act(groups, core, peer, now));
     }
     groups.book.next = next;
     core.flow.owing |= groups.book.waits;
-    global::forget_given_up(groups);
+    if global::forget_given_up(groups) {
+        groups.book.hurry();
+    }
     groups.prune();
 }

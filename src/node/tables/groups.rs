@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::requests::NO_PEER;
 use super::ties::Number;
 use crate::error::Misuse;
 use crate::storage::slots::{Key, Places, Table, Tenant};
@@ -84,6 +85,8 @@ pub(crate) struct GlobalName {
     pub(crate) mailbox: Key,
     /// Its place is kept until all have been told.
     pub(crate) is_given_up: bool,
+    /// The mailbox that is to have it then.
+    pub(crate) next: Option<Key>,
 }
 
 /// How far it is that a peer's process of a scope knows of this node.
@@ -126,6 +129,8 @@ pub(crate) enum Asking {
     /// Nothing is to be done.
     #[default]
     Off,
+    /// To be asked once no other peer is: a name that two peers give up at once might be another's when the second does.
+    Later,
     Due(Question),
     /// It was asked, with this number, and is asked again at this time.
     Asked(Question, u32, Option<Instant>),
@@ -147,13 +152,16 @@ pub(crate) enum Question {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) peer: Key,
+    /// The peer is connected, and may take part.
+    pub(crate) is_used: bool,
     pub(crate) scopes: [Told; SCOPES],
     pub(crate) names: [Asking; NAMES],
 }
 
 impl Row {
     const EMPTY: Self = Self {
-        peer: Key { index: 0, generation: 0 },
+        peer: NO_PEER,
+        is_used: false,
         scopes: [Told { stage: Stage::Off, monitor: 0, theirs: None, base: 0, told: 0, asked: false, partial: false }; SCOPES],
         names: [Asking::Off; NAMES],
     };
