@@ -339,12 +339,11 @@ impl Reader<'_> {
 
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
         let source = self.source(section);
-        let every = section.required("every").and_then(|item| item.duration());
+        let every = self.faults.keep(section.required("every").and_then(|item| item.duration()));
         let receiver = self.receiver(section);
         let keep = section.integer("keep");
         let label = section.get("label").map(|item| item.name());
         let form = self.form(section);
-        let every = self.faults.keep(every);
         let (keep, label) = (self.faults.keep(keep), label.and_then(|label| self.faults.keep(label)));
         let (source, own_label) = source?;
         Some(Publish {
