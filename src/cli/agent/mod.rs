@@ -9,6 +9,7 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
+mod gossip;
 mod own;
 mod part;
 mod parts;
@@ -39,6 +40,7 @@ use super::tls::{self, Wanted};
 use certificate::Certificate;
 use config::Settings;
 pub(super) use config::{Arguments, page};
+use gossip::HEARTBEATS;
 use parts::Parts;
 pub(super) use peers::Peers;
 use process::PIPES;
@@ -200,6 +202,7 @@ impl Agent<'_> {
             match ready.token {
                 SIGNALS => came = ending.came(),
                 PIPES => self.parts.pipes_ready(),
+                HEARTBEATS => self.parts.heartbeat_came(),
                 _ => {}
             }
         }

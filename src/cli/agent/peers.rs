@@ -30,7 +30,12 @@ pub(super) enum By {
     Discover = 2,
     /// `[[publish]]`.
     Publish = 4,
+    /// Its heartbeat.
+    Gossip = 8,
 }
+
+/// The parts that name nodes which nobody asked for by name.
+const FOUND: u8 = By::Discover as u8 | By::Gossip as u8;
 
 /// The state of a wanted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +73,7 @@ impl Wanted {
     /// Plans the next try. Many that lost the same node do not come back to it all at the same moment.
     fn later(&mut self) {
         let longest = match self.said {
-            Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
+            Some(reason) if self.by != 0 && self.by & !FOUND == 0 && is_refusal(reason) => REFUSED,
             _ => LONGEST,
         };
         let spent = if let Link::Trying { since, .. } = self.state { since.elapsed() } else { Duration::ZERO };

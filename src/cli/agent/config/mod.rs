@@ -1,6 +1,7 @@
 //! The settings of the agent: the configuration file, and what the command line says besides.
 
 mod file;
+mod gossip;
 mod keys;
 mod page;
 mod sections;
@@ -20,6 +21,7 @@ use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use crate::cli::tls::{self, Wanted};
 use file::{Fault, Faults, Section};
+pub(super) use gossip::Gossip;
 pub(in crate::cli) use page::page;
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Source};
@@ -136,7 +138,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let tick_time = faults.keep(top.duration("tick_time"));
     let setup_time = faults.keep(top.duration("setup_time"));
     let rest = faults.keep(top.duration("rest"));
-    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
+    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, is_check: run.check, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
     let nodes = list.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();
