@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
 //! | scripts | [the tool](self::tool) |
+//! | clusters of Elixir | [PubSub, Presence, names, libcluster](self::clusters) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
 //! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [security: whom to trust, and with what](self::security), [TLS: certificates for boxes and hubs](self::tls), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
 //! | contributors | [the house and its rooms](self::contributing) |
@@ -21,12 +22,14 @@ macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
         /// [building]: crate::manual::building
+        /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
         /// [connected]: crate::manual::agent#nodes-that-stay-connected
         /// [cookie]: crate::manual::agent#the-cookie
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions
+        /// [gossip]: crate::manual::security#who-can-have-a-node-call-him
         /// [json]: crate::manual::tool#json
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens
@@ -56,6 +59,7 @@ macro_rules! pages {
 pages! {
     agent: "agent.md";
     building: "building.md";
+    clusters: "clusters.md";
     configuration: "configuration.md";
     contributing: "contributing.md";
     functions: "functions.md";

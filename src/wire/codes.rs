@@ -175,6 +175,8 @@ impl Flags {
     pub(crate) const EXPORT_PTR_TAG: Self = Self(0x200);
     pub(crate) const BIT_BINARIES: Self = Self(0x400);
     pub(crate) const NEW_FLOATS: Self = Self(0x800);
+    /// Who prints by a group leader here sends text in Unicode, not in Latin-1.
+    pub(crate) const UNICODE_IO: Self = Self(0x1000);
     pub(crate) const SMALL_ATOM_TAGS: Self = Self(0x4000);
     pub(crate) const UTF8_ATOMS: Self = Self(0x1_0000);
     pub(crate) const MAP_TAG: Self = Self(0x2_0000);
@@ -213,6 +215,7 @@ impl Flags {
     pub(crate) const OURS: Self = Self::MANDATORY_26
         .with(Self::MANDATORY_25_DIGEST)
         .with(Self::MONITORS)
+        .with(Self::UNICODE_IO)
         .with(Self::SMALL_ATOM_TAGS)
         .with(Self::SEND_SENDER)
         .with(Self::EXIT_PAYLOAD)
@@ -276,8 +279,7 @@ mod tests {
     use super::*;
 
     /// Flags that releases offer and we do not: they have no name above.
-    const LEFT_TO_ERLANG: [(u64, &str); 5] = [
-        (0x1000, "UNICODE_IO: of the I/O protocol, which we do not serve"),
+    const LEFT_TO_ERLANG: [(u64, &str); 4] = [
         (0x2000, "DIST_HDR_ATOM_CACHE: we keep no cache"),
         (0x10_0000, "BIG_SEQTRACE_LABELS: we send no trace tokens"),
         (0x80_0000, "FRAGMENTS: one frame bounds the memory"),
@@ -325,7 +327,7 @@ mod tests {
     fn the_sets_have_the_numbers_of_dist_h() {
         assert_eq!(Flags::MANDATORY_25.0, 0x107_0f94);
         assert_eq!(Flags::MANDATORY_26.0, 0x4_0307_0f94);
-        assert_eq!(Flags::OURS.0, 0x2d_074f_4fbc);
+        assert_eq!(Flags::OURS.0, 0x2d_074f_5fbc);
         assert_eq!(Flags::MANDATORY_25_DIGEST.expanded().missing(Flags::DEMANDED), Flags(0));
         assert_eq!(Flags(0).missing(Flags::NEW_FLOATS), Flags::NEW_FLOATS);
     }

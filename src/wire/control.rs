@@ -651,6 +651,22 @@ pub(crate) fn without_unlink_id(body: &mut [u8]) -> Option<usize> {
     body.len().checked_sub(pids)?.checked_add(HEAD)
 }
 
+/// Gives the group leader in the body of a `SPAWN_REQUEST` this creation, if it has none. `None`: the body is not one.
+pub(crate) fn lead_from(body: &mut [u8], creation: u32) -> Option<()> {
+    const HEAD: usize = 6;
+    let mut r = Reader::new(body.get(HEAD..)?);
+    for _id_from_leader in 0..3 {
+        Term::check(&mut r).ok()?;
+    }
+    let end = body.len().checked_sub(r.rest().len())?;
+    // a pid ends with its creation
+    let place = body.get_mut(..end)?.last_chunk_mut::<4>()?;
+    if *place == [0; 4] {
+        *place = creation.to_be_bytes();
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;

@@ -144,7 +144,6 @@ pub(crate) fn seven_calls_come_to_seven_different_ends() {
 fn what_a_function_does_besides_is_told_apart() {
     desk!(world, inside, erl, mailbox);
     let mut rpc = |mfa| inside.rpc(mailbox, &erl.node, mfa, LONG);
-    assert_eq!(rpc(("desk", "print", "[]")), "value printed");
     assert_eq!(rpc(("nomodule", "nofunction", "[]")), "undefined");
     assert_eq!(rpc(("lists", "seq", "[1, 2, 3, 4, 5]")), "undefined");
     // the function is there, and what it calls is not
@@ -164,7 +163,40 @@ fn what_a_function_does_besides_is_told_apart() {
         t.nil()
     });
     assert_eq!(inside.wait(request.unwrap()), "value {badrpc,nodedown}");
-    assert_eq!(erl.log.count(&["to be seen nowhere"]), 0);
+    inside.is_done(mailbox);
+}
+
+/// Whatever a function prints appears at its node, as if it had been called there, unless it is to come here.
+#[test]
+fn what_a_function_prints_has_its_place() {
+    desk!(world, inside, erl, mailbox);
+    assert_eq!(erl.eval("whereis(init)"), "<0.0.0>");
+    // before there is a connection, and when there is one
+    for _ in 0..2 {
+        let before = erl.log.len();
+        assert_eq!(inside.rpc(mailbox, &erl.node, ("desk", "print", "[]"), LONG), "value {printed,<0.0.0>}");
+        erl.log.wait_from(before, &[&format!("to be seen at '{}'", erl.node)]).unwrap();
+        erl.log.wait_from(before, &["and this"]).unwrap();
+    }
+
+    let printed = erl.log.len();
+    let mut out = inside.node.outbox(mailbox).unwrap();
+    let leader = out.pid().to_string();
+    let asked = out.rpc_as_group_leader(&erl.node, "desk", "print", LONG, |t| t.nil()).unwrap();
+    for what in [
+        format!("{{put_chars,unicode,io_lib,format,[\"to be seen at ~p~n\",['{}']]}}", erl.node),
+        "{put_chars,unicode,<<\"and this\\n\">>}".to_owned(),
+    ] {
+        inside.receive(mailbox, |message, mut out| {
+            let [request, from, reply_as, asked] = message.term().tuple().unwrap();
+            assert!(request.is_atom("io_request"), "{request}");
+            assert_eq!(asked.to_string(), what);
+            out.send(from.as_pid().unwrap(), |t| t.tuple(3)?.atom("io_reply")?.term(reply_as)?.atom("ok")).unwrap();
+        });
+    }
+    assert_eq!(inside.wait(asked), format!("value {{printed,{leader}}}"));
+    assert_eq!(erl.eval("done"), "done");
+    assert!(!erl.log.text().lines().skip(printed).any(|line| line.contains("to be seen")), "{}", erl.log.text());
     inside.is_done(mailbox);
 }
 

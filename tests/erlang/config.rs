@@ -1,6 +1,7 @@
 //! The configuration file: what is refused, and how; what is taken, with a real Erlang to see that it holds.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::pki::Ca;
@@ -140,6 +141,8 @@ fn a_check_says_what_would_be_done() {
     let world = World::without_cookie_file();
     let host = host(&world);
     fs::write(world.home.join("run me"), "#!/bin/sh\n").unwrap();
+    fs::write(world.home.join("secret"), "open sesame\n").unwrap();
+    fs::set_permissions(world.home.join("secret"), Permissions::from_mode(0o400)).unwrap();
     let text = r#"
         sname = "demo"
         listen = "127.0.0.1:4711"
@@ -154,6 +157,10 @@ fn a_check_says_what_would_be_done() {
         [discover]
         epmd = ["nuc3", "nuc4"]
         every = "1m"
+        [discover.gossip]
+        secret_file = "secret"
+        interface = "eth0"
+        listen = true
         [[publish]]
         file = "beamless.toml"
         every = "1.5s"
@@ -203,6 +210,10 @@ fn a_check_says_what_would_be_done() {
         "connect   store@nuc4",
         "discover  what EPMD names on nuc3, nuc4, asked every 1m",
         &format!(
+            "gossip    heartbeats to 233.252.1.32 on port 45892 by eth0, with the secret in {}/secret; whoever says one is connected",
+            world.home.display()
+        ),
+        &format!(
             "publish   {}/beamless.toml as a number divided by 1000, every 1500ms, to collector on hub@{host}",
             world.home.display()
         ),
@@ -222,6 +233,11 @@ fn a_check_says_what_would_be_done() {
         assert!(said.contains(line), "{line}\n{said}");
     }
     assert!(!world.home.join(".erlang.cookie").exists());
+    let said = checked(&world, &["--config", write(&world, "sname = \"demo\"\n[discover]\ngossip = true\n")]);
+    assert!(
+        said.contains("\ngossip    heartbeats to 233.252.1.32 on port 45892, for all to read\n") && !said.contains("discover"),
+        "{said}"
+    );
     // without a file, too
     let said = checked(&world, &["--name", "demo@127.0.0.1", "--epmd", "none", "--connect", "hub"]);
     for line in
@@ -348,7 +364,9 @@ fn the_example_is_right() {
     let said = checked(&world, &["--config", path.to_str().unwrap()]);
     assert!(said.contains(&format!("node      beamless@{host}, hidden")), "{said}");
     assert!(
-        !["connect ", "discover", "publish", "mailbox ", "function"].iter().any(|word| said.contains(&format!("\n{word}"))),
+        !["connect ", "discover", "gossip", "publish", "mailbox ", "function"]
+            .iter()
+            .any(|word| said.contains(&format!("\n{word}"))),
         "{said}"
     );
     let text = fs::read_to_string(path).unwrap();
@@ -366,6 +384,7 @@ fn the_example_is_right() {
     let all: Vec<String> = text.lines().map(take).collect();
     let cookie = world.home.join(".erlang.cookie");
     let all = all.join("\n").replace("/etc/beamless/cookie", cookie.to_str().unwrap());
+    let all = all.replace("/etc/beamless/gossip", cookie.to_str().unwrap());
     let folder = tls_folder(&world);
     fs::write(folder.join("crl.pem"), "").unwrap();
     let all = all.replace("/etc/beamless/tls", folder.to_str().unwrap());
@@ -375,6 +394,7 @@ fn the_example_is_right() {
         "listen    0.0.0.0:9100",
         "connect   store@nuc4",
         "discover  ",
+        "gossip    ",
         "publish   ",
         "mailbox   thermometer",
         "function  box:sum/2",

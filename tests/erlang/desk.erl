@@ -35,7 +35,7 @@ open(cast, release, From) -> {keep_state_and_data, [{reply, From, released}]}.
 
 fail_inside() -> nomodule:nofunction(1).
 
-print() -> io:format("to be seen nowhere~n"), io:put_chars("nor this"), printed.
+print() -> io:format("to be seen at ~p~n", [node()]), io:put_chars("and this\n"), {printed, group_leader()}.
 
 bytes(Size) -> binary:copy(<<7>>, Size).
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::support::{Agent, Erl, World};
-use crate::{binaries, children};
+use crate::{binaries, children, stand_ins};
 
 /// An example with its node's name, the world's cookie and perhaps a peer, registered with EPMD.
 fn start(world: &World, example: &str, node: &str, more: &[&str]) -> Agent {
@@ -100,6 +100,39 @@ fn sensor_sends_readings() {
 }
 
 #[test]
+fn cluster_is_part_of_a_cluster() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let hub = stand_ins::hub(&world, "hub", 1);
+    stand_ins::track(&hub);
+    let agent = start(&world, "cluster", "edge@127.0.0.1", &[&hub.node]);
+    hub.eval("Subscribe(<<\"readings\">>), Call = fun() -> gen_server:call({global, therm}, read, 60000) end");
+    let is_all_there = |hub: &Erl| {
+        assert_eq!(hub.eval("Next()"), "{reading,'edge@127.0.0.1',21.5}");
+        hub.eval_until("Present()", "[{<<\"edge@127.0.0.1\">>,#{unit => celsius}}]");
+        hub.eval_until("is_pid(global:whereis_name(therm))", "true");
+        assert_eq!(hub.eval("Call()"), "21.5");
+    };
+    is_all_there(&hub);
+    hub.eval("Broadcast(<<\"cmd\">>, {say, <<\"hello\">>}), Broadcast(<<\"other\">>, nothing)");
+    agent.wait(&["cmd: {say,<<\"hello\">>}"]);
+
+    // the connection is lost and made again, the mailbox ends, the tracker is started anew
+    assert_eq!(hub.eval("erlang:disconnect_node('edge@127.0.0.1')"), "true");
+    hub.eval("(fun Forget() -> receive {reading, _, _} -> Forget() after 0 -> ok end end)()");
+    is_all_there(&hub);
+    let pid = "global:whereis_name(therm)";
+    hub.eval(&format!("Old = {pid}, exit(Old, kill)"));
+    hub.eval_until(&format!("Old =/= {pid} andalso is_pid({pid})"), "true");
+    is_all_there(&hub);
+    hub.eval("unlink(Tracker), exit(Tracker, shutdown)");
+    agent.wait(&["the tracker ended: shutdown"]);
+    hub.eval_until("catch element(1, 'Elixir.My.Tracker':start_link())", "ok");
+    is_all_there(&hub);
+    assert_eq!(agent.log.count(&["cmd: "]), 1, "{}", agent.log.text());
+}
+
+#[test]
 fn ask_tells_the_release() {
     let world = World::new();
     let _epmd = world.epmd();
@@ -118,7 +151,7 @@ fn ask_tells_the_release() {
 
 #[test]
 fn each_says_how_it_is_used() {
-    for example in ["ask", "echo", "sensor", "serial", "thermometer"] {
+    for example in ["ask", "cluster", "echo", "sensor", "serial", "thermometer"] {
         let output = command(example, &[]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{example}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("usage"), "{example}");

@@ -24,8 +24,15 @@ impl Inside<'_> {
     }
 
     fn connect(&mut self, erl: &Erl) {
-        self.node.connect(&erl.node).unwrap();
-        self.until_event("node up", |event| matches!(event, Event::NodeUp { .. }));
+        // a connection that Erlang has ended may still be there
+        self.until("node up", |inside| {
+            inside.node.connect(&erl.node).unwrap();
+            let at = inside
+                .events
+                .iter()
+                .position(|event| matches!(event, Event::NodeUp { node, .. } if node.as_str() == erl.node))?;
+            inside.events.drain(..=at).last()
+        });
     }
 }
 

@@ -354,7 +354,23 @@ fn nodes_are_listed_with_their_kind() {
 #[test]
 fn the_words_of_help_are_everywhere() {
     let world = World::new();
-    let all = ["run", "recv", "ping", "send", "call", "rpc", "nodes", "names", "epmd", "certs", "completion", "man"];
+    let all = [
+        "run",
+        "recv",
+        "ping",
+        "send",
+        "call",
+        "rpc",
+        "broadcast",
+        "nodes",
+        "groups",
+        "whereis",
+        "names",
+        "epmd",
+        "certs",
+        "completion",
+        "man",
+    ];
     let man = world.tool(&["man"]);
     let headings: Vec<_> = man.out.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
     let commands = all.map(str::to_uppercase);

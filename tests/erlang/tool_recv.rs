@@ -1,11 +1,13 @@
 //! `beamless recv`: what is sent to a name, a line each.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::process::{Child, ChildStdout, Stdio};
 
 use crate::raw::{Raw, all_flags, atom, erlang, int, pid, tuple};
 use crate::support::{Erl, World, signal, until, wait_for_exit};
+use crate::tool::A;
+use crate::tool_groups::pubsub;
 
 const INBOX: &str = "inbox@127.0.0.1";
 
@@ -15,7 +17,12 @@ struct Recv(Child);
 impl Recv {
     /// Starts it, and waits until it is up.
     fn start(world: &World, args: &[&str], stdout: Stdio) -> Self {
-        let mut command = world.tool_command(&[&["recv", "--name", INBOX], args].concat());
+        Self::start_as(world, &[&["--name", INBOX], args].concat(), stdout)
+    }
+
+    /// The same with any name, or none.
+    fn start_as(world: &World, args: &[&str], stdout: Stdio) -> Self {
+        let mut command = world.tool_command(&[&["recv"], args].concat());
         let mut child = command.stdout(stdout).spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -26,6 +33,10 @@ impl Recv {
         // whatever else it says must have somewhere to go
         std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
         Self(child)
+    }
+
+    fn lines(&mut self) -> Lines<BufReader<ChildStdout>> {
+        BufReader::new(self.0.stdout.take().unwrap()).lines()
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -177,6 +188,121 @@ fn a_name_that_cannot_be_is_told() {
     world.tool(&["recv", "--name", INBOX, "x", "--count", "0"]).failed(2, "", &["from 1 on"]);
     let _running = world.agent(&["--name", INBOX]);
     world.tool(&["recv", "--name", INBOX, "news"]).failed(1, "", &["inbox@127.0.0.1 is running already", "another name"]);
+}
+
+const SCOPE: &str = "'Elixir.Phoenix.PubSub'";
+
+/// How many members of other nodes this Erlang knows in a group.
+fn others(erl: &Erl, scope: &str, group: &str, count: &str) {
+    erl.eval_until(&format!("length([P || P <- pg:get_members({scope}, {group}), node(P) =/= node()])"), count);
+}
+
+#[test]
+fn what_is_sent_to_a_group_is_printed() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let mut erl = erl(&world);
+    erl.eval("{ok, _} = pg:start(pg), {ok, _} = pg:start('Elixir.My.Scope')");
+    let args = ["--connect", A, "--group", "temps", "--group", "pg:{sensor, 1}", "--group", "Elixir.My.Scope:Elixir.Counter"];
+    let mut recv = Recv::start_as(&world, &[&args[..], &["--count", "5"]].concat(), Stdio::piped());
+    let mut lines = recv.lines();
+    let mut is_printed = |erl: &Erl, scope: &str, group: &str, message: &str| {
+        others(erl, scope, group, "1");
+        erl.eval(&format!("[P ! {message} || P <- pg:get_members({scope}, {group}), node(P) =/= node()]"));
+        assert_eq!(lines.next().unwrap().unwrap(), message);
+    };
+    is_printed(&erl, "pg", "temps", "{to,temps}");
+    is_printed(&erl, "pg", "{sensor,1}", "to_sensor");
+    is_printed(&erl, "'Elixir.My.Scope'", "'Elixir.Counter'", "to_counter");
+    // nobody connects to it, so it has registered nowhere
+    assert_eq!(world.epmd_names().iter().filter(|line| line.starts_with("name ")).count(), 1);
+    // it comes back to a node that is there anew, whose scope is a little late
+    erl.stop();
+    let erl = world.erl(&["-name", A]);
+    erl.eval_until("length(nodes(hidden))", "1");
+    erl.eval("{ok, _} = pg:start(pg)");
+    is_printed(&erl, "pg", "temps", "{again,1}");
+    is_printed(&erl, "pg", "temps", "{again,2}");
+    assert_eq!(recv.exit_code(), Some(0));
+    others(&erl, "pg", "temps", "0");
+}
+
+#[test]
+fn what_is_broadcast_on_a_topic_is_printed() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = erl(&world);
+    pubsub(&erl, "'Elixir.My.PubSub.Adapter'");
+    let start = |args: &[&str]| {
+        let all = [&["--connect", A, "--pubsub", "My.PubSub", "--count", "2"], args].concat();
+        Recv::start_as(&world, &all, Stdio::piped())
+    };
+    let mut all = [
+        (start(&["--topic", "readings"]), ["{reading,1}", "{reading,2}"]),
+        (start(&["--topic", "readings", "--topic", "cmd"]), ["{<<\"readings\">>,{reading,1}}", "{<<\"cmd\">>,stop}"]),
+        (start(&[]), ["{<<\"phx_presence:0\">>,heartbeat}", "{<<\"readings\">>,{reading,1}}"]),
+        (
+            start(&["--json", "--topic", "cmd", "--topic", "readings", "--name", "named@127.0.0.1"]),
+            ["{\"topic\":\"readings\",\"message\":{\"@tuple\":[\"reading\",1]}}", "{\"topic\":\"cmd\",\"message\":\"stop\"}"],
+        ),
+        (start(&["--pool-size", "2", "--topic", "readings"]), ["{reading,1}", "{reading,2}"]),
+    ];
+    others(&erl, SCOPE, "'Elixir.My.PubSub.Adapter'", "5");
+    others(&erl, SCOPE, "'Elixir.My.PubSub.Adapter_2'", "1");
+    // by the node that is asked, and by Erlang itself
+    let broadcast = |topic: &str, message: &str| world.tool(&["broadcast", A, "My.PubSub", topic, message]).done("");
+    broadcast("phx_presence:0", "heartbeat");
+    broadcast("readings", "{reading, 1}");
+    broadcast("cmd", "stop");
+    erl.eval(&format!(
+        "[P ! {{forward_to_local, <<\"readings\">>, {{reading, 2}}, other_dispatcher}} || P <- pg:get_members({SCOPE}, 'Elixir.My.PubSub.Adapter')]"
+    ));
+    for (recv, expected) in &mut all {
+        assert_eq!(recv.lines().map(Result::unwrap).collect::<Vec<_>>(), *expected);
+        assert_eq!(recv.exit_code(), Some(0));
+    }
+    others(&erl, SCOPE, "'Elixir.My.PubSub.Adapter'", "0");
+    assert_eq!(erl.eval("is_pid(whereis('Elixir.Phoenix.PubSub'))"), "true");
+}
+
+/// Nobody reads: the node that broadcasts is not held up, and what is lost is told.
+#[test]
+fn a_slow_reader_of_a_topic_holds_nobody_up() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = erl(&world);
+    pubsub(&erl, "'Elixir.My.PubSub.Adapter'");
+    let args = ["recv", "--connect", A, "--pubsub", "My.PubSub", "--topic", "t"];
+    let mut child = world.tool_command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    others(&erl, SCOPE, "'Elixir.My.PubSub.Adapter'", "1");
+    let sent = "length([P ! {forward_to_local, <<\"t\">>, {I, lists:duplicate(1000, $x)}, d} || I <- lists:seq(1, 20000),
+        P <- pg:get_members('Elixir.Phoenix.PubSub', 'Elixir.My.PubSub.Adapter'), node(P) =/= node()])";
+    assert_eq!(erl.eval(sent), "20000");
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("messages were lost: more came than were read")));
+    signal(child.id(), "TERM");
+    assert_eq!(wait_for_exit(&mut child, "recv to end").code(), Some(0));
+}
+
+#[test]
+fn what_it_cannot_be_a_member_of_is_told() {
+    let world = World::new();
+    let refused = |args: &[&str], words: &[&str]| world.tool(&[&["recv"], args].concat()).failed(2, "", words);
+    refused(&["news"], &["--sname NAME", "--connect"]);
+    refused(&["--connect", A], &["NAME is missing"]);
+    refused(&["--connect", "a@b@c", "x"], &["a@b@c"]);
+    refused(&["--connect", A, "--group", ":temps"], &["--group :temps", "such as pg:temps"]);
+    refused(&["--connect", A, "--group", "{a,"], &["--group {a,", "column 4"]);
+    refused(&["--connect", A, "--group", "net_kernel:x"], &["net_kernel"]);
+    refused(
+        &["--connect", A, "--group", "a:x", "--group", "b:x", "--group", "c:x", "--group", "d:x", "--group", "e:x"],
+        &["scope e"],
+    );
+    refused(&["--connect", A, "--pubsub", "'My.PubSub'"], &["--pubsub 'My.PubSub'", "as Elixir writes it"]);
+    refused(&["--connect", A, "--topic", "x", "news"], &["--pubsub NAME"]);
+    refused(&["--connect", A, "--pubsub", "P", "--pool-size", "0"], &["from 1 on"]);
+    refused(&["--connect", A, "--listen", "127.0.0.1", "news"], &["--sname NAME"]);
+    refused(&["--sname", "x", "--connect", A, "news"], &[A, "long"]);
 }
 
 /// Random terms, as Erlang writes them: typed into `send`, printed by `recv`, read by Erlang, and the same as before.

@@ -16,6 +16,7 @@ mod connecting;
 mod dials;
 mod driver;
 mod ends;
+mod groups;
 mod handshakes;
 mod limits;
 mod links;

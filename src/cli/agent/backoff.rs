@@ -38,7 +38,7 @@ impl Backoff {
 }
 
 /// Returns the part of a time that the chance is of all numbers.
-fn share(time: Duration, chance: u32) -> Duration {
+pub(super) fn share(time: Duration, chance: u32) -> Duration {
     let nanos = time.as_nanos().saturating_mul(chance.into()) >> u32::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -6,7 +6,7 @@ use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
 use super::config::{
-    Arguments, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings, Source,
+    Arguments, Form, Function, Gossip, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings, Source,
 };
 use crate::cli::outcome::{Failure, print};
 use crate::cli::tls::Wanted;
@@ -48,9 +48,12 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("groups", &format_args!("{} places of mailboxes, {} members on other nodes", groups.joined, groups.members));
     }
     settings.connect.iter().for_each(|node| line("connect", node));
-    if let Some(discover) = &settings.discover {
+    if let Some(discover) = settings.discover.as_ref().filter(|discover| !discover.hosts.is_empty()) {
         let hosts = and(discover.hosts.iter().cloned());
         line("discover", &format_args!("what EPMD names on {hosts}, asked every {}", Time(discover.every)));
+    }
+    if let Some(gossip) = settings.discover.as_ref().and_then(|discover| discover.gossip.as_ref()) {
+        line("gossip", &heartbeats(gossip));
     }
     settings.publish.iter().for_each(|publish| line("publish", &reading(publish)));
     settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
@@ -58,6 +61,18 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
     line("checked", &format_args!("{what} is right; nothing was started"));
     print(&lines.join("\n"))
+}
+
+/// Returns where heartbeats are said, and who can read them.
+fn heartbeats(gossip: &Gossip) -> String {
+    let (address, port) = (gossip.to.ip(), gossip.to.port());
+    let interface = gossip.interface.as_ref().map_or(String::new(), |name| format!(" by {name}"));
+    let secret = match &gossip.secret {
+        Some(secret) => format!("with the secret in {}", secret.path().display()),
+        None => "for all to read".to_owned(),
+    };
+    let listen = if gossip.listen { "; whoever says one is connected" } else { "" };
+    format!("heartbeats to {address} on port {port}{interface}, {secret}{listen}")
 }
 
 /// Returns the addresses that the node's name stands for, on which it listens.

@@ -6,6 +6,7 @@ use beamless::{Driver, Event, Node};
 
 use super::config::Settings;
 use super::discover::Discovery;
+use super::gossip::Gossip;
 use super::part::Part;
 use super::peers::Peers;
 use crate::cli::outcome::Failure;
@@ -14,18 +15,25 @@ use crate::cli::outcome::Failure;
 pub(super) struct Connections {
     peers: Peers,
     discovery: Discovery,
+    gossip: Gossip,
 }
 
 impl Connections {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
-        Ok(Self { peers: Peers::new(settings, node)?, discovery: Discovery::new(settings)? })
+        Ok(Self { peers: Peers::new(settings, node)?, discovery: Discovery::new(settings)?, gossip: Gossip::new(settings) })
+    }
+
+    /// Takes note that a heartbeat of another node came.
+    pub(super) fn heartbeat_came(&mut self) {
+        self.gossip.set_ready();
     }
 }
 
 impl Part for Connections {
     fn handle(&mut self, event: &Event, _node: &Node<'_>) -> bool {
         self.discovery.handle(event);
+        self.gossip.handle(event);
         self.peers.handle(event)
     }
 
@@ -33,14 +41,16 @@ impl Part for Connections {
         // who is due comes before those that are found now
         self.peers.turn(node);
         self.discovery.turn(&mut self.peers, node, driver);
+        self.gossip.turn(&mut self.peers, node, driver);
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        [self.peers.next_wake(), self.discovery.next_wake()].into_iter().flatten().min()
+        [self.peers.next_wake(), self.discovery.next_wake(), self.gossip.next_wake()].into_iter().flatten().min()
     }
 
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         self.peers.apply(settings, node);
         self.discovery.apply(settings, &mut self.peers, node);
+        self.gossip.apply(settings, &mut self.peers, node);
     }
 }

@@ -94,7 +94,7 @@ impl Discovery {
     }
 
     fn set(&mut self, settings: &Settings) {
-        let none = Discover { hosts: Vec::new(), every: Duration::MAX };
+        let none = Discover { hosts: Vec::new(), every: Duration::MAX, gossip: None };
         let wanted = settings.discover.as_ref().unwrap_or(&none);
         let mut before = core::mem::take(&mut self.hosts);
         for name in &wanted.hosts {

@@ -9,6 +9,7 @@ mod discover;
 mod echo;
 mod erlang;
 mod functions;
+mod gossip;
 mod own;
 mod part;
 mod parts;
@@ -39,7 +40,9 @@ use super::tls::{self, Wanted};
 use certificate::Certificate;
 pub(super) use config::{Arguments, page};
 use config::{GroupSizes, Settings};
+use gossip::HEARTBEATS;
 use parts::Parts;
+pub(super) use peers::Peers;
 use process::PIPES;
 use refusals::Refusals;
 
@@ -205,6 +208,7 @@ impl Agent<'_> {
             match ready.token {
                 SIGNALS => came = ending.came(),
                 PIPES => self.parts.pipes_ready(),
+                HEARTBEATS => self.parts.heartbeat_came(),
                 _ => {}
             }
         }

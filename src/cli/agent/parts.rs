@@ -78,6 +78,11 @@ impl Parts {
         each!(self, part => part.pipes_ready());
     }
 
+    /// Takes note that a heartbeat of another node came.
+    pub(super) fn heartbeat_came(&mut self) {
+        self.connections.heartbeat_came();
+    }
+
     /// Does what there is to do.
     pub(super) fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         if self.revive_at.is_some_and(|at| at <= Instant::now()) {

@@ -30,7 +30,12 @@ pub(super) enum By {
     Discover = 2,
     /// `[[publish]]`.
     Publish = 4,
+    /// Its heartbeat.
+    Gossip = 8,
 }
+
+/// The parts that name nodes which nobody asked for by name.
+const FOUND: u8 = By::Discover as u8 | By::Gossip as u8;
 
 /// The state of a wanted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +73,7 @@ impl Wanted {
     /// Plans the next try. Many that lost the same node do not come back to it all at the same moment.
     fn later(&mut self) {
         let longest = match self.said {
-            Some(reason) if self.by == By::Discover as u8 && is_refusal(reason) => REFUSED,
+            Some(reason) if self.by != 0 && self.by & !FOUND == 0 && is_refusal(reason) => REFUSED,
             _ => LONGEST,
         };
         let spent = if let Link::Trying { since, .. } = self.state { since.elapsed() } else { Duration::ZERO };
@@ -110,7 +115,7 @@ enum Tried {
 }
 
 /// The wanted nodes. Those that are due are a queue: who was due first is tried first.
-pub(super) struct Peers {
+pub(in crate::cli) struct Peers {
     wanted: Vec<Wanted>,
     /// The first in the queue found no place, and asks again then.
     ask_again: Option<Instant>,
@@ -124,11 +129,25 @@ impl Peers {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
-        let mut peers = Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port, tls: None };
-        match peers.set(settings, node).first() {
-            Some((name, e)) => Err(Failure::usage(format!("{name}: {e}"))),
-            None => Ok(peers),
-        }
+        let mut peers = Self::none(epmd_port, None);
+        possible(peers.set(settings, node))?;
+        Ok(peers)
+    }
+
+    /// Begins to connect to nodes that are named, without settings.
+    pub(in crate::cli) fn named(
+        names: &[String],
+        epmd_port: u16,
+        tls: Option<tls::Wanted>,
+        node: &mut Node<'_>,
+    ) -> Result<Self, Failure> {
+        let mut peers = Self::none(epmd_port, tls);
+        possible(peers.want(By::Connect, names, node))?;
+        Ok(peers)
+    }
+
+    fn none(epmd_port: u16, tls: Option<tls::Wanted>) -> Self {
+        Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port, tls }
     }
 
     fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
@@ -197,7 +216,7 @@ impl Peers {
     }
 
     /// Takes note of what happened. Returns true if nothing is left to be said of it.
-    pub(super) fn handle(&mut self, event: &Event) -> bool {
+    pub(in crate::cli) fn handle(&mut self, event: &Event) -> bool {
         if matches!(event, Event::NodeUp { .. } | Event::NodeDown { .. } | Event::ConnectFailed { .. } | Event::Missed(_)) {
             // there may be a place
             self.ask_again = None;
@@ -301,7 +320,7 @@ impl Peers {
     }
 
     /// Returns when the next try is due, or something to be said.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    pub(in crate::cli) fn next_wake(&self) -> Option<Instant> {
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         let first = self.wanted.iter().filter_map(due).min();
         // nobody is tried before the first in the queue is
@@ -309,7 +328,7 @@ impl Peers {
     }
 
     /// Tries again what is due, first come first served.
-    pub(super) fn turn(&mut self, node: &mut Node<'_>) {
+    pub(in crate::cli) fn turn(&mut self, node: &mut Node<'_>) {
         let now = Instant::now();
         if self.ask_again.is_some_and(|at| at > now) {
             return;
@@ -350,6 +369,11 @@ impl Peers {
             limited!(warn, "", "nodes that there was no room for", "no room to connect to {name}: {NO_ROOM}");
         }
     }
+}
+
+/// Makes a failure of the first node that can never be connected to.
+fn possible(refused: Vec<(String, Error)>) -> Result<(), Failure> {
+    refused.into_iter().next().map_or(Ok(()), |(name, e)| Err(Failure::usage(format!("{name}: {e}"))))
 }
 
 /// Returns the time that is so far from now.

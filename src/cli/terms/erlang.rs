@@ -1,6 +1,6 @@
 //! Terms as Erlang text.
 
-use beamless::{Error, Full, Term, TextError, TextFault, WriteTermAgain, encode, parse_text};
+use beamless::{Error, Full, OwnedTerm, Term, TextError, TextFault, WriteTermAgain, encode, parse_text};
 
 /// Parses Erlang text, with as much room as it takes.
 pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, TextError> {
@@ -8,6 +8,16 @@ pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>,
         bytes.resize(needed, 0);
     }
     parse_text(text, bytes)
+}
+
+/// Reads a name that may be any term: a word is an atom as it stands, without quotes; anything else is as Erlang writes it.
+pub(crate) fn word(text: &str) -> Result<OwnedTerm, String> {
+    let mut bytes = Vec::new();
+    match erlang(text, &mut bytes) {
+        Ok(term) if term.as_atom().is_none() => Ok(term.into()),
+        Err(e) if text.starts_with(['{', '[', '<', '#', '"']) => Err(explained(text, &e)),
+        _ => OwnedTerm::new(|t| t.atom(text)).map_err(|e| e.to_string()),
+    }
 }
 
 /// Says what is wrong with Erlang text, and how Erlang writes what looks like Elixir. A call is said to be one: where the parser would have it

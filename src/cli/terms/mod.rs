@@ -8,7 +8,7 @@ use std::io;
 use beamless::Term;
 
 use super::outcome::Failure;
-pub(crate) use erlang::{encoded, erlang, explained, text};
+pub(crate) use erlang::{encoded, erlang, explained, text, word};
 
 /// The format of terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use beamless::{
     Request, Term, epmd_names,
 };
 
+use super::printing::Printing;
 use crate::cli::command_line::options;
 use crate::cli::command_line::spec::Found;
 use crate::cli::cookie;
@@ -94,6 +95,8 @@ pub(super) struct Tool<'s> {
     pub(super) is_missing: bool,
     /// The node is connected, and did not answer in time.
     is_silent: bool,
+    /// What called functions print, if it is to appear here.
+    printing: Option<Printing>,
 }
 
 impl<'s> Tool<'s> {
@@ -146,6 +149,7 @@ impl<'s> Tool<'s> {
             is_named: options.name.is_some(),
             is_missing: false,
             is_silent: false,
+            printing: None,
         })
     }
 
@@ -157,8 +161,13 @@ impl<'s> Tool<'s> {
         loop {
             // what an event may tell better
             let mut failed = None;
-            while let Some((message, _)) = self.node.recv(self.mailbox) {
-                match message.received() {
+            while let Some((message, mut out)) = self.node.recv(self.mailbox) {
+                let received = message.received();
+                if let Some(printing) = &mut self.printing {
+                    printing.take(received);
+                    printing.go_on(&mut out, &self.peer, self.timeout);
+                }
+                match received {
                     Received::Answer { request: answered, result } if answered == request => match result {
                         Err(beamless::Failure::NodeDown) => {
                             failed = Some(format!("nodedown: no connection to {}: try `{}`", self.peer, self.again("ping")));
@@ -188,8 +197,21 @@ impl<'s> Tool<'s> {
             if let Some(why) = self.lost.take().or(failed) {
                 return Err(Failure::refused(why));
             }
+            if let Some(printing) = &mut self.printing {
+                printing.go_on(&mut self.node.outbox(self.mailbox)?, &self.peer, self.timeout);
+            }
             self.driver.poll(&mut self.node, None)?;
         }
+    }
+
+    /// Has what called functions print appear on standard error from now on.
+    pub(super) fn print(&mut self) {
+        self.printing = Some(Printing::default());
+    }
+
+    /// Returns true if what called functions print appears here.
+    pub(super) fn prints(&self) -> bool {
+        self.printing.is_some()
     }
 
     /// Returns the beginning of a command of this name for the same node.

@@ -17,6 +17,10 @@ pub(super) struct FunctionCall<'b> {
 }
 
 impl<'b> FunctionCall<'b> {
+    pub(super) fn new(module: &str, name: &str, args: Term<'b>) -> Self {
+        Self { module: module.to_owned(), name: name.to_owned(), args, mixes: false }
+    }
+
     /// Parses a call; its arguments lie in `bytes`.
     pub(super) fn parse(text: &str, bytes: &'b mut Vec<u8>) -> Result<Self, Failure> {
         let told = |why: &str| {
@@ -63,7 +67,12 @@ impl<'b> FunctionCall<'b> {
 
     /// Calls it at the node that is asked.
     pub(super) fn apply(&self, tool: &mut Tool<'_>, then: Then<'_>) -> Result<String, Failure> {
-        tool.ask(&mut |out, node, timeout| out.rpc(node, &self.module, &self.name, timeout, |t| t.term(self.args)), then)
+        let (module, name) = (self.module.as_str(), self.name.as_str());
+        if tool.prints() {
+            return tool
+                .ask(&mut |out, node, time| out.rpc_as_group_leader(node, module, name, time, |t| t.term(self.args)), then);
+        }
+        tool.ask(&mut |out, node, timeout| out.rpc(node, module, name, timeout, |t| t.term(self.args)), then)
     }
 
     /// Returns the failure of a call; `home` is the node where it failed.

@@ -1,21 +1,28 @@
 //! The commands, a file each: what it takes, what its help says, and what it does. A new one is a file here and a line in [`COMMANDS`].
 
 mod asking;
+mod broadcast;
 mod call;
 #[cfg(feature = "certs")]
 mod certs;
 mod completion;
 mod epmd;
 mod function;
+mod groups;
 mod man;
+mod membership;
 mod message;
 mod names;
 mod nodes;
 mod ping;
+mod printer;
+mod printing;
+mod pubsub;
 mod recv;
 mod rpc;
 mod run;
 mod send;
+mod whereis;
 
 use super::command_line::spec::Spec;
 
@@ -27,7 +34,10 @@ pub(super) const COMMANDS: &[Spec] = &[
     send::SPEC,
     call::SPEC,
     rpc::SPEC,
+    broadcast::SPEC,
     nodes::SPEC,
+    groups::SPEC,
+    whereis::SPEC,
     names::SPEC,
     epmd::SPEC,
     #[cfg(feature = "certs")]

@@ -1,46 +1,71 @@
-//! The command `beamless recv`: prints what is sent to one name.
-//!
-//! A thread of its own writes, so that a slow reader holds up the senders, and not the ticks that keep connections alive.
+//! The command `beamless recv`: prints what is sent to one name, to groups, or to the subscribers of topics.
 
-use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::mem::take;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
-
-use beamless::{Driver, Epmd, Event, Node, NodeStorage};
-use mio::unix::SourceFd;
-use mio::{Interest, Token, Waker};
+use std::io;
+use std::mem::replace;
 use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use beamless::{Driver, Epmd, EpmdSettings, Event, GroupStorage, Mailbox, Node, NodeStorage};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+
+use super::membership::{self, Membership};
+use super::printer::Printer;
+use crate::cli::agent::Peers;
 use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
-use crate::cli::command_line::spec::{Found, Opt, Positional, Spec};
+use crate::cli::command_line::spec::{Found, Offer, Opt, Positional, Spec};
 use crate::cli::events;
-use crate::cli::lines;
+use crate::cli::host::{self, Name, Target};
+use crate::cli::lines::{self, limited};
 use crate::cli::local::{self, Ending, Local};
 use crate::cli::outcome::Failure;
-use crate::cli::terms::{self, Format, json};
+use crate::cli::terms::Format;
+use crate::cli::terms::json;
 use crate::cli::tls;
 
+/// The connected nodes that there is memory for.
+const PEERS: usize = 16;
 /// The memory for connected nodes, the mailbox, and the bytes of the largest message. A static of zeros costs nothing until it is used.
-static STORAGE: Mutex<NodeStorage<16, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
+static STORAGE: Mutex<NodeStorage<PEERS, 1, { 1 << 20 }>> = Mutex::new(NodeStorage::new());
+static GROUPS: Mutex<GroupStorage<PEERS, { membership::MOST }, 1>> = Mutex::new(GroupStorage::new());
 
 const SIGNALS: Token = Token(0);
 const STDOUT: Token = Token(1);
-/// The most lines that wait to be written; what comes after them waits in the mailbox.
-const LINES: usize = 16;
 /// The most time that closing may take, and writing what is left when it is told to stop.
 const CLOSING: Duration = Duration::from_secs(2);
 
 pub(super) const SPEC: Spec = Spec {
     name: "recv",
     help: "Be a node, and print what is sent to one name: flush() for shells",
-    about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender.",
-    options: &[SNAME, NAME, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, Opt { help: "Print JSON", ..JSON }, COUNT, QUIET],
-    positionals: &[Positional { name: "NAME", help: "The name that messages are sent to", ..Positional::WORD }],
+    about: "Be a node with one mailbox, and print each message on a line as it comes. What is not printed yet waits, and holds up its sender; \
+        in a group, and subscribed to topics, the oldest is dropped when there is no more room, which is told.",
+    options: &[
+        SNAME,
+        NAME,
+        OWN_COOKIE_FILE,
+        TLS_DIR,
+        LISTEN,
+        EPMD,
+        VISIBLE,
+        CONNECT,
+        membership::GROUP,
+        membership::PUBSUB,
+        membership::TOPIC,
+        membership::POOL_SIZE,
+        Opt { help: "Print JSON", ..JSON },
+        COUNT,
+        QUIET,
+    ],
+    positionals: &[Positional {
+        name: "NAME",
+        help: "The name that messages are sent to; none is needed in a group or for topics",
+        optional: true,
+        ..Positional::WORD
+    }],
     notes: &[
-        "Example: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.",
+        "Examples: beamless recv --sname inbox news --count 1\n  then, from Erlang: {news,'inbox@HOST'} ! hello.\n  \
+            beamless recv --connect hub@nuc3 --pubsub My.PubSub --topic readings\n  beamless recv --connect hub@nuc3 --group pg:temps",
         json::PRINTED,
     ],
     lasts: true,
@@ -54,15 +79,30 @@ const COUNT: Opt = Opt {
     ..Opt::SWITCH
 };
 
+const CONNECT: Opt = Opt {
+    long: "connect",
+    value: Some("NODE"),
+    help: "Connect to this node, and again whenever it is back; repeatable. Without --sname and --name, nobody else connects to this one",
+    offer: Offer::Nodes,
+    repeats: true,
+    ..Opt::SWITCH
+};
+
 struct Recv {
     local: Local,
+    /// It has no name of its own, and nobody connects to it.
+    is_passing: bool,
+    hubs: Vec<Target>,
     format: Format,
     count: Option<u64>,
     mailbox: String,
+    membership: Membership,
 }
 
 fn read(found: &mut Found) -> Result<(), Failure> {
-    let name = options::name(found)?.ok_or_else(|| "the node needs a name: --sname NAME, or --name NAME@HOST".to_owned())?;
+    let given = options::name(found)?;
+    let is_passing = given.is_none();
+    let (name, hubs) = hubs(given, &found.texts("connect")?)?;
     let local = Local {
         name,
         cookie_file: found.path("cookie-file"),
@@ -71,24 +111,45 @@ fn read(found: &mut Found) -> Result<(), Failure> {
         epmd: found.parsed("epmd")?.unwrap_or_default(),
         visible: found.has("visible"),
     };
+    if is_passing && (local.listen.is_some() || local.epmd != Epmd::default() || local.visible) {
+        let why = "--listen, --epmd and --visible are for a node that others connect to: give it a name, --sname NAME";
+        return Err(why.to_owned().into());
+    }
     let count = found.positive("count", "a number of messages, from 1 on")?;
-    let recv = Recv { local, format: options::format(found), count, mailbox: found.positional("NAME")? };
-    run(&recv)
+    let (format, membership) = (options::format(found), Membership::read(found)?);
+    let mailbox = if membership.is_empty() { found.positional("NAME")? } else { found.next_positional()?.unwrap_or_default() };
+    run(&Recv { local, is_passing, hubs, format, count, mailbox, membership })
+}
+
+/// Returns the node's name, which may be one that is made up, and the nodes to connect to.
+fn hubs(given: Option<Name>, connect: &[String]) -> Result<(Name, Vec<Target>), Failure> {
+    let pairs =
+        connect.iter().map(|hub| host::pair(hub, given.as_ref())).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+    let own = pairs.first().map(|(_, own)| own.clone());
+    let is_long = |own: &String| host::part(own).contains(['.', ':']);
+    let made_up = own.map(|own| if is_long(&own) { Name::Long(own) } else { Name::Short(own) });
+    let name = given.or(made_up);
+    let name =
+        name.ok_or_else(|| "the node needs a name, --sname NAME or --name NAME@HOST, or a node to --connect to".to_owned())?;
+    Ok((name, pairs.into_iter().map(|(hub, _)| hub).collect()))
 }
 
 /// Prints until it is told to stop, by a signal, the count, or the end of standard output.
 fn run(options: &Recv) -> Result<(), Failure> {
     let (config, driver, cookie, tls) = local::prepare(&options.local)?;
     let mut storage = STORAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(config, &mut storage);
-    let register = |node: &mut Node<'_>| {
-        node.register(&options.mailbox).map_err(|e| Failure::usage(format!("{}: {e}; choose another name", options.mailbox)))
-    };
-    let mut mailbox = register(&mut node)?;
+    if !options.membership.is_empty() {
+        node.set_groups(&mut groups)?;
+    }
+    let mut mailbox = register(&mut node, options)?;
     let home = node.name().map(|name| name.as_str().to_owned()).unwrap_or_default();
     let mut ending = Ending::new()?;
     let without_epmd = driver.epmd == Epmd::None;
-    let mut driver = Driver::new(driver, &mut node)?;
+    let epmd_settings = driver.epmd_settings.clone();
+    let mut driver =
+        if options.is_passing { Driver::outgoing(&epmd_settings, &mut node)? } else { Driver::new(driver, &mut node)? };
     if let Some(tls) = &tls {
         tls::set(&mut driver, tls);
     }
@@ -106,20 +167,31 @@ fn run(options: &Recv) -> Result<(), Failure> {
     if without_epmd {
         announce(&node, &driver, "no epmd");
     }
+    let mut peers = connect(options, &epmd_settings, &mut node, &mut driver)?;
+    if options.is_passing {
+        log::info!("up as {home}, cookie from {}", cookie.path.display());
+    }
     let mut left = options.count;
     let mut registered = false;
+    let mut dropped = 0;
     loop {
-        driver.poll(&mut node, lines::wait())?;
+        driver.poll(&mut node, sooner(lines::wait(), peers.next_wake()))?;
         lines::tell();
         while left != Some(0) {
             let Some((message, _)) = node.recv(mailbox) else { break };
-            if !printer.print(terms::written(message.term(), options.format, &home) + "\n") {
+            let Some(line) = options.membership.line(message.term(), options.format, &home) else { continue };
+            if !printer.print(line + "\n") {
                 message.put_back();
                 break;
             }
             left = left.map(|left| left.saturating_sub(1));
         }
+        if node.dropped(mailbox) > dropped {
+            let before = replace(&mut dropped, node.dropped(mailbox));
+            limited!(warn, "", "losses", "{} messages were lost: more came than were read", dropped.saturating_sub(before));
+        }
         while let Some(event) = node.poll_event() {
+            let is_told = peers.handle(&event);
             match &event {
                 // a script is not to wait for what may never be; later it is another node's trouble
                 Event::NameTaken if !registered => {
@@ -136,11 +208,16 @@ fn run(options: &Recv) -> Result<(), Failure> {
                     announce(&node, &driver, &format!("epmd {kind} on port {port}"));
                 }
                 // as a supervisor would
-                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => mailbox = register(&mut node)?,
+                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => {
+                    mailbox = register(&mut node, options)?;
+                    dropped = 0;
+                }
                 Event::MailboxEnded { .. } => {}
+                event if is_told => log::debug!("{event}"),
                 event => events::log(event),
             }
         }
+        peers.turn(&mut node);
         if left == Some(0) {
             printer.no_more();
         }
@@ -153,103 +230,34 @@ fn run(options: &Recv) -> Result<(), Failure> {
             };
         }
         if over {
-            printer.finish();
+            printer.finish(CLOSING);
             driver.close(&mut node, CLOSING)?;
             return Ok(());
         }
     }
 }
 
-/// The thread that writes lines to standard output.
-struct Printer(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<Queue>,
-    /// It is told of every change that the other side may wait for.
-    changed: Condvar,
+/// Registers the mailbox, and has it join what it is to be a member of.
+fn register(node: &mut Node<'_>, options: &Recv) -> Result<Mailbox, Failure> {
+    let mailbox =
+        node.register(&options.mailbox).map_err(|e| Failure::usage(format!("{}: {e}; choose another name", options.mailbox)))?;
+    options.membership.join(node, mailbox)?;
+    Ok(mailbox)
 }
 
-#[derive(Default)]
-struct Queue {
-    lines: VecDeque<String>,
-    /// The poll loop waits for room.
-    stalled: bool,
-    /// No more lines come.
-    last: bool,
-    /// The thread has ended: all is written, or standard output takes no more.
-    ended: bool,
+/// Begins to connect to the nodes that were named.
+fn connect(options: &Recv, epmd: &EpmdSettings, node: &mut Node<'_>, driver: &mut Driver) -> Result<Peers, Failure> {
+    for Target { node: hub, port } in &options.hubs {
+        if let Some(port) = port {
+            driver.set_port(hub, *port)?;
+        }
+    }
+    let hubs: Vec<String> = options.hubs.iter().map(|hub| hub.node.clone()).collect();
+    Peers::named(&hubs, epmd.port, options.local.tls.clone(), node)
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, Queue> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the next line, as soon as there is one, and true if the poll loop waits for its room.
-    fn next(&self) -> Option<(String, bool)> {
-        let idle = |state: &mut Queue| state.lines.is_empty() && !state.last;
-        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
-        let line = state.lines.pop_front()?;
-        Some((line, take(&mut state.stalled)))
-    }
-
-    fn write_all(&self, waker: &Waker) {
-        let mut out = io::stdout().lock();
-        while let Some((line, stalled)) = self.next() {
-            if stalled {
-                let _ = waker.wake();
-            }
-            if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
-                log::debug!("standard output: {e}");
-                break;
-            }
-        }
-        self.state().ended = true;
-        self.changed.notify_all();
-        let _ = waker.wake();
-    }
-}
-
-impl Printer {
-    fn start(waker: Arc<Waker>) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared::default());
-        let of_thread = Arc::clone(&shared);
-        let write: Box<dyn FnOnce() + Send> = Box::new(move || of_thread.write_all(&waker));
-        let started = thread::Builder::new().name("beamless-stdout".into()).spawn(write);
-        started.map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
-        Ok(Self(shared))
-    }
-
-    /// Takes a line. Returns false if it has to wait; the driver is woken when there is room.
-    fn print(&self, line: String) -> bool {
-        let mut state = self.0.state();
-        state.stalled = state.lines.len() >= LINES;
-        if state.stalled || state.ended {
-            return false;
-        }
-        state.lines.push_back(line);
-        self.0.changed.notify_all();
-        true
-    }
-
-    /// Tells that no more lines come: the thread ends once those that it took are written, however long that takes.
-    fn no_more(&self) {
-        self.0.state().last = true;
-        self.0.changed.notify_all();
-    }
-
-    /// Returns true if all is written, or standard output takes no more.
-    fn is_closed(&self) -> bool {
-        self.0.state().ended
-    }
-
-    /// Waits for what was taken to be written, but not for ever.
-    fn finish(self) {
-        self.no_more();
-        let waited = self.0.changed.wait_timeout_while(self.0.state(), CLOSING, |state| !state.ended);
-        if !waited.unwrap_or_else(PoisonError::into_inner).0.ended {
-            log::warn!("the last lines are lost: nobody reads standard output");
-        }
-    }
+/// Returns the shorter of two waits, the second of which ends at a time.
+fn sooner(wait: Option<Duration>, at: Option<Instant>) -> Option<Duration> {
+    let until = at.map(|at| at.saturating_duration_since(Instant::now()));
+    [wait, until].into_iter().flatten().min()
 }

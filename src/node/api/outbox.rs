@@ -347,7 +347,11 @@ impl Outbox<'_> {
 
     /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
     /// [`Outbox::call`]. It goes by a spawn request, which every Erlang since OTP 23 takes; where the peer takes none the answer is
-    /// [`Failure::Refused`](crate::Failure::Refused) with `notsup`, as Erlang's is. What the function prints goes nowhere.
+    /// [`Failure::Refused`](crate::Failure::Refused) with `notsup`, as Erlang's is.
+    ///
+    /// The function's group leader, and that of what it starts, is the peer's `init`, which hands what is printed on to the peer's `user`.
+    /// So it appears where that node prints, and the peer's logger reports crashes, which it does not where the group leader is on another
+    /// node.
     ///
     /// # Errors
     /// As all methods; [`Full::Requests`].
@@ -362,11 +366,49 @@ impl Outbox<'_> {
     where
         F: WriteTerm,
     {
+        self.apply(None, node, (module, function), timeout, args)
+    }
+
+    /// Does the same with this mailbox as the function's group leader. What the function prints comes as messages
+    /// `{io_request,From,ReplyAs,Request}`, as Erlang's I/O protocol has them. Who prints waits for the answer
+    /// `{io_reply,ReplyAs,Reply}`, sent to `From`. What the function starts keeps this group leader, too: the peer's logger does not report
+    /// when it crashes, and it waits for no answer once the mailbox has ended.
+    ///
+    /// # Errors
+    /// As [`Outbox::rpc`].
+    pub fn rpc_as_group_leader<F>(
+        &mut self,
+        node: &str,
+        module: &str,
+        function: &str,
+        timeout: Option<Duration>,
+        args: F,
+    ) -> Result<Request, Error>
+    where
+        F: WriteTerm,
+    {
+        let leader = self.identity.pid(self.mailbox);
+        self.apply(Some(leader), node, (module, function), timeout, args)
+    }
+
+    /// Has a process started that calls a function, with this group leader or the peer's `init`.
+    fn apply<F>(
+        &mut self,
+        leader: Option<Pid<'_>>,
+        node: &str,
+        (module, function): (&str, &str),
+        timeout: Option<Duration>,
+        args: F,
+    ) -> Result<Request, Error>
+    where
+        F: WriteTerm,
+    {
         let mut act = self.act();
         let peer = act.reach(Atom::from_str(node))?;
         let key = act.peers.ask(act.mailbox, peer, Ask::Spawn, timeout)?;
         let words = OwnWords::new(act.handle(key));
-        let (id, from, leader) = (words.reference(act.identity), act.identity.pid(act.mailbox), act.identity.core_pid());
+        let (id, from) = (words.reference(act.identity), act.identity.pid(act.mailbox));
+        let leader = leader.unwrap_or_else(|| init_of(node, act.peers.links.creation(peer)));
         let control = Control::SpawnRequest {
             id,
             from,
@@ -396,6 +438,11 @@ impl Outbox<'_> {
         let mut act = self.act();
         act.give_up(request.handle)
     }
+}
+
+/// Returns the pid of a node's `init`, which is the first process of every Erlang.
+fn init_of(node: &str, creation: u32) -> Pid<'_> {
+    Pid { node: Atom::from_str(node), id: 0, serial: 0, creation }
 }
 
 /// Ends the frame of a spawn request with what `erpc:execute_call/4` is called with.

@@ -2,7 +2,7 @@
 
 use crate::node::core::state::Core;
 use crate::node::tables::event::Event;
-use crate::node::tables::groups::{Group, Groups, Member};
+use crate::node::tables::groups::{Book, Group, Groups, Member};
 use crate::node::tables::ties::Number;
 use crate::storage::slots::Key;
 use crate::wire::ids::Atom;
@@ -46,14 +46,14 @@ pub(super) fn leave(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, sco
         });
     }
     changed(groups, core, scope);
-    ask_again(groups, scope);
+    ask_again(groups, core, scope);
 }
 
 /// Forgets what a peer's scope has, since it is no more.
 pub(super) fn forget(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8) {
     if remove(groups, |member| member.peer == peer && member.scope == scope) {
         changed(groups, core, scope);
-        ask_again(groups, scope);
+        ask_again(groups, core, scope);
     }
 }
 
@@ -120,7 +120,7 @@ fn remove(groups: &mut Groups<'_>, is_one: impl Fn(&Member) -> bool) -> bool {
 }
 
 /// Asks those again whose members found no room, once a quarter of the places is free.
-fn ask_again(groups: &mut Groups<'_>, scope: u8) {
+fn ask_again(groups: &mut Groups<'_>, core: &mut Core<'_>, scope: u8) {
     if groups.members.room() < groups.members.capacity().div_ceil(4) {
         return;
     }
@@ -130,7 +130,8 @@ fn ask_again(groups: &mut Groups<'_>, scope: u8) {
     for told in groups.rows.iter_mut().filter_map(|row| row.scopes.get_mut(usize::from(scope))) {
         if core::mem::take(&mut told.partial) {
             told.asked = false;
-            groups.book.hurry();
+            groups.book.next = Some(Book::AT_ONCE);
+            core.flow.pay = true;
         }
     }
 }

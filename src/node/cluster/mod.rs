@@ -5,7 +5,7 @@ mod members;
 mod pg;
 
 use crate::node::core::state::{Cluster, Core, Reason};
-use crate::node::tables::groups::{Asking, Groups, HasGroups, Question, SCOPES, Stage, Told};
+use crate::node::tables::groups::{Asking, Book, Groups, HasGroups, Question, SCOPES, Stage, Told};
 use crate::storage::slots::Key;
 use crate::time::{Instant, sooner};
 use crate::wire::codes::op;
@@ -123,7 +123,9 @@ pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Inst
     groups.book.next = next;
     core.flow.owing |= groups.book.waits;
     if global::forget_given_up(groups) {
-        groups.book.hurry();
+        groups.book.next = Some(Book::AT_ONCE);
     }
+    // with what is to be paid, time is looked at
+    core.flow.pay |= now.is_none() && groups.book.next.is_some();
     groups.prune();
 }

@@ -86,7 +86,8 @@ pub(super) fn ended(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, num
     let Some(told) = groups.told(peer, scope) else { return };
     *told = Told { stage: Stage::Waits { soon: !is_absent, at: None }, ..Told::default() };
     members::forget(groups, core, peer, scope);
-    groups.book.hurry();
+    groups.book.next = Some(Book::AT_ONCE);
+    core.flow.pay = true;
 }
 
 /// Does what there is to do with a peer's scopes. Returns when there is more to do.

@@ -191,6 +191,7 @@ impl Node<'_> {
         if let Some(link) = self.core.far.links.table.at_mut(key) {
             link.phase = Phase::Up;
             link.flags = up.flags;
+            link.creation = up.creation;
             link.visible = visible;
         }
         if opening.is_some() {

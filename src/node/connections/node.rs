@@ -62,8 +62,10 @@ pub struct Node<'s> {
     pub(in crate::node) core: Core<'s>,
     pub(in crate::node) receiving: Buffers<'s>,
     pub(in crate::node) half_open: HalfOpens<'s>,
-    /// The time at which the next quarter of the tick time ends; unknown until there is a connection.
+    /// The time at which the next quarter of the tick time ends, or groups have something to do before; unknown until there is a connection.
     pub(in crate::node) next_beat: Option<Instant>,
+    /// The time at which the next quarter of the tick time ends.
+    pub(in crate::node) beat_at: Instant,
     /// Somebody waits for a place to connect from.
     pub(in crate::node) dial_waits: bool,
     pub(in crate::node) answered: Answered,
@@ -112,6 +114,7 @@ impl<'s> Node<'s> {
             receiving,
             half_open,
             next_beat: None,
+            beat_at: Instant::from_millis(0),
             dial_waits: false,
             answered: Answered::NONE,
             past: Past::NONE,

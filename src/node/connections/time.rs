@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::node::Node;
 use crate::error::Reason;
+use crate::node::core::state::Core;
 use crate::node::tables::event::Event;
 use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
@@ -31,8 +32,7 @@ impl Node<'_> {
         let tell = if held { Some(self.core.far.ledger.tell_at) } else { None };
         let way = if self.dial_waits { self.way_at() } else { None };
         let (limit, lines) = (self.core.next_limit(), self.core.lines.poll_timeout());
-        let groups = self.core.cluster.as_ref().and_then(|cluster| cluster.book().next);
-        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(sooner(limit, lines), groups))
+        sooner(sooner(sooner(beat, tell), sooner(way, self.half_open.poll_timeout())), sooner(limit, lines))
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
@@ -48,18 +48,16 @@ impl Node<'_> {
         }
         match self.next_beat {
             Some(beat) if now < beat => {}
-            Some(_) => {
-                self.next_beat = Some(now.after(self.beat_time()));
-                self.beat();
+            Some(_) => self.handle_beat(now),
+            None => {
+                self.beat_at = now.after(self.beat_time());
+                self.next_beat = Some(self.beat_at);
             }
-            None => self.next_beat = Some(now.after(self.beat_time())),
         }
         self.core.expire(now);
-        if self.core.cluster.as_ref().and_then(|cluster| cluster.book().next).is_some_and(|at| at <= now) {
-            self.core.cluster(|cluster, core| cluster.act(core, Some(now)));
-        }
         if core::mem::take(&mut self.core.flow.pay) {
             self.core.pay();
+            self.group(now);
         }
         if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
@@ -73,6 +71,27 @@ impl Node<'_> {
 impl Node<'_> {
     fn beat_time(&self) -> Duration {
         self.core.identity.config.tick_time.checked_div(BEATS).unwrap_or_default()
+    }
+
+    /// Does what is due at the time that stands as the next beat, which may be for the groups.
+    #[cold]
+    fn handle_beat(&mut self, now: Instant) {
+        if self.beat_at <= now {
+            self.beat_at = now.after(self.beat_time());
+            self.beat();
+        }
+        self.next_beat = Some(self.beat_at);
+        self.group(now);
+    }
+
+    /// Does what groups and global names wait for time with.
+    #[cold]
+    fn group(&mut self, now: Instant) {
+        let next = |core: &Core<'_>| core.cluster.as_ref().and_then(|cluster| cluster.book().next);
+        if next(&self.core).is_some_and(|at| at <= now) {
+            self.core.cluster(|cluster, core| cluster.act(core, Some(now)));
+        }
+        self.next_beat = sooner(self.next_beat, next(&self.core));
     }
 
     /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.

@@ -1,7 +1,6 @@
 //! The answers of OTP's own processes.
 
 mod global;
-mod group_leader;
 mod net_kernel;
 mod pg;
 mod rex;
@@ -25,12 +24,6 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>)
             // room was kept for it; should the user's memory be used up all the same, the caller's timeout tells
             if let Err(e) = net_kernel::handle(&core.identity, &mut core.far.links, peer, term) {
                 core.unsent(peer, format_args!("answer to a ping: {e}"));
-            }
-        }
-        // the group leader of what we spawn elsewhere
-        To::Pid(pid) if pid == core.identity.core_pid() => {
-            if let Err(e) = group_leader::handle(&core.identity, &mut core.far.links, peer, term) {
-                core.unsent(peer, format_args!("answer to an io request: {e}"));
             }
         }
         // an answer that came after its time, or to somebody who waits no more

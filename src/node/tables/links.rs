@@ -9,8 +9,8 @@ use crate::storage::queue::{Queued, Turn};
 use crate::storage::slots::{Key, Table, Tenant};
 use crate::storage::span::Span;
 use crate::time::Instant;
-use crate::wire::codes::Flags;
-use crate::wire::control::{Control, operation, without_unlink_id};
+use crate::wire::codes::{Flags, op};
+use crate::wire::control::{Control, lead_from, operation, without_unlink_id};
 use crate::wire::cursor::Writer;
 use crate::wire::frame::{self, Frame, HEADER, TICK};
 use crate::wire::ids::{Atom, NodeName};
@@ -72,6 +72,8 @@ pub(crate) struct Link {
     pub(crate) name: NodeName,
     /// The flags that both sides offered.
     pub(crate) flags: Flags,
+    /// The peer's creation; 0 until it is known.
+    pub(crate) creation: u32,
     pub(crate) visible: bool,
     pub(crate) state: link::Pulse,
     pub(crate) received: Span,
@@ -166,6 +168,7 @@ impl Link {
         Self {
             name,
             flags: Flags::ASSUMED,
+            creation: 0,
             visible: false,
             state: link::Pulse::default(),
             received: Span::EMPTY,
@@ -293,6 +296,11 @@ impl Links<'_> {
         self.table.at(key).map_or(Flags::default(), |link| link.flags)
     }
 
+    /// Returns the peer's creation; 0 until it is known, which [`Links::sift`] puts right in what waits.
+    pub(crate) fn creation(&self, key: Key) -> u32 {
+        self.table.at(key).map_or(0, |link| link.creation)
+    }
+
     /// Begins a frame, which goes into the transmit buffer whole or not at all: what is written to it counts once it is ended, and is nothing
     /// if it never is. `keep` bytes of the buffer stay free.
     #[inline]
@@ -326,10 +334,11 @@ impl Links<'_> {
         }
     }
 
-    /// Looks again, now that the flags of a peer are known, at the frames that waited for its connection. What it does not understand goes.
+    /// Looks again, now that the flags and the creation of a peer are known, at the frames that waited for its connection. What it does not
+    /// understand goes.
     pub(crate) fn sift(&mut self, key: Key) {
         let Some(link) = self.table.at_mut(key) else { return };
-        let flags = link.flags;
+        let (flags, creation) = (link.flags, link.creation);
         let bytes = link.sending.filled_mut(self.sending.at_mut(key.index));
         let (mut read, mut written) = (0_usize, 0_usize);
         while let Some(Frame::Whole(body)) = bytes.get(read..).map(|rest| frame::next(rest, rest.len())) {
@@ -337,6 +346,10 @@ impl Links<'_> {
             let end = begin.saturating_add(body.len());
             let kept = match operation(body) {
                 Some(op) if !flags.allow(op) => bytes.get_mut(begin..end).and_then(without_unlink_id),
+                Some(op::SPAWN_REQUEST) => {
+                    bytes.get_mut(begin..end).and_then(|body| lead_from(body, creation));
+                    Some(end.saturating_sub(begin))
+                }
                 _ => Some(end.saturating_sub(begin)),
             };
             read = end;

@@ -18,7 +18,7 @@ setup_time | time 1s 2m | `"7s"` | "20s" | How long each step of connecting may 
 rest | time 1us 100ms | none | "500us" | How long to rest after a turn that read something, so that many small messages are taken at once. It costs that much latency.
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
-discover | table | none | [discover] | Every node that the EPMDs of some hosts name is connected.
+discover | table | none | [discover] | How nodes find each other: every node that the EPMDs of some hosts name is connected; or by heartbeats.
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
@@ -26,8 +26,17 @@ tls | table | none | [tls] | Mutual TLS on every connection, as with `erl -proto
 sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
 [discover]
-every | time 1s 24h | `"5s"` | "5s" | How often they are asked.
-epmd | list | to be given | ["nuc3", "nuc4"] | The hosts.
+every | time 1s 24h | `"5s"` | "5s" | How often the hosts in `epmd` are asked.
+epmd | list | to be given, or `gossip` | ["nuc3", "nuc4"] | The hosts whose EPMDs are asked.
+gossip | table | none | [discover.gossip] | The heartbeat of libcluster's strategy `Gossip`, by which its nodes find this one. `gossip = true` in `[discover]` is the same as this table with nothing in it.
+
+[discover.gossip]
+secret_file | text | none: whoever listens can read heartbeats | "/etc/beamless/gossip" | The file with libcluster's `secret`, which heartbeats are encrypted with. It must be there, with mode 0400. A line end at its end is not part of the secret.
+address | text | `"233.252.1.32"` | "233.252.1.32" | The group of IPv4 that heartbeats are sent to, libcluster's `multicast_addr`; or an address of broadcasts, as with its `broadcast_only`.
+port | integer 1 65535 | `45892` | 45892 | The port that heartbeats are sent to.
+interface | text | the one that the route to the group takes | "eth0" | The network interface that heartbeats go out and come in by.
+ttl | integer 1 255 | `1` | 1 | How many networks heartbeats pass through: 1 is the local one alone.
+listen | switch | `false` | true | Connect to every node that says a heartbeat, and listen for them.
 
 [[publish]]
 file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.
@@ -190,7 +199,7 @@ mod tests {
         };
         let mut out = row(["key", "meaning", "default", "limits"]) + "|---|---|---|---|\n";
         for table in Table::all() {
-            let own = Table::of("").keys().filter(|key| key.example() == table.header);
+            let own = Table::all().flat_map(Table::keys).filter(|key| key.is_table() && key.example() == table.header);
             out.extend(own.map(|own| row([&format!("`{}`", table.header), own.meaning(), own.default(), ""])));
             let keys = table.keys().filter(|key| !key.is_table());
             out.extend(keys.map(|key| row([&format!("`{}`", key.name()), key.meaning(), key.default(), &key.limits()])));
@@ -209,9 +218,11 @@ mod tests {
 
     #[test]
     fn every_row_is_whole() {
-        let top = Table::of("");
-        let headers = Table::all().map(|table| table.header).skip(1);
-        assert!(headers.eq(top.keys().filter(|key| key.is_table()).map(Key::example)));
+        for table in Table::all().skip(1) {
+            let is_its = |key: &Key| key.is_table() && key.example() == table.header;
+            assert_eq!(Table::all().flat_map(Table::keys).filter(is_its).count(), 1, "{}", table.header);
+        }
+        assert_eq!(Table::all().flat_map(Table::keys).filter(|key| key.is_table()).count(), Table::all().count() - 1);
         for (table, key) in Table::all().flat_map(|table| table.keys().map(move |key| (table, key))) {
             assert_eq!(key.0.split('|').count(), 5, "{key:?}");
             assert!(key.meaning().ends_with('.') && !key.example().is_empty(), "{key:?}");

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod file;
+mod gossip;
 mod keys;
 mod page;
 mod sections;
@@ -22,6 +23,7 @@ use crate::cli::local::{self, Local};
 use crate::cli::tls::{self, Wanted};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
+pub(super) use gossip::Gossip;
 pub(in crate::cli) use page::page;
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
@@ -143,7 +145,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let tick_time = faults.keep(top.duration("tick_time"));
     let setup_time = faults.keep(top.duration("setup_time"));
     let rest = faults.keep(top.duration("rest"));
-    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, faults };
+    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, is_check: run.check, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
     let nodes = list.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();

@@ -23,10 +23,9 @@ pub(in crate::cli) fn page() -> String {
         out += "\n.PP\n";
         bold(&mut out, paragraph);
     }
-    let top = Table::of("");
     for table in Table::all() {
         out += &format!("\n.SH {}\n", if table.header.is_empty() { "TOP LEVEL" } else { table.header });
-        if let Some(own) = top.keys().find(|key| key.example() == table.header) {
+        if let Some(own) = Table::all().flat_map(Table::keys).find(|key| key.is_table() && key.example() == table.header) {
             bold(&mut out, own.meaning());
         }
         for key in table.keys().filter(|key| !key.is_table()) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use beamless::{NodeName, Sizes};
 
 use super::file::{Fault, Faults, Item, Section};
+use super::gossip::{Gossip, gossip};
 use super::keys::Table;
 use super::{units, values};
 use crate::cli::agent::erlang;
@@ -14,11 +15,12 @@ use crate::cli::agent::own::{MAILBOXES, reserved};
 use crate::cli::groups::{Group, PubSub};
 use crate::cli::tls::{self, TlsVersions, Wanted};
 
-/// `[discover]`: connect to every node that these hosts' EPMDs name.
+/// `[discover]`: connect to every node that these hosts' EPMDs name, and say heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli::agent) struct Discover {
     pub(in crate::cli::agent) hosts: Vec<String>,
     pub(in crate::cli::agent) every: Duration,
+    pub(in crate::cli::agent) gossip: Option<Gossip>,
 }
 
 /// `[[publish]]`: what is read at an interval and sent to a process.
@@ -208,6 +210,8 @@ pub(super) struct Reader<'r> {
     pub(super) own: Option<&'r NodeName>,
     /// The folder where paths begin.
     pub(super) folder: &'r Path,
+    /// The settings are only checked.
+    pub(super) is_check: bool,
     pub(super) faults: &'r mut Faults,
 }
 
@@ -312,15 +316,25 @@ impl Reader<'_> {
     pub(super) fn discover(&mut self, table: &Item<'_>) -> Option<Discover> {
         let read = |reader: &mut Self, section: &Section<'_>| {
             let every = reader.faults.keep(section.duration("every"));
-            let list = reader.faults.keep(section.required("epmd"))?;
-            let own = reader.own;
-            let hosts = reader.list(&list, |item| values::reached(item.text()?, own).map_err(|why| item.wrong(why)));
-            if list.is_empty() {
-                reader.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
+            let (list, beats) = (section.get("epmd"), section.get("gossip"));
+            if list.is_none() && beats.is_none() {
+                let missing = section.wrong("`epmd` is missing: write epmd = [\"nuc3\", \"nuc4\"], or gossip = true");
+                reader.faults.add(missing);
             }
-            Some(Discover { hosts, every: every? })
+            let hosts = list.map(|list| reader.hosts(&list)).unwrap_or_default();
+            let gossip = beats.and_then(|item| gossip(&item, reader.folder, reader.is_check, reader.faults));
+            Some(Discover { hosts, every: every?, gossip })
         };
         self.table(table, read).flatten()
+    }
+
+    /// Reads hosts whose EPMDs are to be asked.
+    fn hosts(&mut self, list: &Item<'_>) -> Vec<String> {
+        if list.is_empty() {
+            self.faults.add(list.wrong("name the hosts whose EPMDs are to be asked, or leave out [discover]"));
+        }
+        let own = self.own;
+        self.list(list, |item| values::reached(item.text()?, own).map_err(|why| item.wrong(why)))
     }
 
     /// Reads every `[[publish]]`.

@@ -1,0 +1,110 @@
+//! Lines on standard output that a slow reader may keep waiting, written by a thread of their own: so the node goes on with what keeps its
+//! connections alive.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::mem::take;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use mio::Waker;
+
+use crate::cli::outcome::Failure;
+
+/// The most lines that wait to be written; what comes after them waits in the mailbox.
+const LINES: usize = 16;
+
+/// The thread that writes lines to standard output.
+pub(super) struct Printer(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<Queue>,
+    /// It is told of every change that the other side may wait for.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<String>,
+    /// The poll loop waits for room.
+    stalled: bool,
+    /// No more lines come.
+    last: bool,
+    /// The thread has ended: all is written, or standard output takes no more.
+    ended: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, Queue> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the next line, as soon as there is one, and true if the poll loop waits for its room.
+    fn next(&self) -> Option<(String, bool)> {
+        let idle = |state: &mut Queue| state.lines.is_empty() && !state.last;
+        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        let line = state.lines.pop_front()?;
+        Some((line, take(&mut state.stalled)))
+    }
+
+    fn write_all(&self, waker: &Waker) {
+        let mut out = io::stdout().lock();
+        while let Some((line, stalled)) = self.next() {
+            if stalled {
+                let _ = waker.wake();
+            }
+            if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+                log::debug!("standard output: {e}");
+                break;
+            }
+        }
+        self.state().ended = true;
+        self.changed.notify_all();
+        let _ = waker.wake();
+    }
+}
+
+impl Printer {
+    pub(super) fn start(waker: Arc<Waker>) -> Result<Self, Failure> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let write: Box<dyn FnOnce() + Send> = Box::new(move || of_thread.write_all(&waker));
+        let started = thread::Builder::new().name("beamless-stdout".into()).spawn(write);
+        started.map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
+        Ok(Self(shared))
+    }
+
+    /// Takes a line. Returns false if it has to wait; the driver is woken when there is room.
+    pub(super) fn print(&self, line: String) -> bool {
+        let mut state = self.0.state();
+        state.stalled = state.lines.len() >= LINES;
+        if state.stalled || state.ended {
+            return false;
+        }
+        state.lines.push_back(line);
+        self.0.changed.notify_all();
+        true
+    }
+
+    /// Tells that no more lines come: the thread ends once those that it took are written, however long that takes.
+    pub(super) fn no_more(&self) {
+        self.0.state().last = true;
+        self.0.changed.notify_all();
+    }
+
+    /// Returns true if all is written, or standard output takes no more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.state().ended
+    }
+
+    /// Waits for what was taken to be written, but no longer than that.
+    pub(super) fn finish(self, longest: Duration) {
+        self.no_more();
+        let waited = self.0.changed.wait_timeout_while(self.0.state(), longest, |state| !state.ended);
+        if !waited.unwrap_or_else(PoisonError::into_inner).0.ended {
+            log::warn!("the last lines are lost: nobody reads standard output");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The recipes of the manual's page on clusters, as they stand there.
+
+use std::fs;
+use std::path::Path;
+
+use beamless::GroupStorage;
+
+use crate::inside::storage;
+use crate::lan::Lan;
+use crate::stand_ins;
+use crate::support::{World, otp};
+
+const PAGE: &str = include_str!("../../src/manual/clusters.md");
+
+/// The blocks of code of this language below a heading of the page, in their order.
+fn blocks(heading: &str, language: &str) -> Vec<&'static str> {
+    let (_, rest) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let section = rest.split("\n## ").next().unwrap();
+    let begin = format!("```{language}\n");
+    section.split(&begin).skip(1).map(|block| block.split("```").next().unwrap()).collect()
+}
+
+/// Options for a hub of this name, with what it runs.
+fn options<'a>(name: &[&'a str]) -> Vec<&'a str> {
+    let folders = stand_ins::folders().iter().flat_map(|folder| ["-pa", folder.to_str().unwrap()]);
+    name.iter().copied().chain(folders).collect()
+}
+
+/// What the page shows of the example is what the example does.
+#[test]
+fn the_example_has_what_the_page_shows() {
+    let example = include_str!("../../examples/cluster.rs");
+    let blocks = [blocks("PubSub from a program", "rust,no_run"), blocks("Presence of a box", "rust,no_run")].concat();
+    assert_eq!(blocks.len(), 2);
+    for item in blocks.iter().flat_map(|block| block.split("\n\n")) {
+        let item: Vec<&str> = item.lines().filter(|line| !line.starts_with("# ")).collect();
+        assert!(example.contains(&item.join("\n")), "{item:#?}");
+    }
+}
+
+/// A box does no more than join the group.
+#[test]
+fn a_hub_tracks_the_boxes_of_a_group() {
+    if otp() < 25 {
+        // no pg:monitor there
+        return;
+    }
+    let [boxes] = blocks("Presence of a box", "elixir")[..] else { panic!("not one module") };
+    let world = World::new();
+    let _epmd = world.epmd();
+    let (mut storage, mut groups) = (storage(), Box::new(GroupStorage::<4, 1, 0>::new()));
+    let mut inside = world.inside(world.config("edge1"), &mut storage);
+    inside.node.set_groups(&mut groups).unwrap();
+    let mailbox = inside.node.register("").unwrap();
+    inside.node.trap_exit(mailbox, true).unwrap();
+    inside.node.join(mailbox, "pg", |t| t.atom("boxes")).unwrap();
+
+    let file = world.home.join("boxes.ex").display().to_string();
+    fs::write(&file, boxes).unwrap();
+    let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/erlang/boxes.exs"));
+    let hub = std::thread::spawn(move || {
+        world.elixir_named(&options(&["--name", "hub@127.0.0.1"]), script, &[&file, "edge1@127.0.0.1"])
+    });
+    inside.until("the hub to end", |_| hub.is_finished().then_some(()));
+    let said = hub.join().unwrap();
+    assert!(said.ends_with("all is well"), "{said}");
+}
+
+/// Each strategy of libcluster, on a hub of another host where one can be, with a box that is hidden.
+#[test]
+fn libcluster_finds_a_box() {
+    let [topologies] = blocks("libcluster", "elixir")[..] else { panic!("not one list of topologies") };
+    let Some(lan) = Lan::new(&["nuc1", "hub"]) else { return };
+    let (boxes, hubs) = (lan.host("nuc1"), lan.host("hub"));
+    let file = hubs.home.join("topologies.exs").display().to_string();
+    fs::write(&file, topologies).unwrap();
+    fs::write(hubs.home.join(".hosts.erlang"), "'nuc1'.\n").unwrap();
+    let _epmd = [boxes.epmd(), hubs.epmd()];
+    let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/erlang/libcluster.exs"));
+    let agents = [boxes.agent(&["--sname", "edge1"]), boxes.agent(&["--name", "edge@10.77.0.1"])];
+    for (which, host, agent) in [("epmd", &hubs, 0), ("local", &boxes, 0), ("hosts", &hubs, 0), ("dns", &hubs, 1)] {
+        let name = if agent == 0 { &["--sname", "hub"][..] } else { &["--name", "hub@10.77.0.2"] };
+        let said = host.elixir_named(&options(name), script, &[&file, which, &agents[agent].node, "10.77.0.1"]);
+        assert!(said.ends_with("all is well"), "{which}: {said}");
+    }
+}

@@ -1,0 +1,323 @@
+//! Groups between two of our own nodes, and with a peer that says whatever comes to its mind.
+
+use allocation_counter::measure;
+use beamless::{Event, GroupStorage, Instant, Mailbox, Misuse, Overflow, Term};
+
+use crate::pair::{End, Seed, Wire, connect, connected, storage};
+
+type Memory = GroupStorage<2, 32, 32>;
+
+fn memory() -> Box<Memory> {
+    Box::new(Memory::new())
+}
+
+/// Moves bytes and time until nothing more is to be said.
+fn settle(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, now: &mut u64) {
+    for _ in 0..12 {
+        wire.settle(a, b, || usize::MAX);
+        *now += 1_000;
+        a.node.handle_timeout(Instant::from_millis(*now));
+        b.node.handle_timeout(Instant::from_millis(*now));
+    }
+}
+
+/// The numbers of the pids that a node sees in a group.
+fn members(end: &mut End<'_>, group: &str) -> Vec<u32> {
+    let mut all: Vec<u32> = end.node.members("sc", |t| t.atom(group)).map(|pid| pid.id).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn each_sees_the_others_members() {
+    let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    // a visitor that has no groups is asked in vain
+    let first = a.node.register("").unwrap();
+    a.node.join(first, "sc", |t| t.atom("temps")).unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    b.node.set_groups(&mut right).unwrap();
+    b.node.monitor_scope("sc").unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!(members(&mut b, "temps"), [1]);
+    let second = a.node.register("").unwrap();
+    for mailbox in [second, second, first] {
+        a.node.join(mailbox, "sc", |t| t.atom("other")).unwrap();
+    }
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!(members(&mut b, "other"), [1, 2, 2]);
+    a.node.leave(second, "sc", |t| t.atom("other")).unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!((members(&mut b, "other"), members(&mut b, "temps")), (vec![1, 2], vec![1]));
+    a.node.close_mailbox(first, |t| t.atom("normal")).unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!((members(&mut b, "other"), members(&mut b, "temps")), (vec![2], vec![]));
+    let sender = b.node.register("").unwrap();
+    assert_eq!(b.node.send_to_group(sender, "sc", |t| t.atom("other"), |t| t.atom("hello")).unwrap(), 1);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(a.node.recv(second).unwrap().0.term().to_string(), "hello");
+    assert!(b.news().iter().any(|event| matches!(event, Event::MembersChanged { .. })));
+    b.node.disconnect("a@host").unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(members(&mut b, "other"), []);
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let (mut one, mut groups) = (storage(), Box::new(GroupStorage::<2, 2, 0>::new()));
+    let (mut few, mut more) = (GroupStorage::<1, 2, 0>::new(), GroupStorage::<2, 2, 0>::new());
+    let mut a = End::hidden("a@host", &mut one);
+    let mailbox = a.node.register("taken").unwrap();
+    let text = |result: Result<(), beamless::Error>| result.unwrap_err().to_string();
+    assert_eq!(text(a.node.join(mailbox, "sc", |t| t.atom("x"))), Misuse::NoGroups.to_string());
+    assert_eq!(text(a.node.register_global(mailbox, "x")), Misuse::NoGroups.to_string());
+    assert_eq!(text(a.node.set_groups(&mut few)), Misuse::OtherGroups.to_string());
+    a.node.set_groups(&mut groups).unwrap();
+    assert_eq!(text(a.node.set_groups(&mut more)), Misuse::OtherGroups.to_string());
+    assert_eq!(text(a.node.join(mailbox, "taken", |t| t.atom("x"))), Misuse::NameTaken.to_string());
+    assert_eq!(text(a.node.join(mailbox, "rex", |t| t.atom("x"))), Misuse::NameTaken.to_string());
+    assert_eq!(text(a.node.join(mailbox, "sc", |t| t.binary(&[7; 254]))), Misuse::GroupTooLong.to_string());
+    assert_eq!(text(a.node.join(mailbox, "sc", |t| t.tuple(2)?.int(1))), Misuse::TermIncomplete(1).to_string());
+    assert_eq!(text(a.node.leave(mailbox, "sc", |t| t.atom("x"))), Misuse::NotAMember.to_string());
+    a.node.join(mailbox, "sc", |t| t.binary(&[7; 253])).unwrap();
+    assert_eq!(text(a.node.register("sc").map(drop)), Misuse::NameTaken.to_string());
+    assert_eq!(text(a.node.set_overflow(mailbox, Overflow::Hold)), Misuse::MemberHolds.to_string());
+    a.node.set_overflow(mailbox, Overflow::DropNewest).unwrap();
+    a.node.join(mailbox, "s2", |t| t.int(1)).unwrap();
+    let full = "all of the node's places in groups are in use: leave one, or give the node more";
+    assert_eq!(text(a.node.join(mailbox, "s2", |t| t.int(2))), full);
+    // nobody is to be told of it, so its place is free
+    a.node.leave(mailbox, "s2", |t| t.int(1)).unwrap();
+    a.node.join(mailbox, "s2", |t| t.int(2)).unwrap();
+    a.node.monitor_scope("s3").unwrap();
+    a.node.monitor_scope("s4").unwrap();
+    assert!(text(a.node.monitor_scope("s5")).starts_with("a node takes part in at most four scopes"));
+    a.node.register_global(mailbox, "one").unwrap();
+    assert_eq!(text(a.node.register_global(mailbox, "two")), Misuse::SecondName.to_string());
+    assert_eq!(text(a.node.register_global(mailbox, "one")), Misuse::NameTaken.to_string());
+    a.node.unregister_global("one").unwrap();
+    a.node.register_global(mailbox, "two").unwrap();
+}
+
+/// Joins and leaves of both at random, over a wire that takes what it likes, breaks, and comes back: in the end each sees what the other has.
+#[test]
+fn both_agree_at_the_end() {
+    for seed in 0..1_000 {
+        let mut random = Seed(seed);
+        let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let (mut now, groups) = (0, ["x", "y", "z"]);
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        let mut have: [Vec<(usize, Mailbox)>; 2] = [Vec::new(), Vec::new()];
+        for end in [&mut a, &mut b] {
+            end.node.monitor_scope("sc").unwrap();
+        }
+        let boxes = [&mut a, &mut b].map(|end| [0, 1].map(|_| end.node.register("").unwrap()));
+        for _ in 0..60 {
+            let side = random.below(2);
+            let end = if side == 0 { &mut a } else { &mut b };
+            let (mailbox, group) = (boxes[side][random.below(2)], random.below(3));
+            match random.below(8) {
+                0..3 => {
+                    if end.node.join(mailbox, "sc", |t| t.atom(groups[group])).is_ok() {
+                        have[side].push((group, mailbox));
+                    }
+                }
+                3..6 => {
+                    if end.node.leave(mailbox, "sc", |t| t.atom(groups[group])).is_ok() {
+                        let at = have[side].iter().position(|one| *one == (group, mailbox)).unwrap();
+                        have[side].remove(at);
+                    }
+                }
+                6 if random.below(6) == 0 => {
+                    let _ = a.node.disconnect("b@host");
+                    wire.settle(&mut a, &mut b, || usize::MAX);
+                    b.node.handle_closed(wire.b, None);
+                    wire = connect(&mut a, &mut b);
+                }
+                _ => {
+                    for _ in 0..random.below(5) {
+                        wire.step(&mut a, &mut b, random.below(60));
+                    }
+                    now += random.below(700) as u64;
+                    a.node.handle_timeout(Instant::from_millis(now));
+                    b.node.handle_timeout(Instant::from_millis(now));
+                }
+            }
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        for (group, name) in groups.iter().enumerate() {
+            let count = |side: usize| have[side].iter().filter(|(one, _)| *one == group).count();
+            assert_eq!((members(&mut a, name).len(), members(&mut b, name).len()), (count(1), count(0)), "seed {seed}");
+        }
+    }
+}
+
+/// A peer that takes nothing is told later, in order; the places of what was left meanwhile are free once it was.
+#[test]
+fn what_finds_no_room_is_told_later() {
+    let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    a.node.set_groups(&mut left).unwrap();
+    b.node.set_groups(&mut right).unwrap();
+    b.node.monitor_scope("sc").unwrap();
+    let (mailbox, mut now) = (a.node.register("").unwrap(), 0);
+    a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    // until there is no room
+    while a.node.outbox(mailbox).unwrap().send(("nobody", "b@host"), |t| t.binary(&[0; 50])).is_ok() {}
+    let mut refused = 0;
+    for round in 0..40 {
+        a.node.join(mailbox, "sc", |t| t.int(round)).unwrap_or_else(|_| refused += 1);
+        let _ = a.node.leave(mailbox, "sc", |t| t.int(round));
+    }
+    assert!(refused > 0, "places are kept until the peer has been told");
+    a.node.leave(mailbox, "sc", |t| t.atom("x")).unwrap();
+    wire.settle(&mut a, &mut b, || 100);
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!(members(&mut b, "x"), []);
+    for round in 0..32 {
+        a.node.join(mailbox, "sc", |t| t.int(round)).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_allocated() {
+    let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut now = 0;
+    let counted = measure(|| {
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        b.node.monitor_scope("sc").unwrap();
+        a.node.register_global(from, "therm").unwrap();
+        for _ in 0..500 {
+            a.node.join(from, "sc", |t| t.atom("x")).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            b.node.send_to_group(to, "sc", |t| t.atom("x"), |t| t.int(1)).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            a.node.leave(from, "sc", |t| t.atom("x")).unwrap();
+            now += 100;
+            a.node.handle_timeout(Instant::from_millis(now));
+            b.node.handle_timeout(Instant::from_millis(now));
+            while a.node.poll_event().is_some() || b.node.poll_event().is_some() {}
+            while a.node.recv(from).is_some() {}
+        }
+    });
+    assert_eq!((counted.count_total, a.node.received(from) > 400), (0, true));
+}
+
+/// Terms of the shapes that scopes send, of the right parts and of wrong ones.
+struct Noise(Seed);
+
+impl Noise {
+    fn term(&mut self, depth: usize) -> String {
+        let words = ["discover", "join", "leave", "sync", "'$gen_cast'", "x", "y", "update", "local_data"];
+        match self.0.below(if depth == 0 { 5 } else { 9 }) {
+            0 | 1 => words[self.0.below(words.len())].to_owned(),
+            2 => self.0.below(300).to_string(),
+            3 | 4 => ["P", "Q", "O"][self.0.below(3)].to_owned(),
+            kind => {
+                let parts: Vec<_> = (0..self.0.below(5)).map(|_| self.term(depth - 1)).collect();
+                if kind < 7 { format!("{{{}}}", parts.join(",")) } else { format!("[{}]", parts.join(",")) }
+            }
+        }
+    }
+
+    /// One that is right, but for what stands in the place of its parts now and then.
+    fn message(&mut self) -> String {
+        let mut part = |right: &str| if self.0.below(12) == 0 { self.term(2) } else { right.to_owned() };
+        let (sender, pid, group) = (part("P"), part("Q"), part("x"));
+        let pids = part(&format!("[{pid},Q]"));
+        let whole = match self.0.below(7) {
+            0 => format!("{{discover,{sender}}}"),
+            1 => format!("{{discover,{sender},1}}"),
+            2 => format!("{{'$gen_cast',{{sync,{sender},[{{{group},{pids}}},{{y,{pids}}}]}}}}"),
+            3 => format!("{{join,{sender},{group},{pids}}}"),
+            4 => format!("{{join,{sender},{group},{pid}}}"),
+            5 => format!("{{leave,{sender},{pids},[{group},y]}}"),
+            _ => self.term(4),
+        };
+        if self.0.below(20) == 0 { self.term(4) } else { whole }
+    }
+}
+
+/// The same as bytes, with pids of the peer and of others in it.
+fn bytes(text: &str) -> Vec<u8> {
+    fn put(out: &mut Vec<u8>, text: &[u8], at: &mut usize) {
+        let pid = |node: &str, id: u8| {
+            [&[88, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 77]].concat()
+        };
+        let open = text[*at];
+        if open == b'{' || open == b'[' {
+            *at += 1;
+            let (mut parts, mut count) = (Vec::new(), 0);
+            while !matches!(text[*at], b'}' | b']') {
+                put(&mut parts, text, at);
+                count += 1;
+                if text[*at] == b',' {
+                    *at += 1;
+                }
+            }
+            *at += 1;
+            match (open, count) {
+                (b'{', count) => out.extend([104, count]),
+                (_, 0) => return out.push(106),
+                (_, count) => out.extend([108, 0, 0, 0, count]),
+            }
+            out.extend(parts);
+            if open == b'[' {
+                out.push(106);
+            }
+            return;
+        }
+        let end = text[*at..].iter().position(|c| b",}]".contains(c)).map_or(text.len(), |len| *at + len);
+        let word = std::str::from_utf8(&text[*at..end]).unwrap().trim_matches('\'');
+        *at = end;
+        match (word, word.parse::<u32>()) {
+            ("P", _) => out.extend(pid("b@host", 1)),
+            ("Q", _) => out.extend(pid("b@host", 2)),
+            ("O", _) => out.extend(pid("c@host", 3)),
+            (_, Ok(number)) => out.extend([&[98][..], &number.to_be_bytes()].concat()),
+            _ => out.extend([&[119, word.len() as u8][..], word.as_bytes()].concat()),
+        }
+    }
+    let (mut out, mut at) = (vec![131], 0);
+    put(&mut out, text.as_bytes(), &mut at);
+    out
+}
+
+#[test]
+fn a_scope_outlives_what_a_peer_says() {
+    for seed in 0..200 {
+        let mut noise = Noise(Seed(seed));
+        let (mut one, mut other, mut left) = (storage(), storage(), memory());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        a.node.set_groups(&mut left).unwrap();
+        a.node.monitor_scope("sc").unwrap();
+        let (mailbox, theirs, mut now) = (a.node.register("").unwrap(), b.node.register("").unwrap(), 0);
+        for round in 0..100 {
+            let term = bytes(&noise.message());
+            let term = Term::parse(&term).unwrap();
+            b.node.outbox(theirs).unwrap().send(("sc", "a@host"), |t| t.term(term)).unwrap();
+            let _ = if round % 3 == 0 {
+                a.node.join(mailbox, "sc", |t| t.atom("x"))
+            } else {
+                a.node.leave(mailbox, "sc", |t| t.atom("x"))
+            };
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            now += 50;
+            a.node.handle_timeout(Instant::from_millis(now));
+            assert!(a.node.members("sc", |t| t.atom("x")).all(|pid| pid.node.as_str() == Some("b@host")));
+            a.fetch();
+            b.fetch();
+        }
+        assert!(a.is_up() && b.is_up(), "seed {seed}: {:?}", a.texts());
+        let seen = members(&mut a, "x").len() + members(&mut a, "y").len();
+        assert!(seen <= 32, "seed {seed}: {seen}");
+    }
+}
