@@ -268,8 +268,7 @@ fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Writ
     let counts = publishing.counts();
     t.list(counts.len())?;
     for (publish, [arrived, kept, dropped]) in counts {
-        let where_to = if matches!(publish.receiver, Receiver::Group(_)) { 1 } else { 2 };
-        t.map(4 + where_to)?.atom("label")?.str(&publish.label)?;
+        t.map(if matches!(publish.receiver, Receiver::Group(_)) { 5 } else { 6 })?.atom("label")?.str(&publish.label)?;
         match &publish.receiver {
             Receiver::Name { to, node } => t.atom("to")?.atom(to)?.atom("node")?.atom(node)?,
             Receiver::PubSub { pubsub, topic } => t.atom("pubsub")?.str(&pubsub.to_string())?.atom("topic")?.str(topic)?,
