@@ -24,6 +24,10 @@ pub(super) fn log_as(event: &Event, text: &str) {
         Event::Held { node, .. } => limited!(warn, node.as_str(), "nodes that were held up", "{text}"),
         Event::MailboxEnded { name, .. } => limited!(warn, name, "mailboxes that ended", "{text}"),
         Event::Missed(_) => limited!(warn, "", "events that were missed", "{text}"),
+        Event::MembersFull { scope } => limited!(warn, scope, "scopes with too many members", "{text}"),
+        Event::MembersChanged { .. } => log::debug!("{text}"),
+        Event::GlobalRegistered { name, .. } => limited!(info, name, "global names that were registered", "{text}"),
+        Event::GlobalTaken { name, .. } => limited!(warn, name, "global names that another process has", "{text}"),
         Event::Registered { .. } => limited!(info, "", "registrations with epmd", "{text}"),
         _ => limited!(warn, "", "troubles with epmd", "{text}"),
     }

@@ -175,9 +175,25 @@ fn a_check_says_what_would_be_done() {
         node = "hub@nuc3"
         label = "time"
         keep = 5
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        pubsub = "My.PubSub"
+        topic = "readings"
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        group = "sensors:kitchen"
         [mailbox.sensor]
         command = ["cat"]
         format = "json"
+        groups = ["temps", "sensors:kitchen"]
+        global = "therm"
+        [mailbox.display]
+        command = ["cat"]
+        pubsub = "My.PubSub"
+        topics = ["commands", "alarms"]
+        pool_size = 2
         [functions]
         "box:time/0" = { command = ["date"], output = "term", timeout = "1h" }
     "#;
@@ -189,7 +205,7 @@ fn a_check_says_what_would_be_done() {
         &format!("cookie    a new one would be made, in {}/.erlang.cookie", world.home.display()),
         "allow     every node on hub, hub@nuc3",
         "tick time 90s",
-        "sizes     4 nodes, 13 mailboxes, messages of 8 KiB, 1024 watches, 32 requests: ",
+        "sizes     4 nodes, 14 mailboxes, messages of 8 KiB, 1024 watches, 32 requests: ",
         &format!("connect   hub@{host}"),
         "connect   store@nuc4",
         "discover  what EPMD names on nuc3, nuc4, asked every 1m",
@@ -203,7 +219,13 @@ fn a_check_says_what_would_be_done() {
         ),
         "date +%s\" as text, every 10s, to collector on hub@nuc3, labelled time; 5 are kept while it is away",
         "mailbox   sensor: /",
-        "cat, with lines of JSON",
+        "cat, with lines of JSON; registered globally as therm; in pg:temps, sensors:kitchen, so that it drops the oldest when it is full",
+        "cat, with lines of Erlang terms; told of commands, alarms of My.PubSub; in Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter, \
+         Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter_2, so that it drops the oldest when it is full",
+        "groups    16 places of mailboxes, 64 members on other nodes",
+        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp; 100 are kept for each \
+         node of `connect` that is away",
+        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 100 are kept while it has none",
         "function  box:time/0 gives the term it prints: /",
         "date, for up to 1h",
         "checked   beamless.toml is right; nothing was started",

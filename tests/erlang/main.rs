@@ -15,6 +15,7 @@
     reason = "a test that meets the unexpected has failed, and a panic is how it says so"
 )]
 
+mod agent_clusters;
 mod aliases;
 mod binaries;
 mod calls;

@@ -284,6 +284,26 @@ fn a_slow_reader_of_a_topic_holds_nobody_up() {
     assert_eq!(wait_for_exit(&mut child, "recv to end").code(), Some(0));
 }
 
+/// It waits all the same: a PubSub may start later.
+#[test]
+fn a_pubsub_that_is_not_there_is_told() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = erl(&world);
+    let args = ["recv", "--connect", A, "--pubsub", "My.PubSub", "--topic", "t", "--count", "1"];
+    let mut child = world.tool_command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let words = "no such PubSub runs on a@127.0.0.1, or not yet: no process is registered there as Elixir.My.PubSub.Adapter";
+    assert!(said.any(|line| line.contains(words)));
+    pubsub(&erl, "'Elixir.My.PubSub.Adapter'");
+    others(&erl, SCOPE, "'Elixir.My.PubSub.Adapter'", "1");
+    world.tool(&["broadcast", A, "My.PubSub", "t", "late"]).done("");
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert_eq!((out.as_str(), wait_for_exit(&mut child, "recv to end").code()), ("late\n", Some(0)));
+    assert!(said.all(|line| !line.contains("no such PubSub")));
+}
+
 #[test]
 fn what_it_cannot_be_a_member_of_is_told() {
     let world = World::new();

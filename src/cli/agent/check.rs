@@ -5,7 +5,9 @@ use std::fmt::Display;
 use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
-use super::config::{Arguments, Form, Function, Gossip, Output, ProgramFormat, ProgramSettings, Publish, Settings, Source};
+use super::config::{
+    Arguments, Form, Function, Gossip, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings, Source,
+};
 use crate::cli::outcome::{Failure, print};
 use crate::cli::tls::Wanted;
 use crate::cli::{cookie, local};
@@ -42,6 +44,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("rest", &Time(settings.rest));
     }
     line("sizes", &sizes(settings.sizes));
+    if let Some(groups) = settings.groups {
+        line("groups", &format_args!("{} places of mailboxes, {} members on other nodes", groups.joined, groups.members));
+    }
     settings.connect.iter().for_each(|node| line("connect", node));
     if let Some(discover) = settings.discover.as_ref().filter(|discover| !discover.hosts.is_empty()) {
         let hosts = and(discover.hosts.iter().cloned());
@@ -100,7 +105,7 @@ fn sizes(sizes: Sizes) -> String {
 }
 
 fn reading(publish: &Publish) -> String {
-    let Publish { label, every, to, node, keep, .. } = publish;
+    let Publish { label, every, receiver, keep, .. } = publish;
     let source = match &publish.source {
         Source::File(path) if path.exists() => path.display().to_string(),
         Source::File(path) => format!("{} (which is not there now)", path.display()),
@@ -112,7 +117,14 @@ fn reading(publish: &Publish) -> String {
         Form::Text => "text".to_owned(),
         Form::Term => "a term".to_owned(),
     };
-    format!("{source} as {form}, every {}, to {to} on {node}, labelled {label}; {keep} are kept while it is away", Time(*every))
+    let (to, away) = match receiver {
+        Receiver::Name { to, node } => (format!("{to} on {node}"), "while it is away"),
+        Receiver::PubSub { .. } => {
+            (format!("{receiver} on every connected node that runs it"), "for each node of `connect` that is away")
+        }
+        Receiver::Group(_) => (format!("the members of {receiver} on other nodes"), "while it has none"),
+    };
+    format!("{source} as {form}, every {}, to {to}, labelled {label}; {keep} are kept {away}", Time(*every))
 }
 
 fn mailbox(program: &ProgramSettings) -> String {
@@ -121,7 +133,19 @@ fn mailbox(program: &ProgramSettings) -> String {
         ProgramFormat::Json => "lines of JSON",
         ProgramFormat::Etf => "frames of external terms",
     };
-    format!("{}: {}, with {format}", program.name, words(&program.command))
+    let Place { global, subscription, .. } = &program.place;
+    let mut said = format!("{}: {}, with {format}", program.name, words(&program.command));
+    if let Some(global) = global {
+        said += &format!("; registered globally as {global}");
+    }
+    if let Some(told) = subscription {
+        said += &format!("; told of {} of {}", and(told.topics.iter().cloned()), told.pubsub);
+    }
+    let groups = and(program.place.groups().map(|group| group.to_string()));
+    if !groups.is_empty() {
+        said += &format!("; in {groups}, so that it drops the oldest when it is full");
+    }
+    said
 }
 
 fn function(function: &Function) -> String {

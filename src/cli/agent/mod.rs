@@ -26,7 +26,7 @@ use std::io::{self, IsTerminal};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Event, Node, OwnedNode};
+use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
@@ -38,8 +38,8 @@ use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use super::tls::{self, Wanted};
 use certificate::Certificate;
-use config::Settings;
 pub(super) use config::{Arguments, page};
+use config::{GroupSizes, Settings};
 use gossip::HEARTBEATS;
 use parts::Parts;
 pub(super) use peers::Peers;
@@ -95,6 +95,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
     let epmd = network.driver.epmd;
+    set_groups(settings.groups, &mut node)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
     let parts = Parts::new(&settings, &mut node)?;
     let supervisor = Supervisor::from_env();
@@ -141,6 +142,11 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
             return Ok(());
         }
     }
+}
+
+/// Gives the node memory for groups and global names, if it is to have some.
+fn set_groups(groups: Option<GroupSizes>, node: &mut OwnedNode) -> Result<(), Error> {
+    groups.map_or(Ok(()), |sizes| node.set_groups_sized(sizes.joined, sizes.members))
 }
 
 struct Agent<'a> {
@@ -244,7 +250,7 @@ impl Agent<'_> {
     }
 
     /// Reads the settings again. Returns true if the terminal is gone, and the agent is to end.
-    fn reload(&mut self, node: &mut Node<'_>) -> bool {
+    fn reload(&mut self, node: &mut OwnedNode) -> bool {
         if self.has_terminal && !io::stderr().is_terminal() {
             return true;
         }
@@ -266,7 +272,7 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut Node<'_>) {
+    fn read_again(&mut self, file: &str, node: &mut OwnedNode) {
         let new = match config::settings(self.options, Some(&self.settings)) {
             Ok(new) => new,
             Err(faults) => {
@@ -286,6 +292,10 @@ impl Agent<'_> {
             return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{file} read again");
+        if self.settings.groups.is_none() {
+            // it has none so far, so this cannot fail
+            let _ = set_groups(settings.groups, node);
+        }
         self.parts.apply(&settings, node);
         self.settings = settings;
     }

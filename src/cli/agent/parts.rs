@@ -89,7 +89,7 @@ impl Parts {
             self.revive(node);
         }
         // the one that tells of others
-        self.system.answer(node, &self.functions, &self.publishing);
+        self.system.answer(node, (&self.functions, &self.programs, &self.publishing));
         each!(self, part => part.turn(node, driver));
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, Reason};
 
 use super::backoff::{Backoff, LONGEST, chance};
-use super::config::Settings;
+use super::config::{Receiver, Settings};
 use super::words::NO_ROOM;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -152,7 +152,11 @@ impl Peers {
 
     fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
         self.tls.clone_from(&settings.local.tls);
-        let published: Vec<String> = settings.publish.iter().map(|publish| publish.node.clone()).collect();
+        let published = settings.publish.iter().filter_map(|publish| match &publish.receiver {
+            Receiver::Name { node, .. } => Some(node.clone()),
+            _ => None,
+        });
+        let published: Vec<String> = published.collect();
         let mut refused = self.want(By::Connect, &settings.connect, node);
         refused.extend(self.want(By::Publish, &published, node));
         refused

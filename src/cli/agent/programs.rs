@@ -4,14 +4,15 @@ mod envelope;
 mod framing;
 mod input;
 mod letters;
+mod places;
 mod program;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beamless::{Driver, Mailbox, Node};
+use beamless::{Driver, Event, Mailbox, Node};
 
-use super::config::Settings;
+use super::config::{Place, Settings};
 use super::part::Part;
 use super::words;
 use crate::cli::lines::limited;
@@ -52,6 +53,12 @@ impl Programs {
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
         Ok(Self { programs, leaving: Vec::new(), home, limit })
     }
+
+    /// Returns the place in the cluster of the mailbox of this name, and whether it has its global name.
+    pub(super) fn place(&self, name: &str) -> Option<(&Place, bool)> {
+        let program = self.programs.iter().find(|program| program.given.name == name)?;
+        Some((&program.given.place, program.places.is_registered))
+    }
 }
 
 impl Part for Programs {
@@ -68,6 +75,11 @@ impl Part for Programs {
                 self.leaving.push(program);
                 continue;
             };
+            if given.place != program.given.place {
+                log::info!("mailbox {}: its groups, topics or global name changed", given.name);
+                program.places.change(&given.name, (&program.given.place, &given.place), program.mailbox, node);
+                program.given.place = given.place.clone();
+            }
             if *given != program.given {
                 log::info!("mailbox {}: changed, its program is started again", given.name);
                 program.change(given.clone(), node);
@@ -95,12 +107,20 @@ impl Part for Programs {
         self.programs.iter_mut().map(|program| (&mut program.mailbox, &*program.given.name)).collect()
     }
 
+    fn handle(&mut self, event: &Event, _node: &Node<'_>) -> bool {
+        let handle = |program: &mut Program| program.places.handle(&program.given.name, &program.given.place, event);
+        self.programs.iter_mut().map(handle).fold(false, |known, is_known| known | is_known)
+    }
+
     fn pipes_ready(&mut self) {
         self.programs.iter_mut().for_each(Program::set_ready);
     }
 
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         self.leaving.retain_mut(Program::is_leaving);
+        for program in &mut self.programs {
+            program.places.turn(&program.given.name, &program.given.place, program.mailbox, node);
+        }
         let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new() };
         self.programs.iter_mut().for_each(|program| program.turn(&mut world));
         for (name, term) in world.local {
@@ -117,7 +137,8 @@ impl Part for Programs {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).min()
+        let places = self.programs.iter().filter_map(|program| program.places.next_wake());
+        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
+use super::config::{Place, Receiver};
 use super::functions::Functions;
 use super::own;
 use super::part::Part;
+use super::programs::Programs;
 use super::publish::Publishing;
 use super::words;
 use crate::cli::lines::{limited, node_of};
@@ -18,6 +20,9 @@ use facts::Facts;
 
 /// The time between two looks at the box: whoever asks without end costs little.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// The parts that it tells of.
+type Parts<'p> = (&'p Functions, &'p Programs, &'p Publishing);
 
 /// The mailbox.
 pub(super) struct System {
@@ -41,12 +46,12 @@ impl System {
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn answer(&mut self, node: &mut Node<'_>, functions: &Functions, publishing: &Publishing) {
+    pub(super) fn answer(&mut self, node: &mut Node<'_>, parts: Parts<'_>) {
         if node.received(self.mailbox) == self.taken {
             return;
         }
         let mut room = Vec::new();
-        let info = match self.info(node, functions, publishing, &mut room) {
+        let info = match self.info(node, parts, &mut room) {
             Ok(info) => info,
             Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {}", words::error(&e)),
         };
@@ -73,8 +78,7 @@ impl System {
     fn info<'r>(
         &mut self,
         node: &Node<'_>,
-        functions: &Functions,
-        publishing: &Publishing,
+        (functions, programs, publishing): Parts<'_>,
         room: &'r mut Vec<u8>,
     ) -> Result<Term<'r>, Error> {
         let valid_until = self.valid_until;
@@ -96,7 +100,7 @@ impl System {
                 t.atom("links")?;
                 links(t, node)?;
                 t.atom("mailboxes")?;
-                mailboxes(t, node)?;
+                mailboxes(t, node, programs)?;
                 t.atom("functions")?;
                 let counts = functions.counts();
                 counted(
@@ -232,27 +236,44 @@ fn held<'t, 'b>(t: &'t mut TermWriter<'b>, by: Option<&HeldBy>) -> Written<'t, '
 }
 
 /// Writes the mailboxes that have a name; the others are the functions' and the readings'.
-fn mailboxes<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>) -> Written<'t, 'b> {
+fn mailboxes<'t, 'b>(t: &'t mut TermWriter<'b>, node: &Node<'_>, programs: &Programs) -> Written<'t, 'b> {
     let named = || node.mailboxes().filter(|(_, name)| !name.is_empty());
     t.map(named().count())?;
     for (mailbox, name) in named() {
         t.atom(name)?;
-        counted(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
+        let place = programs.place(name);
+        t.map(if place.is_some() { 4 } else { 2 })?;
+        pairs(t, &[("received", node.received(mailbox)), ("dropped", node.dropped(mailbox))])?;
+        if let Some((place, is_registered)) = place {
+            in_cluster(t, place, is_registered)?;
+        }
     }
     Ok(t)
+}
+
+/// Writes the groups of a mailbox, and the name under which it is registered globally; `false` where it is not.
+fn in_cluster<'t, 'b>(t: &'t mut TermWriter<'b>, place: &Place, is_registered: bool) -> Written<'t, 'b> {
+    t.atom("groups")?.list(place.groups().count())?;
+    for group in place.groups() {
+        t.str(&group.to_string())?;
+    }
+    t.nil()?.atom("global")?;
+    match place.global.as_ref().filter(|_| is_registered) {
+        Some(global) => t.atom(global),
+        None => t.bool(false),
+    }
 }
 
 fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Written<'t, 'b> {
     let counts = publishing.counts();
     t.list(counts.len())?;
     for (publish, [arrived, kept, dropped]) in counts {
-        t.map(6)?;
-        t.atom("label")?;
-        t.str(&publish.label)?;
-        t.atom("to")?;
-        t.atom(&publish.to)?;
-        t.atom("node")?;
-        t.atom(&publish.node)?;
+        t.map(if matches!(publish.receiver, Receiver::Group(_)) { 5 } else { 6 })?.atom("label")?.str(&publish.label)?;
+        match &publish.receiver {
+            Receiver::Name { to, node } => t.atom("to")?.atom(to)?.atom("node")?.atom(node)?,
+            Receiver::PubSub { pubsub, topic } => t.atom("pubsub")?.str(&pubsub.to_string())?.atom("topic")?.str(topic)?,
+            Receiver::Group(group) => t.atom("group")?.str(&group.to_string())?,
+        };
         pairs(t, &[("sent", arrived), ("kept", kept), ("dropped", dropped)])?;
     }
     t.nil()

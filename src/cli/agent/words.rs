@@ -15,6 +15,7 @@ pub(super) fn error(e: &Error) -> String {
         Error::Full(Full::Watches) => "watches",
         Error::Full(Full::Requests) => "requests",
         Error::Full(Full::Peers) => "nodes",
+        Error::Full(Full::Groups) => return "all places in groups are taken".to_owned(),
         _ => return e.to_string(),
     };
     format!("{e}: enlarge `{key}` in [sizes]")
@@ -28,6 +29,9 @@ pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
              `watches` in [sizes] if it needs them"
         ),
         Event::TooLarge { .. } => format!("{event}: enlarge `message` in [sizes] to take it"),
+        Event::MembersFull { .. } => {
+            format!("{event}: enlarge `members` in [sizes], or `message` where a node has more than fit one message")
+        }
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
         Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),

@@ -37,8 +37,15 @@ pub(super) const POOL_SIZE: Opt =
 pub(super) struct Membership {
     /// Each with its scope.
     groups: Vec<(String, OwnedTerm)>,
-    /// The topics, if there is a PubSub.
-    topics: Option<Vec<String>>,
+    pubsub: Option<Subscription>,
+}
+
+/// The topics of a PubSub that somebody asked for.
+struct Subscription {
+    /// The name of its process on each node.
+    adapter: String,
+    /// None stands for all.
+    topics: Vec<String>,
 }
 
 impl Membership {
@@ -52,7 +59,7 @@ impl Membership {
         let Some(pubsub) = pubsub else {
             let has_none = topics.is_empty() && pool_size.is_none();
             return if has_none {
-                Ok(Self { groups, topics: None })
+                Ok(Self { groups, pubsub: None })
             } else {
                 Err("which PubSub? --pubsub NAME".to_owned().into())
             };
@@ -64,7 +71,7 @@ impl Membership {
             groups
                 .push((SCOPE.to_owned(), OwnedTerm::new(|t| t.atom(&name)).map_err(|e| Failure::usage(format!("{name}: {e}")))?));
         }
-        Ok(Self { groups, topics: Some(topics) })
+        Ok(Self { groups, pubsub: Some(Subscription { adapter, topics }) })
     }
 
     /// Returns true if it is a member of nothing.
@@ -80,25 +87,25 @@ impl Membership {
         })
     }
 
+    /// Returns the name of the process that the PubSub has on each node, if there is a PubSub.
+    pub(super) fn adapter(&self) -> Option<&str> {
+        self.pubsub.as_ref().map(|pubsub| pubsub.adapter.as_str())
+    }
+
     /// Returns a message for standard output; `None` if it is of a topic that nobody asked for.
     pub(super) fn line(&self, message: Term<'_>, format: Format, home: &str) -> Option<String> {
-        let topics = self.topics.as_deref().zip(forwarded(message));
-        let Some((topics, (topic, inside))) = topics else { return Some(terms::written(message, format, home)) };
+        let Some((pubsub, (topic, inside))) = self.pubsub.as_ref().zip(forwarded(message)) else {
+            return Some(terms::written(message, format, home));
+        };
         let is_wanted = |wanted: &String| topic.as_binary() == Some(wanted.as_bytes());
-        match topics {
+        match &pubsub.topics[..] {
             [only] => is_wanted(only).then(|| terms::written(inside, format, home)),
             several if several.is_empty() || several.iter().any(is_wanted) => {
                 let both = OwnedTerm::new(|t| match format {
                     Format::Erlang => t.tuple(2)?.term(topic)?.term(inside),
                     Format::Json => t.map(2)?.atom("topic")?.term(topic)?.atom("message")?.term(inside),
                 });
-                // a term inside another is nested one level deeper, and may be so no more
-                Some(
-                    both.map_or_else(
-                        |_| terms::written(message, format, home),
-                        |both| terms::written(both.as_term(), format, home),
-                    ),
-                )
+                both.ok().map(|both| terms::written(both.as_term(), format, home))
             }
             _ => None,
         }
@@ -150,8 +157,9 @@ mod tests {
     fn a_line_is_of_a_topic_that_was_asked_for() {
         let line = |topics: Option<&[&str]>, format, text: &str| {
             let topics = topics.map(|topics| topics.iter().map(|topic| (*topic).to_owned()).collect());
+            let pubsub = topics.map(|topics| Subscription { adapter: String::new(), topics });
             let mut bytes = Vec::new();
-            Membership { groups: Vec::new(), topics }.line(erlang(text, &mut bytes).unwrap(), format, "a@b")
+            Membership { groups: Vec::new(), pubsub }.line(erlang(text, &mut bytes).unwrap(), format, "a@b")
         };
         let forward = "{forward_to_local,<<\"t\">>,{m,1},'Elixir.Phoenix.PubSub'}";
         assert_eq!(line(Some(&["t"]), Format::Erlang, forward).as_deref(), Some("{m,1}"));

@@ -1,12 +1,11 @@
 //! The command `beamless recv`: prints what is sent to one name, to groups, or to the subscribers of topics.
 
 use std::io;
-use std::mem::replace;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use beamless::{Driver, Epmd, EpmdSettings, Event, GroupStorage, Mailbox, Node, NodeStorage};
+use beamless::{Driver, Epmd, EpmdSettings, Event, GroupStorage, Mailbox, Monitor, Node, NodeName, NodeStorage, Received};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
@@ -143,7 +142,7 @@ fn run(options: &Recv) -> Result<(), Failure> {
     if !options.membership.is_empty() {
         node.set_groups(&mut groups)?;
     }
-    let mut mailbox = register(&mut node, options)?;
+    let mailbox = register(&mut node, options)?;
     let home = node.name().map(|name| name.as_str().to_owned()).unwrap_or_default();
     let mut ending = Ending::new()?;
     let without_epmd = driver.epmd == Epmd::None;
@@ -166,62 +165,25 @@ fn run(options: &Recv) -> Result<(), Failure> {
     };
     if without_epmd {
         announce(&node, &driver, "no epmd");
-    }
-    let mut peers = connect(options, &epmd_settings, &mut node, &mut driver)?;
-    if options.is_passing {
+    } else if options.is_passing {
         log::info!("up as {home}, cookie from {}", cookie.path.display());
     }
-    let mut left = options.count;
-    let mut registered = false;
-    let mut dropped = 0;
+    let peers = connect(options, &epmd_settings, &mut node, &mut driver)?;
+    let (left, dropped, watched) = (options.count, 0, Vec::new());
+    let mut receiver = Receiver { options, node, mailbox, home, printer, peers, left, dropped, watched, registered: false };
     loop {
-        driver.poll(&mut node, sooner(lines::wait(), peers.next_wake()))?;
+        driver.poll(&mut receiver.node, sooner(lines::wait(), receiver.peers.next_wake()))?;
         lines::tell();
-        while left != Some(0) {
-            let Some((message, _)) = node.recv(mailbox) else { break };
-            let Some(line) = options.membership.line(message.term(), options.format, &home) else { continue };
-            if !printer.print(line + "\n") {
-                message.put_back();
-                break;
+        receiver.messages();
+        while let Some(event) = receiver.node.poll_event() {
+            if let Event::Registered { embedded, port } = &event {
+                let kind = if *embedded { "embedded" } else { "external" };
+                announce(&receiver.node, &driver, &format!("epmd {kind} on port {port}"));
             }
-            left = left.map(|left| left.saturating_sub(1));
+            receiver.handle(&event)?;
         }
-        if node.dropped(mailbox) > dropped {
-            let before = replace(&mut dropped, node.dropped(mailbox));
-            limited!(warn, "", "losses", "{} messages were lost: more came than were read", dropped.saturating_sub(before));
-        }
-        while let Some(event) = node.poll_event() {
-            let is_told = peers.handle(&event);
-            match &event {
-                // a script is not to wait for what may never be; later it is another node's trouble
-                Event::NameTaken if !registered => {
-                    return Err(Failure::refused(format!(
-                        "{home} is running already: stop that node, or give this one another name"
-                    )));
-                }
-                Event::EpmdFull if !registered => {
-                    return Err(Failure::refused("epmd on this host is full: stop another node, or have an epmd with more room"));
-                }
-                Event::Registered { embedded, port } => {
-                    registered = true;
-                    let kind = if *embedded { "embedded" } else { "external" };
-                    announce(&node, &driver, &format!("epmd {kind} on port {port}"));
-                }
-                // as a supervisor would
-                Event::MailboxEnded { .. } | Event::Missed(_) if node.outbox(mailbox).is_err() => {
-                    mailbox = register(&mut node, options)?;
-                    dropped = 0;
-                }
-                Event::MailboxEnded { .. } => {}
-                event if is_told => log::debug!("{event}"),
-                event => events::log(event),
-            }
-        }
-        peers.turn(&mut node);
-        if left == Some(0) {
-            printer.no_more();
-        }
-        let mut over = printer.is_closed();
+        receiver.peers.turn(&mut receiver.node);
+        let mut over = receiver.printer.is_closed();
         while let Some(ready) = driver.poll_ready() {
             // it is watched for writing alone: readable means that nobody reads any more
             over |= match ready.token {
@@ -230,9 +192,99 @@ fn run(options: &Recv) -> Result<(), Failure> {
             };
         }
         if over {
-            printer.finish(CLOSING);
-            driver.close(&mut node, CLOSING)?;
+            receiver.printer.finish(CLOSING);
+            driver.close(&mut receiver.node, CLOSING)?;
             return Ok(());
+        }
+    }
+}
+
+/// The node that is there for what is printed.
+struct Receiver<'r, 's> {
+    options: &'r Recv,
+    node: Node<'s>,
+    mailbox: Mailbox,
+    /// The node's name.
+    home: String,
+    printer: Printer,
+    peers: Peers,
+    /// The messages that are still to come, if they are counted.
+    left: Option<u64>,
+    /// The messages that were lost.
+    dropped: u64,
+    /// The nodes on which there should be a PubSub.
+    watched: Vec<(Monitor, NodeName)>,
+    /// EPMD has the node's name.
+    registered: bool,
+}
+
+impl Receiver<'_, '_> {
+    /// Prints what came, as far as there is room for it.
+    fn messages(&mut self) {
+        while self.left != Some(0) {
+            let Some((message, _)) = self.node.recv(self.mailbox) else { break };
+            if let Received::Down { monitor, reason } = message.received() {
+                let place = self.watched.iter().position(|(watched, _)| *watched == monitor);
+                let node = place.map(|place| self.watched.swap_remove(place).1);
+                if let Some(node) = node.filter(|_| reason.is_atom("noproc")) {
+                    let adapter = self.options.membership.adapter().unwrap_or_default();
+                    log::warn!("no such PubSub runs on {node}, or not yet: no process is registered there as {adapter}");
+                }
+                continue;
+            }
+            let Some(line) = self.options.membership.line(message.term(), self.options.format, &self.home) else { continue };
+            if !self.printer.print(line + "\n") {
+                message.put_back();
+                break;
+            }
+            self.left = self.left.map(|left| left.saturating_sub(1));
+        }
+        if self.left == Some(0) {
+            self.printer.no_more();
+        }
+        let lost = self.node.dropped(self.mailbox);
+        if lost > self.dropped {
+            limited!(warn, "", "losses", "{} messages were lost: more came than were read", lost.saturating_sub(self.dropped));
+            self.dropped = lost;
+        }
+    }
+
+    fn handle(&mut self, event: &Event) -> Result<(), Failure> {
+        let is_told = self.peers.handle(event);
+        match event {
+            // a script is not to wait for what may never be; later it is another node's trouble
+            Event::NameTaken if !self.registered => {
+                return Err(Failure::refused(format!(
+                    "{} is running already: stop that node, or give this one another name",
+                    self.home
+                )));
+            }
+            Event::EpmdFull if !self.registered => {
+                return Err(Failure::refused("epmd on this host is full: stop another node, or have an epmd with more room"));
+            }
+            Event::Registered { .. } => self.registered = true,
+            // as a supervisor would
+            Event::MailboxEnded { .. } | Event::Missed(_) if self.node.outbox(self.mailbox).is_err() => {
+                self.mailbox = register(&mut self.node, self.options)?;
+                self.dropped = 0;
+            }
+            Event::MailboxEnded { .. } => {}
+            event if is_told => log::debug!("{event}"),
+            event => {
+                events::log(event);
+                self.watch(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether a node that it connected to has the PubSub.
+    fn watch(&mut self, event: &Event) {
+        let Event::NodeUp { node, .. } = event else { return };
+        let Some(adapter) = self.options.membership.adapter() else { return };
+        if self.options.hubs.iter().any(|hub| *hub.node == *node.as_str()) {
+            let monitor = self.node.outbox(self.mailbox).and_then(|mut out| out.monitor((adapter, node.as_str())));
+            self.watched.extend(monitor.ok().map(|monitor| (monitor, node.clone())));
         }
     }
 }

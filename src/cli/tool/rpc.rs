@@ -11,7 +11,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "rpc",
     help: "Call a function on a node and print its value",
     about: "Call a function on a node, as rpc:call does, and print its value; or the exception, on standard error. What the function itself \
-        prints appears where the node prints, and so do its log and the crash reports of what it starts; with --print, what it prints appears here.",
+        prints appears where the node prints, and the crash of what it starts in that node's log; with --print, what it prints appears here.",
     options: &[
         SNAME,
         NAME,

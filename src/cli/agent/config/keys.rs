@@ -42,9 +42,12 @@ listen | switch | `false` | true | Connect to every node that says a heartbeat, 
 file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.
 command | command | | ["date", "+%s"] | The command that prints the reading.
 every | time 100ms 24h | to be given | "10s" | How often it is read.
-to | name | to be given | "collector" | The registered name that it is sent to.
-node | text | to be given | "hub@nuc3" | The node of that name.
-keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away. They take 1 MiB at most.
+to | name | | "collector" | The registered name that it is sent to. Either `to` and `node`, or `pubsub` and `topic`, or `group` is to be given.
+node | text | | "hub@nuc3" | The node of that name.
+pubsub | text | | "My.PubSub" | A Phoenix.PubSub, by its name in Elixir: every connected node that runs it gets the reading for its subscribers.
+topic | name | | "readings" | The topic.
+group | text | | "sensors:kitchen" | A group of `pg`, all of whose members on other nodes get the reading: `"GROUP"`, or `"SCOPE:GROUP"`.
+keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away: for a PubSub, each node of `connect`; for a group, as long as it has no members. They take 1 MiB at most for each.
 label | name | the last part of the file's or the program's path | "cpu" | What it is called in the message, as a binary.
 as | word number text term | `"text"`, or `"number"` with `divide` | "number" | What it is sent as: `"number"`; `"text"`, a binary; or `"term"`, the term that the Erlang text is.
 divide | number | | 1000 | What a number is divided by. It is not 0.
@@ -52,6 +55,11 @@ divide | number | | 1000 | What a number is divided by. It is not 0.
 [mailbox.NAME]
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
 format | word erlang json etf | `"erlang"` | "json" | What the program reads and writes: `"erlang"`, lines of Erlang text; `"json"`, lines of JSON; `"etf"`, frames of external terms.
+groups | list | none | ["temps", "sensors:kitchen"] | Groups of `pg` that the mailbox is in: `"GROUP"`, of the scope `pg`, or `"SCOPE:GROUP"`. There are at most four scopes in all.
+global | name | none | "therm" | The name under which the mailbox is registered globally. There are at most eight in all.
+pubsub | text | none | "My.PubSub" | A Phoenix.PubSub, by its name in Elixir, that the mailbox gets the broadcasts of.
+topics | list | to be given with `pubsub` | ["commands"] | The topics that the program is told of.
+pool_size | integer 1 64 | `1` | 1 | The `pool_size` of the PubSub, if it has one: the same as on the nodes that broadcast.
 
 [functions]
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
@@ -72,6 +80,7 @@ nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.
 mailboxes | integer 0 16383 | 12 and those of the file | 16 | Mailboxes: at least the agent's own 4, and those of this file.
 watches | integer 0 65534 | `1024` | 1024 | Links, monitors by others, processes that wait in a `gen_server:call`, and callers of functions. One node has at most three times as many as are free then; more of it are refused with `system_limit`.
 requests | integer 0 65534 | `32` | 32 | Monitors and calls of the agent's own.
+members | integer 1 16384 | `64` | 64 | Members of groups on other nodes, in all scopes with a group that readings go to. Those beyond get none.
 message | size 4KiB 256MiB | `"16KiB"` | "16KiB" | The largest message that is taken, as `16384` or `"16KiB"`. A larger one is skipped, which is logged. What is sent has up to 2 KiB less.
 "#;
 

@@ -1,5 +1,6 @@
 //! The settings of the agent: the configuration file, and what the command line says besides.
 
+mod cluster;
 mod file;
 mod gossip;
 mod keys;
@@ -20,11 +21,12 @@ use crate::cli::cookie;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use crate::cli::tls::{self, Wanted};
+pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
 pub(in crate::cli) use page::page;
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Function, Output, ProgramFormat, ProgramSettings, Publish, Source};
+pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -53,6 +55,8 @@ pub(super) struct Settings {
     pub(super) setup_time: Duration,
     pub(super) rest: Duration,
     pub(super) sizes: Sizes,
+    /// The memory for groups and global names, if there are any.
+    pub(super) groups: Option<GroupSizes>,
     /// The nodes to be connected to for as long as the agent runs.
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
@@ -79,10 +83,13 @@ impl Settings {
             ("setup_time", self.setup_time != new.setup_time),
             ("rest", self.rest != new.rest),
             ("sizes", self.sizes != new.sizes),
+            // such memory is given once
+            ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
+        let groups = self.groups.or(new.groups);
         let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, connect, discover, publish, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, programs, functions, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 }
@@ -148,7 +155,11 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
     let sizes = top.get("sizes");
-    let sizes = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
+    let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
+    let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
+    if let Some(why) = cluster::fault(&programs, &publish) {
+        faults.add(top.wrong(&why));
+    }
     let (connect, list) = if run.connect.is_empty() { (nodes, list) } else { (arguments, None) };
     if connect.len() > usize::from(sizes.peers) {
         let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
@@ -172,6 +183,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         setup_time: setup_time.unwrap_or_default(),
         rest: rest.unwrap_or_default(),
         sizes,
+        groups,
         connect,
         discover,
         publish,

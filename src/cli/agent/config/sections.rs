@@ -1,5 +1,6 @@
 //! The tables of the file: what each comes to, and how it is read.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::keys::Table;
 use super::{units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, reserved};
+use crate::cli::groups::{Group, PubSub};
 use crate::cli::tls::{self, TlsVersions, Wanted};
 
 /// `[discover]`: connect to every node that these hosts' EPMDs name, and say heartbeats.
@@ -28,11 +30,31 @@ pub(in crate::cli::agent) struct Publish {
     pub(in crate::cli::agent) label: String,
     pub(in crate::cli::agent) every: Duration,
     pub(in crate::cli::agent) form: Form,
-    /// The registered name that it is sent to, and its node.
-    pub(in crate::cli::agent) to: String,
-    pub(in crate::cli::agent) node: String,
+    pub(in crate::cli::agent) receiver: Receiver,
     /// The most readings that are kept while the node is away.
     pub(in crate::cli::agent) keep: usize,
+}
+
+/// The receivers of a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) enum Receiver {
+    /// The process of this registered name.
+    Name { to: String, node: String },
+    /// Whoever subscribed to a topic, on every connected node.
+    PubSub { pubsub: PubSub, topic: String },
+    /// All members of a group on other nodes.
+    Group(Group),
+}
+
+impl fmt::Display for Receiver {
+    /// Shows it without the node.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { to, .. } => f.write_str(to),
+            Self::PubSub { pubsub, topic } => write!(f, "topic {topic} of {pubsub}"),
+            Self::Group(group) => write!(f, "group {group}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +90,31 @@ pub(in crate::cli::agent) struct ProgramSettings {
     pub(in crate::cli::agent) name: String,
     pub(in crate::cli::agent) command: Vec<String>,
     pub(in crate::cli::agent) format: ProgramFormat,
+    pub(in crate::cli::agent) place: Place,
+}
+
+/// What a mailbox is in the cluster, besides its name on this node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::cli::agent) struct Place {
+    groups: Vec<Group>,
+    pub(in crate::cli::agent) global: Option<String>,
+    pub(in crate::cli::agent) subscription: Option<Subscription>,
+}
+
+/// The topics of a Phoenix.PubSub that a program is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli::agent) struct Subscription {
+    pub(in crate::cli::agent) pubsub: PubSub,
+    pub(in crate::cli::agent) topics: Vec<String>,
+    pool_size: u16,
+}
+
+impl Place {
+    /// Returns the groups, those of its PubSub included.
+    pub(in crate::cli::agent) fn groups(&self) -> impl Iterator<Item = Group> {
+        let of_pubsub = self.subscription.iter().flat_map(|told| told.pubsub.groups(told.pool_size));
+        self.groups.iter().cloned().chain(of_pubsub)
+    }
 }
 
 /// The format of the messages between the agent and a program.
@@ -207,8 +254,8 @@ impl Reader<'_> {
         allowed
     }
 
-    fn list(&mut self, list: &Item<'_>, read: impl Fn(&Item<'_>) -> Result<String, Fault>) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
+    fn list<T: PartialEq>(&mut self, list: &Item<'_>, read: impl Fn(&Item<'_>) -> Result<T, Fault>) -> Vec<T> {
+        let mut found: Vec<T> = Vec::new();
         for item in self.faults.keep(list.list()).unwrap_or_default() {
             match read(&item) {
                 Ok(text) if found.contains(&text) => self.faults.add(item.wrong("it is there twice: leave one out")),
@@ -219,9 +266,9 @@ impl Reader<'_> {
         found
     }
 
-    /// Reads `[sizes]`. `programs` is the number of mailboxes of the file. Where the file does not say, a node that runs keeps its number
-    /// of mailboxes, if that is enough.
-    pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> Sizes {
+    /// Reads `[sizes]`, and how many members of groups elsewhere there can be. `programs` is the number of mailboxes of the file. Where the file
+    /// does not say, a node that runs keeps its number of mailboxes, if that is enough.
+    pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> (Sizes, u16) {
         let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
         let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
         let mailboxes = running.unwrap_or_else(|| needed.saturating_add(ROOM));
@@ -229,16 +276,19 @@ impl Reader<'_> {
         let places = |name| u16::try_from(keys.default(name, units::digit_number)).unwrap_or_default();
         let bytes = usize::try_from(keys.default("message", units::bytes)).unwrap_or_default();
         let default = Sizes::new(places("nodes"), mailboxes, bytes).watches(places("watches")).requests(places("requests"));
+        let default = (default, places("members"));
         let Some(table) = table else { return default };
         let read = |reader: &mut Self, section: &Section<'_>| {
             let mut places = |name, default| {
                 let given = section.get(name).map_or(Ok(u64::from(default)), |item| item.integer());
                 reader.faults.keep(given).and_then(|number| u16::try_from(number).ok()).unwrap_or(default)
             };
+            let (default, members) = default;
             let peers = places("nodes", default.peers);
             let mailboxes = places("mailboxes", default.mailboxes);
             let watches = places("watches", default.watches);
             let requests = places("requests", default.requests);
+            let members = places("members", members);
             if let Some(item) = section.get("mailboxes").filter(|_| mailboxes < needed) {
                 reader.faults.add(item.wrong(format!(
                     "the agent's own are {MAILBOXES}, and those of this file {programs}: write {needed} or more, or leave it out"
@@ -246,9 +296,9 @@ impl Reader<'_> {
             }
             let bytes = section.get("message").and_then(|item| reader.faults.keep(item.bytes()));
             let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
-            Sizes::new(peers, mailboxes, bytes).watches(watches).requests(requests)
+            (Sizes::new(peers, mailboxes, bytes).watches(watches).requests(requests), members)
         };
-        let sizes = self.table(table, read).unwrap_or(default);
+        let (sizes, members) = self.table(table, read).unwrap_or(default);
         if sizes.memory() > MEMORY {
             let Sizes { peers, mailboxes, bytes, .. } = sizes;
             self.faults.add(table.wrong(format!(
@@ -259,7 +309,7 @@ impl Reader<'_> {
                 units::Size::of(MEMORY),
             )));
         }
-        sizes
+        (sizes, members)
     }
 
     /// Reads `[discover]`.
@@ -303,15 +353,11 @@ impl Reader<'_> {
 
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
         let source = self.source(section);
-        let every = section.required("every").and_then(|item| item.duration());
-        let to = section.required("to").and_then(|item| item.name());
-        let own = self.own;
-        let node = section.required("node");
-        let node = node.and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
+        let every = self.faults.keep(section.required("every").and_then(|item| item.duration()));
+        let receiver = self.receiver(section);
         let keep = section.integer("keep");
         let label = section.get("label").map(|item| item.name());
         let form = self.form(section);
-        let (every, to, node) = (self.faults.keep(every), self.faults.keep(to), self.faults.keep(node));
         let (keep, label) = (self.faults.keep(keep), label.and_then(|label| self.faults.keep(label)));
         let (source, own_label) = source?;
         Some(Publish {
@@ -319,10 +365,40 @@ impl Reader<'_> {
             label: label.unwrap_or(own_label),
             every: every?,
             form: form?,
-            to: to?,
-            node: node?,
+            receiver: receiver?,
             keep: usize::try_from(keep?).ok()?,
         })
+    }
+
+    /// Reads where a reading goes to: to what is named first, if it is more than one.
+    fn receiver(&mut self, section: &Section<'_>) -> Option<Receiver> {
+        let (pubsub, group) = (section.get("pubsub"), section.get("group"));
+        let of_pubsub = ["to", "node", "group"];
+        let others: &[&str] = match (&pubsub, &group) {
+            (Some(_), _) => &of_pubsub,
+            (None, Some(_)) => &["to", "node", "topic"],
+            (None, None) => &["topic"],
+        };
+        for other in others.iter().filter_map(|name| section.get(name)) {
+            self.faults.add(other.wrong(match (&pubsub, &group) {
+                (Some(_), _) => "there is a `pubsub` too, which goes with `topic` alone: leave one out",
+                (None, Some(_)) => "there is a `group` too, which goes alone: leave one out",
+                (None, None) => "it is a topic of a `pubsub`: write pubsub = \"My.PubSub\"",
+            }));
+        }
+        if let Some(pubsub) = pubsub {
+            let topic = section.required("topic").and_then(|item| item.name());
+            let (pubsub, topic) = (self.faults.keep(read(&pubsub, PubSub::read)), self.faults.keep(topic));
+            return Some(Receiver::PubSub { pubsub: pubsub?, topic: topic? });
+        }
+        if let Some(group) = group {
+            return self.faults.keep(read(&group, Group::read)).map(Receiver::Group);
+        }
+        let own = self.own;
+        let to = section.required("to").and_then(|item| item.name());
+        let node = section.required("node").and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
+        let (to, node) = (self.faults.keep(to), self.faults.keep(node));
+        Some(Receiver::Name { to: to?, node: node? })
     }
 
     /// Reads where a reading comes from, and what that is called.
@@ -418,9 +494,35 @@ impl Reader<'_> {
             let command = reader.faults.keep(section.required("command"));
             let command = command.and_then(|item| reader.command(&item));
             let format = reader.faults.keep(section.word("format").map(ProgramFormat::of));
-            Some(ProgramSettings { name: name.to_owned(), command: command?, format: format? })
+            let place = reader.place(section);
+            Some(ProgramSettings { name: name.to_owned(), command: command?, format: format?, place })
         };
         self.table(item, read).flatten()
+    }
+
+    /// Reads what a mailbox is in the cluster.
+    fn place(&mut self, section: &Section<'_>) -> Place {
+        let groups = section.get("groups").map(|list| self.list(&list, |item| read(item, Group::read)));
+        let global = section.get("global").and_then(|item| self.faults.keep(item.name()));
+        let pool_size = self.faults.keep(section.integer("pool_size")).and_then(|size| u16::try_from(size).ok()).unwrap_or(1);
+        let subscription = match section.get("pubsub") {
+            Some(pubsub) => {
+                let pubsub = self.faults.keep(read(&pubsub, PubSub::read));
+                let list = self.faults.keep(section.required("topics"));
+                let topics = list.as_ref().map(|list| self.list(list, |item| item.name())).unwrap_or_default();
+                if let Some(list) = list.filter(Item::is_empty) {
+                    self.faults.add(list.wrong("name the topics that the program is to be told of, or leave out `pubsub`"));
+                }
+                pubsub.map(|pubsub| Subscription { pubsub, topics, pool_size })
+            }
+            None => {
+                for item in ["topics", "pool_size"].into_iter().filter_map(|name| section.get(name)) {
+                    self.faults.add(item.wrong("it belongs to a `pubsub`: write pubsub = \"My.PubSub\""));
+                }
+                None
+            }
+        };
+        Place { groups: groups.unwrap_or_default(), global, subscription }
     }
 
     /// Reads `[functions]`.
@@ -456,6 +558,11 @@ impl Reader<'_> {
         };
         self.table(item, read).flatten()
     }
+}
+
+/// Reads text as `of` does.
+fn read<T>(item: &Item<'_>, of: fn(&str) -> Result<T, &'static str>) -> Result<T, Fault> {
+    of(item.text()?).map_err(|why| item.wrong(why))
 }
 
 /// Returns what a reading is called if the file does not say.

@@ -16,6 +16,8 @@ pub(super) enum Incoming<'m> {
     Call(u32, Term<'m>),
     Cast(Term<'m>),
     Info(Term<'m>),
+    /// A broadcast of a Phoenix.PubSub: its topic, and the message.
+    Broadcast(Term<'m>, Term<'m>),
 }
 
 impl Incoming<'_> {
@@ -27,6 +29,7 @@ impl Incoming<'_> {
                     Self::Call(id, term) => format!("{{call,{id},{}}}\n", term.text(home)),
                     Self::Cast(term) => format!("{{cast,{}}}\n", term.text(home)),
                     Self::Info(term) => format!("{{info,{}}}\n", term.text(home)),
+                    Self::Broadcast(topic, term) => format!("{{broadcast,{},{}}}\n", topic.text(home), term.text(home)),
                 };
                 line.into_bytes()
             }
@@ -35,6 +38,10 @@ impl Incoming<'_> {
                     Self::Call(id, term) => format!("{{\"call\":{id},\"request\":{}}}\n", json::written(term, home)),
                     Self::Cast(term) => format!("{{\"cast\":{}}}\n", json::written(term, home)),
                     Self::Info(term) => format!("{{\"info\":{}}}\n", json::written(term, home)),
+                    Self::Broadcast(topic, term) => {
+                        let (topic, message) = (json::written(topic, home), json::written(term, home));
+                        format!("{{\"broadcast\":{topic},\"message\":{message}}}\n")
+                    }
                 };
                 line.into_bytes()
             }
@@ -43,9 +50,12 @@ impl Incoming<'_> {
     }
 
     fn frame(self) -> Vec<u8> {
-        let (Self::Call(_, term) | Self::Cast(term) | Self::Info(term)) = self;
+        let terms = match self {
+            Self::Call(_, term) | Self::Cast(term) | Self::Info(term) => term.as_bytes().len(),
+            Self::Broadcast(topic, term) => topic.as_bytes().len().saturating_add(term.as_bytes().len()),
+        };
         // the tuple, its first atom and the number take less
-        let mut bytes = vec![0; term.as_bytes().len().saturating_add(32)];
+        let mut bytes = vec![0; terms.saturating_add(32)];
         let body = encode(&mut bytes, |t| self.put(t)).unwrap_or(&[]);
         let mut frame = u32::try_from(body.len()).unwrap_or(0).to_be_bytes().to_vec();
         frame.extend_from_slice(body);
@@ -65,6 +75,7 @@ impl Incoming<'_> {
                 t.atom(if matches!(self, Self::Cast(_)) { "cast" } else { "info" })?;
                 t.term(term)
             }
+            Self::Broadcast(topic, term) => t.tuple(3)?.atom("broadcast")?.term(topic)?.term(term),
         }
     }
 }
@@ -180,6 +191,12 @@ mod tests {
         assert_eq!(told(Incoming::Cast(term), ProgramFormat::Json), "{\"cast\":{\"@tuple\":[\"read\",\"a\"]}}\n");
         assert_eq!(told(Incoming::Info(term), ProgramFormat::Json), "{\"info\":{\"@tuple\":[\"read\",\"a\"]}}\n");
         assert_eq!(Incoming::Cast(term).record(ProgramFormat::Etf, "n@h")[..15], *b"\0\0\0\x17\x83h\x02w\x04casth\x02");
+        let topic = Term::parse(b"\x83m\0\0\0\x03cmd").unwrap();
+        let broadcast = Incoming::Broadcast(topic, term);
+        assert_eq!(told(broadcast, ProgramFormat::Erlang), "{broadcast,<<\"cmd\">>,{read,<<\"a\">>}}\n");
+        assert_eq!(told(broadcast, ProgramFormat::Json), "{\"broadcast\":\"cmd\",\"message\":{\"@tuple\":[\"read\",\"a\"]}}\n");
+        let frame = broadcast.record(ProgramFormat::Etf, "n@h");
+        assert_eq!(frame[..25], *b"\0\0\0\x24\x83h\x03w\x09broadcastm\0\0\0\x03cm");
         assert_eq!(Incoming::Call(u32::MAX, term).record(ProgramFormat::Etf, "n@h")[3], 30);
     }
 

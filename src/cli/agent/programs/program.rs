@@ -12,8 +12,10 @@ use super::envelope::{self, Incoming, Outgoing};
 use super::framing::{Framing, Unframed};
 use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
+use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
 
 /// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
@@ -51,6 +53,7 @@ pub(super) struct World<'w, 'n> {
 pub(super) struct Program {
     pub(super) given: config::ProgramSettings,
     pub(super) mailbox: Mailbox,
+    pub(super) places: Places,
     state: Life,
     /// The time at which it was last started.
     since: Instant,
@@ -154,6 +157,7 @@ impl Program {
             output: Stdout::Open,
             given,
             mailbox,
+            places: Places::default(),
             state: Life::Away(now),
             since: now,
             wait: RETRY.0,
@@ -377,11 +381,23 @@ impl Program {
             match message.received() {
                 Received::Call(call) => self.call(&call, node, &mut out, world.home),
                 Received::Cast(term) => self.tell(Incoming::Cast(term), &node, world.home),
-                Received::Info(term) => self.tell(Incoming::Info(term), &node, world.home),
+                Received::Info(term) => {
+                    if let Some(told) = self.informed(term) {
+                        self.tell(told, &node, world.home);
+                    }
+                }
                 // it neither links nor monitors, calls nor serves
                 _ => {}
             }
         }
+    }
+
+    /// Returns as what the program is told of a message that nobody waits for: a broadcast of a topic that is not its own it is not told of.
+    fn informed<'m>(&self, term: Term<'m>) -> Option<Incoming<'m>> {
+        let subscription = self.given.place.subscription.as_ref();
+        let Some((told, (topic, message))) = subscription.zip(as_broadcast(term)) else { return Some(Incoming::Info(term)) };
+        let is_told = told.topics.iter().any(|wanted| topic.as_binary() == Some(wanted.as_bytes()));
+        is_told.then_some(Incoming::Broadcast(topic, message))
     }
 
     /// Returns why the program is told nothing by this node now.

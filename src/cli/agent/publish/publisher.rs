@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use super::reading::{self, Trouble, TroubleKind};
-use crate::cli::agent::config::{Publish, Source};
+use crate::cli::agent::config::{Publish, Receiver, Source};
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
 
@@ -36,24 +36,89 @@ pub(super) struct Publisher {
     trouble: Option<TroubleKind>,
     /// The log has that it takes long.
     is_slow: bool,
+    pub(super) outlets: Vec<Outlet>,
+    /// How many readings arrived, and how many were dropped, on nodes that are gone.
+    gone: [u64; 2],
+}
+
+/// The readings for one node. Those for the members of a group, wherever they are, have one outlet, for a node without a name.
+pub(super) struct Outlet {
+    pub(super) node: String,
     pub(super) kept: Kept,
 }
 
 impl Publisher {
     /// Makes a publisher that reads at once, and then at the interval.
     pub(super) fn new(given: Publish) -> Self {
-        let kept = Kept::new(given.keep);
-        Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, kept }
+        let mut publisher =
+            Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, outlets: Vec::new(), gone: [0; 2] };
+        publisher.set_outlets(&[]);
+        publisher
     }
 
     /// Goes on with other settings, and keeps the readings. A command that runs goes on, if it is still the one.
     pub(super) fn changed(mut self, given: Publish) -> Self {
-        self.kept.set_most(given.keep);
+        self.outlets.iter_mut().for_each(|outlet| outlet.kept.set_most(given.keep));
         if self.given.source != given.source {
-            return Self { kept: self.kept, ..Self::new(given) };
+            return Self { outlets: self.outlets, gone: self.gone, ..Self::new(given) };
         }
         let soon = Instant::now().checked_add(given.every).unwrap_or(self.at);
         Self { at: self.at.min(soon), given, ..self }
+    }
+
+    /// Has an outlet for each of these nodes if the readings are for a PubSub; else there is but one.
+    pub(super) fn set_outlets(&mut self, hubs: &[String]) {
+        let one = match &self.given.receiver {
+            Receiver::Name { node, .. } => [node.clone()],
+            Receiver::Group(_) => [String::new()],
+            Receiver::PubSub { .. } => return self.replace_outlets(hubs),
+        };
+        self.replace_outlets(&one);
+    }
+
+    fn replace_outlets(&mut self, nodes: &[String]) {
+        let (outlets, gone): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.outlets).into_iter().partition(|outlet: &Outlet| nodes.contains(&outlet.node));
+        self.outlets = outlets;
+        for outlet in gone {
+            let [arrived, dropped] = &mut self.gone;
+            *arrived = arrived.saturating_add(outlet.kept.arrived);
+            *dropped = dropped.saturating_add(outlet.kept.dropped);
+        }
+        for node in nodes {
+            if !self.outlets.iter().any(|outlet| outlet.node == *node) {
+                self.outlets.push(Outlet { node: node.clone(), kept: Kept::new(self.given.keep) });
+            }
+        }
+    }
+
+    /// Returns the receiver and the node of each outlet.
+    pub(super) fn outlets(&self) -> impl Iterator<Item = (&Receiver, &str)> {
+        self.outlets.iter().map(|outlet| (&self.given.receiver, &*outlet.node))
+    }
+
+    /// Returns how many readings arrived, are kept, and were dropped, on all nodes.
+    pub(super) fn counts(&self) -> [u64; 3] {
+        let [arrived, dropped] = self.gone;
+        self.outlets.iter().fold([arrived, 0, dropped], |[arrived, kept, dropped], outlet| {
+            let here = &outlet.kept;
+            let waiting = u64::try_from(here.len()).unwrap_or(u64::MAX);
+            [arrived.saturating_add(here.arrived), kept.saturating_add(waiting), dropped.saturating_add(here.dropped)]
+        })
+    }
+
+    /// Logs how many readings were never sent, and never will be.
+    pub(super) fn tell_lost(&self) {
+        for outlet in &self.outlets {
+            let lost = outlet.kept.waiting();
+            if lost > 0 {
+                log::warn!(
+                    "{}: {lost} readings that were kept for {} are lost",
+                    self.name(),
+                    to(&self.given.receiver, &outlet.node)
+                );
+            }
+        }
     }
 
     /// Takes note that a pipe of some process is ready, or that a process ended.
@@ -117,24 +182,31 @@ impl Publisher {
 
     /// Makes a message of what was read, and keeps it.
     fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &Context<'_>) {
-        let message = bytes.and_then(|bytes| reading::message(world.node, &self.given.label, self.given.form, &bytes));
+        let message = bytes.and_then(|bytes| reading::message(world.node, &self.given, &bytes));
         match message {
             Ok(message) => {
                 if self.trouble.take().is_some() {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
-                if self.kept.push(message) {
-                    let (Publish { to, node, .. }, waiting) = (&self.given, self.kept.waiting());
-                    limited!(
-                        warn,
-                        node,
-                        "receivers that readings wait for",
-                        "{}: {waiting} readings wait for {to} at {node}: from now on the oldest are dropped",
-                        self.name()
-                    );
-                }
+                self.keep(&message);
             }
             Err(trouble) => self.failed(&trouble),
+        }
+    }
+
+    fn keep(&mut self, message: &[u8]) {
+        let name = self.name();
+        for Outlet { node, kept } in &mut self.outlets {
+            if kept.push(message.to_vec()) {
+                limited!(
+                    warn,
+                    node,
+                    "receivers that readings wait for",
+                    "{name}: {} readings wait for {}: from now on the oldest are dropped",
+                    kept.waiting(),
+                    to(&self.given.receiver, node)
+                );
+            }
         }
     }
 
@@ -160,6 +232,11 @@ impl Publisher {
             log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
         }
     }
+}
+
+/// Returns what the readings for a node are for, for the log.
+fn to(receiver: &Receiver, node: &str) -> String {
+    if node.is_empty() { receiver.to_string() } else { format!("{receiver} at {node}") }
 }
 
 /// Returns the next time behind `now`: what was missed, as when the box slept, is not made up for.
@@ -259,6 +336,11 @@ impl Kept {
     /// Returns how many were dropped since this was asked last.
     pub(super) fn take_untold(&mut self) -> u64 {
         core::mem::take(&mut self.untold)
+    }
+
+    /// Forgets all of them: nobody is there to have them, and nobody missed them.
+    pub(super) fn clear(&mut self) {
+        *self = Self { arrived: self.arrived, dropped: self.dropped, ..Self::new(self.most) };
     }
 
     /// Returns the number of readings that are not known to have arrived.

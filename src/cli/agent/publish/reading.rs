@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use beamless::{Term, TermWriter, Written};
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::cli::agent::config::Form;
+use crate::cli::agent::config::{Form, Publish, Receiver};
 use crate::cli::agent::task::without_newline;
+use crate::cli::groups;
 use crate::cli::terms;
 
 /// The most characters of a wrong text that are logged.
@@ -70,27 +71,38 @@ pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
-/// Returns `{publish, Node, Label, Milliseconds, Value}`, encoded.
-pub(super) fn message(node: &str, label: &str, form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+/// Returns `{publish, Node, Label, Milliseconds, Value}`, encoded; for a PubSub as its message.
+pub(super) fn message(node: &str, given: &Publish, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let mut room = Vec::new();
-    let value = ReadingValue::read(form, bytes, &mut room)?;
+    let value = ReadingValue::read(given.form, bytes, &mut room)?;
     let mut message = Vec::new();
+    let read = Reading { node, label: &given.label, milliseconds, value };
     let encoded = terms::encoded(
-        |t| {
-            t.tuple(5)?;
-            t.atom("publish")?;
-            t.atom(node)?;
-            t.str(label)?;
-            t.int(milliseconds)?;
-            value.write(t)
+        |t| match &given.receiver {
+            Receiver::PubSub { topic, .. } => groups::broadcast(t, topic, |t| read.write(t)),
+            _ => read.write(t),
         },
         &mut message,
     );
     match encoded {
         Ok(_) => Ok(message),
         Err(e) => Err(Trouble::new(TroubleKind::Term, format!("cannot be sent: {e}"))),
+    }
+}
+
+/// A reading, as it is sent.
+struct Reading<'v> {
+    node: &'v str,
+    label: &'v str,
+    milliseconds: i64,
+    value: ReadingValue<'v>,
+}
+
+impl Reading<'_> {
+    fn write<'t, 'b>(&self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
+        self.value.write(t.tuple(5)?.atom("publish")?.atom(self.node)?.str(self.label)?.int(self.milliseconds)?)
     }
 }
 
@@ -151,10 +163,25 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::cli::agent::config::Source;
+
+    /// What is published as `cpu` in this form.
+    fn given(form: Form) -> Publish {
+        Publish {
+            source: Source::Command(Vec::new()),
+            label: "cpu".to_owned(),
+            every: Duration::from_secs(1),
+            form,
+            receiver: Receiver::Name { to: "hub".to_owned(), node: "b@host".to_owned() },
+            keep: 1,
+        }
+    }
 
     fn value(form: Form, text: &str) -> Result<String, String> {
-        let message = message("edge@nuc1", "cpu", form, text.as_bytes()).map_err(|e| e.words)?;
+        let message = message("edge@nuc1", &given(form), text.as_bytes()).map_err(|e| e.words)?;
         let term = Term::parse(&message).unwrap();
         let [publish, node, label, at, value] = term.tuple().unwrap();
         assert!(publish.is_atom("publish") && node.is_atom("edge@nuc1") && label.as_str() == Some("cpu"));
@@ -196,7 +223,7 @@ mod tests {
         for (text, want) in [("a b\n", "<<\"a b\">>"), ("a\n\n", "<<\"a\\n\">>"), ("", "<<>>"), (" \n", "<<\" \">>")] {
             assert_eq!(value(Form::Text, text).as_deref(), Ok(want), "{text:?}");
         }
-        let message = message("a@b", "x", Form::Text, b"\xff\n").unwrap();
+        let message = message("a@b", &given(Form::Text), b"\xff\n").unwrap();
         assert_eq!(Term::parse(&message).unwrap().tuple::<5>().unwrap()[4].as_binary(), Some(&b"\xff"[..]));
     }
 
@@ -204,7 +231,7 @@ mod tests {
     fn a_term_is_erlang_text() {
         assert_eq!(value(Form::Term, " {ok, #{load => [0.5]}}.\n").as_deref(), Ok("{ok,#{load => [0.5]}}"));
         assert!(value(Form::Term, "{ok,\n").unwrap_err().contains("line 1, column"));
-        assert!(message("a@b", "x", Form::Term, b"\xff").unwrap_err().words.contains("UTF-8"));
+        assert!(message("a@b", &given(Form::Term), b"\xff").unwrap_err().words.contains("UTF-8"));
     }
 
     #[test]

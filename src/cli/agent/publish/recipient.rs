@@ -1,0 +1,414 @@
+//! A process that readings are sent to, by its name.
+
+use std::time::{Duration, Instant};
+
+use beamless::{Error, Failure as No, Full, Monitor, Node, Outbox, Received, Request, Term};
+
+use super::publisher::{Kept, Outlet, Publisher};
+use crate::cli::agent::config::Receiver;
+use crate::cli::agent::peers::after;
+use crate::cli::agent::words;
+use crate::cli::groups::PubSub;
+use crate::cli::lines::limited;
+
+/// The time between two questions for a process of the name, while there is none.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// The time that readings wait for a PubSub on a node that has just come up, or on which it has just ended: a node that starts is connected
+/// before all that it runs is there.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The time between two questions for a PubSub on a node that did not run it within that time.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// The time after which a node that has not answered is one that does not say whether it reads: it may be no Erlang. One that is may be busy,
+/// but not for so long, since it would be taken for dead.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// The time until something is tried again for which there was no room.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A process that readings are sent to: one of a name, or that of a PubSub which hands them on.
+pub(super) struct Recipient {
+    to: String,
+    pub(super) node: String,
+    /// The PubSub whose process it is. One that is not there is not waited for.
+    pubsub: Option<PubSub>,
+    /// Readings are kept while the node is away.
+    is_wanted: bool,
+    state: Presence,
+    /// The question that the peer has not answered.
+    question: Option<(Request, Monitor)>,
+    /// The time at which something is tried again.
+    pub(super) again: Option<Instant>,
+    /// Until when readings wait for a PubSub that is not there.
+    patient: Option<Instant>,
+    /// The readings that arrived since it was away; nothing once all had.
+    late: Option<u64>,
+    /// The node is connected, and does not say whether it reads.
+    is_silent: bool,
+    /// The log has that nobody has the name.
+    is_told: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// The node is not connected.
+    Away,
+    /// The node is connected. The process was there the last time, or was not asked for yet.
+    There,
+    /// There was no process of this name, or it is one of a PubSub and was not asked for yet.
+    Missing,
+}
+
+impl Recipient {
+    /// Makes one that the readings for a node go to; `None` where they go to no process by its name.
+    pub(super) fn new(receiver: &Receiver, node: &str) -> Option<Self> {
+        let (to, pubsub) = match receiver {
+            Receiver::Name { to, .. } => (to, None),
+            Receiver::PubSub { pubsub, .. } => (&pubsub.adapter, Some(pubsub)),
+            Receiver::Group(_) => return None,
+        };
+        Some(Self {
+            to: to.clone(),
+            node: node.to_owned(),
+            pubsub: pubsub.cloned(),
+            is_wanted: pubsub.is_none(),
+            state: Presence::Away,
+            question: None,
+            again: None,
+            patient: None,
+            late: Some(0),
+            is_silent: false,
+            is_told: false,
+        })
+    }
+
+    /// Returns true if this is where the readings go that the publisher has for a node.
+    pub(super) fn takes(&self, receiver: &Receiver, node: &str) -> bool {
+        self.node == node
+            && match receiver {
+                Receiver::Name { to, .. } => self.pubsub.is_none() && *to == self.to,
+                Receiver::PubSub { pubsub, .. } => self.pubsub.as_ref() == Some(pubsub),
+                Receiver::Group(_) => false,
+            }
+    }
+
+    /// Takes note of the nodes that are wanted whether they run the PubSub or not.
+    pub(super) fn set_wanted(&mut self, wanted: &[String]) {
+        self.is_wanted = self.pubsub.is_none() || wanted.contains(&self.node);
+    }
+
+    fn own<'p>(&self, publishers: &'p mut [Publisher]) -> impl Iterator<Item = &'p mut Kept> {
+        publishers.iter_mut().filter_map(|publisher| self.outlet(publisher)).map(|outlet| &mut outlet.kept)
+    }
+
+    fn outlet<'p>(&self, publisher: &'p mut Publisher) -> Option<&'p mut Outlet> {
+        let Publisher { given, outlets, .. } = publisher;
+        outlets.iter_mut().find(|outlet| self.takes(&given.receiver, &outlet.node))
+    }
+
+    /// Returns what it is called in the log.
+    fn name(&self) -> String {
+        self.pubsub.as_ref().map_or_else(|| self.to.clone(), PubSub::to_string)
+    }
+
+    /// Gives up what was asked.
+    pub(super) fn give_up(self, out: &mut Outbox<'_>) {
+        if let Some((request, monitor)) = self.question {
+            // one that is gone meanwhile is no error
+            let _ = (out.abandon(request), out.demonitor(monitor));
+        }
+    }
+
+    /// Takes note that the node is not connected any more: what is not known to have arrived is sent again.
+    pub(super) fn is_away(&mut self, publishers: &mut [Publisher]) {
+        self.state = Presence::Away;
+        self.is_silent = false;
+        self.goes_back(publishers);
+    }
+
+    /// Takes note of the connection, if it is new.
+    pub(super) fn look(&mut self, node: &Node<'_>) {
+        if self.state != Presence::Away || !node.peers().any(|peer| peer.name.as_str() == self.node) {
+            return;
+        }
+        self.state = Presence::There;
+        if self.pubsub.is_some() {
+            // any node may be without it, and logs what it has no use for
+            self.state = Presence::Missing;
+            self.patient = Some(after(PATIENCE));
+            self.is_told = false;
+        }
+    }
+
+    fn goes_back(&mut self, publishers: &mut [Publisher]) {
+        self.question = None;
+        self.again = None;
+        self.late.get_or_insert(0);
+        self.own(publishers).for_each(Kept::are_lost);
+    }
+
+    /// Takes an answer of the peer.
+    pub(super) fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        let Some((request, monitor)) = self.question else { return };
+        match received {
+            Received::Answer { request: answered, result } if answered == request => {
+                // whatever else it is, it is an answer
+                if matches!(result, Err(No::NodeDown)) {
+                    return self.is_away(publishers);
+                }
+                // one that is gone meanwhile is no error
+                let _ = out.demonitor(monitor);
+                if matches!(result, Err(No::Timeout)) && self.is_mute() {
+                    return self.is_missing(publishers, true);
+                }
+                self.have_arrived(publishers);
+            }
+            Received::Down { monitor: ended, reason } if ended == monitor => {
+                if reason.is_atom("noconnection") {
+                    return self.is_away(publishers);
+                }
+                let _ = out.abandon(request);
+                self.is_missing(publishers, reason.is_atom("noproc"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes note that the node does not answer. Returns true if the process is one that is not there, then.
+    fn is_mute(&mut self) -> bool {
+        if self.pubsub.is_some() && self.state == Presence::Missing {
+            self.patient = None;
+            return true;
+        }
+        if !core::mem::replace(&mut self.is_silent, true) {
+            limited!(
+                info,
+                &self.node,
+                "receivers that do not answer",
+                "{} does not answer within {} s: readings for {} count as arrived once sent",
+                self.node,
+                ANSWER_TIME.as_secs(),
+                self.name()
+            );
+        }
+        false
+    }
+
+    /// Takes note that the process is there, and has what was sent before it was asked.
+    fn have_arrived(&mut self, publishers: &mut [Publisher]) {
+        self.question = None;
+        if self.pubsub.is_some() && self.state == Presence::Missing {
+            self.is_found(publishers);
+        }
+        self.state = Presence::There;
+        self.is_told = false;
+        let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
+        let Some(late) = &mut self.late else { return };
+        *late = late.saturating_add(arrived);
+        let late = *late;
+        if late > 0 && self.own(publishers).all(|kept| kept.len() == 0) {
+            self.late = None;
+            let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
+            let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
+            limited!(
+                info,
+                &self.node,
+                "receivers that have their readings",
+                "{} at {} has the readings that were kept for it: {late}{dropped}",
+                self.name(),
+                self.node
+            );
+        }
+    }
+
+    /// Takes note that the node runs the PubSub.
+    fn is_found(&mut self, publishers: &mut [Publisher]) {
+        if self.own(publishers).all(|kept| kept.len() == 0) {
+            self.late = None;
+        }
+        limited!(
+            info of 40,
+            &self.node,
+            "nodes that run a PubSub",
+            "{} runs at {}: readings go there",
+            self.name(),
+            self.node
+        );
+    }
+
+    /// Takes note that there is no process of the name, or that it has just ended.
+    fn is_missing(&mut self, publishers: &mut [Publisher], is_no_process: bool) {
+        self.goes_back(publishers);
+        if self.state == Presence::There {
+            self.patient = Some(after(PATIENCE));
+        }
+        self.state = Presence::Missing;
+        // one that has ended may be there again already
+        let wait = match (is_no_process, self.is_given_up()) {
+            (false, _) => Duration::ZERO,
+            (true, false) => ASK_AGAIN,
+            (true, true) => LOOK_AGAIN,
+        };
+        self.again = Instant::now().checked_add(wait);
+        if self.pubsub.is_some() {
+            if self.is_wanted && self.is_given_up() && !core::mem::replace(&mut self.is_told, true) {
+                limited!(
+                    info,
+                    &self.node,
+                    "nodes without a PubSub",
+                    "{} does not run at {}: no readings go there until it does",
+                    self.name(),
+                    self.node
+                );
+            }
+        } else if is_no_process && !core::mem::replace(&mut self.is_told, true) {
+            limited!(
+                warn,
+                &self.node,
+                "receivers that were not there",
+                "no process is registered as {} at {}: readings are kept until there is one",
+                self.to,
+                self.node
+            );
+        }
+    }
+
+    /// Returns true if the node does not run the PubSub, and is not about to.
+    fn is_given_up(&self) -> bool {
+        let is_over = self.patient.is_none_or(|until| until <= Instant::now());
+        self.pubsub.is_some() && self.state == Presence::Missing && is_over
+    }
+
+    /// Sends what can be sent, and asks whether it arrived.
+    pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, own: &str) {
+        let is_due = self.again.is_none_or(|again| again <= Instant::now());
+        match self.state {
+            Presence::There => self.send(publishers, out),
+            Presence::Missing if self.is_given_up() || !self.is_wanted => {
+                self.own(publishers).for_each(Kept::clear);
+                if !is_due {
+                    return;
+                }
+            }
+            Presence::Missing if is_due => {}
+            Presence::Missing | Presence::Away => return,
+        }
+        if self.is_silent && self.state == Presence::There && self.question.is_none() {
+            self.own(publishers).for_each(Kept::ask);
+            return self.have_arrived(publishers);
+        }
+        let is_asked = self.state == Presence::Missing || self.own(publishers).any(|kept| kept.are_out());
+        if self.question.is_some() || !is_asked || !is_due {
+            // a time that has come and is not kept here would be waited for without end
+            self.again = self.again.filter(|_| !is_due);
+            return;
+        }
+        match self.ask(out, own) {
+            Ok(question) => {
+                self.question = Some(question);
+                self.again = None;
+                self.own(publishers).for_each(Kept::ask);
+            }
+            Err(e) => {
+                let is_first = self.again.is_none();
+                self.again = Instant::now().checked_add(TRY_AGAIN);
+                // that the peer has to take what waits for it first is nothing to tell
+                if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
+                    limited!(
+                        warn,
+                        &self.node,
+                        "receivers that could not be asked",
+                        "{} at {}: cannot ask whether readings arrive, trying again: {}",
+                        self.name(),
+                        self.node,
+                        words::error(&e)
+                    );
+                }
+            }
+        }
+    }
+
+    fn send(&self, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        for publisher in publishers {
+            let name = publisher.name();
+            let Some(outlet) = self.outlet(publisher) else { continue };
+            while let Some(message) = outlet.kept.next() {
+                let Ok(term) = Term::parse(message) else { return outlet.kept.drop_oldest() };
+                match out.send((self.to.as_str(), self.node.as_str()), |t| t.term(term)) {
+                    Ok(()) => outlet.kept.was_sent(),
+                    // the peer has to take what waits for it first, or is not there any more
+                    Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
+                    Err(e) => {
+                        outlet.kept.drop_oldest();
+                        limited!(
+                            warn,
+                            &self.node,
+                            "readings that could not be sent",
+                            "{name}: a reading cannot be sent and is dropped: {}",
+                            words::error(&e)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks whether there is such a process, and behind that whether the node reads.
+    fn ask(&self, out: &mut Outbox<'_>, own: &str) -> Result<(Request, Monitor), Error> {
+        let monitor = out.monitor((self.to.as_str(), self.node.as_str()))?;
+        let asked = out.call(("net_kernel", self.node.as_str()), Some(ANSWER_TIME), |t| {
+            t.tuple(2)?;
+            t.atom("is_auth")?;
+            t.atom(own)
+        });
+        if asked.is_err() {
+            // for the next try
+            let _ = out.demonitor(monitor);
+        }
+        Ok((asked?, monitor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beamless::{Config, NodeStorage};
+
+    use super::*;
+
+    #[test]
+    fn no_time_is_waited_for_in_vain_and_nothing_is_left_behind() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap(), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::Name { to: "hub".to_owned(), node: "b@host".to_owned() };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        // it could not be asked, and of whom that was the reading is gone with the settings
+        (target.state, target.again) = (Presence::There, Some(Instant::now()));
+        let mut out = node.outbox(mailbox).unwrap();
+        target.turn(&mut [], &mut out, "a@host");
+        assert_eq!(target.again, None);
+        // it was asked, and then nothing is to be sent there any more
+        target.question = Some(target.ask(&mut out, "a@host").unwrap());
+        assert!(node.in_use().requests > 0);
+        target.give_up(&mut node.outbox(mailbox).unwrap());
+        assert_eq!(node.in_use().requests, 0);
+    }
+
+    #[test]
+    fn a_node_without_the_pubsub_is_not_waited_for() {
+        let pubsub = PubSub::read("My.PubSub").unwrap();
+        let receiver = Receiver::PubSub { pubsub, topic: "readings".to_owned() };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        target.set_wanted(&["b@host".to_owned()]);
+        (target.state, target.patient) = (Presence::Missing, Some(after(PATIENCE)));
+        target.is_missing(&mut [], true);
+        assert!(!target.is_given_up() && target.again.is_some_and(|at| at <= after(ASK_AGAIN)));
+        target.patient = Some(Instant::now());
+        target.is_missing(&mut [], true);
+        assert!(target.is_given_up() && target.again.is_some_and(|at| at > after(ASK_AGAIN)));
+        // it ended just now: it may be started again
+        target.state = Presence::There;
+        target.is_missing(&mut [], false);
+        assert!(!target.is_given_up() && target.again.is_some_and(|at| at <= Instant::now()));
+        // what answers nothing is no Erlang
+        assert!(target.is_mute() && target.is_given_up());
+    }
+}
