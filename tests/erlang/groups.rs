@@ -1,7 +1,5 @@
 //! Groups of `pg` and names of `global`, with mailboxes of a node in this thread as members.
 
-use std::process::Command;
-
 use beamless::{Config, Error, Event, Full, GroupStorage, Mailbox, Misuse, Overflow, Received};
 
 use crate::inside::{Inside, storage};
@@ -27,7 +25,7 @@ impl Inside<'_> {
 
     /// A real Erlang of another release.
     fn erl_of(&mut self, world: &World, erl: &str, alive: &str) -> Erl {
-        let mut erl = world.launch_erl_by(Command::new(erl), &["-name", &format!("{alive}@127.0.0.1")]);
+        let mut erl = world.launch_erl_of(erl, &["-name", &format!("{alive}@127.0.0.1")]);
         erl.node = self.eval(&erl, "node()").trim_matches('\'').to_owned();
         erl
     }

@@ -168,7 +168,11 @@ impl World {
     }
 
     /// The same of the release whose `erl` this is.
-    pub(crate) fn launch_erl_by(&self, mut command: Command, args: &[&str]) -> Erl {
+    pub(crate) fn launch_erl_of(&self, erl: &str, args: &[&str]) -> Erl {
+        self.launch_erl_by(command(erl.into()), args)
+    }
+
+    fn launch_erl_by(&self, mut command: Command, args: &[&str]) -> Erl {
         command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(["-eval", EVALUATOR]);
         match self.tls {
             Some(version) => command.args(tls_live::erl_args(version, args)),
