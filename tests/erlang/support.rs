@@ -169,7 +169,7 @@ impl World {
 
     /// The same of the release whose `erl` this is.
     pub(crate) fn launch_erl_of(&self, erl: &str, args: &[&str]) -> Erl {
-        self.launch_erl_by(command(erl.into()), args)
+        self.launch_erl_by(command(erl), args)
     }
 
     fn launch_erl_by(&self, mut command: Command, args: &[&str]) -> Erl {
