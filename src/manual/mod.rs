@@ -36,6 +36,7 @@ macro_rules! pages {
         /// [memory]: crate::manual::memory
         /// [no_std]: crate::manual::no_std
         /// [performance]: crate::manual::performance
+        /// [places]: crate::manual::programs#groups-and-a-global-name
         /// [plot]: crate::manual::performance#the-plot
         /// [processes]: crate::manual::processes
         /// [programs]: crate::manual::programs
@@ -45,6 +46,7 @@ macro_rules! pages {
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
+        /// [topics]: crate::manual::publishing#to-the-subscribers-of-a-topic
         /// [unit]: crate::manual::agent#under-systemd
         ///
         #[doc = include_str!($file)]
