@@ -30,6 +30,7 @@ macro_rules! pages {
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions
         /// [gossip]: crate::manual::security#who-can-have-a-node-call-him
+        /// [heartbeats]: crate::manual::agent#heartbeats-libclusters-strategy-gossip
         /// [json]: crate::manual::tool#json
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens
@@ -46,6 +47,7 @@ macro_rules! pages {
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
+        /// [tool]: crate::manual::tool
         /// [topics]: crate::manual::publishing#to-the-subscribers-of-a-topic
         /// [unit]: crate::manual::agent#under-systemd
         ///

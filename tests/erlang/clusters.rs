@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Stdio};
 
 use beamless::GroupStorage;
 
 use crate::inside::storage;
 use crate::lan::Lan;
-use crate::stand_ins;
 use crate::support::{World, otp};
+use crate::{binaries, children, stand_ins};
 
 const PAGE: &str = include_str!("../../src/manual/clusters.md");
 
@@ -36,6 +37,60 @@ fn the_example_has_what_the_page_shows() {
         let item: Vec<&str> = item.lines().filter(|line| !line.starts_with("# ")).collect();
         assert!(example.contains(&item.join("\n")), "{item:#?}");
     }
+}
+
+/// The commands of the page, each as a shell reads it, with this hub in them. Comments are none.
+fn commands<'a>(heading: &str, hub: &'a str) -> impl Iterator<Item = String> + use<'a> {
+    let [block] = blocks(heading, "sh")[..] else { panic!("{heading}: not one block") };
+    block.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace("hub@nuc3", hub))
+}
+
+/// Starts a command of the page.
+fn shell(world: &World, line: &str) -> Child {
+    let mut shell = children::command("sh");
+    shell.args(["-c", &format!("beamless() {{ \"$BEAMLESS\" \"$@\"; }}; {line}")]).env("BEAMLESS", binaries::beamless());
+    world.dress(&mut shell);
+    shell.stdin(Stdio::null()).spawn().unwrap()
+}
+
+fn output(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// With two hubs, and with the example for whom there is a name.
+#[test]
+fn a_shell_takes_part() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let hubs = ["a", "b"].map(|alive| stand_ins::hub(&world, alive, 1));
+    assert_eq!(hubs[0].eval("net_kernel:connect_node('b@127.0.0.1')"), "true");
+    let members = "length(pg:get_members('Elixir.Phoenix.PubSub', hd(Groups)))";
+    hubs[0].eval_until(members, "2");
+    hubs.iter().for_each(|hub| drop(hub.eval("Subscribe(<<\"readings\">>)")));
+    let commands: Vec<String> =
+        ["PubSub from a shell", "A global name"].iter().flat_map(|heading| commands(heading, &hubs[0].node)).collect();
+    let [broadcast, recv, groups, whereis] = &commands[..] else { panic!("{commands:?}") };
+
+    assert_eq!(output(shell(&world, broadcast)), "");
+    for hub in &hubs {
+        assert_eq!(hub.eval("Next()"), "{reading,21.5}");
+    }
+    let recv = shell(&world, recv);
+    hubs[0].eval_until(members, "3");
+    hubs[0].eval("Broadcast(<<\"other\">>, nothing), Broadcast(<<\"cmd\">>, {say, hello})");
+    assert_eq!(output(recv), "{say,hello}\n");
+    hubs[0].eval_until(members, "2");
+    let said = output(shell(&world, groups));
+    assert!(said.starts_with("'Elixir.My.PubSub.Adapter' <") && said.lines().count() == 1, "{said}");
+
+    let mut example = children::command(binaries::example("cluster"));
+    example.args(["edge@127.0.0.1", &world.cookie, &hubs[0].node]);
+    let _example = world.launch_as(example);
+    hubs[0].eval_until("is_pid(global:whereis_name(therm))", "true");
+    let said = output(shell(&world, whereis));
+    assert!(said.starts_with('<') && said.contains("edge@127.0.0.1"), "{said}");
 }
 
 /// A box does no more than join the group.
@@ -70,6 +125,7 @@ fn a_hub_tracks_the_boxes_of_a_group() {
 #[test]
 fn libcluster_finds_a_box() {
     let [topologies] = blocks("libcluster", "elixir")[..] else { panic!("not one list of topologies") };
+    let [gossips] = blocks("libcluster", "toml")[..] else { panic!("not one file") };
     let Some(lan) = Lan::new(&["nuc1", "hub"]) else { return };
     let (boxes, hubs) = (lan.host("nuc1"), lan.host("hub"));
     let file = hubs.home.join("topologies.exs").display().to_string();
@@ -77,8 +133,12 @@ fn libcluster_finds_a_box() {
     fs::write(hubs.home.join(".hosts.erlang"), "'nuc1'.\n").unwrap();
     let _epmd = [boxes.epmd(), hubs.epmd()];
     let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/erlang/libcluster.exs"));
-    let agents = [boxes.agent(&["--sname", "edge1"]), boxes.agent(&["--name", "edge@10.77.0.1"])];
-    for (which, host, agent) in [("epmd", &hubs, 0), ("local", &boxes, 0), ("hosts", &hubs, 0), ("dns", &hubs, 1)] {
+    // the group of the heartbeats is behind it
+    ["nuc1", "hub"].iter().for_each(|host| lan.run(host, "ip route add default dev eth0"));
+    fs::write(boxes.home.join("beamless.toml"), gossips).unwrap();
+    let agents = [boxes.agent(&["--config", "beamless.toml"]), boxes.agent(&["--name", "edge@10.77.0.1"])];
+    let topologies = [("gossip", &hubs, 0), ("epmd", &hubs, 0), ("local", &boxes, 0), ("hosts", &hubs, 0), ("dns", &hubs, 1)];
+    for (which, host, agent) in topologies {
         let name = if agent == 0 { &["--sname", "hub"][..] } else { &["--name", "hub@10.77.0.2"] };
         let said = host.elixir_named(&options(name), script, &[&file, which, &agents[agent].node, "10.77.0.1"]);
         assert!(said.ends_with("all is well"), "{which}: {said}");
