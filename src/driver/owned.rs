@@ -53,7 +53,12 @@ impl OwnedNode {
             Some(at) => spare.swap_remove(at).1,
             None => Memory::leaked(sizes)?,
         };
-        Ok(Self { node: Some(Node::with(config, memory)), sizes })
+        let mut node = Node::with(config, memory);
+        // its pids can be given out at once; without a random number there is no driver either, which says so
+        if let Ok(creation) = getrandom::u32() {
+            node.set_creation(creation);
+        }
+        Ok(Self { node: Some(node), sizes })
     }
 
     /// Gives the node memory for groups and global names, as [`Node::set_groups`] does: for so many memberships of its mailboxes, and so many

@@ -17,6 +17,7 @@
 
 mod agent_clusters;
 mod aliases;
+mod answers;
 mod binaries;
 mod calls;
 mod calls_out;

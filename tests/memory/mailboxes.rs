@@ -373,9 +373,20 @@ fn a_pid_is_given_out_once_it_can_be_reached() {
     let mailbox = node.register("mailbox").unwrap();
     assert!(matches!(node.pid(mailbox), Err(Error::Misuse(Misuse::NoCreation))));
     assert!(matches!(node.alias(mailbox), Err(Error::Misuse(Misuse::NoCreation))));
+    let unsent = node.outbox(mailbox).unwrap().send(("x", "b@host"), |t| t.nil());
+    assert!(matches!(unsent, Err(Error::Misuse(Misuse::NoCreation))));
+    assert_eq!(node.in_use().peers, 0);
     node.set_creation(77);
     assert_eq!(node.pid(mailbox).unwrap().as_pid().creation, 77);
     assert_eq!(node.alias(mailbox).unwrap().as_reference().creation, 77);
+    node.outbox(mailbox).unwrap().send(("x", "b@host"), |t| t.nil()).unwrap();
+    // one that owns its memory has drawn its incarnation
+    let mut node = beamless::OwnedNode::new(Config::hidden("a@host", "secret").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
+    let mailbox = node.register("mailbox").unwrap();
+    let creation = node.pid(mailbox).unwrap().as_pid().creation;
+    assert!(creation >= 4);
+    node.set_creation(3);
+    assert_eq!(node.creation(), creation, "what was given out stays right");
 }
 
 /// While a message is at hand, something can be sent in the name of another mailbox, if that is alive.

@@ -30,6 +30,7 @@ mod pki;
 mod serde;
 mod serial;
 mod shares;
+mod system;
 mod ties;
 #[cfg(feature = "tls")]
 mod tls;

@@ -10,6 +10,7 @@ mod echo;
 mod erlang;
 mod functions;
 mod gossip;
+mod once;
 mod own;
 mod part;
 mod parts;
@@ -18,6 +19,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+mod strays;
 mod system;
 mod task;
 mod words;
@@ -45,6 +47,7 @@ use parts::Parts;
 pub(super) use peers::Peers;
 use process::PIPES;
 use refusals::Refusals;
+use strays::Strays;
 
 const SIGNALS: Token = Token(0);
 /// The most time that closing may take.
@@ -114,6 +117,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         certificate: network.certificate,
         announced: false,
         refusals: Refusals::new(),
+        strays: Strays::new(),
         supervisor,
         trouble: None,
         stale: true,
@@ -158,6 +162,7 @@ struct Agent<'a> {
     /// The log has the lines for whoever started the agent.
     announced: bool,
     refusals: Refusals,
+    strays: Strays,
     supervisor: Supervisor,
     /// The trouble that keeps others from finding this node.
     trouble: Option<String>,
@@ -178,7 +183,7 @@ impl Agent<'_> {
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
-        let is_known = self.parts.handle(event, node);
+        let is_known = self.parts.handle(event, node) | self.strays.handle(event);
         self.refusals.handle(event, self.settings.local.tls.as_ref());
         match event {
             Event::Registered { .. } => self.trouble = None,

@@ -189,7 +189,10 @@ impl Act<'_> {
     }
 
     #[cold]
+    #[inline(never)]
     pub(super) fn open(&mut self, node: Atom<'_>) -> Result<Key, Error> {
+        // what answers goes to who asked, and that must be somebody
+        self.identity.known()?;
         let config = &self.identity.config;
         if node == *config.name.known()?.as_str() {
             return Err(Misuse::OwnNode.into());

@@ -177,6 +177,13 @@ impl<'m> Message<'m> {
         if self.kind == Kind::Message { Call::of(self.term) } else { None }
     }
 
+    /// Returns the call, if the message is a system message, `{system, {Pid, Tag}, Request}`, as a mailbox gets them that
+    /// [takes them](crate::Node::take_system). Answer it with [`Outbox::reply`](crate::Outbox::reply). To [`Message::received`] it is one of
+    /// [`Received::Info`].
+    pub fn as_system(&self) -> Option<Call<'m>> {
+        if self.kind == Kind::Message { Call::of_system(self.term) } else { None }
+    }
+
     /// Returns the request of a `gen_server:cast`: `{'$gen_cast', Request}`.
     pub fn as_cast(&self) -> Option<Term<'m>> {
         let [tag, request] = self.term.tuple()?;

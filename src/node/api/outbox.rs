@@ -41,8 +41,9 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// the peer, as in Erlang.
 ///
 /// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
-/// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, or this (dynamic) node has no
-/// name yet; [`Error::Config`] when the node's name is none, or is long where this node's is short. Then nothing has happened.
+/// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, this (dynamic) node has no
+/// name yet, or the node [no incarnation](Misuse::NoCreation); [`Error::Config`] when the node's name is none, or is long where this node's is
+/// short. Then nothing has happened.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -119,7 +120,8 @@ impl fmt::Debug for Outbox<'_> {
 }
 
 impl<'n> Outbox<'n> {
-    /// Returns the pid of the mailbox in whose name this acts: what `self()` is to a process.
+    /// Returns the pid of the mailbox in whose name this acts: what `self()` is to a process. Before the node knows its incarnation, or its name,
+    /// nobody reaches it; [`Node::pid`] says so with an error, and nothing is sent until then.
     pub fn pid(&self) -> Pid<'n> {
         self.identity.pid(self.mailbox)
     }

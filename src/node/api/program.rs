@@ -119,6 +119,17 @@ impl Node<'_> {
         Ok(())
     }
 
+    /// Sets whether system messages come to the mailbox, where [`Message::as_system`](crate::Message::as_system) reads them: what `sys:get_state` and its
+    /// kin, and `gen_server:stop`, send. If not, which is how it begins, the node answers each with `{error,not_supported}` at once, however full
+    /// the mailbox is, and whoever asked fails with this word. A program that takes them must answer them: some callers wait for ever.
+    ///
+    /// # Errors
+    /// [`Misuse::NoMailbox`].
+    pub fn take_system(&mut self, mailbox: Mailbox, take: bool) -> Result<(), Error> {
+        self.core.inboxes.get_mut(mailbox)?.takes_system = take;
+        Ok(())
+    }
+
     /// Serves functions, written `Module:Function/Arity`: a peer that calls one of them with `rpc` or `erpc`, or spawns a process that
     /// runs it, is answered by the program, which gets the call in the mailbox as [`Received::Apply`](crate::Received::Apply). Calls of any other function are
     /// answered with `undef`. These take the place of those that were served before. When the mailbox ends, so do the calls not answered yet.

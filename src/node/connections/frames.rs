@@ -3,7 +3,7 @@
 use super::node::Node;
 use crate::error::Reason;
 use crate::node::core::state::{Core, Routed};
-use crate::node::forms::tag::may_be_answer;
+use crate::node::forms::tag::may_be_more;
 use crate::node::tables::links::Stall;
 use crate::node::tables::mailbox::Inboxes;
 use crate::node::tables::peers::Far;
@@ -50,7 +50,7 @@ impl Node<'_> {
         let ahead = front.len().saturating_add(from.len());
         let (mut taken, mut count, mut held) = (0_usize, 0_u64, link.unread);
         while let Frame::Whole(body) = frame::next(bytes.get(taken..).unwrap_or(&[]), stride) {
-            let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_answer(payload)) else { break };
+            let Some(payload) = body.strip_prefix(head).filter(|payload| !may_be_more(payload)) else { break };
             let Ok(term) = Term::payload(payload) else { break };
             // lengths of pieces of memory, which are far from the end of the numbers
             let len = ahead.wrapping_add(term.as_bytes().len());

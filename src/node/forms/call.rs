@@ -28,6 +28,13 @@ impl<'m> Call<'m> {
         Some(Self { from: from.as_pid()?, tag, request })
     }
 
+    /// Reads a system message: `{system, {Pid, Tag}, Request}`.
+    pub(in crate::node) fn of_system(term: Term<'m>) -> Option<Self> {
+        let [kind, caller, request] = term.tuple()?;
+        let [from, tag] = caller.tuple().filter(|_| kind.is_atom("system"))?;
+        Some(Self { from: from.as_pid()?, tag, request })
+    }
+
     /// Returns the caller, to be answered.
     pub fn caller(&self) -> Caller<'m> {
         Caller { form: Form::Call, from: Some(self.from), tag: self.tag, job: 0 }

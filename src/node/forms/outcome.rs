@@ -4,6 +4,7 @@ use super::atoms::NORMAL;
 use super::caller::{Caller, Form};
 use super::served::Served;
 use crate::wire::build::{TermWriter, WriteDyn, Written};
+use crate::wire::term::Term;
 
 /// The way in which a function ends without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,14 +99,23 @@ impl Stack {
     pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::Arity, Self::Nothing];
 }
 
-/// Writes why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no
-/// proper list and could not be those of any function.
-pub(crate) fn undef<'t, 'b>(
+/// Writes what the node itself answers for a function that is not served: its value where the node knows that, else why it was not called.
+pub(crate) fn unserved<'t, 'b>(
     t: &'t mut TermWriter<'b>,
     caller: &Caller<'_>,
     served: &Served<'_>,
+    value: Option<Term<'_>>,
     stack: Stack,
 ) -> Written<'t, 'b> {
+    match value {
+        Some(value) => outcome(t, caller, None, &mut |t| t.term(value)),
+        None => undef(t, caller, served, stack),
+    }
+}
+
+/// Writes why a function that is not served was not called: `undef`, with the function on the stack; or `badarg`, when the arguments are no
+/// proper list and could not be those of any function.
+fn undef<'t, 'b>(t: &'t mut TermWriter<'b>, caller: &Caller<'_>, served: &Served<'_>, stack: Stack) -> Written<'t, 'b> {
     let arity = served.arity();
     let why = if arity.is_some() { "undef" } else { "badarg" };
     match caller.form {

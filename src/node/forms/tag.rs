@@ -30,14 +30,24 @@ fn reference(tag: Term<'_>) -> Option<Reference<'_>> {
     tag.as_reference().or_else(|| alias(tag))
 }
 
-/// Returns true if a message is a tuple of two with something in front that may be a tag: an answer that comes late is no message.
+/// Returns true if a message may be one that is more than a message: a tuple of two with something in front that may be a tag, since an answer that
+/// comes late is no message; or what begins as a system message does, `{system, ..`, in the form that every BEAM gives it.
 #[inline]
-pub(crate) fn may_be_answer(payload: &[u8]) -> bool {
-    matches!(
-        payload,
-        [tag::VERSION, tag::SMALL_TUPLE, 2, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE, ..]
-            | [tag::VERSION, tag::LARGE_TUPLE, ..]
-    )
+pub(crate) fn may_be_more(payload: &[u8]) -> bool {
+    // the version in front is checked with the term
+    let [_, kind, arity, first, ..] = payload else { return false };
+    match (*kind, *arity) {
+        (tag::SMALL_TUPLE, 2) => matches!(*first, tag::LIST | tag::NEW_REFERENCE | tag::NEWER_REFERENCE | tag::REFERENCE),
+        (tag::SMALL_TUPLE, 3) => *first == tag::SMALL_ATOM_UTF8 && is_system(payload),
+        (kind, _) => kind == tag::LARGE_TUPLE,
+    }
+}
+
+/// Returns true if the first of three is `system`. Apart from the rest, which is on the way of every message.
+#[cold]
+#[inline(never)]
+fn is_system(payload: &[u8]) -> bool {
+    matches!(payload, [_, _, _, _, 6, b's', b'y', b's', b't', b'e', b'm', ..])
 }
 
 /// Returns the process and the reference of a call of which only the front can be read: `{'$gen_call', {Pid, Tag}, ..`.

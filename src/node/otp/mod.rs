@@ -1,11 +1,15 @@
 //! The answers of OTP's own processes.
 
+mod code;
 mod global;
 mod net_kernel;
 mod pg;
 mod rex;
+mod sys;
 mod unasked;
 
+pub(crate) use code::value as of_code;
+pub(crate) use sys::answers_system;
 pub(crate) use unasked::handle_oversized;
 
 use crate::node::core::state::{Core, Routed};
@@ -16,7 +20,9 @@ use crate::wire::term::Term;
 /// Does what a message to something that is no mailbox asks for. `None`: it is for nobody here.
 #[cold]
 pub(crate) fn handle(core: &mut Core<'_>, peer: Key, to: To<'_>, term: Term<'_>) -> Option<Routed> {
-    if core.cluster(|cluster, core| cluster.message(core, peer, to, Some(term))) == Some(true) {
+    if sys::answers_without_mailbox(core, peer, to, term)
+        || core.cluster(|cluster, core| cluster.message(core, peer, to, Some(term))) == Some(true)
+    {
         return Some(Routed::Done);
     }
     match to {

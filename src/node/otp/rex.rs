@@ -1,11 +1,12 @@
 //! `rex`, through which `rpc` of OTP 22 and before calls functions, and some of it in every release.
 
+use super::code;
 use crate::error::Error;
 use crate::node::core::send::{answer_to, send};
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::call::Call;
 use crate::node::forms::caller::{Caller, Form};
-use crate::node::forms::outcome::{Stack, undef};
+use crate::node::forms::outcome::{Stack, unserved};
 use crate::node::forms::served::Served;
 use crate::node::tables::event::Dropped;
 use crate::node::tables::handles::Handle;
@@ -32,7 +33,9 @@ impl Core<'_> {
                 return self.drop(peer, served.receiver(), Dropped::NotServed);
             }
             let caller = Caller { form, from: served.from, tag: served.tag, job: 0 };
-            let mut answer = |stack| self.answer_caller(peer, &caller, &mut |t| undef(t, &caller, &served, stack)).is_ok();
+            let value = code::value(&served);
+            let mut answer =
+                |stack| self.answer_caller(peer, &caller, &mut |t| unserved(t, &caller, &served, value, stack)).is_ok();
             if !Stack::ALL.into_iter().any(&mut answer) {
                 self.unsent(peer, format_args!("the caller of a function that is not served could not be told"));
             }

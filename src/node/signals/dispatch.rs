@@ -4,7 +4,7 @@ use super::spawn::Spawn;
 use crate::error::{Misbehaved, TermError, TermFault};
 use crate::node::core::state::{Core, Routed};
 use crate::node::forms::atoms::{NOTSUP, SYSTEM_LIMIT, TOO_LARGE};
-use crate::node::forms::tag::{front_call, front_tag};
+use crate::node::forms::tag::{front_call, front_tag, may_be_more};
 use crate::node::otp;
 use crate::node::tables::event::{Dropped, Event, Receiver};
 use crate::node::tables::links::Stall;
@@ -51,6 +51,9 @@ impl Core<'_> {
         let Some(inbox) = inbox else {
             return otp::handle(self, peer, to, term).unwrap_or_else(|| self.drop(peer, to.into(), Dropped::NoReceiver));
         };
+        if may_be_more(payload) && otp::answers_system(self, peer, inbox, term) {
+            return Routed::Done;
+        }
         match self.deliver(inbox, &Record { kind: Kind::Message, peer, from, handle: None, term }) {
             Delivery::Done => {
                 if let Some(link) = self.far.links.table.at_mut(peer) {

@@ -6,9 +6,10 @@ use crate::node::core::send::tell;
 use crate::node::core::state::{Core, Reason, Routed};
 use crate::node::forms::atoms::{BADARG, NIL, NORMAL, SYSTEM_LIMIT};
 use crate::node::forms::caller::{Caller, Form};
-use crate::node::forms::outcome::{Stack, undef};
+use crate::node::forms::outcome::{Stack, unserved};
 use crate::node::forms::pid::EncodedPid;
 use crate::node::forms::served::Served;
+use crate::node::otp;
 use crate::node::tables::event::Dropped;
 use crate::node::tables::handles::Handle;
 use crate::node::tables::identity::{NAMELESS, job_pid};
@@ -148,7 +149,8 @@ impl Core<'_> {
         }
         let form = if kind == Kind::Apply { Form::Erpc } else { Form::Spawn };
         let caller = Caller { form, from: None, tag: served.tag, job: number };
-        self.tell_spawner(peer, spawn, number, flags, |t, stack| undef(t, &caller, served, stack));
+        let value = otp::of_code(served);
+        self.tell_spawner(peer, spawn, number, flags, |t, stack| unserved(t, &caller, served, value, stack));
         Routed::Done
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Inbox {
     pub(crate) held: bool,
     /// Exits of other processes come as messages, rather than end this one.
     pub(crate) traps_exits: bool,
+    /// System messages come as messages, rather than be answered in its place.
+    pub(crate) takes_system: bool,
     /// It serves functions, or did.
     pub(crate) serves: bool,
     /// The number of bytes of the reason for which it has ended. The reason stands where the messages were. Its place is kept until

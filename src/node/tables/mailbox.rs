@@ -125,6 +125,7 @@ impl Inboxes<'_> {
             dropped: 0,
             held: false,
             traps_exits: false,
+            takes_system: false,
             serves: false,
             ended: None,
             turn: Turn::NONE,

@@ -38,7 +38,7 @@ pub(super) const GROUP: Group = Group {
         Row { does: "casts such a command, 1,000 times at once", node: "the same; casts are not answered", attack: slow_casts },
         Row {
             does: "sends to 1,000,000 names that are not there",
-            node: "drops it, and says so a few times a second",
+            node: "drops it, and says so of 32 names",
             attack: unknown_names,
         },
         Row {
