@@ -37,6 +37,7 @@ macro_rules! pages {
         /// [memory]: crate::manual::memory
         /// [no_std]: crate::manual::no_std
         /// [performance]: crate::manual::performance
+        /// [places]: crate::manual::programs#groups-and-a-global-name
         /// [plot]: crate::manual::performance#the-plot
         /// [processes]: crate::manual::processes
         /// [programs]: crate::manual::programs
@@ -47,6 +48,7 @@ macro_rules! pages {
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
         /// [tool]: crate::manual::tool
+        /// [topics]: crate::manual::programs#topics-of-a-phoenixpubsub
         /// [unit]: crate::manual::agent#under-systemd
         ///
         #[doc = include_str!($file)]
