@@ -7,7 +7,7 @@ use beamless::{Term, TermWriter, WriteTerm, Written};
 /// The scope of a group where none is written, as in Erlang.
 const USUAL: &str = "pg";
 /// The scope in which every Phoenix.PubSub has its groups: a module, which hands broadcasts on to who subscribed.
-const PHOENIX: &str = "Elixir.Phoenix.PubSub";
+pub(super) const PHOENIX: &str = "Elixir.Phoenix.PubSub";
 
 /// A group in its scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +47,13 @@ impl PubSub {
     /// Reads its name as Elixir writes it: `My.PubSub`, or `:my_pubsub`.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         let is_module = !text.starts_with(':');
-        let plain = text.strip_prefix(':').unwrap_or(text).trim_matches('"');
+        let plain = text.strip_prefix(':').unwrap_or(text);
         let plain = plain.strip_prefix("Elixir.").unwrap_or(plain);
         let is_upper = plain.starts_with(|c: char| c.is_ascii_uppercase());
         // what `Module.concat` makes of it
         let adapter = format!("Elixir.{plain}.Adapter");
-        if plain.is_empty() || !is_atom(&adapter) {
-            return Err("the name of a PubSub is needed, such as \"My.PubSub\"");
+        if plain.is_empty() || plain.contains(['\'', '"', ' ']) || !is_atom(&adapter) {
+            return Err("the name of a PubSub stands here as Elixir writes it, such as My.PubSub or :pubsub");
         }
         let name = if is_upper && is_module { plain.to_owned() } else { format!(":{plain}") };
         Ok(Self { name, adapter })
@@ -112,14 +112,13 @@ mod tests {
         for (text, shown, adapter) in [
             ("My.PubSub", "My.PubSub", "Elixir.My.PubSub.Adapter"),
             ("Elixir.My.PubSub", "My.PubSub", "Elixir.My.PubSub.Adapter"),
-            (":\"Elixir.My.PubSub\"", ":My.PubSub", "Elixir.My.PubSub.Adapter"),
             (":my_pubsub", ":my_pubsub", "Elixir.my_pubsub.Adapter"),
             ("my_pubsub", ":my_pubsub", "Elixir.my_pubsub.Adapter"),
         ] {
             let found = PubSub::read(text).unwrap();
             assert_eq!((found.to_string().as_str(), found.adapter.as_str()), (shown, adapter), "{text}");
         }
-        for text in ["", ":", "Elixir.", &"X".repeat(250)] {
+        for text in ["", ":", "Elixir.", "'Elixir.My.PubSub'", ":\"my pubsub\"", &"X".repeat(250)] {
             assert!(PubSub::read(text).is_err(), "{text}");
         }
         let groups: Vec<String> = PubSub::read("A").unwrap().groups(3).map(|group| group.to_string()).collect();

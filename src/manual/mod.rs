@@ -21,6 +21,7 @@ use crate::*;
 macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
+        /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
@@ -48,7 +49,7 @@ macro_rules! pages {
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
         /// [tool]: crate::manual::tool
-        /// [topics]: crate::manual::programs#topics-of-a-phoenixpubsub
+        /// [topics]: crate::manual::publishing#to-the-subscribers-of-a-topic
         /// [unit]: crate::manual::agent#under-systemd
         ///
         #[doc = include_str!($file)]

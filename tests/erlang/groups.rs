@@ -23,15 +23,21 @@ impl Inside<'_> {
         self.until(&format!("members of {group}"), |inside| (nodes(inside, erl, scope, group) == want).then_some(()));
     }
 
+    /// A real Erlang of another release.
+    fn erl_of(&mut self, world: &World, erl: &str, alive: &str) -> Erl {
+        let mut erl = world.launch_erl_of(erl, &["-name", &format!("{alive}@127.0.0.1")]);
+        erl.node = self.eval(&erl, "node()").trim_matches('\'').to_owned();
+        erl
+    }
+
     fn connect(&mut self, erl: &Erl) {
         // a connection that Erlang has ended may still be there
         self.until("node up", |inside| {
             inside.node.connect(&erl.node).unwrap();
-            let at = inside
-                .events
-                .iter()
-                .position(|event| matches!(event, Event::NodeUp { node, .. } if node.as_str() == erl.node))?;
-            inside.events.drain(..=at).last()
+            let is_up = |event: &Event| matches!(event, Event::NodeUp { node, .. } if node.as_str() == erl.node);
+            let at = inside.events.iter().position(is_up)?;
+            inside.events.drain(..=at);
+            Some(())
         });
     }
 }
@@ -305,5 +311,41 @@ fn a_global_name_is_registered_wherever_it_was_lost() {
         inside.eval_until(&one, "is_pid(global:whereis_name(second))", "true");
         inside.node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
         inside.eval_until(&one, "global:whereis_name(second)", "undefined");
+    });
+}
+
+/// Hubs of several releases, whose `erl` are named by `BEAMLESS_ERLS`, each on its own, for a 29 ends the scope of a 25 by itself: none loses its
+/// scope by us, whatever joins and leaves.
+#[test]
+#[ignore = "takes the erl of several releases: BEAMLESS_ERLS=/otp-23/bin/erl:/otp-29/bin/erl"]
+fn no_scope_of_a_mixed_cluster_ends_by_us() {
+    let erls = std::env::var("BEAMLESS_ERLS").unwrap();
+    each_kind(|world, inside, _| {
+        let mailbox = inside.node.register("").unwrap();
+        inside.node.monitor_scope("sc").unwrap();
+        let hubs: Vec<Erl> =
+            erls.split(':').enumerate().map(|(at, erl)| inside.erl_of(world, erl, &format!("hub{at}"))).collect();
+        for hub in &hubs {
+            inside.eval(hub, "element(1, pg:start(sc)), Scope = whereis(sc), pg:join(sc, theirs, self())");
+            inside.connect(hub);
+        }
+        for round in 0..50 {
+            inside.node.join(mailbox, "sc", |t| t.atom("temps")).unwrap();
+            for hub in &hubs {
+                inside.until_members(hub, "sc", "temps", "['in@127.0.0.1']");
+            }
+            inside.node.leave(mailbox, "sc", |t| t.atom("temps")).unwrap();
+            if round % 10 == 0 {
+                inside.until("all of them", |inside| (seen(inside, "sc", "theirs").len() == hubs.len()).then_some(()));
+                let hub = &hubs[round / 10 % hubs.len()];
+                inside.eval(hub, "erlang:disconnect_node('in@127.0.0.1')");
+                inside.connect(hub);
+            }
+        }
+        for hub in &hubs {
+            inside.until_members(hub, "sc", "temps", "[]");
+            assert_eq!(inside.eval(hub, "whereis(sc) =:= Scope"), "true");
+            println!("{} on {}", inside.eval(hub, "erlang:system_info(otp_release)"), hub.node);
+        }
     });
 }

@@ -164,7 +164,15 @@ impl World {
 
     /// A real Erlang node that may fail to start. It never starts an epmd of its own: that one would outlive the test.
     pub(crate) fn launch_erl(&self, args: &[&str]) -> Erl {
-        let mut command = erl_command();
+        self.launch_erl_by(erl_command(), args)
+    }
+
+    /// The same of the release whose `erl` this is.
+    pub(crate) fn launch_erl_of(&self, erl: &str, args: &[&str]) -> Erl {
+        self.launch_erl_by(command(erl), args)
+    }
+
+    fn launch_erl_by(&self, mut command: Command, args: &[&str]) -> Erl {
         command.args(["-noshell", "-start_epmd", "false"]).args(PATIENT).args(["-eval", EVALUATOR]);
         match self.tls {
             Some(version) => command.args(tls_live::erl_args(version, args)),

@@ -4,9 +4,9 @@ use beamless::{OwnedPid, Term};
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
-use super::pubsub::{self, DISPATCHER, FORWARD, SCOPE};
 use crate::cli::command_line::options::{self, COOKIE_FILE, JSON, NAME, NODE, SNAME, TERM, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Positional, Spec};
+use crate::cli::groups::{self, PHOENIX, PubSub};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format, json};
 
@@ -53,10 +53,11 @@ struct Broadcast {
 
 /// Sends the message as the PubSub of another node would: to the process that each node has for the PubSub.
 fn broadcast(node: &str, asking: &Asking, is_local: bool, what: &Broadcast) -> Result<(), Failure> {
-    let adapter = pubsub::adapter(&what.pubsub).map_err(Failure::usage)?;
+    let pubsub = PubSub::read(&what.pubsub).map_err(|why| Failure::usage(format!("{}: {why}", what.pubsub)))?;
+    let adapter = pubsub.adapter;
     let (mut read, mut bytes) = (Vec::new(), Vec::new());
     let message = terms::read(&what.message, what.format, &mut read)?;
-    let forward = terms::encoded(|t| t.tuple(4)?.atom(FORWARD)?.str(&what.topic)?.term(message)?.atom(DISPATCHER), &mut bytes)?;
+    let forward = terms::encoded(|t| groups::broadcast(t, &what.topic, |t| t.term(message)), &mut bytes)?;
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
     tool.send(&adapter, forward)?;
@@ -80,7 +81,7 @@ fn broadcast(node: &str, asking: &Asking, is_local: bool, what: &Broadcast) -> R
 /// Returns the processes that other nodes have for the PubSub, as far as the node that is asked knows them.
 fn others(tool: &mut Tool<'_>, adapter: &str) -> Result<Vec<OwnedPid>, Failure> {
     let mut bytes = Vec::new();
-    let args = terms::encoded(|t| t.list(2)?.atom(SCOPE)?.atom(adapter)?.nil(), &mut bytes)?;
+    let args = terms::encoded(|t| t.list(2)?.atom(PHOENIX)?.atom(adapter)?.nil(), &mut bytes)?;
     let peer = tool.peer.clone();
     let mut others = Vec::new();
     FunctionCall::new("pg", "get_members", args).apply(tool, &mut |result| {

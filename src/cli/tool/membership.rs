@@ -2,8 +2,8 @@
 
 use beamless::{Mailbox, Node, OwnedTerm, Term};
 
-use super::pubsub::{self, FORWARD, SCOPE};
 use crate::cli::command_line::spec::{Found, Opt};
+use crate::cli::groups::{PubSub, as_broadcast};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, Format};
 
@@ -64,14 +64,12 @@ impl Membership {
                 Err("which PubSub? --pubsub NAME".to_owned().into())
             };
         };
-        let adapter = pubsub::adapter(&pubsub).map_err(|why| Failure::usage(format!("--pubsub {why}")))?;
-        // a broadcast goes to one of them, whichever it is
-        for number in 1..=pool_size.unwrap_or(1_u16) {
-            let name = if number == 1 { adapter.clone() } else { format!("{adapter}_{number}") };
-            groups
-                .push((SCOPE.to_owned(), OwnedTerm::new(|t| t.atom(&name)).map_err(|e| Failure::usage(format!("{name}: {e}")))?));
+        let pubsub = PubSub::read(&pubsub).map_err(|why| Failure::usage(format!("--pubsub {pubsub}: {why}")))?;
+        for group in pubsub.groups(pool_size.unwrap_or(1_u16)) {
+            let name = OwnedTerm::new(|t| t.atom(&group.name)).map_err(|e| Failure::usage(format!("{group}: {e}")))?;
+            groups.push((group.scope, name));
         }
-        Ok(Self { groups, pubsub: Some(Subscription { adapter, topics }) })
+        Ok(Self { groups, pubsub: Some(Subscription { adapter: pubsub.adapter, topics }) })
     }
 
     /// Returns true if it is a member of nothing.
@@ -94,7 +92,7 @@ impl Membership {
 
     /// Returns a message for standard output; `None` if it is of a topic that nobody asked for.
     pub(super) fn line(&self, message: Term<'_>, format: Format, home: &str) -> Option<String> {
-        let Some((pubsub, (topic, inside))) = self.pubsub.as_ref().zip(forwarded(message)) else {
+        let Some((pubsub, (topic, inside))) = self.pubsub.as_ref().zip(as_broadcast(message)) else {
             return Some(terms::written(message, format, home));
         };
         let is_wanted = |wanted: &String| topic.as_binary() == Some(wanted.as_bytes());
@@ -110,12 +108,6 @@ impl Membership {
             _ => None,
         }
     }
-}
-
-/// Returns the topic and the message of what a PubSub hands on.
-fn forwarded(message: Term<'_>) -> Option<(Term<'_>, Term<'_>)> {
-    let [word, topic, inside, _dispatcher] = message.tuple()?;
-    word.is_atom(FORWARD).then_some((topic, inside))
 }
 
 /// Reads `SCOPE:GROUP`, or a group of the scope `pg`.

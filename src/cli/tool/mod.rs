@@ -17,7 +17,6 @@ mod nodes;
 mod ping;
 mod printer;
 mod printing;
-mod pubsub;
 mod recv;
 mod rpc;
 mod run;
