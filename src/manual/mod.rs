@@ -21,6 +21,7 @@ use crate::*;
 macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
+        /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
