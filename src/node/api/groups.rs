@@ -9,7 +9,7 @@ use crate::node::connections::node::Node;
 use crate::node::core::names::exists;
 use crate::node::core::send::send_as;
 use crate::node::core::state::{Cluster, Core};
-use crate::node::tables::groups::{Asking, GlobalName, Group, GroupStorage, Groups, Joined, Question, Scope, Stage};
+use crate::node::tables::groups::{Asking, GlobalName, Group, GroupStorage, Groups, Joined, Named, Question, Scope, Stage};
 use crate::node::tables::handles::{Mailbox, Request};
 use crate::node::tables::inbox::Overflow;
 use crate::node::tables::links::{Link, RESERVED};
@@ -187,19 +187,19 @@ impl<'s> Node<'s> {
         self.grouped(|core, groups| {
             let is_its = |known: &&GlobalName| known.next.unwrap_or(known.mailbox) == mailbox.0;
             let lasts = |known: &&GlobalName| !known.is_given_up || known.next.is_some();
-            if groups.book.names.iter().flatten().filter(lasts).any(|known| known.name != name && is_its(&known)) {
+            if groups.book.names.iter().filter_map(Named::get).filter(lasts).any(|known| known.name != name && is_its(&known)) {
                 return Err(Misuse::SecondName.into());
             }
-            if let Some(known) = groups.book.names.iter_mut().flatten().find(|known| known.name == name) {
+            if let Some(known) = groups.book.names.iter_mut().filter_map(Named::get_mut).find(|known| known.name == name) {
                 if lasts(&&*known) {
                     return Err(Misuse::NameTaken.into());
                 }
                 known.next = Some(mailbox.0);
                 return Ok(());
             }
-            let free = groups.book.names.iter_mut().enumerate().find(|(_, place)| place.is_none());
+            let free = groups.book.names.iter_mut().enumerate().find(|(_, place)| place.get().is_none());
             let Some((at, place)) = free else { return Err(Full::GlobalNames.into()) };
-            *place = Some(GlobalName { name, mailbox: mailbox.0, is_given_up: false, next: None });
+            *place = Named::Somebody(GlobalName { name, mailbox: mailbox.0, is_given_up: false, next: None });
             ask_all(core, groups, at, Asking::Due(Question::Whereis));
             Ok(())
         })
@@ -211,9 +211,9 @@ impl<'s> Node<'s> {
     /// [`Misuse::NoGroups`]. A name that is none of this node's is no error.
     pub fn unregister_global(&mut self, name: &str) -> Result<(), Error> {
         self.grouped(|core, groups| {
-            let is_it = |known: &Option<GlobalName>| known.as_ref().is_some_and(|known| &*known.name == name);
+            let is_it = |known: &Named| known.get().is_some_and(|known| &*known.name == name);
             let Some(at) = groups.book.names.iter().position(is_it) else { return Ok(()) };
-            if let Some(known) = groups.book.names.get_mut(at).and_then(Option::as_mut) {
+            if let Some(known) = groups.book.names.get_mut(at).and_then(Named::get_mut) {
                 (known.is_given_up, known.next) = (true, None);
             }
             ask_all(core, groups, at, Asking::Later);

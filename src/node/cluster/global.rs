@@ -9,7 +9,7 @@ use crate::error::{Error, Full};
 use crate::node::core::send::send_as;
 use crate::node::core::state::Core;
 use crate::node::tables::event::Event;
-use crate::node::tables::groups::{Asking, Book, Groups, Question};
+use crate::node::tables::groups::{Asking, Book, Groups, Named, Question};
 use crate::node::tables::links::RESERVED;
 use crate::storage::slots::Key;
 use crate::time::{Instant, sooner};
@@ -36,7 +36,7 @@ pub(super) fn answer(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, te
 
 /// Returns what is to be done after this answer; `None` where nothing was asked.
 fn answered(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, answer: Term<'_>) -> Option<Asking> {
-    let name = groups.book.names.get(at)?.as_ref()?;
+    let name = groups.book.names.get(at)?.get()?;
     let (pid, is_given_up) = (core.identity.pid(name.mailbox), name.is_given_up);
     let name = name.name.clone();
     let node = core.name(peer)?;
@@ -73,7 +73,7 @@ fn answered(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, 
 /// Wants a name no more.
 pub(crate) fn give_up(groups: &mut Groups<'_>, at: usize) {
     if let Some(name) = groups.book.names.get_mut(at) {
-        *name = None;
+        *name = Named::Nobody;
     }
     for asking in groups.rows.iter_mut().filter_map(|row| row.names.get_mut(at)) {
         *asking = Asking::Off;
@@ -85,7 +85,7 @@ pub(super) fn forget_given_up(groups: &mut Groups<'_>) -> bool {
     let mut is_wanted = false;
     for (at, place) in groups.book.names.iter_mut().enumerate() {
         let is_told = || groups.rows.iter().all(|row| matches!(row.names.get(at), None | Some(Asking::Off)));
-        let Some(known) = place.as_mut().filter(|known| known.is_given_up && is_told()) else { continue };
+        let Some(known) = place.get_mut().filter(|known| known.is_given_up && is_told()) else { continue };
         match known.next.take() {
             Some(mailbox) => {
                 (known.mailbox, known.is_given_up, is_wanted) = (mailbox, false, true);
@@ -93,7 +93,7 @@ pub(super) fn forget_given_up(groups: &mut Groups<'_>) -> bool {
                     *asking = Asking::Due(Question::Whereis);
                 }
             }
-            None => *place = None,
+            None => *place = Named::Nobody,
         }
     }
     is_wanted
@@ -131,7 +131,7 @@ fn is_asked(groups: &Groups<'_>, at: usize) -> bool {
 
 /// Asks a question. Returns how far it is then.
 fn ask(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, question: Question) -> Asking {
-    let Some(wanted) = groups.book.names.get(at).and_then(Option::as_ref) else { return Asking::Off };
+    let Some(wanted) = groups.book.names.get(at).and_then(Named::get) else { return Asking::Off };
     // small enough for an integer of the usual form
     let number = u32::try_from(core.far.ledger.next() & 0x7ff_ffff).unwrap_or(0);
     let identity = &core.identity;

@@ -5,7 +5,7 @@ mod members;
 mod pg;
 
 use crate::node::core::state::{Cluster, Core, Reason};
-use crate::node::tables::groups::{Asking, Book, Groups, HasGroups, Question, SCOPES, Stage, Told};
+use crate::node::tables::groups::{Asking, Book, Groups, HasGroups, Named, Question, SCOPES, Stage, Told};
 use crate::storage::slots::Key;
 use crate::time::{Instant, sooner};
 use crate::wire::codes::op;
@@ -52,7 +52,7 @@ pub(crate) fn up(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
     (row.peer, row.is_used) = (peer, true);
     row.scopes = [Told { stage, ..Told::default() }; SCOPES];
     for (asking, name) in row.names.iter_mut().zip(&groups.book.names) {
-        *asking = if name.is_some() { Asking::Due(Question::Whereis) } else { Asking::Off };
+        *asking = if name.get().is_some() { Asking::Due(Question::Whereis) } else { Asking::Off };
     }
     act(groups, core, None);
 }
@@ -103,7 +103,7 @@ fn mailbox_ended(groups: &mut Groups<'_>, core: &mut Core<'_>, mailbox: Key) {
         }
     }
     for at in 0..groups.book.names.len() {
-        if groups.book.names.get(at).and_then(Option::as_ref).is_some_and(|name| name.mailbox == mailbox) {
+        if groups.book.names.get(at).and_then(Named::get).is_some_and(|name| name.mailbox == mailbox) {
             // the nodes that know it monitor it
             global::give_up(groups, at);
         }

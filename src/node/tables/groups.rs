@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::requests::NO_PEER;
 use super::ties::Number;
 use crate::error::Misuse;
 use crate::storage::slots::{Key, Places, Table, Tenant};
@@ -89,8 +88,27 @@ pub(crate) struct GlobalName {
     pub(crate) next: Option<Key>,
 }
 
+/// A place for a global name. Like what follows, it is a zero as long as there is nothing: then the memory of a `static` takes no room in a
+/// program's file.
+#[repr(u8)]
+pub(crate) enum Named {
+    Nobody = 0,
+    Somebody(GlobalName) = 1,
+}
+
+impl Named {
+    pub(crate) const fn get(&self) -> Option<&GlobalName> {
+        if let Self::Somebody(name) = self { Some(name) } else { None }
+    }
+
+    pub(crate) const fn get_mut(&mut self) -> Option<&mut GlobalName> {
+        if let Self::Somebody(name) = self { Some(name) } else { None }
+    }
+}
+
 /// How far it is that a peer's process of a scope knows of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
 pub(crate) enum Stage {
     /// The peer is not connected, or has no use for it.
     #[default]
@@ -125,6 +143,7 @@ pub(crate) struct Told {
 
 /// How far it is that a peer's `global` knows a name of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
 pub(crate) enum Asking {
     /// Nothing is to be done.
     #[default]
@@ -160,7 +179,7 @@ pub(crate) struct Row {
 
 impl Row {
     const EMPTY: Self = Self {
-        peer: NO_PEER,
+        peer: Key { index: 0, generation: 0 },
         is_used: false,
         scopes: [Told { stage: Stage::Off, monitor: 0, theirs: None, base: 0, told: 0, asked: false, partial: false }; SCOPES],
         names: [Asking::Off; NAMES],
@@ -170,7 +189,7 @@ impl Row {
 /// What is of the node as a whole.
 pub(crate) struct Book {
     pub(crate) scopes: heapless::Vec<Scope, SCOPES>,
-    pub(crate) names: [Option<GlobalName>; NAMES],
+    pub(crate) names: [Named; NAMES],
     /// The number of the last join or leave.
     pub(crate) latest: u64,
     /// When there is something to do next.
@@ -183,7 +202,7 @@ impl Book {
     /// The time that is to be looked at, at once.
     pub(crate) const AT_ONCE: Instant = Instant::from_millis(0);
     const EMPTY: Self =
-        Self { scopes: heapless::Vec::new(), names: [const { None }; NAMES], latest: 0, next: None, waits: false };
+        Self { scopes: heapless::Vec::new(), names: [const { Named::Nobody }; NAMES], latest: 0, next: None, waits: false };
 }
 
 /// All of it, lent for a while.
@@ -305,7 +324,7 @@ impl Groups<'_> {
 
     /// Returns what there is to do with a peer.
     pub(crate) fn row(&mut self, peer: Key) -> Option<&mut Row> {
-        self.rows.get_mut(usize::from(peer.index)).filter(|row| row.peer == peer)
+        self.rows.get_mut(usize::from(peer.index)).filter(|row| row.is_used && row.peer == peer)
     }
 
     /// Returns how far a scope of a peer is.
@@ -369,7 +388,7 @@ mod tests {
             size_of::<GroupStorage<1, 2, 1>>() - usual,
             size_of::<GroupStorage<1, 1, 2>>() - usual,
         );
-        assert_eq!((usual, each), (4512, (488, 312, 312)));
+        assert_eq!((usual, each), (4576, (488, 312, 312)));
     }
 
     #[test]
