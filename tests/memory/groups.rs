@@ -64,6 +64,111 @@ fn each_sees_the_others_members() {
     assert_eq!(members(&mut b, "other"), []);
 }
 
+/// Whoever begins to look after the others joined sees them all the same.
+#[test]
+fn members_are_seen_by_who_looks_late() {
+    let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    b.node.set_groups(&mut right).unwrap();
+    for end in [&mut a, &mut b] {
+        let mailbox = end.node.register("").unwrap();
+        end.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    }
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    b.node.monitor_scope("sc").unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    a.node.monitor_scope("sc").unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!((members(&mut a, "x"), members(&mut b, "x")), (vec![1], vec![1]));
+}
+
+/// What was left before a peer came is nothing to it, and keeps no place.
+#[test]
+fn a_newcomer_keeps_no_places_of_what_was_left() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    a.node.set_groups(&mut left).unwrap();
+    let (mailbox, mut now) = (a.node.register("").unwrap(), 0);
+    for round in 0..200 {
+        a.node.join(mailbox, "sc", |t| t.int(round)).unwrap();
+        a.node.leave(mailbox, "sc", |t| t.int(round)).unwrap();
+        if round % 10 == 0 {
+            let _ = a.node.disconnect("b@host");
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            b.node.handle_closed(wire.b, None);
+            wire = connect(&mut a, &mut b);
+        }
+        if round % 7 == 0 {
+            settle(&mut a, &mut b, &mut wire, &mut now);
+        }
+    }
+}
+
+/// A peer that takes nothing, and one without the scope: there is nothing to do until one of them takes something, or a time has come.
+#[test]
+fn nobody_is_kept_awake_by_what_waits() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    while a.node.outbox(mailbox).unwrap().send(("nobody", "b@host"), |t| t.binary(&[0; 50])).is_ok() {}
+    a.node.register_global(mailbox, "therm").unwrap();
+    a.node.join(mailbox, "s2", |t| t.atom("x")).unwrap();
+    for _ in 0..5 {
+        a.node.handle_timeout(Instant::from_millis(now));
+    }
+    let next = a.node.poll_timeout().unwrap();
+    assert!(next > Instant::from_millis(now), "{next:?}");
+}
+
+/// A scope that is not there is asked for, and told nothing.
+#[test]
+fn who_has_no_scope_is_asked_alone() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    for group in 0..10 {
+        a.node.join(mailbox, "sc", |t| t.int(group)).unwrap();
+    }
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    let sent = |end: &End<'_>| end.node.peers().next().unwrap().traffic.sent;
+    let before = sent(&a);
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    let asked = sent(&a) - before;
+    assert!((1..=5).contains(&asked), "{asked} in twelve seconds");
+    assert_eq!(b.texts(), Vec::<String>::new());
+}
+
+/// A mailbox that ends before its turn has come leaves nothing behind.
+#[test]
+fn a_global_name_is_free_once_those_who_were_to_have_it_ended() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    a.node.set_groups(&mut left).unwrap();
+    let [first, second] = [0, 1].map(|_| a.node.register("").unwrap());
+    a.node.register_global(first, "n").unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.unregister_global("n").unwrap();
+    a.node.register_global(second, "n").unwrap();
+    for mailbox in [second, first] {
+        a.node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
+    }
+    // the peer has no global, and answers nothing
+    let mut now = 0;
+    for _ in 0..8 {
+        settle(&mut a, &mut b, &mut wire, &mut now);
+    }
+    let third = a.node.register("").unwrap();
+    a.node.register_global(third, "n").unwrap();
+}
+
 #[test]
 fn what_cannot_be_is_said() {
     let (mut one, mut groups) = (storage(), Box::new(GroupStorage::<2, 2, 0>::new()));

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::outbox::Outbox;
 use crate::error::{Error, Full, Misuse};
-use crate::node::cluster::{act, up};
+use crate::node::cluster::{act, give_up, up};
 use crate::node::connections::node::Node;
 use crate::node::core::names::exists;
 use crate::node::core::send::send_as;
@@ -200,7 +200,7 @@ impl<'s> Node<'s> {
             let free = groups.book.names.iter_mut().enumerate().find(|(_, place)| place.get().is_none());
             let Some((at, place)) = free else { return Err(Full::GlobalNames.into()) };
             *place = Named::Somebody(GlobalName { name, mailbox: mailbox.0, is_given_up: false, next: None });
-            ask_all(core, groups, at, Asking::Due(Question::Whereis));
+            ask_all(core, groups, at);
             Ok(())
         })
     }
@@ -213,19 +213,17 @@ impl<'s> Node<'s> {
         self.grouped(|core, groups| {
             let is_it = |known: &Named| known.get().is_some_and(|known| &*known.name == name);
             let Some(at) = groups.book.names.iter().position(is_it) else { return Ok(()) };
-            if let Some(known) = groups.book.names.get_mut(at).and_then(Named::get_mut) {
-                (known.is_given_up, known.next) = (true, None);
-            }
-            ask_all(core, groups, at, Asking::Later);
+            give_up(groups, at);
+            act(groups, core, None);
             Ok(())
         })
     }
 }
 
 /// Has every connected node asked for a global name.
-fn ask_all(core: &mut Core<'_>, groups: &mut Groups<'_>, at: usize, begin: Asking) {
+fn ask_all(core: &mut Core<'_>, groups: &mut Groups<'_>, at: usize) {
     for asking in groups.rows.iter_mut().filter(|row| row.is_used).filter_map(|row| row.names.get_mut(at)) {
-        *asking = begin;
+        *asking = Asking::Due(Question::Whereis);
     }
     act(groups, core, None);
 }

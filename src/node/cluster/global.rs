@@ -45,6 +45,8 @@ fn answered(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, 
         (Question::Whereis | Question::Recheck, Some(holder)) if holder == pid && is_given_up => {
             Asking::Due(Question::Unregister)
         }
+        // what was under way when it was given up has come to something all the same
+        (Question::Register | Question::Reregister, _) if is_given_up => Asking::Due(Question::Whereis),
         (_, _) if is_given_up => Asking::Off,
         (Question::Whereis, _) if answer.is_atom("undefined") => Asking::Due(Question::Register),
         // it is neither free nor anybody's: that is asked in a while
@@ -55,6 +57,7 @@ fn answered(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, 
         }
         (Question::Whereis | Question::Recheck, Some(_)) => {
             core.events.push(Event::GlobalTaken { name, node });
+            // others may have it from this node still
             give_up(groups, at);
             Asking::Off
         }
@@ -70,8 +73,21 @@ fn answered(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, at: usize, 
     Some(next)
 }
 
-/// Wants a name no more.
+/// Wants a name no more: whoever has it from this node is told, one after the other.
 pub(crate) fn give_up(groups: &mut Groups<'_>, at: usize) {
+    if let Some(name) = groups.book.names.get_mut(at).and_then(Named::get_mut) {
+        (name.is_given_up, name.next) = (true, None);
+    }
+    for asking in groups.rows.iter_mut().filter(|row| row.is_used).filter_map(|row| row.names.get_mut(at)) {
+        // what is under way is waited for
+        if !matches!(asking, Asking::Asked(Question::Register | Question::Reregister, ..)) {
+            *asking = Asking::Later;
+        }
+    }
+}
+
+/// Forgets a name whose mailbox has ended, which all who know it see by themselves.
+pub(super) fn forget(groups: &mut Groups<'_>, at: usize) {
     if let Some(name) = groups.book.names.get_mut(at) {
         *name = Named::Nobody;
     }
@@ -106,7 +122,11 @@ pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: 
         let Some(asking) = groups.row(peer).and_then(|row| row.names.get(at).copied()) else { continue };
         let asking = match (asking, now) {
             (Asking::Asked(question, number, None), Some(now)) => Asking::Asked(question, number, Some(now.after(PATIENCE))),
-            (Asking::Asked(_, _, Some(until)), Some(now)) if until <= now => Asking::Due(Question::Whereis),
+            (Asking::Asked(_, _, Some(until)), Some(now)) if until <= now => {
+                let name = groups.book.names.get(at).and_then(Named::get);
+                // whom it is not answered it is not told either
+                if name.is_some_and(|name| name.is_given_up) { Asking::Off } else { Asking::Due(Question::Whereis) }
+            }
             (Asking::Later, _) if !is_asked(groups, at) => Asking::Due(Question::Whereis),
             _ => asking,
         };

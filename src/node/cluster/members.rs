@@ -8,6 +8,9 @@ use crate::storage::slots::Key;
 use crate::wire::ids::Atom;
 use crate::wire::term::Term;
 
+/// The most pairs of a process and a group that are looked for one by one.
+const MOST: usize = 4096;
+
 /// Takes all members that a peer's scope has, in place of those that it had.
 pub(super) fn sync(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8, all: Term<'_>) {
     if !is_wanted(groups, scope) {
@@ -35,6 +38,14 @@ pub(super) fn join(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scop
 /// Takes out of each of these groups each of these processes, once.
 pub(super) fn leave(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8, pids: Term<'_>, left: Term<'_>) {
     let Some(name) = core.name(peer).filter(|_| is_wanted(groups, scope)) else { return };
+    let count = |term: Term<'_>| term.as_list().map_or(1, Iterator::count);
+    if count(pids).saturating_mul(count(left)) > MOST {
+        // more work than it is to ask what is left
+        if let Some(told) = groups.told(peer, scope) {
+            told.asked = false;
+        }
+        return hurry(groups, core);
+    }
     for group in left.as_list().into_iter().flatten().filter_map(Group::of) {
         each(pids, name.as_atom(), |number| {
             let is_it = |member: &Member| {
@@ -82,11 +93,11 @@ fn changed(groups: &Groups<'_>, core: &mut Core<'_>, scope: u8) {
 /// Adds a process, or each of a list of them, to a group. Those that are not on the peer are not its to add.
 fn add(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8, group: Term<'_>, pids: Term<'_>) {
     let Some(name) = core.name(peer) else { return };
-    let group = Group::of(group);
+    let Some(group) = Group::of(group) else { return are_missing(groups, core, peer, scope) };
     let mut are_all_in = true;
     each(pids, name.as_atom(), |number| {
-        let member = group.clone().map(|group| Member { scope, peer, group, number });
-        are_all_in &= member.is_some_and(|member| groups.members.insert(member).is_ok());
+        let member = Member { scope, peer, group: group.clone(), number };
+        are_all_in &= groups.members.insert(member).is_ok();
     });
     if !are_all_in {
         if let Some(told) = groups.told(peer, scope) {
@@ -121,17 +132,27 @@ fn remove(groups: &mut Groups<'_>, is_one: impl Fn(&Member) -> bool) -> bool {
 
 /// Asks those again whose members found no room, once a quarter of the places is free.
 fn ask_again(groups: &mut Groups<'_>, core: &mut Core<'_>, scope: u8) {
-    if groups.members.room() < groups.members.capacity().div_ceil(4) {
+    let (room, places) = (groups.members.room(), groups.members.capacity());
+    if places == 0 || room < places.div_ceil(4) {
         return;
+    }
+    let mut is_one_asked = false;
+    for told in groups.rows.iter_mut().filter_map(|row| row.scopes.get_mut(usize::from(scope))) {
+        if core::mem::take(&mut told.partial) {
+            told.asked = false;
+            is_one_asked = true;
+        }
     }
     if let Some(scope) = groups.book.scopes.get_mut(usize::from(scope)) {
         scope.full = false;
     }
-    for told in groups.rows.iter_mut().filter_map(|row| row.scopes.get_mut(usize::from(scope))) {
-        if core::mem::take(&mut told.partial) {
-            told.asked = false;
-            groups.book.next = Some(Book::AT_ONCE);
-            core.flow.pay = true;
-        }
+    if is_one_asked {
+        hurry(groups, core);
     }
+}
+
+/// Notes that there is something to do at once.
+fn hurry(groups: &mut Groups<'_>, core: &mut Core<'_>) {
+    groups.book.next = Some(Book::AT_ONCE);
+    core.flow.pay = true;
 }

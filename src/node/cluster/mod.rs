@@ -4,6 +4,8 @@ mod global;
 mod members;
 mod pg;
 
+pub(crate) use global::give_up;
+
 use crate::node::core::state::{Cluster, Core, Reason};
 use crate::node::tables::groups::{Asking, Book, Groups, HasGroups, Named, Question, SCOPES, Stage, Told};
 use crate::storage::slots::Key;
@@ -29,6 +31,11 @@ impl<T: HasGroups> Cluster for T {
         pg::ended(&mut self.groups(), core, peer, number, reason);
     }
 
+    fn is_known_by(&mut self, peer: Key) -> bool {
+        let mut groups = self.groups();
+        groups.row(peer).is_some_and(|row| row.scopes.iter().any(|told| told.stage == Stage::Up && told.told > 0))
+    }
+
     fn mailbox_ended(&mut self, core: &mut Core<'_>, mailbox: Key) {
         mailbox_ended(&mut self.groups(), core, mailbox);
     }
@@ -42,7 +49,7 @@ impl<T: HasGroups> Cluster for T {
 pub(crate) fn up(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
     let Some(link) = core.far.links.table.at(peer) else { return };
     // what knows no monitors, as nodes on Erlang's C library, has neither pg nor global
-    if !link.flags.allow(op::MONITOR_P) {
+    if !link.flags.allow(op::MONITOR_P) || core.identity.known().is_err() {
         return;
     }
     // a visible node is told of this one, and its scopes speak first
@@ -66,6 +73,9 @@ fn down(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key) {
         members::forget(groups, core, peer, scope);
     }
     groups.prune();
+    // others may have waited for it
+    groups.book.next = Some(Book::AT_ONCE);
+    core.flow.pay = true;
 }
 
 fn message(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, to: To<'_>, term: Option<Term<'_>>) -> bool {
@@ -103,9 +113,12 @@ fn mailbox_ended(groups: &mut Groups<'_>, core: &mut Core<'_>, mailbox: Key) {
         }
     }
     for at in 0..groups.book.names.len() {
-        if groups.book.names.get(at).and_then(Named::get).is_some_and(|name| name.mailbox == mailbox) {
+        let Some(name) = groups.book.names.get_mut(at).and_then(Named::get_mut) else { continue };
+        name.next = name.next.filter(|next| *next != mailbox);
+        // one that is given up is asked for until all have been told
+        if name.mailbox == mailbox && !name.is_given_up {
             // the nodes that know it monitor it
-            global::give_up(groups, at);
+            global::forget(groups, at);
         }
     }
     act(groups, core, None);
@@ -126,6 +139,6 @@ pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Inst
         groups.book.next = Some(Book::AT_ONCE);
     }
     // with what is to be paid, time is looked at
-    core.flow.pay |= now.is_none() && groups.book.next.is_some();
+    core.flow.pay |= now.is_none() && groups.book.next == Some(Book::AT_ONCE);
     groups.prune();
 }

@@ -40,9 +40,11 @@ pub(super) fn message(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, s
     let known = told.theirs;
     let theirs = |term| speaker(name.as_atom(), term).filter(|theirs| known.is_none_or(|known| known == *theirs));
     if let Some(sender) = discovers(term).and_then(|sender| speaker(name.as_atom(), sender)) {
-        // who knows this node already has all that it is to know; else this is another than was there before
+        // else this is another than was there before
         if matches!(told.stage, Stage::Watched | Stage::Up) && known == Some(sender) {
-            return false;
+            // it begins to look at what it was told before: it is told again
+            *told = Told { stage: Stage::Watched, told: 0, ..*told };
+            return true;
         }
         *told = Told { stage: Stage::Due, monitor: told.monitor, theirs: Some(sender), ..Told::default() };
         members::forget(groups, core, peer, scope);
@@ -84,7 +86,7 @@ pub(super) fn ended(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, num
     let Some(scope) = row.scopes.iter().position(|told| told.monitor == number) else { return };
     let (Ok(scope), is_absent) = (u8::try_from(scope), reason.is_ok_and(|reason| reason.is_atom("noproc"))) else { return };
     let Some(told) = groups.told(peer, scope) else { return };
-    *told = Told { stage: Stage::Waits { soon: !is_absent, at: None }, ..Told::default() };
+    *told = Told { stage: Stage::Waits { soon: !is_absent, at: None }, is_absent, ..Told::default() };
     members::forget(groups, core, peer, scope);
     groups.book.next = Some(Book::AT_ONCE);
     core.flow.pay = true;
@@ -98,6 +100,8 @@ pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: 
         let Some(told) = groups.told(peer, scope) else { continue };
         if let Stage::Waits { soon, at } = told.stage {
             told.stage = match (at, now) {
+                // it was asked for, and is not absent any more
+                (Some(at), Some(now)) if at <= now && told.monitor > 0 => Stage::Watched,
                 (Some(at), Some(now)) if at <= now => Stage::Due,
                 (None, Some(now)) => Stage::Waits { soon, at: Some(now.after(if soon { SOON } else { AGAIN })) },
                 _ => told.stage,
@@ -118,6 +122,9 @@ pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: 
                 // the connection is no more; that all of this fits a buffer is known
                 Err(_) => break,
             }
+        }
+        if let Some(Stage::Waits { at, .. }) = groups.told(peer, scope).map(|told| told.stage) {
+            next = sooner(next, Some(at.unwrap_or(Book::AT_ONCE)));
         }
     }
     next
@@ -146,7 +153,9 @@ fn step(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8) -> R
             let words = words(number);
             let control = Control::Monitor { from: own, to: Process::Name(name), reference: words.reference(identity) };
             links.tell(peer, RESERVED, &control)?;
-            told = Told { stage: Stage::Watched, monitor: number, ..told };
+            // what was absent is not told anything before it has had time to say that it still is
+            let stage = if told.is_absent { Stage::Waits { soon: true, at: None } } else { Stage::Watched };
+            told = Told { stage, monitor: number, ..told };
         }
         Stage::Watched => {
             send_as(own, links, peer, RESERVED, To::Name(name), &mut |t| {
@@ -154,6 +163,9 @@ fn step(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8) -> R
             })?;
             told = Told { stage: Stage::Up, base: latest, ..told };
         }
+        // Should another have taken its place, of which no word has come yet, that would know this node from the question, and end by a leave of
+        // what it was never told: so all is told again behind it.
+        Stage::Up if monitored && !told.asked && told.told > 0 => told = Told { stage: Stage::Watched, told: 0, ..told },
         Stage::Up if monitored && !told.asked => {
             send_as(own, links, peer, RESERVED, To::Name(name), &mut |t| t.tuple(2)?.atom("discover")?.pid(own))?;
             told.asked = true;

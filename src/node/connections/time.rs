@@ -137,7 +137,7 @@ impl Node<'_> {
     }
 
     /// Returns true if a connection is there for nothing.
-    fn is_idle(&self, key: Key) -> bool {
+    fn is_idle(&mut self, key: Key) -> bool {
         let Some(time) = self.core.identity.config.idle_time else { return false };
         // what was received and waits for room in a mailbox would be lost with the connection
         let rests = |link: &&Link| link.is_up() && link.received.is_empty();
@@ -145,6 +145,7 @@ impl Node<'_> {
         // the first of these quarters had begun when the last message went
         self.beat_time().saturating_mul(idle.saturating_sub(1)) >= time
             && !self.core.far.links.table.at(key).is_some_and(Link::is_tied)
+            && self.core.cluster(|cluster, _| cluster.is_known_by(key)) != Some(true)
     }
 
     /// Lets held up peers go on, each in its turn: one that is held up again has its next behind the others.

@@ -44,6 +44,9 @@ pub(crate) trait Cluster: HasGroups {
     /// Takes the end of the process that it monitors with this number.
     fn ended(&mut self, core: &mut Core<'_>, peer: Key, number: u64, reason: Reason<'_>);
 
+    /// Returns true if a peer's scope knows this node, which it does for as long as there is a connection.
+    fn is_known_by(&mut self, peer: Key) -> bool;
+
     /// Takes the end of a mailbox.
     fn mailbox_ended(&mut self, core: &mut Core<'_>, mailbox: Key);
 

@@ -22,7 +22,7 @@ pub(crate) fn handle(core: &mut Core<'_>, peer: Key, name: Atom<'_>, message: Te
             told(core, peer, name, sent);
         }
     }
-    is_otp(name) || pg::is_discover(message)
+    is_otp(name) || pg::is_of_scope(message)
 }
 
 /// Does what a message asks for that is too large to be received. `init_connect` names all nodes of a cluster, and nothing else that is sent

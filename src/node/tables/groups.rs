@@ -139,6 +139,8 @@ pub(crate) struct Told {
     pub(crate) asked: bool,
     /// Some of its members found no room.
     pub(crate) partial: bool,
+    /// There was none when it was last looked for.
+    pub(crate) is_absent: bool,
 }
 
 /// How far it is that a peer's `global` knows a name of this node.
@@ -181,7 +183,16 @@ impl Row {
     const EMPTY: Self = Self {
         peer: Key { index: 0, generation: 0 },
         is_used: false,
-        scopes: [Told { stage: Stage::Off, monitor: 0, theirs: None, base: 0, told: 0, asked: false, partial: false }; SCOPES],
+        scopes: [Told {
+            stage: Stage::Off,
+            monitor: 0,
+            theirs: None,
+            base: 0,
+            told: 0,
+            asked: false,
+            partial: false,
+            is_absent: false,
+        }; SCOPES],
         names: [Asking::Off; NAMES],
     };
 }
@@ -358,7 +369,8 @@ impl Groups<'_> {
     /// Frees the places of memberships that were left, once all have been told who are to be.
     pub(crate) fn prune(&mut self) {
         for scope in 0..self.book.scopes.len() {
-            let told = |row: &Row| row.scopes.get(scope).filter(|told| told.stage == Stage::Up).map(|told| told.told);
+            let told =
+                |row: &Row| row.scopes.get(scope).filter(|told| told.stage == Stage::Up).map(|told| told.told.max(told.base));
             let all = self.rows.iter().filter_map(told).min().unwrap_or(u64::MAX);
             let mut from = 0;
             let is_done = |joined: &Joined| usize::from(joined.scope) == scope && joined.left > 0 && joined.left <= all;

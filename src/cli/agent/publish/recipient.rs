@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn no_time_is_waited_for_in_vain_and_nothing_is_left_behind() {
         let mut storage = NodeStorage::<2, 1, 4096>::new();
-        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap(), &mut storage);
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
         let mailbox = node.register("").unwrap();
         let receiver = Receiver::Name { to: "hub".to_owned(), node: "b@host".to_owned() };
         let mut target = Recipient::new(&receiver, "b@host").unwrap();
