@@ -69,14 +69,13 @@ pub(super) fn forget(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, sc
 }
 
 /// Notes that some of a peer's members are not known here.
-pub(super) fn are_missing(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8) {
+pub(super) fn are_missing(groups: &mut Groups<'_>, core: &mut Core<'_>, scope: u8) {
     if !is_wanted(groups, scope) {
         return;
     }
     let Some(scope) = groups.book.scopes.get_mut(usize::from(scope)).filter(|scope| !scope.full) else { return };
     scope.full = true;
     let scope = scope.name.clone();
-    log::debug!("of {:?}", core.name(peer));
     core.events.push_once(Event::MembersFull { scope });
 }
 
@@ -93,7 +92,7 @@ fn changed(groups: &Groups<'_>, core: &mut Core<'_>, scope: u8) {
 /// Adds a process, or each of a list of them, to a group. Those that are not on the peer are not its to add.
 fn add(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8, group: Term<'_>, pids: Term<'_>) {
     let Some(name) = core.name(peer) else { return };
-    let Some(group) = Group::of(group) else { return are_missing(groups, core, peer, scope) };
+    let Some(group) = Group::of(group) else { return are_missing(groups, core, scope) };
     let mut are_all_in = true;
     each(pids, name.as_atom(), |number| {
         let member = Member { scope, peer, group: group.clone(), number };
@@ -103,7 +102,7 @@ fn add(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, scope: u8, group
         if let Some(told) = groups.told(peer, scope) {
             told.partial = true;
         }
-        are_missing(groups, core, peer, scope);
+        are_missing(groups, core, scope);
     }
 }
 

@@ -98,7 +98,7 @@ fn message(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, to: To<'_>, 
                 act(groups, core, None);
             }
         }
-        None => members::are_missing(groups, core, peer, scope),
+        None => members::are_missing(groups, core, scope),
     }
     true
 }

@@ -267,7 +267,11 @@ impl<const PEERS: usize, const JOINED: usize, const MEMBERS: usize> GroupStorage
 
     /// Forgets all that an earlier node has left.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+        // in place: all of it at once may be more than a stack has room for
+        self.rows.fill(Row::EMPTY);
+        self.joined.lend().clear();
+        self.members.lend().clear();
+        self.book = Book::EMPTY;
     }
 }
 
