@@ -9,7 +9,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "run",
     help: "Be a node until SIGTERM or SIGINT",
     about: "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
-    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, CONNECT, QUIET],
+    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, CONNECT, STATE_DIR, QUIET],
     positionals: &[],
     notes: &[
         "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",
@@ -28,6 +28,7 @@ pub(super) const SPEC: Spec = Spec {
             epmd: found.parsed("epmd")?,
             visible: found.has("visible"),
             connect: found.texts("connect")?,
+            state_dir: found.path("state-dir"),
         };
         agent::run(&arguments)
     },
@@ -47,5 +48,12 @@ const CONNECT: Opt = Opt {
     help: "Connect to this node, and again whenever it is back; repeatable. These take the place of the file's",
     offer: Offer::Nodes,
     repeats: true,
+    ..Opt::SWITCH
+};
+const STATE_DIR: Opt = Opt {
+    long: "state-dir",
+    value: Some("DIR"),
+    help: "The folder for what outlives a restart; by default systemd's STATE_DIRECTORY, else none",
+    offer: Offer::Files,
     ..Opt::SWITCH
 };

@@ -9,6 +9,7 @@ mod sections;
 pub(super) mod units;
 mod values;
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{self, Path, PathBuf};
@@ -39,6 +40,18 @@ pub(in crate::cli) struct Arguments {
     pub(in crate::cli) epmd: Option<Epmd>,
     pub(in crate::cli) visible: bool,
     pub(in crate::cli) connect: Vec<String>,
+    pub(in crate::cli) state_dir: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Returns the folder for what outlives a restart: the one that was named, else the one that systemd made (`StateDirectory=`).
+    pub(in crate::cli) fn state_folder(&self) -> Option<PathBuf> {
+        self.state_dir.clone().or_else(|| {
+            // systemd separates several by colons
+            let folders = env::var_os("STATE_DIRECTORY")?.into_string().ok()?;
+            folders.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
+        })
+    }
 }
 
 /// The settings of the agent, out of its configuration file and the command line.
