@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use log::LevelFilter;
 
+use agent::step;
 use command_line::completion;
 use command_line::reading::{self, Read};
 use outcome::{Failure, Of, USAGE, print, printable};
@@ -31,6 +32,10 @@ use tool::COMMANDS;
 pub(crate) fn main() -> ExitCode {
     // whatever whoever started us has left open, and the sockets systemd hands over: our children get three descriptors and no more
     close_fds::set_fds_cloexec(3, &[]);
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|first| first == step::STEP) {
+        return step::take(words);
+    }
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     if words.next().is_some_and(|first| first == completion::ASK) {
         return ended(print(completion::candidates(COMMANDS, &words.collect::<Vec<_>>()).trim_end()));

@@ -3,6 +3,7 @@
 mod backoff;
 mod certificate;
 mod check;
+mod children;
 mod config;
 mod connections;
 mod discover;
@@ -12,6 +13,7 @@ mod functions;
 mod gossip;
 mod once;
 mod own;
+mod pace;
 mod part;
 mod parts;
 mod peers;
@@ -19,6 +21,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+pub(super) mod step;
 mod strays;
 mod system;
 mod task;
@@ -72,7 +75,10 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
+    children::adopt();
+    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, cookie);
+    children::end_all();
+    ended
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -133,6 +139,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
+        children::sweep();
         lines::tell();
         if came.reload {
             driver.look_again();
@@ -218,7 +225,7 @@ impl Agent<'_> {
             }
         }
         if came.child {
-            process::reap();
+            children::reap();
             self.parts.pipes_ready();
         }
         came
