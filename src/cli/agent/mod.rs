@@ -19,6 +19,8 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+#[allow(dead_code, reason = "until publish uses it")]
+mod store;
 mod strays;
 mod system;
 mod task;
