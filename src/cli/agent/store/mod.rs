@@ -60,6 +60,8 @@ pub(super) struct Store {
     /// The folder, which is locked as long as this is open.
     _lock: File,
     limit: u64,
+    /// The bytes of a segment that is full.
+    size: u64,
     sync: Duration,
     /// The segments, oldest first.
     segments: VecDeque<Segment>,
@@ -165,10 +167,12 @@ impl Store {
             // some file systems have no locks
             Ok(()) | Err(_) => {}
         }
+        let [least, most] = SEGMENT;
         let mut store = Self {
             folder: folder.to_owned(),
             _lock: lock,
             limit,
+            size: (limit >> 4).clamp(least, most),
             sync,
             segments: VecDeque::new(),
             highest: 0,
@@ -204,10 +208,13 @@ impl Store {
                     let _ = segment.scan(&mut file, &mut self.queues);
                     segment.bytes = file.length;
                     if number == self.highest && file.at == file.length {
-                        (self.salt, self.full_at) = (Some(file.salt), self.size());
+                        (self.salt, self.full_at) = (Some(file.salt), self.size);
                     }
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    self.push(Job::Delete(number));
+                    continue;
+                }
                 // it may be read another time, or by another version
                 Err(e) => {
                     log::warn!("{}: left as it is: {e}", path.display());
@@ -280,7 +287,7 @@ impl Store {
             }
         }
         self.acknowledge_at = None;
-        self.full_at = self.size().max(length.saturating_add(bytes.len() as u64));
+        self.full_at = self.size.max(length.saturating_add(bytes.len() as u64));
         while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
             self.drop_oldest();
         }
@@ -356,10 +363,10 @@ impl Store {
             (self.salt, self.acknowledge_at) = (None, None);
             self.queues.values_mut().for_each(|queue| queue.is_behind = false);
         }
-        let last = self.highest;
+        let last = self.segments.back().map(|segment| segment.number);
         let (empty, kept): (VecDeque<_>, _) = core::mem::take(&mut self.segments)
             .into_iter()
-            .partition(|segment| segment.parts.is_empty() && (is_empty || segment.number != last));
+            .partition(|segment| segment.parts.is_empty() && (is_empty || Some(segment.number) != last));
         self.segments = kept;
         empty.into_iter().for_each(|segment| self.push(Job::Delete(segment.number)));
     }
@@ -591,12 +598,6 @@ impl Store {
         });
         lost.fold(0, u64::saturating_add)
     }
-
-    /// Returns the bytes of a segment that is full.
-    fn size(&self) -> u64 {
-        let [least, most] = SEGMENT;
-        (self.limit >> 4).clamp(least, most)
-    }
 }
 
 impl Segment {
@@ -670,3 +671,6 @@ impl Queue {
         if records.is_empty() { Read::Nothing } else { Read::Records(records) }
     }
 }
+
+#[cfg(test)]
+mod tests;

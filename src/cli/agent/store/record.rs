@@ -178,7 +178,7 @@ const SUMS: [u32; 16] = {
 };
 
 /// Returns the CRC-32 of what has this one so far (0 at its beginning) and goes on with these bytes.
-fn checksum(before: u32, bytes: &[u8]) -> u32 {
+pub(super) fn checksum(before: u32, bytes: &[u8]) -> u32 {
     let half = |sum: u32| (sum >> 4) ^ SUMS.get((sum & 15) as usize).copied().unwrap_or(0);
     !bytes.iter().fold(!before, |sum, byte| half(half(sum ^ u32::from(*byte))))
 }

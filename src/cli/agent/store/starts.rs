@@ -9,6 +9,8 @@ use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::record::checksum;
+
 /// The bits of a number that are counted within an epoch.
 const BITS: u32 = 24;
 /// The count from which the next epoch is prepared.
@@ -66,8 +68,8 @@ fn next_epoch(folder: &Path, least: u64) -> (u64, io::Result<()>) {
     let made = fs::create_dir_all(folder);
     // two agents that start at once are not to take the same; whatever fails here fails below as well
     let lock = File::open(folder).map(|folder| flock(&folder, FlockOperation::LockExclusive).map(|()| folder));
-    let [file, _] = FILES;
-    let stored = fs::read_to_string(folder.join(file)).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
+    // the new one may be there without having taken the place of the other
+    let stored = FILES.iter().filter_map(|name| parse(&fs::read_to_string(folder.join(name)).ok()?)).max();
     let epoch = stored.map_or(least, |stored| stored.saturating_add(1).max(least));
     let written = made.and_then(|()| replace(folder, epoch));
     drop(lock);
@@ -78,8 +80,72 @@ fn next_epoch(folder: &Path, least: u64) -> (u64, io::Result<()>) {
 fn replace(folder: &Path, epoch: u64) -> io::Result<()> {
     let [file, new] = FILES.map(|name| folder.join(name));
     let mut out = File::create(&new)?;
-    writeln!(out, "{epoch}")?;
+    writeln!(out, "{epoch} {:08x}", checksum(0, epoch.to_string().as_bytes()))?;
     out.sync_all()?;
     fs::rename(new, file)?;
     File::open(folder)?.sync_all()
+}
+
+/// Reads what such a file has; `None` if it is torn.
+fn parse(text: &str) -> Option<u64> {
+    let (epoch, sum) = text.strip_suffix('\n')?.split_once(' ')?;
+    let is_whole = u32::from_str_radix(sum, 16) == Ok(checksum(0, epoch.as_bytes()));
+    epoch.parse().ok().filter(|_| is_whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_grow_over_restarts_and_never_come_twice() {
+        let folder = std::env::temp_dir().join(format!("beamless-starts-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let start = |clock| {
+            let (numbers, written) = Numbers::start(Some(&folder), clock);
+            written.unwrap();
+            numbers
+        };
+        let mut numbers = start(0);
+        assert_eq!((numbers.next(), numbers.next()), (0, 1));
+        assert_eq!(start(0).next(), 1 << 24);
+        // the clock is set, and is lost again
+        assert_eq!([start(200).next(), start(0).next(), start(100).next()], [200 << 24, 201 << 24, 202 << 24]);
+        // the power goes while it is written
+        let [file, new] = FILES.map(|name| folder.join(name));
+        let text = fs::read_to_string(&file).unwrap();
+        for length in 0..text.len() {
+            fs::write(&new, &text[..length]).unwrap();
+            fs::write(&file, &text).unwrap();
+            assert_eq!(start(0).next(), 203 << 24);
+            // nothing is taken for what it is not
+            fs::write(&file, &text[..length]).unwrap();
+            assert_eq!(start(7).next(), 7 << 24);
+        }
+        fs::write(&new, &text).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(start(0).next(), 203 << 24);
+        // the count is used up
+        let mut numbers = start(0);
+        (numbers.count, numbers.epoch) = (PREPARE - 1, 1000);
+        assert_eq!(numbers.next(), (1000 << 24) + PREPARE - 1);
+        while numbers.next.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        numbers.count = (1 << 24) - 1;
+        assert_eq!([numbers.next(), numbers.next()], [(1001 << 24) - 1, 1001 << 24]);
+        assert_eq!(start(0).next(), 1002 << 24);
+        // nobody wrote it
+        numbers.count = (1 << 24) - 1;
+        assert_eq!([numbers.next(), numbers.next()], [(1002 << 24) - 1, 1002 << 24]);
+        fs::remove_dir_all(&folder).unwrap();
+
+        // without a folder, or one that cannot be made
+        let (mut numbers, written) = Numbers::start(None, 9);
+        assert_eq!((numbers.next(), written.is_ok()), (9 << 24, true));
+        fs::write(&folder, "").unwrap();
+        let (mut numbers, written) = Numbers::start(Some(&folder.join("state")), 9);
+        assert_eq!((numbers.next(), written.is_ok()), (9 << 24, false));
+        fs::remove_file(&folder).unwrap();
+    }
 }
