@@ -5,6 +5,7 @@ mod certificate;
 mod check;
 mod config;
 mod connections;
+mod descriptors;
 mod discover;
 mod echo;
 mod erlang;
@@ -63,6 +64,7 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     if options.check {
         return check::show(options, &settings);
     }
+    descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
