@@ -9,6 +9,7 @@ mod descriptors;
 mod discover;
 mod echo;
 mod erlang;
+mod flaps;
 mod functions;
 mod gossip;
 mod last;
