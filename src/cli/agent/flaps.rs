@@ -32,7 +32,9 @@ impl Flaps {
         }
         self.calm = Some(at(now, CALM));
         match self.said {
-            None => log::warn!("{name} comes and goes: that is counted from now on, and said once it has stayed the same for a minute"),
+            None => log::warn!(
+                "{name} comes and goes: that is counted from now on, and said once it has stayed the same for a minute"
+            ),
             Some(said) if now >= at(said, AGAIN) => log::warn!("{name} still comes and goes: {count} changes so far"),
             Some(_) => return false,
         }

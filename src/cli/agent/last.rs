@@ -130,7 +130,10 @@ fn kept(path: &Path, file: &Path) -> Option<Text> {
 fn keep(path: &Path, bytes: &[u8], mode: u32) {
     if !matches!(files::read(path, LARGEST), Ok(Some(old)) if old == bytes) {
         if let Err(e) = write(path, bytes, mode) {
-            log::warn!("cannot keep {}, with which this node would start if a power cut left its files empty: {e}", path.display());
+            log::warn!(
+                "cannot keep {}, with which this node would start if a power cut left its files empty: {e}",
+                path.display()
+            );
         }
     }
 }

@@ -100,7 +100,11 @@ fn secret(item: &Item<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults)
         Asked::Start => Some(Secret::awaited(path)),
         Asked::Reload(_) => running.filter(|secret| secret.path() == path).cloned(),
     };
-    if secret.is_some() { faults.miss(why) } else { faults.add(why) }
+    if secret.is_some() {
+        faults.miss(why)
+    } else {
+        faults.add(why)
+    }
     secret
 }
 

@@ -139,7 +139,9 @@ impl Text {
         let bytes = files::read(file, LARGEST).map_err(failed)?;
         let bytes = bytes.ok_or_else(|| vec![format!("{shown}: larger than 1 MiB, which no configuration is")])?;
         if bytes.iter().all(|byte| *byte == 0) {
-            return Err(vec![format!("{shown}: it is empty, as a power cut may leave a file: where all is said by arguments, leave out --config")]);
+            return Err(vec![format!(
+                "{shown}: it is empty, as a power cut may leave a file: where all is said by arguments, leave out --config"
+            )]);
         }
         let text = String::from_utf8(bytes).map_err(|e| {
             let (good, wrong) = e.as_bytes().split_at_checked(e.utf8_error().valid_up_to()).unwrap_or_default();
@@ -295,7 +297,9 @@ fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, asked: Asked<'
     }
     let item = item?;
     let path = faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))?;
-    if let Some(why) = cookie::find(Some(&path)).err().filter(|_| cookie::is_kept(&path)) {
+    // a pipe is read once
+    let why = if cookie::is_kept(&path) { cookie::find(Some(&path)).err() } else { None };
+    if let Some(why) = why {
         match asked {
             Asked::Reload(running) if running.local.cookie_file.as_ref() == Some(&path) => faults.miss(item.wrong(why)),
             // whoever starts the node has that to say

@@ -130,8 +130,8 @@ pub(super) fn found(program: &str) -> Result<String, String> {
     }
     let folders = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| runs(path).is_ok());
-    let found = found
-        .ok_or_else(|| format!("there is no such program in PATH ({}): write its whole path", folders.to_string_lossy()))?;
+    let found =
+        found.ok_or_else(|| format!("there is no such program in PATH ({}): write its whole path", folders.to_string_lossy()))?;
     found.into_os_string().into_string().map_err(|_| "its path is not UTF-8".to_owned())
 }
 
