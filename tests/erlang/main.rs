@@ -19,6 +19,7 @@ mod agent_clusters;
 mod aliases;
 mod answers;
 mod binaries;
+mod boot;
 mod calls;
 mod calls_out;
 mod certs;
