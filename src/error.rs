@@ -484,7 +484,9 @@ impl fmt::Display for Reason {
             Self::Idle => f.write_str("let go because it was idle"),
             Self::Silent => f.write_str("net_tick_timeout: the peer was silent for too long"),
             Self::Superseded => f.write_str("the node connected anew"),
-            Self::NameLost => f.write_str("the node that gave this one its name is not connected any more, and the name went with it"),
+            Self::NameLost => {
+                f.write_str("the node that gave this one its name is not connected any more, and the name went with it")
+            }
             Self::Misbehaved(m) => write!(f, "the peer broke the protocol: {m}"),
             Self::Timeout => f.write_str("the handshake was not finished in time"),
             Self::CookieRefused => {

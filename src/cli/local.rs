@@ -101,7 +101,8 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
 /// Logs the name, the address and the EPMD of a node that is up, and what it shows over TLS; a node without an address dials out only.
 pub(super) fn announce(node: &Node<'_>, address: Option<SocketAddr>, epmd: &str, cookie: &Cookie, tls: Option<&Tls>) {
     let tls = tls.map_or(String::new(), |tls| format!(", TLS with a {tls}"));
-    let name = node.name().map_or_else(|| "without a name, which the first node gives it".to_owned(), |name| format!("as {name}"));
+    let name =
+        node.name().map_or_else(|| "without a name, which the first node gives it".to_owned(), |name| format!("as {name}"));
     let place = address.map_or_else(|| format!(", {OUTGOING}"), |address| format!(" on {address}, {epmd}"));
     log::info!("up {name}{place}, cookie from {}{tls}", cookie.path.display());
 }

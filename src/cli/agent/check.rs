@@ -30,7 +30,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         _ => address.to_string(),
     });
     match driver.listen.len() {
-        _ if driver.outgoing => line("listen", &format_args!("nowhere: {}", local::OUTGOING)),
+        _ if driver.outgoing => line("listen", &format_args!("nowhere; {}", local::OUTGOING)),
         0 => line("listen", &format_args!("{} at any free port", own_addresses(settings)?)),
         _ => line("listen", &and(addresses)),
     }

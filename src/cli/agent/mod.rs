@@ -335,7 +335,9 @@ impl Agent<'_> {
         let address = driver.local_addr();
         local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
         if self.settings.reaches_nobody() {
-            log::warn!("nobody can reach this node, which listens nowhere and connects to no node: write connect = [\"NAME@HOST\"]");
+            log::warn!(
+                "nobody can reach this node, which listens nowhere and connects to no node: write connect = [\"NAME@HOST\"]"
+            );
         }
         let Some(name) = node.name() else { return };
         let Some(address) = address else {

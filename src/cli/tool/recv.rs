@@ -12,7 +12,9 @@ use mio::{Interest, Token};
 use super::membership::{self, Membership};
 use super::printer::Printer;
 use crate::cli::agent::Peers;
-use crate::cli::command_line::options::{self, DYNAMIC, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
+use crate::cli::command_line::options::{
+    self, DYNAMIC, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE,
+};
 use crate::cli::command_line::spec::{Found, Offer, Opt, Positional, Spec};
 use crate::cli::events;
 use crate::cli::host::{self, Name, Target};

@@ -235,7 +235,7 @@ fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: 
         return faults.keep(node).map(|node| (name.clone(), node));
     }
     let makes: [(_, fn(String) -> Name); 3] = [("sname", Name::Short), ("name", Name::Long), ("dynamic", Name::Dynamic)];
-    let mut given = makes.map(|(key, make)| (key, top.get(key), make)).into_iter().filter_map(|(key, item, make)| Some((key, item?, make)));
+    let mut given = makes.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
     let (item, make) = match (given.next(), given.next()) {
         (Some((_, item, make)), None) => (item, make),
         (Some((other, ..)), Some((_, item, _))) => {
