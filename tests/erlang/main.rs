@@ -51,6 +51,7 @@ mod load;
 mod moving;
 mod names;
 mod namespaces;
+mod outbound;
 mod peers;
 #[path = "../memory/pki.rs"]
 mod pki;
