@@ -260,6 +260,17 @@ fn a_check_says_what_would_be_done() {
     {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let said = checked(&world, &["--dynamic", "127.0.0.1", "--connect", "hub"]);
+    for line in [
+        "node      a name on 127.0.0.1, which the first node gives it, hidden\n",
+        "listen    nowhere; dials out only: reached through the nodes it connects to\n",
+        "epmd      that of each host on port ",
+        "connect   hub@127.0.0.1\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let said = checked(&world, &["--sname", "demo", "--listen", "none"]);
+    assert!(said.contains("\nconnect   no node, so nobody can reach this one: "), "{said}");
     let (code, said) = ended(&world, &["--check"]);
     assert!(code == Some(2) && said.contains("--sname"), "{said}");
     let (code, said) = ended(&world, &["--check", "--sname", "demo", "--cookie-file", "none"]);

@@ -53,6 +53,7 @@ mod log;
 mod moving;
 mod names;
 mod namespaces;
+mod outbound;
 mod peers;
 #[path = "../memory/pki.rs"]
 mod pki;
