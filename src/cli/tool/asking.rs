@@ -100,6 +100,13 @@ impl Means {
         Ok(driver)
     }
 
+    /// Returns what to look at where nobody answers who could say what is wrong.
+    pub(super) fn no_answer(&self) -> String {
+        // a node without TLS waits for seven seconds, and says nothing
+        let tls = if self.tls.is_some() { "is it started with `-proto_dist inet_tls`, " } else { "" };
+        format!("{tls}is its host up, and no firewall between?")
+    }
+
     /// Returns why there is no connection to a node, where exactly, and what to do about it. `port` is its own, if that was given.
     pub(super) fn why(&self, reason: Reason, peer: &str, port: Option<u16>) -> String {
         let (host, epmd) = (host::part(peer), self.epmd.port);
@@ -348,12 +355,8 @@ impl<'s> Tool<'s> {
         Failure::refused(if self.node.peers().next().is_some() {
             format!("timeout: no answer from {} within {seconds} s; {longer}", self.peer)
         } else {
-            // a node without TLS waits for seven seconds, and says nothing
-            let tls = if self.means.tls.is_some() { "is it started with `-proto_dist inet_tls`, " } else { "" };
-            format!(
-                "timeout: no connection to {} within {seconds} s; {tls}is its host up, and no firewall between? {longer}",
-                self.peer
-            )
+            let hint = self.means.no_answer();
+            format!("timeout: no connection to {} within {seconds} s; {hint} {longer}", self.peer)
         })
     }
 }
