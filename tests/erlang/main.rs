@@ -65,6 +65,7 @@ mod serial;
 mod shares;
 mod soak;
 mod stand_ins;
+mod status;
 mod strangers;
 mod streams;
 mod support;

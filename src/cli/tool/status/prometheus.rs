@@ -85,10 +85,11 @@ pub(super) fn written(subjects: &[Subject]) -> String {
         let mut samples = Samples::new();
         for subject in subjects {
             let of_node = label("node", &subject.name);
+            let first = samples.len();
             for (labels, value) in of(from, subject) {
                 let labels = of_node.clone() + &labels;
                 // a series stands there once
-                match samples.iter_mut().find(|(other, _)| *other == labels) {
+                match samples.iter_mut().skip(first).find(|(other, _)| *other == labels) {
                     Some((_, sum)) if is_counter => *sum += value,
                     Some((_, most)) => *most = most.max(value),
                     None => samples.push((labels, value)),
@@ -155,4 +156,50 @@ fn label(name: &str, value: &str) -> String {
         }
     }
     out + "\","
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tool::status::subject::told;
+
+    #[test]
+    fn names_are_right_and_stand_once() {
+        let mut names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
+        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')));
+        assert!(METRICS.iter().all(|(_, help, _)| !help.contains(['\\', '\n'])));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METRICS.len());
+    }
+
+    #[test]
+    fn samples_are_grouped_and_labels_escaped() {
+        let info = "#{version => <<\"0.2.0\">>, links => #{'hub@nuc3' => #{recv_cnt => 7}, 'beamless-0a1@nuc3' => #{recv_cnt => 1}},
+            publish => [#{label => <<\"a \\\"b\\\" \\\\ c\\n\\e\">>, to => x, node => 'h@n', sent => 1, age => 2500}, #{label => <<\"t\">>, to => x,
+            node => 'h@n', sent => 2, age => false}, #{label => <<\"t\">>, to => x, node => 'h@n', sent => 3, age => 1}],
+            health => #{state => warning, alarms => [#{what => disk_full, name => <<\"/\">>}]}, programs => #{therm => #{running => true}}}";
+        let mut away = Subject::new("b@n".to_owned(), None, false);
+        away.fail(State::Away, "");
+        let text = written(&[told("a@n", &[info]), away]);
+        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            samples,
+            [
+                "beamless_up{node=\"a@n\"} 1",
+                "beamless_up{node=\"b@n\"} 0",
+                "beamless_info{node=\"a@n\",system=\"beamless\",version=\"0.2.0\"} 1",
+                "beamless_healthy{node=\"a@n\"} 0",
+                "beamless_alarm{node=\"a@n\",what=\"disk_full\",name=\"/\"} 1",
+                "beamless_link_received_messages_total{node=\"a@n\",peer=\"hub@nuc3\"} 7",
+                "beamless_program_running{node=\"a@n\",mailbox=\"therm\"} 1",
+                "beamless_publish_sent_readings_total{node=\"a@n\",label=\"a \\\"b\\\" \\\\ c\\n\u{fffd}\",to=\"x h@n\"} 1",
+                "beamless_publish_sent_readings_total{node=\"a@n\",label=\"t\",to=\"x h@n\"} 5",
+                "beamless_publish_age_seconds{node=\"a@n\",label=\"a \\\"b\\\" \\\\ c\\n\u{fffd}\",to=\"x h@n\"} 2.5",
+                "beamless_publish_age_seconds{node=\"a@n\",label=\"t\",to=\"x h@n\"} 0.001",
+            ]
+        );
+        assert!(text.starts_with("# HELP beamless_up Whether the node answered.\n# TYPE beamless_up gauge\n"), "{text}");
+        assert!(text.contains("# TYPE beamless_link_received_messages_total counter\n"), "{text}");
+    }
 }

@@ -1,5 +1,6 @@
 //! One node that asks many others at once.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, OwnedNode, Ready, Received, Sizes};
@@ -16,6 +17,8 @@ const PEERS: usize = 64;
 const BYTES: usize = 1 << 20;
 /// The questions that may be under way.
 const REQUESTS: u16 = 256;
+/// The questions that are tried in vain before some room is waited for.
+const TRIES: u8 = 8;
 
 /// The node that asks, and those that are asked.
 pub(super) struct Round {
@@ -109,13 +112,15 @@ impl Round {
     }
 
     fn ask(&mut self, left: Duration) -> Result<(), Failure> {
+        let mut full = 0_u8;
         for subject in self.subjects.iter_mut().filter(|subject| subject.asked == Asked::Due) {
             let connected = if subject.is_behind { Ok(()) } else { self.node.connect(&subject.name) };
             let asked = connected.and_then(|()| subject.ask(&mut self.node.outbox(self.mailbox)?, left));
             match asked {
                 Ok(request) => subject.asked = Asked::Waits(request),
-                // an end or an answer makes room
-                Err(Error::Full(_)) => {}
+                // an end or an answer makes room; there may be thousands
+                Err(Error::Full(_)) if full >= TRIES => return Ok(()),
+                Err(Error::Full(_)) => full = full.saturating_add(1),
                 Err(e) => subject.fail(State::Away, &e.to_string()),
             }
         }
@@ -177,13 +182,16 @@ impl Round {
                     _ => kid.asked = Asked::Due,
                 }
             }
-            for name in seen.into_iter().flatten() {
-                if name != self.own && self.subjects.iter().all(|subject| subject.name != name) {
-                    let mut kid = Subject::new(name, Some(hub.clone()), is_erlang);
-                    kid.asked = Asked::Due;
-                    self.subjects.push(kid);
-                }
-            }
+            let known: BTreeSet<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
+            let is_new = |name: &&String| **name != self.own && !known.contains(name.as_str());
+            let mut kids: Vec<Subject> = seen
+                .iter()
+                .flatten()
+                .filter(is_new)
+                .map(|name| Subject::new(name.clone(), Some(hub.clone()), is_erlang))
+                .collect();
+            kids.iter_mut().for_each(|kid| kid.asked = Asked::Due);
+            self.subjects.append(&mut kids);
         }
     }
 }

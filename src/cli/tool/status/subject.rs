@@ -1,5 +1,6 @@
 //! A node that is asked how it is: the question, the answer, and what the answer makes of it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use beamless::{Error, Failure as No, Outbox, OwnedTerm, Request, Term, TermWriter, Written};
@@ -250,12 +251,9 @@ impl Subject {
     }
 
     /// Returns the nodes that it said it is connected to, but for those that are there for one question.
-    pub(super) fn sees(&self) -> Option<Vec<String>> {
+    pub(super) fn sees(&self) -> Option<BTreeSet<String>> {
         let info = self.now.as_ref()?.info.as_term();
-        let mut names: Vec<String> = info::entries(info, "links").map(|(name, _)| info::text(name)).collect();
-        names.retain(|name| !is_passing(name));
-        names.sort_unstable();
-        Some(names)
+        Some(info::entries(info, "links").map(|(name, _)| info::text(name)).filter(|name| !is_passing(name)).collect())
     }
 
     /// Returns true if it is an Erlang node.
@@ -314,4 +312,100 @@ pub(super) fn json(subject: &Subject) -> String {
         }
     });
     object.map_or_else(|e| e.to_string(), |object| terms::json::written(object.as_term(), &subject.name))
+}
+
+/// Returns a node that answered with these maps, a second after each other.
+#[cfg(test)]
+pub(super) fn told(name: &str, infos: &[&str]) -> Subject {
+    let mut subject = Subject::new(name.to_owned(), None, false);
+    for info in infos {
+        subject.take(Ok(terms::erlang(info, &mut Vec::new()).unwrap()), "tool@host");
+    }
+    if let (Some(now), Some(before)) = (&mut subject.now, &subject.before) {
+        now.at = before.at + Duration::from_secs(1);
+    }
+    subject
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(answer: &str, subject: &mut Subject) -> (State, Asked, Kind) {
+        subject.take(Ok(terms::erlang(answer, &mut Vec::new()).unwrap()), "tool@host");
+        (subject.state, subject.asked, subject.kind)
+    }
+
+    #[test]
+    fn an_agent_says_whether_it_is_well() {
+        let state = |info| told("edge@nuc1", &[info]).state;
+        assert_eq!(state("#{version => <<\"0.1.0\">>}"), State::Up);
+        assert_eq!(state("#{health => #{state => ok, alarms => []}}"), State::Ok);
+        assert_eq!(state("#{health => #{state => warning}}"), State::Warning);
+        let alarm = "#{what => disk_full, name => <<\"/\">>, since => 5, text => <<\"97% of / are taken\">>}";
+        let why = |alarms: &str| told("edge@nuc1", &[&format!("#{{health => #{{state => warning, alarms => [{alarms}]}}}}")]).why;
+        assert_eq!(why(alarm), "disk_full /: 97% of / are taken");
+        assert_eq!(why(&[alarm, alarm, "#{what => certificate}"].join(",")), "disk_full /: 97% of / are taken (and 2 more)");
+    }
+
+    #[test]
+    fn a_node_without_an_agent_is_asked_as_erlang() {
+        let mut subject = Subject::new("hub@nuc3".to_owned(), None, false);
+        subject.take(Err(No::NoProcess), "tool@host");
+        assert_eq!((subject.state, subject.asked, subject.kind), (State::Asked, Asked::Due, Kind::Erlang));
+        let answer = "[\"27\",{90500,12},51380224,48,0,4,['edge@nuc1'],['tool@host','edge@nuc2','beamless-0a1@nuc9']]";
+        assert_eq!(given(answer, &mut subject), (State::Up, Asked::No, Kind::Erlang));
+        assert_eq!(subject.sees().unwrap().into_iter().collect::<Vec<_>>(), ["edge@nuc1", "edge@nuc2"]);
+        assert_eq!(
+            json(&subject).split_once("\"info\":").unwrap(),
+            (
+                "{\"node\":\"hub@nuc3\",\"state\":\"up\",\"why\":\"no agent\",",
+                "{\"otp\":\"27\",\"running\":90,\"memory\":{\"used\":51380224},\"processes\":48,\"run_queue\":0,\"cpus\":4,\"links\":\
+                {\"edge@nuc1\":{\"visible\":true},\"edge@nuc2\":{\"visible\":false},\"beamless-0a1@nuc9\":{\"visible\":false}}}}"
+            )
+        );
+        // neither
+        assert_eq!(given("[1,2,3]", &mut subject), (State::Up, Asked::No, Kind::Agent));
+        // a process called system that is no agent's
+        assert_eq!(given("{error,what}", &mut subject), (State::Up, Asked::Due, Kind::Erlang));
+        subject.take(Err(No::Undefined), "tool@host");
+        assert_eq!((subject.state, subject.why.as_str()), (State::Up, "neither an agent nor Erlang"));
+        assert_eq!(given("{error,{too_large,2048}}", &mut subject), (State::Up, Asked::No, Kind::Agent));
+        assert!(subject.why.contains("too large"), "{}", subject.why);
+    }
+
+    #[test]
+    fn a_hub_says_why_there_is_no_answer() {
+        for (reason, state, why) in [
+            ("{noproc,{gen_server,call,[x]}}", State::Asked, ""),
+            ("{timeout,{gen_server,call,[x]}}", State::Silent, "it does not answer"),
+            ("{{nodedown,'edge@nuc1'},{gen_server,call,[x]}}", State::Away, "its hub has lost it"),
+            ("{noconnection,{gen_server,call,[x]}}", State::Away, "its hub has lost it"),
+        ] {
+            let mut subject = Subject::new("edge@nuc1".to_owned(), Some("hub@nuc3".to_owned()), true);
+            subject.take(Err(No::Exit(terms::erlang(reason, &mut Vec::new()).unwrap())), "tool@host");
+            assert_eq!((subject.state, subject.why.as_str()), (state, why), "{reason}");
+            assert_eq!(subject.asked == Asked::Due, state == State::Asked, "{reason}");
+        }
+        let mut subject = Subject::new("edge@nuc1".to_owned(), Some("hub@nuc3".to_owned()), true);
+        subject.kind = Kind::Erlang;
+        assert_eq!(given("{badrpc,timeout}", &mut subject).0, State::Silent);
+        assert_eq!(given("{badrpc,nodedown}", &mut subject).0, State::Away);
+    }
+
+    #[test]
+    fn a_node_that_went_away_says_nothing_old() {
+        let mut subject = told("edge@nuc1", &["#{running => 1}", "#{running => 2}"]);
+        assert!(subject.before.is_some());
+        subject.lost = Some("the cookies differ".to_owned());
+        subject.take(Err(No::NodeDown), "tool@host");
+        assert_eq!((subject.state, subject.why.as_str()), (State::Away, "the cookies differ"));
+        assert!(subject.now.is_none() && subject.before.is_none());
+        assert_eq!(json(&subject), "{\"node\":\"edge@nuc1\",\"state\":\"away\",\"why\":\"the cookies differ\",\"info\":null}");
+    }
+
+    #[test]
+    fn passing_names_are_known() {
+        assert!(is_passing("beamless-3f7@nuc1") && !is_passing("beamless-edge@nuc1") && !is_passing("beamless-3f7"));
+    }
 }

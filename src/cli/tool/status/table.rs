@@ -7,6 +7,10 @@ const GAP: usize = 2;
 /// The least that a column of text is cut to.
 const LEAST: usize = 6;
 
+/// The rows from which on a table is so long that its parts stand beside each other where they can, and the gap between them.
+const LONG: usize = 8;
+const BETWEEN: usize = 4;
+
 /// A line, and whether it is to stand out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
@@ -74,13 +78,43 @@ impl Table {
         if self.rows.is_empty() {
             return Vec::new();
         }
-        let mut lines = vec![Line::plain(line(&|_, title| title.to_owned()))];
-        for (cells, stands_out) in &self.rows {
-            let text = line(&|at, _| cells.get(at).cloned().unwrap_or_default());
-            lines.push(Line { text, stands_out: *stands_out });
-        }
-        lines
+        let title = line(&|_, title| title.to_owned());
+        let rows: Vec<Line> = self
+            .rows
+            .iter()
+            .map(|(cells, stands_out)| Line {
+                text: line(&|at, _| cells.get(at).cloned().unwrap_or_default()),
+                stands_out: *stands_out,
+            })
+            .collect();
+        folded(&title, &rows, taken(&columns), width)
     }
+}
+
+/// Returns a long and narrow table with its parts beside each other, as far as there is room.
+fn folded(title: &str, rows: &[Line], wide: usize, width: usize) -> Vec<Line> {
+    let most = rows.len().div_ceil(LONG);
+    let beside = width.saturating_add(BETWEEN).checked_div(wide.saturating_add(BETWEEN)).unwrap_or(1).clamp(1, most);
+    let height = rows.len().div_ceil(beside);
+    let parts: Vec<&[Line]> = rows.chunks(height).collect();
+    let joined = |texts: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for text in texts {
+            out += text;
+            let rest = wide.saturating_add(BETWEEN).saturating_sub(columns_of(text));
+            out += &" ".repeat(rest);
+        }
+        out.trim_end().to_owned()
+    };
+    let mut lines = vec![Line::plain(joined(&mut parts.iter().map(|_| title)))];
+    for at in 0..height {
+        let cells = || parts.iter().filter_map(|part| part.get(at));
+        lines.push(Line {
+            text: joined(&mut cells().map(|line| line.text.as_str())),
+            stands_out: cells().any(|line| line.stands_out),
+        });
+    }
+    lines
 }
 
 /// Puts pieces beside each other, as many as a line has room for.
@@ -223,6 +257,24 @@ mod tests {
         for width in 1..60 {
             assert!(shown(width).iter().all(|line| columns_of(line) <= width), "{width}: {:?}", shown(width));
         }
+    }
+
+    #[test]
+    fn a_long_table_is_folded() {
+        let shown = |rows: u32, width| {
+            let mut table = Table::new(&["NAME", ">SENT"]);
+            (0..rows).for_each(|row| table.add(vec![format!("name_{row}"), row.to_string()], row == 3));
+            table.draw(width)
+        };
+        assert_eq!(shown(8, 80).len(), 9);
+        let lines = shown(20, 80);
+        assert_eq!(lines.len(), 8);
+        assert_eq!(lines[0].text, "NAME     SENT    NAME     SENT    NAME     SENT");
+        assert_eq!(lines[1].text, "name_0      0    name_7      7    name_14    14");
+        assert_eq!(lines[7].text, "name_6      6    name_13    13");
+        assert!(lines[4].stands_out && !lines[5].stands_out);
+        assert_eq!(shown(20, 30).len(), 11);
+        assert_eq!(shown(20, 25).len(), 21);
     }
 
     #[test]

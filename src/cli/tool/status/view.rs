@@ -104,7 +104,7 @@ fn waiting(info: Term<'_>) -> String {
     match (kept("memory"), kept("disk")) {
         (None, None) => {
             let readings = elements(info, "publish").filter_map(|publish| count(publish, &["kept"]));
-            Some(readings.fold(0, u64::saturating_add)).filter(|sum| *sum > 0).map_or(String::new(), short)
+            Some(readings.fold(0, u64::saturating_add)).filter(|sum| *sum > 0).map_or(String::new(), |sum| short(sum) + " kept")
         }
         (memory, disk) => bytes(memory.unwrap_or(0).saturating_add(disk.unwrap_or(0))),
     }
@@ -351,4 +351,140 @@ fn of_mailboxes(info: Term<'_>, before: Option<&Before<'_>>, width: usize) -> Ve
         table.add(cells, moved || state == "stopped");
     }
     table.draw(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tool::status::subject::told;
+
+    /// What an agent of version 0.1.0 told.
+    const OLD: &str = "#{node => 'one@127.0.0.1', version => <<\"0.1.0\">>, running => 5, certificate => false, uptime => 67675,
+        load => [23.1962890625,19.58251953125,11.64111328125], cpus => 2, memory => #{total => 25276502016, free => 4913172480,
+        available => 22064066560, swap_total => 0, swap_free => 0}, temperatures => #{}, disk => #{<<\"/\">> => #{total => 270553174016,
+        free => 218912468992, available => 45932044288}}, links => #{'hub@127.0.0.1' => #{visible => true, held => false, recv_cnt => 9,
+        recv_oct => 1024, send_cnt => 37, send_oct => 4829, send_pend => 0}, 'beamless-edf@vm.localdomain' => #{visible => false,
+        held => false, recv_cnt => 2, recv_oct => 294, send_cnt => 0, send_oct => 19, send_pend => 0}}, mailboxes => #{echo =>
+        #{received => 0, dropped => 0}, system => #{received => 3, dropped => 0}, therm => #{received => 0, dropped => 0, groups => [],
+        global => false}}, functions => #{calls => 0, failed => 0, waiting => 0, running => 0}, publish => [#{label => <<\"load\">>,
+        to => collector, node => 'hub@127.0.0.1', sent => 6, kept => 0, dropped => 0}, #{label =>
+        <<\"uptime of the box in the cellar\">>, to => collector, node => 'gone@127.0.0.1', sent => 0, kept => 3, dropped => 0}]}";
+
+    /// What one tells that has all there is.
+    const NEW: &str = "#{node => 'edge@nuc1', version => <<\"0.2.0\">>, running => 7500, uptime => 273600, load => [0.21,0.34,0.4], cpus => 4,
+        memory => #{total => 970981376, free => 1000000, available => 543749571, swap_total => 0, swap_free => 0}, temperatures =>
+        #{<<\"cpu-thermal\">> => 45.24}, disk => #{<<\"/\">> => #{total => 15032385536, free => 400000000, available => 300647711}},
+        certificate => #{valid_until => 1800000000, left => 5270400}, functions => #{calls => 12, failed => 1, waiting => 0, running => 0},
+        links => #{'hub@nuc3' => #{visible => true, held => {mailbox,therm}, recv_cnt => 1200, recv_oct => 109051904, send_cnt => RATE,
+        send_oct => 1048576, send_pend => 2048}}, nodes => #{'hub@nuc3' => #{connected => true, since => 7400, reason => false},
+        'store@nuc4' => #{connected => false, since => 340, reason => <<\"no epmd answers on nuc4, port 4369\">>}}, mailboxes => #{therm =>
+        #{received => RATE, dropped => 2, groups => [], global => false}, echo => #{received => 1, dropped => 0}}, programs => #{therm =>
+        #{running => false, since => 3, restarts => 14, last_exit => <<\"exit status: 3\">>, calls => 1, unread => 7}}, publish =>
+        [#{label => <<\"temp\">>, to => collector, nodes => ['hub1@nuc3','hub2@nuc4'], sent => RATE, kept => 0, dropped => 0,
+        every => 1000, age => 400, waiting => 0, oldest => 0, trouble => false}, #{label => <<\"door\">>, pubsub => <<\"My.PubSub\">>,
+        topic => <<\"readings\">>, sent => 10, kept => 41, dropped => 3, every => 60000, age => false, waiting => 12288, oldest => 75,
+        trouble => <<\"nobody subscribes\">>}], keep => #{memory => #{used => 12288, limit => 1048576}, disk => #{used => 0,
+        limit => 16777216, failed => false}}, log => #{dropped => 5}, health => #{state => warning, alarms => [#{what => node_away,
+        name => <<\"store@nuc4\">>, since => 340, text => <<\"no epmd answers on nuc4, port 4369: is a node running there\">>},
+        #{what => disk_full, name => <<\"/\">>, since => 90000, text => <<\"98% are taken\">>}]}}";
+
+    fn shown(parts: &Parts) -> String {
+        parts
+            .iter()
+            .map(|part| part.iter().map(|line| line.text.clone() + "\n").collect::<String>())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[track_caller]
+    fn is_shown(subjects: &[Subject], want: &str) {
+        let shown = shown(&draw(subjects, 80));
+        assert_eq!(shown.trim_end(), want.trim(), "\n{shown}");
+        for width in [10, 20, 40, 80, 200] {
+            for line in draw(subjects, width).iter().flatten() {
+                assert!(line.text.chars().count() <= width, "{width}: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_agent_shows_what_it_tells() {
+        is_shown(&[told("one@127.0.0.1", &[OLD])], OLD_SHOWN);
+    }
+
+    #[test]
+    fn an_agent_shows_all_there_is() {
+        let [first, then] = ["100", "112"].map(|count| NEW.replace("RATE", count));
+        is_shown(&[told("edge@nuc1", &[&first])], NEW_SHOWN);
+        let subjects = [told("edge@nuc1", &[&first, &then])];
+        is_shown(&subjects, WATCHED);
+        let parts = draw(&subjects, 80);
+        let moved: Vec<&str> =
+            parts.iter().flatten().filter(|line| line.stands_out).map(|line| line.text.split(' ').next().unwrap()).collect();
+        assert_eq!(moved, ["disk_full", "node_away", "hub@nuc3", "store@nuc4", "temp", "therm"]);
+        // a restart begins to count anew
+        let again = shown(&draw(&[told("edge@nuc1", &[&then, &first])], 80));
+        assert!(!again.contains("-"), "{again}");
+    }
+
+    #[test]
+    fn twenty_mailboxes_have_room() {
+        let mailboxes: Vec<String> = (1..=20).map(|n| format!("sensor_{n} => #{{received => {n}, dropped => 0}}")).collect();
+        let info = format!("#{{version => <<\"0.1.0\">>, running => 5, mailboxes => #{{{}}}}}", mailboxes.join(","));
+        let parts = draw(&[told("two@nuc1", &[&info])], 80);
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 8], "{}", shown(&parts));
+        let programs: Vec<String> = (1..=20).map(|n| format!("sensor_{n} => #{{running => true, since => 60, restarts => 3, calls => 2, unread => 1, last_exit => <<\"signal: 9\">>}}")).collect();
+        let info = format!("{}, programs => #{{{}}}}}", info.trim_end_matches('}').to_owned() + "}}", programs.join(","));
+        let parts = draw(&[told("two@nuc1", &[&info])], 80);
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 21], "{}", shown(&parts));
+        let lines = fit(&parts, 12);
+        assert_eq!(lines.len(), 12);
+        assert_eq!(lines.last().unwrap().text, ".. and 12 more");
+    }
+
+    #[test]
+    fn several_have_a_line_each() {
+        let mut away = Subject::new("edge@nuc9".to_owned(), None, false);
+        away.fail(State::Away, "no epmd answers on nuc9, port 4369: is a node running there, and the port open?");
+        let subjects = [
+            told("one@127.0.0.1", &[OLD]),
+            told("edge@nuc1", &[&NEW.replace("RATE", "100")]),
+            told(
+                "edge@nuc2",
+                &[
+                    "#{version => <<\"0.2.0\">>, running => 60, load => [0.5], health => #{state => ok, alarms => []}, keep => #{memory => #{used => 0, limit => 9}, disk => false}}",
+                ],
+            ),
+            away,
+        ];
+        is_shown(&subjects, SEVERAL);
+        let subjects: Vec<Subject> = (0..100).map(|n| told(&format!("edge@nuc{n}"), &["#{version => <<\"0.2.0\">>}"])).collect();
+        let lines = fit(&draw(&subjects, 80), 24);
+        assert_eq!(lines.len(), 24);
+        assert!(lines.iter().any(|line| line.text.starts_with(".. and ")), "{lines:?}");
+    }
+
+    #[test]
+    fn one_that_is_away_says_why() {
+        let mut away = Subject::new("edge@nuc9".to_owned(), None, false);
+        away.fail(State::Away, "the cookies differ; --cookie-file FILE names the file with its cookie");
+        is_shown(&[away], "edge@nuc9  away\nthe cookies differ; --cookie-file FILE names the file with its cookie");
+    }
+
+    #[test]
+    fn what_is_no_map_of_an_agent_is_shown_too() {
+        for info in
+            ["#{}", "#{links => x, mailboxes => [1], publish => #{}, health => [], load => <<>>, disk => #{1 => 2}}", "#{1 => 2}"]
+        {
+            let parts = draw(&[told("x@y", &[info, info])], 80);
+            assert!(shown(&parts).starts_with("x@y  up"), "{info}");
+        }
+        let odd = told("x@y", &["#{publish => [#{label => <<\"a\\e[2J\\n\">>, sent => -1}, x], links => #{1 => #{}}}"]);
+        assert!(shown(&draw(&[odd], 80)).contains("a\\u{1b}[2J\\n"));
+    }
+
+    const OLD_SHOWN: &str = "?";
+    const NEW_SHOWN: &str = "?";
+    const WATCHED: &str = "?";
+    const SEVERAL: &str = "?";
 }

@@ -60,7 +60,7 @@ impl Screen {
             // those that somebody should look at are to be seen
             subjects.sort_by_key(|subject| matches!(subject.state, State::Ok | State::Up));
         }
-        put(&picture(&view::fit(&view::draw(subjects, columns), lines)))
+        put(&picture(&view::fit(&view::draw(subjects, columns), lines), lines))
     }
 }
 
@@ -70,17 +70,19 @@ impl Drop for Screen {
     }
 }
 
-/// Returns what draws these lines over whatever is there.
-fn picture(lines: &[Line]) -> String {
+/// Returns what draws these lines over whatever is there, on a screen of that height.
+fn picture(lines: &[Line], height: usize) -> String {
     let mut out = "\x1b[H".to_owned();
     for (at, line) in lines.iter().enumerate() {
         if at > 0 {
             out += "\r\n";
         }
-        out += &if line.stands_out { format!("\x1b[1m{}\x1b[m", line.text) } else { line.text.clone() };
+        // before the text: behind one that is as wide as the screen, it would take the last column with it
         out += "\x1b[K";
+        out += &if line.stands_out { format!("\x1b[1m{}\x1b[m", line.text) } else { line.text.clone() };
     }
-    out + "\x1b[J"
+    // the rest of the screen, from the next line on
+    out + if lines.len() < height { "\r\n\x1b[J" } else { "" }
 }
 
 /// Writes to standard output. Returns false if nobody reads it.
