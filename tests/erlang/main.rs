@@ -71,6 +71,7 @@ mod shares;
 mod shim;
 mod soak;
 mod stand_ins;
+mod status;
 mod strangers;
 mod streams;
 mod support;
