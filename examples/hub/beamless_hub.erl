@@ -434,8 +434,9 @@ once(What, Box, Format, Args, #{said := Said} = State) ->
             State#{said := Said#{What => true}}
     end.
 
+%% Without a domain: the usual handler passes over those that it does not know.
 log(Level, Box, Format, Args) ->
-    logger:log(Level, Format, Args, #{domain => [beamless], box => Box}).
+    logger:log(Level, Format, Args, #{box => Box}).
 
 check_later(#{options := #{check := Check}} = State) ->
     State#{timer := erlang:start_timer(Check, self(), check)}.

@@ -460,8 +460,8 @@ defmodule BeamlessHub do
     end
   end
 
-  # by Erlang's name, since Elixir's for it has changed
-  defp log(level, box, text), do: :logger.log(level, "~ts", [text], %{domain: [:beamless], box: box})
+  # by Erlang's name, since Elixir's for it has changed; without a domain, for the usual handler passes over those that it does not know
+  defp log(level, box, text), do: :logger.log(level, "~ts", [text], %{box: box})
 
   defp check_later(state), do: %{state | timer: :erlang.start_timer(state.options.check, self(), :check)}
   defp now_ms, do: System.system_time(:millisecond)
