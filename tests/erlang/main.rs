@@ -42,6 +42,7 @@ mod functions;
 mod gossip;
 mod groups;
 mod hostile;
+mod hub;
 mod inside;
 mod interrupted;
 mod join;
