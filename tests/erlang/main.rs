@@ -63,6 +63,8 @@ mod restart;
 mod serde;
 mod serial;
 mod shares;
+#[allow(dead_code, reason = "until tests use it")]
+mod shim;
 mod soak;
 mod stand_ins;
 mod strangers;
