@@ -3,8 +3,10 @@
 mod cluster;
 mod file;
 mod gossip;
+mod keep;
 mod keys;
 mod page;
+mod receiver;
 mod sections;
 pub(super) mod units;
 mod values;
@@ -24,9 +26,11 @@ use crate::cli::tls::{self, Wanted};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
+pub(super) use keep::Keep;
 pub(in crate::cli) use page::page;
+pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
+pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -73,6 +77,7 @@ pub(super) struct Settings {
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
     pub(super) publish: Vec<Publish>,
+    pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
 }
@@ -106,9 +111,9 @@ impl Settings {
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, keep, programs, functions, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
@@ -226,6 +231,8 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
+    let keep = keep::keep(table, reader.faults);
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
@@ -257,6 +264,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
         connect,
         discover,
         publish,
+        keep,
         programs,
         functions,
     })
