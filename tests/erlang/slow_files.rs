@@ -15,7 +15,9 @@ fn a_slow_file_holds_up_nothing() {
         fs::write(path(name), "7\n").unwrap();
     }
     let publish = |name: &str| {
-        format!("[[publish]]\nfile = {name:?}\nas = \"number\"\nevery = \"100ms\"\nto = \"collector\"\nnode = \"a\"\nkeep = 1000\n")
+        format!(
+            "[[publish]]\nfile = {name:?}\nas = \"number\"\nevery = \"100ms\"\nto = \"collector\"\nnode = \"a\"\nkeep = 1000\n"
+        )
     };
     fs::write(path("beamless.toml"), format!("sname = \"demo\"\n{}{}", publish("slow"), publish("fast"))).unwrap();
     let mut strace = command("strace");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beamless::mio::Waker;
+use mio::Waker;
 
 /// The time after which a thread that comes back from nothing is taken for one that hangs, and another one goes on with what waits.
 const HANGS: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::sync::mpsc;
 
-    use beamless::mio::{Events, Poll, Token};
+    use mio::{Events, Poll, Token};
 
     use super::*;
 
