@@ -6,7 +6,7 @@ use crate::binaries::beamless;
 use crate::children::command;
 use crate::support::World;
 
-/// strace holds up whoever opens this file, and nobody else.
+/// strace holds up whoever reads this file, and nobody else.
 #[test]
 fn a_slow_file_holds_up_nothing() {
     let world = World::new();
@@ -21,7 +21,7 @@ fn a_slow_file_holds_up_nothing() {
     };
     fs::write(path("beamless.toml"), format!("sname = \"demo\"\n{}{}", publish("slow"), publish("fast"))).unwrap();
     let mut strace = command("strace");
-    strace.args(["-D", "-f", "-q", "-o", "/dev/null", "-P", &path("slow"), "-e", "inject=openat:delay_enter=3s"]);
+    strace.args(["-D", "-f", "-q", "-o", "/dev/null", "-P", &path("slow"), "-e", "inject=read:delay_enter=2s"]);
     strace.arg(beamless()).args(["run", "--config", "beamless.toml"]);
     let mut demo = world.launch_as(strace);
     demo.wait_until_up();

@@ -29,6 +29,9 @@ pub(super) struct Context<'w> {
     pub(super) clock: &'w Clock,
 }
 
+/// The bytes of a file, while it is read.
+type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
+
 /// What readings are taken with.
 pub(super) struct Means<'w> {
     pub(super) registry: &'w Registry,
@@ -42,7 +45,7 @@ pub(super) struct Publisher {
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
     /// What comes of the file, while it is read, and when that began.
-    file: Option<(Awaited<Result<Vec<u8>, Trouble>>, Moment)>,
+    file: Option<(FileRead, Moment)>,
     /// The trouble of the last reading.
     trouble: Option<Trouble>,
     flaps: Flaps,
