@@ -290,12 +290,11 @@ fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: 
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
     if let Some(name) = &run.name {
         // the file's own are known, too
-        ["sname", "name", "dynamic"].iter().for_each(|key| drop(top.get(key)));
+        Name::KEYS.iter().for_each(|(key, _)| drop(top.get(key)));
         let node = own(name).map_err(|why| Fault::of_argument(format!("{name}: {why}")));
         return faults.keep(node).map(|node| (name.clone(), node));
     }
-    let makes: [(_, fn(String) -> Name); 3] = [("sname", Name::Short), ("name", Name::Long), ("dynamic", Name::Dynamic)];
-    let mut given = makes.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
+    let mut given = Name::KEYS.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
     let (item, make) = match (given.next(), given.next()) {
         (Some((_, item, make)), None) => (item, make),
         (Some((other, ..)), Some((_, item, _))) => {
