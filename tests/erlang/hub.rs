@@ -340,12 +340,24 @@ fn subscribers_are_told_until_they_end() {
         sender.eval(&format!("Box = node(), Send({})", alarm("raised")));
         next(&hub, "{box, Box, up}");
         next(&hub, &alarm("raised"));
+        // told once more it is no news
+        sender.eval(&format!("Send({})", alarm("raised")));
         let alarms = "maps:get(alarms, maps:get(Box, M:boxes()))";
         let want = "[#{what => program_restarts, name => <<\"thermo\">>, text => <<\"started again 7 times\">>, ms => 1}]";
         assert_eq!(hub.eval(&format!("{alarms} =:= {want}")), "true");
         hub.log.wait_from(0, &["edge@", ": program_restarts raised: started again 7 times"]).unwrap();
         sender.eval(&format!("Send({})", alarm("cleared")));
         next(&hub, &alarm("cleared"));
+        assert_eq!(hub.eval(alarms), "[]");
+        // one that was cleared while the hub was away: a box that comes back tells of those that it has
+        sender.eval(&format!("Send({})", alarm("raised")));
+        next(&hub, &alarm("raised"));
+        assert_eq!(sender.eval(&format!("erlang:disconnect_node({})", hub.atom())), "true");
+        next(&hub, "{box, Box, away}");
+        assert_eq!(hub.eval(&format!("{alarms} =:= {want}")), "true");
+        sender.eval(&format!("net_kernel:connect_node({})", hub.atom()));
+        next(&hub, "{health, Box, program_restarts, cleared, <<\"thermo\">>, <<\"started again 7 times\">>, undefined}");
+        next(&hub, "{box, Box, up}");
         assert_eq!(hub.eval(alarms), "[]");
 
         assert_eq!(hub.eval("{M:unsubscribe(self()), M:unsubscribe(self()), M:unsubscribe(Far), Monitors()}"), "{ok,ok,ok,0}");
