@@ -46,6 +46,7 @@ macro_rules! pages {
         /// [publishing]: crate::manual::publishing
         /// [rights]: crate::manual::agent#what-programs-may-do
         /// [security]: crate::manual::security
+        /// [status]: crate::manual::tool#how-nodes-are
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
