@@ -199,6 +199,19 @@ fn a_check_says_what_would_be_done() {
         file = "temp"
         every = "10s"
         group = "sensors:kitchen"
+        keep = 7
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        node = ["store@nuc4", "hub@nuc3"]
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        nodes = ["store@nuc4", "hub@nuc3"]
+        [keep]
+        memory = "64KiB"
         [mailbox.sensor]
         command = ["cat"]
         format = "json"
@@ -238,9 +251,11 @@ fn a_check_says_what_would_be_done() {
         "cat, with lines of Erlang terms; told of commands, alarms of My.PubSub; in Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter, \
          Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter_2, so that it drops the oldest when it is full",
         "groups    16 places of mailboxes, 64 members on other nodes",
-        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp; 100 are kept for each \
-         node of `connect` that is away",
-        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 100 are kept while it has none",
+        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp\n",
+        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 7 are kept while it has none",
+        "kept      while a node is away: at most 64 KiB in memory",
+        "to collector on store@nuc4 or hub@nuc3, labelled temp\n",
+        "to collector on store@nuc4 and hub@nuc3, labelled temp\n",
         "function  box:time/0 gives the term it prints: /",
         "date, for up to 1h",
         "checked   beamless.toml is right; nothing was started",
@@ -260,6 +275,17 @@ fn a_check_says_what_would_be_done() {
     {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let said = checked(&world, &["--dynamic", "127.0.0.1", "--connect", "hub"]);
+    for line in [
+        "node      a name on 127.0.0.1, which the first node gives it, hidden\n",
+        "listen    nowhere; dials out only: reached through the nodes it connects to\n",
+        "epmd      that of each host on port ",
+        "connect   hub@127.0.0.1\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let said = checked(&world, &["--sname", "demo", "--listen", "none"]);
+    assert!(said.contains("\nconnect   no node, so nobody can reach this one: "), "{said}");
     let (code, said) = ended(&world, &["--check"]);
     assert!(code == Some(2) && said.contains("--sname"), "{said}");
     let (code, said) = ended(&world, &["--check", "--sname", "demo", "--cookie-file", "none"]);

@@ -3,6 +3,7 @@
 mod backoff;
 mod certificate;
 mod check;
+mod children;
 mod config;
 mod connections;
 mod descriptors;
@@ -15,13 +16,18 @@ mod gossip;
 mod last;
 mod once;
 mod own;
+mod pace;
 mod part;
 mod parts;
 mod peers;
 mod process;
 mod programs;
+#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
+pub(super) mod step;
+#[allow(dead_code, reason = "until publish uses it")]
+mod store;
 mod strays;
 mod system;
 mod task;
@@ -32,7 +38,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, OwnedNode};
+use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, NodeName, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
@@ -68,9 +74,10 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
-    if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
+    if !epmd.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
         return Err(Failure::usage(
-            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file, and have the node listen; or leave out the \
+             socket unit",
         ));
     }
     let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
@@ -80,7 +87,10 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie })
+    children::adopt();
+    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie });
+    children::end_all();
+    ended
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -133,6 +143,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         cookie: kept.cookie,
         certificate: network.certificate,
         announced: false,
+        own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
         strays: Strays::new(),
         supervisor,
@@ -140,16 +151,19 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         stale: true,
         has_terminal: io::stderr().is_terminal(),
     };
-    if epmd == Epmd::None {
+    // one that listens nowhere is up, too: the nodes that it connects to may be away for long
+    if epmd == Epmd::None || agent.settings.local.is_outgoing() {
         agent.announce(&node, &driver, "no epmd");
     }
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
+        agent.follow_name(&node);
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
+        children::sweep();
         lines::tell();
         if came.reload {
             driver.look_again();
@@ -181,6 +195,8 @@ struct Agent<'a> {
     certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
+    /// The node's name; empty while another node has yet to give it.
+    own: String,
     refusals: Refusals,
     strays: Strays,
     supervisor: Supervisor,
@@ -200,6 +216,23 @@ impl Agent<'_> {
             }
             self.handle(&event, node, driver);
         }
+    }
+
+    /// Takes note of the name that another node gave, or of its loss.
+    fn follow_name(&mut self, node: &Node<'_>) {
+        let name = node.name().map_or("", |name| name.as_str());
+        if name == self.own {
+            return;
+        }
+        if name.is_empty() {
+            log::info!("{} is not this node's name any more: the next node that it connects to gives it one", self.own);
+        } else {
+            let by = node.peers().next().map_or("another node", |peer| peer.name.as_str());
+            log::info!("this node is {name} now, as {by} calls it");
+            self.parts.named(name);
+        }
+        name.clone_into(&mut self.own);
+        self.stale = true;
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
@@ -238,7 +271,7 @@ impl Agent<'_> {
             }
         }
         if came.child {
-            process::reap();
+            children::reap();
             self.parts.pipes_ready();
         }
         came
@@ -258,7 +291,10 @@ impl Agent<'_> {
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                self.trouble.as_deref().or(self.last.runs_on()),
+                self.trouble
+                    .as_deref()
+                    .or(self.last.runs_on())
+                    .or(self.settings.local.is_outgoing().then_some("dials out only")),
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }
@@ -343,8 +379,18 @@ impl Agent<'_> {
         if let Some(text) = self.text.take() {
             self.last.keep_text(&text);
         }
-        let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
+        let address = driver.local_addr();
         local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
+        if self.settings.reaches_nobody() {
+            log::warn!(
+                "nobody can reach this node, which listens nowhere and connects to no node: write connect = [\"NAME@HOST\"]"
+            );
+        }
+        let Some(name) = node.name() else { return };
+        let Some(address) = address else {
+            log::info!("to try it, in the shell of a node that it connects to:");
+            return try_it(name);
+        };
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
@@ -352,7 +398,12 @@ impl Agent<'_> {
         let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
         let tls = if self.certificate.is_some() { " and -proto_dist inet_tls" } else { "" };
         log::info!("to try it from Erlang (erl {option} me, with the same cookie{tls}):");
-        log::info!("net_adm:ping('{name}').");
-        log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
+        try_it(name);
     }
+}
+
+/// Logs what to write in a shell of Erlang.
+fn try_it(name: &NodeName) {
+    log::info!("net_adm:ping('{name}').");
+    log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
 }

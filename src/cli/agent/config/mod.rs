@@ -4,8 +4,10 @@ mod asked;
 mod cluster;
 mod file;
 mod gossip;
+mod keep;
 mod keys;
 mod page;
+mod receiver;
 mod sections;
 pub(super) mod units;
 mod values;
@@ -26,9 +28,11 @@ use asked::{Asked, Has};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
+pub(super) use keep::Keep;
 pub(in crate::cli) use page::page;
+pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
+pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -59,7 +63,7 @@ impl Arguments {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) local: Local,
-    /// The node's whole name. All names of nodes in here are whole, whatever the file leaves out.
+    /// The node's whole name, with a `?` for what another node is to give. All names of nodes in here are whole, whatever the file leaves out.
     pub(super) node: NodeName,
     /// EPMD's port; without one the environment tells it.
     pub(super) epmd_port: Option<u16>,
@@ -75,11 +79,19 @@ pub(super) struct Settings {
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
     pub(super) publish: Vec<Publish>,
+    pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
 }
 
 impl Settings {
+    /// Returns true if the node listens nowhere, and nothing makes it connect to another: then nobody ever reaches it.
+    pub(super) fn reaches_nobody(&self) -> bool {
+        let is_wanted = |publish: &Publish| matches!(publish.receiver, Receiver::Name { .. });
+        let discovers = self.discover.as_ref().is_some_and(|discover| !discover.hosts.is_empty());
+        self.local.is_outgoing() && self.connect.is_empty() && !discovers && !self.publish.iter().any(is_wanted)
+    }
+
     /// Returns these settings with those of the new ones that need no restart, and the keys of the others that changed.
     pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
         let (old, local) = (&self.local, &new.local);
@@ -101,9 +113,9 @@ impl Settings {
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, keep, programs, functions, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
@@ -211,6 +223,8 @@ fn read(
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
+    let keep = keep::keep(table, reader.faults);
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
@@ -222,17 +236,15 @@ fn read(
         let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
         faults.add(list.map_or_else(|| Fault::of_argument(format!("--connect: {why}")), |list| list.wrong(&why)));
     }
+    let (epmd, visible) = (run.epmd.or(epmd).unwrap_or_default(), run.visible || visible.unwrap_or_default());
+    let settled = name.map(|(name, node)| (Local { name, cookie_file, tls, listen, epmd, visible }, node));
+    if let Some((local, _)) = &settled {
+        contradiction(run, &top, local, discover.as_ref(), faults);
+    }
     top.finish(faults);
-    let (name, node) = name?;
+    let (local, node) = settled?;
     Some(Settings {
-        local: Local {
-            name,
-            cookie_file,
-            tls,
-            listen,
-            epmd: run.epmd.or(epmd).unwrap_or_default(),
-            visible: run.visible || visible.unwrap_or_default(),
-        },
+        local,
         node,
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
@@ -244,33 +256,51 @@ fn read(
         connect,
         discover,
         publish,
+        keep,
         programs,
         functions,
     })
 }
 
+/// Finds what goes against a node that listens nowhere, or whose name another node gives.
+fn contradiction(run: &Arguments, top: &Section<'_>, local: &Local, discover: Option<&Discover>, faults: &mut Faults) {
+    let says_heartbeats = local.is_outgoing() && discover.is_some_and(|discover| discover.gossip.is_some());
+    let heartbeats = ("discover", "heartbeats ask others to connect here, and this node listens nowhere: leave out `gossip`");
+    let Some((key, why)) = local.contradiction().or(says_heartbeats.then_some(heartbeats)) else { return };
+    let is_argument = match key {
+        "listen" => run.listen.is_some(),
+        "epmd" => run.epmd.is_some(),
+        "visible" => run.visible,
+        _ => false,
+    };
+    let item = top.get(key).filter(|_| !is_argument);
+    faults.add(item.map_or_else(|| Fault::of_argument(format!("--{key}: {why}")), |item| item.wrong(why)));
+}
+
 /// Reads the node's name, as given and whole.
 fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
-    let (short, long) = (top.get("sname"), top.get("name"));
     if let Some(name) = &run.name {
+        // the file's own are known, too
+        ["sname", "name", "dynamic"].iter().for_each(|key| drop(top.get(key)));
         let node = own(name).map_err(|why| Fault::of_argument(format!("{name}: {why}")));
         return faults.keep(node).map(|node| (name.clone(), node));
     }
-    let (item, make): (_, fn(String) -> Name) = match (short, long) {
-        (Some(item), None) => (item, Name::Short),
-        (None, Some(item)) => (item, Name::Long),
-        (Some(_), Some(item)) => {
-            faults.add(item.wrong("there is a `sname` too: a node has one name, so leave one out"));
+    let makes: [(_, fn(String) -> Name); 3] = [("sname", Name::Short), ("name", Name::Long), ("dynamic", Name::Dynamic)];
+    let mut given = makes.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
+    let (item, make) = match (given.next(), given.next()) {
+        (Some((_, item, make)), None) => (item, make),
+        (Some((other, ..)), Some((_, item, _))) => {
+            faults.add(item.wrong(format!("there is a `{other}` too: a node has one name, so leave one out")));
             return None;
         }
-        (None, None) if run.config.is_some() => {
+        (None, _) if run.config.is_some() => {
             faults.add(
                 top.wrong("the node has no name: write sname = \"NAME\" or name = \"NAME@HOST\", or give it --sname or --name"),
             );
             return None;
         }
-        (None, None) => {
+        (None, _) => {
             let why = "the node has no name: give it one with --sname NAME or --name NAME@HOST, or in a file with --config FILE";
             faults.add(Fault::of_argument(why.to_owned()));
             return None;
@@ -318,7 +348,7 @@ fn listen(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults
     }
     let item = item?;
     let text = faults.keep(item.text())?;
-    if running.is_none() {
+    if running.is_none() && text != local::NOWHERE {
         faults.keep(local::listen_on(text).map(drop).map_err(|why| item.wrong(why)));
     }
     Some(text.to_owned())

@@ -4,16 +4,16 @@ use std::env;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use beamless::{Config, NodeName};
+use beamless::NodeName;
 use rustix::fs::{Access, access};
 
 use crate::cli::host::{self, Name};
 
-/// Returns this node's whole name.
+/// Returns this node's whole name, with a `?` for what another node is to give.
 pub(super) fn own(name: &Name) -> Result<NodeName, String> {
     let whole = host::whole_name(name)?;
     // any cookie will do
-    Config::hidden(&whole, "x").and_then(|_| NodeName::new(&whole)).map_err(|e| e.to_string())
+    name.config(&whole, "x").and_then(|_| NodeName::new(&whole)).map_err(|e| e.to_string())
 }
 
 /// Returns true if a host part makes a long name.
