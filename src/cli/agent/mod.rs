@@ -291,10 +291,7 @@ impl Agent<'_> {
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                self.trouble
-                    .as_deref()
-                    .or(self.last.runs_on())
-                    .or(self.settings.local.is_outgoing().then_some("dials out only")),
+                self.trouble.as_deref().or(self.last.runs_on()).or(self.settings.local.is_outgoing().then_some("dials out only")),
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }
