@@ -197,15 +197,13 @@ impl Disk {
             };
             let mut guard = lock(shared);
             guard.found.extend(found);
-            match done {
-                Ok(()) => guard.synced = self.synced,
-                Err(e) => {
-                    // what was written since the last sync may be there or not
-                    (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
-                    self.written = self.synced;
-                    guard.failure = Some(e);
-                    guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
-                }
+            // of what was written since, nobody knows what is there if this failed
+            guard.synced = self.synced;
+            if let Err(e) = done {
+                (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
+                self.written = self.synced;
+                guard.failure = Some(e);
+                guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
             }
             if ends {
                 guard.has_ended = true;
