@@ -34,7 +34,10 @@ impl Scratch {
     /// What the files have in them.
     fn image(&self) -> BTreeMap<String, Vec<u8>> {
         let files = fs::read_dir(&self.0).unwrap().flatten().map(|entry| entry.path());
-        files.map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap())).collect()
+        files
+            .filter(|file| file.is_file())
+            .map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap()))
+            .collect()
     }
 
     fn set_image(&self, image: &BTreeMap<String, Vec<u8>>) {
@@ -330,11 +333,14 @@ struct Model {
     waiting: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,
     dropped: BTreeMap<u64, u64>,
     appended: u64,
+    /// Writing fails now and then, and how often that has been.
+    fails: bool,
+    failures: u64,
 }
 
 impl Model {
     fn new(seed: u64) -> Self {
-        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0 }
+        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0, fails: false, failures: 0 }
     }
 
     fn record(&mut self, queue: u64) -> Vec<u8> {
@@ -353,8 +359,14 @@ impl Model {
             2 => store.turn(),
             _ => {
                 let bytes = self.record(queue);
+                if self.fails && self.seed.below(10) == 0 {
+                    // the next segment has no place; it may have one if it was there already
+                    let _ = fs::create_dir(writer::path(&store.folder, store.highest + 1));
+                }
                 let mut place = None;
                 wait(store, |store| {
+                    self.failures += u64::from(store.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none()));
+                    try_soon(store);
                     place = store.append(queue, &bytes);
                     place.is_some()
                 });
@@ -400,18 +412,46 @@ impl Model {
     }
 }
 
+/// Has the log try again now if writing failed.
+fn try_soon(store: &mut Store) {
+    if let Some(trouble) = store.trouble.as_mut().filter(|trouble| trouble.tried.is_none()) {
+        trouble.again = Some(Instant::now());
+    }
+}
+
 #[test]
 fn whatever_is_done_it_has_what_the_model_has() {
-    let scratch = Scratch::new("model");
-    let mut dropped = 0;
+    let (dropped, failures) = live("model", false);
+    assert!(dropped > 100 && failures == 0, "{dropped} {failures}");
+}
+
+#[test]
+fn whatever_fails_meanwhile_it_has_what_the_model_has() {
+    let (dropped, failures) = live("faults", true);
+    assert!(dropped > 100 && failures > 100, "{dropped} {failures}");
+}
+
+/// Lives through some histories with restarts. Returns how many records were dropped, and how often writing failed.
+fn live(name: &str, fails: bool) -> (u64, u64) {
+    let scratch = Scratch::new(name);
+    let (mut dropped, mut failures) = (0, 0);
     for seed in 0..12 {
-        let mut model = Model::new(seed);
+        let mut model = Model { fails, ..Model::new(seed) };
         scratch.set_image(&BTreeMap::new());
         for _ in 0..8 {
             let mut store = scratch.open_with(12 * BLOCK, 1000);
+            store.sync = if fails { Duration::from_millis(2) } else { store.sync };
             model.check_all(&mut store);
             for _ in 0..model.seed.below(200) {
                 model.step(&mut store);
+            }
+            if fails {
+                model.check_all(&mut store);
+                (0..200).for_each(|more| drop(fs::remove_dir(writer::path(&scratch.0, more + store.highest.saturating_sub(99)))));
+                wait(&mut store, |store| {
+                    try_soon(store);
+                    store.trouble.is_none() && store.unsynced == 0
+                });
             }
             let mut rest = Vec::new();
             for _ in 0..model.seed.below(4) {
@@ -434,8 +474,9 @@ fn whatever_is_done_it_has_what_the_model_has() {
             close(store);
         }
         dropped += model.dropped.values().sum::<u64>();
+        failures += model.failures;
     }
-    assert!(dropped > 100, "{dropped}");
+    (dropped, failures)
 }
 
 /// What a power cut leaves of files, of which the beginning was synced.
