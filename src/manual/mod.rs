@@ -22,6 +22,7 @@ macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
         /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
+        /// [alarms]: crate::manual::system_info#alarms
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration

@@ -40,6 +40,7 @@ mod floods;
 mod functions;
 mod gossip;
 mod groups;
+mod health;
 mod hostile;
 mod inside;
 mod interrupted;

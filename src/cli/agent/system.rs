@@ -1,13 +1,16 @@
 //! The mailbox `system`: how the box and the node are.
 
-mod facts;
+pub(super) mod facts;
+mod state;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
 use super::config::{Place, Receiver};
+use super::connections::Connections;
 use super::functions::Functions;
+use super::health::Alarm;
 use super::own;
 use super::part::Part;
 use super::programs::Programs;
@@ -22,7 +25,13 @@ use facts::Facts;
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The parts that it tells of.
-type Parts<'p> = (&'p Functions, &'p Programs, &'p Publishing);
+pub(super) struct Told<'p> {
+    pub(super) connections: &'p Connections,
+    pub(super) functions: &'p Functions,
+    pub(super) programs: &'p Programs,
+    pub(super) publishing: &'p Publishing,
+    pub(super) alarms: &'p [Alarm],
+}
 
 /// The mailbox.
 pub(super) struct System {
@@ -40,18 +49,23 @@ impl System {
         Ok(Self { mailbox: node.register(own::SYSTEM)?, started: Instant::now(), taken: 0, facts: None, valid_until: None })
     }
 
+    /// Returns the mailbox, out of which others tell something, too.
+    pub(super) fn mailbox(&self) -> Mailbox {
+        self.mailbox
+    }
+
     /// Takes note of what is shown over TLS.
     pub(super) fn show(&mut self, tls: &Tls) {
         self.valid_until = tls.valid_until().duration_since(UNIX_EPOCH).ok().map(|until| until.as_secs());
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn answer(&mut self, node: &mut Node<'_>, parts: Parts<'_>) {
+    pub(super) fn answer(&mut self, node: &mut Node<'_>, told: &Told<'_>) {
         if node.received(self.mailbox) == self.taken {
             return;
         }
         let mut room = Vec::new();
-        let info = match self.info(node, parts, &mut room) {
+        let info = match self.info(node, told, &mut room) {
             Ok(info) => info,
             Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {}", words::error(&e)),
         };
@@ -75,19 +89,14 @@ impl System {
     }
 
     /// Encodes all that is told, as a map.
-    fn info<'r>(
-        &mut self,
-        node: &Node<'_>,
-        (functions, programs, publishing): Parts<'_>,
-        room: &'r mut Vec<u8>,
-    ) -> Result<Term<'r>, Error> {
+    fn info<'r>(&mut self, node: &Node<'_>, told: &Told<'_>, room: &'r mut Vec<u8>) -> Result<Term<'r>, Error> {
         let valid_until = self.valid_until;
         let running = self.started.elapsed().as_secs();
         let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
             |t| {
-                t.map(14)?;
+                t.map(17)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;
                 t.atom("version")?;
@@ -100,9 +109,9 @@ impl System {
                 t.atom("links")?;
                 links(t, node)?;
                 t.atom("mailboxes")?;
-                mailboxes(t, node, programs)?;
+                mailboxes(t, node, told.programs)?;
                 t.atom("functions")?;
-                let counts = functions.counts();
+                let counts = told.functions.counts();
                 counted(
                     t,
                     &[
@@ -113,7 +122,10 @@ impl System {
                     ],
                 )?;
                 t.atom("publish")?;
-                published(t, publishing)
+                published(t, told.publishing)?;
+                state::health(t.atom("health")?, told.alarms)?;
+                state::nodes(t.atom("nodes")?, told.connections)?;
+                state::programs(t.atom("programs")?, told.programs)
             },
             room,
         )

@@ -3,6 +3,7 @@
 mod cluster;
 mod file;
 mod gossip;
+mod health;
 mod keys;
 mod page;
 mod sections;
@@ -25,6 +26,7 @@ use crate::cli::tls::{self, Wanted};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
+pub(super) use health::{HealthSettings, Told};
 pub(in crate::cli) use page::page;
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
@@ -76,6 +78,7 @@ pub(super) struct Settings {
     pub(super) publish: Vec<Publish>,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
+    pub(super) health: HealthSettings,
 }
 
 impl Settings {
@@ -100,9 +103,9 @@ impl Settings {
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 }
@@ -167,6 +170,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let health = reader.health(top.get("health").as_ref());
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
@@ -202,6 +206,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         publish,
         programs,
         functions,
+        health,
     })
 }
 

@@ -1,0 +1,286 @@
+//! How the agent is: what a person should know of is a line in the log, stands in the status for systemd and in `system`, and is sent to a
+//! process on a hub if there is one to be told.
+
+mod alarm;
+mod news;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use beamless::{Event, Mailbox, Node};
+
+use super::certificate;
+use super::config::{HealthSettings, Settings};
+use super::connections::Connections;
+use super::peers::Presence;
+use super::programs::{ProgramStatus, Programs, RECENT};
+use super::system::facts;
+use super::words::roughly;
+use crate::cli::tls::Tls;
+pub(super) use alarm::Alarm;
+use alarm::{Kind, Look, changes};
+use news::News;
+
+/// The least time between two looks.
+const REST: Duration = Duration::from_secs(1);
+/// The time after which the disk is looked at again, and the time of an alarm told anew.
+const AGAIN: Duration = Duration::from_secs(60);
+/// The time for which EPMD may be away: it may just be started again.
+const EPMD: Duration = Duration::from_secs(30);
+/// The most alarms in the status.
+const SHOWN: usize = 5;
+
+/// The parts that it looks at.
+pub(super) struct Looked<'p> {
+    pub(super) connections: &'p Connections,
+    pub(super) programs: &'p Programs,
+}
+
+/// How the agent is.
+pub(super) struct Health {
+    given: HealthSettings,
+    /// The folder for what outlives a restart.
+    folder: Option<PathBuf>,
+    alarms: Vec<Alarm>,
+    /// The trouble that keeps others from finding this node, and since when.
+    hidden: Option<(Instant, String)>,
+    /// From when until when the certificate is good, where there is one.
+    certificate: Option<(SystemTime, SystemTime)>,
+    /// The percentage of the disk that is taken, and when that was looked at.
+    disk: Option<(Instant, u64)>,
+    looked: Option<Instant>,
+    /// The time of the next look.
+    look_at: Option<Instant>,
+    /// The time at which the status was made last.
+    shown: Instant,
+    /// The status is another one now.
+    is_new: bool,
+    news: News,
+}
+
+impl Health {
+    pub(super) fn new(settings: &Settings, folder: Option<PathBuf>) -> Self {
+        let now = Instant::now();
+        Self {
+            news: News::new(settings),
+            given: settings.health.clone(),
+            folder,
+            alarms: Vec::new(),
+            hidden: None,
+            certificate: None,
+            disk: None,
+            looked: None,
+            look_at: Some(now),
+            shown: now,
+            is_new: false,
+        }
+    }
+
+    /// Goes on with new settings.
+    pub(super) fn apply(&mut self, settings: &Settings) {
+        self.given.clone_from(&settings.health);
+        self.news.apply(settings, &self.alarms);
+        self.look_at = Some(Instant::now());
+    }
+
+    /// Takes note of what is shown over TLS.
+    pub(super) fn show(&mut self, tls: &Tls) {
+        self.certificate = Some((tls.valid_from(), tls.valid_until()));
+    }
+
+    /// Takes note of what happened.
+    pub(super) fn handle(&mut self, event: &Event) {
+        match event {
+            Event::Registered { .. } => self.hidden = None,
+            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
+                let since = self.hidden.take().map_or_else(Instant::now, |(since, _)| since);
+                self.hidden = Some((since, event.to_string()));
+            }
+            _ => {}
+        }
+        self.news.handle(event, &self.alarms);
+    }
+
+    /// Returns the alarms, the most important first.
+    pub(super) fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    /// Returns when there is something to do.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.look_at.into_iter().chain(self.news.next_wake()).min()
+    }
+
+    /// Looks at everything if it is time, and tells what changed, out of this mailbox.
+    pub(super) fn turn(&mut self, looked: &Looked<'_>, node: &mut Node<'_>, mailbox: Mailbox) {
+        let now = Instant::now();
+        let rested = self.looked.and_then(|at| at.checked_add(REST)).unwrap_or(now);
+        if rested > now {
+            // whatever this turn is for may have changed something
+            self.look_at = Some(self.look_at.map_or(rested, |at| at.min(rested)));
+        } else {
+            self.look(looked, now);
+        }
+        self.news.turn(node, mailbox);
+    }
+
+    fn look(&mut self, looked: &Looked<'_>, now: Instant) {
+        self.looked = Some(now);
+        let mut look = Look::new(now);
+        nodes(&mut look, self.given.node_away, looked.connections.wanted());
+        hosts(&mut look, self.given.node_away, looked.connections.silent());
+        programs(&mut look, self.given.program_restarts, looked.programs.statuses());
+        self.of_box(&mut look);
+        if !look.found.is_empty() {
+            look.has_passed(now, AGAIN);
+        }
+        self.look_at = look.next;
+        let changes = changes(&mut self.alarms, look);
+        if !changes.is_empty() || (!self.alarms.is_empty() && now.saturating_duration_since(self.shown) >= AGAIN) {
+            (self.is_new, self.shown) = (true, now);
+        }
+        self.news.add(changes);
+    }
+
+    /// Looks at what is of the whole box.
+    fn of_box(&mut self, look: &mut Look) {
+        if let Some((since, trouble)) = self.hidden.as_ref().filter(|(since, _)| look.has_passed(*since, EPMD)) {
+            look.raise(Kind::NoEpmd, "", *since, "other nodes cannot find this one".to_owned(), trouble.clone());
+        }
+        if let Some((from, until)) = self.certificate {
+            let now = SystemTime::now();
+            if certificate::is_ending(from, until, now) {
+                let what = match until.duration_since(now) {
+                    Ok(left) => format!("the certificate ends in {}", roughly(left)),
+                    Err(_) => "the certificate has ended".to_owned(),
+                };
+                look.raise(Kind::Certificate, "", self.begun(Kind::Certificate, look.now), what, String::new());
+            }
+        }
+        let Some(folder) = &self.folder else { return };
+        let known = self.disk.filter(|(at, _)| look.now.saturating_duration_since(*at) < AGAIN);
+        let Some((at, taken)) = known.or_else(|| Some((look.now, facts::disk(folder)?.taken()))) else { return };
+        self.disk = Some((at, taken));
+        look.has_passed(at, AGAIN);
+        if taken >= self.given.disk_full {
+            let what = format!("the disk is full to {taken} %");
+            look.raise(Kind::DiskFull, "", self.begun(Kind::DiskFull, look.now), what, folder.display().to_string());
+        }
+    }
+
+    /// Returns since when there is an alarm of the box, if there is one, else now.
+    fn begun(&self, kind: Kind, now: Instant) -> Instant {
+        self.alarms.iter().find(|alarm| alarm.kind == kind).map_or(now, |alarm| alarm.since)
+    }
+
+    /// Returns true if [`Self::status`] has something new to say.
+    pub(super) fn is_new(&mut self) -> bool {
+        core::mem::take(&mut self.is_new)
+    }
+
+    /// Returns what is wrong, the most important first: each of it in few words.
+    pub(super) fn status(&self) -> Vec<String> {
+        // what keeps others from finding this node is shown at once
+        let hidden = self.hidden.iter().map(|(_, trouble)| trouble.clone());
+        let alarms = self.alarms.iter().filter(|alarm| alarm.kind != Kind::NoEpmd);
+        let mut status: Vec<String> = hidden.chain(alarms.clone().take(SHOWN).map(|alarm| alarm.what.clone())).collect();
+        let more = alarms.count().saturating_sub(SHOWN);
+        if more > 0 {
+            status.push(format!("and {more} more alarms"));
+        }
+        status
+    }
+}
+
+/// Finds the nodes that are away for too long.
+fn nodes<'n>(look: &mut Look, limit: Duration, wanted: impl Iterator<Item = (&'n str, Presence)>) {
+    for (name, Presence { is_connected, since, reason }) in wanted {
+        if !is_connected && look.has_passed(since, limit) {
+            let away = roughly(look.now.saturating_duration_since(since));
+            let why = reason.map_or_else(String::new, |reason| reason.to_string());
+            look.raise(Kind::NodeAway, name, since, format!("{name} away for {away}"), why);
+        }
+    }
+}
+
+/// Finds the hosts whose nodes are to be connected and that do not say which these are.
+fn hosts<'n>(look: &mut Look, limit: Duration, silent: impl Iterator<Item = (&'n str, Instant)>) {
+    for (name, since) in silent {
+        if look.has_passed(since, limit) {
+            let away = roughly(look.now.saturating_duration_since(since));
+            look.raise(Kind::NodeAway, name, since, format!("epmd on {name} silent for {away}"), String::new());
+        }
+    }
+}
+
+/// Finds the programs that are started too often.
+fn programs<'p>(look: &mut Look, limit: usize, programs: impl Iterator<Item = ProgramStatus<'p>>) {
+    for program in programs {
+        let Some(at) = limit.checked_sub(1).and_then(|place| program.recent.iter().rev().nth(place)) else { continue };
+        if !look.has_passed(*at, RECENT) {
+            let is_recent = |at: &&Instant| look.now.saturating_duration_since(**at) < RECENT;
+            let count = program.recent.iter().filter(is_recent).count();
+            let what = format!("program {} restarted {count} times", program.name);
+            let why = program.last_exit.unwrap_or_default().to_owned();
+            look.raise(Kind::ProgramRestarts, program.name, *at, what, why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use beamless::Reason;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn texts(look: &Look) -> Vec<String> {
+        look.found.iter().map(Alarm::text).collect()
+    }
+
+    #[test]
+    fn a_node_may_be_away_for_a_while() {
+        let start = Instant::now();
+        let presence = |is_connected, reason| Presence { is_connected, since: start, reason };
+        let wanted =
+            [("a@b", presence(false, Some(Reason::Silent))), ("c@d", presence(true, None)), ("e@f", presence(false, None))];
+        let at = |time| {
+            let mut look = Look::new(start + time);
+            nodes(&mut look, MINUTE * 5, wanted.into_iter());
+            look
+        };
+        let early = at(MINUTE);
+        assert_eq!((texts(&early), early.next), (vec![], Some(start + MINUTE * 5)));
+        let late = at(MINUTE * 7);
+        assert_eq!(texts(&late), [format!("a@b away for 7 minutes: {}", Reason::Silent), "e@f away for 7 minutes".to_owned()]);
+        assert!(late.found.iter().all(|alarm| alarm.since == start) && late.next.is_none());
+        let mut look = Look::new(start + MINUTE * 5);
+        hosts(&mut look, MINUTE * 5, [("nuc3", start), ("nuc4", start + MINUTE)].into_iter());
+        assert_eq!((texts(&look), look.next), (vec!["epmd on nuc3 silent for 5 minutes".to_owned()], Some(start + MINUTE * 6)));
+    }
+
+    #[test]
+    fn restarts_count_for_ten_minutes() {
+        let start = Instant::now();
+        let at = |minutes| start + MINUTE * minutes;
+        let recent: VecDeque<Instant> = [0, 1, 2, 3].map(at).into();
+        let look = |limit, minutes| {
+            let (recent, last_exit) = (&recent, Some("exit status: 1"));
+            let status =
+                ProgramStatus { name: "p", is_running: false, since: start, restarts: 9, recent, last_exit, calls: 0, unread: 0 };
+            let mut look = Look::new(at(minutes));
+            programs(&mut look, limit, [status].into_iter());
+            look
+        };
+        assert!(look(5, 3).found.is_empty() && look(5, 3).next.is_none());
+        let raised = look(3, 3);
+        assert_eq!(texts(&raised), ["program p restarted 4 times: exit status: 1"]);
+        // the third last of them is no more among those of the last ten minutes
+        assert_eq!(raised.next, Some(at(11)));
+        assert_eq!(texts(&look(3, 10)), ["program p restarted 3 times: exit status: 1"]);
+        assert!(look(3, 11).found.is_empty());
+    }
+}
