@@ -1,5 +1,6 @@
 //! The mailbox `system`: how the box and the node are.
 
+mod counts;
 pub(super) mod facts;
 mod state;
 
@@ -19,6 +20,7 @@ use super::words;
 use crate::cli::lines::{limited, node_of};
 use crate::cli::terms;
 use crate::cli::tls::Tls;
+use counts::{count, counted, pairs};
 use facts::Facts;
 
 /// The time between two looks at the box: whoever asks without end costs little.
@@ -289,20 +291,4 @@ fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Writ
         pairs(t, &[("sent", arrived), ("kept", kept), ("dropped", dropped)])?;
     }
     t.nil()
-}
-
-fn counted<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
-    t.map(counts.len())?;
-    pairs(t, counts)
-}
-
-fn pairs<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
-    for (key, value) in counts {
-        count(t.atom(key)?, *value)?;
-    }
-    Ok(t)
-}
-
-fn count<'t, 'b>(t: &'t mut TermWriter<'b>, value: u64) -> Written<'t, 'b> {
-    t.int(i64::try_from(value).unwrap_or(i64::MAX))
 }

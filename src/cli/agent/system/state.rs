@@ -1,9 +1,8 @@
 //! What `system` tells of what the agent looks after: the nodes that are wanted, the programs, and what a person should know of.
 
-use std::time::Instant;
-
 use beamless::{TermWriter, Written};
 
+use super::counts::{age, pairs};
 use crate::cli::agent::connections::Connections;
 use crate::cli::agent::health::Alarm;
 use crate::cli::agent::peers::Presence;
@@ -55,12 +54,7 @@ pub(super) fn programs<'t, 'b>(t: &'t mut TermWriter<'b>, programs: &Programs) -
             Some(words) => t.str(words)?,
             None => t.bool(false)?,
         };
-        super::pairs(t, &[("restarts", restarts), ("calls", calls as u64), ("unread", unread as u64)])?;
+        pairs(t, &[("restarts", restarts), ("calls", calls as u64), ("unread", unread as u64)])?;
     }
     Ok(t)
-}
-
-/// Writes the seconds since a time.
-fn age<'t, 'b>(t: &'t mut TermWriter<'b>, since: Instant) -> Written<'t, 'b> {
-    super::count(t, since.elapsed().as_secs())
 }
