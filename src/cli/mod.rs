@@ -1,12 +1,13 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`; then
+//! The files of this folder lean on each other in one direction, from the bottom up: `files`, `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`; then
 //! `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;
 mod command_line;
 mod cookie;
 mod events;
+mod files;
 mod groups;
 mod host;
 mod lines;

@@ -106,7 +106,7 @@ impl Supervisor {
 
 /// Returns what `systemctl status` shows: who the agent is, what is wrong, until when its certificate is good, who is connected.
 pub(super) fn status(node: &Node<'_>, up: bool, wrong: &[String], tls: Option<&Tls>) -> String {
-    let own = node.name().map_or("", |name| name.as_str());
+    let own = node.name().map_or("a node without a name", |name| name.as_str());
     let mut text = format!("{} as {own}; ", if up { "up" } else { "starting" });
     for words in wrong {
         text.extend([words, "; "]);

@@ -19,6 +19,7 @@ mod agent_clusters;
 mod aliases;
 mod answers;
 mod binaries;
+mod boot;
 mod calls;
 mod calls_out;
 mod certs;
@@ -51,6 +52,7 @@ mod load;
 mod moving;
 mod names;
 mod namespaces;
+mod outbound;
 mod peers;
 #[path = "../memory/pki.rs"]
 mod pki;
@@ -64,6 +66,8 @@ mod restart;
 mod serde;
 mod serial;
 mod shares;
+#[allow(dead_code, reason = "until tests use it")]
+mod shim;
 mod soak;
 mod stand_ins;
 mod strangers;

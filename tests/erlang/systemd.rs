@@ -90,6 +90,31 @@ fn ready_when_registered() {
     assert_eq!(manager.count("READY=1"), 1);
 }
 
+/// A box that runs on what worked last says so where people look.
+#[test]
+fn the_status_has_a_last_configuration() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let file = world.home.join("b.toml");
+    fs::write(&file, "sname = \"demo\"\n").unwrap();
+    let manager = Manager::new(&world);
+    let start = || {
+        let state = world.home.join("state:another");
+        let mut demo = manager.launch(&world, &["--config", "b.toml"], &[("STATE_DIRECTORY", state.to_str().unwrap())]);
+        demo.wait_until_up();
+        demo
+    };
+    drop(start());
+    assert!(world.home.join("state/last.toml").exists());
+    fs::write(&file, "").unwrap();
+    let demo = start();
+    let up = format!("up as {}; ", demo.node);
+    manager.wait_for_status(&format!("{up}on the last configuration that worked, since b.toml is wrong; no node connected"));
+    fs::write(&file, "sname = \"demo\"\n").unwrap();
+    demo.signal("HUP");
+    manager.wait_for_status(&format!("{up}no node connected"));
+}
+
 /// The status names who is connected, for as long as they are.
 #[test]
 fn the_status_follows_nodes_that_come_and_go() {

@@ -180,6 +180,12 @@ mod tests {
         assert!(!certificate.look() && certificate.wrong.as_ref().unwrap().contains("ca.crt: No such file"));
         put(&folder, "ca.crt", &ca.pem);
         assert!(certificate.look() && certificate.tls().names() == ["b"]);
+        // a pipe is not waited for
+        fs::remove_file(folder.join("tls.key")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(folder.join("tls.key")).status().unwrap().success());
+        assert!(!certificate.look() && certificate.wrong.as_ref().unwrap().ends_with("tls.key: not a regular file"));
+        put(&folder, "tls.key", &b.key);
+        assert!(certificate.look() && certificate.tls().names() == ["b"]);
         // a list of revoked certificates that was not there is taken when it comes
         put(&folder, "crl.pem", "");
         assert!(certificate.look() && !certificate.look());

@@ -12,6 +12,7 @@ use beamless::{Driver, EpmdSettings, Error, Event, Node, NodeName, epmd_names, l
 
 use super::backoff::{Backoff, a_little_less, chance};
 use super::config::{Discover, Settings};
+use super::descriptors;
 use super::peers::{By, Peers, after};
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -262,11 +263,13 @@ impl Host {
         };
         if self.said.replace(kind) != Some(kind) {
             self.changed();
+            let hint =
+                if descriptors::are_out() { format!("; no descriptor is left: {}", descriptors::WAY_OUT) } else { String::new() };
             limited!(
                 warn,
                 &self.name,
                 "epmds that do not answer",
-                "epmd on {}, port {epmd_port}, does not answer, asking again: {e}",
+                "epmd on {}, port {epmd_port}, does not answer, asking again: {e}{hint}",
                 self.name
             );
         }

@@ -5,12 +5,15 @@ mod certificate;
 mod check;
 mod config;
 mod connections;
+mod descriptors;
 mod discover;
 mod echo;
 mod erlang;
+mod flaps;
 mod functions;
 mod gossip;
 mod health;
+mod last;
 mod once;
 mod own;
 mod part;
@@ -20,6 +23,8 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+#[allow(dead_code, reason = "until publish uses it")]
+mod store;
 mod strays;
 mod system;
 mod task;
@@ -27,9 +32,10 @@ mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, OwnedNode};
+use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, NodeName, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
@@ -42,8 +48,9 @@ use super::systemd::{self, Supervisor};
 use super::tls::{self, Wanted};
 use certificate::Certificate;
 pub(super) use config::{Arguments, page};
-use config::{GroupSizes, Settings};
+use config::{GroupSizes, Settings, Text};
 use gossip::HEARTBEATS;
+use last::Last;
 use parts::Parts;
 pub(super) use peers::Peers;
 use process::PIPES;
@@ -56,24 +63,28 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let settings = config::settings(options, None).map_err(all_told)?;
+    let mut last = Last::new(options.state_folder());
+    let (settings, text) = last.settings(options).map_err(all_told)?;
     if options.check {
         return check::show(options, &settings);
     }
+    descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
-    if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
+    if !epmd.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
         return Err(Failure::usage(
-            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file, and have the node listen; or leave out the \
+             socket unit",
         ));
     }
     let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
-    let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
+    let local = last.with_cookie(&settings.local);
+    let (config, mut driver, cookie, tls) = local::prepare(local.as_ref().unwrap_or(&settings.local))?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
+    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie })
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -91,7 +102,14 @@ struct Network {
     certificate: Option<Certificate>,
 }
 
-fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
+/// What a start reads, and what is kept of it once the node is up.
+struct Kept {
+    last: Last,
+    text: Option<Text>,
+    cookie: Cookie,
+}
+
+fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
@@ -114,21 +132,26 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         options,
         settings,
         parts,
-        cookie,
+        last: kept.last,
+        text: kept.text,
+        cookie: kept.cookie,
         certificate: network.certificate,
         announced: false,
+        own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
         strays: Strays::new(),
         supervisor,
         stale: true,
         has_terminal: io::stderr().is_terminal(),
     };
-    if epmd == Epmd::None {
+    // one that listens nowhere is up, too: the nodes that it connects to may be away for long
+    if epmd == Epmd::None || agent.settings.local.is_outgoing() {
         agent.announce(&node, &driver, "no epmd");
     }
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
+        agent.follow_name(&node);
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
@@ -157,10 +180,15 @@ struct Agent<'a> {
     options: &'a Arguments,
     settings: Settings,
     parts: Parts,
+    last: Last,
+    /// The text of the settings, until the node is up with them.
+    text: Option<Text>,
     cookie: Cookie,
     certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
+    /// The node's name; empty while another node has yet to give it.
+    own: String,
     refusals: Refusals,
     strays: Strays,
     supervisor: Supervisor,
@@ -178,6 +206,23 @@ impl Agent<'_> {
             }
             self.handle(&event, node, driver);
         }
+    }
+
+    /// Takes note of the name that another node gave, or of its loss.
+    fn follow_name(&mut self, node: &Node<'_>) {
+        let name = node.name().map_or("", |name| name.as_str());
+        if name == self.own {
+            return;
+        }
+        if name.is_empty() {
+            log::info!("{} is not this node's name any more: the next node that it connects to gives it one", self.own);
+        } else {
+            let by = node.peers().next().map_or("another node", |peer| peer.name.as_str());
+            log::info!("this node is {name} now, as {by} calls it");
+            self.parts.named(name);
+        }
+        name.clone_into(&mut self.own);
+        self.stale = true;
     }
 
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
@@ -230,7 +275,7 @@ impl Agent<'_> {
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                &self.parts.status(),
+                &self.status(),
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }
@@ -256,7 +301,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node),
+            Some(file) => self.read_again(file, node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if let Some(certificate) = &mut self.certificate {
@@ -269,26 +314,36 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut OwnedNode) {
-        let new = match config::settings(self.options, Some(&self.settings)) {
-            Ok(new) => new,
+    fn read_again(&mut self, file: &Path, node: &mut OwnedNode) {
+        let shown = file.display();
+        let read = |text| Ok((config::settings(self.options, Some(&text), Some(&self.settings))?, text));
+        let (new, text) = match Text::read(file).and_then(read) {
+            Ok(read) => read,
             Err(faults) => {
                 faults.iter().for_each(|fault| log::error!("{fault}"));
-                return log::error!("{file}: not taken, all settings stay as they were");
+                return log::error!("{shown}: not taken, all settings stay as they were");
             }
         };
+        self.stale = true;
+        self.last.text_is_right();
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
-        if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
-            fixed.push("the cookie");
+        if let Ok(cookie) = cookie::find_again(self.settings.local.cookie_file.as_deref()) {
+            self.last.cookie_is_right();
+            if cookie.value != self.cookie.value {
+                fixed.push("the cookie");
+            }
+        }
+        // what is not in force yet may be what does not work
+        if fixed.is_empty() && self.announced {
+            self.last.keep_text(&text);
         }
         if !fixed.is_empty() {
-            log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
+            log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
+            return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
-        log::info!("{file} read again");
+        log::info!("{shown} read again");
         if self.settings.groups.is_none() {
             // it has none so far, so this cannot fail
             let _ = set_groups(settings.groups, node);
@@ -301,8 +356,22 @@ impl Agent<'_> {
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         self.supervisor.ready();
-        let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
+        self.last.keep_cookie(&self.cookie);
+        if let Some(text) = self.text.take() {
+            self.last.keep_text(&text);
+        }
+        let address = driver.local_addr();
         local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
+        if self.settings.reaches_nobody() {
+            log::warn!(
+                "nobody can reach this node, which listens nowhere and connects to no node: write connect = [\"NAME@HOST\"]"
+            );
+        }
+        let Some(name) = node.name() else { return };
+        let Some(address) = address else {
+            log::info!("to try it, in the shell of a node that it connects to:");
+            return try_it(name);
+        };
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
@@ -310,7 +379,12 @@ impl Agent<'_> {
         let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
         let tls = if self.certificate.is_some() { " and -proto_dist inet_tls" } else { "" };
         log::info!("to try it from Erlang (erl {option} me, with the same cookie{tls}):");
-        log::info!("net_adm:ping('{name}').");
-        log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
+        try_it(name);
     }
+}
+
+/// Logs what to write in a shell of Erlang.
+fn try_it(name: &NodeName) {
+    log::info!("net_adm:ping('{name}').");
+    log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
 }

@@ -150,6 +150,11 @@ impl Parts {
         self.health.apply(settings);
     }
 
+    /// Takes note of the name that another node gave to this one.
+    pub(super) fn named(&mut self, own: &str) {
+        each!(self, part => part.named(own));
+    }
+
     /// Ends the processes beside the agent.
     pub(super) fn stop(&mut self) {
         each!(self, part => part.stop());

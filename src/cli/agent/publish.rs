@@ -29,6 +29,7 @@ use recipient::Recipient;
 pub(super) struct Publishing {
     /// The mailbox that they are sent from; there is none without readings.
     mailbox: Option<Mailbox>,
+    /// The node's name; empty until another node has given it. Readings begin then, since they tell it.
     own: String,
     /// The most bytes of a reading.
     most: usize,
@@ -44,7 +45,7 @@ impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let mut publishing = Self {
             mailbox: None,
-            own: settings.node.as_str().to_owned(),
+            own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             targets: Vec::new(),
@@ -165,6 +166,9 @@ impl Part for Publishing {
         if core::mem::take(&mut self.is_stale) {
             self.aim(node);
         }
+        if self.own.is_empty() {
+            return;
+        }
         let world = Context { node: &self.own, most: self.most, registry: driver.registry() };
         self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
         let Some(mailbox) = self.mailbox else { return };
@@ -183,8 +187,15 @@ impl Part for Publishing {
     }
 
     fn next_wake(&self) -> Option<Instant> {
+        if self.own.is_empty() {
+            return None;
+        }
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
         publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
+    }
+
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
     }
 
     /// Logs what is lost, now that the agent ends.

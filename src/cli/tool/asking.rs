@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beamless::{
     Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
@@ -108,12 +108,17 @@ impl<'s> Tool<'s> {
         let tls = tls::wanted(options.tls_dir.as_deref(), None)?;
         let shown = tls.as_ref().map(Wanted::read).transpose().map_err(Failure::usage)?;
         let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
-        if options.name.is_some() && is_running(&own, &epmd_settings) {
+        let is_named = options.name.as_ref().is_some_and(|name| !name.is_dynamic());
+        if is_named && is_running(&own, &epmd_settings) {
             return Err(Failure::usage(format!(
                 "{own} is running, and {peer} would take this for it: give a name that no node has"
             )));
         }
-        let config = Config::hidden(&own, &cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))?;
+        let config = match &options.name {
+            Some(name) => name.config(&own, &cookie.value),
+            None => Config::hidden(&own, &cookie.value),
+        };
+        let config = config.map_err(|e| Failure::usage(format!("{own}: {e}")))?;
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
@@ -135,7 +140,7 @@ impl<'s> Tool<'s> {
         log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
         let ports = (epmd_settings.port, port);
         let given = options.before(given);
-        Ok(Self {
+        let mut tool = Self {
             node,
             driver,
             mailbox,
@@ -146,11 +151,27 @@ impl<'s> Tool<'s> {
             timeout: options.timeout,
             ports,
             lost: None,
-            is_named: options.name.is_some(),
+            is_named,
             is_missing: false,
             is_silent: false,
             printing: None,
-        })
+        };
+        tool.wait_for_name()?;
+        Ok(tool)
+    }
+
+    /// Waits until the node that is asked has given this one its name, if it is to: without one nothing can be sent.
+    fn wait_for_name(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while self.node.name().is_none() {
+            let left = self.timeout.checked_sub(begun.elapsed()).ok_or_else(|| self.timed_out())?;
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
+        }
+        Ok(())
     }
 
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives

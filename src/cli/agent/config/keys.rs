@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 /// The keys, a paragraph for each table of the file. A paragraph begins with the line that stands in front of its table in the file. The
 /// columns are: name; kind, with its range or its words; default; example; meaning.
 const KEYS: &str = r#"
-sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname` or `name` is to be given.
+sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname`, `name` or `dynamic` is to be given.
 name | text | | "edge1@10.0.0.7" | The node's long name; without a host, this host's full name.
+dynamic | text | | "nuc7" | The host part of a name that the first node gives which this one connects to: it dials out only, like `listen = "none"`.
 cookie_file | text | systemd's credential `cookie`, else `~/.erlang.cookie` | "/etc/beamless/cookie" | The file with the cluster's cookie. It must be there, with mode 0400.
-listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`.
+listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`. `"none"`: nowhere, nor in any EPMD; it is reached through the nodes it connects to.
 epmd | word auto external embedded none | `"auto"` | "auto" | `"auto"`: register with the EPMD that runs, else serve one. `"external"`: only register. `"embedded"`: only serve. `"none"`: neither.
 epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on this host and on all others.
 visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.

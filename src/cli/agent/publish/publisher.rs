@@ -7,6 +7,7 @@ use mio::Registry;
 
 use super::reading::{self, Trouble, TroubleKind};
 use crate::cli::agent::config::{Publish, Receiver, Source};
+use crate::cli::agent::flaps::Flaps;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
 
@@ -34,6 +35,7 @@ pub(super) struct Publisher {
     task: Option<Task>,
     /// The sort of trouble of the last reading.
     trouble: Option<TroubleKind>,
+    flaps: Flaps,
     /// The log has that it takes long.
     is_slow: bool,
     pub(super) outlets: Vec<Outlet>,
@@ -50,8 +52,9 @@ pub(super) struct Outlet {
 impl Publisher {
     /// Makes a publisher that reads at once, and then at the interval.
     pub(super) fn new(given: Publish) -> Self {
+        let (at, flaps) = (Instant::now(), Flaps::default());
         let mut publisher =
-            Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, outlets: Vec::new(), gone: [0; 2] };
+            Self { given, at, task: None, trouble: None, flaps, is_slow: false, outlets: Vec::new(), gone: [0; 2] };
         publisher.set_outlets(&[]);
         publisher
     }
@@ -134,6 +137,10 @@ impl Publisher {
             self.take(bytes, world);
         }
         let now = Instant::now();
+        if let Some(changes) = self.flaps.settled(now) {
+            let state = if self.trouble.is_none() { "readings again" } else { "no reading" };
+            log::warn!("{}: {state} for a minute, after {changes} changes", self.name());
+        }
         if self.at > now {
             return;
         }
@@ -157,7 +164,7 @@ impl Publisher {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        Some(self.at).into_iter().chain(self.task.as_ref().and_then(Task::next_wake)).min()
+        [Some(self.at), self.task.as_ref().and_then(Task::next_wake), self.flaps.next_wake()].into_iter().flatten().min()
     }
 
     /// Returns what it is called in the log.
@@ -185,7 +192,7 @@ impl Publisher {
         let message = bytes.and_then(|bytes| reading::message(world.node, &self.given, &bytes));
         match message {
             Ok(message) => {
-                if self.trouble.take().is_some() {
+                if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
                 self.keep(&message);
@@ -212,7 +219,8 @@ impl Publisher {
 
     /// Logs that there is no reading, when that begins and when the reason changes.
     fn failed(&mut self, trouble: &Trouble) {
-        if self.trouble.replace(trouble.kind) != Some(trouble.kind) {
+        let is_new = self.trouble.replace(trouble.kind) != Some(trouble.kind);
+        if is_new && self.flaps.change(&self.name(), Instant::now()) {
             limited!(warn, &self.name(), "sources without a reading", "{}: no reading: {}", self.name(), trouble.words);
         }
     }
