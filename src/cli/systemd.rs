@@ -1,5 +1,5 @@
 //! Talks with systemd: takes the socket that it hands over for EPMD, tells it when the agent is up, how it is and that its loop still
-//! turns, and puts the priority in front of each line for the journal. Without systemd none of this does anything.
+//! turns, and knows what the journal wants to hear of a line. Without systemd none of this does anything.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -159,12 +159,12 @@ pub(super) fn way_out(line: &str) -> Option<&'static str> {
         .then_some("it may be the service's unit that refuses this: \"systemctl cat beamless\" says how to allow it")
 }
 
-/// Returns the priority in front of a line for the journal, as the system log numbers them (sd-daemon(3)).
-pub(super) fn priority(level: log::Level) -> &'static str {
+/// Returns the priority of a line for the journal, as the system log numbers them (sd-daemon(3)).
+pub(super) fn priority(level: log::Level) -> u8 {
     match level {
-        log::Level::Error => "<3>",
-        log::Level::Warn => "<4>",
-        log::Level::Info => "<6>",
-        log::Level::Debug | log::Level::Trace => "<7>",
+        log::Level::Error => 3,
+        log::Level::Warn => 4,
+        log::Level::Info => 6,
+        log::Level::Debug | log::Level::Trace => 7,
     }
 }

@@ -3,6 +3,7 @@
 mod backoff;
 mod certificate;
 mod check;
+mod children;
 mod config;
 mod connections;
 mod descriptors;
@@ -16,6 +17,7 @@ mod health;
 mod last;
 mod once;
 mod own;
+mod pace;
 mod part;
 mod parts;
 mod peers;
@@ -23,6 +25,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+pub(super) mod step;
 #[allow(dead_code, reason = "until publish uses it")]
 mod store;
 mod strays;
@@ -84,7 +87,10 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie })
+    children::adopt();
+    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie });
+    children::end_all();
+    ended
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -156,6 +162,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
+        children::sweep();
         lines::tell();
         if came.reload {
             driver.look_again();
@@ -254,7 +261,7 @@ impl Agent<'_> {
             }
         }
         if came.child {
-            process::reap();
+            children::reap();
             self.parts.pipes_ready();
         }
         came

@@ -14,6 +14,7 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
+use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
@@ -72,6 +73,8 @@ pub(super) struct Program {
     limit: usize,
     framing: Framing,
     output: Stdout,
+    /// Its standard output is read at this pace.
+    pace: Pace,
     letters: Letters,
     dropped: Dropped,
 }
@@ -203,6 +206,7 @@ impl Program {
         Self {
             framing: Framing::new(given.format == ProgramFormat::Etf, limit),
             output: Stdout::Open,
+            pace: Pace::new(),
             given,
             mailbox,
             places: Places::default(),
@@ -250,7 +254,7 @@ impl Program {
             Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
             Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
-            Life::Up(process) => (process.next_wake(), self.output.closes()),
+            Life::Up(process) => (process.next_wake(), [self.output.closes(), self.pace.next_wake()].into_iter().flatten().min()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
     }
@@ -318,7 +322,7 @@ impl Program {
 
     /// Looks at a running program.
     fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> Life {
-        if self.is_ready || process.next_wake().is_some_and(|at| at <= now) {
+        if self.is_ready || [process.next_wake(), self.pace.next_wake()].into_iter().flatten().any(|at| at <= now) {
             let has_ended = process.has_ended();
             if has_ended {
                 // what it started
@@ -388,6 +392,7 @@ impl Program {
         self.input = Input::default();
         self.framing = Framing::new(self.given.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
+        self.pace = Pace::new();
     }
 
     fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> Life {
@@ -593,11 +598,20 @@ impl Program {
     fn read(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
         let mut bytes = [0; READ.1];
         for _ in 0..READ.0 {
+            if self.pace.rests(Instant::now()) {
+                return false;
+            }
             if !self.say(process, world) {
                 return true;
             }
             match process.read(&mut bytes) {
-                Chunk::Bytes(count) => self.framing.push(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Bytes(count) => {
+                    // of a line or a frame that is too long nothing is of use
+                    if self.framing.is_skipping() {
+                        self.waste(count, 0);
+                    }
+                    self.framing.push(bytes.get(..count).unwrap_or(&[]));
+                }
                 Chunk::Nothing => return false,
                 Chunk::End => {
                     self.say_last(world);
@@ -611,35 +625,46 @@ impl Program {
     /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
         while self.letters.has_room() {
-            let said = match self.framing.next() {
+            let (said, len) = match self.framing.next() {
                 None => return true,
-                Some(Ok(record)) => envelope::read(self.given.format, record),
+                Some(Ok(record)) => (envelope::read(self.given.format, record).map_err(|why| why.to_string()), record.len()),
                 Some(Err(fault)) => {
-                    limited!(
-                        warn,
-                        &self.given.name,
-                        "what programs wrote that is no message",
-                        "mailbox {}: {fault}",
-                        self.given.name
-                    );
                     if matches!(fault, Unframed::NoFrame(_)) {
                         process.kill();
                     }
-                    continue;
+                    (Err(fault.to_string()), 0)
                 }
             };
-            match said {
+            let is_of_use = match said {
                 Ok(said) => self.act(said, world),
-                Err(why) => limited!(
-                    warn,
-                    &self.given.name,
-                    "what programs wrote that is no message",
-                    "mailbox {}: {why}",
-                    self.given.name
-                ),
+                Err(why) => {
+                    self.not_understood(&why);
+                    false
+                }
+            };
+            if !is_of_use {
+                self.waste(len, 1);
             }
         }
         false
+    }
+
+    fn not_understood(&self, why: &str) {
+        let name = &self.given.name;
+        limited!(warn, name, "what programs wrote that is no message", "mailbox {name}: {why}");
+    }
+
+    /// Takes note of bytes that were of no use: of too many the rest is read slowly.
+    fn waste(&mut self, bytes: usize, lines: usize) {
+        if self.pace.spend(bytes, lines, Instant::now()) {
+            let name = &self.given.name;
+            limited!(
+                warn,
+                name,
+                "programs that write too much on standard output",
+                "mailbox {name}: its program writes too much that is no message, and is read slowly from now on"
+            );
+        }
     }
 
     /// Does what is left at the end of the output, which may be a line without its end.
@@ -650,34 +675,30 @@ impl Program {
             Some(Err(fault)) => Err(fault.to_string()),
         };
         match said {
-            Ok(said) => self.act(said, world),
-            Err(why) => {
-                limited!(warn, &self.given.name, "what programs wrote that is no message", "mailbox {}: {why}", self.given.name)
-            }
+            Ok(said) => drop(self.act(said, world)),
+            Err(why) => self.not_understood(&why),
         }
     }
 
-    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) {
+    /// Returns false if what it said is for nobody.
+    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) -> bool {
         let letter = match said {
-            None => return,
+            None => return false,
             Some(Outgoing::Reply { id, term }) => {
                 let Some(at) = self.calls.iter().position(|call| u64::from(call.id) == id) else {
                     let name = &self.given.name;
-                    return limited!(
-                        warn,
-                        name,
-                        "answers of programs to no call",
-                        "mailbox {name}: no call {id} waits for an answer"
-                    );
+                    limited!(warn, name, "answers of programs to no call", "mailbox {name}: no call {id} waits for an answer");
+                    return false;
                 };
-                let Some(call) = self.calls.remove(at) else { return };
+                let Some(call) = self.calls.remove(at) else { return false };
                 Letter { to: To::Caller(call.caller), node: call.node, term }
             }
             Some(Outgoing::Send { name, node, term }) => {
                 let host = world.home.split_once('@').map_or("", |(_, host)| host);
                 let node = if node.contains('@') { node } else { format!("{node}@{host}") };
                 if node == world.home {
-                    return world.local.push((name, term));
+                    world.local.push((name, term));
+                    return true;
                 }
                 Letter { to: To::Name(name), node, term }
             }
@@ -685,6 +706,7 @@ impl Program {
         if let Ok(mut out) = world.node.outbox(self.mailbox) {
             self.letters.post(letter, &mut out, &self.given.name);
         }
+        true
     }
 
     /// Tells the program of a message of one of this node's own programs.
