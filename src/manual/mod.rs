@@ -28,6 +28,7 @@ macro_rules! pages {
         /// [configuration]: crate::manual::configuration
         /// [connected]: crate::manual::agent#nodes-that-stay-connected
         /// [cookie]: crate::manual::agent#the-cookie
+        /// [cut]: crate::manual::agent#after-a-power-cut
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions

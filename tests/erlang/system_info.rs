@@ -15,7 +15,7 @@ fn info_is_a_map_of_the_box_and_the_node() {
     erl.eval("I = gen_server:call({system, N}, info, 60000)");
     assert_eq!(erl.eval("maps:get(node, I) =:= N"), "true");
     assert_eq!(erl.eval("maps:get(version, I)"), format!("<<\"{}\">>", env!("CARGO_PKG_VERSION")));
-    let keys = "[certificate,cpus,disk,functions,health,links,load,mailboxes,memory,node,nodes,programs,publish,running,temperatures,uptime,version]";
+    let keys = "[certificate,cpus,disk,functions,health,links,load,log,mailboxes,memory,node,nodes,programs,publish,running,temperatures,uptime,version]";
     assert_eq!(erl.eval("lists:sort(maps:keys(I))"), keys);
     assert_eq!(erl.eval("#{uptime := U, running := R, cpus := C} = I, U > R andalso R >= 0 andalso C > 0"), "true");
     assert_eq!(erl.eval("[A, B, C5] = maps:get(load, I), is_float(A) andalso is_float(B) andalso is_float(C5)"), "true");
@@ -36,7 +36,10 @@ fn info_is_a_map_of_the_box_and_the_node() {
     );
     assert_eq!(erl.eval("maps:get(functions, I) =:= #{calls => 0, failed => 0, running => 0, waiting => 0}"), "true");
     assert_eq!(erl.eval("maps:get(publish, I)"), "[]");
-    assert_eq!(erl.eval("[maps:get(K, I) || K <- [health, nodes, programs]]"), "[#{alarms => [],state => ok},#{},#{}]");
+    assert_eq!(
+        erl.eval("[maps:get(K, I) || K <- [health, log, nodes, programs]]"),
+        "[#{alarms => [],state => ok},#{dropped => 0},#{},#{}]"
+    );
     // one key of it
     assert_eq!(erl.eval("gen_server:call({system, N}, {info, cpus}, 60000) =:= maps:get(cpus, I)"), "true");
 }

@@ -16,6 +16,7 @@ use super::peers::Presence;
 use super::programs::{ProgramStatus, Programs, RECENT};
 use super::system::facts;
 use super::words::roughly;
+use crate::cli::logger;
 use crate::cli::tls::Tls;
 pub(super) use alarm::Alarm;
 use alarm::{Kind, Look, changes};
@@ -44,6 +45,10 @@ pub(super) struct Health {
     alarms: Vec<Alarm>,
     /// The trouble that keeps others from finding this node, and since when.
     hidden: Option<(Instant, String)>,
+    /// What to say as long as the agent runs on something that is not what its files say, and since when.
+    last: Option<(Instant, String)>,
+    /// The lines of the log that were dropped.
+    log: Count,
     /// From when until when the certificate is good, where there is one.
     certificate: Option<(SystemTime, SystemTime)>,
     /// The percentage of the disk that is taken, and when that was looked at.
@@ -67,6 +72,8 @@ impl Health {
             folder,
             alarms: Vec::new(),
             hidden: None,
+            last: None,
+            log: Count::default(),
             certificate: None,
             disk: None,
             looked: None,
@@ -86,6 +93,15 @@ impl Health {
     /// Takes note of what is shown over TLS.
     pub(super) fn show(&mut self, tls: &Tls) {
         self.certificate = Some((tls.valid_from(), tls.valid_until()));
+    }
+
+    /// Takes note of what to say as long as the agent runs on something that is not what its files say.
+    pub(super) fn runs_on(&mut self, words: Option<&str>) {
+        if self.last.as_ref().map(|(_, words)| words.as_str()) != words {
+            let now = Instant::now();
+            self.last = words.map(|words| (now, words.to_owned()));
+            self.look_at = Some(now);
+        }
     }
 
     /// Takes note of what happened.
@@ -144,6 +160,13 @@ impl Health {
 
     /// Looks at what is of the whole box.
     fn of_box(&mut self, look: &mut Look) {
+        if let Some((since, words)) = &self.last {
+            look.raise(Kind::LastConfiguration, "", *since, words.clone(), String::new());
+        }
+        if let Some((since, count)) = self.log.grown(look, logger::dropped()) {
+            let what = format!("{count} lines of the log dropped");
+            look.raise(Kind::LogDropped, "", since, what, "whoever reads it is too slow".to_owned());
+        }
         if let Some((since, trouble)) = self.hidden.as_ref().filter(|(since, _)| look.has_passed(*since, EPMD)) {
             look.raise(Kind::NoEpmd, "", *since, "other nodes cannot find this one".to_owned(), trouble.clone());
         }
@@ -180,15 +203,38 @@ impl Health {
 
     /// Returns what is wrong, the most important first: each of it in few words.
     pub(super) fn status(&self) -> Vec<String> {
-        // what keeps others from finding this node is shown at once
-        let hidden = self.hidden.iter().map(|(_, trouble)| trouble.clone());
-        let alarms = self.alarms.iter().filter(|alarm| alarm.kind != Kind::NoEpmd);
-        let mut status: Vec<String> = hidden.chain(alarms.clone().take(SHOWN).map(|alarm| alarm.what.clone())).collect();
+        // these are shown at once
+        let first = self.hidden.iter().chain(&self.last).map(|(_, words)| words.clone());
+        let is_first = |kind| matches!(kind, Kind::NoEpmd | Kind::LastConfiguration);
+        let alarms = self.alarms.iter().filter(|alarm| !is_first(alarm.kind));
+        let mut status: Vec<String> = first.chain(alarms.clone().take(SHOWN).map(|alarm| alarm.what.clone())).collect();
         let more = alarms.count().saturating_sub(SHOWN);
         if more > 0 {
             status.push(format!("and {more} more alarms"));
         }
         status
+    }
+}
+
+/// A count of what should not be, which grows.
+#[derive(Default)]
+struct Count {
+    now: u64,
+    /// When it began to grow, the count before, and when it grew last.
+    grown: Option<(Instant, u64, Instant)>,
+}
+
+impl Count {
+    /// Returns since when it has been growing, and by how much: until it has not for as long as restarts count.
+    fn grown(&mut self, look: &mut Look, count: u64) -> Option<(Instant, u64)> {
+        let before = core::mem::replace(&mut self.now, count);
+        if count > before {
+            let (since, from, _) = self.grown.unwrap_or((look.now, before, look.now));
+            self.grown = Some((since, from, look.now));
+        }
+        let (since, from, last) = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT))?;
+        self.grown = Some((since, from.min(count), last));
+        Some((since, count.saturating_sub(from)))
     }
 }
 
@@ -260,6 +306,23 @@ mod tests {
         let mut look = Look::new(start + MINUTE * 5);
         hosts(&mut look, MINUTE * 5, [("nuc3", start), ("nuc4", start + MINUTE)].into_iter());
         assert_eq!((texts(&look), look.next), (vec!["epmd on nuc3 silent for 5 minutes".to_owned()], Some(start + MINUTE * 6)));
+    }
+
+    #[test]
+    fn what_grows_is_told_until_it_has_not_for_a_while() {
+        let start = Instant::now();
+        let mut count = Count::default();
+        let mut at =
+            |minutes, now| count.grown(&mut Look::new(start + MINUTE * minutes), now).map(|(since, by)| (since - start, by));
+        assert_eq!(at(0, 0), None);
+        assert_eq!(at(1, 3), Some((MINUTE, 3)));
+        assert_eq!(at(10, 5), Some((MINUTE, 5)));
+        assert_eq!(at(19, 5), Some((MINUTE, 5)));
+        assert_eq!(at(20, 5), None);
+        assert_eq!(at(30, 7), Some((MINUTE * 30, 2)));
+        // what counted is gone with its settings
+        assert_eq!(at(31, 1), Some((MINUTE * 30, 0)));
+        assert_eq!(at(32, 2), Some((MINUTE * 30, 1)));
     }
 
     #[test]

@@ -277,12 +277,15 @@ impl Agent<'_> {
     /// Tells the supervisor that the loop turns, and what is new.
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
+        self.parts.runs_on(self.last.runs_on());
         self.stale |= self.parts.is_status_new();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            let mut wrong = self.parts.status();
+            wrong.extend(self.settings.local.is_outgoing().then(|| "dials out only".to_owned()));
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                &self.status(),
+                &wrong,
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }

@@ -80,6 +80,11 @@ impl Parts {
         self.health.show(tls);
     }
 
+    /// Takes note of what to say as long as the agent runs on something that is not what its files say.
+    pub(super) fn runs_on(&mut self, words: Option<&str>) {
+        self.health.runs_on(words);
+    }
+
     /// Returns true if [`Self::status`] has something new to say.
     pub(super) fn is_status_new(&mut self) -> bool {
         self.health.is_new()

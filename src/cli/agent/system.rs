@@ -18,6 +18,7 @@ use super::programs::Programs;
 use super::publish::Publishing;
 use super::words;
 use crate::cli::lines::{limited, node_of};
+use crate::cli::logger;
 use crate::cli::terms;
 use crate::cli::tls::Tls;
 use counts::{count, counted, pairs};
@@ -98,7 +99,7 @@ impl System {
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
             |t| {
-                t.map(17)?;
+                t.map(18)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;
                 t.atom("version")?;
@@ -125,6 +126,7 @@ impl System {
                 )?;
                 t.atom("publish")?;
                 published(t, told.publishing)?;
+                counted(t.atom("log")?, &[("dropped", logger::dropped())])?;
                 state::health(t.atom("health")?, told.alarms)?;
                 state::nodes(t.atom("nodes")?, told.connections)?;
                 state::programs(t.atom("programs")?, told.programs)

@@ -8,22 +8,26 @@ use crate::cli::lines::limited;
 /// The kinds of alarms, the most important first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli::agent) enum Kind {
+    LastConfiguration,
     NoEpmd,
     NodeAway,
     ProgramRestarts,
     DiskFull,
     Certificate,
+    LogDropped,
 }
 
 impl Kind {
     /// Returns its name for other programs.
     pub(in crate::cli::agent) fn name(self) -> &'static str {
         match self {
+            Self::LastConfiguration => "last_configuration",
             Self::NoEpmd => "no_epmd",
             Self::NodeAway => "node_away",
             Self::ProgramRestarts => "program_restarts",
             Self::DiskFull => "disk_full",
             Self::Certificate => "certificate",
+            Self::LogDropped => "log_dropped",
         }
     }
 }

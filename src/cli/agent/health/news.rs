@@ -21,8 +21,6 @@ const SET: u64 = 1_577_836_800;
 
 /// What is to be told.
 pub(super) struct News {
-    /// This node's name.
-    own: String,
     to: Option<Told>,
     /// What the process was not told: each change, and when that was.
     untold: Vec<(Change, Instant)>,
@@ -32,8 +30,7 @@ pub(super) struct News {
 
 impl News {
     pub(super) fn new(settings: &Settings) -> Self {
-        let own = settings.node.as_str().to_owned();
-        Self { own, to: settings.health.tell.clone(), untold: Vec::new(), tell_at: None }
+        Self { to: settings.health.tell.clone(), untold: Vec::new(), tell_at: None }
     }
 
     /// Goes on with new settings. Another process is told of all that is raised.
@@ -91,9 +88,10 @@ impl News {
         if !node.peers().any(|peer| peer.name.as_str() == to.node) {
             return;
         }
+        let own = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
         let Ok(mut out) = node.outbox(mailbox) else { return };
         while let Some((change, at)) = self.untold.first() {
-            match out.send((&*to.name, &*to.node), |t| write(t, &self.own, change, milliseconds(*at))) {
+            match out.send((&*to.name, &*to.node), |t| write(t, &own, change, milliseconds(*at))) {
                 Ok(()) => {}
                 // the node has to take what waits for it first
                 Err(Error::Full(Full::Transmit { .. })) => {
