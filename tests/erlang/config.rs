@@ -199,6 +199,19 @@ fn a_check_says_what_would_be_done() {
         file = "temp"
         every = "10s"
         group = "sensors:kitchen"
+        keep = 7
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        node = ["store@nuc4", "hub@nuc3"]
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        nodes = ["store@nuc4", "hub@nuc3"]
+        [keep]
+        memory = "64KiB"
         [mailbox.sensor]
         command = ["cat"]
         format = "json"
@@ -238,9 +251,11 @@ fn a_check_says_what_would_be_done() {
         "cat, with lines of Erlang terms; told of commands, alarms of My.PubSub; in Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter, \
          Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter_2, so that it drops the oldest when it is full",
         "groups    16 places of mailboxes, 64 members on other nodes",
-        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp; 100 are kept for each \
-         node of `connect` that is away",
-        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 100 are kept while it has none",
+        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp\n",
+        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 7 are kept while it has none",
+        "kept      while a node is away: at most 64 KiB in memory",
+        "to collector on store@nuc4 or hub@nuc3, labelled temp\n",
+        "to collector on store@nuc4 and hub@nuc3, labelled temp\n",
         "function  box:time/0 gives the term it prints: /",
         "date, for up to 1h",
         "checked   beamless.toml is right; nothing was started",

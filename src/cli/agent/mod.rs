@@ -23,6 +23,7 @@ mod parts;
 mod peers;
 mod process;
 mod programs;
+#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
 pub(super) mod step;

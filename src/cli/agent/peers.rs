@@ -179,11 +179,12 @@ impl Peers {
 
     fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
         self.tls.clone_from(&settings.local.tls);
-        let published = settings.publish.iter().filter_map(|publish| match &publish.receiver {
-            Receiver::Name { node, .. } => Some(node.clone()),
-            _ => None,
+        let published = settings.publish.iter().flat_map(|publish| match &publish.receiver {
+            Receiver::Name { nodes, .. } => nodes.names(),
+            _ => &[],
         });
-        let published: Vec<String> = published.chain(settings.health.tell.iter().map(|told| told.node.clone())).collect();
+        let told = settings.health.tell.iter().map(|told| &told.node);
+        let published: Vec<String> = published.chain(told).cloned().collect();
         let mut refused = self.want(By::Connect, &settings.connect, node);
         refused.extend(self.want(By::Publish, &published, node));
         refused

@@ -286,7 +286,9 @@ fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Writ
     for (publish, [arrived, kept, dropped]) in counts {
         t.map(if matches!(publish.receiver, Receiver::Group(_)) { 5 } else { 6 })?.atom("label")?.str(&publish.label)?;
         match &publish.receiver {
-            Receiver::Name { to, node } => t.atom("to")?.atom(to)?.atom("node")?.atom(node)?,
+            Receiver::Name { to, nodes } => {
+                t.atom("to")?.atom(to)?.atom("node")?.atom(nodes.names().first().map_or("", String::as_str))?
+            }
             Receiver::PubSub { pubsub, topic } => t.atom("pubsub")?.str(&pubsub.to_string())?.atom("topic")?.str(topic)?,
             Receiver::Group(group) => t.atom("group")?.str(&group.to_string())?,
         };

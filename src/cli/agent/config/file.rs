@@ -343,6 +343,10 @@ impl<'f> Item<'f> {
             .collect())
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
     /// Returns true if it is a list with nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.value.get_ref().as_array().is_some_and(|list| list.is_empty())

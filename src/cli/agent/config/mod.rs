@@ -4,8 +4,10 @@ mod cluster;
 mod file;
 mod gossip;
 mod health;
+mod keep;
 mod keys;
 mod page;
+mod receiver;
 mod sections;
 pub(super) mod units;
 mod values;
@@ -26,9 +28,11 @@ pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
 pub(super) use health::{HealthSettings, Told};
+pub(super) use keep::Keep;
 pub(in crate::cli) use page::page;
+pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Source};
+pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -75,6 +79,7 @@ pub(super) struct Settings {
     pub(super) connect: Vec<String>,
     pub(super) discover: Option<Discover>,
     pub(super) publish: Vec<Publish>,
+    pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
     pub(super) health: HealthSettings,
@@ -109,9 +114,9 @@ impl Settings {
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, programs, functions, health, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, keep, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, programs, functions, health, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
@@ -230,6 +235,8 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
     let health = reader.health(top.get("health").as_ref());
+    let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
+    let keep = keep::keep(table, reader.faults);
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
@@ -261,6 +268,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
         connect,
         discover,
         publish,
+        keep,
         programs,
         functions,
         health,

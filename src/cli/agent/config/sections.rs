@@ -1,6 +1,5 @@
 //! The tables of the file: what each comes to, and how it is read.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use beamless::{NodeName, Sizes};
 use super::file::{Fault, Faults, Item, Section};
 use super::gossip::{Gossip, gossip};
 use super::keys::Table;
+use super::receiver::{Receiver, read, receiver};
 use super::{Asked, units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, reserved};
@@ -31,30 +31,8 @@ pub(in crate::cli::agent) struct Publish {
     pub(in crate::cli::agent) every: Duration,
     pub(in crate::cli::agent) form: Form,
     pub(in crate::cli::agent) receiver: Receiver,
-    /// The most readings that are kept while the node is away.
-    pub(in crate::cli::agent) keep: usize,
-}
-
-/// The receivers of a reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::agent) enum Receiver {
-    /// The process of this registered name.
-    Name { to: String, node: String },
-    /// Whoever subscribed to a topic, on every connected node.
-    PubSub { pubsub: PubSub, topic: String },
-    /// All members of a group on other nodes.
-    Group(Group),
-}
-
-impl fmt::Display for Receiver {
-    /// Shows it without the node.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name { to, .. } => f.write_str(to),
-            Self::PubSub { pubsub, topic } => write!(f, "topic {topic} of {pubsub}"),
-            Self::Group(group) => write!(f, "group {group}"),
-        }
-    }
+    /// The most readings that are kept while the node is away; without it as many as there is room for.
+    pub(in crate::cli::agent) keep: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,51 +331,14 @@ impl Reader<'_> {
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
         let source = self.source(section);
         let every = self.faults.keep(section.required("every").and_then(|item| item.duration()));
-        let receiver = self.receiver(section);
-        let keep = section.integer("keep");
+        let receiver = receiver(section, self.own, self.faults);
+        let keep = section.get("keep").map(|item| item.integer());
         let label = section.get("label").map(|item| item.name());
         let form = self.form(section);
-        let (keep, label) = (self.faults.keep(keep), label.and_then(|label| self.faults.keep(label)));
+        let keep = keep.and_then(|keep| self.faults.keep(keep)).and_then(|keep| usize::try_from(keep).ok());
+        let label = label.and_then(|label| self.faults.keep(label));
         let (source, own_label) = source?;
-        Some(Publish {
-            source,
-            label: label.unwrap_or(own_label),
-            every: every?,
-            form: form?,
-            receiver: receiver?,
-            keep: usize::try_from(keep?).ok()?,
-        })
-    }
-
-    /// Reads where a reading goes to: to what is named first, if it is more than one.
-    fn receiver(&mut self, section: &Section<'_>) -> Option<Receiver> {
-        let (pubsub, group) = (section.get("pubsub"), section.get("group"));
-        let of_pubsub = ["to", "node", "group"];
-        let others: &[&str] = match (&pubsub, &group) {
-            (Some(_), _) => &of_pubsub,
-            (None, Some(_)) => &["to", "node", "topic"],
-            (None, None) => &["topic"],
-        };
-        for other in others.iter().filter_map(|name| section.get(name)) {
-            self.faults.add(other.wrong(match (&pubsub, &group) {
-                (Some(_), _) => "there is a `pubsub` too, which goes with `topic` alone: leave one out",
-                (None, Some(_)) => "there is a `group` too, which goes alone: leave one out",
-                (None, None) => "it is a topic of a `pubsub`: write pubsub = \"My.PubSub\"",
-            }));
-        }
-        if let Some(pubsub) = pubsub {
-            let topic = section.required("topic").and_then(|item| item.name());
-            let (pubsub, topic) = (self.faults.keep(read(&pubsub, PubSub::read)), self.faults.keep(topic));
-            return Some(Receiver::PubSub { pubsub: pubsub?, topic: topic? });
-        }
-        if let Some(group) = group {
-            return self.faults.keep(read(&group, Group::read)).map(Receiver::Group);
-        }
-        let own = self.own;
-        let to = section.required("to").and_then(|item| item.name());
-        let node = section.required("node").and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
-        let (to, node) = (self.faults.keep(to), self.faults.keep(node));
-        Some(Receiver::Name { to: to?, node: node? })
+        Some(Publish { source, label: label.unwrap_or(own_label), every: every?, form: form?, receiver: receiver?, keep })
     }
 
     /// Reads where a reading comes from, and what that is called.
@@ -580,11 +521,6 @@ impl Reader<'_> {
         };
         self.table(item, read).flatten()
     }
-}
-
-/// Reads text as `of` does.
-fn read<T>(item: &Item<'_>, of: fn(&str) -> Result<T, &'static str>) -> Result<T, Fault> {
-    of(item.text()?).map_err(|why| item.wrong(why))
 }
 
 /// Returns what a reading is called if the file does not say.
