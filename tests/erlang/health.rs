@@ -10,7 +10,8 @@ fn write(world: &World, text: &str) {
 }
 
 /// The next message of the agent's health for a process of this Erlang, without its time.
-const TOLD: &str = "receive {health,_,A,S,Name,Text,Ms} when is_integer(Ms) -> {A,S,Name} after 60000 -> none end";
+const TOLD: &str =
+    "(fun() -> receive {health,_,A,S,Name,<<_,_/binary>>,Ms} when is_integer(Ms) -> {A,S,Name} after 60000 -> none end end)()";
 
 fn health(agent: &Agent) -> String {
     format!("gen_server:call({{system, {}}}, {{info, health}}, 60000)", agent.atom())
@@ -109,12 +110,59 @@ fn alarms_are_raised_and_cleared_and_told() {
     until("the status", || (!said(&["away"]) && said(&["; 3 connected: "])).then_some(()));
 }
 
+/// A reading whose file vanishes, and comes back; and the last one, which can be asked for all the while.
+#[test]
+fn a_reading_that_is_overdue_is_an_alarm() {
+    let world = World::new();
+    let file = world.home.join("temp");
+    fs::write(&file, "21500\n").unwrap();
+    let publish = "every = '100ms'\nto = 'nobody'\nnode = 'hub'\n";
+    write(
+        &world,
+        &format!(
+            "sname = 'box'\n[[publish]]\nfile = 'temp'\ndivide = 1000\nkeep = 3\n{publish}[[publish]]\nfile = 'missing'\nlabel = 'other'\n{publish}"
+        ),
+    );
+    let mut agent = world.launch(&["--config", "box.toml"]);
+    agent.wait_until_up();
+    let erl = world.erl(&["-sname", "erl"]);
+    erl.eval(&format!("Call = fun(Request) -> gen_server:call({{system, {}}}, Request, 60000) end", agent.atom()));
+    until("a reading", || (erl.eval("element(1, Call({last, <<\"temp\">>}))") == "ok").then_some(()));
+    erl.eval("{ok, {Ms, 21.5, Number}} = Call({last, <<\"temp\">>}), true = is_integer(Number)");
+    assert_eq!(erl.eval("abs(Ms - erlang:system_time(millisecond)) < 60000"), "true");
+    assert_eq!(
+        erl.eval("#{<<\"temp\">> := {M2, 21.5, N2}} = L = Call(last), {map_size(L), M2 >= Ms, N2 >= Number}"),
+        "{1,true,true}"
+    );
+    assert_eq!(erl.eval("Call({last, <<\"other\">>})"), "{error,{no_reading,<<\"other\">>}}");
+    // neither is sent, and the one that never was is late
+    agent.wait(&["warn: alarm: no reading other for ", ": cannot read ", "missing"]);
+    agent.wait(&["warn: alarm: ", " readings dropped"]);
+    let of_temp = "[Temp, Other] = Call({info, publish}), #{label := <<\"temp\">>, to := nobody, node := Hub, kept := 3, every := 100, \
+                   age := Age, waiting := Bytes, oldest := Oldest, dropped := Dropped} = Temp";
+    erl.eval(of_temp);
+    assert_eq!(erl.eval("Age < 60000 andalso Bytes > 3 andalso Oldest < 60 andalso Dropped > 0"), "true");
+    assert_eq!(erl.eval("maps:is_key(trouble, Temp)"), "false");
+    assert_eq!(erl.eval("#{age := false, waiting := 0, kept := 0, trouble := <<\"cannot read \", _/binary>>} = Other, ok"), "ok");
+    assert_eq!(erl.eval("#{memory := #{used := Used, limit := 1048576}} = Call({info, keep}), Used > 0"), "true");
+    fs::remove_file(&file).unwrap();
+    agent.wait(&["warn: alarm: no reading temp for ", ": cannot read "]);
+    let kinds = "#{alarms := As} = Call({info, health}), [{W, Nm} || #{what := W, name := Nm} <- As]";
+    let overdue = |label: &str| format!("{{reading_overdue,<<\"{label}\">>}}");
+    assert_eq!(erl.eval(kinds), format!("[{},{},{{readings_dropped,<<>>}}]", overdue("temp"), overdue("other")));
+    assert_eq!(erl.eval("{ok, {_, 21.5, _}} = Call({last, <<\"temp\">>}), ok"), "ok");
+    fs::write(&file, "22000\n").unwrap();
+    agent.wait(&["alarm over after ", "no reading temp for "]);
+    assert_eq!(erl.eval("{ok, {_, 22.0, N3}} = Call({last, <<\"temp\">>}), N3 > N2"), "true");
+    assert_eq!(agent.log.count(&["warn: alarm: ", "readings dropped"]), 1);
+}
+
 /// What is well says nothing.
 #[test]
 fn a_box_that_is_well_has_no_alarm() {
     let world = World::new();
     let manager = Manager::new(&world);
-    write(&world, "sname = 'box'\n[mailbox.fine]\ncommand = ['cat']\n");
+    write(&world, "sname = 'box'\n[mailbox.fine]\ncommand = ['cat']\n[health]\ndisk_full = 100\n");
     let mut agent = manager.launch(&world, &["--config", "box.toml", "--state-dir", "."], &[]);
     agent.wait_until_up();
     let erl = world.erl(&["-sname", "erl"]);

@@ -14,6 +14,7 @@ use super::config::{HealthSettings, Settings};
 use super::connections::Connections;
 use super::peers::Presence;
 use super::programs::{ProgramStatus, Programs, RECENT};
+use super::publish::Publishing;
 use super::system::facts;
 use super::words::roughly;
 use crate::cli::logger;
@@ -28,6 +29,10 @@ const REST: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(60);
 /// The time for which EPMD may be away: it may just be started again.
 const EPMD: Duration = Duration::from_secs(30);
+/// The time within which no reading is late.
+const LATE: Duration = Duration::from_secs(5);
+/// The milliseconds for which readings may wait without a word in the status.
+const WAITING: i64 = 60_000;
 /// The most alarms in the status.
 const SHOWN: usize = 5;
 
@@ -35,6 +40,7 @@ const SHOWN: usize = 5;
 pub(super) struct Looked<'p> {
     pub(super) connections: &'p Connections,
     pub(super) programs: &'p Programs,
+    pub(super) publishing: &'p Publishing,
 }
 
 /// How the agent is.
@@ -53,6 +59,12 @@ pub(super) struct Health {
     certificate: Option<(SystemTime, SystemTime)>,
     /// The percentage of the disk that is taken, and when that was looked at.
     disk: Option<(Instant, u64)>,
+    /// The readings that were dropped.
+    dropped: Count,
+    /// The readings that wait, if some have waited for long.
+    waiting: Option<u64>,
+    /// The time since which these settings hold.
+    given_at: Instant,
     looked: Option<Instant>,
     /// The time of the next look.
     look_at: Option<Instant>,
@@ -76,6 +88,9 @@ impl Health {
             log: Count::default(),
             certificate: None,
             disk: None,
+            dropped: Count::default(),
+            waiting: None,
+            given_at: now,
             looked: None,
             look_at: Some(now),
             shown: now,
@@ -87,7 +102,8 @@ impl Health {
     pub(super) fn apply(&mut self, settings: &Settings) {
         self.given.clone_from(&settings.health);
         self.news.apply(settings, &self.alarms);
-        self.look_at = Some(Instant::now());
+        self.given_at = Instant::now();
+        self.look_at = Some(self.given_at);
     }
 
     /// Takes note of what is shown over TLS.
@@ -142,17 +158,22 @@ impl Health {
 
     fn look(&mut self, looked: &Looked<'_>, now: Instant) {
         self.looked = Some(now);
+        let waited = self.waiting.is_some();
         let mut look = Look::new(now);
         nodes(&mut look, self.given.node_away, looked.connections.wanted());
         hosts(&mut look, self.given.node_away, looked.connections.silent());
         programs(&mut look, self.given.program_restarts, looked.programs.statuses());
+        self.of_readings(&mut look, looked.publishing);
         self.of_box(&mut look);
         if !look.found.is_empty() {
             look.has_passed(now, AGAIN);
         }
         self.look_at = look.next;
         let changes = changes(&mut self.alarms, look);
-        if !changes.is_empty() || (!self.alarms.is_empty() && now.saturating_duration_since(self.shown) >= AGAIN) {
+        if !changes.is_empty()
+            || self.waiting.is_some() != waited
+            || (!self.alarms.is_empty() && now.saturating_duration_since(self.shown) >= AGAIN)
+        {
             (self.is_new, self.shown) = (true, now);
         }
         self.news.add(changes);
@@ -167,18 +188,11 @@ impl Health {
             let what = format!("{count} lines of the log dropped");
             look.raise(Kind::LogDropped, "", since, what, "whoever reads it is too slow".to_owned());
         }
-        if let Some((since, trouble)) = self.hidden.as_ref().filter(|(since, _)| look.has_passed(*since, EPMD)) {
-            look.raise(Kind::NoEpmd, "", *since, "other nodes cannot find this one".to_owned(), trouble.clone());
+        if let Some((since, trouble)) = &self.hidden {
+            hidden(look, *since, trouble);
         }
-        if let Some((from, until)) = self.certificate {
-            let now = SystemTime::now();
-            if certificate::is_ending(from, until, now) {
-                let what = match until.duration_since(now) {
-                    Ok(left) => format!("the certificate ends in {}", roughly(left)),
-                    Err(_) => "the certificate has ended".to_owned(),
-                };
-                look.raise(Kind::Certificate, "", self.begun(Kind::Certificate, look.now), what, String::new());
-            }
+        if let Some(valid) = self.certificate {
+            ending(look, self.begun(Kind::Certificate, "", look.now), valid, SystemTime::now());
         }
         let Some(folder) = &self.folder else { return };
         let known = self.disk.filter(|(at, _)| look.now.saturating_duration_since(*at) < AGAIN);
@@ -187,13 +201,32 @@ impl Health {
         look.has_passed(at, AGAIN);
         if taken >= self.given.disk_full {
             let what = format!("the disk is full to {taken} %");
-            look.raise(Kind::DiskFull, "", self.begun(Kind::DiskFull, look.now), what, folder.display().to_string());
+            look.raise(Kind::DiskFull, "", self.begun(Kind::DiskFull, "", look.now), what, folder.display().to_string());
         }
     }
 
-    /// Returns since when there is an alarm of the box, if there is one, else now.
-    fn begun(&self, kind: Kind, now: Instant) -> Instant {
-        self.alarms.iter().find(|alarm| alarm.kind == kind).map_or(now, |alarm| alarm.since)
+    /// Looks at the readings.
+    fn of_readings(&mut self, look: &mut Look, publishing: &Publishing) {
+        let (mut dropped, mut kept, mut has_waited) = (0_u64, 0_u64, false);
+        for status in publishing.status() {
+            let [_, waiting, gone] = status.counts;
+            (dropped, kept) = (dropped.saturating_add(gone), kept.saturating_add(waiting));
+            has_waited |= status.oldest.is_some_and(|time| time >= WAITING);
+            let label = &status.given.label;
+            let age = status.age.and_then(|age| u64::try_from(age).ok()).map(Duration::from_millis);
+            let last = age.and_then(|age| look.now.checked_sub(age));
+            let last = last.unwrap_or_else(|| self.begun(Kind::ReadingOverdue, label, self.given_at));
+            reading(look, (label, last), status.given.every.saturating_mul(self.given.reading_overdue), status.trouble);
+        }
+        self.waiting = has_waited.then_some(kept);
+        if let Some((since, count)) = self.dropped.grown(look, dropped) {
+            look.raise(Kind::ReadingsDropped, "", since, format!("{count} readings dropped"), String::new());
+        }
+    }
+
+    /// Returns since when there is an alarm of this, if there is one, else the time that was given.
+    fn begun(&self, kind: Kind, name: &str, or: Instant) -> Instant {
+        self.alarms.iter().find(|alarm| (alarm.kind, &*alarm.name) == (kind, name)).map_or(or, |alarm| alarm.since)
     }
 
     /// Returns true if [`Self::status`] has something new to say.
@@ -212,7 +245,24 @@ impl Health {
         if more > 0 {
             status.push(format!("and {more} more alarms"));
         }
+        status.extend(self.waiting.map(|waiting| format!("{waiting} readings wait")));
         status
+    }
+}
+
+/// Finds out whether others have not found this node for too long.
+fn hidden(look: &mut Look, since: Instant, trouble: &str) {
+    if look.has_passed(since, EPMD) {
+        look.raise(Kind::NoEpmd, "", since, "other nodes cannot find this one".to_owned(), trouble.to_owned());
+    }
+}
+
+/// Finds out whether a certificate that is valid from then until then is near its end.
+fn ending(look: &mut Look, since: Instant, (from, until): (SystemTime, SystemTime), now: SystemTime) {
+    if certificate::is_ending(from, until, now) {
+        let left = until.duration_since(now).map(roughly);
+        let what = left.map_or_else(|_| "the certificate has ended".to_owned(), |left| format!("the certificate ends in {left}"));
+        look.raise(Kind::Certificate, "", since, what, String::new());
     }
 }
 
@@ -235,6 +285,15 @@ impl Count {
         let (since, from, last) = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT))?;
         self.grown = Some((since, from.min(count), last));
         Some((since, count.saturating_sub(from)))
+    }
+}
+
+/// Finds out whether a reading is late.
+fn reading(look: &mut Look, (label, last): (&str, Instant), limit: Duration, trouble: Option<&str>) {
+    if look.has_passed(last, limit.max(LATE)) {
+        let time = roughly(look.now.saturating_duration_since(last));
+        let why = trouble.unwrap_or_default().to_owned();
+        look.raise(Kind::ReadingOverdue, label, last, format!("no reading {label} for {time}"), why);
     }
 }
 
@@ -323,6 +382,46 @@ mod tests {
         // what counted is gone with its settings
         assert_eq!(at(31, 1), Some((MINUTE * 30, 0)));
         assert_eq!(at(32, 2), Some((MINUTE * 30, 1)));
+    }
+
+    #[test]
+    fn a_reading_is_late_after_some_intervals_and_no_sooner_than_that() {
+        let start = Instant::now();
+        let at = |millis, limit| {
+            let mut look = Look::new(start + Duration::from_millis(millis));
+            reading(&mut look, ("cpu", start), Duration::from_secs(limit), Some("no such file"));
+            // the same label for another receiver
+            reading(&mut look, ("cpu", start), Duration::from_secs(limit), None);
+            (texts(&look), look.next)
+        };
+        assert_eq!(at(4_999, 0), (vec![], Some(start + LATE)));
+        assert_eq!(at(5_000, 0), (vec!["no reading cpu for 5 seconds: no such file".to_owned()], None));
+        assert_eq!(at(29_999, 30), (vec![], Some(start + Duration::from_secs(30))));
+        assert_eq!(at(180_000, 30).0, ["no reading cpu for 3 minutes: no such file"]);
+    }
+
+    #[test]
+    fn who_cannot_be_found_and_whose_certificate_ends_has_an_alarm() {
+        let start = Instant::now();
+        let mut look = Look::new(start + EPMD / 2);
+        hidden(&mut look, start, "no epmd");
+        assert_eq!((texts(&look), look.next), (vec![], Some(start + EPMD)));
+        let mut look = Look::new(start + EPMD);
+        hidden(&mut look, start, "no epmd");
+        assert_eq!(texts(&look), ["other nodes cannot find this one: no epmd"]);
+        let at = |minutes| {
+            let mut look = Look::new(start);
+            ending(
+                &mut look,
+                start,
+                (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + MINUTE * 90),
+                SystemTime::UNIX_EPOCH + MINUTE * minutes,
+            );
+            texts(&look)
+        };
+        assert!(at(59).is_empty());
+        assert_eq!(at(60), ["the certificate ends in 30 minutes"]);
+        assert_eq!(at(91), ["the certificate has ended"]);
     }
 
     #[test]

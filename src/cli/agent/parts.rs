@@ -114,7 +114,8 @@ impl Parts {
         let Self { system, connections, functions, programs, publishing, health, .. } = self;
         system.answer(node, &Told { connections, functions, programs, publishing, alarms: health.alarms() });
         each!(self, part => part.turn(node, driver));
-        self.health.turn(&Looked { connections: &self.connections, programs: &self.programs }, node, self.system.mailbox());
+        let Self { system, connections, programs, publishing, health, .. } = self;
+        health.turn(&Looked { connections, programs, publishing }, node, system.mailbox());
     }
 
     /// Returns when a part has something to do by itself.

@@ -12,6 +12,8 @@ use super::{units, values};
 pub(in crate::cli::agent) struct HealthSettings {
     /// The time for which a wanted node may be away.
     pub(in crate::cli::agent) node_away: Duration,
+    /// The number of intervals for which there may be no reading.
+    pub(in crate::cli::agent) reading_overdue: u32,
     /// The number of recent restarts of a program that are too many.
     pub(in crate::cli::agent) program_restarts: usize,
     /// The part of the disk of the state folder that may be taken, in percent.
@@ -60,6 +62,7 @@ impl Reader<'_> {
 fn settings(node_away: Duration, mut number: impl FnMut(&'static str) -> u64) -> HealthSettings {
     HealthSettings {
         node_away,
+        reading_overdue: u32::try_from(number("reading_overdue")).unwrap_or(u32::MAX),
         program_restarts: usize::try_from(number("program_restarts")).unwrap_or(usize::MAX),
         disk_full: number("disk_full"),
         tell: None,

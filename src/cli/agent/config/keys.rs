@@ -75,6 +75,7 @@ timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
 
 [health]
 node_away | time 1s 24h | `"5m"` | "5m" | How long a node may be away that is to be connected.
+reading_overdue | integer 2 1000 | `3` | 3 | After how many intervals without a reading it is overdue; not within five seconds.
 program_restarts | integer 1 20 | `5` | 5 | How often a program may end, or not start, within ten minutes.
 disk_full | integer 1 100 | `95` | 95 | From how many percent on the disk of the state folder is full.
 tell | name | none | "health" | The registered name of a process that is told when any of this begins, and when it is over.

@@ -12,6 +12,8 @@ pub(in crate::cli::agent) enum Kind {
     NoEpmd,
     NodeAway,
     ProgramRestarts,
+    ReadingOverdue,
+    ReadingsDropped,
     DiskFull,
     Certificate,
     LogDropped,
@@ -25,6 +27,8 @@ impl Kind {
             Self::NoEpmd => "no_epmd",
             Self::NodeAway => "node_away",
             Self::ProgramRestarts => "program_restarts",
+            Self::ReadingOverdue => "reading_overdue",
+            Self::ReadingsDropped => "readings_dropped",
             Self::DiskFull => "disk_full",
             Self::Certificate => "certificate",
             Self::LogDropped => "log_dropped",
@@ -81,7 +85,11 @@ impl Look {
     }
 
     pub(super) fn raise(&mut self, kind: Kind, name: &str, since: Instant, what: String, why: String) {
-        self.found.push(Alarm { kind, name: name.to_owned(), since, what, why });
+        let alarm = Alarm { kind, name: name.to_owned(), since, what, why };
+        // two readings may have one label
+        if !self.found.iter().any(|other| other.is_of(&alarm)) {
+            self.found.push(alarm);
+        }
     }
 }
 

@@ -168,6 +168,8 @@ mod tests {
         assert!(memory("total") > memory("free") && memory("total") >= memory("available") && facts.cpus > 0);
         assert!(facts.uptime > 0 && facts.load.iter().all(|load| (0.0..100_000.0).contains(load)));
         let (place, root) = &facts.disks[0];
+        assert!(root.taken() <= 100);
+        assert_eq!(Disk { total: 100, free: 30, available: 10 }.taken(), 87);
         assert!(place == "/" && root.total > root.free && root.free >= root.available, "{root:?}");
     }
 
