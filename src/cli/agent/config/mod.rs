@@ -4,6 +4,7 @@ mod asked;
 mod cluster;
 mod file;
 mod gossip;
+mod health;
 mod keep;
 mod keys;
 mod page;
@@ -28,6 +29,7 @@ use asked::{Asked, Has};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
+pub(super) use health::{HealthSettings, Told};
 pub(super) use keep::Keep;
 pub(in crate::cli) use page::page;
 pub(super) use receiver::{Nodes, Receiver};
@@ -82,6 +84,7 @@ pub(super) struct Settings {
     pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
+    pub(super) health: HealthSettings,
 }
 
 impl Settings {
@@ -113,9 +116,9 @@ impl Settings {
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, keep, programs, functions, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, keep, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
@@ -223,6 +226,7 @@ fn read(
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
     let keep = keep::keep(table, reader.faults);
     let sizes = top.get("sizes");
@@ -259,6 +263,7 @@ fn read(
         keep,
         programs,
         functions,
+        health,
     })
 }
 

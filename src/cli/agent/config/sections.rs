@@ -195,7 +195,7 @@ pub(super) struct Reader<'r> {
 
 impl Reader<'_> {
     /// Reads a table to its end.
-    fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
+    pub(super) fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
         let section = self.faults.keep(item.section())?;
         let value = read(self, &section);
         section.finish(self.faults);
