@@ -41,6 +41,7 @@ mod floods;
 mod functions;
 mod gossip;
 mod groups;
+mod health;
 mod hostile;
 mod hub;
 mod inside;

@@ -72,6 +72,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     }
     settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
     settings.functions.iter().for_each(|served| line("function", &function(served)));
+    if let Some(told) = &settings.health.tell {
+        line("health", &format_args!("{} on {} is told", told.name, told.node));
+    }
     let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
     line("checked", &format_args!("{what} is right; nothing was started"));
     print(&lines.join("\n"))

@@ -164,11 +164,6 @@ impl Publishing {
         self.is_full &= used > self.limit.wrapping_div(2);
     }
 
-    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
-    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
-        self.publishers.iter().map(|publisher| (&publisher.given, publisher.counts()))
-    }
-
     /// Returns how everything is that is published.
     pub(super) fn status(&self) -> impl ExactSizeIterator<Item = Status<'_>> {
         self.publishers.iter().map(|publisher| status::status(publisher, &self.clock))

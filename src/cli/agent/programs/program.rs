@@ -31,6 +31,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
+/// The time for which restarts count as recent ones.
+pub(in crate::cli::agent) const RECENT: Duration = Duration::from_secs(600);
+
 /// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,7 @@ pub(super) struct Program {
     /// The time at which it was last started.
     since: Instant,
     wait: Duration,
+    course: Course,
     /// The pipes are to be looked at.
     is_ready: bool,
     input: Input,
@@ -73,6 +77,50 @@ pub(super) struct Program {
     pace: Pace,
     letters: Letters,
     dropped: Dropped,
+}
+
+/// How often a program ended or could not be started, and what it came to last.
+struct Course {
+    /// The time since which it has been running, or has not.
+    since: Instant,
+    restarts: u64,
+    /// The times of the last of these, no more than there can be in [`RECENT`].
+    recent: VecDeque<Instant>,
+    last_exit: Option<String>,
+}
+
+impl Course {
+    fn new(now: Instant) -> Self {
+        Self { since: now, restarts: 0, recent: VecDeque::new(), last_exit: None }
+    }
+
+    /// Takes note that it ended, or could not be started.
+    fn ended(&mut self, why: String, was_running: bool, now: Instant) {
+        if was_running {
+            self.since = now;
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        self.recent.retain(|at| now.saturating_duration_since(*at) < RECENT);
+        self.recent.push_back(now);
+        self.last_exit = Some(why);
+    }
+}
+
+/// How a program is.
+pub(in crate::cli::agent) struct ProgramStatus<'p> {
+    pub(in crate::cli::agent) name: &'p str,
+    pub(in crate::cli::agent) is_running: bool,
+    /// The time since which that is so.
+    pub(in crate::cli::agent) since: Instant,
+    /// How often it ended, or could not be started.
+    pub(in crate::cli::agent) restarts: u64,
+    /// The times of those that are at most [`RECENT`] ago, the oldest first; there may be older ones.
+    pub(in crate::cli::agent) recent: &'p VecDeque<Instant>,
+    pub(in crate::cli::agent) last_exit: Option<&'p str>,
+    /// The calls that it has not answered.
+    pub(in crate::cli::agent) calls: usize,
+    /// The messages that it has not read.
+    pub(in crate::cli::agent) unread: usize,
 }
 
 enum Life {
@@ -165,6 +213,7 @@ impl Program {
             state: Life::Away(now),
             since: now,
             wait: RETRY.0,
+            course: Course::new(now),
             is_ready: false,
             input: Input::default(),
             calls: VecDeque::new(),
@@ -177,6 +226,20 @@ impl Program {
 
     fn name(&self) -> &str {
         &self.given.name
+    }
+
+    /// Returns how it is.
+    pub(super) fn status(&self) -> ProgramStatus<'_> {
+        ProgramStatus {
+            name: &self.given.name,
+            is_running: matches!(self.state, Life::Up(_)),
+            since: self.course.since,
+            restarts: self.course.restarts,
+            recent: &self.course.recent,
+            last_exit: self.course.last_exit.as_deref(),
+            calls: self.calls.len(),
+            unread: self.input.unwritten(),
+        }
     }
 
     /// Takes note that a pipe is ready, or that a process ended.
@@ -232,9 +295,11 @@ impl Program {
                     process.id().unwrap_or(0)
                 );
                 self.is_ready = true;
+                self.course.since = now;
                 Life::Up(process)
             }
             Err(e) => {
+                self.course.ended(format!("cannot be started: {e}"), false, now);
                 limited!(
                     warn,
                     &self.given.name,
@@ -297,6 +362,7 @@ impl Program {
         if now.saturating_duration_since(self.since) >= LIVED {
             self.wait = RETRY.0;
         }
+        self.course.ended(status.to_string(), true, now);
         let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128))).unwrap_or(-1);
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
         limited!(
