@@ -67,8 +67,14 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("gossip", &heartbeats(gossip));
     }
     settings.publish.iter().for_each(|publish| line("publish", &reading(publish)));
+    if !settings.publish.is_empty() {
+        line("kept", &format_args!("while a node is away: at most {} in memory", Size::of(settings.keep.memory)));
+    }
     settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
     settings.functions.iter().for_each(|served| line("function", &function(served)));
+    if let Some(told) = &settings.health.tell {
+        line("health", &format_args!("{} on {} is told", told.name, told.node));
+    }
     let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
     line("checked", &format_args!("{what} is right; nothing was started"));
     print(&lines.join("\n"))
@@ -116,7 +122,7 @@ fn sizes(sizes: Sizes) -> String {
 }
 
 fn reading(publish: &Publish) -> String {
-    let Publish { label, every, receiver, keep, .. } = publish;
+    let Publish { label, every, receiver, .. } = publish;
     let source = match &publish.source {
         Source::File(path) if path.exists() => path.display().to_string(),
         Source::File(path) => format!("{} (which is not there now)", path.display()),
@@ -129,13 +135,14 @@ fn reading(publish: &Publish) -> String {
         Form::Term => "a term".to_owned(),
     };
     let (to, away) = match receiver {
-        Receiver::Name { to, node } => (format!("{to} on {node}"), "while it is away"),
+        Receiver::Name { to, nodes } => (format!("{to} on {nodes}"), "while it is away"),
         Receiver::PubSub { .. } => {
             (format!("{receiver} on every connected node that runs it"), "for each node of `connect` that is away")
         }
         Receiver::Group(_) => (format!("the members of {receiver} on other nodes"), "while it has none"),
     };
-    format!("{source} as {form}, every {}, to {to}, labelled {label}; {keep} are kept {away}", Time(*every))
+    let most = publish.keep.map_or(String::new(), |keep| format!("; {keep} are kept {away}"));
+    format!("{source} as {form}, every {}, to {to}, labelled {label}{most}", Time(*every))
 }
 
 fn mailbox(program: &ProgramSettings) -> String {

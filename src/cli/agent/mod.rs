@@ -1,24 +1,35 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod beside;
 mod certificate;
 mod check;
+mod children;
 mod config;
 mod connections;
+mod descriptors;
 mod discover;
 mod echo;
 mod erlang;
+mod flaps;
 mod functions;
 mod gossip;
+mod health;
+mod last;
 mod once;
 mod own;
+mod pace;
 mod part;
 mod parts;
 mod peers;
 mod process;
 mod programs;
+#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
+pub(super) mod step;
+#[allow(dead_code, reason = "until publish uses it")]
+mod store;
 mod strays;
 mod system;
 mod task;
@@ -26,6 +37,7 @@ mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, NodeName, OwnedNode};
@@ -41,8 +53,9 @@ use super::systemd::{self, Supervisor};
 use super::tls::{self, Wanted};
 use certificate::Certificate;
 pub(super) use config::{Arguments, page};
-use config::{GroupSizes, Settings};
+use config::{GroupSizes, Settings, Text};
 use gossip::HEARTBEATS;
+use last::Last;
 use parts::Parts;
 pub(super) use peers::Peers;
 use process::PIPES;
@@ -55,10 +68,12 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let settings = config::settings(options, None).map_err(all_told)?;
+    let mut last = Last::new(options.state_folder());
+    let (settings, text) = last.settings(options).map_err(all_told)?;
     if options.check {
         return check::show(options, &settings);
     }
+    descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
     if !epmd.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
@@ -68,12 +83,16 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
         ));
     }
     let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
-    let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
+    let local = last.with_cookie(&settings.local);
+    let (config, mut driver, cookie, tls) = local::prepare(local.as_ref().unwrap_or(&settings.local))?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
+    children::adopt();
+    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie });
+    children::end_all();
+    ended
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -91,7 +110,14 @@ struct Network {
     certificate: Option<Certificate>,
 }
 
-fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
+/// What a start reads, and what is kept of it once the node is up.
+struct Kept {
+    last: Last,
+    text: Option<Text>,
+    cookie: Cookie,
+}
+
+fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
@@ -101,7 +127,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let epmd = network.driver.epmd;
     set_groups(settings.groups, &mut node)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
-    let parts = Parts::new(&settings, &mut node)?;
+    let parts = Parts::new(&settings, options.state_folder(), &mut node)?;
     let supervisor = Supervisor::from_env();
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
@@ -114,14 +140,15 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         options,
         settings,
         parts,
-        cookie,
+        last: kept.last,
+        text: kept.text,
+        cookie: kept.cookie,
         certificate: network.certificate,
         announced: false,
         own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
         strays: Strays::new(),
         supervisor,
-        trouble: None,
         stale: true,
         has_terminal: io::stderr().is_terminal(),
     };
@@ -137,6 +164,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
+        children::sweep();
         lines::tell();
         if came.reload {
             driver.look_again();
@@ -161,6 +189,9 @@ struct Agent<'a> {
     options: &'a Arguments,
     settings: Settings,
     parts: Parts,
+    last: Last,
+    /// The text of the settings, until the node is up with them.
+    text: Option<Text>,
     cookie: Cookie,
     certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
@@ -170,8 +201,6 @@ struct Agent<'a> {
     refusals: Refusals,
     strays: Strays,
     supervisor: Supervisor,
-    /// The trouble that keeps others from finding this node.
-    trouble: Option<String>,
     /// Something happened that the supervisor may not know.
     stale: bool,
     /// The log goes to a terminal.
@@ -208,13 +237,6 @@ impl Agent<'_> {
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node) | self.strays.handle(event);
         self.refusals.handle(event, self.settings.local.tls.as_ref());
-        match event {
-            Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
-                self.trouble = Some(event.to_string())
-            }
-            _ => {}
-        }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
         match event {
             Event::Registered { embedded, port } if !self.announced => {
@@ -241,7 +263,7 @@ impl Agent<'_> {
             }
         }
         if came.child {
-            process::reap();
+            children::reap();
             self.parts.pipes_ready();
         }
         came
@@ -257,11 +279,15 @@ impl Agent<'_> {
     /// Tells the supervisor that the loop turns, and what is new.
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
+        self.parts.runs_on(self.last.runs_on());
+        self.stale |= self.parts.is_status_new();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            let mut wrong = self.parts.status();
+            wrong.extend(self.settings.local.is_outgoing().then(|| "dials out only".to_owned()));
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                self.trouble.as_deref().or(self.settings.local.is_outgoing().then_some("dials out only")),
+                &wrong,
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }
@@ -287,7 +313,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node),
+            Some(file) => self.read_again(file, node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if let Some(certificate) = &mut self.certificate {
@@ -300,26 +326,36 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut OwnedNode) {
-        let new = match config::settings(self.options, Some(&self.settings)) {
-            Ok(new) => new,
+    fn read_again(&mut self, file: &Path, node: &mut OwnedNode) {
+        let shown = file.display();
+        let read = |text| Ok((config::settings(self.options, Some(&text), Some(&self.settings))?, text));
+        let (new, text) = match Text::read(file).and_then(read) {
+            Ok(read) => read,
             Err(faults) => {
                 faults.iter().for_each(|fault| log::error!("{fault}"));
-                return log::error!("{file}: not taken, all settings stay as they were");
+                return log::error!("{shown}: not taken, all settings stay as they were");
             }
         };
+        self.stale = true;
+        self.last.text_is_right();
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
-        if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
-            fixed.push("the cookie");
+        if let Ok(cookie) = cookie::find_again(self.settings.local.cookie_file.as_deref()) {
+            self.last.cookie_is_right();
+            if cookie.value != self.cookie.value {
+                fixed.push("the cookie");
+            }
+        }
+        // what is not in force yet may be what does not work
+        if fixed.is_empty() && self.announced {
+            self.last.keep_text(&text);
         }
         if !fixed.is_empty() {
-            log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
+            log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
+            return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
-        log::info!("{file} read again");
+        log::info!("{shown} read again");
         if self.settings.groups.is_none() {
             // it has none so far, so this cannot fail
             let _ = set_groups(settings.groups, node);
@@ -332,6 +368,10 @@ impl Agent<'_> {
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         self.supervisor.ready();
+        self.last.keep_cookie(&self.cookie);
+        if let Some(text) = self.text.take() {
+            self.last.keep_text(&text);
+        }
         let address = driver.local_addr();
         local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
         if self.settings.reaches_nobody() {

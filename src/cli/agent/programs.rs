@@ -18,6 +18,7 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
+pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
@@ -52,6 +53,11 @@ impl Programs {
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
         Ok(Self { programs, leaving: Vec::new(), home, limit })
+    }
+
+    /// Returns how each program is.
+    pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = ProgramStatus<'_>> {
+        self.programs.iter().map(Program::status)
     }
 
     /// Returns the place in the cluster of the mailbox of this name, and whether it has its global name.
