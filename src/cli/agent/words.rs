@@ -1,8 +1,7 @@
 //! The agent's own words for what the library says: whoever reads its log has a configuration file, not a storage.
 
-use beamless::{Dropped, Error, Event, Full, NetworkFault, Reason};
+use beamless::{Dropped, Error, Event, Full, Reason};
 
-use super::descriptors;
 use crate::cli::tls::{self, Wanted};
 
 /// The words for a node that there is no place for.
@@ -35,12 +34,6 @@ pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
         }
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
-        Event::ConnectFailed { reason: Reason::Network(NetworkFault::UnknownHost), node } if descriptors::are_out() => {
-            format!(
-                "cannot connect to {node}: too few descriptors are left to ask for its address with: {}",
-                descriptors::WAY_OUT
-            )
-        }
         Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),
         _ => event.to_string(),
     }
