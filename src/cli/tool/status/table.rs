@@ -24,10 +24,17 @@ impl Line {
     }
 }
 
+struct Row {
+    cells: Vec<String>,
+    stands_out: bool,
+    /// What stands below it.
+    note: String,
+}
+
 /// The columns of a table; a `>` in front of a title has the column stand to the right, as numbers do.
 pub(super) struct Table {
     titles: &'static [&'static str],
-    rows: Vec<(Vec<String>, bool)>,
+    rows: Vec<Row>,
 }
 
 impl Table {
@@ -36,7 +43,15 @@ impl Table {
     }
 
     pub(super) fn add(&mut self, cells: Vec<String>, stands_out: bool) {
-        self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stands_out));
+        let cells = cells.iter().map(|cell| printable(cell)).collect();
+        self.rows.push(Row { cells, stands_out, note: String::new() });
+    }
+
+    /// Has this stand below the last row.
+    pub(super) fn note(&mut self, note: &str) {
+        if let Some(row) = self.rows.last_mut() {
+            row.note = printable(note);
+        }
     }
 
     /// Draws it, without the columns that say nothing; without rows nothing at all. Text is cut where there is no room, the longest first, and the
@@ -44,7 +59,7 @@ impl Table {
     pub(super) fn draw(&self, width: usize) -> Vec<Line> {
         let mut columns: Vec<(usize, &str, bool, usize)> = Vec::new();
         for (at, title) in self.titles.iter().enumerate() {
-            let longest = self.rows.iter().map(|(cells, _)| cells.get(at).map_or(0, |cell| columns_of(cell))).max().unwrap_or(0);
+            let longest = self.rows.iter().map(|row| row.cells.get(at).map_or(0, |cell| columns_of(cell))).max().unwrap_or(0);
             if longest > 0 {
                 let (title, is_right) = title.strip_prefix('>').map_or((*title, false), |title| (title, true));
                 columns.push((at, title, is_right, longest.max(title.len())));
@@ -79,15 +94,22 @@ impl Table {
             return Vec::new();
         }
         let title = line(&|_, title| title.to_owned());
-        let rows: Vec<Line> = self
-            .rows
-            .iter()
-            .map(|(cells, stands_out)| Line {
-                text: line(&|at, _| cells.get(at).cloned().unwrap_or_default()),
-                stands_out: *stands_out,
-            })
-            .collect();
-        folded(&title, &rows, taken(&columns), width)
+        let rows = self.rows.iter().map(|row| {
+            let text = line(&|at, _| row.cells.get(at).cloned().unwrap_or_default());
+            (Line { text, stands_out: row.stands_out }, &row.note)
+        });
+        if self.rows.iter().all(|row| row.note.is_empty()) {
+            let rows: Vec<Line> = rows.map(|(line, _)| line).collect();
+            return folded(&title, &rows, taken(&columns), width);
+        }
+        let mut lines = vec![Line::plain(title)];
+        for (line, note) in rows {
+            lines.push(line);
+            if !note.is_empty() {
+                lines.push(Line::plain(cut(&format!("  {note}"), width)));
+            }
+        }
+        lines
     }
 }
 
@@ -226,7 +248,7 @@ mod tests {
             (10_240, "10 KiB"),
             (1_048_576, "1.0 MiB"),
             (104 << 20, "104 MiB"),
-            (u64::MAX, "16777216 TiB"),
+            (u64::MAX, "16777215 TiB"),
         ] {
             assert_eq!(bytes(size), text);
         }
@@ -275,6 +297,16 @@ mod tests {
         assert!(lines[4].stands_out && !lines[5].stands_out);
         assert_eq!(shown(20, 30).len(), 11);
         assert_eq!(shown(20, 25).len(), 21);
+    }
+
+    #[test]
+    fn a_note_stands_below_its_row() {
+        let mut table = Table::new(&["NAME"]);
+        (0..20).for_each(|row| table.add(vec![row.to_string()], false));
+        table.note("the last\none");
+        let lines = table.draw(12);
+        assert_eq!(lines.len(), 22);
+        assert_eq!((lines[20].text.as_str(), lines[21].text.as_str()), ("19", "  the last.."));
     }
 
     #[test]
