@@ -199,7 +199,7 @@ fn until_made(world: &World, count: usize) {
 
 /// The numbers that a hub gets, until this one is among them. `wrapped` makes of a reading the message that it comes in.
 fn numbers_up_to(erl: &Erl, wrapped: &str, last: usize) -> Vec<usize> {
-    let reading = wrapped.replace("READING", "{publish, _, <<\"counter\">>, _, V}");
+    let reading = wrapped.replace("READING", "{publish, _, <<\"counter\">>, _, V, _}");
     erl.eval("put(got, [])");
     erl.eval_until(
         &format!(

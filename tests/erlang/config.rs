@@ -71,21 +71,27 @@ fn wrong_files_are_refused_with_line_and_key() {
     let cases = include_str!("config_wrong.txt").split("----\n").skip(1);
     let mut count = 0;
     for case in cases {
-        let (expected, text): (Vec<&str>, Vec<&str>) = case.lines().partition(|line| line.starts_with("=> "));
+        let (expected, text): (Vec<&str>, Vec<&str>) = case.lines().partition(|line| line.starts_with(['=', '?']));
         let text = text.join("\n");
         let file = write(&world, &text);
-        let (code, said) = ended(&world, &["--config", file]);
-        assert_eq!(code, Some(2), "{text}\n{said}");
-        assert_eq!(ended(&world, &["--check", "--config", file]), (code, said.clone()), "{text}");
-        let said: Vec<&str> = said.lines().collect();
-        assert_eq!(said.len(), expected.len(), "{text}\n{said:#?}");
-        for (said, line) in said.iter().zip(expected) {
-            let line = line
-                .replace("demo@HOST", &format!("demo@{host}"))
-                .replace("HOME", world.home.to_str().unwrap())
-                .replace("(PATH)", &format!("({path})"));
-            let line = line.replacen("=> ", "error: beamless.toml:", 1);
-            assert!(said.starts_with(&line), "{text}\n{said}\n{line}");
+        let is_refused = |args: &[&str], expected: &[&str]| {
+            let (code, said) = ended(&world, &[args, &["--config", file]].concat());
+            assert_eq!(code, Some(2), "{text}\n{said}");
+            let said: Vec<&str> = said.lines().collect();
+            assert_eq!(said.len(), expected.len(), "{text}\n{said:#?}");
+            for (said, line) in said.iter().zip(expected) {
+                let line = line
+                    .replace("demo@HOST", &format!("demo@{host}"))
+                    .replace("HOME", world.home.to_str().unwrap())
+                    .replace("(PATH)", &format!("({path})"));
+                let line = format!("error: beamless.toml:{}", &line[3..]);
+                assert!(said.starts_with(&line), "{text}\n{said}\n{line}");
+            }
+        };
+        is_refused(&["--check"], &expected);
+        let of_start: Vec<&str> = expected.into_iter().filter(|line| line.starts_with('=')).collect();
+        if !of_start.is_empty() {
+            is_refused(&[], &of_start);
         }
         count += 1;
     }
@@ -112,8 +118,17 @@ fn what_is_no_configuration_file_is_named() {
     refused("missing.toml", "No such file or directory");
     refused(".", "not a regular file");
     refused("/dev/null", "not a regular file");
-    fs::write(world.home.join("binary.toml"), b"sname = \"\xff\"").unwrap();
-    refused("binary.toml", "not UTF-8 text");
+    fs::write(world.home.join("empty.toml"), "").unwrap();
+    refused("empty.toml", "it is empty");
+    let (code, said) = {
+        fs::write(world.home.join("binary.toml"), b"# \xc3\xa9\nsname = \"\xff\"").unwrap();
+        ended(&world, &["--config", "binary.toml"])
+    };
+    assert_eq!((code, said.as_str()), (Some(2), "error: binary.toml:2:10: not UTF-8 text: a byte 0xff"));
+    // what the parser says of characters that a terminal obeys
+    fs::write(world.home.join("escapes.toml"), "sname = \"a\x1b[2J\x07\"\n\x1b]0;x = 1\n").unwrap();
+    let (code, said) = ended(&world, &["--config", "escapes.toml"]);
+    assert!(code == Some(2) && !said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
     fs::write(world.home.join("large.toml"), "#".repeat(1 << 20)).unwrap();
     refused("large.toml", "larger than 1 MiB");
 }
@@ -184,6 +199,19 @@ fn a_check_says_what_would_be_done() {
         file = "temp"
         every = "10s"
         group = "sensors:kitchen"
+        keep = 7
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        node = ["store@nuc4", "hub@nuc3"]
+        [[publish]]
+        file = "temp"
+        every = "10s"
+        to = "collector"
+        nodes = ["store@nuc4", "hub@nuc3"]
+        [keep]
+        memory = "64KiB"
         [mailbox.sensor]
         command = ["cat"]
         format = "json"
@@ -223,9 +251,11 @@ fn a_check_says_what_would_be_done() {
         "cat, with lines of Erlang terms; told of commands, alarms of My.PubSub; in Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter, \
          Elixir.Phoenix.PubSub:Elixir.My.PubSub.Adapter_2, so that it drops the oldest when it is full",
         "groups    16 places of mailboxes, 64 members on other nodes",
-        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp; 100 are kept for each \
-         node of `connect` that is away",
-        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 100 are kept while it has none",
+        "as text, every 10s, to topic readings of My.PubSub on every connected node that runs it, labelled temp\n",
+        "as text, every 10s, to the members of group sensors:kitchen on other nodes, labelled temp; 7 are kept while it has none",
+        "kept      while a node is away: at most 64 KiB in memory",
+        "to collector on store@nuc4 or hub@nuc3, labelled temp\n",
+        "to collector on store@nuc4 and hub@nuc3, labelled temp\n",
         "function  box:time/0 gives the term it prints: /",
         "date, for up to 1h",
         "checked   beamless.toml is right; nothing was started",
@@ -245,6 +275,17 @@ fn a_check_says_what_would_be_done() {
     {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let said = checked(&world, &["--dynamic", "127.0.0.1", "--connect", "hub"]);
+    for line in [
+        "node      a name on 127.0.0.1, which the first node gives it, hidden\n",
+        "listen    nowhere; dials out only: reached through the nodes it connects to\n",
+        "epmd      that of each host on port ",
+        "connect   hub@127.0.0.1\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let said = checked(&world, &["--sname", "demo", "--listen", "none"]);
+    assert!(said.contains("\nconnect   no node, so nobody can reach this one: "), "{said}");
     let (code, said) = ended(&world, &["--check"]);
     assert!(code == Some(2) && said.contains("--sname"), "{said}");
     let (code, said) = ended(&world, &["--check", "--sname", "demo", "--cookie-file", "none"]);

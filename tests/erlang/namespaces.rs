@@ -38,7 +38,7 @@ fn count(world: &World) -> u64 {
 fn collect(erl: &Erl) {
     erl.eval(
         "spawn(fun() -> register(collector, self()), (fun Collect(All) ->
-            receive {publish, edge1@edge, <<\"sh\">>, _, N} -> Collect([N | All]); {all, To} -> To ! {all, All}, Collect(All) end
+            receive {publish, edge1@edge, <<\"sh\">>, _, N, _} -> Collect([N | All]); {all, To} -> To ! {all, All}, Collect(All) end
         end)([]) end)",
     );
 }

@@ -46,7 +46,7 @@ fn numbers_up_to(erl: &Erl, last: usize) -> Vec<usize> {
     erl.eval("put(got, [])");
     erl.eval_until(
         &format!(
-            "(fun F() -> receive {{publish, _, <<\"counter\">>, _, V}} -> put(got, [V | get(got)]), F() after 0 -> ok end end)(), \
+            "(fun F() -> receive {{publish, _, <<\"counter\">>, _, V, _}} -> put(got, [V | get(got)]), F() after 0 -> ok end end)(), \
              lists:any(fun(V) -> V >= {last} end, get(got))"
         ),
         "true",
@@ -107,7 +107,7 @@ pub(crate) fn readings_come_as_what_they_are_with_their_label_and_time() {
     let node = demo.atom();
     let get = |label: &str| {
         let got = hub.eval(&format!(
-            "(fun() -> receive {{publish, {node}, {label}, Ms, Value}} -> {{Value, abs(erlang:system_time(millisecond) - Ms) < 60000}} \
+            "(fun() -> receive {{publish, {node}, {label}, Ms, Value, _}} -> {{Value, abs(erlang:system_time(millisecond) - Ms) < 60000}} \
              after 60000 -> none end end)()"
         ));
         got.strip_prefix('{').and_then(|got| got.strip_suffix(",true}")).unwrap_or_else(|| panic!("{label}: {got}")).to_owned()
@@ -118,10 +118,15 @@ pub(crate) fn readings_come_as_what_they_are_with_their_label_and_time() {
     assert_eq!(get("<<\"term\">>"), "{ok,#{load => [0.5]}}");
     assert_eq!(get("<<\"printf\">>"), "<<\"$HOME it's\">>", "no shell has read it");
     assert_eq!(get("<<\"sh\">>"), format!("<<\"{}\">>", demo.node));
-    // one comes at each interval, with a time that is later
-    hub.eval("Time = fun() -> receive {publish, _, <<\"temp\">>, T, 22.0} -> T after 60000 -> none end end");
+    // one comes at each interval, with a time that is later, and a number that is larger
+    hub.eval("Time = fun() -> receive {publish, _, <<\"temp\">>, T, 22.0, I} -> {T, I} after 60000 -> none end end");
     fs::write(home.join("temp"), "22000").unwrap();
-    assert_eq!(hub.eval("T1 = Time(), T2 = Time(), T3 = Time(), T3 > T2 andalso T2 > T1"), "true");
+    assert_eq!(
+        hub.eval(
+            "{T1, I1} = Time(), {T2, I2} = Time(), {T3, I3} = Time(), T3 > T2 andalso T2 > T1 andalso I3 > I2 andalso I2 > I1"
+        ),
+        "true"
+    );
     demo.wait(&["collector at a@", "has the readings that were kept for it: "]);
     assert_eq!(demo.log.count(&["no reading"]), 0);
 }
@@ -161,7 +166,7 @@ fn what_cannot_be_read_is_told_once_until_it_changes() {
     demo.wait(&["publish value: no reading: \"warm\" is no number"]);
     fs::write(&file, "7\n").unwrap();
     demo.wait(&["publish value: readings again"]);
-    let seven = "receive {publish, _, <<\"value\">>, _, 7} -> yes after 60000 -> no end";
+    let seven = "receive {publish, _, <<\"value\">>, _, 7, _} -> yes after 60000 -> no end";
     for _ in 0..10 {
         assert_eq!(hub.eval(seven), "yes");
     }
@@ -181,7 +186,7 @@ fn what_cannot_be_read_is_told_once_until_it_changes() {
     }
     // one that runs is not started a second time, and none of the readings that failed was sent
     assert_eq!(fs::read_to_string(world.home.join("hangs")).unwrap(), "started\n");
-    assert_eq!(hub.eval("receive {publish, _, L, _, _} when L =/= <<\"value\">> -> L after 0 -> nothing end"), "nothing");
+    assert_eq!(hub.eval("receive {publish, _, L, _, _, _} when L =/= <<\"value\">> -> L after 0 -> nothing end"), "nothing");
     assert_eq!(hub.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
 }
 
@@ -308,7 +313,7 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     let hub = hub(&world);
     let got = numbers_up_to(&hub, before);
     assert!(got.iter().copied().eq(1..=*got.last().unwrap()), "{before}: {got:?}");
-    assert_eq!(hub.eval("receive {publish, _, <<\"one\">>, _, V} -> is_integer(V) after 60000 -> none end"), "true");
+    assert_eq!(hub.eval("receive {publish, _, <<\"one\">>, _, V, _} -> is_integer(V) after 60000 -> none end"), "true");
     drop(hub);
     demo.wait(&["node down: a@"]);
     let now = ones();

@@ -98,7 +98,7 @@ fn functions_and_readings_come_and_go() {
     let new = "[functions]\n\"box:stays/0\" = [\"echo\", \"stays\"]\n\"box:comes/0\" = [\"echo\", \"comes\"]\n\"box:changes/0\" = [\"echo\", \"2\"]\n";
     let demo = Configured::new(&world, &format!("sname = \"demo\"\n{}{}{old}", publish("stays"), publish("goes")));
     let call = |function: &str| erl.eval(&format!("rpc:call({}, box, {function}, [])", demo.agent.atom()));
-    let next = |label: &str| erl.eval(&format!("receive {{publish, _, <<\"{label}\">>, _, V}} -> V after 60000 -> none end"));
+    let next = |label: &str| erl.eval(&format!("receive {{publish, _, <<\"{label}\">>, _, V, _}} -> V after 60000 -> none end"));
     assert_eq!((next("stays").as_str(), next("goes").as_str()), ("21", "21"));
     assert_eq!(
         (call("stays"), call("goes"), call("changes")),

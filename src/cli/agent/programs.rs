@@ -18,6 +18,7 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
+pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
@@ -33,7 +34,7 @@ pub(super) struct Programs {
     programs: Vec<Program>,
     /// The programs that were asked to end and are not in the settings any more.
     leaving: Vec<Program>,
-    /// The node's name.
+    /// The node's name; empty until another node has given it. Programs are started then, since they are told it.
     home: String,
     /// The most bytes of a line or a frame that a program writes.
     limit: usize,
@@ -52,6 +53,11 @@ impl Programs {
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
         Ok(Self { programs, leaving: Vec::new(), home, limit })
+    }
+
+    /// Returns how each program is.
+    pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = ProgramStatus<'_>> {
+        self.programs.iter().map(Program::status)
     }
 
     /// Returns the place in the cluster of the mailbox of this name, and whether it has its global name.
@@ -118,6 +124,9 @@ impl Part for Programs {
 
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         self.leaving.retain_mut(Program::is_leaving);
+        if self.home.is_empty() {
+            return;
+        }
         for program in &mut self.programs {
             program.places.turn(&program.given.name, &program.given.place, program.mailbox, node);
         }
@@ -137,8 +146,14 @@ impl Part for Programs {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let places = self.programs.iter().filter_map(|program| program.places.next_wake());
-        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+        let programs: &[Program] = if self.home.is_empty() { &[] } else { &self.programs };
+        let places = programs.iter().filter_map(|program| program.places.next_wake());
+        programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+    }
+
+    /// What runs goes on: only what is started from now on is told another name.
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.home);
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.

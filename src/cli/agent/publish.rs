@@ -8,31 +8,51 @@
 //!
 //! A PubSub has a process of one name on every node that runs it, so a reading goes to all of these, each asked by itself.
 
+mod kept;
 mod members;
+mod moment;
+mod numbers;
 mod publisher;
 mod reading;
 mod recipient;
+mod status;
 
 use std::time::Instant;
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
 
+use super::beside::Beside;
+use super::config::units::Size;
 use super::config::{Publish, Receiver, Settings};
 use super::own;
 use super::part::Part;
 use super::words;
+use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
-use publisher::{Context, Publisher};
-use recipient::Recipient;
+use moment::Clock;
+use numbers::Numbers;
+use publisher::{Context, Means, Publisher};
+use recipient::{Presence, Recipient};
+#[allow(unused_imports, reason = "until `system` tells of it")]
+pub(super) use status::{Last, Room, Status};
 
 /// The readings that are published.
 pub(super) struct Publishing {
     /// The mailbox that they are sent from; there is none without readings.
     mailbox: Option<Mailbox>,
+    /// The node's name; empty until another node has given it. Readings begin then, since they tell it.
     own: String,
     /// The most bytes of a reading.
     most: usize,
+    clock: Clock,
+    numbers: Numbers,
     publishers: Vec<Publisher>,
+    /// Where files are read.
+    beside: Option<Beside>,
+    /// The memory for all that is kept, in bytes.
+    limit: usize,
+    /// The log has that it is used up.
+    is_full: bool,
     targets: Vec<Recipient>,
     /// The nodes that the settings name, for which readings are kept while they are away.
     wanted: Vec<String>,
@@ -42,11 +62,17 @@ pub(super) struct Publishing {
 
 impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+        let clock = Clock::new();
         let mut publishing = Self {
             mailbox: None,
-            own: settings.node.as_str().to_owned(),
+            own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
+            numbers: Numbers::of_clock(&clock.now),
+            clock,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            limit: settings.keep.memory,
+            beside: None,
+            is_full: false,
             targets: Vec::new(),
             wanted: settings.connect.clone(),
             is_stale: true,
@@ -73,11 +99,11 @@ impl Publishing {
         let mut hubs = self.wanted.clone();
         hubs.extend(node.peers().map(|peer| peer.name.as_str().to_owned()).filter(|name| !self.wanted.contains(name)));
         self.publishers.iter_mut().for_each(|publisher| publisher.set_outlets(&hubs));
-        let outlets = || self.publishers.iter().flat_map(Publisher::outlets);
+        let wanted = || self.publishers.iter().flat_map(Publisher::targets);
         let (mut targets, gone): (Vec<_>, Vec<_>) = core::mem::take(&mut self.targets)
             .into_iter()
-            .partition(|target: &Recipient| outlets().any(|(receiver, node)| target.takes(receiver, node)));
-        for (receiver, node) in outlets() {
+            .partition(|target: &Recipient| wanted().any(|(receiver, node)| target.takes(receiver, node)));
+        for (receiver, node) in wanted() {
             if !targets.iter().any(|target| target.takes(receiver, node)) {
                 targets.extend(Recipient::new(receiver, node));
             }
@@ -89,10 +115,74 @@ impl Publishing {
         }
     }
 
-    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
-    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
-        self.publishers.iter().map(|publisher| (&publisher.given, publisher.counts()))
+    /// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
+    fn choose(&mut self) {
+        for publisher in &mut self.publishers {
+            let name = publisher.name();
+            let receiver = &publisher.given.receiver;
+            for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
+                let state = |node: &str| {
+                    let target = self.targets.iter().find(|target| target.takes(receiver, node));
+                    target.map_or(Presence::Away, |target| target.state)
+                };
+                let now = state(outlet.node());
+                let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
+                let place = outlet.nodes.iter().position(|node| state(node) == best);
+                // one that has its readings says so first, as nearly always at once
+                let is_busy = now == Presence::There && outlet.kept.are_out();
+                let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
+                    continue;
+                };
+                outlet.turn_to(place);
+                limited!(
+                    info of 40,
+                    outlet.node(),
+                    "nodes that readings go to from now on",
+                    "{name}: readings go to {receiver} at {} from now on",
+                    outlet.node()
+                );
+            }
+        }
     }
+
+    /// Drops the oldest of all readings that wait, as long as there is no memory for all.
+    fn make_room(&mut self) {
+        let mut used = bytes(&self.publishers);
+        while used > self.limit {
+            let waiting = self.publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept);
+            let oldest = waiting.filter_map(|kept| Some((kept.oldest_waiting()?, kept))).min_by_key(|(number, _)| *number);
+            let Some((_, kept)) = oldest.filter(|(number, _)| !self.numbers.is_last(*number)) else { return };
+            kept.drop_oldest();
+            used = bytes(&self.publishers);
+            if !core::mem::replace(&mut self.is_full, true) {
+                log::warn!(
+                    "publish: what waits takes {}, which is `memory` in [keep]: from now on the oldest readings are dropped",
+                    Size::of(self.limit)
+                );
+            }
+        }
+        self.is_full &= used > self.limit.wrapping_div(2);
+    }
+
+    /// Returns how everything is that is published.
+    pub(super) fn status(&self) -> impl ExactSizeIterator<Item = Status<'_>> {
+        self.publishers.iter().map(|publisher| status::status(publisher, &self.clock))
+    }
+
+    /// Returns the last reading of each label.
+    pub(super) fn last(&self) -> impl Iterator<Item = Last<'_>> {
+        self.publishers.iter().filter_map(|publisher| status::last(publisher, &self.clock))
+    }
+
+    /// Returns how much of its memory is used.
+    pub(super) fn room(&self) -> Room {
+        Room { used: bytes(&self.publishers), limit: self.limit }
+    }
+}
+
+/// Returns the bytes of all that is kept.
+fn bytes(publishers: &[Publisher]) -> usize {
+    publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
 }
 
 impl Part for Publishing {
@@ -123,6 +213,8 @@ impl Part for Publishing {
             log::info!("{}: removed", publisher.name());
             publisher.tell_lost();
         }
+        self.limit = settings.keep.memory;
+        self.make_room();
         self.wanted.clone_from(&settings.connect);
         self.aim(node);
         if let Err(e) = self.prepare(node) {
@@ -165,26 +257,45 @@ impl Part for Publishing {
         if core::mem::take(&mut self.is_stale) {
             self.aim(node);
         }
-        let world = Context { node: &self.own, most: self.most, registry: driver.registry() };
-        self.publishers.iter_mut().for_each(|publisher| publisher.turn(&world));
-        let Some(mailbox) = self.mailbox else { return };
+        self.clock.look();
+        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
+        beside.turn();
+        let means = Means { registry: driver.registry(), beside: &beside };
+        for place in 0..self.publishers.len() {
+            let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
+            if let Some(publisher) = self.publishers.get_mut(place) {
+                publisher.turn(&world, &mut self.numbers, &means);
+            }
+            self.make_room();
+        }
+        self.beside = Some(beside);
+        // a node without a name keeps its readings until it has one
+        let Some(mailbox) = self.mailbox.filter(|_| !self.own.is_empty()) else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
             let received = message.received();
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
+        self.targets.iter_mut().for_each(|target| target.look(node));
+        self.choose();
+        let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
         for target in &mut self.targets {
-            target.look(node);
             // it has just been registered anew where it is not there
             if let Ok(mut out) = node.outbox(mailbox) {
-                target.turn(&mut self.publishers, &mut out, &self.own);
+                target.turn(&mut self.publishers, &mut out, &world);
             }
         }
-        members::send(&mut self.publishers, mailbox, node);
+        members::send(&mut self.publishers, mailbox, node, &world);
     }
 
     fn next_wake(&self) -> Option<Instant> {
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
-        publishers.chain(self.targets.iter().filter_map(|target| target.again)).min()
+        let targets = self.targets.iter().filter(|_| !self.own.is_empty());
+        let hangs = self.beside.as_ref().and_then(Beside::next_wake);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).min()
+    }
+
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
     }
 
     /// Logs what is lost, now that the agent ends.

@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beamless::{
     Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeName, NodeStorage, Outbox, Reason,
@@ -43,6 +43,11 @@ impl Asking {
         })
     }
 
+    /// Returns true if the name was given, and is not for the node that is asked to give.
+    fn is_named(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| !name.is_dynamic())
+    }
+
     /// Returns a node as it was given, behind the options that it takes to reach it again.
     fn before(&self, given: &str) -> String {
         let name = self.name.as_ref().map_or(String::new(), |name| format!("{name} "));
@@ -76,13 +81,17 @@ impl Means {
 
     /// Returns the settings of the node that asks, which has this name. `peer` is the node that is asked, or one of them.
     pub(super) fn config(&self, own: &str, options: &Asking, peer: &str) -> Result<Config, Failure> {
-        if options.name.is_some() && is_running(own, &self.epmd) {
+        if options.is_named() && is_running(own, &self.epmd) {
             return Err(Failure::usage(format!(
                 "{own} is running, and {peer} would take this for it: give a name that no node has"
             )));
         }
         log::debug!("{own} asks {peer}, with the cookie from {}", self.cookie.path.display());
-        Config::hidden(own, &self.cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))
+        let config = match &options.name {
+            Some(name) => name.config(own, &self.cookie.value),
+            None => Config::hidden(own, &self.cookie.value),
+        };
+        config.map_err(|e| Failure::usage(format!("{own}: {e}")))
     }
 
     /// Makes a driver for a node that nobody has to find: it connects out. `is_near`: one of those it connects to has its own host.
@@ -185,6 +194,7 @@ impl<'s> Tool<'s> {
         let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
         let means = Means::find(options)?;
         let config = means.config(&own, options, &peer)?;
+        let is_named = options.is_named();
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
@@ -203,16 +213,31 @@ impl<'s> Tool<'s> {
             timeout: options.timeout,
             port,
             lost: None,
-            is_named: options.name.is_some(),
+            is_named,
             is_missing: false,
             is_silent: false,
             printing: None,
         })
     }
 
+    /// Waits until the node that is asked has given this one its name, if it is to: without one nothing can be sent.
+    fn wait_for_name(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while self.node.name().is_none() {
+            let left = self.timeout.checked_sub(begun.elapsed()).ok_or_else(|| self.timed_out())?;
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
+        }
+        Ok(())
+    }
+
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
         loop {
@@ -276,13 +301,19 @@ impl<'s> Tool<'s> {
         format!("beamless {command} {}", self.given)
     }
 
-    /// Returns this node's name.
-    pub(super) fn name(&self) -> String {
+    /// Returns this node's name, once there is one.
+    pub(super) fn named(&mut self) -> Result<String, Failure> {
+        self.wait_for_name()?;
+        Ok(self.name())
+    }
+
+    fn name(&self) -> String {
         self.node.name().map(|name| name.as_str().to_owned()).unwrap_or_default()
     }
 
     /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         out.monitor((to, self.peer.as_str())).map_err(too_large)?;
         out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
@@ -310,7 +341,7 @@ impl<'s> Tool<'s> {
     }
 
     fn ask_kernel(&mut self, then: Then<'_>) -> Result<(), Failure> {
-        let own = self.name();
+        let own = self.named()?;
         self.ask(
             &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {

@@ -1,6 +1,7 @@
 //! What the groups and global names of the whole file come to.
 
-use super::sections::{ProgramSettings, Publish, Receiver};
+use super::receiver::Receiver;
+use super::sections::{ProgramSettings, Publish};
 use crate::cli::agent::own::reserved;
 
 /// The most scopes of groups that a node takes part in.

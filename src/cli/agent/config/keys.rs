@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 /// The keys, a paragraph for each table of the file. A paragraph begins with the line that stands in front of its table in the file. The
 /// columns are: name; kind, with its range or its words; default; example; meaning.
 const KEYS: &str = r#"
-sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname` or `name` is to be given.
+sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname`, `name` or `dynamic` is to be given.
 name | text | | "edge1@10.0.0.7" | The node's long name; without a host, this host's full name.
+dynamic | text | | "nuc7" | The host part of a name that the first node gives which this one connects to: it dials out only, like `listen = "none"`.
 cookie_file | text | systemd's credential `cookie`, else `~/.erlang.cookie` | "/etc/beamless/cookie" | The file with the cluster's cookie. It must be there, with mode 0400.
-listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`.
+listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`. `"none"`: nowhere, nor in any EPMD; it is reached through the nodes it connects to.
 epmd | word auto external embedded none | `"auto"` | "auto" | `"auto"`: register with the EPMD that runs, else serve one. `"external"`: only register. `"embedded"`: only serve. `"none"`: neither.
 epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on this host and on all others.
 visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.
@@ -19,9 +20,11 @@ rest | time 1us 100ms | none | "500us" | How long to rest after a turn that read
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
 discover | table | none | [discover] | How nodes find each other: every node that the EPMDs of some hosts name is connected; or by heartbeats.
+keep | table | | [keep] | The room for readings that cannot be sent yet, of every `[[publish]]` together.
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
+health | table | | [health] | What a person should know of, as a warning in the log, in `systemctl status` and in `system`. All of it is looked after without this table, too.
 tls | table | none | [tls] | Mutual TLS on every connection, as with `erl -proto_dist inet_tls`. Renewed files are taken within ten seconds.
 sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
@@ -38,16 +41,20 @@ interface | text | the one that the route to the group takes | "eth0" | The netw
 ttl | integer 1 255 | `1` | 1 | How many networks heartbeats pass through: 1 is the local one alone.
 listen | switch | `false` | true | Connect to every node that says a heartbeat, and listen for them.
 
+[keep]
+memory | size 4KiB 256MiB | `"1MiB"` | "1MiB" | The memory for them. With more the oldest of all are dropped, which is counted and logged. The newest is kept whatever its size.
+
 [[publish]]
 file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.
 command | command | | ["date", "+%s"] | The command that prints the reading.
 every | time 100ms 24h | to be given | "10s" | How often it is read.
 to | name | | "collector" | The registered name that it is sent to. Either `to` and `node`, or `pubsub` and `topic`, or `group` is to be given.
-node | text | | "hub@nuc3" | The node of that name.
+node | text | | "hub@nuc3" | The node of that name; or a list of nodes, the first of which that is connected and has the name gets the reading.
+nodes | list | | ["hub@nuc3", "hub@nuc4"] | In place of `node`: nodes of that name, each of which gets the reading.
 pubsub | text | | "My.PubSub" | A Phoenix.PubSub, by its name in Elixir: every connected node that runs it gets the reading for its subscribers.
 topic | name | | "readings" | The topic.
 group | text | | "sensors:kitchen" | A group of `pg`, all of whose members on other nodes get the reading: `"GROUP"`, or `"SCOPE:GROUP"`.
-keep | integer 1 10000 | `100` | 100 | How many are kept while the node is away: for a PubSub, each node of `connect`; for a group, as long as it has no members. They take 1 MiB at most for each.
+keep | integer 1 10000 | as many as `[keep]` has room for | 100 | The most that are kept while the node is away: for a PubSub, each node of `connect`; for a group, as long as it has no members.
 label | name | the last part of the file's or the program's path | "cpu" | What it is called in the message, as a binary.
 as | word number text term | `"text"`, or `"number"` with `divide` | "number" | What it is sent as: `"number"`; `"text"`, a binary; or `"term"`, the term that the Erlang text is.
 divide | number | | 1000 | What a number is divided by. It is not 0.
@@ -65,6 +72,14 @@ pool_size | integer 1 64 | `1` | 1 | The `pool_size` of the PubSub, if it has on
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
 output | word text term | `"text"` | "term" | The value: `"text"`, what the command prints, as a binary; `"term"`, the term that it prints.
 timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
+
+[health]
+node_away | time 1s 24h | `"5m"` | "5m" | How long a node may be away that is to be connected.
+reading_overdue | integer 2 1000 | `3` | 3 | After how many intervals without a reading it is overdue; not within five seconds.
+program_restarts | integer 1 20 | `5` | 5 | How often a program may end, or not start, within ten minutes.
+disk_full | integer 1 100 | `95` | 95 | From how many percent on the disk of the state folder is full.
+tell | name | none | "health" | The registered name of a process that is told when any of this begins, and when it is over.
+node | text | to be given with `tell` | "hub@nuc3" | The node of that name. The agent stays connected to it.
 
 [tls]
 dir | text | | "/etc/beamless/tls" | The folder with `tls.crt`, `tls.key` and `ca.crt`, and with `crl.pem` if there is one. `--tls-dir` and `BEAMLESS_TLS_DIR` win over it.

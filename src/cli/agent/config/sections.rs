@@ -1,14 +1,15 @@
 //! The tables of the file: what each comes to, and how it is read.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beamless::{NodeName, Sizes};
 
+use super::asked::Asked;
 use super::file::{Fault, Faults, Item, Section};
 use super::gossip::{Gossip, gossip};
 use super::keys::Table;
+use super::receiver::{Receiver, read, receiver};
 use super::{units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, reserved};
@@ -31,30 +32,8 @@ pub(in crate::cli::agent) struct Publish {
     pub(in crate::cli::agent) every: Duration,
     pub(in crate::cli::agent) form: Form,
     pub(in crate::cli::agent) receiver: Receiver,
-    /// The most readings that are kept while the node is away.
-    pub(in crate::cli::agent) keep: usize,
-}
-
-/// The receivers of a reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::agent) enum Receiver {
-    /// The process of this registered name.
-    Name { to: String, node: String },
-    /// Whoever subscribed to a topic, on every connected node.
-    PubSub { pubsub: PubSub, topic: String },
-    /// All members of a group on other nodes.
-    Group(Group),
-}
-
-impl fmt::Display for Receiver {
-    /// Shows it without the node.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name { to, .. } => f.write_str(to),
-            Self::PubSub { pubsub, topic } => write!(f, "topic {topic} of {pubsub}"),
-            Self::Group(group) => write!(f, "group {group}"),
-        }
-    }
+    /// The most readings that are kept while the node is away; without it as many as there is room for.
+    pub(in crate::cli::agent) keep: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,14 +189,13 @@ pub(super) struct Reader<'r> {
     pub(super) own: Option<&'r NodeName>,
     /// The folder where paths begin.
     pub(super) folder: &'r Path,
-    /// The settings are only checked.
-    pub(super) is_check: bool,
+    pub(super) asked: Asked<'r>,
     pub(super) faults: &'r mut Faults,
 }
 
 impl Reader<'_> {
     /// Reads a table to its end.
-    fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
+    pub(super) fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
         let section = self.faults.keep(item.section())?;
         let value = read(self, &section);
         section.finish(self.faults);
@@ -322,7 +300,7 @@ impl Reader<'_> {
                 reader.faults.add(missing);
             }
             let hosts = list.map(|list| reader.hosts(&list)).unwrap_or_default();
-            let gossip = beats.and_then(|item| gossip(&item, reader.folder, reader.is_check, reader.faults));
+            let gossip = beats.and_then(|item| gossip(&item, reader.folder, reader.asked, reader.faults));
             Some(Discover { hosts, every: every?, gossip })
         };
         self.table(table, read).flatten()
@@ -354,51 +332,14 @@ impl Reader<'_> {
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
         let source = self.source(section);
         let every = self.faults.keep(section.required("every").and_then(|item| item.duration()));
-        let receiver = self.receiver(section);
-        let keep = section.integer("keep");
+        let receiver = receiver(section, self.own, self.faults);
+        let keep = section.get("keep").map(|item| item.integer());
         let label = section.get("label").map(|item| item.name());
         let form = self.form(section);
-        let (keep, label) = (self.faults.keep(keep), label.and_then(|label| self.faults.keep(label)));
+        let keep = keep.and_then(|keep| self.faults.keep(keep)).and_then(|keep| usize::try_from(keep).ok());
+        let label = label.and_then(|label| self.faults.keep(label));
         let (source, own_label) = source?;
-        Some(Publish {
-            source,
-            label: label.unwrap_or(own_label),
-            every: every?,
-            form: form?,
-            receiver: receiver?,
-            keep: usize::try_from(keep?).ok()?,
-        })
-    }
-
-    /// Reads where a reading goes to: to what is named first, if it is more than one.
-    fn receiver(&mut self, section: &Section<'_>) -> Option<Receiver> {
-        let (pubsub, group) = (section.get("pubsub"), section.get("group"));
-        let of_pubsub = ["to", "node", "group"];
-        let others: &[&str] = match (&pubsub, &group) {
-            (Some(_), _) => &of_pubsub,
-            (None, Some(_)) => &["to", "node", "topic"],
-            (None, None) => &["topic"],
-        };
-        for other in others.iter().filter_map(|name| section.get(name)) {
-            self.faults.add(other.wrong(match (&pubsub, &group) {
-                (Some(_), _) => "there is a `pubsub` too, which goes with `topic` alone: leave one out",
-                (None, Some(_)) => "there is a `group` too, which goes alone: leave one out",
-                (None, None) => "it is a topic of a `pubsub`: write pubsub = \"My.PubSub\"",
-            }));
-        }
-        if let Some(pubsub) = pubsub {
-            let topic = section.required("topic").and_then(|item| item.name());
-            let (pubsub, topic) = (self.faults.keep(read(&pubsub, PubSub::read)), self.faults.keep(topic));
-            return Some(Receiver::PubSub { pubsub: pubsub?, topic: topic? });
-        }
-        if let Some(group) = group {
-            return self.faults.keep(read(&group, Group::read)).map(Receiver::Group);
-        }
-        let own = self.own;
-        let to = section.required("to").and_then(|item| item.name());
-        let node = section.required("node").and_then(|item| values::node(item.text()?, own).map_err(|why| item.wrong(why)));
-        let (to, node) = (self.faults.keep(to), self.faults.keep(node));
-        Some(Receiver::Name { to: to?, node: node? })
+        Some(Publish { source, label: label.unwrap_or(own_label), every: every?, form: form?, receiver: receiver?, keep })
     }
 
     /// Reads where a reading comes from, and what that is called.
@@ -463,9 +404,7 @@ impl Reader<'_> {
             self.faults.add(item.wrong("a command is a list of the program and its arguments: this one is empty"));
             return None;
         };
-        let folder = self.folder;
-        let found = program.text().and_then(|text| values::program(text, folder).map_err(|why| program.wrong(why)));
-        let mut command = vec![self.faults.keep(found)];
+        let mut command = vec![self.executable(program)];
         for word in words.iter().skip(1) {
             let text = match word.text() {
                 Ok(text) if text.contains('\0') => Err(word.wrong("an argument cannot have the character 0")),
@@ -475,6 +414,31 @@ impl Reader<'_> {
             command.push(self.faults.keep(text));
         }
         command.into_iter().collect()
+    }
+
+    /// Reads the program of a command. One that is not there is not missed by an agent that starts, or has it already: whatever runs it tries
+    /// again.
+    fn executable(&mut self, item: &Item<'_>) -> Option<String> {
+        let folder = self.folder;
+        let written = item.text().and_then(|text| values::program(text, folder).map_err(|why| item.wrong(why)));
+        let written = self.faults.keep(written)?;
+        let known = self.asked.has().and_then(|has| has.program(&written));
+        let why = match values::found(&written) {
+            // as it was, so that it is the same command
+            Ok(_) if known.is_some_and(|known| *known == written) => return Some(written),
+            Ok(found) => return Some(found),
+            Err(why) => why,
+        };
+        let awaited = match self.asked {
+            Asked::Check => None,
+            Asked::Start => Some(written),
+            Asked::Reload(_) => known.cloned(),
+        };
+        match awaited {
+            Some(_) => self.faults.miss(item.wrong(format!("{why}; until it can be run, it is tried again"))),
+            None => self.faults.add(item.wrong(why)),
+        }
+        awaited
     }
 
     /// Reads every `[mailbox.NAME]`.
@@ -558,11 +522,6 @@ impl Reader<'_> {
         };
         self.table(item, read).flatten()
     }
-}
-
-/// Reads text as `of` does.
-fn read<T>(item: &Item<'_>, of: fn(&str) -> Result<T, &'static str>) -> Result<T, Fault> {
-    of(item.text()?).map_err(|why| item.wrong(why))
 }
 
 /// Returns what a reading is called if the file does not say.

@@ -1,14 +1,14 @@
 //! Readings for the members of a group.
 
-use beamless::{Error, Full, Mailbox, Node, Term};
+use beamless::{Error, Full, Mailbox, Node};
 
-use super::publisher::Publisher;
+use super::publisher::{Context, Publisher, message};
 use crate::cli::agent::config::Receiver;
 use crate::cli::agent::words;
 use crate::cli::lines::limited;
 
 /// Sends what is kept to the groups that have members. A reading counts as arrived once it is sent: whom it went to is not known here.
-pub(super) fn send(publishers: &mut [Publisher], mailbox: Mailbox, node: &mut Node<'_>) {
+pub(super) fn send(publishers: &mut [Publisher], mailbox: Mailbox, node: &mut Node<'_>, world: &Context<'_>) {
     if node.outbox(mailbox).is_err() {
         // it has ended, and is registered again
         return;
@@ -17,10 +17,9 @@ pub(super) fn send(publishers: &mut [Publisher], mailbox: Mailbox, node: &mut No
         let name = publisher.name();
         let Receiver::Group(group) = &publisher.given.receiver else { continue };
         let Some(outlet) = publisher.outlets.first_mut() else { continue };
-        while let Some(message) = outlet.kept.next() {
-            let sent = Term::parse(message)
-                .map_err(Error::from)
-                .and_then(|term| node.send_to_group(mailbox, &group.scope, |t| t.atom(&group.name), |t| t.term(term)));
+        while let Some(reading) = outlet.kept.next(0, world.limit) {
+            let Some(message) = message(&publisher.given, reading, world) else { return outlet.kept.drop_oldest() };
+            let sent = node.send_to_group(mailbox, &group.scope, |t| t.atom(&group.name), |t| message.write(t));
             match sent {
                 Ok(0) => break,
                 Ok(_) => {}

@@ -1,57 +1,105 @@
-//! A `[[publish]]`: when it is read, and which of its readings are kept.
+//! A `[[publish]]`: when it is read, and whom its readings are for.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use beamless::Term;
 use mio::Registry;
 
-use super::reading::{self, Trouble, TroubleKind};
-use crate::cli::agent::config::{Publish, Receiver, Source};
+use super::kept::{Kept, Reading};
+use super::moment::{Clock, Moment};
+use super::numbers::Numbers;
+use super::reading::{self, Message, Trouble, TroubleKind};
+use crate::cli::agent::beside::{Awaited, Beside};
+use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
+use crate::cli::agent::flaps::Flaps;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
-/// The time from which a file holds up the agent more than it should.
-const SLOW: Duration = Duration::from_millis(100);
-/// The most bytes of all readings that are kept, however many they are; the newest is kept whatever its size.
-const MOST_BYTES: usize = 1 << 20;
 
-/// The settings that all publishers share.
+/// What all publishers share.
 pub(super) struct Context<'w> {
     /// The node's name.
     pub(super) node: &'w str,
     /// The most bytes of a reading.
     pub(super) most: usize,
+    /// The memory for all readings that are kept, in bytes.
+    pub(super) limit: usize,
+    pub(super) clock: &'w Clock,
+}
+
+/// The bytes of a file, while it is read.
+type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
+
+/// What readings are taken with.
+pub(super) struct Means<'w> {
     pub(super) registry: &'w Registry,
+    pub(super) beside: &'w Beside,
 }
 
 pub(super) struct Publisher {
     pub(super) given: Publish,
     /// The time at which it is read next.
     at: Instant,
-    /// The command, while it runs.
-    task: Option<Task>,
-    /// The sort of trouble of the last reading.
-    trouble: Option<TroubleKind>,
+    /// The command, while it runs, and when it was started.
+    task: Option<(Task, Moment)>,
+    /// What comes of the file, while it is read, and when that began.
+    file: Option<(FileRead, Moment)>,
+    /// The trouble of the last reading.
+    trouble: Option<Trouble>,
+    flaps: Flaps,
     /// The log has that it takes long.
     is_slow: bool,
+    /// The last reading.
+    last: Option<Reading>,
     pub(super) outlets: Vec<Outlet>,
     /// How many readings arrived, and how many were dropped, on nodes that are gone.
     gone: [u64; 2],
 }
 
-/// The readings for one node. Those for the members of a group, wherever they are, have one outlet, for a node without a name.
+/// The readings for one receiver. Those for the members of a group, wherever they are, have one outlet, for a node without a name.
 pub(super) struct Outlet {
-    pub(super) node: String,
+    /// The nodes that it may be on.
+    pub(super) nodes: Vec<String>,
+    /// The place among them of the one that gets the readings.
+    place: usize,
     pub(super) kept: Kept,
+}
+
+impl Outlet {
+    /// Returns the node that gets the readings.
+    pub(super) fn node(&self) -> &str {
+        self.nodes.get(self.place).map_or("", String::as_str)
+    }
+
+    /// Returns true if that is the node at this place.
+    pub(super) fn is_at(&self, place: usize) -> bool {
+        self.place == place
+    }
+
+    /// Has the readings go to another of its nodes. What is not known to have arrived goes there as well.
+    pub(super) fn turn_to(&mut self, place: usize) {
+        self.place = place;
+        self.kept.are_lost();
+    }
 }
 
 impl Publisher {
     /// Makes a publisher that reads at once, and then at the interval.
     pub(super) fn new(given: Publish) -> Self {
-        let mut publisher =
-            Self { given, at: Instant::now(), task: None, trouble: None, is_slow: false, outlets: Vec::new(), gone: [0; 2] };
+        let mut publisher = Self {
+            given,
+            at: Instant::now(),
+            task: None,
+            file: None,
+            trouble: None,
+            flaps: Flaps::default(),
+            is_slow: false,
+            last: None,
+            outlets: Vec::new(),
+            gone: [0; 2],
+        };
         publisher.set_outlets(&[]);
         publisher
     }
@@ -60,41 +108,43 @@ impl Publisher {
     pub(super) fn changed(mut self, given: Publish) -> Self {
         self.outlets.iter_mut().for_each(|outlet| outlet.kept.set_most(given.keep));
         if self.given.source != given.source {
-            return Self { outlets: self.outlets, gone: self.gone, ..Self::new(given) };
+            return Self { outlets: self.outlets, gone: self.gone, last: self.last, ..Self::new(given) };
         }
         let soon = Instant::now().checked_add(given.every).unwrap_or(self.at);
         Self { at: self.at.min(soon), given, ..self }
     }
 
-    /// Has an outlet for each of these nodes if the readings are for a PubSub; else there is but one.
+    /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub.
     pub(super) fn set_outlets(&mut self, hubs: &[String]) {
-        let one = match &self.given.receiver {
-            Receiver::Name { node, .. } => [node.clone()],
-            Receiver::Group(_) => [String::new()],
-            Receiver::PubSub { .. } => return self.replace_outlets(hubs),
-        };
-        self.replace_outlets(&one);
+        let each = |nodes: &[String]| nodes.iter().map(|node| vec![node.clone()]).collect();
+        self.replace_outlets(match &self.given.receiver {
+            Receiver::Name { nodes: Nodes::First(nodes), .. } => vec![nodes.clone()],
+            Receiver::Name { nodes: Nodes::Each(nodes), .. } => each(nodes),
+            Receiver::Group(_) => vec![Vec::new()],
+            Receiver::PubSub { .. } => each(hubs),
+        });
     }
 
-    fn replace_outlets(&mut self, nodes: &[String]) {
+    fn replace_outlets(&mut self, wanted: Vec<Vec<String>>) {
         let (outlets, gone): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.outlets).into_iter().partition(|outlet: &Outlet| nodes.contains(&outlet.node));
+            core::mem::take(&mut self.outlets).into_iter().partition(|outlet: &Outlet| wanted.contains(&outlet.nodes));
         self.outlets = outlets;
         for outlet in gone {
             let [arrived, dropped] = &mut self.gone;
             *arrived = arrived.saturating_add(outlet.kept.arrived);
             *dropped = dropped.saturating_add(outlet.kept.dropped);
         }
-        for node in nodes {
-            if !self.outlets.iter().any(|outlet| outlet.node == *node) {
-                self.outlets.push(Outlet { node: node.clone(), kept: Kept::new(self.given.keep) });
+        for nodes in wanted {
+            if !self.outlets.iter().any(|outlet| outlet.nodes == nodes) {
+                self.outlets.push(Outlet { nodes, place: 0, kept: Kept::new(self.given.keep) });
             }
         }
     }
 
-    /// Returns the receiver and the node of each outlet.
-    pub(super) fn outlets(&self) -> impl Iterator<Item = (&Receiver, &str)> {
-        self.outlets.iter().map(|outlet| (&self.given.receiver, &*outlet.node))
+    /// Returns the receiver, and each node that it may be on.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&Receiver, &str)> {
+        let nodes = self.outlets.iter().flat_map(|outlet| &outlet.nodes);
+        nodes.map(|node| (&self.given.receiver, node.as_str()))
     }
 
     /// Returns how many readings arrived, are kept, and were dropped, on all nodes.
@@ -107,49 +157,78 @@ impl Publisher {
         })
     }
 
-    /// Logs how many readings were never sent, and never will be.
+    /// Returns the last reading.
+    pub(super) fn last(&self) -> Option<&Reading> {
+        self.last.as_ref()
+    }
+
+    /// Returns why there is no reading.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| trouble.words.as_str())
+    }
+
+    /// Returns the bytes of all that is kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.bytes()))
+    }
+
+    /// Returns the bytes of all that was sent and is not known to have arrived.
+    pub(super) fn under_way(&self) -> usize {
+        self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.under_way()))
+    }
+
+    /// Logs how many readings were never sent, and never will be, and of how many it is not known whether they arrived.
     pub(super) fn tell_lost(&self) {
         for outlet in &self.outlets {
-            let lost = outlet.kept.waiting();
-            if lost > 0 {
-                log::warn!(
-                    "{}: {lost} readings that were kept for {} are lost",
-                    self.name(),
-                    to(&self.given.receiver, &outlet.node)
-                );
+            let (name, to) = (self.name(), to(&self.given.receiver, &outlet.nodes));
+            match outlet.kept.counts() {
+                [0, 0] => {}
+                [0, sent] => log::warn!("{name}: {sent} readings that were sent to {to} are not known to have arrived"),
+                [lost, 0] => log::warn!("{name}: {lost} readings that were kept for {to} are lost"),
+                [lost, sent] => log::warn!(
+                    "{name}: {lost} readings that were kept for {to} are lost, and {sent} that were sent are not known to have arrived"
+                ),
             }
         }
     }
 
     /// Takes note that a pipe of some process is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
-        self.task.iter_mut().for_each(Task::set_ready);
+        self.task.iter_mut().for_each(|(task, _)| task.set_ready());
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &Context<'_>) {
-        if let Some(ended) = self.task.as_mut().and_then(Task::turn) {
+    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbers, means: &Means<'_>) {
+        if let Some((ended, taken)) = self.task.as_mut().and_then(|(task, taken)| Some((task.turn()?, *taken))) {
             self.task = None;
             let bytes = self.printed(ended, world);
-            self.take(bytes, world);
+            self.take(bytes, taken, numbers);
+        }
+        if let Some((bytes, taken)) = self.file.as_ref().and_then(|(file, taken)| Some((file.take()?, *taken))) {
+            self.file = None;
+            self.take(bytes, taken, numbers);
         }
         let now = Instant::now();
+        if let Some(changes) = self.flaps.settled(now) {
+            let state = if self.trouble.is_none() { "readings again" } else { "no reading" };
+            log::warn!("{}: {state} for a minute, after {changes} changes", self.name());
+        }
         if self.at > now {
             return;
         }
         self.at = next(self.at, self.given.every, now);
         match &self.given.source {
+            Source::File(_) if self.file.is_some() => self.told_running("file"),
             Source::File(path) => {
-                let bytes = reading::file(path, world.most);
-                self.told_slow(now.elapsed());
-                self.take(bytes, world);
+                let (path, most) = (path.clone(), world.most);
+                self.file = Some((means.beside.start(move || reading::file(&path, most)), world.clock.now));
             }
-            Source::Command(_) if self.task.is_some() => self.told_running(),
+            Source::Command(_) if self.task.is_some() => self.told_running("command"),
             Source::Command(command) => {
                 let time = self.given.every.max(COMMAND_TIME);
-                match Task::start(&self.name(), command, (world.most, time), world.node, world.registry) {
-                    Ok(task) => self.task = Some(task),
-                    Err(e) => self.failed(&Trouble::io("cannot start its command", &e)),
+                match Task::start(&self.name(), command, (world.most, time), world.node, means.registry) {
+                    Ok(task) => self.task = Some((task, world.clock.now)),
+                    Err(e) => self.failed(Trouble::io("cannot start its command", &e)),
                 }
             }
         }
@@ -157,7 +236,8 @@ impl Publisher {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        Some(self.at).into_iter().chain(self.task.as_ref().and_then(Task::next_wake)).min()
+        let task = self.task.as_ref().and_then(|(task, _)| task.next_wake());
+        [Some(self.at), task, self.flaps.next_wake()].into_iter().flatten().min()
     }
 
     /// Returns what it is called in the log.
@@ -180,63 +260,68 @@ impl Publisher {
         Err(Trouble::new(kind, words))
     }
 
-    /// Makes a message of what was read, and keeps it.
-    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, world: &Context<'_>) {
-        let message = bytes.and_then(|bytes| reading::message(world.node, &self.given, &bytes));
-        match message {
-            Ok(message) => {
-                if self.trouble.take().is_some() {
+    /// Keeps what was read.
+    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, numbers: &mut Numbers) {
+        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes)) {
+            Ok(value) => {
+                if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
-                self.keep(&message);
+                self.keep(Reading { number: numbers.next(&taken), taken, value: value.into() });
             }
-            Err(trouble) => self.failed(&trouble),
+            Err(trouble) => self.failed(trouble),
         }
     }
 
-    fn keep(&mut self, message: &[u8]) {
-        let name = self.name();
-        for Outlet { node, kept } in &mut self.outlets {
-            if kept.push(message.to_vec()) {
+    fn keep(&mut self, reading: Reading) {
+        for outlet in &mut self.outlets {
+            if outlet.kept.push(reading.clone()) {
                 limited!(
                     warn,
-                    node,
+                    outlet.node(),
                     "receivers that readings wait for",
-                    "{name}: {} readings wait for {}: from now on the oldest are dropped",
-                    kept.waiting(),
-                    to(&self.given.receiver, node)
+                    "publish {}: {} readings wait for {}: from now on the oldest are dropped",
+                    self.given.label.escape_debug(),
+                    outlet.kept.counts()[0],
+                    to(&self.given.receiver, &outlet.nodes)
                 );
             }
         }
+        self.last = Some(reading);
     }
 
     /// Logs that there is no reading, when that begins and when the reason changes.
-    fn failed(&mut self, trouble: &Trouble) {
-        if self.trouble.replace(trouble.kind) != Some(trouble.kind) {
+    fn failed(&mut self, trouble: Trouble) {
+        let is_new = self.trouble.as_ref().is_none_or(|before| before.kind != trouble.kind);
+        if is_new && self.flaps.change(&self.name(), Instant::now()) {
             limited!(warn, &self.name(), "sources without a reading", "{}: no reading: {}", self.name(), trouble.words);
         }
+        self.trouble = Some(trouble);
     }
 
-    fn told_slow(&mut self, took: Duration) {
-        if took > SLOW && !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!(
-                "{}: its file took {} ms to be read, and all else waited: a command such as [\"cat\", \"FILE\"] holds up nothing",
-                self.name(),
-                took.as_millis()
-            );
-        }
-    }
-
-    fn told_running(&mut self) {
+    fn told_running(&mut self, what: &str) {
         if !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
+            log::warn!("{}: its {what} takes longer than its interval: readings are left out", self.name());
         }
     }
 }
 
-/// Returns what the readings for a node are for, for the log.
-fn to(receiver: &Receiver, node: &str) -> String {
-    if node.is_empty() { receiver.to_string() } else { format!("{receiver} at {node}") }
+/// Returns the message of a reading. What is no term, which none of ours is, has none.
+pub(super) fn message<'m>(given: &'m Publish, reading: &'m Reading, world: &'m Context<'_>) -> Option<Message<'m>> {
+    let topic = if let Receiver::PubSub { topic, .. } = &given.receiver { Some(topic.as_str()) } else { None };
+    Some(Message {
+        node: world.node,
+        label: &given.label,
+        topic,
+        milliseconds: world.clock.milliseconds(&reading.taken),
+        value: Term::parse(&reading.value).ok()?,
+        number: reading.number,
+    })
+}
+
+/// Returns what the readings for one of these nodes are for, for the log.
+fn to(receiver: &Receiver, nodes: &[String]) -> String {
+    if nodes.is_empty() { receiver.to_string() } else { format!("{receiver} at {}", nodes.join(" or ")) }
 }
 
 /// Returns the next time behind `now`: what was missed, as when the box slept, is not made up for.
@@ -247,176 +332,9 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
     begun.checked_add(every).unwrap_or(now)
 }
 
-/// The readings that wait to be sent, and those that were sent and are not known to have arrived.
-pub(super) struct Kept {
-    /// The most of either.
-    most: usize,
-    waiting: VecDeque<Vec<u8>>,
-    sent: VecDeque<Vec<u8>>,
-    /// The bytes of both.
-    bytes: usize,
-    /// The number of those sent before the question whether they arrived.
-    asked: usize,
-    /// Readings that arrived.
-    pub(super) arrived: u64,
-    /// Readings that had to make room for newer ones, or could not be sent.
-    pub(super) dropped: u64,
-    /// The number of these since that was last told.
-    untold: u64,
-}
-
-impl Kept {
-    fn new(most: usize) -> Self {
-        Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: 0, arrived: 0, dropped: 0, untold: 0 }
-    }
-
-    /// Keeps a reading. Returns true if another had to make room, the first since that was told.
-    fn push(&mut self, message: Vec<u8>) -> bool {
-        let is_first = self.untold == 0;
-        self.bytes = self.bytes.saturating_add(message.len());
-        self.waiting.push_back(message);
-        self.make_room();
-        is_first && self.untold > 0
-    }
-
-    fn make_room(&mut self) {
-        while self.waiting.len() > self.most || (self.bytes > MOST_BYTES && self.waiting.len() > 1) {
-            self.drop_oldest();
-        }
-    }
-
-    /// Drops the oldest that waits.
-    pub(super) fn drop_oldest(&mut self) {
-        if let Some(message) = self.waiting.pop_front() {
-            self.bytes = self.bytes.saturating_sub(message.len());
-            self.dropped = self.dropped.saturating_add(1);
-            self.untold = self.untold.saturating_add(1);
-        }
-    }
-
-    fn set_most(&mut self, most: usize) {
-        self.most = most;
-        self.make_room();
-    }
-
-    /// Returns the next to be sent; none while too many are not known to have arrived.
-    pub(super) fn next(&self) -> Option<&[u8]> {
-        self.waiting.front().filter(|_| self.sent.len() < self.most).map(Vec::as_slice)
-    }
-
-    /// Takes note that the next was sent.
-    pub(super) fn was_sent(&mut self) {
-        self.sent.extend(self.waiting.pop_front());
-    }
-
-    /// Takes note that the question was asked whether all that were sent arrived.
-    pub(super) fn ask(&mut self) {
-        self.asked = self.sent.len();
-    }
-
-    /// Takes note that what was sent before the question has arrived. Returns how many that were.
-    pub(super) fn have_arrived(&mut self) -> u64 {
-        let arriving = self.sent.drain(..self.asked.min(self.sent.len()));
-        let (arrived, bytes) = arriving
-            .fold((0_u64, 0_usize), |(count, bytes), message| (count.saturating_add(1), bytes.saturating_add(message.len())));
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.asked = 0;
-        self.arrived = self.arrived.saturating_add(arrived);
-        arrived
-    }
-
-    /// Takes note that what was sent may be lost: it is to be sent again.
-    pub(super) fn are_lost(&mut self) {
-        self.asked = 0;
-        self.sent.append(&mut self.waiting);
-        core::mem::swap(&mut self.sent, &mut self.waiting);
-        self.make_room();
-    }
-
-    /// Returns how many were dropped since this was asked last.
-    pub(super) fn take_untold(&mut self) -> u64 {
-        core::mem::take(&mut self.untold)
-    }
-
-    /// Forgets all of them: nobody is there to have them, and nobody missed them.
-    pub(super) fn clear(&mut self) {
-        *self = Self { arrived: self.arrived, dropped: self.dropped, ..Self::new(self.most) };
-    }
-
-    /// Returns the number of readings that are not known to have arrived.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len().saturating_add(self.sent.len())
-    }
-
-    /// Returns the number of readings that were not sent.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Returns true if some were sent of which it is not known whether they arrived.
-    pub(super) fn are_out(&self) -> bool {
-        !self.sent.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(kept: &VecDeque<Vec<u8>>) -> Vec<u8> {
-        kept.iter().map(|message| message[0]).collect()
-    }
-
-    #[test]
-    fn the_newest_are_kept_and_what_was_sent_comes_back_in_order() {
-        let mut kept = Kept::new(3);
-        let first: Vec<bool> = (1..=5).map(|number| kept.push(vec![number])).collect();
-        assert_eq!(first, [false, false, false, true, false]);
-        assert_eq!((numbers(&kept.waiting), kept.dropped), (vec![3, 4, 5], 2));
-        kept.was_sent();
-        kept.was_sent();
-        kept.ask();
-        kept.was_sent();
-        assert_eq!((kept.next(), kept.len()), (None, 3));
-        // what went before the question is known to have arrived
-        assert_eq!(kept.have_arrived(), 2);
-        assert_eq!((numbers(&kept.sent), kept.arrived), (vec![5], 2));
-        kept.push(vec![6]);
-        assert_eq!(kept.next(), Some(&[6][..]));
-        kept.are_lost();
-        assert_eq!(numbers(&kept.waiting), [5, 6]);
-        // more at once than are kept: the oldest goes
-        kept.was_sent();
-        kept.was_sent();
-        (7..=9).for_each(|number| assert!(!kept.push(vec![number])));
-        kept.are_lost();
-        assert_eq!((numbers(&kept.waiting), kept.dropped, kept.take_untold(), kept.take_untold()), (vec![7, 8, 9], 4, 4, 0));
-        kept.set_most(1);
-        assert_eq!((numbers(&kept.waiting), kept.are_out()), (vec![9], false));
-    }
-
-    #[test]
-    fn large_readings_are_fewer() {
-        let mut kept = Kept::new(1000);
-        let large = || vec![0; MOST_BYTES / 4];
-        assert_eq!([(); 5].map(|()| kept.push(large())), [false, false, false, false, true]);
-        assert_eq!((kept.waiting(), kept.dropped), (4, 1));
-        // those under way count as well
-        (0..3).for_each(|_| kept.was_sent());
-        kept.ask();
-        for _ in 0..3 {
-            kept.push(large());
-        }
-        assert_eq!((kept.waiting(), kept.len(), kept.dropped), (1, 4, 4));
-        assert_eq!(kept.have_arrived(), 3);
-        for _ in 0..4 {
-            kept.push(vec![0; 9]);
-        }
-        assert_eq!((kept.waiting(), kept.dropped), (5, 4));
-        // one that is larger than all may be
-        kept.push(vec![0; MOST_BYTES + 1]);
-        assert_eq!(kept.waiting(), 1);
-    }
 
     #[test]
     fn the_interval_does_not_drift_and_does_not_make_up() {

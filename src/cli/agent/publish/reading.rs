@@ -1,14 +1,13 @@
-//! A reading, and the message that is made of it.
+//! The value of a reading, and the message that is made of it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
-use std::time::SystemTime;
 
 use beamless::{Term, TermWriter, Written};
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::cli::agent::config::{Form, Publish, Receiver};
+use crate::cli::agent::config::Form;
 use crate::cli::agent::task::without_newline;
 use crate::cli::groups;
 use crate::cli::terms;
@@ -71,38 +70,42 @@ pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
-/// Returns `{publish, Node, Label, Milliseconds, Value}`, encoded; for a PubSub as its message.
-pub(super) fn message(node: &str, given: &Publish, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let milliseconds = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+/// Returns the value of a reading, encoded.
+pub(super) fn value(form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let mut room = Vec::new();
-    let value = ReadingValue::read(given.form, bytes, &mut room)?;
-    let mut message = Vec::new();
-    let read = Reading { node, label: &given.label, milliseconds, value };
-    let encoded = terms::encoded(
-        |t| match &given.receiver {
-            Receiver::PubSub { topic, .. } => groups::broadcast(t, topic, |t| read.write(t)),
-            _ => read.write(t),
-        },
-        &mut message,
-    );
-    match encoded {
-        Ok(_) => Ok(message),
+    let read = ReadingValue::read(form, bytes, &mut room)?;
+    let mut value = Vec::new();
+    match terms::encoded(|t| read.write(t), &mut value) {
+        Ok(_) => Ok(value),
         Err(e) => Err(Trouble::new(TroubleKind::Term, format!("cannot be sent: {e}"))),
     }
 }
 
-/// A reading, as it is sent.
-struct Reading<'v> {
-    node: &'v str,
-    label: &'v str,
-    milliseconds: i64,
-    value: ReadingValue<'v>,
+/// The message of a reading: `{publish, Node, Label, Milliseconds, Value, Number}`, for a PubSub in its envelope.
+pub(super) struct Message<'m> {
+    pub(super) node: &'m str,
+    pub(super) label: &'m str,
+    pub(super) topic: Option<&'m str>,
+    pub(super) milliseconds: Option<i64>,
+    pub(super) value: Term<'m>,
+    pub(super) number: u64,
 }
 
-impl Reading<'_> {
-    fn write<'t, 'b>(&self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
-        self.value.write(t.tuple(5)?.atom("publish")?.atom(self.node)?.str(self.label)?.int(self.milliseconds)?)
+impl Message<'_> {
+    pub(super) fn write<'t, 'b>(&self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
+        match self.topic {
+            Some(topic) => groups::broadcast(t, topic, |t| self.plain(t)),
+            None => self.plain(t),
+        }
+    }
+
+    fn plain<'t, 'b>(&self, t: &'t mut TermWriter<'b>) -> Written<'t, 'b> {
+        let t = t.tuple(6)?.atom("publish")?.atom(self.node)?.str(self.label)?;
+        match self.milliseconds {
+            Some(milliseconds) => t.int(milliseconds)?,
+            None => t.atom("undefined")?,
+        };
+        t.term(self.value)?.int(i64::try_from(self.number).unwrap_or(i64::MAX))
     }
 }
 
@@ -163,30 +166,29 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::cli::agent::config::Source;
 
-    /// What is published as `cpu` in this form.
-    fn given(form: Form) -> Publish {
-        Publish {
-            source: Source::Command(Vec::new()),
-            label: "cpu".to_owned(),
-            every: Duration::from_secs(1),
-            form,
-            receiver: Receiver::Name { to: "hub".to_owned(), node: "b@host".to_owned() },
-            keep: 1,
-        }
+    fn encoded(form: Form, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        super::value(form, bytes).map_err(|e| e.words)
     }
 
     fn value(form: Form, text: &str) -> Result<String, String> {
-        let message = message("edge@nuc1", &given(form), text.as_bytes()).map_err(|e| e.words)?;
-        let term = Term::parse(&message).unwrap();
-        let [publish, node, label, at, value] = term.tuple().unwrap();
-        assert!(publish.is_atom("publish") && node.is_atom("edge@nuc1") && label.as_str() == Some("cpu"));
-        assert!(at.as_i64().unwrap() > 1_700_000_000_000);
-        Ok(value.to_string())
+        Ok(Term::parse(&encoded(form, text.as_bytes())?).unwrap().to_string())
+    }
+
+    #[test]
+    fn a_message_has_six_parts() {
+        let value = encoded(Form::Number { divide: None }, b"21.5").unwrap();
+        let shown = |milliseconds, topic| {
+            let value = Term::parse(&value).unwrap();
+            let message = Message { node: "edge@nuc1", label: "cpu", topic, milliseconds, value, number: 5 << 24 };
+            terms::encoded(|t| message.write(t), &mut Vec::new()).unwrap().to_string()
+        };
+        let plain = "{publish,edge@nuc1,<<\"cpu\">>,1700000000000,21.5,83886080}";
+        assert_eq!(shown(Some(1_700_000_000_000), None), plain);
+        assert_eq!(shown(None, None), plain.replace("1700000000000", "undefined"));
+        let wrapped = format!("{{forward_to_local,<<\"readings\">>,{plain},'Elixir.Phoenix.PubSub'}}");
+        assert_eq!(shown(Some(1_700_000_000_000), Some("readings")), wrapped);
     }
 
     #[test]
@@ -223,15 +225,14 @@ mod tests {
         for (text, want) in [("a b\n", "<<\"a b\">>"), ("a\n\n", "<<\"a\\n\">>"), ("", "<<>>"), (" \n", "<<\" \">>")] {
             assert_eq!(value(Form::Text, text).as_deref(), Ok(want), "{text:?}");
         }
-        let message = message("a@b", &given(Form::Text), b"\xff\n").unwrap();
-        assert_eq!(Term::parse(&message).unwrap().tuple::<5>().unwrap()[4].as_binary(), Some(&b"\xff"[..]));
+        assert_eq!(Term::parse(&encoded(Form::Text, b"\xff\n").unwrap()).unwrap().as_binary(), Some(&b"\xff"[..]));
     }
 
     #[test]
     fn a_term_is_erlang_text() {
         assert_eq!(value(Form::Term, " {ok, #{load => [0.5]}}.\n").as_deref(), Ok("{ok,#{load => [0.5]}}"));
         assert!(value(Form::Term, "{ok,\n").unwrap_err().contains("line 1, column"));
-        assert!(message("a@b", &given(Form::Term), b"\xff").unwrap_err().words.contains("UTF-8"));
+        assert!(encoded(Form::Term, b"\xff").unwrap_err().contains("UTF-8"));
     }
 
     #[test]

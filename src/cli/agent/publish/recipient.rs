@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use beamless::{Error, Failure as No, Full, Monitor, Node, Outbox, Received, Request, Term};
+use beamless::{Error, Failure as No, Full, Monitor, Node, Outbox, Received, Request};
 
-use super::publisher::{Kept, Outlet, Publisher};
-use crate::cli::agent::config::Receiver;
+use super::kept::Kept;
+use super::publisher::{Context, Outlet, Publisher, message};
+use crate::cli::agent::config::{Publish, Receiver};
 use crate::cli::agent::peers::after;
 use crate::cli::agent::words;
 use crate::cli::groups::PubSub;
@@ -32,7 +33,7 @@ pub(super) struct Recipient {
     pubsub: Option<PubSub>,
     /// Readings are kept while the node is away.
     is_wanted: bool,
-    state: Presence,
+    pub(super) state: Presence,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
     /// The time at which something is tried again.
@@ -47,14 +48,15 @@ pub(super) struct Recipient {
     is_told: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
+/// Whether a process is there; the later, the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Presence {
     /// The node is not connected.
     Away,
-    /// The node is connected. The process was there the last time, or was not asked for yet.
-    There,
     /// There was no process of this name, or it is one of a PubSub and was not asked for yet.
     Missing,
+    /// The node is connected. The process was there the last time, or was not asked for yet.
+    There,
 }
 
 impl Recipient {
@@ -96,12 +98,12 @@ impl Recipient {
     }
 
     fn own<'p>(&self, publishers: &'p mut [Publisher]) -> impl Iterator<Item = &'p mut Kept> {
-        publishers.iter_mut().filter_map(|publisher| self.outlet(publisher)).map(|outlet| &mut outlet.kept)
+        let outlet = |publisher: &'p mut Publisher| self.outlet(&publisher.given, &mut publisher.outlets);
+        publishers.iter_mut().filter_map(outlet).map(|outlet| &mut outlet.kept)
     }
 
-    fn outlet<'p>(&self, publisher: &'p mut Publisher) -> Option<&'p mut Outlet> {
-        let Publisher { given, outlets, .. } = publisher;
-        outlets.iter_mut().find(|outlet| self.takes(&given.receiver, &outlet.node))
+    fn outlet<'p>(&self, given: &Publish, outlets: &'p mut [Outlet]) -> Option<&'p mut Outlet> {
+        outlets.iter_mut().find(|outlet| self.takes(&given.receiver, outlet.node()))
     }
 
     /// Returns what it is called in the log.
@@ -278,10 +280,10 @@ impl Recipient {
     }
 
     /// Sends what can be sent, and asks whether it arrived.
-    pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, own: &str) {
+    pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
-            Presence::There => self.send(publishers, out),
+            Presence::There => self.send(publishers, out, world),
             Presence::Missing if self.is_given_up() || !self.is_wanted => {
                 self.own(publishers).for_each(Kept::clear);
                 if !is_due {
@@ -301,7 +303,7 @@ impl Recipient {
             self.again = self.again.filter(|_| !is_due);
             return;
         }
-        match self.ask(out, own) {
+        match self.ask(out, world.node) {
             Ok(question) => {
                 self.question = Some(question);
                 self.again = None;
@@ -326,14 +328,16 @@ impl Recipient {
         }
     }
 
-    fn send(&self, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+    fn send(&self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
+        let mut under_way = publishers.iter().map(Publisher::under_way).fold(0, usize::saturating_add);
         for publisher in publishers {
             let name = publisher.name();
-            let Some(outlet) = self.outlet(publisher) else { continue };
-            while let Some(message) = outlet.kept.next() {
-                let Ok(term) = Term::parse(message) else { return outlet.kept.drop_oldest() };
-                match out.send((self.to.as_str(), self.node.as_str()), |t| t.term(term)) {
-                    Ok(()) => outlet.kept.was_sent(),
+            let Publisher { given, outlets, .. } = publisher;
+            let Some(outlet) = self.outlet(given, outlets) else { continue };
+            while let Some(reading) = outlet.kept.next(under_way, world.limit) {
+                let Some(message) = message(given, reading, world) else { return outlet.kept.drop_oldest() };
+                match out.send((self.to.as_str(), self.node.as_str()), |t| message.write(t)) {
+                    Ok(()) => under_way = under_way.saturating_add(outlet.kept.was_sent()),
                     // the peer has to take what waits for it first, or is not there any more
                     Err(Error::Full(Full::Transmit { .. }) | Error::NotConnected) => return,
                     Err(e) => {
@@ -371,19 +375,21 @@ impl Recipient {
 mod tests {
     use beamless::{Config, NodeStorage};
 
+    use super::super::moment::Clock;
     use super::*;
+    use crate::cli::agent::config::Nodes;
 
     #[test]
     fn no_time_is_waited_for_in_vain_and_nothing_is_left_behind() {
         let mut storage = NodeStorage::<2, 1, 4096>::new();
         let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
         let mailbox = node.register("").unwrap();
-        let receiver = Receiver::Name { to: "hub".to_owned(), node: "b@host".to_owned() };
+        let receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["b@host".to_owned()]) };
         let mut target = Recipient::new(&receiver, "b@host").unwrap();
         // it could not be asked, and of whom that was the reading is gone with the settings
         (target.state, target.again) = (Presence::There, Some(Instant::now()));
         let mut out = node.outbox(mailbox).unwrap();
-        target.turn(&mut [], &mut out, "a@host");
+        target.turn(&mut [], &mut out, &Context { node: "a@host", most: 0, limit: 0, clock: &Clock::new() });
         assert_eq!(target.again, None);
         // it was asked, and then nothing is to be sent there any more
         target.question = Some(target.ask(&mut out, "a@host").unwrap());

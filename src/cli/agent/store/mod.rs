@@ -1,0 +1,683 @@
+//! The log on disk of what waits: records in queues, which outlive a restart and a power cut.
+//!
+//! A record is appended to a queue, read some time later, and acknowledged once it arrived. Records of all queues lie behind each other in
+//! segments, files that are only ever appended to. An acknowledgement is a record as well; each segment begins with all that hold, so that any
+//! other can be deleted once nothing in it waits. If there is no room for another segment, the oldest is deleted with what waits in it.
+//!
+//! All that touches the disk is done by a thread of its own, but for what is there when the log is opened. It syncs some seconds after the first
+//! record that is not synced, or after 64 KiB. Until then records are held in memory, too, so that nothing is lost if writing fails: it is then
+//! tried again each minute, in another segment.
+//!
+//! What a power cut leaves: all records that were synced, and of those behind them as many as are whole. What was acknowledged since the last
+//! sync, and a segment that was just deleted, may come back.
+
+mod record;
+mod starts;
+mod writer;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+use crate::cli::lines::limited;
+use record::{Kind, RECORD};
+#[allow(unused_imports, reason = "until publish uses it")]
+pub(super) use starts::Numbers;
+use writer::{EARLY, Found, Job, Wanted, Writer};
+
+/// The bytes of records that are taken beyond what is synced.
+const ROOM: usize = 2 * EARLY;
+/// The sizes that a segment may have; in between it is a sixteenth of what all may have.
+const SEGMENT: [u64; 2] = [64 << 10, 1 << 20];
+/// What a file takes at least.
+const BLOCK: u64 = 4096;
+/// The time after which writing is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+/// The time after which it is looked whether the thread has done what is waited for.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Returns the queue for what has this name, which is made of parts: the same after a restart.
+pub(super) fn queue(name: &[&str]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in name {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().first_chunk().copied().map_or(0, u64::from_le_bytes)
+}
+
+/// The records of all queues, on disk, of one folder, which no other process may have open.
+///
+/// The loop calls [`turn`](Self::turn) whenever it turns, and at [`next_wake`](Self::next_wake).
+pub(super) struct Store {
+    folder: PathBuf,
+    /// The folder, which is locked as long as this is open.
+    _lock: File,
+    limit: u64,
+    /// The bytes of a segment that is full.
+    size: u64,
+    sync: Duration,
+    /// The segments, oldest first.
+    segments: VecDeque<Segment>,
+    /// The highest number that a segment had.
+    highest: u64,
+    /// The salt of the last segment, if it may be appended to.
+    salt: Option<u32>,
+    /// The bytes with which that is full.
+    full_at: u64,
+    queues: BTreeMap<u64, Queue>,
+    /// The bytes of all records that are not known to be synced.
+    unsynced: usize,
+    writer: Option<Writer>,
+    ticket: u64,
+    /// All up to this ticket is synced.
+    synced: u64,
+    /// When acknowledgements are written that were not.
+    acknowledge_at: Option<Instant>,
+    trouble: Option<Trouble>,
+    /// A record was not taken for want of room, or is being read.
+    is_waited_for: bool,
+}
+
+struct Segment {
+    number: u64,
+    bytes: u64,
+    /// What waits in it.
+    parts: Vec<Part>,
+}
+
+/// The records of a queue in a segment that wait, or some of them.
+struct Part {
+    queue: u64,
+    first: u64,
+    last: u64,
+    bytes: u64,
+    /// Where in the segment the first is.
+    at: u64,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// The place of the last record.
+    last: u64,
+    /// The place up to which all are acknowledged or dropped.
+    gone: u64,
+    /// The log does not have all that was acknowledged.
+    is_behind: bool,
+    dropped: u64,
+    /// Those that are not known to be synced.
+    unsynced: VecDeque<Unsynced>,
+    reading: Reading,
+    /// Where the next record is: behind the one at this place, in this segment, there.
+    cursor: Option<[u64; 3]>,
+}
+
+struct Unsynced {
+    place: u64,
+    ticket: u64,
+    payload: Vec<u8>,
+}
+
+#[derive(Default)]
+enum Reading {
+    #[default]
+    Nothing,
+    /// What is behind this place is being read.
+    Behind(u64),
+    Done(u64, Vec<(u64, Vec<u8>)>),
+}
+
+/// What keeps records from being written.
+struct Trouble {
+    words: String,
+    /// When it is tried again.
+    again: Option<Instant>,
+    /// It is being tried: it is over once this ticket is synced.
+    tried: Option<u64>,
+}
+
+/// The answer to [`Store::read`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The next records, oldest first, each with its place; at least one.
+    Records(Vec<(u64, Vec<u8>)>),
+    /// They are being read: ask again after the next [`Store::turn`].
+    Later,
+    /// There are none.
+    Nothing,
+}
+
+impl Store {
+    /// Opens the log in a folder, which is made if there is none, and reads through what is there. It may take this many bytes of the disk, and is
+    /// synced this long after something was written. Nothing is written yet.
+    ///
+    /// Fails if the folder cannot be made or read, or if another process has it open ([`ErrorKind::WouldBlock`]).
+    pub(super) fn open(folder: &Path, limit: u64, sync: Duration) -> io::Result<Self> {
+        // made already, on a disk that may be read-only by now
+        fs::create_dir_all(folder)?;
+        let lock = File::open(folder)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(ErrorKind::WouldBlock.into()),
+            // some file systems have no locks
+            Ok(()) | Err(_) => {}
+        }
+        let [least, most] = SEGMENT;
+        let mut store = Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+            limit,
+            size: (limit >> 4).clamp(least, most),
+            sync,
+            segments: VecDeque::new(),
+            highest: 0,
+            salt: None,
+            full_at: 0,
+            queues: BTreeMap::new(),
+            unsynced: 0,
+            writer: None,
+            ticket: 0,
+            synced: 0,
+            acknowledge_at: None,
+            trouble: None,
+            is_waited_for: false,
+        };
+        store.read_all()?;
+        Ok(store)
+    }
+
+    /// Reads all segments, the newest first: what is acknowledged stands in the same or in newer ones.
+    fn read_all(&mut self) -> io::Result<()> {
+        let names = fs::read_dir(&self.folder)?.flatten().map(|entry| entry.file_name());
+        let mut numbers: Vec<u64> = names.filter_map(|name| writer::number(name.to_str()?)).collect();
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        self.highest = numbers.first().copied().unwrap_or(0);
+        // what was written again after a failure counts where it is newer
+        let mut lowest = BTreeMap::new();
+        for number in numbers {
+            let path = writer::path(&self.folder, number);
+            let mut segment = Segment { number, bytes: 0, parts: Vec::new() };
+            match record::Segment::open(&path) {
+                Ok(Some(mut file)) => {
+                    // what cannot be read is not there
+                    let _ = segment.scan(&mut file, &mut self.queues);
+                    segment.bytes = file.length;
+                    if number == self.highest && file.at == file.length {
+                        (self.salt, self.full_at) = (Some(file.salt), self.size);
+                    }
+                }
+                Ok(None) => {
+                    self.push(Job::Delete(number));
+                    continue;
+                }
+                // it may be read another time, or by another version
+                Err(e) => {
+                    log::warn!("{}: left as it is: {e}", path.display());
+                    continue;
+                }
+            }
+            for part in &mut segment.parts {
+                let queue = self.queues.entry(part.queue).or_default();
+                queue.last = queue.last.max(part.last);
+                let lowest = lowest.entry(part.queue).or_insert(u64::MAX);
+                part.last = part.last.min(lowest.saturating_sub(1));
+                *lowest = part.first.min(*lowest);
+            }
+            segment.parts.retain(|part| part.first <= part.last);
+            self.segments.push_front(segment);
+        }
+        self.queues.values_mut().for_each(|queue| queue.last = queue.last.max(queue.gone));
+        self.tidy();
+        Ok(())
+    }
+
+    /// Appends a record to a queue. Returns its place, which is higher than all before; `None` if the disk is behind or in trouble: then nothing was
+    /// taken, and it is to be tried again some time later.
+    ///
+    /// Records are read in the order in which they were appended. If there is no room, the oldest of all queues are dropped and counted.
+    pub(super) fn append(&mut self, queue: u64, payload: &[u8]) -> Option<u64> {
+        if self.trouble.is_some() || (self.unsynced > 0 && self.unsynced.saturating_add(payload.len()) > ROOM) {
+            self.is_waited_for = true;
+            return None;
+        }
+        Some(self.take(queue, payload.to_vec()))
+    }
+
+    fn take(&mut self, id: u64, payload: Vec<u8>) -> u64 {
+        let queue = self.queues.entry(id).or_default();
+        queue.last = queue.last.saturating_add(1);
+        let place = queue.last;
+        self.unsynced = self.unsynced.saturating_add(payload.len());
+        if self.trouble.is_none() {
+            self.put(Kind::Data, (id, place), &payload);
+        }
+        let ticket = self.ticket;
+        self.queues.entry(id).or_default().unsynced.push_back(Unsynced { place, ticket, payload });
+        place
+    }
+
+    /// Writes a record into the last segment, or into another one if that is full.
+    fn put(&mut self, kind: Kind, (queue, place): (u64, u64), payload: &[u8]) {
+        let length = (RECORD as u64).saturating_add(payload.len() as u64);
+        let has_room = |segment: &Segment| segment.bytes.saturating_add(length) <= self.full_at;
+        let salt = self.salt.filter(|_| self.segments.back().is_some_and(has_room));
+        let salt = salt.unwrap_or_else(|| self.begin(length));
+        let mut bytes = Vec::with_capacity(payload.len().saturating_add(RECORD));
+        record::write(&mut bytes, salt, kind, (queue, place), payload);
+        if let (Some(segment), Kind::Data) = (self.segments.back_mut(), kind) {
+            let at = segment.bytes;
+            segment.add(queue, place, at, length);
+        }
+        self.write(bytes);
+    }
+
+    /// Begins another segment that has room for this many bytes, with all that is acknowledged. Returns its salt.
+    fn begin(&mut self, length: u64) -> u32 {
+        let salt = getrandom::u32().unwrap_or(0);
+        let mut bytes = record::header(salt).to_vec();
+        for (id, queue) in &mut self.queues {
+            queue.is_behind = false;
+            if queue.gone > 0 {
+                record::write(&mut bytes, salt, Kind::Acknowledgement, (*id, queue.gone), &[]);
+            }
+        }
+        self.acknowledge_at = None;
+        self.full_at = self.size.max(length.saturating_add(bytes.len() as u64));
+        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
+            self.drop_oldest();
+        }
+        self.salt = Some(salt);
+        self.highest = self.highest.saturating_add(1);
+        self.segments.push_back(Segment { number: self.highest, bytes: 0, parts: Vec::new() });
+        self.write(bytes);
+        salt
+    }
+
+    /// Has these bytes appended to the last segment.
+    fn write(&mut self, bytes: Vec<u8>) {
+        let Some(segment) = self.segments.back_mut() else { return };
+        segment.bytes = segment.bytes.saturating_add(bytes.len() as u64);
+        self.ticket = self.ticket.saturating_add(1);
+        let job = Job::Write { segment: segment.number, ticket: self.ticket, bytes };
+        self.push(job);
+    }
+
+    fn push(&mut self, job: Job) {
+        if self.writer.is_none() {
+            match Writer::start(&self.folder, self.sync) {
+                Ok(writer) => self.writer = Some(writer),
+                Err(e) => self.fails(&e),
+            }
+        }
+        if let Some(writer) = &self.writer {
+            writer.push(job);
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(segment) = self.segments.pop_front() else { return };
+        for part in &segment.parts {
+            let Some(queue) = self.queues.get_mut(&part.queue) else { continue };
+            queue.dropped = queue.dropped.saturating_add(part.waiting(queue.gone));
+            let freed = queue.are_gone(part.last);
+            self.unsynced = self.unsynced.saturating_sub(freed);
+        }
+        self.push(Job::Delete(segment.number));
+    }
+
+    /// Takes note that all records of a queue up to this place arrived, or are of no use any more.
+    pub(super) fn acknowledge(&mut self, queue: u64, up_to: u64) {
+        let Some(queue) = self.queues.get_mut(&queue) else { return };
+        let up_to = up_to.min(queue.last);
+        if up_to <= queue.gone {
+            return;
+        }
+        queue.is_behind = true;
+        let freed = queue.are_gone(up_to);
+        self.unsynced = self.unsynced.saturating_sub(freed);
+        self.tidy();
+        if !self.segments.is_empty() && self.acknowledge_at.is_none() {
+            self.acknowledge_at = Instant::now().checked_add(self.sync);
+        }
+    }
+
+    /// Forgets all records of a queue. Returns how many those were.
+    pub(super) fn forget(&mut self, queue: u64) -> u64 {
+        let (records, _) = self.counts(queue);
+        self.acknowledge(queue, u64::MAX);
+        records
+    }
+
+    /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
+    fn tidy(&mut self) {
+        let Self { segments, queues, .. } = self;
+        let gone = |id| queues.get(&id).map_or(0, |queue| queue.gone);
+        segments.iter_mut().for_each(|segment| segment.parts.retain(|part| part.last > gone(part.queue)));
+        let is_empty = segments.iter().all(|segment| segment.parts.is_empty());
+        if is_empty {
+            (self.salt, self.acknowledge_at) = (None, None);
+            self.queues.values_mut().for_each(|queue| queue.is_behind = false);
+        }
+        let last = self.segments.back().map(|segment| segment.number);
+        let (empty, kept): (VecDeque<_>, _) = core::mem::take(&mut self.segments)
+            .into_iter()
+            .partition(|segment| segment.parts.is_empty() && (is_empty || Some(segment.number) != last));
+        self.segments = kept;
+        empty.into_iter().for_each(|segment| self.push(Job::Delete(segment.number)));
+    }
+
+    /// Returns the records of a queue behind a place (0 for all), oldest first: so many that they have this many bytes, but one at least.
+    pub(super) fn read(&mut self, id: u64, after: u64, most: usize) -> Read {
+        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
+        match core::mem::take(&mut queue.reading) {
+            Reading::Done(behind, mut records) if behind == after => {
+                records.retain(|(place, _)| *place > queue.gone);
+                if !records.is_empty() {
+                    return Read::Records(records);
+                }
+            }
+            Reading::Behind(behind) if behind == after => {
+                queue.reading = Reading::Behind(behind);
+                return Read::Later;
+            }
+            _ => {}
+        }
+        let first = after.max(queue.gone).saturating_add(1);
+        let unsynced = queue.unsynced.front().map_or(u64::MAX, |record| record.place);
+        let part = |segment: &Segment| {
+            let part = segment.parts.iter().find(|part| part.queue == id && part.last >= first)?;
+            Some((segment.number, part.first, part.last, part.at))
+        };
+        let found = self.segments.iter().find_map(part).filter(|(_, from, ..)| first.max(*from) < unsynced);
+        let Some((segment, from, last, begin)) = found else { return queue.unsynced_behind(after, most) };
+        let at = match queue.cursor {
+            Some([place, of, at]) if of == segment && place < first && place >= from => at,
+            _ => begin,
+        };
+        queue.reading = Reading::Behind(after);
+        let places = [first.max(from), last.min(unsynced.saturating_sub(1))];
+        self.push(Job::Read(Wanted { queue: id, after, places, most, segment, at }));
+        Read::Later
+    }
+
+    /// Takes what the thread has done, and has it do what is due.
+    pub(super) fn turn(&mut self) {
+        self.is_waited_for = false;
+        let (synced, failure) = self.writer.as_ref().map_or((0, None), Writer::state);
+        for found in self.writer.as_ref().map(Writer::found).unwrap_or_default() {
+            self.has_read(found);
+        }
+        if synced > self.synced {
+            self.synced = synced;
+            let freed = self.queues.values_mut().map(|queue| queue.are_synced(synced)).fold(0, usize::saturating_add);
+            self.unsynced = self.unsynced.saturating_sub(freed);
+        }
+        let now = Instant::now();
+        match (failure, &self.trouble) {
+            (Some(e), None) => self.fails(&e),
+            (Some(e), Some(trouble)) if trouble.tried.is_some() => self.fails(&e),
+            (None, Some(trouble)) if trouble.tried.is_some_and(|ticket| ticket <= synced) => {
+                self.trouble = None;
+                log::info!("{}: readings are kept on disk again", self.folder.display());
+                self.tidy();
+            }
+            (_, Some(trouble)) if trouble.again.is_some_and(|at| at <= now) => self.try_again(),
+            (None, None) if self.acknowledge_at.is_some_and(|at| at <= now) => self.write_acknowledgements(),
+            _ => {}
+        }
+    }
+
+    fn has_read(&mut self, Found { wanted, records, next }: Found) {
+        let Some(queue) = self.queues.get_mut(&wanted.queue) else { return };
+        if !matches!(queue.reading, Reading::Behind(after) if after == wanted.after) {
+            return;
+        }
+        queue.reading = Reading::Nothing;
+        if let Some((place, _)) = records.last() {
+            queue.cursor = Some([*place, wanted.segment, next]);
+            queue.reading = Reading::Done(wanted.after, records);
+            return;
+        }
+        let [first, last] = wanted.places;
+        let Some(segment) = self.segments.iter_mut().find(|segment| segment.number == wanted.segment) else { return };
+        let Some(part) = segment.parts.iter_mut().find(|part| part.queue == wanted.queue) else { return };
+        part.last = first.saturating_sub(1);
+        let lost = last.saturating_sub(first.max(queue.gone.saturating_add(1))).saturating_add(1);
+        queue.dropped = queue.dropped.saturating_add(lost);
+        segment.parts.retain(|part| part.first <= part.last);
+        limited!(
+            warn,
+            "",
+            "readings that could not be read",
+            "{}: {lost} readings cannot be read any more",
+            writer::path(&self.folder, wanted.segment).display()
+        );
+        self.tidy();
+    }
+
+    /// Writes what was acknowledged and does not stand in the log.
+    fn write_acknowledgements(&mut self) {
+        self.acknowledge_at = None;
+        let behind: Vec<(u64, u64)> =
+            self.queues.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
+        for (id, gone) in behind {
+            // another segment begins with all of them
+            if self.queues.get_mut(&id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
+                self.put(Kind::Acknowledgement, (id, gone), &[]);
+            }
+        }
+    }
+
+    /// Takes note that nothing can be written: what was not synced is only in memory now.
+    fn fails(&mut self, e: &io::Error) {
+        self.salt = None;
+        for segment in &mut self.segments {
+            for part in &mut segment.parts {
+                let first = self.queues.get(&part.queue).and_then(|queue| queue.unsynced.front());
+                part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
+            }
+            segment.parts.retain(|part| part.first <= part.last);
+        }
+        self.tidy();
+        let again = Instant::now().checked_add(TRY_AGAIN);
+        if let Some(trouble) = &mut self.trouble {
+            // said already
+            (trouble.again, trouble.tried) = (again, None);
+            return;
+        }
+        let what = match e.kind() {
+            ErrorKind::StorageFull => "free some of it, or lower `disk` in [keep]",
+            ErrorKind::QuotaExceeded => "raise the quota, or lower `disk` in [keep]",
+            ErrorKind::ReadOnlyFilesystem => "mount it read-write, or name another folder with `dir` in [keep]",
+            ErrorKind::PermissionDenied => "the agent's user must be able to write there",
+            _ => "the disk may be failing",
+        };
+        let words = format!("{}: {e}", self.folder.display());
+        log::warn!("{words}: readings are kept in memory alone, and this is tried again each minute; {what}");
+        self.trouble = Some(Trouble { words, again, tried: None });
+    }
+
+    /// Writes into another segment what is in memory alone.
+    fn try_again(&mut self) {
+        if let Some(writer) = &self.writer {
+            writer.again();
+        }
+        self.begin(0);
+        let ids: Vec<u64> = self.queues.keys().copied().collect();
+        for id in ids {
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let mut unsynced = core::mem::take(&mut queue.unsynced);
+            for record in &mut unsynced {
+                self.put(Kind::Data, (id, record.place), &record.payload);
+                record.ticket = self.ticket;
+            }
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            queue.unsynced = unsynced;
+            // room may have been made of what is just written
+            let freed = queue.are_gone(0);
+            self.unsynced = self.unsynced.saturating_sub(freed);
+        }
+        if let (Some(trouble), Some(_)) = (&mut self.trouble, &self.writer) {
+            (trouble.again, trouble.tried) = (None, Some(self.ticket));
+        }
+    }
+
+    /// Returns when [`turn`](Self::turn) has something to do.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let is_reading = self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)));
+        let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
+        let soon = is_reading || is_tried || (self.is_waited_for && self.trouble.is_none());
+        let soon = Instant::now().checked_add(SOON).filter(|_| soon);
+        let again = self.trouble.as_ref().and_then(|trouble| trouble.again);
+        [soon, again, self.acknowledge_at.filter(|_| self.trouble.is_none())].into_iter().flatten().min()
+    }
+
+    /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
+    pub(super) fn counts(&self, id: u64) -> (u64, u64) {
+        let Some(queue) = self.queues.get(&id) else { return (0, 0) };
+        let parts = self.segments.iter().flat_map(|segment| &segment.parts).filter(|part| part.queue == id);
+        let on_disk = parts.fold((0_u64, 0_u64), |(records, bytes), part| {
+            let waiting = part.waiting(queue.gone);
+            let share = part.bytes.saturating_mul(waiting).checked_div(part.waiting(0)).unwrap_or(0);
+            (records.saturating_add(waiting), bytes.saturating_add(share))
+        });
+        if self.trouble.is_none() {
+            return on_disk;
+        }
+        // those are in memory alone
+        let bytes = queue.unsynced.iter().fold(on_disk.1, |bytes, record| bytes.saturating_add(record.payload.len() as u64));
+        (on_disk.0.saturating_add(queue.unsynced.len() as u64), bytes)
+    }
+
+    /// Returns the place up to which all records of a queue are acknowledged or dropped.
+    pub(super) fn gone(&self, id: u64) -> u64 {
+        self.queues.get(&id).map_or(0, |queue| queue.gone)
+    }
+
+    /// Returns the queues in which something waits.
+    pub(super) fn queues(&self) -> Vec<u64> {
+        self.queues.keys().copied().filter(|id| self.counts(*id).0 > 0).collect()
+    }
+
+    /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.
+    pub(super) fn take_dropped(&mut self, queue: u64) -> u64 {
+        self.queues.get_mut(&queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
+    }
+
+    /// Returns the bytes of the disk that are taken.
+    pub(super) fn used(&self) -> u64 {
+        let blocks = |segment: &Segment| segment.bytes.checked_next_multiple_of(BLOCK).unwrap_or(segment.bytes);
+        self.segments.iter().map(blocks).fold(0, u64::saturating_add)
+    }
+
+    /// Returns the bytes of the disk that may be taken.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Returns why nothing is written, as long as nothing is. The log has it.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| &*trouble.words)
+    }
+
+    /// Appends what else waits, each for its queue, whatever the disk says; writes and syncs it all, and waits for that, but no longer than this. Returns
+    /// how many records could not be written.
+    pub(super) fn close(mut self, rest: &mut dyn Iterator<Item = (u64, Vec<u8>)>, most: Duration) -> u64 {
+        for (queue, payload) in rest {
+            self.take(queue, payload);
+        }
+        if self.trouble.is_some() {
+            self.try_again();
+        } else if self.acknowledge_at.is_some() {
+            self.write_acknowledgements();
+        }
+        let Some(writer) = &self.writer else { return 0 };
+        writer.end(most);
+        let (synced, _) = writer.state();
+        let lost = self.queues.values_mut().map(|queue| {
+            queue.are_synced(synced);
+            queue.unsynced.len() as u64
+        });
+        lost.fold(0, u64::saturating_add)
+    }
+}
+
+impl Segment {
+    /// Reads what is in it, up to where it is torn.
+    fn scan(&mut self, file: &mut record::Segment, queues: &mut BTreeMap<u64, Queue>) -> io::Result<()> {
+        loop {
+            let at = file.at;
+            let Some(head) = file.head()? else { return Ok(()) };
+            if file.payload(&head)?.is_none() {
+                file.at = at;
+                return Ok(());
+            }
+            match head.kind {
+                Kind::Data => self.add(head.queue, head.place, at, head.bytes()),
+                Kind::Acknowledgement => {
+                    let queue = queues.entry(head.queue).or_default();
+                    queue.gone = queue.gone.max(head.place);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, queue: u64, place: u64, at: u64, bytes: u64) {
+        match self.parts.iter_mut().find(|part| part.queue == queue) {
+            Some(part) => {
+                part.last = place;
+                part.bytes = part.bytes.saturating_add(bytes);
+            }
+            None => self.parts.push(Part { queue, first: place, last: place, bytes, at }),
+        }
+    }
+}
+
+impl Part {
+    /// Returns how many of its records are behind this place.
+    fn waiting(&self, gone: u64) -> u64 {
+        self.last.saturating_add(1).saturating_sub(self.first.max(gone.saturating_add(1)))
+    }
+}
+
+impl Queue {
+    /// Takes note that all up to this place is acknowledged or dropped. Returns the bytes that do not wait any more to be synced.
+    fn are_gone(&mut self, up_to: u64) -> usize {
+        self.gone = self.gone.max(up_to);
+        let gone = self.gone;
+        self.forget_unsynced(|record| record.place <= gone)
+    }
+
+    /// Takes note that all up to this ticket is synced. Returns as above.
+    fn are_synced(&mut self, ticket: u64) -> usize {
+        self.forget_unsynced(|record| record.ticket <= ticket)
+    }
+
+    fn forget_unsynced(&mut self, is_it: impl Fn(&Unsynced) -> bool) -> usize {
+        let mut bytes = 0_usize;
+        while let Some(record) = self.unsynced.front().filter(|record| is_it(record)) {
+            bytes = bytes.saturating_add(record.payload.len());
+            self.unsynced.pop_front();
+        }
+        bytes
+    }
+
+    fn unsynced_behind(&self, after: u64, most: usize) -> Read {
+        let (mut bytes, mut count) = (0_usize, 0_usize);
+        let records = self.unsynced.iter().filter(|record| record.place > after.max(self.gone)).take_while(|record| {
+            let is_wanted = count == 0 || bytes < most;
+            (bytes, count) = (bytes.saturating_add(record.payload.len()), count.saturating_add(1));
+            is_wanted
+        });
+        let records: Vec<_> = records.map(|record| (record.place, record.payload.clone())).collect();
+        if records.is_empty() { Read::Nothing } else { Read::Records(records) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,567 @@
+//! The log against a model, and after power cuts: what was written since the last sync is there, or cut off, or zeros, or garbage.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::thread;
+
+use super::*;
+
+/// A folder that is gone with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        // thousands of times it is synced, which need not take any time here
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+        let folder = memory.unwrap_or_else(env::temp_dir).join(format!("beamless-store-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn open(&self) -> Store {
+        self.open_with(1 << 20, 1 << 16)
+    }
+
+    /// Opens the log with small segments, which is never synced by time.
+    fn open_with(&self, limit: u64, size: u64) -> Store {
+        let mut store = Store::open(&self.0, limit, Duration::from_secs(3600)).unwrap();
+        store.size = size;
+        store.full_at = store.full_at.min(size);
+        store
+    }
+
+    /// What the files have in them.
+    fn image(&self) -> BTreeMap<String, Vec<u8>> {
+        let files = fs::read_dir(&self.0).unwrap().flatten().map(|entry| entry.path());
+        files
+            .filter(|file| file.is_file())
+            .map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap()))
+            .collect()
+    }
+
+    fn set_image(&self, image: &BTreeMap<String, Vec<u8>>) {
+        fs::remove_dir_all(&self.0).unwrap();
+        fs::create_dir(&self.0).unwrap();
+        image.iter().for_each(|(name, bytes)| fs::write(self.0.join(name), bytes).unwrap());
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Numbers that are the same in each test run.
+struct Seed(u64);
+
+impl Seed {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % most
+    }
+}
+
+/// The payload at a place of a queue: what it is can be told from it.
+fn payload(queue: u64, place: u64) -> Vec<u8> {
+    let mut bytes = format!("{queue}:{place}:").into_bytes();
+    bytes.resize(bytes.len() + (place as usize * 7 + queue as usize) % 90, b'.');
+    bytes
+}
+
+fn nothing() -> impl Iterator<Item = (u64, Vec<u8>)> {
+    std::iter::empty()
+}
+
+fn wait(store: &mut Store, mut is_done: impl FnMut(&mut Store) -> bool) {
+    for _ in 0..60_000 {
+        store.turn();
+        if is_done(store) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("waited in vain");
+}
+
+fn close(store: Store) {
+    assert_eq!(store.close(&mut nothing(), Duration::from_secs(60)), 0);
+}
+
+/// The next records of a queue.
+fn read(store: &mut Store, queue: u64, after: u64, most: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut found = Vec::new();
+    wait(store, |store| match store.read(queue, after, most) {
+        Read::Later => false,
+        Read::Nothing => true,
+        Read::Records(records) => {
+            found = records;
+            true
+        }
+    });
+    found
+}
+
+/// All that waits in a queue.
+fn read_all(store: &mut Store, queue: u64, most: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut all: Vec<(u64, Vec<u8>)> = Vec::new();
+    loop {
+        let more = read(store, queue, all.last().map_or(0, |(place, _)| *place), most);
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
+}
+
+fn places(records: &[(u64, Vec<u8>)]) -> Vec<u64> {
+    records.iter().map(|(place, _)| *place).collect()
+}
+
+#[test]
+fn records_are_there_after_a_restart_until_they_are_acknowledged() {
+    let scratch = Scratch::new("restart");
+    let mut store = scratch.open();
+    assert_eq!((store.next_wake(), store.read(7, 0, 100), scratch.image().len()), (None, Read::Nothing, 0));
+    for (place, payload) in (1..).zip([&b"one"[..], b"", b"three"]) {
+        assert_eq!(store.append(7, payload), Some(place));
+    }
+    // what is not synced is read from memory
+    assert_eq!(store.read(7, 1, 0), Read::Records(vec![(2, vec![])]));
+    assert_eq!(store.read(7, 0, 3), Read::Records(vec![(1, b"one".to_vec())]));
+    assert_eq!(store.read(7, 0, 4), Read::Records(vec![(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())]));
+    assert_eq!(store.close(&mut [(8, b"last".to_vec())].into_iter(), Duration::from_secs(60)), 0);
+    let mut store = scratch.open();
+    assert_eq!((store.queues(), store.counts(7), store.counts(8)), (vec![7, 8], (3, 3 * 25 + 8), (1, 29)));
+    assert_eq!(store.read(7, 0, 100), Read::Later);
+    assert_eq!(read(&mut store, 7, 0, 100), [(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())]);
+    assert_eq!(read(&mut store, 7, 0, 0), [(1, b"one".to_vec())]);
+    assert_eq!(read(&mut store, 7, 1, 0), [(2, vec![])]);
+    store.acknowledge(7, 2);
+    assert_eq!((store.counts(7).0, read(&mut store, 7, 0, 100)), (1, vec![(3, b"three".to_vec())]));
+    // another one goes on where that one was
+    assert_eq!(store.append(7, b"four"), Some(4));
+    close(store);
+    let mut store = scratch.open();
+    assert_eq!(places(&read_all(&mut store, 7, 1)), [3, 4]);
+    store.acknowledge(7, u64::MAX);
+    assert_eq!(store.forget(8), 1);
+    // all arrived: there is nothing left
+    wait(&mut store, |_| scratch.image().is_empty());
+    assert_eq!((store.used(), store.queues()), (0, vec![]));
+    assert_eq!(store.append(7, b"five"), Some(5));
+}
+
+#[test]
+fn what_is_acknowledged_before_it_is_written_is_as_if_it_had_never_been() {
+    let scratch = Scratch::new("early");
+    let mut store = scratch.open();
+    for place in 1..=3 {
+        store.append(1, b"x");
+        store.acknowledge(1, place);
+    }
+    close(store);
+    assert!(scratch.image().is_empty());
+}
+
+/// Segments are deleted in any order, and what is acknowledged is known all the same.
+#[test]
+fn a_queue_that_waits_does_not_hold_the_others() {
+    let scratch = Scratch::new("holds");
+    let mut store = scratch.open_with(1 << 20, 500);
+    store.append(1, b"waits");
+    for place in 1..=100 {
+        assert_eq!(store.append(2, &payload(2, place)), Some(place));
+    }
+    let used = store.used();
+    wait(&mut store, |store| places(&read_all(store, 2, 300)) == (1..=100).collect::<Vec<_>>());
+    store.acknowledge(2, 90);
+    assert!(store.used() * 4 < used, "{} {used}", store.used());
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!((places(&read_all(&mut store, 2, 300)), places(&read_all(&mut store, 1, 300))), ((91..=100).collect(), vec![1]));
+    store.acknowledge(2, 100);
+    close(store);
+    let store = scratch.open_with(1 << 20, 500);
+    // the one that waits, and one that says what is acknowledged
+    assert_eq!((store.counts(1).0, store.counts(2).0, scratch.image().len()), (1, 0, 2));
+}
+
+#[test]
+fn the_oldest_make_room() {
+    let scratch = Scratch::new("budget");
+    let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    let (mut dropped, mut most) = ([0; 2], 0);
+    for place in 1..=2000 {
+        for queue in 1..=2 {
+            wait(&mut store, |store| store.append(queue, &payload(queue, place)).is_some());
+            dropped[queue as usize - 1] += store.take_dropped(queue);
+        }
+        most = most.max(store.used());
+    }
+    assert!((9 * BLOCK..=10 * BLOCK).contains(&most), "{most}");
+    for queue in 1..=2 {
+        let dropped = dropped[queue as usize - 1];
+        assert!(dropped > 1000, "{dropped}");
+        assert_eq!(store.counts(queue).0, 2000 - dropped);
+        assert_eq!(places(&read_all(&mut store, queue, 1000)), (dropped + 1..=2000).collect::<Vec<_>>());
+    }
+    let on_disk = |scratch: &Scratch| scratch.image().values().map(Vec::len).sum::<usize>() as u64;
+    close(store);
+    assert!(on_disk(&scratch) <= 10 * BLOCK);
+    // a large one has all to itself, even if that is more than there is
+    let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    let large = vec![1; 11 * BLOCK as usize];
+    assert_eq!(store.append(1, &large), Some(2001));
+    assert_eq!((store.counts(1).0, store.counts(2).0), (1, 0));
+    assert_eq!(read(&mut store, 1, 0, 1), [(2001, large)]);
+    assert!(store.append(1, b"small").is_some());
+    assert_eq!((store.take_dropped(1), store.counts(1).0, store.used()), (2001 - dropped[0], 1, BLOCK));
+}
+
+#[test]
+fn a_disk_that_is_behind_takes_no_more() {
+    let scratch = Scratch::new("behind");
+    let mut store = scratch.open();
+    store.append(1, &[1; ROOM]);
+    assert_eq!(store.append(1, &[2]), None);
+    assert!(store.next_wake().is_some());
+    wait(&mut store, |store| store.append(1, &[2]) == Some(2));
+    assert_eq!(places(&read_all(&mut store, 1, 1)), [1, 2]);
+}
+
+#[test]
+fn one_agent_has_it() {
+    let scratch = Scratch::new("lock");
+    let store = scratch.open();
+    assert_eq!(Store::open(&scratch.0, 1 << 20, TRY_AGAIN).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
+    drop(store);
+    scratch.open();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_tried_again() {
+    let scratch = Scratch::new("trouble");
+    fs::write(scratch.0.join("file"), "").unwrap();
+    assert!(Store::open(&scratch.0.join("file"), 1 << 20, TRY_AGAIN).is_err());
+    fs::remove_file(scratch.0.join("file")).unwrap();
+
+    let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+    store.size = 500;
+    (1..=20).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    // the next segments have no place
+    let [first, second] = [1, 2].map(|more| writer::path(&scratch.0, store.highest + more));
+    fs::create_dir(&first).unwrap();
+    fs::create_dir(&second).unwrap();
+    let mut taken = 20;
+    wait(&mut store, |store| {
+        taken = store.append(1, &payload(1, taken + 1)).unwrap_or(taken);
+        store.trouble().is_some()
+    });
+    assert!(store.trouble().unwrap().ends_with(": Is a directory (os error 21)"));
+    assert!(store.unsynced > 0);
+    assert_eq!((store.append(1, b"no"), store.counts(1).0), (None, taken));
+    let again = store.next_wake().unwrap();
+    assert!(again > Instant::now() + TRY_AGAIN / 2);
+    // still no better
+    let soon = |store: &mut Store| store.trouble.as_mut().unwrap().again = Some(Instant::now());
+    soon(&mut store);
+    wait(&mut store, |store| store.trouble.as_ref().is_some_and(|trouble| trouble.again > Some(again)));
+    assert!(store.trouble().is_some());
+    soon(&mut store);
+    wait(&mut store, |store| store.trouble().is_none() && store.unsynced == 0);
+    assert_eq!(store.append(1, &payload(1, taken + 1)), Some(taken + 1));
+    let all: Vec<u64> = (1..=taken + 1).collect();
+    assert_eq!(places(&read_all(&mut store, 1, 100)), all);
+    close(store);
+    fs::remove_dir(first).unwrap();
+    fs::remove_dir(second).unwrap();
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(read_all(&mut store, 1, 100), all.iter().map(|place| (*place, payload(1, *place))).collect::<Vec<_>>());
+    // at its end it is tried a last time
+    fs::remove_dir_all(&scratch.0).unwrap();
+    store.append(1, b"x");
+    store.append(1, b"y");
+    assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
+}
+
+#[test]
+fn what_cannot_be_read_is_counted_and_what_is_behind_it_comes() {
+    let scratch = Scratch::new("damage");
+    let mut store = scratch.open_with(1 << 20, 500);
+    (1..=40).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    // a byte of the second segment, while it is open
+    let mut image = scratch.image();
+    let damaged = image.values_mut().nth(1).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    scratch.set_image(&image);
+    let found = places(&read_all(&mut store, 1, 100));
+    let dropped = store.take_dropped(1);
+    assert!(dropped > 0 && found.len() as u64 + dropped == 40, "{dropped} {found:?}");
+    assert!(found.is_sorted() && found.first() == Some(&1) && found.last() == Some(&40), "{found:?}");
+    assert_eq!(store.counts(1).0, 40 - dropped);
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(places(&read_all(&mut store, 1, 100)), found);
+}
+
+#[test]
+fn a_file_of_another_version_is_left_as_it_is() {
+    let scratch = Scratch::new("version");
+    let mut other = record::header(1).to_vec();
+    other[6] = 2;
+    let image: BTreeMap<_, _> =
+        [("0000000000000005.log", other), ("0000000000000004.log", vec![0; 9]), ("note", b"mine".to_vec())]
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .collect();
+    scratch.set_image(&image);
+    let mut store = scratch.open();
+    store.append(1, b"x");
+    close(store);
+    let names: Vec<String> = scratch.image().into_keys().collect();
+    assert_eq!(names, ["0000000000000005.log", "0000000000000006.log", "note"]);
+}
+
+/// Appends, acknowledges and reads by chance. What is open in the model is what waits: by queue, the places and the payloads.
+struct Model {
+    seed: Seed,
+    waiting: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,
+    dropped: BTreeMap<u64, u64>,
+    appended: u64,
+    /// Writing fails now and then, and how often that has been.
+    fails: bool,
+    failures: u64,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0, fails: false, failures: 0 }
+    }
+
+    fn record(&mut self, queue: u64) -> Vec<u8> {
+        self.appended += 1;
+        let length = [0, 10, 40, 200][self.seed.below(4)];
+        let mut bytes = format!("{queue}:{}:", self.appended).into_bytes();
+        bytes.resize(bytes.len() + length, self.appended as u8);
+        bytes
+    }
+
+    fn step(&mut self, store: &mut Store) {
+        let queue = self.seed.below(4) as u64;
+        match self.seed.below(10) {
+            0 => self.acknowledge(store, queue),
+            1 => self.check_some(store, queue),
+            2 => store.turn(),
+            _ => {
+                let bytes = self.record(queue);
+                if self.fails && self.seed.below(10) == 0 {
+                    // the next segment has no place; it may have one if it was there already
+                    let _ = fs::create_dir(writer::path(&store.folder, store.highest + 1));
+                }
+                let mut place = None;
+                wait(store, |store| {
+                    self.failures += u64::from(store.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none()));
+                    try_soon(store);
+                    place = store.append(queue, &bytes);
+                    place.is_some()
+                });
+                let waiting = self.waiting.entry(queue).or_default();
+                assert!(waiting.last().is_none_or(|(last, _)| *last + 1 == place.unwrap()), "{waiting:?} {place:?}");
+                waiting.push((place.unwrap(), bytes));
+            }
+        }
+        self.drop(store);
+        assert!(store.used() <= store.limit(), "{} {}", store.used(), store.limit());
+    }
+
+    fn drop(&mut self, store: &mut Store) {
+        for (queue, waiting) in &mut self.waiting {
+            let dropped = store.take_dropped(*queue);
+            *self.dropped.entry(*queue).or_default() += dropped;
+            waiting.drain(..dropped as usize);
+            assert_eq!(store.counts(*queue).0, waiting.len() as u64, "queue {queue}");
+        }
+    }
+
+    fn acknowledge(&mut self, store: &mut Store, queue: u64) {
+        let waiting = self.waiting.entry(queue).or_default();
+        if !waiting.is_empty() {
+            let count = 1 + self.seed.below(waiting.len());
+            let (up_to, _) = waiting.drain(..count).next_back().unwrap();
+            store.acknowledge(queue, up_to);
+        }
+    }
+
+    fn check_some(&mut self, store: &mut Store, queue: u64) {
+        let waiting = self.waiting.entry(queue).or_default();
+        let after = if waiting.is_empty() { 0 } else { waiting[self.seed.below(waiting.len())].0 };
+        let expected: Vec<_> = waiting.iter().filter(|(place, _)| *place > after).cloned().collect();
+        let found = read(store, queue, after, self.seed.below(500));
+        assert!(expected.starts_with(&found) && found.is_empty() == expected.is_empty(), "queue {queue} behind {after}");
+    }
+
+    fn check_all(&mut self, store: &mut Store) {
+        for (queue, waiting) in &self.waiting {
+            assert_eq!(read_all(store, *queue, 300), *waiting, "queue {queue}");
+        }
+    }
+}
+
+/// Has the log try again now if writing failed.
+fn try_soon(store: &mut Store) {
+    if let Some(trouble) = store.trouble.as_mut().filter(|trouble| trouble.tried.is_none()) {
+        trouble.again = Some(Instant::now());
+    }
+}
+
+#[test]
+fn whatever_is_done_it_has_what_the_model_has() {
+    let (dropped, failures) = live("model", false);
+    assert!(dropped > 100 && failures == 0, "{dropped} {failures}");
+}
+
+#[test]
+fn whatever_fails_meanwhile_it_has_what_the_model_has() {
+    let (dropped, failures) = live("faults", true);
+    assert!(dropped > 100 && failures > 100, "{dropped} {failures}");
+}
+
+/// Lives through some histories with restarts. Returns how many records were dropped, and how often writing failed.
+fn live(name: &str, fails: bool) -> (u64, u64) {
+    let scratch = Scratch::new(name);
+    let (mut dropped, mut failures) = (0, 0);
+    for seed in 0..12 {
+        let mut model = Model { fails, ..Model::new(seed) };
+        scratch.set_image(&BTreeMap::new());
+        for _ in 0..8 {
+            let mut store = scratch.open_with(12 * BLOCK, 1000);
+            store.sync = if fails { Duration::from_millis(2) } else { store.sync };
+            model.check_all(&mut store);
+            for _ in 0..model.seed.below(200) {
+                model.step(&mut store);
+            }
+            if fails {
+                model.check_all(&mut store);
+                (0..200).for_each(|more| drop(fs::remove_dir(writer::path(&scratch.0, more + store.highest.saturating_sub(99)))));
+                wait(&mut store, |store| {
+                    try_soon(store);
+                    store.trouble.is_none() && store.unsynced == 0
+                });
+            }
+            let mut rest = Vec::new();
+            for _ in 0..model.seed.below(4) {
+                let queue = model.seed.below(4) as u64;
+                rest.push((queue, model.record(queue)));
+            }
+            for (queue, bytes) in &rest {
+                let waiting = model.waiting.entry(*queue).or_default();
+                let before = waiting.last().map_or(0, |(place, _)| *place);
+                waiting.push((before.max(store.queues.get(queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
+            }
+            assert_eq!(store.close(&mut rest.into_iter(), Duration::from_secs(60)), 0);
+            // room may have been made for the last
+            let mut store = scratch.open_with(12 * BLOCK, 1000);
+            for (queue, waiting) in &mut model.waiting {
+                let there = store.counts(*queue).0 as usize;
+                assert!(there + 60 > waiting.len(), "queue {queue}: {there} of {}", waiting.len());
+                waiting.drain(..waiting.len() - there);
+            }
+            close(store);
+        }
+        dropped += model.dropped.values().sum::<u64>();
+        failures += model.failures;
+    }
+    (dropped, failures)
+}
+
+/// What a power cut leaves of files, of which the beginning was synced.
+fn cut(seed: &mut Seed, synced: &BTreeMap<String, Vec<u8>>, written: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    let mut left = BTreeMap::new();
+    // what was deleted may be there again, as if it had never been
+    for (name, bytes) in synced.iter().filter(|(name, _)| !written.contains_key(*name)) {
+        if seed.below(2) == 0 {
+            left.insert(name.clone(), bytes.clone());
+        }
+    }
+    for (name, bytes) in written {
+        let mut bytes = bytes.clone();
+        let kept = synced.get(name).map_or(0, Vec::len);
+        let from = kept + seed.below(bytes.len() - kept + 1);
+        let behind = bytes.len() - from;
+        match seed.below(6) {
+            0 if kept == 0 => continue,
+            0 | 1 => bytes.truncate(from),
+            2 => bytes[from..].fill(0),
+            3 => bytes[from..].iter_mut().for_each(|byte| *byte = seed.below(256) as u8),
+            // a hole
+            4 => bytes[from..from + seed.below(behind + 1)].fill(0),
+            // all of it was written
+            _ => {}
+        }
+        left.insert(name.clone(), bytes);
+    }
+    left
+}
+
+/// The agent writes, syncs, and writes on; then the power goes. Whatever is left of what was written since the sync, all that was synced and did not
+/// arrive is there, in order; and what is there was appended once. Then it goes on, and all comes that is appended then.
+#[test]
+fn a_power_cut_at_any_byte_takes_nothing_that_was_synced() {
+    const CUTS: usize = 1000;
+    let scratch = Scratch::new("cuts");
+    let mut cuts = 0;
+    for seed in 0.. {
+        if cuts >= CUTS {
+            break;
+        }
+        let mut model = Model::new(1000 + seed);
+        scratch.set_image(&BTreeMap::new());
+        let mut store = scratch.open_with(40 * BLOCK, 1500);
+        (0..model.seed.below(150)).for_each(|_| model.step(&mut store));
+        close(store);
+        let synced = scratch.image();
+        let safe = model.waiting.clone();
+        let mut store = scratch.open_with(40 * BLOCK, 1500);
+        (0..model.seed.below(150)).for_each(|_| model.step(&mut store));
+        close(store);
+        let written = scratch.image();
+        for _ in 0..20 {
+            cuts += 1;
+            scratch.set_image(&cut(&mut model.seed, &synced, &written));
+            let mut store = scratch.open_with(40 * BLOCK, 1500);
+            let mut last = BTreeMap::new();
+            for queue in 0..4 {
+                let found = read_all(&mut store, queue, 700);
+                assert!(found.is_sorted_by(|(a, _), (b, _)| a < b), "queue {queue}");
+                let waits = |record: &&(u64, Vec<u8>)| model.waiting.get(&queue).is_some_and(|waiting| waiting.contains(record));
+                let missing = safe.get(&queue).into_iter().flatten().filter(waits).find(|record| !found.contains(record));
+                assert_eq!(missing, None, "seed {seed}, queue {queue}: {:?}", places(&found));
+                let mut before = 0;
+                for (_, bytes) in &found {
+                    let text = String::from_utf8_lossy(bytes);
+                    let mut parts = text.split(':');
+                    assert_eq!(parts.next(), Some(&*queue.to_string()), "{text}");
+                    let number: u64 = parts.next().unwrap().parse().unwrap();
+                    assert!(before < number && number <= model.appended, "{before} {text}");
+                    before = number;
+                }
+                last.insert(queue, found);
+            }
+            for (queue, found) in &mut last {
+                let place = store.append(*queue, b"behind the cut").unwrap();
+                assert!(found.last().is_none_or(|(last, _)| *last < place));
+                found.push((place, b"behind the cut".to_vec()));
+            }
+            close(store);
+            let mut store = scratch.open_with(40 * BLOCK, 1500);
+            for (queue, expected) in last {
+                assert_eq!(read_all(&mut store, queue, 700), expected, "seed {seed}, queue {queue}");
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The thread that writes, syncs, reads and deletes segments, so that nothing else waits for the disk.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::record::{Kind, Segment};
+
+/// The bytes from which what was written is synced at once.
+pub(super) const EARLY: usize = 64 << 10;
+/// Room for a few calls: nothing large lies on the thread's stack but the buffer of a path.
+const STACK: usize = 64 << 10;
+
+/// What the thread is to do.
+pub(super) enum Job {
+    /// Append to a segment, which is made where there is none. What has this ticket is synced some time later.
+    Write {
+        segment: u64,
+        ticket: u64,
+        bytes: Vec<u8>,
+    },
+    /// Delete a segment, once all that was written is synced.
+    Delete(u64),
+    Read(Wanted),
+}
+
+/// Records of a queue that are to be read: those from one place to another, and no more of them than this many bytes, but one at least.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) queue: u64,
+    /// What they were asked for behind.
+    pub(super) after: u64,
+    pub(super) places: [u64; 2],
+    pub(super) most: usize,
+    pub(super) segment: u64,
+    /// Where in the segment to begin.
+    pub(super) at: u64,
+}
+
+/// What was read, and where in the segment the next record begins.
+pub(super) struct Found {
+    pub(super) wanted: Wanted,
+    pub(super) records: Vec<(u64, Vec<u8>)>,
+    pub(super) next: u64,
+}
+
+/// What the thread and the loop tell each other.
+#[derive(Default)]
+struct Shared {
+    jobs: VecDeque<Job>,
+    found: Vec<Found>,
+    /// All up to this ticket is synced.
+    synced: u64,
+    /// Why writing failed: nothing is written until this is taken back.
+    failure: Option<io::Error>,
+    /// The thread is to end once it has done all its jobs.
+    ends: bool,
+    has_ended: bool,
+}
+
+pub(super) struct Writer {
+    shared: Arc<(Mutex<Shared>, Condvar)>,
+}
+
+fn lock(shared: &(Mutex<Shared>, Condvar)) -> MutexGuard<'_, Shared> {
+    shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    /// Starts the thread, for segments in this folder.
+    pub(super) fn start(folder: &Path, sync: Duration) -> io::Result<Self> {
+        let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
+        let mut disk = Disk {
+            folder: folder.to_owned(),
+            sync,
+            open: None,
+            written: 0,
+            synced: 0,
+            unsynced: 0,
+            since: None,
+            is_stale: false,
+            doomed: Vec::new(),
+        };
+        let of_thread = Arc::clone(&shared);
+        let _: JoinHandle<()> =
+            thread::Builder::new().name("readings".to_owned()).stack_size(STACK).spawn(move || disk.run(&of_thread))?;
+        Ok(Self { shared })
+    }
+
+    /// Has the thread do something. What is to be written after a failure is forgotten.
+    pub(super) fn push(&self, job: Job) {
+        let mut shared = lock(&self.shared);
+        if matches!(job, Job::Write { .. }) && shared.failure.is_some() {
+            return;
+        }
+        match (job, shared.jobs.back_mut()) {
+            (Job::Write { segment, ticket, bytes }, Some(Job::Write { segment: last, ticket: until, bytes: more }))
+                if *last == segment =>
+            {
+                *until = ticket;
+                more.extend_from_slice(&bytes);
+            }
+            (job, _) => shared.jobs.push_back(job),
+        }
+        self.shared.1.notify_all();
+    }
+
+    /// Returns the ticket up to which all is synced, and the failure, if there was one: nothing is written until that is [taken back](Self::again).
+    pub(super) fn state(&self) -> (u64, Option<io::Error>) {
+        let shared = lock(&self.shared);
+        let failure =
+            shared.failure.as_ref().map(|e| e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error));
+        (shared.synced, failure)
+    }
+
+    /// Returns what was read since this was asked last.
+    pub(super) fn found(&self) -> Vec<Found> {
+        core::mem::take(&mut lock(&self.shared).found)
+    }
+
+    /// Tries to write again after a failure.
+    pub(super) fn again(&self) {
+        lock(&self.shared).failure = None;
+    }
+
+    /// Has the thread do what it has to do, sync, and end. Waits for that, but no longer than this.
+    pub(super) fn end(&self, most: Duration) {
+        let mut shared = lock(&self.shared);
+        shared.ends = true;
+        self.shared.1.notify_all();
+        let end = Instant::now().checked_add(most);
+        while !shared.has_ended {
+            let left = end.map_or(most, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return;
+            }
+            shared = self.shared.1.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+/// The thread's side.
+struct Disk {
+    folder: PathBuf,
+    sync: Duration,
+    /// The segment that was written last, and its number.
+    open: Option<(u64, File)>,
+    /// The ticket of what was written last.
+    written: u64,
+    /// The ticket up to which all is synced.
+    synced: u64,
+    /// The bytes written since the last sync, and since when they wait for one.
+    unsynced: usize,
+    since: Option<Instant>,
+    /// Segments were made or deleted since the folder was synced.
+    is_stale: bool,
+    /// Segments that are to be deleted, and could not be.
+    doomed: Vec<u64>,
+}
+
+impl Disk {
+    fn run(&mut self, shared: &(Mutex<Shared>, Condvar)) {
+        loop {
+            let mut guard = lock(shared);
+            let left =
+                self.since.and_then(|since| since.checked_add(self.sync)).map(|at| at.saturating_duration_since(Instant::now()));
+            let is_due = left.is_some_and(|left| left.is_zero()) || self.unsynced >= EARLY;
+            let job = if is_due { None } else { guard.jobs.pop_front() };
+            let ends = job.is_none() && guard.ends && !is_due;
+            if job.is_none() && !is_due && !ends {
+                match left {
+                    Some(left) => drop(shared.1.wait_timeout(guard, left)),
+                    None => drop(shared.1.wait(guard)),
+                }
+                continue;
+            }
+            drop(guard);
+            let mut found = None;
+            let done = match job {
+                Some(Job::Write { segment, ticket, bytes }) => self.write(segment, ticket, &bytes),
+                Some(Job::Delete(segment)) => self.delete(segment),
+                Some(Job::Read(wanted)) => {
+                    found = Some(self.read(wanted));
+                    Ok(())
+                }
+                None => self.sync(),
+            };
+            let mut guard = lock(shared);
+            guard.found.extend(found);
+            // of what was written since, nobody knows what is there if this failed
+            guard.synced = self.synced;
+            if let Err(e) = done {
+                (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
+                self.written = self.synced;
+                guard.failure = Some(e);
+                guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
+            }
+            if ends {
+                guard.has_ended = true;
+                shared.1.notify_all();
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, segment: u64, ticket: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != segment) {
+            self.sync()?;
+            self.open = None;
+            self.delete_doomed();
+            let file = OpenOptions::new().append(true).create(true).open(path(&self.folder, segment))?;
+            self.open = Some((segment, file));
+            self.is_stale = true;
+        }
+        let Some((_, file)) = &mut self.open else { return Ok(()) };
+        self.since.get_or_insert_with(Instant::now);
+        self.unsynced = self.unsynced.saturating_add(bytes.len());
+        file.write_all(bytes)?;
+        self.written = ticket;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let (Some((_, file)), Some(_)) = (&self.open, self.since) {
+            file.sync_data()?;
+        }
+        if core::mem::take(&mut self.is_stale) {
+            File::open(&self.folder)?.sync_all()?;
+        }
+        (self.unsynced, self.since, self.synced) = (0, None, self.written);
+        Ok(())
+    }
+
+    /// Deletes a segment. If it cannot be deleted that is tried again with the next one that is made or deleted.
+    fn delete(&mut self, segment: u64) -> io::Result<()> {
+        let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == segment);
+        if is_open {
+            // nobody needs what is in it
+            (self.open, self.unsynced, self.since, self.synced) = (None, 0, None, self.written);
+        } else {
+            // with what is acknowledged, which may stand in it
+            self.sync()?;
+        }
+        self.doomed.push(segment);
+        self.delete_doomed();
+        Ok(())
+    }
+
+    fn delete_doomed(&mut self) {
+        let Self { folder, doomed, is_stale, .. } = self;
+        let mut delete = |segment| match fs::remove_file(path(folder, segment)) {
+            Ok(()) => {
+                *is_stale = true;
+                false
+            }
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        };
+        doomed.retain(|segment| delete(*segment));
+        if self.is_stale {
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn read(&self, wanted: Wanted) -> Found {
+        let mut found = Found { wanted, records: Vec::new(), next: wanted.at };
+        let Ok(Some(mut segment)) = Segment::open(&path(&self.folder, wanted.segment)) else { return found };
+        // whatever fails: there is no more than what was found
+        let _ = collect(&mut segment, &mut found);
+        found
+    }
+}
+
+fn collect(segment: &mut Segment, found: &mut Found) -> io::Result<()> {
+    let Wanted { queue, places: [first, last], most, at, .. } = found.wanted;
+    let mut bytes = 0_usize;
+    segment.skip_to(at)?;
+    while let Some(head) = segment.head()? {
+        let is_wanted = head.kind == Kind::Data && head.queue == queue && (first..=last).contains(&head.place);
+        if !is_wanted {
+            segment.skip(&head)?;
+            continue;
+        }
+        let Some(payload) = segment.payload(&head)? else { return Ok(()) };
+        bytes = bytes.saturating_add(payload.len());
+        found.records.push((head.place, payload.to_vec()));
+        found.next = segment.at;
+        if bytes >= most || head.place == last {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the file of a segment.
+pub(super) fn path(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{segment:016x}.log"))
+}
+
+/// Returns the segment whose file has this name.
+pub(super) fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
