@@ -31,7 +31,8 @@ struct Row {
     note: String,
 }
 
-/// The columns of a table; a `>` in front of a title has the column stand to the right, as numbers do.
+/// The columns of a table; a `>` in front of a title has the column stand to the right, as numbers do, and a `?` in front of that says that it may be
+/// left out where there is no room.
 pub(super) struct Table {
     titles: &'static [&'static str],
     rows: Vec<Row>,
@@ -54,35 +55,21 @@ impl Table {
         }
     }
 
-    /// Draws it, without the columns that say nothing; without rows nothing at all. Text is cut where there is no room, the longest first, and the
-    /// last column at the end of the screen.
+    /// Draws it, without the columns that say nothing; without rows nothing at all.
     pub(super) fn draw(&self, width: usize) -> Vec<Line> {
-        let mut columns: Vec<(usize, &str, bool, usize)> = Vec::new();
+        let mut columns = Vec::new();
         for (at, title) in self.titles.iter().enumerate() {
             let longest = self.rows.iter().map(|row| row.cells.get(at).map_or(0, |cell| columns_of(cell))).max().unwrap_or(0);
             if longest > 0 {
-                let (title, is_right) = title.strip_prefix('>').map_or((*title, false), |title| (title, true));
-                columns.push((at, title, is_right, longest.max(title.len())));
+                let (title, can_go) = title.strip_prefix('?').map_or((*title, false), |title| (title, true));
+                let (title, is_right) = title.strip_prefix('>').map_or((title, false), |title| (title, true));
+                columns.push(Column { at, title, is_right, can_go, width: longest.max(title.len()) });
             }
         }
-        let last = columns.len().saturating_sub(1);
-        let taken = |columns: &[(usize, &str, bool, usize)]| {
-            let sum: usize = columns.iter().map(|(.., width)| width.saturating_add(GAP)).sum();
-            sum.saturating_sub(GAP)
-        };
-        while taken(&columns) > width {
-            // what is last is cut first, but for a rest that tells something
-            let cut = columns.iter_mut().enumerate().filter(|(_, (_, _, is_right, width))| !is_right && *width > LEAST);
-            let Some((_, column)) =
-                cut.max_by_key(|(place, (.., width))| if *place == last { width.saturating_mul(2) } else { *width })
-            else {
-                break;
-            };
-            column.3 = column.3.saturating_sub(1);
-        }
+        fit(&mut columns, width);
         let line = |cell: &dyn Fn(usize, &str) -> String| {
             let mut text = String::new();
-            for (at, title, is_right, width) in &columns {
+            for Column { at, title, is_right, width, .. } in &columns {
                 let cell = cut(&cell(*at, title), *width);
                 let space = " ".repeat(width.saturating_sub(columns_of(&cell)));
                 text += &if *is_right { space + &cell } else { cell + &space };
@@ -110,6 +97,46 @@ impl Table {
             }
         }
         lines
+    }
+}
+
+/// A column that says something.
+struct Column<'t> {
+    /// Its place in the rows.
+    at: usize,
+    title: &'t str,
+    is_right: bool,
+    can_go: bool,
+    width: usize,
+}
+
+/// Returns how wide a table of these columns is.
+fn taken(columns: &[Column<'_>]) -> usize {
+    let sum: usize = columns.iter().map(|column| column.width.saturating_add(GAP)).sum();
+    sum.saturating_sub(GAP)
+}
+
+/// Makes columns as narrow as it takes: what is last says the least when it is cut; then some may go; then the longest text is cut.
+fn fit(columns: &mut Vec<Column<'_>>, width: usize) {
+    let over = |columns: &[Column<'_>]| taken(columns).saturating_sub(width);
+    let cut_last = |columns: &mut [Column<'_>], least: usize| {
+        let excess = over(columns);
+        if let Some(last) = columns.last_mut().filter(|last| !last.is_right && last.width > least) {
+            last.width = last.width.saturating_sub(excess).max(least);
+        }
+    };
+    let whole = columns.last().map_or(0, |last| last.width);
+    cut_last(columns, LEAST.saturating_mul(2));
+    while over(columns) > 0 {
+        let Some(gone) = columns.iter().rposition(|column| column.can_go) else { break };
+        columns.remove(gone);
+    }
+    columns.iter_mut().last().into_iter().for_each(|last| last.width = whole);
+    cut_last(columns, LEAST);
+    while over(columns) > 0 {
+        let texts = columns.iter_mut().filter(|column| !column.is_right && column.width > LEAST);
+        let Some(longest) = texts.max_by_key(|column| column.width) else { break };
+        longest.width = longest.width.saturating_sub(1);
     }
 }
 
@@ -279,6 +306,18 @@ mod tests {
         for width in 1..60 {
             assert!(shown(width).iter().all(|line| columns_of(line) <= width), "{width}: {:?}", shown(width));
         }
+    }
+
+    #[test]
+    fn some_columns_go_before_names_are_cut() {
+        let mut table = Table::new(&["NODE", "?VERSION", "?>LOAD", "NOTE"]);
+        table.add(["edge@nuc1.example.com", "0.1.0", "0.25", "a long word about it"].map(str::to_owned).into(), false);
+        let shown = |width| table.draw(width)[1].text.clone();
+        assert_eq!(shown(80), "edge@nuc1.example.com  0.1.0    0.25  a long word about it");
+        assert_eq!(shown(50), "edge@nuc1.example.com  0.1.0    0.25  a long wor..");
+        assert_eq!(shown(49), "edge@nuc1.example.com  0.1.0    a long word abo..");
+        assert_eq!(shown(36), "edge@nuc1.example.com  a long word..");
+        assert_eq!(shown(20), "edge@nuc..  a lo..");
     }
 
     #[test]
