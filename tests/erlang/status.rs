@@ -27,7 +27,9 @@ fn cluster() -> Cluster {
     a.eval("register(collector, self())");
     fs::write(world.home.join("reading"), "21.5\n").unwrap();
     let publish = |label: &str, node: &str| {
-        format!("[[publish]]\nlabel = \"{label}\"\nfile = \"reading\"\nevery = \"100ms\"\nto = \"collector\"\nnode = \"{node}\"\n")
+        format!(
+            "[[publish]]\nlabel = \"{label}\"\nfile = \"reading\"\nevery = \"100ms\"\nto = \"collector\"\nnode = \"{node}\"\n"
+        )
     };
     let program = "[mailbox.therm]\ncommand = [\"/bin/cat\"]\n";
     let file = program.to_owned() + &publish("temp", A) + &publish("a \\\"quoted\\\" \\\\ label", "gone@127.0.0.1");
@@ -54,12 +56,16 @@ fn named(objects: &[Value]) -> BTreeMap<&str, (&str, &Value)> {
 #[test]
 fn one_shows_all_it_tells_and_several_a_line_each() {
     let Cluster { world, a, agents, .. } = cluster();
-    a.eval("(fun Read(0) -> ok; Read(N) -> receive {publish, _, <<\"temp\">>, _, _} -> Read(N - 1); \
-        {publish, _, <<\"temp\">>, _, _, _} -> Read(N - 1) end end)(3)");
+    a.eval(
+        "(fun Read(0) -> ok; Read(N) -> receive {publish, _, <<\"temp\">>, _, _} -> Read(N - 1); \
+        {publish, _, <<\"temp\">>, _, _, _} -> Read(N - 1) end end)(3)",
+    );
     let one = world.tool(&["status", NODES[0]]);
     // whether one that is away is a reason for an alarm is the agent's to say
     assert!(one.code < 2, "{one:?}");
-    for words in [NODES[0], env!("CARGO_PKG_VERSION"), "load ", "memory ", "NODE", A, "PUBLISH", "temp", "collector", "MAILBOX", "therm"] {
+    for words in
+        [NODES[0], env!("CARGO_PKG_VERSION"), "load ", "memory ", "NODE", A, "PUBLISH", "temp", "collector", "MAILBOX", "therm"]
+    {
         assert!(one.out.contains(words), "no {words:?} in {}", one.out);
     }
     let two = world.tool(&["status", NODES[1]]);
@@ -90,7 +96,11 @@ fn one_shows_all_it_tells_and_several_a_line_each() {
 #[track_caller]
 fn several_lines(out: &str, want: &[(&str, &str)]) {
     let lines: Vec<Vec<&str>> = out.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines.iter().map(|words| words[0]).collect::<Vec<_>>(), want.iter().map(|(node, _)| *node).collect::<Vec<_>>(), "{out}");
+    assert_eq!(
+        lines.iter().map(|words| words[0]).collect::<Vec<_>>(),
+        want.iter().map(|(node, _)| *node).collect::<Vec<_>>(),
+        "{out}"
+    );
     for (words, (_, state)) in lines.iter().zip(want).filter(|(_, (_, state))| !state.is_empty()) {
         assert_eq!(&words[1], state, "{out}");
     }
