@@ -71,6 +71,7 @@ mod serial;
 mod shares;
 #[allow(dead_code, reason = "until tests use it")]
 mod shim;
+mod slow_files;
 mod soak;
 mod stand_ins;
 mod status;

@@ -289,8 +289,12 @@ fn lines_for_the_journal_have_a_priority() {
     let world = World::new();
     let beamless = beamless().display().to_string();
     let launch = |stream: &str| {
-        let mut shell = command("sh");
-        shell.args(["-c", &format!("JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external")]);
+        let mut shell = command("unshare");
+        // below this /run the journal takes lines alone
+        let run = format!(
+            "mount -t tmpfs tmpfs /run && JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external"
+        );
+        shell.args(["--mount", "--map-root-user", "sh", "-c", &run]);
         world.launch_as(shell)
     };
     let numbers = "$(stat --dereference --format=%d:%i /proc/self/fd/2)";

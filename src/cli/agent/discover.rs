@@ -263,8 +263,11 @@ impl Host {
         };
         if self.said.replace(kind) != Some(kind) {
             self.changed();
-            let hint =
-                if descriptors::are_out() { format!("; no descriptor is left: {}", descriptors::WAY_OUT) } else { String::new() };
+            let hint = if descriptors::are_out() {
+                format!("; too few descriptors are left: {}", descriptors::WAY_OUT)
+            } else {
+                String::new()
+            };
             limited!(
                 warn,
                 &self.name,

@@ -1,6 +1,7 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod beside;
 mod certificate;
 mod check;
 mod children;

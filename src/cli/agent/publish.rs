@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
 
+use super::beside::Beside;
 use super::config::units::Size;
 use super::config::{Publish, Receiver, Settings};
 use super::own;
@@ -30,7 +31,7 @@ use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use moment::Clock;
 use numbers::Numbers;
-use publisher::{Context, Publisher};
+use publisher::{Context, Means, Publisher};
 use recipient::{Presence, Recipient};
 #[allow(unused_imports, reason = "until `system` tells of it")]
 pub(super) use status::{Last, Room, Status};
@@ -46,6 +47,8 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbers,
     publishers: Vec<Publisher>,
+    /// Where files are read.
+    beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
     /// The log has that it is used up.
@@ -68,6 +71,7 @@ impl Publishing {
             clock,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             limit: settings.keep.memory,
+            beside: None,
             is_full: false,
             targets: Vec::new(),
             wanted: settings.connect.clone(),
@@ -254,13 +258,17 @@ impl Part for Publishing {
             self.aim(node);
         }
         self.clock.look();
+        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
+        beside.turn();
+        let means = Means { registry: driver.registry(), beside: &beside };
         for place in 0..self.publishers.len() {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
-                publisher.turn(&world, &mut self.numbers, driver.registry());
+                publisher.turn(&world, &mut self.numbers, &means);
             }
             self.make_room();
         }
+        self.beside = Some(beside);
         // a node without a name keeps its readings until it has one
         let Some(mailbox) = self.mailbox.filter(|_| !self.own.is_empty()) else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
@@ -282,7 +290,8 @@ impl Part for Publishing {
     fn next_wake(&self) -> Option<Instant> {
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
-        publishers.chain(targets.filter_map(|target| target.again)).min()
+        let hangs = self.beside.as_ref().and_then(Beside::next_wake);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).min()
     }
 
     fn named(&mut self, own: &str) {

@@ -38,7 +38,10 @@ pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
         Event::ConnectFailed { reason: Reason::Network(NetworkFault::UnknownHost), node } if descriptors::are_out() => {
-            format!("cannot connect to {node}: no descriptor is left to ask for its address with: {}", descriptors::WAY_OUT)
+            format!(
+                "cannot connect to {node}: too few descriptors are left to ask for its address with: {}",
+                descriptors::WAY_OUT
+            )
         }
         Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),
         _ => event.to_string(),

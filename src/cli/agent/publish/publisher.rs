@@ -9,6 +9,7 @@ use super::kept::{Kept, Reading};
 use super::moment::{Clock, Moment};
 use super::numbers::Numbers;
 use super::reading::{self, Message, Trouble, TroubleKind};
+use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 use crate::cli::agent::flaps::Flaps;
 use crate::cli::agent::task::{Ended, Task};
@@ -16,8 +17,6 @@ use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
-/// The time from which a file holds up the agent more than it should.
-const SLOW: Duration = Duration::from_millis(100);
 
 /// What all publishers share.
 pub(super) struct Context<'w> {
@@ -30,12 +29,23 @@ pub(super) struct Context<'w> {
     pub(super) clock: &'w Clock,
 }
 
+/// The bytes of a file, while it is read.
+type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
+
+/// What readings are taken with.
+pub(super) struct Means<'w> {
+    pub(super) registry: &'w Registry,
+    pub(super) beside: &'w Beside,
+}
+
 pub(super) struct Publisher {
     pub(super) given: Publish,
     /// The time at which it is read next.
     at: Instant,
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
+    /// What comes of the file, while it is read, and when that began.
+    file: Option<(FileRead, Moment)>,
     /// The trouble of the last reading.
     trouble: Option<Trouble>,
     flaps: Flaps,
@@ -82,6 +92,7 @@ impl Publisher {
             given,
             at: Instant::now(),
             task: None,
+            file: None,
             trouble: None,
             flaps: Flaps::default(),
             is_slow: false,
@@ -187,10 +198,14 @@ impl Publisher {
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbers, registry: &Registry) {
+    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbers, means: &Means<'_>) {
         if let Some((ended, taken)) = self.task.as_mut().and_then(|(task, taken)| Some((task.turn()?, *taken))) {
             self.task = None;
             let bytes = self.printed(ended, world);
+            self.take(bytes, taken, numbers);
+        }
+        if let Some((bytes, taken)) = self.file.as_ref().and_then(|(file, taken)| Some((file.take()?, *taken))) {
+            self.file = None;
             self.take(bytes, taken, numbers);
         }
         let now = Instant::now();
@@ -203,15 +218,15 @@ impl Publisher {
         }
         self.at = next(self.at, self.given.every, now);
         match &self.given.source {
+            Source::File(_) if self.file.is_some() => self.told_running("file"),
             Source::File(path) => {
-                let bytes = reading::file(path, world.most);
-                self.told_slow(now.elapsed());
-                self.take(bytes, world.clock.now, numbers);
+                let (path, most) = (path.clone(), world.most);
+                self.file = Some((means.beside.start(move || reading::file(&path, most)), world.clock.now));
             }
-            Source::Command(_) if self.task.is_some() => self.told_running(),
+            Source::Command(_) if self.task.is_some() => self.told_running("command"),
             Source::Command(command) => {
                 let time = self.given.every.max(COMMAND_TIME);
-                match Task::start(&self.name(), command, (world.most, time), world.node, registry) {
+                match Task::start(&self.name(), command, (world.most, time), world.node, means.registry) {
                     Ok(task) => self.task = Some((task, world.clock.now)),
                     Err(e) => self.failed(Trouble::io("cannot start its command", &e)),
                 }
@@ -284,19 +299,9 @@ impl Publisher {
         self.trouble = Some(trouble);
     }
 
-    fn told_slow(&mut self, took: Duration) {
-        if took > SLOW && !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!(
-                "{}: its file took {} ms to be read, and all else waited: a command such as [\"cat\", \"FILE\"] holds up nothing",
-                self.name(),
-                took.as_millis()
-            );
-        }
-    }
-
-    fn told_running(&mut self) {
+    fn told_running(&mut self, what: &str) {
         if !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
+            log::warn!("{}: its {what} takes longer than its interval: readings are left out", self.name());
         }
     }
 }
