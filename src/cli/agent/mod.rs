@@ -20,7 +20,6 @@ mod programs;
 #[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
-#[allow(dead_code, reason = "until publish uses it")]
 mod store;
 mod strays;
 mod system;

@@ -90,7 +90,15 @@ impl Parts {
         }
         // the one that tells of others
         self.system.answer(node, (&self.functions, &self.programs, &self.publishing));
-        each!(self, part => part.turn(node, driver));
+        each!(self, part => part.turn(node, driver), connections echo system functions programs);
+        for said in self.programs.take_published() {
+            self.publishing.take(said);
+        }
+        self.publishing.turn(node, driver);
+        self.programs.hold(|mailbox| self.publishing.is_busy(mailbox));
+        if let Some(others) = self.publishing.take_others() {
+            self.connections.want_for_programs(&others, node);
+        }
     }
 
     /// Returns when a part has something to do by itself.

@@ -15,6 +15,7 @@ use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::publish::Said;
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
 
@@ -47,6 +48,8 @@ pub(super) struct World<'w, 'n> {
     pub(super) home: &'w str,
     /// The names of mailboxes, and the terms that go there.
     pub(super) local: Vec<(String, Vec<u8>)>,
+    /// What they publish.
+    pub(super) published: Vec<Said>,
 }
 
 /// A program and its mailbox.
@@ -69,6 +72,8 @@ pub(super) struct Program {
     framing: Framing,
     output: Stdout,
     letters: Letters,
+    /// What it published is to be taken first, before it is read any further.
+    pub(super) is_held: bool,
     dropped: Dropped,
 }
 
@@ -167,12 +172,18 @@ impl Program {
             last_id: 0,
             limit,
             letters: Letters::default(),
+            is_held: false,
             dropped: Dropped::default(),
         }
     }
 
     fn name(&self) -> &str {
         &self.given.name
+    }
+
+    /// Returns true if what it says finds room.
+    fn has_room(&self) -> bool {
+        self.letters.has_room() && !self.is_held
     }
 
     /// Takes note that a pipe is ready, or that a process ended.
@@ -186,7 +197,7 @@ impl Program {
             Life::Away(at) => (None, Some(*at)),
             Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
-            Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
+            Life::Up(_) if self.is_ready && self.has_room() => (None, Some(self.since)),
             Life::Up(process) => (process.next_wake(), self.output.closes()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
@@ -544,7 +555,7 @@ impl Program {
 
     /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
-        while self.letters.has_room() {
+        while self.has_room() {
             let said = match self.framing.next() {
                 None => return true,
                 Some(Ok(record)) => envelope::read(self.given.format, record),
@@ -614,6 +625,10 @@ impl Program {
                     return world.local.push((name, term));
                 }
                 Letter { to: To::Name(name), node, term }
+            }
+            Some(Outgoing::Publish { name, nodes, term }) => {
+                let mailbox = self.given.name.clone();
+                return world.published.push(Said { mailbox, to: name, nodes, term });
             }
         };
         if let Ok(mut out) = world.node.outbox(self.mailbox) {

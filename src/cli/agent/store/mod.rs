@@ -27,7 +27,6 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
 use record::{Kind, RECORD};
-#[allow(unused_imports, reason = "until publish uses it")]
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 
@@ -550,6 +549,11 @@ impl Store {
         // those are in memory alone
         let bytes = queue.unsynced.iter().fold(on_disk.1, |bytes, record| bytes.saturating_add(record.payload.len() as u64));
         (on_disk.0.saturating_add(queue.unsynced.len() as u64), bytes)
+    }
+
+    /// Returns the place up to which all records of a queue are acknowledged or dropped.
+    pub(super) fn gone(&self, id: u64) -> u64 {
+        self.queues.get(&id).map_or(0, |queue| queue.gone)
     }
 
     /// Returns the queues in which something waits.
