@@ -433,6 +433,8 @@ pub enum Reason {
     Idle,
     /// The same node connected anew; this connection was left over from before.
     Superseded,
+    /// The peer that gave this node its name is not connected any more, and the name went with it ([`Config::dynamic`](crate::Config::dynamic)).
+    NameLost,
     /// The peer broke the protocol.
     Misbehaved(Misbehaved),
     /// The handshake was not done in time.
@@ -482,6 +484,9 @@ impl fmt::Display for Reason {
             Self::Idle => f.write_str("let go because it was idle"),
             Self::Silent => f.write_str("net_tick_timeout: the peer was silent for too long"),
             Self::Superseded => f.write_str("the node connected anew"),
+            Self::NameLost => {
+                f.write_str("the node that gave this one its name is not connected any more, and the name went with it")
+            }
             Self::Misbehaved(m) => write!(f, "the peer broke the protocol: {m}"),
             Self::Timeout => f.write_str("the handshake was not finished in time"),
             Self::CookieRefused => {

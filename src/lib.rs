@@ -2,6 +2,7 @@
 //! [building]: crate::manual::building
 //! [configuration]: crate::manual::configuration
 //! [contributing]: crate::manual::contributing
+//! [hub]: crate::manual::hub
 //! [library]: crate::manual::library
 //! [manual]: crate::manual
 //! [protocol]: crate::manual::protocol

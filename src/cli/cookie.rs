@@ -40,6 +40,9 @@ const LETTERS: usize = 20;
 /// The name of systemd's credential (`LoadCredential=cookie:..`) that is the cookie.
 const CREDENTIAL: &str = "cookie";
 
+/// The name of the file in the agent's state folder with the cookie that worked last.
+pub(super) const LAST: &str = "last.cookie";
+
 /// Finds the cookie in `file`, or the one that systemd hands over, or the one in the place where Erlang looks for it.
 pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
     let path = place(file)?;
@@ -59,10 +62,8 @@ pub(super) fn is_kept(file: &Path) -> bool {
 
 /// Finds the cookie again as [`find`] does, unless it came out of a pipe: that has no more, and would be waited for.
 pub(super) fn find_again(file: Option<&Path>) -> Result<Cookie, String> {
-    if file.is_some_and(|file| !is_kept(file)) {
-        return Err("it came out of a pipe".to_owned());
-    }
-    find(file)
+    let path = place(file)?;
+    if is_kept(&path) { find(file) } else { Err("it came out of a pipe".to_owned()) }
 }
 
 /// Finds the cookie as [`find`] does, and makes a missing one where Erlang looks for it; a file that was named must be there.

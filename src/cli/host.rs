@@ -2,13 +2,36 @@
 
 use std::{fmt, io};
 
-use beamless::{ConfigError, Error, NodeName};
+use beamless::{Config, ConfigError, Error, NodeName};
 
 /// A name as given, which decides how its host part is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Short(String),
     Long(String),
+    /// The host alone: the first node that this one connects to gives it its name.
+    Dynamic(String),
+}
+
+/// What makes a name of a text.
+type Make = fn(String) -> Name;
+
+impl Name {
+    /// The options and keys that give a name.
+    pub(super) const KEYS: [(&'static str, Make); 3] = [("sname", Self::Short), ("name", Self::Long), ("dynamic", Self::Dynamic)];
+
+    /// Returns true if another node is to give the name.
+    pub(super) fn is_dynamic(&self) -> bool {
+        matches!(self, Self::Dynamic(_))
+    }
+
+    /// Makes the settings of a hidden node of this name; `whole` is the name as [`whole_name`] gives it.
+    pub(super) fn config(&self, whole: &str, cookie: &str) -> Result<Config, ConfigError> {
+        match self {
+            Self::Dynamic(host) => Config::dynamic(host, cookie),
+            _ => Config::hidden(whole, cookie),
+        }
+    }
 }
 
 impl fmt::Display for Name {
@@ -17,11 +40,12 @@ impl fmt::Display for Name {
         match self {
             Self::Short(name) => write!(f, "--sname {name}"),
             Self::Long(name) => write!(f, "--name {name}"),
+            Self::Dynamic(host) => write!(f, "--dynamic {host}"),
         }
     }
 }
 
-/// Returns the node's whole name; an error is why it is none, without the name.
+/// Returns the node's whole name, with a `?` for what another node is to give; an error is why it is none, without the name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {
     match name {
         Name::Short(name) => match name.split_once('@') {
@@ -36,6 +60,10 @@ pub(super) fn whole_name(name: &Name) -> Result<String, String> {
             Some(_) => Ok(name.clone()),
             None => full_host().map(|host| format!("{name}@{host}")),
         },
+        Name::Dynamic(host) if host.contains('@') => {
+            Err("the host alone is given, such as nuc7 or 10.0.0.7: what stands before the @ another node gives".to_owned())
+        }
+        Name::Dynamic(host) => Ok(format!("?@{host}")),
     }
 }
 

@@ -26,12 +26,38 @@ pub(super) struct Local {
     pub(super) visible: bool,
 }
 
+/// The word for an address to listen on that says nowhere.
+pub(super) const NOWHERE: &str = "none";
+/// What a node that listens nowhere is.
+pub(super) const OUTGOING: &str = "dials out only: reached through the nodes it connects to";
+
+impl Local {
+    /// Returns true if the node listens nowhere, and is in no EPMD.
+    pub(super) fn is_outgoing(&self) -> bool {
+        self.name.is_dynamic() || self.listen.as_deref() == Some(NOWHERE)
+    }
+
+    /// Returns the option or key, and what is wrong with it for a node that listens nowhere, or whose name another node gives.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let is_dynamic = self.name.is_dynamic();
+        if is_dynamic && self.listen.as_deref().is_some_and(|listen| listen != NOWHERE) {
+            return Some(("listen", "a node that gets its name from another listens nowhere: leave it out"));
+        }
+        if is_dynamic && self.visible {
+            return Some(("visible", "a node that gets its name from another is hidden: leave it out"));
+        }
+        let is_registered = matches!(self.epmd, Epmd::External | Epmd::Embedded);
+        (is_registered && self.is_outgoing())
+            .then_some(("epmd", "a node that listens nowhere is in no EPMD, and serves none: leave it out"))
+    }
+}
+
 /// Makes the settings of a node, finds its cookie, and reads what it needs for TLS.
 pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie, Option<Tls>), Failure> {
     let name = host::whole_name(&options.name).map_err(|why| Failure::usage(format!("{}: {why}", options.name)))?;
     let cookie = cookie::find_or_make(options.cookie_file.as_deref()).map_err(Failure::usage)?;
-    let make = if options.visible { Config::visible } else { Config::hidden };
-    let config = make(&name, &cookie.value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
+    let config = if options.visible { Config::visible(&name, &cookie.value) } else { options.name.config(&name, &cookie.value) };
+    let config = config.map_err(|e| Failure::usage(format!("{}: {e}", options.name)))?;
     let driver = driver_options(options)?;
     let tls = options.tls.as_ref().map(tls::Wanted::read).transpose().map_err(Failure::usage)?;
     if let Some(doubt) = cookie.doubt() {
@@ -45,9 +71,12 @@ pub(super) fn prepare(options: &Local) -> Result<(Config, DriverOptions, Cookie,
 
 /// Makes the settings of the driver.
 pub(super) fn driver_options(options: &Local) -> Result<DriverOptions, Failure> {
+    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
+    if options.is_outgoing() {
+        return Ok(DriverOptions::default().outgoing().epmd_settings(epmd_settings));
+    }
     let wrong = |text, why| Failure::usage(format!("--listen {text}: {why}"));
     let listen = options.listen.as_deref().map_or(Ok(Vec::new()), |text| listen_on(text).map_err(|why| wrong(text, why)))?;
-    let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
     Ok(DriverOptions::default().listen(listen).epmd(options.epmd).epmd_settings(epmd_settings))
 }
 
@@ -69,11 +98,13 @@ pub(super) fn listen_on(text: &str) -> Result<Vec<SocketAddr>, String> {
     listen_addresses(host.trim_matches(['[', ']']), port).map_err(|e| e.to_string())
 }
 
-/// Logs the name, the address and the EPMD of a node that is up, and what it shows over TLS.
-pub(super) fn announce(node: &Node<'_>, address: SocketAddr, epmd: &str, cookie: &Cookie, tls: Option<&Tls>) {
-    let Some(name) = node.name() else { return };
+/// Logs the name, the address and the EPMD of a node that is up, and what it shows over TLS; a node without an address dials out only.
+pub(super) fn announce(node: &Node<'_>, address: Option<SocketAddr>, epmd: &str, cookie: &Cookie, tls: Option<&Tls>) {
     let tls = tls.map_or(String::new(), |tls| format!(", TLS with a {tls}"));
-    log::info!("up as {name} on {address}, {epmd}, cookie from {}{tls}", cookie.path.display());
+    let name =
+        node.name().map_or_else(|| "without a name, which the first node gives it".to_owned(), |name| format!("as {name}"));
+    let place = address.map_or_else(|| format!(", {OUTGOING}"), |address| format!(" on {address}, {epmd}"));
+    log::info!("up {name}{place}, cookie from {}{tls}", cookie.path.display());
 }
 
 /// The signals that end a program in order, and the one that asks it to read its settings again.

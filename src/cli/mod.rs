@@ -1,27 +1,29 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`; then
-//! `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
+//! The files of this folder lean on each other in one direction, from the bottom up: `files`, `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`,
+//! `logger`; then `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;
 mod command_line;
 mod cookie;
 mod events;
+mod files;
 mod groups;
 mod host;
 mod lines;
 mod local;
+mod logger;
 mod outcome;
 mod systemd;
 mod terms;
 mod tls;
 mod tool;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use log::LevelFilter;
 
+use agent::step;
 use command_line::completion;
 use command_line::reading::{self, Read};
 use outcome::{Failure, Of, USAGE, print, printable};
@@ -31,6 +33,10 @@ use tool::COMMANDS;
 pub(crate) fn main() -> ExitCode {
     // whatever whoever started us has left open, and the sockets systemd hands over: our children get three descriptors and no more
     close_fds::set_fds_cloexec(3, &[]);
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|first| first == step::STEP) {
+        return step::take(words);
+    }
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     if words.next().is_some_and(|first| first == completion::ASK) {
         return ended(print(completion::candidates(COMMANDS, &words.collect::<Vec<_>>()).trim_end()));
@@ -38,11 +44,12 @@ pub(crate) fn main() -> ExitCode {
     match reading::read(COMMANDS) {
         Ok(Read::Run { verbose, quiet, spec, mut found }) => {
             // what runs until it is stopped tells what happens; what has one thing to do tells what went wrong
-            start_log(match (verbose, spec.lasts && !quiet) {
+            let level = match (verbose, spec.lasts && !quiet) {
                 (true, _) => LevelFilter::Debug,
                 (false, true) => LevelFilter::Info,
                 (false, false) => LevelFilter::Warn,
-            });
+            };
+            logger::start(level, spec.lasts);
             match (spec.run)(&mut found) {
                 Err(Failure { why, of: Of::CommandLine, .. }) => misread(&spec.says_more(&why)),
                 result => ended(result),
@@ -55,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// Says what is wrong with the command line.
 fn misread(why: &str) -> ExitCode {
+    logger::finish();
     eprintln!("error: {why}");
     ExitCode::from(USAGE)
 }
@@ -62,35 +70,15 @@ fn misread(why: &str) -> ExitCode {
 /// Tells what went wrong, and returns the exit code.
 fn ended(result: Result<(), Failure>) -> ExitCode {
     lines::finish();
-    let Err(failure) = result else { return ExitCode::SUCCESS };
+    let Err(failure) = result else {
+        logger::finish();
+        return ExitCode::SUCCESS;
+    };
     match failure.of {
         // its lines are ours, what is in them is not
         Of::Erlang => failure.why.lines().for_each(|line| eprintln!("{}", printable(line))),
         Of::Command | Of::CommandLine => log::error!("{}", failure.why),
     }
+    logger::finish();
     ExitCode::from(failure.code)
-}
-
-/// Starts the log on standard error: a line for everything that happened, plain so that a journal can add its own. In the journal its
-/// priority stands in front of it.
-fn start_log(level: LevelFilter) {
-    let journal = systemd::is_journal();
-    env_logger::Builder::new()
-        .filter_level(level)
-        .format(move |out, record| {
-            let priority = if journal { systemd::priority(record.level()) } else { "" };
-            // much of it was said by somebody else
-            let line = printable(&record.args().to_string());
-            match record.level() {
-                log::Level::Info => writeln!(out, "{priority}{line}"),
-                level => writeln!(out, "{priority}{}: {line}", level.as_str().to_lowercase()),
-            }?;
-            if journal && record.level() <= log::Level::Warn {
-                if let Some(words) = systemd::way_out(&line) {
-                    writeln!(out, "{priority}warn: {words}")?;
-                }
-            }
-            Ok(())
-        })
-        .init();
 }

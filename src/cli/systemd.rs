@@ -1,5 +1,5 @@
 //! Talks with systemd: takes the socket that it hands over for EPMD, tells it when the agent is up, how it is and that its loop still
-//! turns, and puts the priority in front of each line for the journal. Without systemd none of this does anything.
+//! turns, and knows what the journal wants to hear of a line. Without systemd none of this does anything.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -105,11 +105,11 @@ impl Supervisor {
 }
 
 /// Returns what `systemctl status` shows: who the agent is, what is wrong, until when its certificate is good, who is connected.
-pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>, tls: Option<&Tls>) -> String {
-    let own = node.name().map_or("", |name| name.as_str());
+pub(super) fn status(node: &Node<'_>, up: bool, wrong: &[String], tls: Option<&Tls>) -> String {
+    let own = node.name().map_or("a node without a name", |name| name.as_str());
     let mut text = format!("{} as {own}; ", if up { "up" } else { "starting" });
-    if let Some(trouble) = trouble {
-        text.extend([trouble, "; "]);
+    for words in wrong {
+        text.extend([words, "; "]);
     }
     if let Some(tls) = tls {
         text += &format!("certificate valid until {}; ", tls.end());
@@ -123,7 +123,7 @@ pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>, tls: Opti
         if at > 0 {
             text += ", ";
         }
-        if text.len() > STATUS {
+        if text.len() > STATUS && at > 0 {
             return text + "..";
         }
         text += peer.name.as_str();
@@ -159,12 +159,12 @@ pub(super) fn way_out(line: &str) -> Option<&'static str> {
         .then_some("it may be the service's unit that refuses this: \"systemctl cat beamless\" says how to allow it")
 }
 
-/// Returns the priority in front of a line for the journal, as the system log numbers them (sd-daemon(3)).
-pub(super) fn priority(level: log::Level) -> &'static str {
+/// Returns the priority of a line for the journal, as the system log numbers them (sd-daemon(3)).
+pub(super) fn priority(level: log::Level) -> u8 {
     match level {
-        log::Level::Error => "<3>",
-        log::Level::Warn => "<4>",
-        log::Level::Info => "<6>",
-        log::Level::Debug | log::Level::Trace => "<7>",
+        log::Level::Error => 3,
+        log::Level::Warn => 4,
+        log::Level::Info => 6,
+        log::Level::Debug | log::Level::Trace => 7,
     }
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "tls")]
 use beamless::TlsFault;
 use beamless::{Driver, Error, Reason};
+
+use super::files;
 #[cfg(feature = "tls")]
 pub(super) use beamless::{Tls, TlsFiles, TlsVersions};
 #[cfg(not(feature = "tls"))]
@@ -72,7 +74,11 @@ impl Wanted {
 
     /// Reads the files, and says what to do about one that cannot be read.
     pub(super) fn read(&self) -> Result<Tls, String> {
-        let tls = Tls::from_files(&self.files(), self.versions).map(|tls| tls.check_names(self.check_names));
+        let files = self.files();
+        for path in [Some(&files.cert), Some(&files.key), Some(&files.ca), files.crl.as_ref()].into_iter().flatten() {
+            files::is_regular(path).map_err(|e| format!("TLS: {}: {e}", path.display()))?;
+        }
+        let tls = Tls::from_files(&files, self.versions).map(|tls| tls.check_names(self.check_names));
         tls.map_err(|e| {
             let kind = if let Error::Io(e) = &e { e.source.kind() } else { ErrorKind::Other };
             let hint = match kind {

@@ -77,6 +77,9 @@ pub struct DriverOptions {
     /// When those are loopback alone though the name does not say so (as with Debian's 127.0.1.1), all addresses; also at first, when the
     /// name has none or none of this host's, until it has.
     pub listen: Vec<SocketAddr>,
+    /// Whether the node listens nowhere, and registers with no EPMD: it is reached over the connections that it makes, as behind an address
+    /// translation that lets nobody in. `listen` and `epmd` are not looked at then. [`DriverOptions::outgoing`] sets it.
+    pub outgoing: bool,
     /// The EPMD that the node's name goes to.
     pub epmd: Epmd,
     /// The place of EPMD.
@@ -102,6 +105,13 @@ impl DriverOptions {
     #[must_use]
     pub fn listen(self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self { listen: addresses.into_iter().collect(), ..self }
+    }
+
+    /// Has the node listen nowhere, and register with no EPMD. The EPMD of another host is still asked for the port of a node there. To its
+    /// peers such a node is as any other: they call it, monitor it and send to it while it is connected, and cannot connect to it.
+    #[must_use]
+    pub fn outgoing(self) -> Self {
+        Self { outgoing: true, ..self }
     }
 
     /// Sets which EPMD the node's name goes to.
@@ -205,7 +215,7 @@ impl Driver {
     }
 
     /// Listens, and begins to register the node with EPMD; [`Event::Registered`] says when that is done. A dynamic node does
-    /// neither.
+    /// neither, nor does one whose options are [`DriverOptions::outgoing`].
     ///
     /// The host part of the node's name is looked up here, which may take as long as the system's resolver takes. Later, when it is looked
     /// up again, a thread waits for the resolver.
@@ -226,6 +236,9 @@ impl Driver {
     pub fn with_epmd_on(epmd_listeners: Vec<std::net::TcpListener>, options: DriverOptions, node: &mut Node<'_>) -> Result<Self> {
         let mut driver = Self::outgoing(&options.epmd_settings, node)?;
         driver.rest = Rest::new(options.rest);
+        if options.outgoing {
+            return Ok(driver);
+        }
         if let Some(name) = node.name().cloned() {
             driver.listen_at_first(&options.listen, name.host())?;
             let port = listen::port(&driver.listeners);
@@ -241,7 +254,7 @@ impl Driver {
     }
 
     /// Listens nowhere, and registers with no EPMD: the node connects out, and nobody connects to it, unless [`Driver::listen_unix`] is called.
-    /// For a tool that asks something and ends.
+    /// It is what [`Driver::new`] does with [`DriverOptions::outgoing`], without other options.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll.

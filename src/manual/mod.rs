@@ -2,7 +2,7 @@
 //!
 //! | for | pages |
 //! |---|---|
-//! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [functions that are commands](self::functions), [how the box is](self::system_info) |
+//! | the agent, `beamless run` | [as a service](self::agent), [its configuration file](self::configuration), [programs behind mailboxes](self::programs), [readings that are published](self::publishing), [the hub's side](self::hub), [functions that are commands](self::functions), [how the box is](self::system_info) |
 //! | scripts | [the tool](self::tool) |
 //! | clusters of Elixir | [PubSub, Presence, names, libcluster](self::clusters) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
@@ -22,15 +22,18 @@ macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
         /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
+        /// [alarms]: crate::manual::system_info#alarms
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
         /// [connected]: crate::manual::agent#nodes-that-stay-connected
         /// [cookie]: crate::manual::agent#the-cookie
+        /// [cut]: crate::manual::agent#after-a-power-cut
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions
         /// [gossip]: crate::manual::security#who-can-have-a-node-call-him
+        /// [hub]: crate::manual::hub
         /// [heartbeats]: crate::manual::agent#heartbeats-libclusters-strategy-gossip
         /// [json]: crate::manual::tool#json
         /// [keys]: crate::manual::configuration#keys
@@ -45,6 +48,7 @@ macro_rules! pages {
         /// [publishing]: crate::manual::publishing
         /// [rights]: crate::manual::agent#what-programs-may-do
         /// [security]: crate::manual::security
+        /// [status]: crate::manual::tool#how-nodes-are
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
@@ -68,6 +72,7 @@ pages! {
     configuration: "configuration.md";
     contributing: "contributing.md";
     functions: "functions.md";
+    hub: "hub.md";
     library: "library.md";
     memory: "memory.md";
     no_std: "no_std.md";

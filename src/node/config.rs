@@ -84,12 +84,15 @@ impl Config {
     /// Makes a node that asks the first peer it connects to for a name (as `erl -sname undefined` does), and listens nowhere. `host` is the
     /// host part of the name to be.
     ///
+    /// Until then it connects to one peer at a time, and nothing can be sent: [`Misuse::NoName`](crate::Misuse::NoName). The name lasts as
+    /// long as the connection to the peer that gave it, since that peer may give it to another node then: when that connection goes,
+    /// all others are closed ([`Reason::NameLost`](crate::Reason::NameLost)), and the next peer that it connects to gives a name
+    /// anew, which may be another. [`Node::name`](crate::Node::name) tells.
+    ///
     /// # Errors
     /// As [`Config::hidden`].
     pub fn dynamic(host: &str, cookie: &str) -> Result<Self, ConfigError> {
-        let mut placeholder = heapless::String::<257>::new();
-        fmt::write(&mut placeholder, format_args!("?@{host}")).map_err(|_| ConfigError::NameTooLong)?;
-        Self::named(OwnName::Asked(NodeName::new(&placeholder)?), cookie)
+        Self::named(OwnName::asked(host)?, cookie)
     }
 
     fn named(name: OwnName, cookie: &str) -> Result<Self, ConfigError> {
@@ -191,6 +194,13 @@ pub(super) enum OwnName {
 }
 
 impl OwnName {
+    /// Returns the name of a node that asks a peer for one.
+    pub(super) fn asked(host: &str) -> Result<Self, ConfigError> {
+        let mut placeholder = heapless::String::<257>::new();
+        fmt::write(&mut placeholder, format_args!("?@{host}")).map_err(|_| ConfigError::NameTooLong)?;
+        NodeName::new(&placeholder).map(Self::Asked)
+    }
+
     /// Returns the name, once there is one.
     pub(super) fn known(&self) -> Result<&NodeName, Misuse> {
         match self {

@@ -10,9 +10,14 @@ use crate::{binaries, children, stand_ins};
 
 const PAGE: &str = include_str!("../../src/manual/clusters.md");
 
-/// The blocks of code of this language below a heading of the page, in their order.
+/// The blocks of code of this language below a heading of this page.
 fn blocks(heading: &str, language: &str) -> Vec<&'static str> {
-    let (_, rest) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    blocks_of(PAGE, heading, language)
+}
+
+/// The blocks of code of this language below a heading of a page, in their order.
+pub(crate) fn blocks_of(page: &'static str, heading: &str, language: &str) -> Vec<&'static str> {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
     let section = rest.split("\n## ").next().unwrap();
     let begin = format!("```{language}\n");
     section.split(&begin).skip(1).map(|block| block.split("```").next().unwrap()).collect()

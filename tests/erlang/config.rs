@@ -71,21 +71,27 @@ fn wrong_files_are_refused_with_line_and_key() {
     let cases = include_str!("config_wrong.txt").split("----\n").skip(1);
     let mut count = 0;
     for case in cases {
-        let (expected, text): (Vec<&str>, Vec<&str>) = case.lines().partition(|line| line.starts_with("=> "));
+        let (expected, text): (Vec<&str>, Vec<&str>) = case.lines().partition(|line| line.starts_with(['=', '?']));
         let text = text.join("\n");
         let file = write(&world, &text);
-        let (code, said) = ended(&world, &["--config", file]);
-        assert_eq!(code, Some(2), "{text}\n{said}");
-        assert_eq!(ended(&world, &["--check", "--config", file]), (code, said.clone()), "{text}");
-        let said: Vec<&str> = said.lines().collect();
-        assert_eq!(said.len(), expected.len(), "{text}\n{said:#?}");
-        for (said, line) in said.iter().zip(expected) {
-            let line = line
-                .replace("demo@HOST", &format!("demo@{host}"))
-                .replace("HOME", world.home.to_str().unwrap())
-                .replace("(PATH)", &format!("({path})"));
-            let line = line.replacen("=> ", "error: beamless.toml:", 1);
-            assert!(said.starts_with(&line), "{text}\n{said}\n{line}");
+        let is_refused = |args: &[&str], expected: &[&str]| {
+            let (code, said) = ended(&world, &[args, &["--config", file]].concat());
+            assert_eq!(code, Some(2), "{text}\n{said}");
+            let said: Vec<&str> = said.lines().collect();
+            assert_eq!(said.len(), expected.len(), "{text}\n{said:#?}");
+            for (said, line) in said.iter().zip(expected) {
+                let line = line
+                    .replace("demo@HOST", &format!("demo@{host}"))
+                    .replace("HOME", world.home.to_str().unwrap())
+                    .replace("(PATH)", &format!("({path})"));
+                let line = format!("error: beamless.toml:{}", &line[3..]);
+                assert!(said.starts_with(&line), "{text}\n{said}\n{line}");
+            }
+        };
+        is_refused(&["--check"], &expected);
+        let of_start: Vec<&str> = expected.into_iter().filter(|line| line.starts_with('=')).collect();
+        if !of_start.is_empty() {
+            is_refused(&[], &of_start);
         }
         count += 1;
     }
@@ -112,8 +118,17 @@ fn what_is_no_configuration_file_is_named() {
     refused("missing.toml", "No such file or directory");
     refused(".", "not a regular file");
     refused("/dev/null", "not a regular file");
-    fs::write(world.home.join("binary.toml"), b"sname = \"\xff\"").unwrap();
-    refused("binary.toml", "not UTF-8 text");
+    fs::write(world.home.join("empty.toml"), "").unwrap();
+    refused("empty.toml", "it is empty");
+    let (code, said) = {
+        fs::write(world.home.join("binary.toml"), b"# \xc3\xa9\nsname = \"\xff\"").unwrap();
+        ended(&world, &["--config", "binary.toml"])
+    };
+    assert_eq!((code, said.as_str()), (Some(2), "error: binary.toml:2:10: not UTF-8 text: a byte 0xff"));
+    // what the parser says of characters that a terminal obeys
+    fs::write(world.home.join("escapes.toml"), "sname = \"a\x1b[2J\x07\"\n\x1b]0;x = 1\n").unwrap();
+    let (code, said) = ended(&world, &["--config", "escapes.toml"]);
+    assert!(code == Some(2) && !said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
     fs::write(world.home.join("large.toml"), "#".repeat(1 << 20)).unwrap();
     refused("large.toml", "larger than 1 MiB");
 }
@@ -260,6 +275,17 @@ fn a_check_says_what_would_be_done() {
     {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let said = checked(&world, &["--dynamic", "127.0.0.1", "--connect", "hub"]);
+    for line in [
+        "node      a name on 127.0.0.1, which the first node gives it, hidden\n",
+        "listen    nowhere; dials out only: reached through the nodes it connects to\n",
+        "epmd      that of each host on port ",
+        "connect   hub@127.0.0.1\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let said = checked(&world, &["--sname", "demo", "--listen", "none"]);
+    assert!(said.contains("\nconnect   no node, so nobody can reach this one: "), "{said}");
     let (code, said) = ended(&world, &["--check"]);
     assert!(code == Some(2) && said.contains("--sname"), "{said}");
     let (code, said) = ended(&world, &["--check", "--sname", "demo", "--cookie-file", "none"]);

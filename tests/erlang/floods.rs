@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::strangers::send_name;
 use crate::support::{Agent, Erl, Log, PATIENCE, World, packet, register_by_hand, until};
@@ -134,4 +135,48 @@ fn an_epmd_of_its_own_is_limited() {
     epmd.wait(&["epmd on port"]);
     fill(world.epmd_port, 32, 300);
     adds_up(&epmd.log, "epmd: no room for another name", "names that epmd had no room for", 300);
+}
+
+/// The bytes that a process has written.
+fn written(pid: &str) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+/// The hundredths of a second that a process has worked.
+fn worked(pid: u32) -> u128 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+    fields.map(|field| field.parse::<u128>().unwrap()).sum()
+}
+
+/// A program that writes without end what is of no use is read slowly, so that it waits: on either output, in short lines or without any.
+#[test]
+fn a_program_that_writes_without_end_waits() {
+    let world = World::new();
+    let file = world.home.join("beamless.toml");
+    let programs = [("short", "yes"), ("endless", "cat /dev/zero"), ("noisy", "yes >&2")];
+    let programs: String =
+        programs.iter().map(|(name, text)| format!("[mailbox.{name}]\ncommand = [\"sh\", \"-c\", \"exec {text}\"]\n")).collect();
+    fs::write(&file, format!("sname = \"demo\"\n{programs}")).unwrap();
+    let demo = world.agent(&["--config", &file.display().to_string()]);
+    demo.wait(&["warn: mailbox short: its program writes too much that is no message, and is read slowly from now on"]);
+    demo.wait(&["warn: mailbox endless: its program writes too much that is no message, and is read slowly from now on"]);
+    demo.wait(&["warn: noisy: it writes too much on its standard error, which is read slowly from now on"]);
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", demo.pid())).unwrap();
+    let pids: Vec<&str> = children.split_whitespace().collect();
+    let start = Instant::now();
+    let (before, work): (Vec<u64>, _) = (pids.iter().map(|pid| written(pid)).collect(), worked(demo.pid()));
+    assert_eq!(before.len(), 3);
+    std::thread::sleep(Duration::from_secs(3));
+    let work = worked(demo.pid()) - work;
+    for (pid, before) in pids.iter().zip(before) {
+        let new = written(pid) - before;
+        let most = (u64::try_from(start.elapsed().as_millis()).unwrap() + 1000) * 256 + 65_536;
+        // it is read on, and no faster
+        assert!(0 < new && new < most, "{new} of {most}");
+    }
+    // of a machine that is busy it has less
+    assert!(work * 40 < start.elapsed().as_millis(), "{work} in {:?}", start.elapsed());
+    assert_eq!(demo.log.count(&["read slowly from now on"]), 3);
 }

@@ -45,7 +45,7 @@ fn is_real() -> bool {
 }
 
 /// Where Elixir's applications are.
-fn elixir() -> &'static [PathBuf] {
+pub(crate) fn elixir() -> &'static [PathBuf] {
     static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     FOLDERS.get_or_init(|| {
         let mut elixir = command(std::env::var_os("BEAMLESS_ELIXIR").unwrap_or_else(|| "elixir".into()));

@@ -88,7 +88,7 @@ fn as_json() {
     world.tool(&["send", INBOX, "news", "#{unit => <<\"C\">>, 1 => [$a]}"]).done("");
     let mut out = String::new();
     recv.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    assert_eq!(out, format!("{json}\n{{\"@map\":[[\"unit\",\"C\"],[1,[97]]]}}\n"));
+    assert_eq!(out, format!("{json}\n{{\"@map\":[[{{\"@atom\":\"unit\"}},\"C\"],[1,[97]]]}}\n"));
     assert_eq!(recv.exit_code(), Some(0));
 }
 

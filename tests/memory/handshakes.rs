@@ -1,6 +1,6 @@
 //! Handshakes: every cut, every refusal, and two that connect to each other at once.
 
-use beamless::{Config, Connection, Event, Instant, NetworkFault, Node, NodeStorage, Origin, Reason};
+use beamless::{Config, Connection, Error, Event, Instant, Misuse, NetworkFault, Node, NodeStorage, Origin, Reason};
 
 use crate::pair::{End, Seed, at, connected, dial, integers, send, storage};
 
@@ -626,6 +626,65 @@ fn a_dynamic_node_makes_its_connections_one_after_the_other() {
     assert_eq!(a.node.peers().count(), 2);
     let name = a.node.name().unwrap().to_string();
     assert!([&b, &c].iter().all(|end| end.node.peers().any(|peer| peer.name.as_str() == name)));
+}
+
+/// From then on that node may give it to another.
+#[test]
+fn a_name_goes_with_the_node_that_gave_it() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let mut a = End::new(Config::dynamic("host", "secret").unwrap(), &mut one);
+    let (mut b, mut c) = (End::hidden("b@host", &mut other), End::hidden("c@host", &mut third));
+    let mailbox = a.node.register("me").unwrap();
+    for _ in 0..2 {
+        a.node.connect("b@host").unwrap();
+        let mut first = dial(&mut a, &mut b, at(0)).unwrap();
+        first.settle(&mut a, &mut b, || usize::MAX);
+        a.node.connect("c@host").unwrap();
+        let mut second = dial(&mut a, &mut c, at(0)).unwrap();
+        second.settle(&mut a, &mut c, || usize::MAX);
+        let name = a.node.name().unwrap().to_string();
+        a.news();
+        // one that took the name as it is takes nothing with it
+        a.node.handle_closed(second.a, None);
+        assert_eq!(a.texts().len(), 1);
+        assert_eq!(a.node.name().unwrap().to_string(), name);
+        c.node.handle_closed(second.b, None);
+        a.node.connect("c@host").unwrap();
+        let mut second = dial(&mut a, &mut c, at(0)).unwrap();
+        second.settle(&mut a, &mut c, || usize::MAX);
+        a.news();
+        a.node.handle_closed(first.a, None);
+        b.node.handle_closed(first.b, None);
+        let (lost, gone) = (Reason::NameLost, a.news());
+        assert!(matches!(&gone[..], [Event::NodeDown { node: b, .. }, Event::NodeDown { node: c, reason }]
+            if b.as_str() == "b@host" && c.as_str() == "c@host" && *reason == lost));
+        assert!(a.node.name().is_none() && !a.is_up() && a.node.pid(mailbox).is_err());
+        assert!(matches!(send(&mut a, mailbox, "to", "b@host", 1), Err(Error::Misuse(Misuse::NoName))));
+        c.node.handle_closed(second.b, None);
+    }
+}
+
+/// Half of it has the name, and the name is gone.
+#[test]
+fn a_handshake_ends_with_the_name_that_it_says() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let mut a = End::new(Config::dynamic("host", "secret").unwrap(), &mut one);
+    let (mut b, mut c) = (End::hidden("b@host", &mut other), End::hidden("c@host", &mut third));
+    a.node.connect("b@host").unwrap();
+    let mut first = dial(&mut a, &mut b, at(0)).unwrap();
+    first.settle(&mut a, &mut b, || usize::MAX);
+    a.node.connect("c@host").unwrap();
+    let second = dial(&mut a, &mut c, at(0)).unwrap();
+    a.news();
+    a.node.disconnect("b@host").unwrap();
+    let gone = a.news();
+    assert!(matches!(gone[..], [Event::NodeDown { .. }, Event::ConnectFailed { reason: Reason::NameLost, .. }]), "{gone:?}");
+    assert!(!a.node.is_open(second.a));
+    c.node.handle_closed(second.b, None);
+    a.node.connect("c@host").unwrap();
+    dial(&mut a, &mut c, at(0)).unwrap().settle(&mut a, &mut c, || usize::MAX);
+    let name = a.node.name().unwrap().to_string();
+    assert!(c.node.peers().any(|peer| peer.name.as_str() == name));
 }
 
 #[test]

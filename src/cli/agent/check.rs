@@ -9,6 +9,7 @@ use super::config::{
     Arguments, Disk, Form, Function, Gossip, Keep, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings,
     Source,
 };
+use crate::cli::host::Name;
 use crate::cli::outcome::{Failure, print};
 use crate::cli::tls::Wanted;
 use crate::cli::{cookie, local};
@@ -21,17 +22,24 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     let mut lines = Vec::new();
     let mut line = |what: &str, words: &dyn Display| lines.push(format!("{what:<9} {words}"));
     let visible = if settings.local.visible { "visible" } else { "hidden" };
-    line("node", &format_args!("{}, {visible}", settings.node));
+    match &settings.local.name {
+        Name::Dynamic(host) => line("node", &format_args!("a name on {host}, which the first node gives it, {visible}")),
+        _ => line("node", &format_args!("{}, {visible}", settings.node)),
+    }
     let addresses = driver.listen.iter().map(|address| match address.port() {
         0 => format!("{} at any free port", address.ip()),
         _ => address.to_string(),
     });
     match driver.listen.len() {
+        _ if driver.outgoing => line("listen", &format_args!("nowhere; {}", local::OUTGOING)),
         0 => line("listen", &format_args!("{} at any free port", own_addresses(settings)?)),
         _ => line("listen", &and(addresses)),
     }
     let port = settings.epmd_port.unwrap_or(driver.epmd_settings.port);
-    line("epmd", &epmd(settings.local.epmd, port));
+    match driver.outgoing {
+        true => line("epmd", &format_args!("that of each host on port {port}, asked for the ports of its nodes")),
+        false => line("epmd", &epmd(settings.local.epmd, port)),
+    }
     line("cookie", &cookie);
     tls.iter().for_each(|tls| line("tls", tls));
     let allowed = and(settings.allow.iter().map(|name| match name.contains('@') {
@@ -49,6 +57,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("groups", &format_args!("{} places of mailboxes, {} members on other nodes", groups.joined, groups.members));
     }
     settings.connect.iter().for_each(|node| line("connect", node));
+    if settings.reaches_nobody() {
+        line("connect", &"no node, so nobody can reach this one: write connect = [\"NAME@HOST\"]");
+    }
     if let Some(discover) = settings.discover.as_ref().filter(|discover| !discover.hosts.is_empty()) {
         let hosts = and(discover.hosts.iter().cloned());
         line("discover", &format_args!("what EPMD names on {hosts}, asked every {}", Time(discover.every)));
@@ -62,6 +73,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     }
     settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
     settings.functions.iter().for_each(|served| line("function", &function(served)));
+    if let Some(told) = &settings.health.tell {
+        line("health", &format_args!("{} on {} is told", told.name, told.node));
+    }
     let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
     line("checked", &format_args!("{what} is right; nothing was started"));
     print(&lines.join("\n"))

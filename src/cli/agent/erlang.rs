@@ -23,6 +23,11 @@ impl Known {
         known
     }
 
+    /// Sets the name of this node.
+    pub(super) fn set_own(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
+    }
+
     /// Sets the names of the mailboxes.
     pub(super) fn set_registered(&mut self, registered: Vec<String>) {
         self.registered = registered;

@@ -59,7 +59,7 @@ impl Functions {
             functions: settings.functions.clone(),
             jobs: Vec::new(),
             most: own::largest_value(node),
-            own: settings.node.as_str().to_owned(),
+            own: node.name().map_or_else(String::new, ToString::to_string),
             refused: Vec::new(),
             counts: Counts::default(),
         })
@@ -142,6 +142,11 @@ impl Functions {
 }
 
 impl Part for Functions {
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
+        self.known.set_own(own);
+    }
+
     /// Serves other functions from now on. Calls under way go on.
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         self.known.set_registered(registered(settings));

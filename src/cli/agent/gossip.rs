@@ -140,6 +140,9 @@ impl Gossip {
     /// Returns when there is something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let settings = self.settings.as_ref()?;
+        if settings.secret.as_ref().is_some_and(Secret::is_awaited) {
+            return Some(self.say_at);
+        }
         let says = self.is_registered.then_some(self.say_at);
         let join = settings.listen.then_some(self.join_at);
         let read = self.listener.as_ref().and_then(|listener| listener.rests.or(listener.is_ready.then(Instant::now)));
@@ -148,6 +151,9 @@ impl Gossip {
 
     /// Says a heartbeat, and takes those of others.
     pub(super) fn turn(&mut self, peers: &mut Peers, node: &mut Node<'_>, driver: &Driver) {
+        if self.awaits_secret() {
+            return;
+        }
         let Some(settings) = &self.settings else { return };
         let now = Instant::now();
         if self.is_registered && self.say_at <= now {
@@ -168,6 +174,26 @@ impl Gossip {
                     "heartbeats of nodes that cannot be connected to",
                     "{name} says heartbeats, and cannot be connected to: {e}"
                 );
+            }
+        }
+    }
+
+    /// Returns true as long as the secret is not there, which is looked for again and again. Without it nothing is said, nor listened for.
+    fn awaits_secret(&mut self) -> bool {
+        let secret = self.settings.as_mut().and_then(|settings| settings.secret.as_mut());
+        let Some(secret) = secret.filter(|secret| secret.is_awaited()) else { return false };
+        if self.say_at > Instant::now() {
+            return true;
+        }
+        match Secret::read(secret.path(), false) {
+            Ok(found) => {
+                log::info!("gossip: the secret in {} is there", found.path().display());
+                *secret = found;
+                false
+            }
+            Err(_) => {
+                self.say_at = after(RETRY);
+                true
             }
         }
     }

@@ -1,25 +1,32 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod beside;
 mod certificate;
 mod check;
+mod children;
 mod config;
 mod connections;
+mod descriptors;
 mod discover;
 mod echo;
 mod erlang;
+mod flaps;
 mod functions;
 mod gossip;
+mod health;
+mod last;
 mod once;
 mod own;
+mod pace;
 mod part;
 mod parts;
 mod peers;
 mod process;
 mod programs;
-#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
+pub(super) mod step;
 mod store;
 mod strays;
 mod system;
@@ -28,9 +35,10 @@ mod words;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, OwnedNode};
+use beamless::{Config, Driver, DriverOptions, Epmd, Error, Event, Node, NodeName, OwnedNode};
 use mio::Token;
 
 use super::cookie::{self, Cookie};
@@ -43,8 +51,9 @@ use super::systemd::{self, Supervisor};
 use super::tls::{self, Wanted};
 use certificate::Certificate;
 pub(super) use config::{Arguments, page};
-use config::{GroupSizes, Settings};
+use config::{GroupSizes, Settings, Text};
 use gossip::HEARTBEATS;
+use last::Last;
 use parts::Parts;
 pub(super) use peers::Peers;
 use process::PIPES;
@@ -57,24 +66,31 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let settings = config::settings(options, None).map_err(all_told)?;
+    let mut last = Last::new(options.state_folder());
+    let (settings, text) = last.settings(options).map_err(all_told)?;
     if options.check {
         return check::show(options, &settings);
     }
+    descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
     let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
-    if !epmd.is_empty() && matches!(settings.local.epmd, Epmd::External | Epmd::None) {
+    if !epmd.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
         return Err(Failure::usage(
-            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file; or the socket unit",
+            "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file, and have the node listen; or leave out the \
+             socket unit",
         ));
     }
     let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
-    let (config, mut driver, cookie, tls) = local::prepare(&settings.local)?;
+    let local = last.with_cookie(&settings.local);
+    let (config, mut driver, cookie, tls) = local::prepare(local.as_ref().unwrap_or(&settings.local))?;
     if let Some(port) = settings.epmd_port {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, cookie)
+    children::adopt();
+    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie });
+    children::end_all();
+    ended
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -92,7 +108,14 @@ struct Network {
     certificate: Option<Certificate>,
 }
 
-fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, cookie: Cookie) -> Result<(), Failure> {
+/// What a start reads, and what is kept of it once the node is up.
+struct Kept {
+    last: Last,
+    text: Option<Text>,
+    cookie: Cookie,
+}
+
+fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
@@ -102,7 +125,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let epmd = network.driver.epmd;
     set_groups(settings.groups, &mut node)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
-    let parts = Parts::new(&settings, &mut node)?;
+    let parts = Parts::new(&settings, options.state_folder(), &mut node)?;
     let supervisor = Supervisor::from_env();
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
@@ -115,26 +138,31 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         options,
         settings,
         parts,
-        cookie,
+        last: kept.last,
+        text: kept.text,
+        cookie: kept.cookie,
         certificate: network.certificate,
         announced: false,
+        own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
         strays: Strays::new(),
         supervisor,
-        trouble: None,
         stale: true,
         has_terminal: io::stderr().is_terminal(),
     };
-    if epmd == Epmd::None {
+    // one that listens nowhere is up, too: the nodes that it connects to may be away for long
+    if epmd == Epmd::None || agent.settings.local.is_outgoing() {
         agent.announce(&node, &driver, "no epmd");
     }
     loop {
         agent.tell(&node);
         driver.poll(&mut node, agent.next_wake())?;
+        agent.follow_name(&node);
         agent.read_events(&mut node, &driver);
         let came = agent.ready(&mut driver, &mut ending);
         agent.renew(&mut driver);
         agent.parts.turn(&mut node, &driver);
+        children::sweep();
         lines::tell();
         if came.reload {
             driver.look_again();
@@ -159,15 +187,18 @@ struct Agent<'a> {
     options: &'a Arguments,
     settings: Settings,
     parts: Parts,
+    last: Last,
+    /// The text of the settings, until the node is up with them.
+    text: Option<Text>,
     cookie: Cookie,
     certificate: Option<Certificate>,
     /// The log has the lines for whoever started the agent.
     announced: bool,
+    /// The node's name; empty while another node has yet to give it.
+    own: String,
     refusals: Refusals,
     strays: Strays,
     supervisor: Supervisor,
-    /// The trouble that keeps others from finding this node.
-    trouble: Option<String>,
     /// Something happened that the supervisor may not know.
     stale: bool,
     /// The log goes to a terminal.
@@ -184,16 +215,26 @@ impl Agent<'_> {
         }
     }
 
+    /// Takes note of the name that another node gave, or of its loss.
+    fn follow_name(&mut self, node: &Node<'_>) {
+        let name = node.name().map_or("", |name| name.as_str());
+        if name == self.own {
+            return;
+        }
+        if name.is_empty() {
+            log::info!("{} is not this node's name any more: the next node that it connects to gives it one", self.own);
+        } else {
+            let by = node.peers().next().map_or("another node", |peer| peer.name.as_str());
+            log::info!("this node is {name} now, as {by} calls it");
+            self.parts.named(name);
+        }
+        name.clone_into(&mut self.own);
+        self.stale = true;
+    }
+
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node) | self.strays.handle(event);
         self.refusals.handle(event, self.settings.local.tls.as_ref());
-        match event {
-            Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
-                self.trouble = Some(event.to_string())
-            }
-            _ => {}
-        }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
         match event {
             Event::Registered { embedded, port } if !self.announced => {
@@ -220,7 +261,7 @@ impl Agent<'_> {
             }
         }
         if came.child {
-            process::reap();
+            children::reap();
             self.parts.pipes_ready();
         }
         came
@@ -236,11 +277,15 @@ impl Agent<'_> {
     /// Tells the supervisor that the loop turns, and what is new.
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
+        self.parts.runs_on(self.last.runs_on());
+        self.stale |= self.parts.is_status_new();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            let mut wrong = self.parts.status();
+            wrong.extend(self.settings.local.is_outgoing().then(|| "dials out only".to_owned()));
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                self.trouble.as_deref(),
+                &wrong,
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }
@@ -266,7 +311,7 @@ impl Agent<'_> {
             self.supervisor.reloading();
         }
         match &self.options.config {
-            Some(file) => self.read_again(&file.display().to_string(), node),
+            Some(file) => self.read_again(file, node),
             None => log::info!("SIGHUP: nothing to reload, all settings are arguments and the cookie: restart to change them"),
         }
         if let Some(certificate) = &mut self.certificate {
@@ -279,26 +324,36 @@ impl Agent<'_> {
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
-    fn read_again(&mut self, file: &str, node: &mut OwnedNode) {
-        let new = match config::settings(self.options, Some(&self.settings)) {
-            Ok(new) => new,
+    fn read_again(&mut self, file: &Path, node: &mut OwnedNode) {
+        let shown = file.display();
+        let read = |text| Ok((config::settings(self.options, Some(&text), Some(&self.settings))?, text));
+        let (new, text) = match Text::read(file).and_then(read) {
+            Ok(read) => read,
             Err(faults) => {
                 faults.iter().for_each(|fault| log::error!("{fault}"));
-                return log::error!("{file}: not taken, all settings stay as they were");
+                return log::error!("{shown}: not taken, all settings stay as they were");
             }
         };
+        self.stale = true;
+        self.last.text_is_right();
         let (settings, mut fixed) = self.settings.updated(new);
-        let cookie = cookie::find_again(self.settings.local.cookie_file.as_deref());
-        if cookie.is_ok_and(|cookie| cookie.value != self.cookie.value) {
-            fixed.push("the cookie");
+        if let Ok(cookie) = cookie::find_again(self.settings.local.cookie_file.as_deref()) {
+            self.last.cookie_is_right();
+            if cookie.value != self.cookie.value {
+                fixed.push("the cookie");
+            }
+        }
+        // what is not in force yet may be what does not work
+        if fixed.is_empty() && self.announced {
+            self.last.keep_text(&text);
         }
         if !fixed.is_empty() {
-            log::warn!("{}: changed in {file}; restart to apply", fixed.join(", "));
+            log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
-            return log::info!("{file} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
+            return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
-        log::info!("{file} read again");
+        log::info!("{shown} read again");
         if self.settings.groups.is_none() {
             // it has none so far, so this cannot fail
             let _ = set_groups(settings.groups, node);
@@ -311,8 +366,22 @@ impl Agent<'_> {
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         self.supervisor.ready();
-        let (Some(name), Some(address)) = (node.name(), driver.local_addr()) else { return };
+        self.last.keep_cookie(&self.cookie);
+        if let Some(text) = self.text.take() {
+            self.last.keep_text(&text);
+        }
+        let address = driver.local_addr();
         local::announce(node, address, epmd, &self.cookie, self.certificate.as_ref().map(Certificate::tls));
+        if self.settings.reaches_nobody() {
+            log::warn!(
+                "nobody can reach this node, which listens nowhere and connects to no node: write connect = [\"NAME@HOST\"]"
+            );
+        }
+        let Some(name) = node.name() else { return };
+        let Some(address) = address else {
+            log::info!("to try it, in the shell of a node that it connects to:");
+            return try_it(name);
+        };
         if self.settings.local.epmd == Epmd::None {
             // Erlang would ask an EPMD
             return log::info!("beamless ping {}", host::with_port(name, address.port()));
@@ -320,7 +389,12 @@ impl Agent<'_> {
         let option = if name.host().contains(['.', ':']) { "-name" } else { "-sname" };
         let tls = if self.certificate.is_some() { " and -proto_dist inet_tls" } else { "" };
         log::info!("to try it from Erlang (erl {option} me, with the same cookie{tls}):");
-        log::info!("net_adm:ping('{name}').");
-        log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
+        try_it(name);
     }
+}
+
+/// Logs what to write in a shell of Erlang.
+fn try_it(name: &NodeName) {
+    log::info!("net_adm:ping('{name}').");
+    log::info!("{{echo,'{name}'}} ! {{self(), hello}}, timer:sleep(100), flush().");
 }

@@ -27,6 +27,10 @@ pub(super) trait Part {
     /// Goes on with new settings; what did not change is left as it is.
     fn apply(&mut self, _settings: &Settings, _node: &mut Node<'_>) {}
 
+    /// Takes note of the name that another node gave to this one. It is called before that node sends anything, and again when one gives another
+    /// name.
+    fn named(&mut self, _own: &str) {}
+
     /// Ends the processes beside the agent.
     fn stop(&mut self) {}
 

@@ -1,15 +1,15 @@
 //! A program that the agent started, with pipes that never block.
 //!
-//! It is the leader of a process group of its own, so that what it started ends with it. All pipes share one token, [`PIPES`]: when one is
-//! ready, whoever has a process reads on until there is nothing.
+//! It is the leader of a process group of its own, so that what it started ends with it, and what has left the group is known by a mark. All
+//! pipes share one token, [`PIPES`]: when one is ready, whoever has a process reads on until there is nothing.
 
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Instant;
 
 use beamless::LogLimit;
 use mio::unix::pipe;
@@ -17,7 +17,11 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::cli::lines;
+use super::children;
+use super::pace::Pace;
+use super::step;
+use crate::cli::lines::{self, limited};
+use crate::cli::logger;
 use crate::cli::outcome::printable;
 
 /// The token of every pipe of every process.
@@ -25,6 +29,9 @@ pub(super) const PIPES: Token = Token(1);
 
 /// The most bytes of a line on standard error that are logged.
 const LINE: usize = 512;
+
+/// The reads of a line's bytes in one turn.
+const READS: u8 = 16;
 
 /// The most lines on standard error that are logged within a second: an exception in Python or Java takes some dozens.
 const LINES: u32 = 100;
@@ -44,25 +51,23 @@ const PRIVATE: [&str; 8] = [
 /// The variable that has Python write each line at once.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
-/// The killed processes whose end is still to be taken note of, so that they do not stay in the system's table.
-static KILLED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
-
-/// Takes note of the killed processes that have ended. It is called when a child ended.
-pub(super) fn reap() {
-    KILLED.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-}
-
 /// A running program, or one that has just ended. Dropping it kills it, and whatever it started.
 pub(super) struct Process {
     child: Option<Child>,
+    /// The number of its start.
+    start: u32,
     /// The words in front of its lines in the log.
     name: String,
+    /// It is the program of the mailbox of that name.
+    has_mailbox: bool,
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
     /// The beginning of a line on standard error.
     line: Vec<u8>,
     limit: LogLimit,
+    /// Its standard error is read at this pace.
+    pace: Pace,
     /// The system has been told that its end was taken note of: from then on its number may be another's.
     is_reaped: bool,
 }
@@ -79,18 +84,19 @@ pub(super) enum Chunk {
 }
 
 impl Process {
-    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` is added, and `PYTHONUNBUFFERED`
-    /// unless it is there. Its standard input is a pipe if `input` is true, else it is empty.
+    /// Starts a program with arguments, in the agent's folder and environment, to which `BEAMLESS_NODE` and [`children::MARK`] are added, and
+    /// `PYTHONUNBUFFERED` unless it is there. Its standard input is a pipe if `input` is true, for the program of a mailbox; else it is empty.
     pub(super) fn start<S: AsRef<OsStr>>(
         name: &str,
-        command: &[S],
+        words: &[S],
         input: bool,
         node: &str,
         registry: &Registry,
     ) -> io::Result<Self> {
-        let (program, args) = command.split_first().ok_or(ErrorKind::InvalidInput)?;
-        let mut command = Command::new(program);
-        command.args(args).env("BEAMLESS_NODE", node).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = children::next_start();
+        let (mut command, news) = step::command(words)?;
+        command.env("BEAMLESS_NODE", node).env(children::MARK, children::mark(start));
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if input { Stdio::piped() } else { Stdio::null() });
         for name in PRIVATE {
             command.env_remove(name);
@@ -99,19 +105,24 @@ impl Process {
         if env::var_os(UNBUFFERED).is_none() {
             command.env(UNBUFFERED, "1");
         }
-        let mut child = command.spawn().map_err(|e| explained(e, program.as_ref()))?;
+        let spawned = command.spawn().and_then(|mut child| news.of(&mut child).map(|()| child));
+        let mut child = spawned.map_err(|e| explained(e, words.first().map_or(OsStr::new(""), AsRef::as_ref)))?;
+        children::started(start, &child);
         let stdin = child.stdin.take().map(pipe::Sender::from);
         let stdout = child.stdout.take().map(pipe::Receiver::from);
         let stderr = child.stderr.take().map(pipe::Receiver::from);
         // from here on dropping it ends what was started
         let mut process = Self {
             child: Some(child),
+            start,
             name: name.to_owned(),
+            has_mailbox: input,
             stdin,
             stdout,
             stderr,
             line: Vec::new(),
             limit: LogLimit::with_lines("lines of a program's standard error", LINES),
+            pace: Pace::new(),
             is_reaped: false,
         };
         for pipe in [&mut process.stdout, &mut process.stderr].into_iter().flatten() {
@@ -175,22 +186,44 @@ impl Process {
     }
 
     /// Logs what it wrote on its standard error, a line each, and does what is due by time: see [`Process::next_wake`]. Returns true if
-    /// there may be more: endless output is read in turns, and the poll tells of it once.
+    /// there may be more: endless output is read in turns, and the poll tells of it once. More than is of use is read slowly.
     pub(super) fn log_stderr(&mut self) -> bool {
         self.limit.handle_timeout(lines::now());
-        let mut bytes = [0; LINE];
-        for _ in 0..16 {
-            let Some(pipe) = &mut self.stderr else { return false };
-            match read(pipe, &mut bytes) {
-                Chunk::Bytes(count) => self.log_bytes(bytes.get(..count).unwrap_or(&[])),
-                Chunk::Nothing => return false,
-                Chunk::End => {
-                    self.stderr = None;
-                    self.log_line();
-                }
+        let now = Instant::now();
+        for _ in 0..READS {
+            if self.pace.rests(now) {
+                return false;
+            }
+            let Some((bytes, lines)) = self.read_stderr() else { return false };
+            if self.pace.spend(bytes, lines, now) {
+                limited!(
+                    warn,
+                    &self.name,
+                    "programs that write too much on standard error",
+                    "{}: it writes too much on its standard error, which is read slowly from now on",
+                    self.name
+                );
             }
         }
         true
+    }
+
+    /// Reads once from its standard error. Returns how many bytes there were, and how many ends of lines.
+    fn read_stderr(&mut self) -> Option<(usize, usize)> {
+        let mut bytes = [0; LINE];
+        match read(self.stderr.as_mut()?, &mut bytes) {
+            Chunk::Bytes(count) => {
+                let read = bytes.get(..count).unwrap_or(&[]);
+                self.log_bytes(read);
+                Some((count, read.iter().filter(|byte| **byte == b'\n').count()))
+            }
+            Chunk::Nothing => None,
+            Chunk::End => {
+                self.stderr = None;
+                self.log_line();
+                None
+            }
+        }
     }
 
     fn log_bytes(&mut self, bytes: &[u8]) {
@@ -207,7 +240,9 @@ impl Process {
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_end();
         if !text.is_empty() {
-            self.limit.warn("", lines::now(), format_args!("{}: {}", self.name, printable(text)));
+            let (name, limit) = (&*self.name, &mut self.limit);
+            let log = || limit.warn("", lines::now(), format_args!("{name}: {}", printable(text)));
+            logger::of_program(if self.has_mailbox { name } else { "" }, log);
         }
         self.line.clear();
     }
@@ -238,9 +273,9 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
-    /// Returns when there is something to say of what was held back.
-    pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
-        self.limit.poll_timeout().map(lines::at)
+    /// Returns when there is something to say of what was held back, or it is to be read on.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.limit.poll_timeout().map(lines::at).into_iter().chain(self.pace.next_wake()).min()
     }
 
     fn signal(&self, signal: Signal) {
@@ -255,15 +290,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.log_stderr();
+        // its last words, at whatever pace
+        for _ in 0..READS {
+            if self.read_stderr().is_none() {
+                break;
+            }
+        }
         self.log_line();
         self.limit.finish();
         self.kill();
-        if let Some(mut child) = self.child.take() {
-            if matches!(child.try_wait(), Ok(None)) {
-                KILLED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
-            }
-        }
+        let is_there = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        children::is_over(self.start, self.child.take().and_then(|mut child| is_there(&mut child).then_some(child)));
     }
 }
 

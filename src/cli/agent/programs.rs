@@ -19,6 +19,7 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
+pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
@@ -34,7 +35,7 @@ pub(super) struct Programs {
     programs: Vec<Program>,
     /// The programs that were asked to end and are not in the settings any more.
     leaving: Vec<Program>,
-    /// The node's name.
+    /// The node's name; empty until another node has given it. Programs are started then, since they are told it.
     home: String,
     /// The most bytes of a line or a frame that a program writes.
     limit: usize,
@@ -65,6 +66,11 @@ impl Programs {
     /// Has no program publish more for which that is true.
     pub(super) fn hold(&mut self, is_busy: impl Fn(&str) -> bool) {
         self.programs.iter_mut().for_each(|program| program.is_held = is_busy(&program.given.name));
+    }
+
+    /// Returns how each program is.
+    pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = ProgramStatus<'_>> {
+        self.programs.iter().map(Program::status)
     }
 
     /// Returns the place in the cluster of the mailbox of this name, and whether it has its global name.
@@ -131,6 +137,9 @@ impl Part for Programs {
 
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         self.leaving.retain_mut(Program::is_leaving);
+        if self.home.is_empty() {
+            return;
+        }
         for program in &mut self.programs {
             program.places.turn(&program.given.name, &program.given.place, program.mailbox, node);
         }
@@ -152,8 +161,14 @@ impl Part for Programs {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let places = self.programs.iter().filter_map(|program| program.places.next_wake());
-        self.programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+        let programs: &[Program] = if self.home.is_empty() { &[] } else { &self.programs };
+        let places = programs.iter().filter_map(|program| program.places.next_wake());
+        programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+    }
+
+    /// What runs goes on: only what is started from now on is told another name.
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.home);
     }
 
     /// Ends the programs: asks them, and kills after a second those that are still there.

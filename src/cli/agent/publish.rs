@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
 
+use super::beside::Beside;
 use super::config::units::Size;
 use super::config::{self, Form, Nodes, Publish, Receiver, Settings, Source};
 use super::own;
@@ -33,9 +34,8 @@ use crate::cli::outcome::Failure;
 use disk::Disk;
 use moment::Clock;
 use numbers::Numbering;
-use publisher::{Context, Publisher};
+use publisher::{Context, Means, Publisher};
 use recipient::{Presence, Recipient};
-#[allow(unused_imports, reason = "until `system` tells of it")]
 pub(super) use status::{Last, Room, Status};
 
 /// The most nodes of a message that a program publishes, and the most receivers of them all.
@@ -59,13 +59,16 @@ pub(super) struct Said {
 pub(super) struct Publishing {
     /// The mailbox that they are sent from; there is none without readings.
     mailbox: Option<Mailbox>,
-    own: NodeName,
+    /// The node's name; empty until another node has given it. Readings begin then, since they tell it.
+    own: String,
     /// The most bytes of a reading.
     most: usize,
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
     disk: Option<Disk>,
+    /// Where files are read.
+    beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
     /// The log has that it is used up.
@@ -86,7 +89,7 @@ impl Publishing {
         let clock = Clock::new();
         let mut publishing = Self {
             mailbox: None,
-            own: settings.node.clone(),
+            own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
             numbers: Numbering::new(settings.keep.state.clone()),
             clock,
@@ -95,6 +98,7 @@ impl Publishing {
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             limit: settings.keep.memory,
+            beside: None,
             is_full: false,
             targets: Vec::new(),
             wanted: settings.connect.clone(),
@@ -140,14 +144,15 @@ impl Publishing {
 
     /// Takes the answers of the receivers, and sends what can be sent.
     fn send(&mut self, node: &mut Node<'_>) {
-        let Some(mailbox) = self.mailbox else { return };
+        // a node without a name keeps its readings until it has one
+        let Some(mailbox) = self.mailbox.filter(|_| !self.own.is_empty()) else { return };
         while let Some((message, mut out)) = node.recv(mailbox) {
             let received = message.received();
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
         self.targets.iter_mut().for_each(|target| target.look(node));
         self.choose();
-        let world = Context { node: self.own.as_str(), most: self.most, limit: self.limit, clock: &self.clock };
+        let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
         for target in &mut self.targets {
             // it has just been registered anew where it is not there
             if let Ok(mut out) = node.outbox(mailbox) {
@@ -163,9 +168,10 @@ impl Publishing {
         let refused = |why: &str| {
             limited!(warn, &mailbox, "messages of programs that cannot be published", "mailbox {mailbox}: not published: {why}");
         };
+        let own = NodeName::new(&self.own).ok();
         let mut names = Vec::new();
         for name in nodes.names() {
-            match config::node(name, Some(&self.own)) {
+            match config::node(name, own.as_ref()) {
                 Ok(name) if names.contains(&name) => {}
                 Ok(name) => names.push(name),
                 Err(why) => return refused(&format!("{name}: {why}")),
@@ -279,11 +285,6 @@ impl Publishing {
         self.is_full &= used > self.limit.wrapping_div(2);
     }
 
-    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
-    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
-        self.publishers.iter().map(|publisher| (&publisher.given, publisher.counts()))
-    }
-
     /// Returns how everything is that is published.
     pub(super) fn status(&self) -> impl ExactSizeIterator<Item = Status<'_>> {
         self.publishers.iter().map(|publisher| status::status(publisher, &self.clock))
@@ -395,13 +396,17 @@ impl Part for Publishing {
                 self.of_program(&label, receiver);
             }
         }
+        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
+        beside.turn();
+        let means = Means { registry: driver.registry(), beside: &beside };
         for place in 0..self.publishers.len() {
-            let world = Context { node: self.own.as_str(), most: self.most, limit: self.limit, clock: &self.clock };
+            let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
-                publisher.turn(&world, &mut self.numbers, driver.registry());
+                publisher.turn(&world, &mut self.numbers, &means);
             }
             self.make_room();
         }
+        self.beside = Some(beside);
         self.send(node);
         if let Some(disk) = &mut self.disk {
             disk.end(&mut self.publishers, self.limit, &self.clock.now);
@@ -410,10 +415,16 @@ impl Part for Publishing {
 
     fn next_wake(&self) -> Option<Instant> {
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
+        let targets = self.targets.iter().filter(|_| !self.own.is_empty());
+        let hangs = self.beside.as_ref().and_then(Beside::next_wake);
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
-        publishers.chain(self.targets.iter().filter_map(|target| target.again)).chain(disk).chain(aims).min()
+        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).min()
+    }
+
+    fn named(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
     }
 
     /// Writes what waits, or logs what is lost, now that the agent ends.

@@ -16,6 +16,12 @@ pub(crate) const NAME: Opt = Opt {
     help: "This node's long name; without a host, this host's full name",
     ..Opt::SWITCH
 };
+pub(crate) const DYNAMIC: Opt = Opt {
+    long: "dynamic",
+    value: Some("HOST"),
+    help: "Have the first node that is connected to give this one a name on this host, as erl -sname undefined does",
+    ..Opt::SWITCH
+};
 pub(crate) const COOKIE_FILE: Opt = Opt {
     long: "cookie-file",
     value: Some("FILE"),
@@ -35,7 +41,7 @@ pub(crate) const TLS_DIR: Opt = Opt {
 pub(crate) const LISTEN: Opt = Opt {
     long: "listen",
     value: Some("ADDR[:PORT]"),
-    help: "Where to listen; by default on the addresses of the name's host part, at any free port",
+    help: "Where to listen; by default on the addresses of the name's host part, at any free port; none: nowhere, it dials out only",
     ..Opt::SWITCH
 };
 pub(crate) const EPMD: Opt = Opt {
@@ -73,11 +79,14 @@ pub(crate) const TERM: Positional = Positional {
 };
 
 pub(crate) fn name(found: &mut Found) -> Result<Option<Name>, String> {
-    match (found.text("sname")?, found.text("name")?) {
-        (Some(_), Some(_)) => Err("a node has one name: --sname or --name, not both".to_owned()),
-        (Some(name), None) => Ok(Some(Name::Short(name))),
-        (None, name) => Ok(name.map(Name::Long)),
+    let mut name: Option<Name> = None;
+    for (option, make) in Name::KEYS {
+        let Some(given) = found.text(option)? else { continue };
+        if name.replace(make(given)).is_some() {
+            return Err("a node has one name: --sname, --name or --dynamic, not two of them".to_owned());
+        }
     }
+    Ok(name)
 }
 
 pub(crate) fn format(found: &mut Found) -> Format {

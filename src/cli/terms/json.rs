@@ -15,14 +15,14 @@ With --json they are JSON:
   strings are binaries, objects are maps with binaries as keys, arrays are lists, null is the atom nil;
   {\"@tuple\": [...]}, {\"@atom\": \"ok\"}, {\"@map\": [[KEY, VALUE], ...]} and {\"@term\": \"ERLANG TEXT\"} are what JSON lacks.
 Printed, atoms are strings too, except true, false, and nil, null and undefined, which are null; Erlang's \"strings\" are arrays of \
-numbers; what else JSON lacks is printed as one of the four objects.";
+numbers; what else JSON lacks is printed as one of the four objects. In the keys of {\"@map\": ..} atoms are {\"@atom\": ..}.";
 
 /// The help where JSON is only printed.
 pub(crate) const PRINTED: &str = "With --json:
   binaries and atoms are strings (nil, null and undefined are null), maps are objects, lists are arrays, Erlang's \"strings\" being \
 lists of numbers;
-  tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, and what else JSON lacks \
-{\"@term\": \"ERLANG TEXT\"}.";
+  tuples are {\"@tuple\": [...]}, maps with other keys {\"@map\": [[KEY, VALUE], ...]}, in whose keys atoms are {\"@atom\": \"ok\"}, and \
+what else JSON lacks {\"@term\": \"ERLANG TEXT\"}.";
 
 const TUPLE: &str = "@tuple";
 const ATOM: &str = "@atom";
@@ -170,7 +170,7 @@ fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> 
 
 /// Returns a term as JSON, on one line.
 pub(crate) fn written(term: Term<'_>, home: &str) -> String {
-    let mut out = Out { text: String::new(), long_ones: LONG_ONES };
+    let mut out = Out { text: String::new(), long_ones: LONG_ONES, is_key: false };
     write(&mut out, term, home);
     out.text
 }
@@ -180,6 +180,8 @@ struct Out {
     text: String,
     /// The number of long integers that may still be decimal, as with Erlang text.
     long_ones: u8,
+    /// Within a key of a map that is no object: there an atom and a binary of the same text are told apart, since a map has no key twice.
+    is_key: bool,
 }
 
 impl Out {
@@ -201,7 +203,13 @@ fn write(out: &mut Out, term: Term<'_>, home: &str) {
         Kind::Big(big) if big.magnitude.len() <= SHORT || out.takes_decimal(big.magnitude.len()) => out.add(&term.to_string()),
         Kind::Atom(atom) => match atom_text(atom).as_str() {
             text @ ("true" | "false") => out.add(text),
-            "nil" | "null" | "undefined" => out.add("null"),
+            "nil" => out.add("null"),
+            "null" | "undefined" if !out.is_key => out.add("null"),
+            text if out.is_key => {
+                out.add("{\"@atom\":");
+                out.add(&quoted(text));
+                out.add("}");
+            }
             text => out.add(&quoted(text)),
         },
         Kind::Tuple(elements) => {
@@ -234,24 +242,34 @@ fn write_array<'a>(out: &mut Out, elements: impl Iterator<Item = Term<'a>>, home
 /// Writes a map. One whose keys all are text, no two the same, is an object, unless it would look like one of the special ones.
 fn write_map(out: &mut Out, pairs: Pairs<'_>, home: &str) {
     let mut seen = Seen::new();
-    let plain = pairs.clone().all(|(key, _)| key_text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
+    let is_key = out.is_key;
+    let text = |key| key_text(key, is_key);
+    let plain = pairs.clone().all(|(key, _)| text(key).is_some_and(|text| seen.insert(text, Value::Null).is_none()));
     let is_special = seen.len() == 1 && [TUPLE, ATOM, MAP, TERM].iter().any(|special| seen.contains_key(*special));
     if plain && !is_special {
         separated(out, ('{', '}'), pairs, |out, (key, value)| {
-            out.add(&quoted(&key_text(key).unwrap_or_default()));
+            out.add(&quoted(&text(key).unwrap_or_default()));
             out.add(":");
             write(out, value, home);
         });
         return;
     }
     out.add("{\"@map\":");
-    separated(out, ('[', ']'), pairs, |out, (key, value)| write_array(out, [key, value].into_iter(), home));
+    separated(out, ('[', ']'), pairs, |out, (key, value)| {
+        out.add("[");
+        out.is_key = true;
+        write(out, key, home);
+        out.is_key = is_key;
+        out.add(",");
+        write(out, value, home);
+        out.add("]");
+    });
     out.add("}");
 }
 
-/// Returns the text of a key that is an atom or a binary of text.
-fn key_text(key: Term<'_>) -> Option<String> {
-    key.as_atom().map(atom_text).or_else(|| key.as_str().map(str::to_owned))
+/// Returns the text of a key that is a binary of text or, unless it stands within another key, an atom.
+fn key_text(key: Term<'_>, is_exact: bool) -> Option<String> {
+    key.as_atom().filter(|_| !is_exact).map(atom_text).or_else(|| key.as_str().map(str::to_owned))
 }
 
 fn atom_text(atom: Atom<'_>) -> String {
@@ -309,7 +327,10 @@ mod tests {
             ("#{a => #{}, <<\"b\">> => [x]}", "{\"a\":{},\"b\":[\"x\"]}"),
             ("{ok,{}}", "{\"@tuple\":[\"ok\",{\"@tuple\":[]}]}"),
             ("#{1 => 2}", "{\"@map\":[[1,2]]}"),
-            ("#{a => 1, <<\"a\">> => 2}", "{\"@map\":[[\"a\",1],[\"a\",2]]}"),
+            ("#{a => 1, <<\"a\">> => 2}", "{\"@map\":[[{\"@atom\":\"a\"},1],[\"a\",2]]}"),
+            ("#{'@atom' => a}", "{\"@map\":[[{\"@atom\":\"@atom\"},\"a\"]]}"),
+            ("#{{nil,null,true} => null}", "{\"@map\":[[{\"@tuple\":[null,{\"@atom\":\"null\"},true]},null]]}"),
+            ("#{#{a => b} => #{a => b}}", "{\"@map\":[[{\"@map\":[[{\"@atom\":\"a\"},{\"@atom\":\"b\"}]]},{\"a\":\"b\"}]]}"),
             ("#{<<\"@tuple\">> => 1}", "{\"@map\":[[\"@tuple\",1]]}"),
             ("<<255,0>>", "{\"@term\":\"<<255,0>>\"}"),
             ("<<1:3>>", "{\"@term\":\"<<1:3>>\"}"),
@@ -349,6 +370,80 @@ mod tests {
         assert_eq!(to_erlang("{\"@term\":\"{read, \\\"x\\\"}\"}").unwrap(), "{read,\"x\"}");
         assert_eq!(to_erlang("1E2").unwrap(), "100.0");
         assert!(parse_text("nil", &mut [0; 8]).unwrap().as_bytes() == read("null", &mut Vec::new()).unwrap().as_bytes());
+    }
+
+    /// Whatever keys a map has, among them those that look alike in JSON: what is printed is read, and printed the same.
+    #[test]
+    fn what_is_printed_can_be_read() {
+        let mut seed = 1_u64;
+        let (mut bytes, mut text) = (Vec::new(), String::new());
+        for number in 0..20_000 {
+            text.clear();
+            any_term(&mut seed, 0, &mut text);
+            bytes.clear();
+            let printed = written(erlang(&text, &mut bytes).unwrap(), "n@h");
+            let mut again = Vec::new();
+            let read = read(&printed, &mut again).unwrap_or_else(|e| panic!("{number}: {text}: {printed}: {e}"));
+            // but for the order of an object's keys
+            assert_eq!(parse(&written(read, "n@h")), parse(&printed), "{number}: {text}");
+        }
+    }
+
+    /// Writes some term, most likely a map, in which few leaves make many alike.
+    fn any_term(seed: &mut u64, depth: u8, text: &mut String) {
+        let mut draw = |most: u64| {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (*seed >> 33) % most
+        };
+        const LEAVES: [&str; 18] = [
+            "''",
+            "<<>>",
+            "\"\"",
+            "0",
+            "0.0",
+            "a",
+            "<<\"a\">>",
+            "\"a\"",
+            "nil",
+            "null",
+            "undefined",
+            "<<\"nil\">>",
+            "true",
+            "<<\"true\">>",
+            "<<255>>",
+            "'@atom'",
+            "<<\"@map\">>",
+            "1.0e22",
+        ];
+        let leaf = |number: u64| LEAVES[usize::try_from(number).unwrap()];
+        let kind = if depth == 3 { 9 } else { draw(10) };
+        let (open, close, count) = match kind {
+            0..=4 => ("#{", "}", draw(5)),
+            5 => ("{", "}", draw(3)),
+            6 => ("[", "]", draw(3)),
+            _ => return text.push_str(leaf(draw(18))),
+        };
+        text.push_str(open);
+        let mut keys: Vec<String> = Vec::new();
+        for _ in 0..count {
+            let mut item = String::new();
+            any_term(seed, depth + 1, &mut item);
+            if kind <= 4 {
+                // equal terms have equal text, but for the order of their own keys
+                let canonical = erlang(&item, &mut Vec::new()).unwrap().to_string();
+                if keys.contains(&canonical) {
+                    continue;
+                }
+                keys.push(canonical);
+                item.push_str(" => ");
+                any_term(seed, depth + 1, &mut item);
+            }
+            if !text.ends_with(open) {
+                text.push(',');
+            }
+            text.push_str(&item);
+        }
+        text.push_str(close);
     }
 
     /// However many long integers there are, few are decimal, and the work is bounded.

@@ -3,20 +3,20 @@
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
-    Request, Term, epmd_names,
+    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeName, NodeStorage, Outbox, Reason,
+    Received, Request, Term, epmd_names,
 };
 
 use super::printing::Printing;
 use crate::cli::command_line::options;
 use crate::cli::command_line::spec::Found;
-use crate::cli::cookie;
+use crate::cli::cookie::{self, Cookie};
 use crate::cli::host::{self, Name, Target};
 use crate::cli::outcome::Failure;
-use crate::cli::tls::{self, Wanted};
+use crate::cli::tls::{self, Tls, Wanted};
 
 /// The largest message, either way, with its addresses.
 const BYTES: usize = 8 << 20;
@@ -27,10 +27,10 @@ type Storage = NodeStorage<1, 1, BYTES, 8, 8>;
 
 /// The settings for asking a node.
 pub(super) struct Asking {
-    name: Option<Name>,
+    pub(super) name: Option<Name>,
     cookie_file: Option<PathBuf>,
     tls_dir: Option<PathBuf>,
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl Asking {
@@ -41,6 +41,11 @@ impl Asking {
             tls_dir: found.path("tls-dir"),
             timeout: options::timeout(found)?,
         })
+    }
+
+    /// Returns true if the name was given, and is not for the node that is asked to give.
+    fn is_named(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| !name.is_dynamic())
     }
 
     /// Returns a node as it was given, behind the options that it takes to reach it again.
@@ -56,6 +61,92 @@ impl Asking {
 /// Takes the memory for one question.
 pub(super) fn storage() -> MutexGuard<'static, Storage> {
     STORAGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What it takes to connect to nodes, whichever they are.
+pub(super) struct Means {
+    cookie: Cookie,
+    tls: Option<(Wanted, Tls)>,
+    epmd: EpmdSettings,
+}
+
+impl Means {
+    pub(super) fn find(options: &Asking) -> Result<Self, Failure> {
+        let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
+        let tls = tls::wanted(options.tls_dir.as_deref(), None)?;
+        let tls = tls.map(|wanted| wanted.read().map(|shown| (wanted, shown))).transpose().map_err(Failure::usage)?;
+        let epmd = EpmdSettings::from_env().map_err(Failure::usage)?;
+        Ok(Self { cookie, tls, epmd })
+    }
+
+    /// Returns the settings of the node that asks, which has this name. `peer` is the node that is asked, or one of them.
+    pub(super) fn config(&self, own: &str, options: &Asking, peer: &str) -> Result<Config, Failure> {
+        if options.is_named() && is_running(own, &self.epmd) {
+            return Err(Failure::usage(format!(
+                "{own} is running, and {peer} would take this for it: give a name that no node has"
+            )));
+        }
+        log::debug!("{own} asks {peer}, with the cookie from {}", self.cookie.path.display());
+        let config = match &options.name {
+            Some(name) => name.config(own, &self.cookie.value),
+            None => Config::hidden(own, &self.cookie.value),
+        };
+        config.map_err(|e| Failure::usage(format!("{own}: {e}")))
+    }
+
+    /// Makes a driver for a node that nobody has to find: it connects out. `is_near`: one of those it connects to has its own host.
+    pub(super) fn driver(&self, node: &mut Node<'_>, is_near: bool) -> Result<Driver, Failure> {
+        let mut driver = Driver::outgoing(&self.epmd, node)?;
+        if let Some((_, shown)) = &self.tls {
+            tls::set(&mut driver, shown);
+        }
+        if let Some(here) = node.name().map(NodeName::host).filter(|_| is_near) {
+            // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
+            // server may be slower than --timeout allows.
+            let found = (here, 0).to_socket_addrs().into_iter().flatten();
+            driver.set_addresses(here, found.map(|address| address.ip()));
+        }
+        Ok(driver)
+    }
+
+    /// Returns what to look at where nobody answers who could say what is wrong.
+    pub(super) fn no_answer(&self) -> String {
+        // a node without TLS waits for seven seconds, and says nothing
+        let tls = if self.tls.is_some() { "is it started with `-proto_dist inet_tls`, " } else { "" };
+        format!("{tls}is its host up, and no firewall between?")
+    }
+
+    /// Returns why there is no connection to a node, where exactly, and what to do about it. `port` is its own, if that was given.
+    pub(super) fn why(&self, reason: Reason, peer: &str, port: Option<u16>) -> String {
+        let (host, epmd) = (host::part(peer), self.epmd.port);
+        match (reason, port) {
+            (_, Some(port)) if port == epmd => {
+                format!(
+                    "{reason}; port {port} is that of epmd: leave it out, or give the node's own, which `beamless names {host}` tells"
+                )
+            }
+            (Reason::Network(NetworkFault::NoEpmd), _) => format!(
+                "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
+                 ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
+            ),
+            (Reason::Network(NetworkFault::NoSuchName), _) => {
+                format!("epmd on {host}, port {epmd}, knows no node of that name; `beamless names {host}` lists those it knows")
+            }
+            (Reason::Network(NetworkFault::Refused), Some(port)) => {
+                format!("port {port} of {host} refused the connection; is the node still running, and no firewall between?")
+            }
+            (Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck, _) => {
+                let doubt = self.cookie.doubt().map_or(String::new(), |doubt| format!("; {doubt}"));
+                format!("{reason}; --cookie-file FILE names the file with its cookie{doubt}")
+            }
+            (Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_), _) => {
+                let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
+                let other = if self.tls.is_some() { "" } else { "; with TLS, it takes --tls-dir DIR" };
+                format!("{reason}; is it an Erlang node that listens there, {tls}? its log may say more{other}")
+            }
+            _ => format!("{reason}{}{}", next_step(reason), tls::hint(reason, self.tls.as_ref().map(|(wanted, _)| wanted))),
+        }
+    }
 }
 
 /// Returns true if a node of this name is registered with this host's EPMD. The node that is asked would take the tool for that node,
@@ -81,12 +172,10 @@ pub(super) struct Tool<'s> {
     pub(super) peer: String,
     /// The words for another command to the same node: options, and the node as it was given.
     given: String,
-    /// What is odd about the cookie.
-    doubt: Option<String>,
-    tls: Option<Wanted>,
+    means: Means,
     timeout: Duration,
-    /// The port of EPMD, and that of the node if it was given.
-    ports: (u16, Option<u16>),
+    /// The port of the node, if it was given.
+    port: Option<u16>,
     /// The reason for which there will be no answer.
     lost: Option<String>,
     /// Its name was given, and may be given to another tool at the same time.
@@ -103,37 +192,16 @@ impl<'s> Tool<'s> {
     /// Begins to connect to the node that `given` means.
     pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
         let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
-        let cookie = cookie::find(options.cookie_file.as_deref()).map_err(Failure::usage)?;
-        let doubt = cookie.doubt();
-        let tls = tls::wanted(options.tls_dir.as_deref(), None)?;
-        let shown = tls.as_ref().map(Wanted::read).transpose().map_err(Failure::usage)?;
-        let epmd_settings = EpmdSettings::from_env().map_err(Failure::usage)?;
-        if options.name.is_some() && is_running(&own, &epmd_settings) {
-            return Err(Failure::usage(format!(
-                "{own} is running, and {peer} would take this for it: give a name that no node has"
-            )));
-        }
-        let config = Config::hidden(&own, &cookie.value).map_err(|e| Failure::usage(format!("{own}: {e}")))?;
+        let means = Means::find(options)?;
+        let config = means.config(&own, options, &peer)?;
+        let is_named = options.is_named();
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
-        // nobody has to find it: it connects out
-        let mut driver = Driver::outgoing(&epmd_settings, &mut node)?;
-        if let Some(shown) = &shown {
-            tls::set(&mut driver, shown);
-        }
-        let here = host::part(&own);
-        if host::part(&peer) == here {
-            // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
-            // server may be slower than --timeout allows.
-            let found = (here, 0).to_socket_addrs().into_iter().flatten();
-            driver.set_addresses(here, found.map(|address| address.ip()));
-        }
+        let mut driver = means.driver(&mut node, host::part(&peer) == host::part(&own))?;
         if let Some(port) = port {
             driver.set_port(&peer, port)?;
         }
-        log::debug!("{own} asks {peer}, with the cookie from {}", cookie.path.display());
-        let ports = (epmd_settings.port, port);
         let given = options.before(given);
         Ok(Self {
             node,
@@ -141,21 +209,35 @@ impl<'s> Tool<'s> {
             mailbox,
             peer,
             given,
-            doubt,
-            tls,
+            means,
             timeout: options.timeout,
-            ports,
+            port,
             lost: None,
-            is_named: options.name.is_some(),
+            is_named,
             is_missing: false,
             is_silent: false,
             printing: None,
         })
     }
 
+    /// Waits until the node that is asked has given this one its name, if it is to: without one nothing can be sent.
+    fn wait_for_name(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while self.node.name().is_none() {
+            let left = self.timeout.checked_sub(begun.elapsed()).ok_or_else(|| self.timed_out())?;
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
+        }
+        Ok(())
+    }
+
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
         loop {
@@ -219,13 +301,19 @@ impl<'s> Tool<'s> {
         format!("beamless {command} {}", self.given)
     }
 
-    /// Returns this node's name.
-    pub(super) fn name(&self) -> String {
+    /// Returns this node's name, once there is one.
+    pub(super) fn named(&mut self) -> Result<String, Failure> {
+        self.wait_for_name()?;
+        Ok(self.name())
+    }
+
+    fn name(&self) -> String {
         self.node.name().map(|name| name.as_str().to_owned()).unwrap_or_default()
     }
 
     /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         out.monitor((to, self.peer.as_str())).map_err(too_large)?;
         out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
@@ -253,7 +341,7 @@ impl<'s> Tool<'s> {
     }
 
     fn ask_kernel(&mut self, then: Then<'_>) -> Result<(), Failure> {
-        let own = self.name();
+        let own = self.named()?;
         self.ask(
             &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {
@@ -271,7 +359,9 @@ impl<'s> Tool<'s> {
         while let Some(event) = self.node.poll_event() {
             log::debug!("{event}");
             let why = match event {
-                Event::ConnectFailed { node, reason } => format!("cannot connect to {node}: {}", self.why(reason)),
+                Event::ConnectFailed { node, reason } => {
+                    format!("cannot connect to {node}: {}", self.means.why(reason, &self.peer, self.port))
+                }
                 Event::NodeDown { node, reason: Reason::ClosedByPeer } if self.is_named => format!(
                     "nodedown: {node} closed the connection before it answered: another node called {0} connected to it and took the \
                      place of this one, or {node} stopped; give each tool another name, and `beamless ping {node}` tells the latter",
@@ -290,50 +380,14 @@ impl<'s> Tool<'s> {
         }
     }
 
-    /// Returns why there is no connection, where exactly, and what to do about it.
-    fn why(&self, reason: Reason) -> String {
-        let (host, (epmd, port)) = (host::part(&self.peer), self.ports);
-        match (reason, port) {
-            (_, Some(port)) if port == epmd => {
-                format!(
-                    "{reason}; port {port} is that of epmd: leave it out, or give the node's own, which `beamless names {host}` tells"
-                )
-            }
-            (Reason::Network(NetworkFault::NoEpmd), _) => format!(
-                "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
-                 ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
-            ),
-            (Reason::Network(NetworkFault::NoSuchName), _) => {
-                format!("epmd on {host}, port {epmd}, knows no node of that name; `beamless names {host}` lists those it knows")
-            }
-            (Reason::Network(NetworkFault::Refused), Some(port)) => {
-                format!("port {port} of {host} refused the connection; is the node still running, and no firewall between?")
-            }
-            (Reason::CookieRefused | Reason::InvalidChallengeReply | Reason::InvalidChallengeAck, _) => {
-                let doubt = self.doubt.as_ref().map_or(String::new(), |doubt| format!("; {doubt}"));
-                format!("{reason}; --cookie-file FILE names the file with its cookie{doubt}")
-            }
-            (Reason::Network(NetworkFault::Reset) | Reason::ClosedByPeer | Reason::Timeout | Reason::Misbehaved(_), _) => {
-                let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
-                let other = if self.tls.is_some() { "" } else { "; with TLS, it takes --tls-dir DIR" };
-                format!("{reason}; is it an Erlang node that listens there, {tls}? its log may say more{other}")
-            }
-            _ => format!("{reason}{}{}", next_step(reason), tls::hint(reason, self.tls.as_ref())),
-        }
-    }
-
     fn timed_out(&self) -> Failure {
         let seconds = self.timeout.as_secs_f64();
         let longer = "--timeout SECONDS waits longer";
         Failure::refused(if self.node.peers().next().is_some() {
             format!("timeout: no answer from {} within {seconds} s; {longer}", self.peer)
         } else {
-            // a node without TLS waits for seven seconds, and says nothing
-            let tls = if self.tls.is_some() { "is it started with `-proto_dist inet_tls`, " } else { "" };
-            format!(
-                "timeout: no connection to {} within {seconds} s; {tls}is its host up, and no firewall between? {longer}",
-                self.peer
-            )
+            let hint = self.means.no_answer();
+            format!("timeout: no connection to {} within {seconds} s; {hint} {longer}", self.peer)
         })
     }
 }

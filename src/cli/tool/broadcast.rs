@@ -4,7 +4,7 @@ use beamless::{OwnedPid, Term};
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
-use crate::cli::command_line::options::{self, COOKIE_FILE, JSON, NAME, NODE, SNAME, TERM, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{self, COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, SNAME, TERM, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Positional, Spec};
 use crate::cli::groups::{self, PHOENIX, PubSub};
 use crate::cli::outcome::Failure;
@@ -15,7 +15,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "Broadcast a message to the subscribers of a topic of Phoenix.PubSub",
     about: "Broadcast a message, as Phoenix.PubSub.broadcast(PUBSUB, TOPIC, TERM) does on that node: its subscribers get it, and those on the nodes that \
         it is connected to. That no such PubSub runs there is an error; whether anybody subscribed is not told.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT, LOCAL, Opt { help: "TERM is JSON", ..JSON }],
+    options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT, LOCAL, Opt { help: "TERM is JSON", ..JSON }],
     positionals: &[
         NODE,
         Positional {

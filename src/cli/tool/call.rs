@@ -4,7 +4,7 @@ use beamless::Failure as No;
 
 use super::asking::{Tool, storage};
 use super::message::{MessageArguments, no_process};
-use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Spec};
 use crate::cli::outcome::{Failure, print};
 use crate::cli::terms::{self, json};
@@ -13,7 +13,15 @@ pub(super) const SPEC: Spec = Spec {
     name: "call",
     help: "Call a process, as gen_server:call does, and print the reply",
     about: "Call a process, as gen_server:call({NAME,NODE}, TERM) does, and print its reply.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT, Opt { help: "TERM is JSON, and so is what is printed", ..JSON }],
+    options: &[
+        SNAME,
+        NAME,
+        DYNAMIC,
+        COOKIE_FILE,
+        TLS_DIR,
+        TIMEOUT,
+        Opt { help: "TERM is JSON, and so is what is printed", ..JSON },
+    ],
     positionals: &[NODE, PROCESS, TERM],
     notes: &["Example: beamless call hub@nuc3 thermometer '{read, celsius}'", json::HELP],
     lasts: false,

@@ -21,6 +21,7 @@ mod recv;
 mod rpc;
 mod run;
 mod send;
+mod status;
 mod whereis;
 
 use super::command_line::spec::Spec;
@@ -34,6 +35,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     call::SPEC,
     rpc::SPEC,
     broadcast::SPEC,
+    status::SPEC,
     nodes::SPEC,
     groups::SPEC,
     whereis::SPEC,

@@ -4,7 +4,7 @@ use beamless::{Failure as No, Term};
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
-use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::Spec;
 use crate::cli::outcome::{Failure, print, printable};
 
@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "nodes",
     help: "List the nodes that a node is connected to",
     about: "List the nodes that a node is connected to, one a line, each with its kind: visible or hidden.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT],
+    options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT],
     positionals: &[NODE],
     notes: &["Example: beamless nodes hub@nuc3"],
     lasts: false,
@@ -26,7 +26,7 @@ pub(super) const SPEC: Spec = Spec {
 fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
-    let own = tool.name();
+    let own = tool.named()?;
     let mut lines = Vec::new();
     for kind in ["visible", "hidden"] {
         let mut bytes = Vec::new();

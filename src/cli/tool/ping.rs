@@ -1,7 +1,7 @@
 //! The command `beamless ping`: asks whether a node is there.
 
 use super::asking::{Asking, Tool, storage};
-use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::Spec;
 use crate::cli::outcome::{Failure, print};
 
@@ -9,7 +9,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "ping",
     help: "Ask whether a node is there: pong or pang",
     about: "Connect to a node as net_adm:ping does, and print pong; or pang, and why on standard error.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT],
+    options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT],
     positionals: &[NODE],
     notes: &["Examples: beamless ping hub@nuc3 || systemctl restart hub\n  beamless ping --tls-dir /etc/beamless/tls hub@nuc3"],
     lasts: false,

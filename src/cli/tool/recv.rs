@@ -12,7 +12,9 @@ use mio::{Interest, Token};
 use super::membership::{self, Membership};
 use super::printer::Printer;
 use crate::cli::agent::Peers;
-use crate::cli::command_line::options::{self, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
+use crate::cli::command_line::options::{
+    self, DYNAMIC, EPMD, JSON, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE,
+};
 use crate::cli::command_line::spec::{Found, Offer, Opt, Positional, Spec};
 use crate::cli::events;
 use crate::cli::host::{self, Name, Target};
@@ -42,6 +44,7 @@ pub(super) const SPEC: Spec = Spec {
     options: &[
         SNAME,
         NAME,
+        DYNAMIC,
         OWN_COOKIE_FILE,
         TLS_DIR,
         LISTEN,
@@ -110,6 +113,12 @@ fn read(found: &mut Found) -> Result<(), Failure> {
         epmd: found.parsed("epmd")?.unwrap_or_default(),
         visible: found.has("visible"),
     };
+    if let Some((option, why)) = local.contradiction() {
+        return Err(format!("--{option}: {why}").into());
+    }
+    if hubs.is_empty() && local.is_outgoing() {
+        return Err("a node that listens nowhere needs a node to --connect to".to_owned().into());
+    }
     if is_passing && (local.listen.is_some() || local.epmd != Epmd::default() || local.visible) {
         let why = "--listen, --epmd and --visible are for a node that others connect to: give it a name, --sname NAME";
         return Err(why.to_owned().into());
@@ -145,10 +154,9 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let mailbox = register(&mut node, options)?;
     let home = node.name().map(|name| name.as_str().to_owned()).unwrap_or_default();
     let mut ending = Ending::new()?;
-    let without_epmd = driver.epmd == Epmd::None;
+    let (without_epmd, is_outgoing) = (driver.epmd == Epmd::None, driver.outgoing);
     let epmd_settings = driver.epmd_settings.clone();
-    let mut driver =
-        if options.is_passing { Driver::outgoing(&epmd_settings, &mut node)? } else { Driver::new(driver, &mut node)? };
+    let mut driver = Driver::new(if options.is_passing { driver.outgoing() } else { driver }, &mut node)?;
     if let Some(tls) = &tls {
         tls::set(&mut driver, tls);
     }
@@ -158,12 +166,11 @@ fn run(options: &Recv) -> Result<(), Failure> {
     let printer = Printer::start(driver.waker())?;
     let mut announced = false;
     let mut announce = |node: &Node<'_>, driver: &Driver, epmd: &str| {
-        if let Some(address) = driver.local_addr().filter(|_| !announced) {
-            announced = true;
-            local::announce(node, address, epmd, &cookie, tls.as_ref());
+        if !core::mem::replace(&mut announced, true) {
+            local::announce(node, driver.local_addr(), epmd, &cookie, tls.as_ref());
         }
     };
-    if without_epmd {
+    if without_epmd || is_outgoing {
         announce(&node, &driver, "no epmd");
     } else if options.is_passing {
         log::info!("up as {home}, cookie from {}", cookie.path.display());
@@ -263,6 +270,15 @@ impl Receiver<'_, '_> {
                 return Err(Failure::refused("epmd on this host is full: stop another node, or have an epmd with more room"));
             }
             Event::Registered { .. } => self.registered = true,
+            Event::NodeUp { .. } if self.options.local.name.is_dynamic() => {
+                events::log(event);
+                self.watch(event);
+                let name = self.node.name().map(ToString::to_string).unwrap_or_default();
+                if name != self.home {
+                    log::info!("this node is {name} now");
+                    self.home = name;
+                }
+            }
             // as a supervisor would
             Event::MailboxEnded { .. } | Event::Missed(_) if self.node.outbox(self.mailbox).is_err() => {
                 self.mailbox = register(&mut self.node, self.options)?;

@@ -2,7 +2,7 @@
 
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
-use crate::cli::command_line::options::{self, COOKIE_FILE, JSON, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{self, COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Positional, Spec};
 use crate::cli::outcome::{Failure, print};
 use crate::cli::terms::{self, Format, json};
@@ -15,6 +15,7 @@ pub(super) const SPEC: Spec = Spec {
     options: &[
         SNAME,
         NAME,
+        DYNAMIC,
         COOKIE_FILE,
         TLS_DIR,
         TIMEOUT,

@@ -2,14 +2,14 @@
 
 use crate::cli::agent;
 use crate::cli::agent::Arguments;
-use crate::cli::command_line::options::{self, EPMD, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
+use crate::cli::command_line::options::{self, DYNAMIC, EPMD, LISTEN, NAME, OWN_COOKIE_FILE, QUIET, SNAME, TLS_DIR, VISIBLE};
 use crate::cli::command_line::spec::{Offer, Opt, Spec};
 
 pub(super) const SPEC: Spec = Spec {
     name: "run",
     help: "Be a node until SIGTERM or SIGINT",
     about: "Be a node: answer pings and calls, keep connections, with a mailbox `echo` to try it.",
-    options: &[CONFIG, CHECK, SNAME, NAME, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, CONNECT, STATE_DIR, QUIET],
+    options: &[CONFIG, CHECK, SNAME, NAME, DYNAMIC, OWN_COOKIE_FILE, TLS_DIR, LISTEN, EPMD, VISIBLE, CONNECT, STATE_DIR, QUIET],
     positionals: &[],
     notes: &[
         "Examples: beamless run --sname demo --connect hub@nuc3\n  beamless run --config /etc/beamless/beamless.toml --check",

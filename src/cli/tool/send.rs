@@ -2,7 +2,7 @@
 
 use super::asking::{Tool, storage};
 use super::message::{MessageArguments, no_process};
-use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Spec};
 use crate::cli::outcome::Failure;
 use crate::cli::terms::{self, json};
@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "Send a message to a registered process",
     about: "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error. \
         A node that is no Erlang may not say so: then that is told, once --timeout is over.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT, Opt { help: "TERM is JSON", ..JSON }],
+    options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT, Opt { help: "TERM is JSON", ..JSON }],
     positionals: &[NODE, PROCESS, TERM],
     notes: &["Example: beamless send hub@nuc3 readings '{reading, 21.5, <<\"kitchen\">>, #{unit => celsius}}'", json::HELP],
     lasts: false,

@@ -3,7 +3,7 @@
 use super::asking::{Asking, Tool, storage};
 use super::function::FunctionCall;
 use super::message::meant;
-use crate::cli::command_line::options::{COOKIE_FILE, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Positional, Spec};
 use crate::cli::outcome::{Failure, print, printable};
 use crate::cli::terms;
@@ -13,7 +13,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "Look up a name that is registered globally",
     about: "Look up a name that is registered globally, as global:whereis_name does at that node, and print the pid and its node. That nobody has \
         the name is an error.",
-    options: &[SNAME, NAME, COOKIE_FILE, TLS_DIR, TIMEOUT],
+    options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT],
     positionals: &[
         NODE,
         Positional {

@@ -320,10 +320,15 @@ impl Node<'_> {
         while let Some(half) = self.half_open.find(|_| true) {
             self.half_open.remove(half);
         }
+        // the name of a dynamic node goes with the one that gave it
+        let last = self.core.identity.given_by;
         for index in self.core.far.links.table.indexes() {
-            if let Some(key) = self.core.far.links.table.key_at(index) {
+            if let Some(key) = self.core.far.links.table.key_at(index).filter(|key| Some(*key) != last) {
                 self.close_link(key, Reason::ClosedByUs);
             }
+        }
+        if let Some(key) = last {
+            self.close_link(key, Reason::ClosedByUs);
         }
     }
 

@@ -4,7 +4,7 @@ use super::node::Node;
 use crate::error::Reason;
 use crate::node::config::AutoConnect;
 use crate::node::tables::event::Event;
-use crate::node::tables::half_open::Progress;
+use crate::node::tables::half_open::{HalfOpen, Progress};
 use crate::node::tables::links::Phase;
 use crate::storage::slots::Key;
 use crate::wire::ids::NodeName;
@@ -31,11 +31,30 @@ impl Node<'_> {
         }
         self.core.connection_lost(key);
         self.core.peers().release(key);
+        self.name_lost(key);
+    }
+
+    /// Ends all other connections if the one at `key` was to the peer that gave this node its name: from now on that peer may give it to
+    /// another node.
+    fn name_lost(&mut self, key: Key) {
+        if !self.core.identity.forget_name(key) {
+            return;
+        }
+        while let Some(other) = self.half_open.find(HalfOpen::is_begun) {
+            self.give_up(other, Reason::NameLost);
+            self.half_open.remove(other);
+        }
+        for index in self.core.far.links.table.indexes() {
+            if let Some(other) = self.core.far.links.table.key_at(index) {
+                self.close_link(other, Reason::NameLost);
+            }
+        }
     }
 
     fn was_down(&mut self, node: NodeName, reason: Reason) {
-        // one that was let go of for being idle is made again
-        if self.core.identity.config.auto_connect == AutoConnect::Once && reason != Reason::Idle {
+        // one that this node let go of, for being idle or for its name, is made again
+        let is_let_go = matches!(reason, Reason::Idle | Reason::NameLost);
+        if self.core.identity.config.auto_connect == AutoConnect::Once && !is_let_go {
             self.past.add(&node);
         }
         self.core.events.push(Event::NodeDown { node, reason });
@@ -62,6 +81,7 @@ impl Node<'_> {
         if done {
             self.core.peers().release(key);
         }
+        self.name_lost(key);
     }
 
     /// Ends a handshake that came to nothing: says so, and closes once what the peer is told has been sent.

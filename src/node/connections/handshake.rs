@@ -4,7 +4,6 @@ use super::node::{Connection, Node};
 #[cfg(feature = "tls")]
 use crate::error::TlsFault;
 use crate::error::{NetworkFault, Reason};
-use crate::node::config::OwnName;
 use crate::node::tables::event::Event;
 use crate::node::tables::half_open::{BUFFER, FAREWELL, HalfOpen, OVERTAKEN, Progress};
 use crate::node::tables::links::{Link, Phase};
@@ -172,7 +171,8 @@ impl Node<'_> {
             // Either the peer was told that this one is there already, and wants another; or both connected to each other at
             // once, and the two sides must agree on which one stays: that of the greater name.
             let stays = self.half_open.at(connection.key).is_some_and(|half| half.replaces || half.inbound != ours_is_greater);
-            if !stays {
+            // a name that was given would go with the connection over which it was
+            if !stays || self.core.identity.given_by == Some(old) {
                 return self.give_up(connection.key, Reason::Superseded);
             }
             self.down(old, Reason::Superseded);
@@ -199,8 +199,7 @@ impl Node<'_> {
         }
         if let Some(mut half) = self.half_open.remove(connection.key) {
             if let Some((name, creation)) = half.given.take() {
-                self.core.identity.config.name = OwnName::Fixed(name);
-                self.core.identity.creation = creation.max(4);
+                self.core.identity.take_name(name, creation, key);
             }
             self.inherit(key, &half);
         }

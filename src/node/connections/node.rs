@@ -102,7 +102,7 @@ impl<'s> Node<'s> {
         let creation = config.creation;
         Self {
             core: Core {
-                identity: Identity { config, creation },
+                identity: Identity { config, creation, given_by: None },
                 far: Far { links: Links { table: links, sending }, watches, requests, ledger: Ledger::NEW },
                 inboxes: Inboxes { table: inboxes, rings, unread: Unread::NONE },
                 functions: None,
@@ -150,7 +150,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// Returns this node's name. A dynamic node has one once a peer has given it.
+    /// Returns this node's name. A dynamic node has one once a peer has given it, and for as long as that peer is connected.
     pub fn name(&self) -> Option<&NodeName> {
         self.core.identity.config.name.known().ok()
     }

@@ -150,6 +150,11 @@ impl HalfOpen {
         matches!(self.progress, Progress::Dial { told: false, .. })
     }
 
+    /// Returns true for one that is under way, as far as anything goes over it.
+    pub(crate) fn is_begun(&self) -> bool {
+        !self.is_new() && !matches!(self.progress, Progress::Ending)
+    }
+
     /// Returns true for an attempt of ours that has been begun with, and to which nothing was answered yet.
     fn is_unheard(&self) -> bool {
         match &self.progress {

@@ -4,12 +4,14 @@ use crate::error::Misuse;
 use crate::node::config::{Config, OwnName};
 use crate::proto::handshake::Local;
 use crate::storage::slots::Key;
-use crate::wire::ids::{Atom, Pid};
+use crate::wire::ids::{Atom, NodeName, Pid};
 
 /// The identity of this node.
 pub(crate) struct Identity {
     pub(crate) config: Config,
     pub(crate) creation: u32,
+    /// The link to the peer that gave the name, if one did: the name lasts as long.
+    pub(crate) given_by: Option<Key>,
 }
 
 impl Identity {
@@ -23,6 +25,26 @@ impl Identity {
     pub(crate) fn known(&self) -> Result<(), Misuse> {
         self.config.name.known()?;
         if self.creation == 0 { Err(Misuse::NoCreation) } else { Ok(()) }
+    }
+
+    /// Takes the name that the peer at this link gave.
+    pub(crate) fn take_name(&mut self, name: NodeName, creation: u32, by: Key) {
+        self.config.name = OwnName::Fixed(name);
+        self.creation = creation.max(4);
+        self.given_by = Some(by);
+    }
+
+    /// Forgets the name if the link to the peer that gave it is the one at `key`. Returns true if it was.
+    pub(crate) fn forget_name(&mut self, key: Key) -> bool {
+        let is_lost = self.given_by == Some(key);
+        if is_lost {
+            self.given_by = None;
+            // its host was long enough before
+            if let Ok(name) = OwnName::asked(self.config.name.shown().host()) {
+                self.config.name = name;
+            }
+        }
+        is_lost
     }
 
     /// Returns the pid in whose name the core itself answers. It lasts as long as the node.

@@ -30,11 +30,20 @@ impl Fault {
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults {
+    faults: Vec<Fault>,
+    /// What is not there, and can be done without.
+    missing: Vec<Fault>,
+}
 
 impl Faults {
     pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+        self.faults.push(fault);
+    }
+
+    /// Takes note of what is not there, and can be done without.
+    pub(super) fn miss(&mut self, fault: Fault) {
+        self.missing.push(fault);
     }
 
     /// Returns the value, or keeps its fault.
@@ -43,18 +52,23 @@ impl Faults {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.faults.is_empty()
+    }
+
+    /// Returns a line for each thing that is not there, as [`Faults::into_lines`] has them.
+    pub(super) fn missing(self, file: &str, text: &str) -> Vec<String> {
+        Self { faults: self.missing, missing: Vec::new() }.into_lines(file, text)
     }
 
     /// Returns a line for each fault, `FILE:LINE:COLUMN: KEY: WHAT IS WRONG`, in the order of the file.
     pub(super) fn into_lines(mut self, file: &str, text: &str) -> Vec<String> {
-        self.0.sort_by_key(|fault| fault.at);
-        let more = self.0.len().saturating_sub(MOST);
+        self.faults.sort_by_key(|fault| fault.at);
+        let more = self.faults.len().saturating_sub(MOST);
         let line = |fault: Fault| match fault.at {
             Some(at) => format!("{}: {}", place(file, text, at), fault.why),
             None => fault.why,
         };
-        let mut lines: Vec<String> = self.0.into_iter().take(MOST).map(line).collect();
+        let mut lines: Vec<String> = self.faults.into_iter().take(MOST).map(line).collect();
         if more > 0 {
             lines.push(format!("{file}: and {more} more faults"));
         }
@@ -63,7 +77,7 @@ impl Faults {
 }
 
 /// Returns `FILE:LINE:COLUMN`, both counted from one, the column in characters.
-fn place(file: &str, text: &str, at: usize) -> String {
+pub(super) fn place(file: &str, text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
     let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);

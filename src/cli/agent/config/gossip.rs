@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 
+use super::asked::Asked;
 use super::file::{Fault, Faults, Item};
 use super::keys::Table;
 use super::{units, values};
@@ -22,8 +23,8 @@ pub(in crate::cli::agent) struct Gossip {
     pub(in crate::cli::agent) listen: bool,
 }
 
-/// Reads `gossip = true`, or the table; `is_check` if nothing is to be done but that.
-pub(super) fn gossip(item: &Item<'_>, folder: &Path, is_check: bool, faults: &mut Faults) -> Option<Gossip> {
+/// Reads `gossip = true`, or the table.
+pub(super) fn gossip(item: &Item<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults) -> Option<Gossip> {
     if !item.is_table() {
         let is_wanted =
             item.switch().map_err(|_| item.wrong("write true, or put [discover.gossip] on a line, and its keys below"));
@@ -34,7 +35,7 @@ pub(super) fn gossip(item: &Item<'_>, folder: &Path, is_check: bool, faults: &mu
     let interface = section.get("interface").map(|item| interface(&item));
     let port = section.integer("port").map(u16::try_from);
     let ttl = section.integer("ttl").map(u8::try_from);
-    let secret = section.get("secret_file").map(|item| secret(&item, folder, is_check));
+    let secret = section.get("secret_file").and_then(|item| secret(&item, folder, asked, faults));
     let listen = section.get("listen").map(|item| item.switch());
     let mut found = plain();
     if let Some(address) = address.and_then(|address| faults.keep(address)) {
@@ -47,7 +48,7 @@ pub(super) fn gossip(item: &Item<'_>, folder: &Path, is_check: bool, faults: &mu
         found.ttl = ttl;
     }
     found.interface = interface.and_then(|interface| faults.keep(interface));
-    found.secret = secret.and_then(|secret| faults.keep(secret));
+    found.secret = secret;
     found.listen = listen.and_then(|listen| faults.keep(listen)).unwrap_or_default();
     if !found.to.ip().is_multicast() {
         let of_groups = ["interface", "ttl"].into_iter().filter_map(|name| section.get(name));
@@ -86,9 +87,25 @@ fn interface(item: &Item<'_>) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-fn secret(item: &Item<'_>, folder: &Path, is_check: bool) -> Result<Secret, Fault> {
-    let secret = values::path(item.text()?, folder).and_then(|path| Secret::read(&path, is_check));
-    secret.map_err(|why| item.wrong(why))
+/// Reads the secret. One that cannot be read is waited for by an agent that starts; one that runs goes on with the one that it has.
+fn secret(item: &Item<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults) -> Option<Secret> {
+    let path = item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why)));
+    let path = faults.keep(path)?;
+    let why = match Secret::read(&path, matches!(asked, Asked::Check)) {
+        Ok(secret) => return Some(secret),
+        Err(why) => item.wrong(why),
+    };
+    let secret = match asked {
+        Asked::Check => None,
+        Asked::Start => Some(Secret::awaited(path)),
+        Asked::Reload(has) => has.secret.filter(|secret| secret.path() == path).cloned(),
+    };
+    if secret.is_some() {
+        faults.miss(why)
+    } else {
+        faults.add(why)
+    }
+    secret
 }
 
 #[cfg(test)]

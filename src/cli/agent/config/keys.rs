@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 /// The keys, a paragraph for each table of the file. A paragraph begins with the line that stands in front of its table in the file. The
 /// columns are: name; kind, with its range or its words; default; example; meaning.
 const KEYS: &str = r#"
-sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname` or `name` is to be given.
+sname | text | | "edge1" | The node's short name; its host is this host's short name. Either `sname`, `name` or `dynamic` is to be given.
 name | text | | "edge1@10.0.0.7" | The node's long name; without a host, this host's full name.
+dynamic | text | | "nuc7" | The host part of a name that the first node gives which this one connects to: it dials out only, like `listen = "none"`.
 cookie_file | text | systemd's credential `cookie`, else `~/.erlang.cookie` | "/etc/beamless/cookie" | The file with the cluster's cookie. It must be there, with mode 0400.
-listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`.
+listen | text | the addresses of the name's host part, at any free port | "0.0.0.0:9100" | Where to listen: `"ADDR"`, `"ADDR:PORT"` or `"[V6]:PORT"`. `"none"`: nowhere, nor in any EPMD; it is reached through the nodes it connects to.
 epmd | word auto external embedded none | `"auto"` | "auto" | `"auto"`: register with the EPMD that runs, else serve one. `"external"`: only register. `"embedded"`: only serve. `"none"`: neither.
 epmd_port | integer 1 65535 | `ERL_EPMD_PORT`, or 4369 | 4369 | EPMD's port, on this host and on all others.
 visible | switch | `false` | true | Stand in `nodes()` of the others, not only in `nodes(hidden)`.
@@ -23,6 +24,7 @@ keep | table | | [keep] | The room for readings that cannot be sent yet, of ever
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
+health | table | | [health] | What a person should know of, as a warning in the log, in `systemctl status` and in `system`. All of it is looked after without this table, too.
 tls | table | none | [tls] | Mutual TLS on every connection, as with `erl -proto_dist inet_tls`. Renewed files are taken within ten seconds.
 sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
@@ -73,6 +75,14 @@ pool_size | integer 1 64 | `1` | 1 | The `pool_size` of the PubSub, if it has on
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
 output | word text term | `"text"` | "term" | The value: `"text"`, what the command prints, as a binary; `"term"`, the term that it prints.
 timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
+
+[health]
+node_away | time 1s 24h | `"5m"` | "5m" | How long a node may be away that is to be connected.
+reading_overdue | integer 2 1000 | `3` | 3 | After how many intervals without a reading it is overdue; not within five seconds.
+program_restarts | integer 1 20 | `5` | 5 | How often a program may end, or not start, within ten minutes.
+disk_full | integer 1 100 | `95` | 95 | From how many percent on the disk of the state folder is full.
+tell | name | none | "health" | The registered name of a process that is told when any of this begins, and when it is over.
+node | text | to be given with `tell` | "hub@nuc3" | The node of that name. The agent stays connected to it.
 
 [tls]
 dir | text | | "/etc/beamless/tls" | The folder with `tls.crt`, `tls.key` and `ca.crt`, and with `crl.pem` if there is one. `--tls-dir` and `BEAMLESS_TLS_DIR` win over it.

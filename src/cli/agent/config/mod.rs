@@ -1,8 +1,10 @@
 //! The settings of the agent: the configuration file, and what the command line says besides.
 
+mod asked;
 mod cluster;
 mod file;
 mod gossip;
+mod health;
 mod keep;
 mod keys;
 mod page;
@@ -12,21 +14,22 @@ pub(super) mod units;
 mod values;
 
 use std::env;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use beamless::{Epmd, NodeName, Sizes};
-use toml::de::DeTable;
 
 use crate::cli::cookie;
+use crate::cli::files;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use crate::cli::tls::{self, Wanted};
+use asked::{Asked, Has};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
+pub(super) use health::{HealthSettings, Told};
 pub(super) use keep::{Disk, Keep};
 pub(in crate::cli) use page::page;
 pub(super) use receiver::{Nodes, Receiver};
@@ -63,7 +66,7 @@ impl Arguments {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) local: Local,
-    /// The node's whole name. All names of nodes in here are whole, whatever the file leaves out.
+    /// The node's whole name, with a `?` for what another node is to give. All names of nodes in here are whole, whatever the file leaves out.
     pub(super) node: NodeName,
     /// EPMD's port; without one the environment tells it.
     pub(super) epmd_port: Option<u16>,
@@ -82,9 +85,17 @@ pub(super) struct Settings {
     pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
+    pub(super) health: HealthSettings,
 }
 
 impl Settings {
+    /// Returns true if the node listens nowhere, and nothing makes it connect to another: then nobody ever reaches it.
+    pub(super) fn reaches_nobody(&self) -> bool {
+        let is_wanted = |publish: &Publish| matches!(publish.receiver, Receiver::Name { .. });
+        let discovers = self.discover.as_ref().is_some_and(|discover| !discover.hosts.is_empty());
+        self.local.is_outgoing() && self.connect.is_empty() && !discovers && !self.publish.iter().any(is_wanted)
+    }
+
     /// Returns these settings with those of the new ones that need no restart, and the keys of the others that changed.
     pub(super) fn updated(&self, new: Self) -> (Self, Vec<&'static str>) {
         let (old, local) = (&self.local, &new.local);
@@ -108,56 +119,99 @@ impl Settings {
         ];
         let groups = self.groups.or(new.groups);
         let keep = Keep { memory: new.keep.memory, ..self.keep.clone() };
-        let Self { connect, discover, publish, programs, functions, local: Local { tls, .. }, .. } = new;
+        let Self { connect, discover, publish, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
+    }
+
+    /// Returns what may be gone by now, and is not missed.
+    fn has(&self) -> Has<'_> {
+        let commands = self.publish.iter().filter_map(|publish| match &publish.source {
+            Source::Command(command) => Some(command),
+            Source::File(_) | Source::Program => None,
+        });
+        let of_programs = self.programs.iter().map(|program| &program.command);
+        let of_functions = self.functions.iter().map(|function| &function.command);
+        let programs = commands.chain(of_programs).chain(of_functions).filter_map(|command| command.first());
+        let gossip = self.discover.as_ref().and_then(|discover| discover.gossip.as_ref());
+        Has {
+            programs: programs.collect(),
+            secret: gossip.and_then(|gossip| gossip.secret.as_ref()),
+            cookie_file: self.local.cookie_file.as_ref(),
+        }
     }
 }
 
 /// The size from which a file is no configuration file.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
-/// Reads the settings of the agent: those of the file, and over them those of the command line. An error has a line for each fault.
-/// `running` are the settings of an agent that runs; then nothing is asked of the network, since that would hold the agent up.
-pub(super) fn settings(run: &Arguments, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
-    let mut faults = Faults::default();
-    let Some(file) = &run.config else {
-        let settings = read(run, Section::whole("", &DeTable::new()), Path::new(""), running, &mut faults);
-        return settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_lines("", ""));
-    };
-    let shown = file.display().to_string();
-    let failed = |why: io::Error| vec![format!("{shown}: {why}")];
-    let text = contents(file).map_err(failed)?;
-    let whole = path::absolute(file).map_err(failed)?;
-    let folder = whole.parent().unwrap_or(Path::new("/"));
-    let settings = match file::parse(&text) {
-        Ok(table) => read(run, Section::whole(&text, table.get_ref()), folder, running, &mut faults),
-        Err(fault) => faults.keep(Err(fault)),
-    };
-    settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_lines(&shown, &text))
+/// The text of a configuration file.
+pub(super) struct Text {
+    /// The file, as it is named in what is said of it.
+    pub(super) shown: String,
+    /// Its whole path. Paths in the text begin in its folder.
+    pub(super) file: PathBuf,
+    pub(super) text: String,
 }
 
-/// Reads the text of the file.
-fn contents(path: &Path) -> io::Result<String> {
-    let wrong = |why| Err(io::Error::other(why));
-    let file = File::open(path)?;
-    // a pipe would hold up the agent when it reads its settings again
-    if !file.metadata()?.is_file() {
-        return wrong("not a regular file");
+impl Text {
+    /// Reads the file. An error is a line, as with [`settings`].
+    pub(super) fn read(file: &Path) -> Result<Self, Vec<String>> {
+        let shown = file.display().to_string();
+        let failed = |why: io::Error| vec![format!("{shown}: {why}")];
+        let bytes = files::read(file, LARGEST).map_err(failed)?;
+        let bytes = bytes.ok_or_else(|| vec![format!("{shown}: larger than 1 MiB, which no configuration is")])?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(vec![format!(
+                "{shown}: it is empty, as a power cut may leave a file: where all is said by arguments, leave out --config"
+            )]);
+        }
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let (good, wrong) = e.as_bytes().split_at_checked(e.utf8_error().valid_up_to()).unwrap_or_default();
+            let place = file::place(&shown, &String::from_utf8_lossy(good), good.len());
+            vec![format!("{place}: not UTF-8 text: a byte {:#04x}", wrong.first().copied().unwrap_or_default())]
+        })?;
+        Ok(Self { file: path::absolute(file).map_err(failed)?, shown, text })
     }
-    let mut text = Vec::new();
-    file.take(LARGEST).read_to_end(&mut text)?;
-    if text.len() as u64 == LARGEST {
-        return wrong("larger than 1 MiB, which no configuration is");
+}
+
+/// Reads the settings of the agent: those of the file, if there is one, and over them those of the command line. An error has a line for each
+/// fault. `running` are the settings of an agent that runs; then nothing is asked of the network, since that would hold the agent up. What is
+/// not there, and is done without, is logged.
+pub(super) fn settings(run: &Arguments, text: Option<&Text>, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
+    let mut faults = Faults::default();
+    let has = running.map(Settings::has);
+    let asked = match &has {
+        Some(has) => Asked::Reload(has),
+        None if run.check => Asked::Check,
+        None => Asked::Start,
+    };
+    let (shown, written) = text.map_or(("", ""), |text| (&text.shown, &text.text));
+    let folder = text.and_then(|text| text.file.parent()).unwrap_or(Path::new("/"));
+    let settings = match file::parse(written) {
+        Ok(table) => read(run, Section::whole(written, table.get_ref()), folder, (asked, running), &mut faults),
+        Err(fault) => faults.keep(Err(fault)),
+    };
+    match settings.filter(|_| faults.is_empty()) {
+        Some(settings) => {
+            faults.missing(shown, written).iter().for_each(|line| log::warn!("{line}"));
+            Ok(settings)
+        }
+        None => Err(faults.into_lines(shown, written)),
     }
-    String::from_utf8(text).or_else(|_| wrong("not UTF-8 text"))
 }
 
 /// Reads the settings, as far as nothing is wrong; else there are faults.
-fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Settings>, faults: &mut Faults) -> Option<Settings> {
+fn read(
+    run: &Arguments,
+    top: Section<'_>,
+    folder: &Path,
+    (asked, running): (Asked<'_>, Option<&Settings>),
+    faults: &mut Faults,
+) -> Option<Settings> {
     let name = name(run, &top, running, faults);
-    let cookie_file = cookie_file(run, &top, folder, faults);
+    let cookie_file = cookie_file(run, &top, folder, asked, faults);
     let tls = tls(run, &top, folder, faults);
     let listen = listen(run, &top, running, faults);
     let epmd = top.get("epmd").and_then(|item| faults.keep(item.word())).and_then(|word| word.parse().ok());
@@ -166,7 +220,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let tick_time = faults.keep(top.duration("tick_time"));
     let setup_time = faults.keep(top.duration("setup_time"));
     let rest = faults.keep(top.duration("rest"));
-    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, is_check: run.check, faults };
+    let mut reader = Reader { own: name.as_ref().map(|(_, own)| own), folder, asked, faults };
     let allow = top.get("allow").map(|list| reader.allowed(&list)).unwrap_or_default();
     let list = top.get("connect");
     let nodes = list.as_ref().map(|list| reader.nodes(list)).unwrap_or_default();
@@ -175,6 +229,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
     let keep = keep::keep(table, folder, run.state_folder(), reader.faults);
     let sizes = top.get("sizes");
@@ -188,17 +243,15 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         let why = format!("{} nodes are more than there is room for: write nodes = {0} or more in [sizes]", connect.len());
         faults.add(list.map_or_else(|| Fault::of_argument(format!("--connect: {why}")), |list| list.wrong(&why)));
     }
+    let (epmd, visible) = (run.epmd.or(epmd).unwrap_or_default(), run.visible || visible.unwrap_or_default());
+    let settled = name.map(|(name, node)| (Local { name, cookie_file, tls, listen, epmd, visible }, node));
+    if let Some((local, _)) = &settled {
+        contradiction(run, &top, local, discover.as_ref(), faults);
+    }
     top.finish(faults);
-    let (name, node) = name?;
+    let (local, node) = settled?;
     Some(Settings {
-        local: Local {
-            name,
-            cookie_file,
-            tls,
-            listen,
-            epmd: run.epmd.or(epmd).unwrap_or_default(),
-            visible: run.visible || visible.unwrap_or_default(),
-        },
+        local,
         node,
         epmd_port: epmd_port.and_then(|port| u16::try_from(port).ok()),
         allow,
@@ -213,31 +266,48 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, running: Option<&Setti
         keep,
         programs,
         functions,
+        health,
     })
+}
+
+/// Finds what goes against a node that listens nowhere, or whose name another node gives.
+fn contradiction(run: &Arguments, top: &Section<'_>, local: &Local, discover: Option<&Discover>, faults: &mut Faults) {
+    let says_heartbeats = local.is_outgoing() && discover.is_some_and(|discover| discover.gossip.is_some());
+    let heartbeats = ("discover", "heartbeats ask others to connect here, and this node listens nowhere: leave out `gossip`");
+    let Some((key, why)) = local.contradiction().or(says_heartbeats.then_some(heartbeats)) else { return };
+    let is_argument = match key {
+        "listen" => run.listen.is_some(),
+        "epmd" => run.epmd.is_some(),
+        "visible" => run.visible,
+        _ => false,
+    };
+    let item = top.get(key).filter(|_| !is_argument);
+    faults.add(item.map_or_else(|| Fault::of_argument(format!("--{key}: {why}")), |item| item.wrong(why)));
 }
 
 /// Reads the node's name, as given and whole.
 fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: &mut Faults) -> Option<(Name, NodeName)> {
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
-    let (short, long) = (top.get("sname"), top.get("name"));
     if let Some(name) = &run.name {
+        // the file's own are known, too
+        Name::KEYS.iter().for_each(|(key, _)| drop(top.get(key)));
         let node = own(name).map_err(|why| Fault::of_argument(format!("{name}: {why}")));
         return faults.keep(node).map(|node| (name.clone(), node));
     }
-    let (item, make): (_, fn(String) -> Name) = match (short, long) {
-        (Some(item), None) => (item, Name::Short),
-        (None, Some(item)) => (item, Name::Long),
-        (Some(_), Some(item)) => {
-            faults.add(item.wrong("there is a `sname` too: a node has one name, so leave one out"));
+    let mut given = Name::KEYS.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
+    let (item, make) = match (given.next(), given.next()) {
+        (Some((_, item, make)), None) => (item, make),
+        (Some((other, ..)), Some((_, item, _))) => {
+            faults.add(item.wrong(format!("there is a `{other}` too: a node has one name, so leave one out")));
             return None;
         }
-        (None, None) if run.config.is_some() => {
+        (None, _) if run.config.is_some() => {
             faults.add(
                 top.wrong("the node has no name: write sname = \"NAME\" or name = \"NAME@HOST\", or give it --sname or --name"),
             );
             return None;
         }
-        (None, None) => {
+        (None, _) => {
             let why = "the node has no name: give it one with --sname NAME or --name NAME@HOST, or in a file with --config FILE";
             faults.add(Fault::of_argument(why.to_owned()));
             return None;
@@ -248,16 +318,23 @@ fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: 
     Some((name, node))
 }
 
-/// Reads the path of the cookie file, in which there must be a cookie.
-fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+/// Reads the path of the cookie file, in which there must be a cookie, unless the agent has one.
+fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults) -> Option<PathBuf> {
     let item = top.get("cookie_file");
     if run.cookie_file.is_some() {
         return run.cookie_file.clone();
     }
     let item = item?;
     let path = faults.keep(item.text().and_then(|text| values::path(text, folder).map_err(|why| item.wrong(why))))?;
-    if cookie::is_kept(&path) {
-        faults.keep(cookie::find(Some(&path)).map(drop).map_err(|why| item.wrong(why)));
+    // a pipe is read once
+    let why = if cookie::is_kept(&path) { cookie::find(Some(&path)).err() } else { None };
+    if let Some(why) = why {
+        match asked {
+            Asked::Reload(has) if has.cookie_file == Some(&path) => faults.miss(item.wrong(why)),
+            // whoever starts the node has that to say
+            Asked::Start if run.state_folder().is_some_and(|folder| cookie::find(Some(&folder.join(cookie::LAST))).is_ok()) => {}
+            _ => faults.add(item.wrong(why)),
+        }
     }
     Some(path)
 }
@@ -278,7 +355,7 @@ fn listen(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults
     }
     let item = item?;
     let text = faults.keep(item.text())?;
-    if running.is_none() {
+    if running.is_none() && text != local::NOWHERE {
         faults.keep(local::listen_on(text).map(drop).map_err(|why| item.wrong(why)));
     }
     Some(text.to_owned())

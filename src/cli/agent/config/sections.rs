@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use beamless::{NodeName, Sizes};
 
+use super::asked::Asked;
 use super::file::{Fault, Faults, Item, Section};
 use super::gossip::{Gossip, gossip};
 use super::keys::Table;
@@ -190,14 +191,13 @@ pub(super) struct Reader<'r> {
     pub(super) own: Option<&'r NodeName>,
     /// The folder where paths begin.
     pub(super) folder: &'r Path,
-    /// The settings are only checked.
-    pub(super) is_check: bool,
+    pub(super) asked: Asked<'r>,
     pub(super) faults: &'r mut Faults,
 }
 
 impl Reader<'_> {
     /// Reads a table to its end.
-    fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
+    pub(super) fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
         let section = self.faults.keep(item.section())?;
         let value = read(self, &section);
         section.finish(self.faults);
@@ -302,7 +302,7 @@ impl Reader<'_> {
                 reader.faults.add(missing);
             }
             let hosts = list.map(|list| reader.hosts(&list)).unwrap_or_default();
-            let gossip = beats.and_then(|item| gossip(&item, reader.folder, reader.is_check, reader.faults));
+            let gossip = beats.and_then(|item| gossip(&item, reader.folder, reader.asked, reader.faults));
             Some(Discover { hosts, every: every?, gossip })
         };
         self.table(table, read).flatten()
@@ -406,9 +406,7 @@ impl Reader<'_> {
             self.faults.add(item.wrong("a command is a list of the program and its arguments: this one is empty"));
             return None;
         };
-        let folder = self.folder;
-        let found = program.text().and_then(|text| values::program(text, folder).map_err(|why| program.wrong(why)));
-        let mut command = vec![self.faults.keep(found)];
+        let mut command = vec![self.executable(program)];
         for word in words.iter().skip(1) {
             let text = match word.text() {
                 Ok(text) if text.contains('\0') => Err(word.wrong("an argument cannot have the character 0")),
@@ -418,6 +416,31 @@ impl Reader<'_> {
             command.push(self.faults.keep(text));
         }
         command.into_iter().collect()
+    }
+
+    /// Reads the program of a command. One that is not there is not missed by an agent that starts, or has it already: whatever runs it tries
+    /// again.
+    fn executable(&mut self, item: &Item<'_>) -> Option<String> {
+        let folder = self.folder;
+        let written = item.text().and_then(|text| values::program(text, folder).map_err(|why| item.wrong(why)));
+        let written = self.faults.keep(written)?;
+        let known = self.asked.has().and_then(|has| has.program(&written));
+        let why = match values::found(&written) {
+            // as it was, so that it is the same command
+            Ok(_) if known.is_some_and(|known| *known == written) => return Some(written),
+            Ok(found) => return Some(found),
+            Err(why) => why,
+        };
+        let awaited = match self.asked {
+            Asked::Check => None,
+            Asked::Start => Some(written),
+            Asked::Reload(_) => known.cloned(),
+        };
+        match awaited {
+            Some(_) => self.faults.miss(item.wrong(format!("{why}; until it can be run, it is tried again"))),
+            None => self.faults.add(item.wrong(why)),
+        }
+        awaited
     }
 
     /// Reads every `[mailbox.NAME]`.

@@ -4,16 +4,16 @@ use std::env;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use beamless::{Config, NodeName};
+use beamless::NodeName;
 use rustix::fs::{Access, access};
 
 use crate::cli::host::{self, Name};
 
-/// Returns this node's whole name.
+/// Returns this node's whole name, with a `?` for what another node is to give.
 pub(super) fn own(name: &Name) -> Result<NodeName, String> {
     let whole = host::whole_name(name)?;
     // any cookie will do
-    Config::hidden(&whole, "x").and_then(|_| NodeName::new(&whole)).map_err(|e| e.to_string())
+    name.config(&whole, "x").and_then(|_| NodeName::new(&whole)).map_err(|e| e.to_string())
 }
 
 /// Returns true if a host part makes a long name.
@@ -112,18 +112,26 @@ pub(super) fn readable(text: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Returns the whole path of a program: one with a `/` begins where the configuration file is, any other is looked for in `PATH`.
+/// Reads a program: one with a `/` is a path, which begins where the configuration file is; any other is looked for in `PATH`.
 pub(super) fn program(text: &str, folder: &Path) -> Result<String, String> {
-    let found = if text.contains('/') {
-        let path = path(text, folder)?;
-        runs(&path).map(|()| path)?
-    } else if text.is_empty() || text.contains('\0') {
+    if text.is_empty() || text.contains('\0') {
         return Err("a program is needed".to_owned());
-    } else {
-        let folders = env::var_os("PATH").unwrap_or_default();
-        let found = env::split_paths(&folders).map(|folder| folder.join(text)).find(|path| runs(path).is_ok());
-        found.ok_or_else(|| format!("there is no such program in PATH ({}): write its whole path", folders.to_string_lossy()))?
-    };
+    }
+    if !text.contains('/') {
+        return Ok(text.to_owned());
+    }
+    path(text, folder)?.into_os_string().into_string().map_err(|_| "its path is not UTF-8".to_owned())
+}
+
+/// Returns the whole path of a program that can be executed.
+pub(super) fn found(program: &str) -> Result<String, String> {
+    if program.contains('/') {
+        return runs(Path::new(program)).map(|()| program.to_owned());
+    }
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| runs(path).is_ok());
+    let found =
+        found.ok_or_else(|| format!("there is no such program in PATH ({}): write its whole path", folders.to_string_lossy()))?;
     found.into_os_string().into_string().map_err(|_| "its path is not UTF-8".to_owned())
 }
 

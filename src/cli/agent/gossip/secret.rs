@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use cbc::{Decryptor, Encryptor};
 use sha2::{Digest, Sha256};
 
+use crate::cli::files;
+
 /// The bytes of a block of AES, and of the initial vector.
 pub(super) const BLOCK: usize = 16;
 /// The size from which a file is no secret.
@@ -22,7 +23,8 @@ const LARGEST: u64 = 4096;
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::cli::agent) struct Secret {
     path: PathBuf,
-    key: [u8; 32],
+    /// There is none until the file can be read.
+    key: Option<[u8; 32]>,
 }
 
 impl fmt::Debug for Secret {
@@ -42,12 +44,8 @@ impl Secret {
         }
         let shown = path.display();
         let wrong = |why: &dyn fmt::Display| format!("{shown}: {why}");
-        let file = File::open(path).map_err(|e| wrong(&e))?;
+        let file = files::opened(path).map_err(|e| wrong(&e))?;
         let about = file.metadata().map_err(|e| wrong(&e))?;
-        // a pipe has nothing the second time, and would be waited for
-        if !about.is_file() {
-            return Err(wrong(&"not a regular file"));
-        }
         // a credential may look like 0440, as that of the cookie does
         if !guarded && about.mode() & 0o077 != 0 {
             return Err(wrong(&format_args!("it must be accessible by owner only: run chmod 400 {shown}")));
@@ -65,7 +63,17 @@ impl Secret {
     }
 
     pub(super) fn new(path: PathBuf, secret: &[u8]) -> Self {
-        Self { path, key: Sha256::digest(secret).into() }
+        Self { path, key: Some(Sha256::digest(secret).into()) }
+    }
+
+    /// Returns a secret that is not there yet. With it nothing is said and nothing understood.
+    pub(in crate::cli::agent) fn awaited(path: PathBuf) -> Self {
+        Self { path, key: None }
+    }
+
+    /// Returns true until there is one.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.key.is_none()
     }
 
     /// Returns the file.
@@ -74,19 +82,19 @@ impl Secret {
     }
 
     /// Encrypts a text with this initial vector, which is to be another one each time.
-    pub(super) fn encrypt(&self, vector: [u8; BLOCK], plain: &[u8]) -> Vec<u8> {
+    pub(super) fn encrypt(&self, vector: [u8; BLOCK], plain: &[u8]) -> Option<Vec<u8>> {
         let mut bytes = vector.to_vec();
         // the padding is a block at most
         let mut room = vec![0; plain.len().saturating_add(BLOCK)];
-        let cipher = Encryptor::<Aes256>::new(&self.key.into(), &vector.into());
-        bytes.extend_from_slice(cipher.encrypt_padded_b2b::<Pkcs7>(plain, &mut room).unwrap_or(&[]));
-        bytes
+        let cipher = Encryptor::<Aes256>::new(&self.key?.into(), &vector.into());
+        bytes.extend_from_slice(cipher.encrypt_padded_b2b::<Pkcs7>(plain, &mut room).ok()?);
+        Some(bytes)
     }
 
     /// Decrypts, in place, what was encrypted with this secret. What was not seldom comes to anything.
     pub(super) fn decrypt<'b>(&self, bytes: &'b mut [u8]) -> Option<&'b [u8]> {
         let (vector, bytes) = bytes.split_first_chunk_mut::<BLOCK>()?;
-        Decryptor::<Aes256>::new(&self.key.into(), &(*vector).into()).decrypt_padded::<Pkcs7>(bytes).ok()
+        Decryptor::<Aes256>::new(&self.key?.into(), &(*vector).into()).decrypt_padded::<Pkcs7>(bytes).ok()
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
         }
         assert_ne!(read(b"open sesame ", 0o600), Ok(sesame.clone()));
         assert_ne!(read(b"open sesame\n\n", 0o600), Ok(sesame.clone()));
-        assert_eq!(read(&[0xff; 4095], 0o600).map(|secret| secret.key), Ok(Sha256::digest([0xff; 4095]).into()));
+        assert_eq!(read(&[0xff; 4095], 0o600).map(|secret| secret.key), Ok(Some(Sha256::digest([0xff; 4095]).into())));
         let shown = path.display();
         let wrong = |bytes: &[u8], mode, why: &str| assert_eq!(read(bytes, mode).unwrap_err(), format!("{shown}: {why}"));
         wrong(b"x", 0o440, &format!("it must be accessible by owner only: run chmod 400 {shown}"));

@@ -60,6 +60,11 @@ impl Framing {
         Self { frames, limit, bytes: Vec::new(), start: 0, searched: 0, skipping: Skipping::Nothing }
     }
 
+    /// Returns true if what comes next is passed over.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipping != Skipping::Nothing
+    }
+
     /// Takes more of the output. It is called when [`Framing::next`] has given all there was: then less is kept than one line or frame.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.start.min(self.bytes.len()));

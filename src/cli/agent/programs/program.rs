@@ -14,6 +14,7 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
+use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
 use crate::cli::agent::publish::Said;
 use crate::cli::groups::as_broadcast;
@@ -30,6 +31,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
+
+/// The time for which restarts count as recent ones.
+pub(in crate::cli::agent) const RECENT: Duration = Duration::from_secs(600);
 
 /// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -61,6 +65,7 @@ pub(super) struct Program {
     /// The time at which it was last started.
     since: Instant,
     wait: Duration,
+    course: Course,
     /// The pipes are to be looked at.
     is_ready: bool,
     input: Input,
@@ -71,10 +76,56 @@ pub(super) struct Program {
     limit: usize,
     framing: Framing,
     output: Stdout,
+    /// Its standard output is read at this pace.
+    pace: Pace,
     letters: Letters,
     /// What it published is to be taken first, before it is read any further.
     pub(super) is_held: bool,
     dropped: Dropped,
+}
+
+/// How often a program ended or could not be started, and what it came to last.
+struct Course {
+    /// The time since which it has been running, or has not.
+    since: Instant,
+    restarts: u64,
+    /// The times of the last of these, no more than there can be in [`RECENT`].
+    recent: VecDeque<Instant>,
+    last_exit: Option<String>,
+}
+
+impl Course {
+    fn new(now: Instant) -> Self {
+        Self { since: now, restarts: 0, recent: VecDeque::new(), last_exit: None }
+    }
+
+    /// Takes note that it ended, or could not be started.
+    fn ended(&mut self, why: String, was_running: bool, now: Instant) {
+        if was_running {
+            self.since = now;
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        self.recent.retain(|at| now.saturating_duration_since(*at) < RECENT);
+        self.recent.push_back(now);
+        self.last_exit = Some(why);
+    }
+}
+
+/// How a program is.
+pub(in crate::cli::agent) struct ProgramStatus<'p> {
+    pub(in crate::cli::agent) name: &'p str,
+    pub(in crate::cli::agent) is_running: bool,
+    /// The time since which that is so.
+    pub(in crate::cli::agent) since: Instant,
+    /// How often it ended, or could not be started.
+    pub(in crate::cli::agent) restarts: u64,
+    /// The times of those that are at most [`RECENT`] ago, the oldest first; there may be older ones.
+    pub(in crate::cli::agent) recent: &'p VecDeque<Instant>,
+    pub(in crate::cli::agent) last_exit: Option<&'p str>,
+    /// The calls that it has not answered.
+    pub(in crate::cli::agent) calls: usize,
+    /// The messages that it has not read.
+    pub(in crate::cli::agent) unread: usize,
 }
 
 enum Life {
@@ -160,12 +211,14 @@ impl Program {
         Self {
             framing: Framing::new(given.format == ProgramFormat::Etf, limit),
             output: Stdout::Open,
+            pace: Pace::new(),
             given,
             mailbox,
             places: Places::default(),
             state: Life::Away(now),
             since: now,
             wait: RETRY.0,
+            course: Course::new(now),
             is_ready: false,
             input: Input::default(),
             calls: VecDeque::new(),
@@ -186,6 +239,20 @@ impl Program {
         self.letters.has_room() && !self.is_held
     }
 
+    /// Returns how it is.
+    pub(super) fn status(&self) -> ProgramStatus<'_> {
+        ProgramStatus {
+            name: &self.given.name,
+            is_running: matches!(self.state, Life::Up(_)),
+            since: self.course.since,
+            restarts: self.course.restarts,
+            recent: &self.course.recent,
+            last_exit: self.course.last_exit.as_deref(),
+            calls: self.calls.len(),
+            unread: self.input.unwritten(),
+        }
+    }
+
     /// Takes note that a pipe is ready, or that a process ended.
     pub(super) fn set_ready(&mut self) {
         self.is_ready = true;
@@ -198,7 +265,7 @@ impl Program {
             Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
             Life::Up(_) if self.is_ready && self.has_room() => (None, Some(self.since)),
-            Life::Up(process) => (process.next_wake(), self.output.closes()),
+            Life::Up(process) => (process.next_wake(), [self.output.closes(), self.pace.next_wake()].into_iter().flatten().min()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
     }
@@ -239,9 +306,11 @@ impl Program {
                     process.id().unwrap_or(0)
                 );
                 self.is_ready = true;
+                self.course.since = now;
                 Life::Up(process)
             }
             Err(e) => {
+                self.course.ended(format!("cannot be started: {e}"), false, now);
                 limited!(
                     warn,
                     &self.given.name,
@@ -264,7 +333,7 @@ impl Program {
 
     /// Looks at a running program.
     fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> Life {
-        if self.is_ready || process.next_wake().is_some_and(|at| at <= now) {
+        if self.is_ready || [process.next_wake(), self.pace.next_wake()].into_iter().flatten().any(|at| at <= now) {
             let has_ended = process.has_ended();
             if has_ended {
                 // what it started
@@ -304,6 +373,7 @@ impl Program {
         if now.saturating_duration_since(self.since) >= LIVED {
             self.wait = RETRY.0;
         }
+        self.course.ended(status.to_string(), true, now);
         let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128))).unwrap_or(-1);
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
         limited!(
@@ -333,6 +403,7 @@ impl Program {
         self.input = Input::default();
         self.framing = Framing::new(self.given.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
+        self.pace = Pace::new();
     }
 
     fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> Life {
@@ -538,11 +609,20 @@ impl Program {
     fn read(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
         let mut bytes = [0; READ.1];
         for _ in 0..READ.0 {
+            if self.pace.rests(Instant::now()) {
+                return false;
+            }
             if !self.say(process, world) {
                 return true;
             }
             match process.read(&mut bytes) {
-                Chunk::Bytes(count) => self.framing.push(bytes.get(..count).unwrap_or(&[])),
+                Chunk::Bytes(count) => {
+                    // of a line or a frame that is too long nothing is of use
+                    if self.framing.is_skipping() {
+                        self.waste(count, 0);
+                    }
+                    self.framing.push(bytes.get(..count).unwrap_or(&[]));
+                }
                 Chunk::Nothing => return false,
                 Chunk::End => {
                     self.say_last(world);
@@ -556,35 +636,46 @@ impl Program {
     /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
         while self.has_room() {
-            let said = match self.framing.next() {
+            let (said, len) = match self.framing.next() {
                 None => return true,
-                Some(Ok(record)) => envelope::read(self.given.format, record),
+                Some(Ok(record)) => (envelope::read(self.given.format, record).map_err(|why| why.to_string()), record.len()),
                 Some(Err(fault)) => {
-                    limited!(
-                        warn,
-                        &self.given.name,
-                        "what programs wrote that is no message",
-                        "mailbox {}: {fault}",
-                        self.given.name
-                    );
                     if matches!(fault, Unframed::NoFrame(_)) {
                         process.kill();
                     }
-                    continue;
+                    (Err(fault.to_string()), 0)
                 }
             };
-            match said {
+            let is_of_use = match said {
                 Ok(said) => self.act(said, world),
-                Err(why) => limited!(
-                    warn,
-                    &self.given.name,
-                    "what programs wrote that is no message",
-                    "mailbox {}: {why}",
-                    self.given.name
-                ),
+                Err(why) => {
+                    self.not_understood(&why);
+                    false
+                }
+            };
+            if !is_of_use {
+                self.waste(len, 1);
             }
         }
         false
+    }
+
+    fn not_understood(&self, why: &str) {
+        let name = &self.given.name;
+        limited!(warn, name, "what programs wrote that is no message", "mailbox {name}: {why}");
+    }
+
+    /// Takes note of bytes that were of no use: of too many the rest is read slowly.
+    fn waste(&mut self, bytes: usize, lines: usize) {
+        if self.pace.spend(bytes, lines, Instant::now()) {
+            let name = &self.given.name;
+            limited!(
+                warn,
+                name,
+                "programs that write too much on standard output",
+                "mailbox {name}: its program writes too much that is no message, and is read slowly from now on"
+            );
+        }
     }
 
     /// Does what is left at the end of the output, which may be a line without its end.
@@ -595,45 +686,43 @@ impl Program {
             Some(Err(fault)) => Err(fault.to_string()),
         };
         match said {
-            Ok(said) => self.act(said, world),
-            Err(why) => {
-                limited!(warn, &self.given.name, "what programs wrote that is no message", "mailbox {}: {why}", self.given.name)
-            }
+            Ok(said) => drop(self.act(said, world)),
+            Err(why) => self.not_understood(&why),
         }
     }
 
-    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) {
+    /// Returns false if what it said is for nobody.
+    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) -> bool {
         let letter = match said {
-            None => return,
+            None => return false,
             Some(Outgoing::Reply { id, term }) => {
                 let Some(at) = self.calls.iter().position(|call| u64::from(call.id) == id) else {
                     let name = &self.given.name;
-                    return limited!(
-                        warn,
-                        name,
-                        "answers of programs to no call",
-                        "mailbox {name}: no call {id} waits for an answer"
-                    );
+                    limited!(warn, name, "answers of programs to no call", "mailbox {name}: no call {id} waits for an answer");
+                    return false;
                 };
-                let Some(call) = self.calls.remove(at) else { return };
+                let Some(call) = self.calls.remove(at) else { return false };
                 Letter { to: To::Caller(call.caller), node: call.node, term }
             }
             Some(Outgoing::Send { name, node, term }) => {
                 let host = world.home.split_once('@').map_or("", |(_, host)| host);
                 let node = if node.contains('@') { node } else { format!("{node}@{host}") };
                 if node == world.home {
-                    return world.local.push((name, term));
+                    world.local.push((name, term));
+                    return true;
                 }
                 Letter { to: To::Name(name), node, term }
             }
             Some(Outgoing::Publish { name, nodes, term }) => {
                 let mailbox = self.given.name.clone();
-                return world.published.push(Said { mailbox, to: name, nodes, term });
+                world.published.push(Said { mailbox, to: name, nodes, term });
+                return true;
             }
         };
         if let Ok(mut out) = world.node.outbox(self.mailbox) {
             self.letters.post(letter, &mut out, &self.given.name);
         }
+        true
     }
 
     /// Tells the program of a message of one of this node's own programs.

@@ -10,15 +10,15 @@ use super::moment::{Clock, Moment};
 use super::numbers::Numbering;
 use super::payload;
 use super::reading::{self, Message, Trouble, TroubleKind};
+use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
+use crate::cli::agent::flaps::Flaps;
 use crate::cli::agent::store;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
-/// The time from which a file holds up the agent more than it should.
-const SLOW: Duration = Duration::from_millis(100);
 
 /// What all publishers share.
 pub(super) struct Context<'w> {
@@ -31,14 +31,26 @@ pub(super) struct Context<'w> {
     pub(super) clock: &'w Clock,
 }
 
+/// The bytes of a file, while it is read.
+type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
+
+/// What readings are taken with.
+pub(super) struct Means<'w> {
+    pub(super) registry: &'w Registry,
+    pub(super) beside: &'w Beside,
+}
+
 pub(super) struct Publisher {
     pub(super) given: Publish,
     /// The time at which it is read next.
     at: Instant,
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
+    /// What comes of the file, while it is read, and when that began.
+    file: Option<(FileRead, Moment)>,
     /// The trouble of the last reading.
     trouble: Option<Trouble>,
+    flaps: Flaps,
     /// The log has that it takes long.
     is_slow: bool,
     /// The last reading.
@@ -89,7 +101,9 @@ impl Publisher {
             given,
             at: Instant::now(),
             task: None,
+            file: None,
             trouble: None,
+            flaps: Flaps::default(),
             is_slow: false,
             last: None,
             outlets: Vec::new(),
@@ -243,28 +257,36 @@ impl Publisher {
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbering, registry: &Registry) {
+    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbering, means: &Means<'_>) {
         if let Some((ended, taken)) = self.task.as_mut().and_then(|(task, taken)| Some((task.turn()?, *taken))) {
             self.task = None;
             let bytes = self.printed(ended, world);
             self.take(bytes, taken, world, numbers);
         }
+        if let Some((bytes, taken)) = self.file.as_ref().and_then(|(file, taken)| Some((file.take()?, *taken))) {
+            self.file = None;
+            self.take(bytes, taken, world, numbers);
+        }
         let now = Instant::now();
+        if let Some(changes) = self.flaps.settled(now) {
+            let state = if self.trouble.is_none() { "readings again" } else { "no reading" };
+            log::warn!("{}: {state} for a minute, after {changes} changes", self.name());
+        }
         if self.at > now || self.is_of_program() {
             return;
         }
         self.at = next(self.at, self.given.every, now);
         match &self.given.source {
+            Source::File(_) if self.file.is_some() => self.told_running("file"),
             Source::File(path) => {
-                let bytes = reading::file(path, world.most);
-                self.told_slow(now.elapsed());
-                self.take(bytes, world.clock.now, world, numbers);
+                let (path, most) = (path.clone(), world.most);
+                self.file = Some((means.beside.start(move || reading::file(&path, most)), world.clock.now));
             }
             Source::Program => {}
-            Source::Command(_) if self.task.is_some() => self.told_running(),
+            Source::Command(_) if self.task.is_some() => self.told_running("command"),
             Source::Command(command) => {
                 let time = self.given.every.max(COMMAND_TIME);
-                match Task::start(&self.name(), command, (world.most, time), world.node, registry) {
+                match Task::start(&self.name(), command, (world.most, time), world.node, means.registry) {
                     Ok(task) => self.task = Some((task, world.clock.now)),
                     Err(e) => self.failed(Trouble::io("cannot start its command", &e)),
                 }
@@ -275,7 +297,8 @@ impl Publisher {
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let at = Some(self.at).filter(|_| !self.is_of_program());
-        at.into_iter().chain(self.task.as_ref().and_then(|(task, _)| task.next_wake())).min()
+        let task = self.task.as_ref().and_then(|(task, _)| task.next_wake());
+        [at, task, self.flaps.next_wake()].into_iter().flatten().min()
     }
 
     /// Returns what it is called in the log.
@@ -303,7 +326,7 @@ impl Publisher {
     fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, world: &Context<'_>, numbers: &mut Numbering) {
         match bytes.and_then(|bytes| reading::value(self.given.form, &bytes)) {
             Ok(value) => {
-                if self.trouble.take().is_some() {
+                if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
                 self.keep(value, taken, &world.clock.now, numbers);
@@ -333,25 +356,16 @@ impl Publisher {
 
     /// Logs that there is no reading, when that begins and when the reason changes.
     fn failed(&mut self, trouble: Trouble) {
-        if self.trouble.as_ref().is_none_or(|before| before.kind != trouble.kind) {
+        let is_new = self.trouble.as_ref().is_none_or(|before| before.kind != trouble.kind);
+        if is_new && self.flaps.change(&self.name(), Instant::now()) {
             limited!(warn, &self.name(), "sources without a reading", "{}: no reading: {}", self.name(), trouble.words);
         }
         self.trouble = Some(trouble);
     }
 
-    fn told_slow(&mut self, took: Duration) {
-        if took > SLOW && !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!(
-                "{}: its file took {} ms to be read, and all else waited: a command such as [\"cat\", \"FILE\"] holds up nothing",
-                self.name(),
-                took.as_millis()
-            );
-        }
-    }
-
-    fn told_running(&mut self) {
+    fn told_running(&mut self, what: &str) {
         if !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
+            log::warn!("{}: its {what} takes longer than its interval: readings are left out", self.name());
         }
     }
 }

@@ -407,9 +407,8 @@ impl Store {
     /// Takes what the thread has done, and has it do what is due.
     pub(super) fn turn(&mut self) {
         self.is_waited_for = false;
-        let Some(writer) = &self.writer else { return };
-        let (synced, failure) = writer.state();
-        for found in writer.found() {
+        let (synced, failure) = self.writer.as_ref().map_or((0, None), Writer::state);
+        for found in self.writer.as_ref().map(Writer::found).unwrap_or_default() {
             self.has_read(found);
         }
         if synced > self.synced {
@@ -483,8 +482,10 @@ impl Store {
             }
             segment.parts.retain(|part| part.first <= part.last);
         }
+        self.tidy();
         let again = Instant::now().checked_add(TRY_AGAIN);
         if let Some(trouble) = &mut self.trouble {
+            // said already
             (trouble.again, trouble.tried) = (again, None);
             return;
         }
@@ -502,8 +503,9 @@ impl Store {
 
     /// Writes into another segment what is in memory alone.
     fn try_again(&mut self) {
-        let Some(writer) = &self.writer else { return };
-        writer.again();
+        if let Some(writer) = &self.writer {
+            writer.again();
+        }
         self.begin(0);
         let ids: Vec<u64> = self.queues.keys().copied().collect();
         for id in ids {
@@ -519,8 +521,8 @@ impl Store {
             let freed = queue.are_gone(0);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
-        if let Some(trouble) = &mut self.trouble {
-            trouble.tried = Some(self.ticket);
+        if let (Some(trouble), Some(_)) = (&mut self.trouble, &self.writer) {
+            (trouble.again, trouble.tried) = (None, Some(self.ticket));
         }
     }
 
@@ -665,11 +667,11 @@ impl Queue {
     }
 
     fn unsynced_behind(&self, after: u64, most: usize) -> Read {
-        let mut bytes = 0_usize;
+        let (mut bytes, mut count) = (0_usize, 0_usize);
         let records = self.unsynced.iter().filter(|record| record.place > after.max(self.gone)).take_while(|record| {
-            let is_first = bytes == 0;
-            bytes = bytes.saturating_add(record.payload.len());
-            is_first || bytes <= most
+            let is_wanted = count == 0 || bytes < most;
+            (bytes, count) = (bytes.saturating_add(record.payload.len()), count.saturating_add(1));
+            is_wanted
         });
         let records: Vec<_> = records.map(|record| (record.place, record.payload.clone())).collect();
         if records.is_empty() { Read::Nothing } else { Read::Records(records) }

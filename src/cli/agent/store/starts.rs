@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::record::checksum;
 
@@ -66,14 +68,25 @@ impl Numbers {
 /// Returns the epoch behind the one in the folder, and at least this one, after it has written that in its place.
 fn next_epoch(folder: &Path, least: u64) -> (u64, io::Result<()>) {
     let made = fs::create_dir_all(folder);
-    // two agents that start at once are not to take the same; whatever fails here fails below as well
-    let lock = File::open(folder).map(|folder| flock(&folder, FlockOperation::LockExclusive).map(|()| folder));
+    // two agents that start at once are not to take the same
+    let lock = File::open(folder).ok().filter(has_lock);
     // the new one may be there without having taken the place of the other
     let stored = FILES.iter().filter_map(|name| parse(&fs::read_to_string(folder.join(name)).ok()?)).max();
     let epoch = stored.map_or(least, |stored| stored.saturating_add(1).max(least));
     let written = made.and_then(|()| replace(folder, epoch));
     drop(lock);
     (epoch, written)
+}
+
+/// Locks a folder. Gives up after a second, since whoever has it may have it for long.
+fn has_lock(folder: &File) -> bool {
+    for _ in 0..100 {
+        if flock(folder, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    false
 }
 
 /// Writes the epoch, so that the file has either it or the one before, whenever the power goes.

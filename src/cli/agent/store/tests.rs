@@ -11,7 +11,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let folder = env::temp_dir().join(format!("beamless-store-{}-{name}", std::process::id()));
+        // thousands of times it is synced, which need not take any time here
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+        let folder = memory.unwrap_or_else(env::temp_dir).join(format!("beamless-store-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -32,7 +34,10 @@ impl Scratch {
     /// What the files have in them.
     fn image(&self) -> BTreeMap<String, Vec<u8>> {
         let files = fs::read_dir(&self.0).unwrap().flatten().map(|entry| entry.path());
-        files.map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap())).collect()
+        files
+            .filter(|file| file.is_file())
+            .map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap()))
+            .collect()
     }
 
     fn set_image(&self, image: &BTreeMap<String, Vec<u8>>) {
@@ -123,8 +128,9 @@ fn records_are_there_after_a_restart_until_they_are_acknowledged() {
         assert_eq!(store.append(7, payload), Some(place));
     }
     // what is not synced is read from memory
-    assert_eq!(store.read(7, 1, 1), Read::Records(vec![(2, vec![])]));
-    assert_eq!(store.read(7, 0, 3), Read::Records(vec![(1, b"one".to_vec()), (2, vec![])]));
+    assert_eq!(store.read(7, 1, 0), Read::Records(vec![(2, vec![])]));
+    assert_eq!(store.read(7, 0, 3), Read::Records(vec![(1, b"one".to_vec())]));
+    assert_eq!(store.read(7, 0, 4), Read::Records(vec![(1, b"one".to_vec()), (2, vec![]), (3, b"three".to_vec())]));
     assert_eq!(store.close(&mut [(8, b"last".to_vec())].into_iter(), Duration::from_secs(60)), 0);
     let mut store = scratch.open();
     assert_eq!((store.queues(), store.counts(7), store.counts(8)), (vec![7, 8], (3, 3 * 25 + 8), (1, 29)));
@@ -241,20 +247,20 @@ fn a_folder_that_cannot_be_written_is_tried_again() {
     assert!(Store::open(&scratch.0.join("file"), 1 << 20, TRY_AGAIN).is_err());
     fs::remove_file(scratch.0.join("file")).unwrap();
 
-    let mut store = scratch.open_with(1 << 20, 500);
+    let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+    store.size = 500;
     (1..=20).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
-    // all but the last segment are synced
-    wait(&mut store, |store| store.counts(1).0 == 20 && store.unsynced < 800);
-    let waits_for_memory = store.unsynced;
-    assert!(waits_for_memory > 0);
-    let image = scratch.image();
-    fs::remove_dir_all(&scratch.0).unwrap();
+    // the next segments have no place
+    let [first, second] = [1, 2].map(|more| writer::path(&scratch.0, store.highest + more));
+    fs::create_dir(&first).unwrap();
+    fs::create_dir(&second).unwrap();
     let mut taken = 20;
     wait(&mut store, |store| {
         taken = store.append(1, &payload(1, taken + 1)).unwrap_or(taken);
         store.trouble().is_some()
     });
-    assert!(store.trouble().unwrap().ends_with(": No such file or directory (os error 2)"));
+    assert!(store.trouble().unwrap().ends_with(": Is a directory (os error 21)"));
+    assert!(store.unsynced > 0);
     assert_eq!((store.append(1, b"no"), store.counts(1).0), (None, taken));
     let again = store.next_wake().unwrap();
     assert!(again > Instant::now() + TRY_AGAIN / 2);
@@ -262,15 +268,15 @@ fn a_folder_that_cannot_be_written_is_tried_again() {
     let soon = |store: &mut Store| store.trouble.as_mut().unwrap().again = Some(Instant::now());
     soon(&mut store);
     wait(&mut store, |store| store.trouble.as_ref().is_some_and(|trouble| trouble.again > Some(again)));
-    scratch_back(&scratch, &image);
     assert!(store.trouble().is_some());
     soon(&mut store);
-    wait(&mut store, |store| store.trouble().is_none());
-    assert_eq!((store.unsynced, store.append(1, &payload(1, taken + 1))), (0, Some(taken + 1)));
+    wait(&mut store, |store| store.trouble().is_none() && store.unsynced == 0);
+    assert_eq!(store.append(1, &payload(1, taken + 1)), Some(taken + 1));
     let all: Vec<u64> = (1..=taken + 1).collect();
     assert_eq!(places(&read_all(&mut store, 1, 100)), all);
     close(store);
-    // some are in two segments now
+    fs::remove_dir(first).unwrap();
+    fs::remove_dir(second).unwrap();
     let mut store = scratch.open_with(1 << 20, 500);
     assert_eq!(read_all(&mut store, 1, 100), all.iter().map(|place| (*place, payload(1, *place))).collect::<Vec<_>>());
     // at its end it is tried a last time
@@ -278,11 +284,6 @@ fn a_folder_that_cannot_be_written_is_tried_again() {
     store.append(1, b"x");
     store.append(1, b"y");
     assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
-}
-
-fn scratch_back(scratch: &Scratch, image: &BTreeMap<String, Vec<u8>>) {
-    fs::create_dir(&scratch.0).unwrap();
-    scratch.set_image(image);
 }
 
 #[test]
@@ -332,11 +333,14 @@ struct Model {
     waiting: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,
     dropped: BTreeMap<u64, u64>,
     appended: u64,
+    /// Writing fails now and then, and how often that has been.
+    fails: bool,
+    failures: u64,
 }
 
 impl Model {
     fn new(seed: u64) -> Self {
-        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0 }
+        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0, fails: false, failures: 0 }
     }
 
     fn record(&mut self, queue: u64) -> Vec<u8> {
@@ -355,8 +359,14 @@ impl Model {
             2 => store.turn(),
             _ => {
                 let bytes = self.record(queue);
+                if self.fails && self.seed.below(10) == 0 {
+                    // the next segment has no place; it may have one if it was there already
+                    let _ = fs::create_dir(writer::path(&store.folder, store.highest + 1));
+                }
                 let mut place = None;
                 wait(store, |store| {
+                    self.failures += u64::from(store.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none()));
+                    try_soon(store);
                     place = store.append(queue, &bytes);
                     place.is_some()
                 });
@@ -402,18 +412,46 @@ impl Model {
     }
 }
 
+/// Has the log try again now if writing failed.
+fn try_soon(store: &mut Store) {
+    if let Some(trouble) = store.trouble.as_mut().filter(|trouble| trouble.tried.is_none()) {
+        trouble.again = Some(Instant::now());
+    }
+}
+
 #[test]
 fn whatever_is_done_it_has_what_the_model_has() {
-    let scratch = Scratch::new("model");
-    let mut dropped = 0;
+    let (dropped, failures) = live("model", false);
+    assert!(dropped > 100 && failures == 0, "{dropped} {failures}");
+}
+
+#[test]
+fn whatever_fails_meanwhile_it_has_what_the_model_has() {
+    let (dropped, failures) = live("faults", true);
+    assert!(dropped > 100 && failures > 100, "{dropped} {failures}");
+}
+
+/// Lives through some histories with restarts. Returns how many records were dropped, and how often writing failed.
+fn live(name: &str, fails: bool) -> (u64, u64) {
+    let scratch = Scratch::new(name);
+    let (mut dropped, mut failures) = (0, 0);
     for seed in 0..12 {
-        let mut model = Model::new(seed);
+        let mut model = Model { fails, ..Model::new(seed) };
         scratch.set_image(&BTreeMap::new());
         for _ in 0..8 {
             let mut store = scratch.open_with(12 * BLOCK, 1000);
+            store.sync = if fails { Duration::from_millis(2) } else { store.sync };
             model.check_all(&mut store);
             for _ in 0..model.seed.below(200) {
                 model.step(&mut store);
+            }
+            if fails {
+                model.check_all(&mut store);
+                (0..200).for_each(|more| drop(fs::remove_dir(writer::path(&scratch.0, more + store.highest.saturating_sub(99)))));
+                wait(&mut store, |store| {
+                    try_soon(store);
+                    store.trouble.is_none() && store.unsynced == 0
+                });
             }
             let mut rest = Vec::new();
             for _ in 0..model.seed.below(4) {
@@ -436,8 +474,9 @@ fn whatever_is_done_it_has_what_the_model_has() {
             close(store);
         }
         dropped += model.dropped.values().sum::<u64>();
+        failures += model.failures;
     }
-    assert!(dropped > 100, "{dropped}");
+    (dropped, failures)
 }
 
 /// What a power cut leaves of files, of which the beginning was synced.

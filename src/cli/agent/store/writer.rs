@@ -74,8 +74,17 @@ impl Writer {
     /// Starts the thread, for segments in this folder.
     pub(super) fn start(folder: &Path, sync: Duration) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
-        let mut disk =
-            Disk { folder: folder.to_owned(), sync, open: None, written: 0, unsynced: 0, since: None, is_stale: false };
+        let mut disk = Disk {
+            folder: folder.to_owned(),
+            sync,
+            open: None,
+            written: 0,
+            synced: 0,
+            unsynced: 0,
+            since: None,
+            is_stale: false,
+            doomed: Vec::new(),
+        };
         let of_thread = Arc::clone(&shared);
         let _: JoinHandle<()> =
             thread::Builder::new().name("readings".to_owned()).stack_size(STACK).spawn(move || disk.run(&of_thread))?;
@@ -148,11 +157,15 @@ struct Disk {
     open: Option<(u64, File)>,
     /// The ticket of what was written last.
     written: u64,
+    /// The ticket up to which all is synced.
+    synced: u64,
     /// The bytes written since the last sync, and since when they wait for one.
     unsynced: usize,
     since: Option<Instant>,
     /// Segments were made or deleted since the folder was synced.
     is_stale: bool,
+    /// Segments that are to be deleted, and could not be.
+    doomed: Vec<u64>,
 }
 
 impl Disk {
@@ -184,16 +197,13 @@ impl Disk {
             };
             let mut guard = lock(shared);
             guard.found.extend(found);
-            match done {
-                Ok(()) if self.since.is_none() => guard.synced = self.written,
-                Ok(()) => {}
-                Err(e) => {
-                    // what was written since the last sync may be there or not
-                    (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
-                    self.written = guard.synced;
-                    guard.failure = Some(e);
-                    guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
-                }
+            // of what was written since, nobody knows what is there if this failed
+            guard.synced = self.synced;
+            if let Err(e) = done {
+                (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
+                self.written = self.synced;
+                guard.failure = Some(e);
+                guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
             }
             if ends {
                 guard.has_ended = true;
@@ -207,6 +217,7 @@ impl Disk {
         if self.open.as_ref().is_none_or(|(open, _)| *open != segment) {
             self.sync()?;
             self.open = None;
+            self.delete_doomed();
             let file = OpenOptions::new().append(true).create(true).open(path(&self.folder, segment))?;
             self.open = Some((segment, file));
             self.is_stale = true;
@@ -226,25 +237,38 @@ impl Disk {
         if core::mem::take(&mut self.is_stale) {
             File::open(&self.folder)?.sync_all()?;
         }
-        (self.unsynced, self.since) = (0, None);
+        (self.unsynced, self.since, self.synced) = (0, None, self.written);
         Ok(())
     }
 
-    /// Deletes a segment. What is not deleted is at worst read and deleted after a restart, so that this is no failure.
+    /// Deletes a segment. If it cannot be deleted that is tried again with the next one that is made or deleted.
     fn delete(&mut self, segment: u64) -> io::Result<()> {
         let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == segment);
         if is_open {
             // nobody needs what is in it
-            (self.open, self.unsynced, self.since) = (None, 0, None);
+            (self.open, self.unsynced, self.since, self.synced) = (None, 0, None, self.written);
         } else {
             // with what is acknowledged, which may stand in it
             self.sync()?;
         }
-        if fs::remove_file(path(&self.folder, segment)).is_ok() {
-            self.is_stale = true;
+        self.doomed.push(segment);
+        self.delete_doomed();
+        Ok(())
+    }
+
+    fn delete_doomed(&mut self) {
+        let Self { folder, doomed, is_stale, .. } = self;
+        let mut delete = |segment| match fs::remove_file(path(folder, segment)) {
+            Ok(()) => {
+                *is_stale = true;
+                false
+            }
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        };
+        doomed.retain(|segment| delete(*segment));
+        if self.is_stale {
             self.since.get_or_insert_with(Instant::now);
         }
-        Ok(())
     }
 
     fn read(&self, wanted: Wanted) -> Found {

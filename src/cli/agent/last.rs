@@ -1,0 +1,224 @@
+//! What worked last: the configuration and the cookie with which the node was up, kept in the state folder. A start goes on with them where a power
+//! cut has left the files empty or torn, or somebody a wrong one, so that the box is in the cluster and can be mended from there.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::config::{self, Arguments, Settings, Text};
+use crate::cli::cookie::{self, Cookie};
+use crate::cli::files;
+use crate::cli::local::Local;
+
+/// The file with the configuration.
+const TEXT: &str = "last.toml";
+/// The beginning of its last line, which says how long the text above is, and which file it was. What is torn has no such line.
+const SEAL: &str = "\n# kept by beamless: ";
+/// The size from which a file is none of these.
+const LARGEST: u64 = config::LARGEST + 8192;
+
+/// The folder where they are kept, and which of them the agent runs on.
+pub(super) struct Last {
+    /// Without one nothing is kept.
+    folder: Option<PathBuf>,
+    /// The words for a configuration that took the place of a wrong one.
+    settings: Option<String>,
+    /// The words for a cookie that did.
+    cookie: Option<String>,
+}
+
+impl Last {
+    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, settings: None, cookie: None }
+    }
+
+    /// Returns what to say as long as the agent runs on something that is not what its files say.
+    pub(super) fn runs_on(&self) -> Option<&str> {
+        self.settings.as_deref().or(self.cookie.as_deref())
+    }
+
+    /// Reads the settings for a start: those of the file and, if that is not right, those that worked last. An error has a line for each fault.
+    pub(super) fn settings(&mut self, run: &Arguments) -> Result<(Settings, Option<Text>), Vec<String>> {
+        let Some(file) = &run.config else { return Ok((config::settings(run, None, None)?, None)) };
+        let faults = match Text::read(file).and_then(|text| Ok((config::settings(run, Some(&text), None)?, text))) {
+            Ok((settings, text)) => return Ok((settings, Some(text))),
+            Err(faults) => faults,
+        };
+        // the file is what a check is about
+        let found = self.path(TEXT).filter(|_| !run.check).and_then(|path| Some((kept(&path, file)?, path)));
+        let again = found.and_then(|(text, path)| Some((config::settings(run, Some(&text), None).ok()?, path)));
+        let Some((settings, path)) = again else { return Err(faults) };
+        faults.iter().for_each(|fault| log::error!("{fault}"));
+        log::error!(
+            "{0}: not taken: this node runs on the last configuration that worked, kept in {1}; mend {0} and reload (SIGHUP, or systemctl \
+             reload beamless)",
+            file.display(),
+            path.display()
+        );
+        self.settings = Some(format!("on the last configuration that worked, since {} is wrong", file.display()));
+        Ok((settings, None))
+    }
+
+    /// Returns the settings of the node with the cookie that worked last, if where it should be there is none any more.
+    pub(super) fn with_cookie(&mut self, local: &Local) -> Option<Local> {
+        let path = self.path(cookie::LAST)?;
+        let file = local.cookie_file.as_deref();
+        if file.is_some_and(|file| !cookie::is_kept(file)) {
+            return None;
+        }
+        let why = cookie::find(file).err()?;
+        cookie::find(Some(&path)).ok()?;
+        log::error!("{why}");
+        log::error!(
+            "this node runs with the last cookie that worked, kept in {}; mend the cookie file, or remove this one if there is to be another \
+             cookie, and restart",
+            path.display()
+        );
+        self.cookie = Some(format!("with the last cookie that worked, since {why}"));
+        Some(Local { cookie_file: Some(path), ..local.clone() })
+    }
+
+    /// Takes note that the file is right again.
+    pub(super) fn text_is_right(&mut self) {
+        self.settings = None;
+    }
+
+    /// Takes note that there is a cookie again.
+    pub(super) fn cookie_is_right(&mut self) {
+        self.cookie = None;
+    }
+
+    /// Keeps the configuration that works.
+    pub(super) fn keep_text(&self, text: &Text) {
+        let (Some(path), Some(file)) = (self.path(TEXT), text.file.to_str()) else { return };
+        // nobody has such a name but by mistake, and it would not be the last line
+        if !file.contains(char::is_control) {
+            keep(&path, sealed(&text.text, file).as_bytes(), 0o600);
+        }
+    }
+
+    /// Keeps the cookie that works, unless it came out of a pipe: then it is to be nowhere.
+    pub(super) fn keep_cookie(&self, cookie: &Cookie) {
+        let path = self.path(cookie::LAST).filter(|path| *path != cookie.path && cookie::is_kept(&cookie.path));
+        if let Some(path) = path {
+            keep(&path, cookie.value.as_bytes(), 0o400);
+        }
+    }
+
+    fn path(&self, file: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(file))
+    }
+}
+
+/// Returns a text with the line that says what it is.
+fn sealed(text: &str, file: &str) -> String {
+    format!("{text}{SEAL}{} bytes of {file}\n", text.len())
+}
+
+/// Returns the text of this file that is kept, if it is whole.
+fn kept(path: &Path, file: &Path) -> Option<Text> {
+    let sealed = String::from_utf8(files::read(path, LARGEST).ok()??).ok()?;
+    let (text, seal) = sealed.strip_suffix('\n')?.rsplit_once(SEAL)?;
+    let (bytes, of) = seal.split_once(" bytes of ")?;
+    let file = std::path::absolute(file).ok()?;
+    let is_whole = bytes.parse() == Ok(text.len()) && Path::new(of) == file;
+    is_whole.then(|| Text { shown: path.display().to_string(), file, text: text.to_owned() })
+}
+
+/// Writes a file, unless it has these bytes.
+fn keep(path: &Path, bytes: &[u8], mode: u32) {
+    if !matches!(files::read(path, LARGEST), Ok(Some(old)) if old == bytes) {
+        if let Err(e) = write(path, bytes, mode) {
+            log::warn!(
+                "cannot keep {}, with which this node would start if a power cut left its files empty: {e}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// Writes a file as a whole, or not at all, wherever the power is cut.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let draft = path.with_extension("new");
+    let _ = fs::remove_file(&draft);
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        File::open(folder)?.sync_all()
+    };
+    written().inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    /// A folder of this name that is not there.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("beamless-last-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    }
+
+    fn text(file: &str, text: &str) -> Text {
+        Text { shown: "shown".to_owned(), file: PathBuf::from(file), text: text.to_owned() }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_whole_or_not_at_all() {
+        let folder = folder("torn");
+        let last = Last::new(Some(folder.join("made")));
+        let path = folder.join("made").join(TEXT);
+        let file = Path::new("/etc/a file.toml");
+        assert!(kept(&path, file).is_none());
+        for words in ["", "sname = \"a\"", "sname = \"a\"\n# kept by beamless: 3 bytes of /etc/b.toml\n", "a\n\n\u{e9}"] {
+            last.keep_text(&text("/etc/a file.toml", words));
+            let found = kept(&path, file).unwrap();
+            assert_eq!((found.text.as_str(), found.file.as_path()), (words, file));
+            assert!(kept(&path, Path::new("/etc/b.toml")).is_none(), "of another file");
+            let whole = fs::read(&path).unwrap();
+            for len in 0..whole.len() {
+                // cut off, and as a file system leaves what it did not write
+                fs::write(&path, &whole[..len]).unwrap();
+                assert!(kept(&path, file).is_none(), "{len} of {words:?}");
+                let zeros = [&whole[..len], &vec![0; whole.len() - len][..]].concat();
+                fs::write(&path, zeros).unwrap();
+                assert!(kept(&path, file).is_none(), "{len} of {words:?}");
+            }
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_written() {
+        let folder = folder("same");
+        let last = Last::new(Some(folder.clone()));
+        let about = |file| folder.join(file).metadata().map(|about| (about.ino(), about.mode() & 0o777)).unwrap();
+        let cookie = |value: &str, path: PathBuf| Cookie { value: value.to_owned(), path, made: false };
+        last.keep_text(&text("/etc/a.toml", "x"));
+        last.keep_cookie(&cookie("abc", folder.join("cookie")));
+        let before = (about(TEXT), about(cookie::LAST));
+        assert_eq!((before.0.1, before.1.1), (0o600, 0o400));
+        // that one is open, so that the system gives its number to no other
+        let held = (File::open(folder.join(TEXT)).unwrap(), File::open(folder.join(cookie::LAST)).unwrap());
+        last.keep_text(&text("/etc/a.toml", "x"));
+        last.keep_cookie(&cookie("abc", folder.join("cookie")));
+        // it is what the agent runs on
+        last.keep_cookie(&cookie("abd", folder.join(cookie::LAST)));
+        assert_eq!((about(TEXT), about(cookie::LAST)), before);
+        last.keep_text(&text("/etc/a.toml", "y"));
+        last.keep_cookie(&cookie("abd", folder.join("cookie")));
+        assert!(about(TEXT).0 != before.0.0 && about(cookie::LAST).0 != before.1.0);
+        assert_eq!(fs::read(folder.join(cookie::LAST)).unwrap(), b"abd");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        drop(held);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
