@@ -33,6 +33,8 @@ pub(super) enum By {
     Publish = 4,
     /// Its heartbeat.
     Gossip = 8,
+    /// A program that publishes there.
+    Program = 16,
 }
 
 /// The parts that name nodes which nobody asked for by name.
