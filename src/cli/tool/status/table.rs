@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(shown(50), "edge@nuc1.example.com  0.1.0    0.25  a long wor..");
         assert_eq!(shown(49), "edge@nuc1.example.com  0.1.0    a long word abo..");
         assert_eq!(shown(36), "edge@nuc1.example.com  a long word..");
-        assert_eq!(shown(20), "edge@nuc..  a lo..");
+        assert_eq!(shown(20), "edge@nuc1...  a lo..");
         // one that goes is the last
         let mut table = Table::new(&["NODE", ">UP", "?>MEMORY"]);
         table.add(["edge@nuc1", "1s", "512.25 MiB"].map(str::to_owned).into(), false);
