@@ -277,7 +277,12 @@ mod tests {
                 keep: None,
             };
             let disk = Disk::open(Some(&wanted)).unwrap();
-            Self { folder: folder.to_owned(), disk, clock: Clock { now, before: Vec::new() }, publishers: [Publisher::new(given)] }
+            Self {
+                folder: folder.to_owned(),
+                disk,
+                clock: Clock { now, before: Vec::new() },
+                publishers: [Publisher::new(given)],
+            }
         }
 
         /// A turn of the loop at this time.
@@ -298,6 +303,7 @@ mod tests {
         /// The times of all that waits, once it was read.
         fn times(&mut self, now: Moment) -> Vec<Option<i64>> {
             let mut found = Vec::new();
+            self.turn(now);
             while found.len() < self.kept().len() {
                 self.turn(now);
                 if let Some(taken) = self.kept().next(0, 1 << 20).map(|reading| reading.taken) {
