@@ -165,15 +165,14 @@ impl Health {
         programs(&mut look, self.given.program_restarts, looked.programs.statuses());
         self.of_readings(&mut look, looked.publishing);
         self.of_box(&mut look);
-        if !look.found.is_empty() {
+        let is_well = look.found.is_empty() && self.waiting.is_none();
+        if !is_well {
             look.has_passed(now, AGAIN);
         }
         self.look_at = look.next;
         let changes = changes(&mut self.alarms, look);
-        if !changes.is_empty()
-            || self.waiting.is_some() != waited
-            || (!self.alarms.is_empty() && now.saturating_duration_since(self.shown) >= AGAIN)
-        {
+        let is_due = !is_well && now.saturating_duration_since(self.shown) >= AGAIN;
+        if is_due || !changes.is_empty() || self.waiting.is_some() != waited {
             (self.is_new, self.shown) = (true, now);
         }
         self.news.add(changes);
