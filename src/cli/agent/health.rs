@@ -211,6 +211,10 @@ impl Health {
             let [_, waiting, gone] = status.counts;
             (dropped, kept) = (dropped.saturating_add(gone), kept.saturating_add(waiting));
             has_waited |= status.oldest.is_some_and(|time| time >= WAITING);
+            if status.given.every.is_zero() {
+                // a program's own, which come when it likes
+                continue;
+            }
             let label = &status.given.label;
             let age = status.age.and_then(|age| u64::try_from(age).ok()).map(Duration::from_millis);
             let last = age.and_then(|age| look.now.checked_sub(age));
@@ -218,6 +222,10 @@ impl Health {
             reading(look, (label, last), status.given.every.saturating_mul(self.given.reading_overdue), status.trouble);
         }
         self.waiting = has_waited.then_some(kept);
+        if let Some((_, _, true)) = publishing.room().disk {
+            let since = self.begun(Kind::DiskFailed, "", look.now);
+            look.raise(Kind::DiskFailed, "", since, "readings cannot be kept on disk".to_owned(), String::new());
+        }
         if let Some((since, count)) = self.dropped.grown(look, dropped) {
             look.raise(Kind::ReadingsDropped, "", since, format!("{count} readings dropped"), String::new());
         }

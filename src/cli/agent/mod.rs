@@ -24,11 +24,9 @@ mod parts;
 mod peers;
 mod process;
 mod programs;
-#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
 pub(super) mod step;
-#[allow(dead_code, reason = "until publish uses it")]
 mod store;
 mod strays;
 mod system;

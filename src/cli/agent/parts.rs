@@ -113,8 +113,16 @@ impl Parts {
         // the one that tells of others
         let Self { system, connections, functions, programs, publishing, health, .. } = self;
         system.answer(node, &Told { connections, functions, programs, publishing, alarms: health.alarms() });
-        each!(self, part => part.turn(node, driver));
+        each!(self, part => part.turn(node, driver), connections echo system functions programs);
         let Self { system, connections, programs, publishing, health, .. } = self;
+        for said in programs.take_published() {
+            publishing.take(said);
+        }
+        publishing.turn(node, driver);
+        programs.hold(|mailbox| publishing.is_busy(mailbox));
+        if let Some(others) = publishing.take_others() {
+            connections.want_for_programs(&others, node);
+        }
         health.turn(&Looked { connections, programs, publishing }, node, system.mailbox());
     }
 

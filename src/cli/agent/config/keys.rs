@@ -20,7 +20,7 @@ rest | time 1us 100ms | none | "500us" | How long to rest after a turn that read
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
 discover | table | none | [discover] | How nodes find each other: every node that the EPMDs of some hosts name is connected; or by heartbeats.
-keep | table | | [keep] | The room for readings that cannot be sent yet, of every `[[publish]]` together.
+keep | table | | [keep] | The room for readings that cannot be sent yet, of every `[[publish]]` and of programs together.
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
@@ -43,6 +43,9 @@ listen | switch | `false` | true | Connect to every node that says a heartbeat, 
 
 [keep]
 memory | size 4KiB 256MiB | `"1MiB"` | "1MiB" | The memory for them. With more the oldest of all are dropped, which is counted and logged. The newest is kept whatever its size.
+disk | size 256KiB 1024MiB | none | "16MiB" | The room on disk for what waits longer than five seconds, and for all of it while the agent does not run. With more the oldest are dropped.
+dir | text | `readings` in the folder of `--state-dir`, or in that of systemd's `StateDirectory=` | "/var/lib/beamless/readings" | The folder for that, which is made.
+sync | time 1s 1h | `"5s"` | "5s" | How long after it was written it outlives a power cut.
 
 [[publish]]
 file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.

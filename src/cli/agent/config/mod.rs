@@ -30,11 +30,12 @@ pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
 pub(super) use health::{HealthSettings, Told};
-pub(super) use keep::Keep;
+pub(super) use keep::{Disk, Keep};
 pub(in crate::cli) use page::page;
 pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
+pub(super) use values::node;
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -111,12 +112,14 @@ impl Settings {
             ("tick_time", self.tick_time != new.tick_time),
             ("setup_time", self.setup_time != new.setup_time),
             ("rest", self.rest != new.rest),
+            ("disk, dir and sync in [keep]", self.keep.disk != new.keep.disk),
             ("sizes", self.sizes != new.sizes),
             // such memory is given once
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, keep, programs, functions, health, local: Local { tls, .. }, .. } = new;
+        let keep = Keep { memory: new.keep.memory, ..self.keep.clone() };
+        let Self { connect, discover, publish, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
         let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
@@ -126,7 +129,7 @@ impl Settings {
     fn has(&self) -> Has<'_> {
         let commands = self.publish.iter().filter_map(|publish| match &publish.source {
             Source::Command(command) => Some(command),
-            Source::File(_) => None,
+            Source::File(_) | Source::Program => None,
         });
         let of_programs = self.programs.iter().map(|program| &program.command);
         let of_functions = self.functions.iter().map(|function| &function.command);
@@ -228,7 +231,7 @@ fn read(
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
     let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
-    let keep = keep::keep(table, reader.faults);
+    let keep = keep::keep(table, folder, run.state_folder(), reader.faults);
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));

@@ -40,6 +40,8 @@ pub(in crate::cli::agent) struct Publish {
 pub(in crate::cli::agent) enum Source {
     File(PathBuf),
     Command(Vec<String>),
+    /// A program behind a mailbox, when it likes: none of the file.
+    Program,
 }
 
 /// The form of a reading's value.

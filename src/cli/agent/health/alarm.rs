@@ -15,6 +15,7 @@ pub(in crate::cli::agent) enum Kind {
     ReadingOverdue,
     ReadingsDropped,
     DiskFull,
+    DiskFailed,
     Certificate,
     LogDropped,
 }
@@ -30,6 +31,7 @@ impl Kind {
             Self::ReadingOverdue => "reading_overdue",
             Self::ReadingsDropped => "readings_dropped",
             Self::DiskFull => "disk_full",
+            Self::DiskFailed => "disk_failed",
             Self::Certificate => "certificate",
             Self::LogDropped => "log_dropped",
         }

@@ -16,6 +16,7 @@ use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::publish::Said;
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
 
@@ -51,6 +52,8 @@ pub(super) struct World<'w, 'n> {
     pub(super) home: &'w str,
     /// The names of mailboxes, and the terms that go there.
     pub(super) local: Vec<(String, Vec<u8>)>,
+    /// What they publish.
+    pub(super) published: Vec<Said>,
 }
 
 /// A program and its mailbox.
@@ -76,6 +79,8 @@ pub(super) struct Program {
     /// Its standard output is read at this pace.
     pace: Pace,
     letters: Letters,
+    /// What it published is to be taken first, before it is read any further.
+    pub(super) is_held: bool,
     dropped: Dropped,
 }
 
@@ -220,12 +225,18 @@ impl Program {
             last_id: 0,
             limit,
             letters: Letters::default(),
+            is_held: false,
             dropped: Dropped::default(),
         }
     }
 
     fn name(&self) -> &str {
         &self.given.name
+    }
+
+    /// Returns true if what it says finds room.
+    fn has_room(&self) -> bool {
+        self.letters.has_room() && !self.is_held
     }
 
     /// Returns how it is.
@@ -253,7 +264,7 @@ impl Program {
             Life::Away(at) => (None, Some(*at)),
             Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
-            Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
+            Life::Up(_) if self.is_ready && self.has_room() => (None, Some(self.since)),
             Life::Up(process) => (process.next_wake(), [self.output.closes(), self.pace.next_wake()].into_iter().flatten().min()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
@@ -625,7 +636,7 @@ impl Program {
 
     /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
-        while self.letters.has_room() {
+        while self.has_room() {
             let (said, len) = match self.framing.next() {
                 None => return true,
                 Some(Ok(record)) => (envelope::read(self.given.format, record).map_err(|why| why.to_string()), record.len()),
@@ -702,6 +713,11 @@ impl Program {
                     return true;
                 }
                 Letter { to: To::Name(name), node, term }
+            }
+            Some(Outgoing::Publish { name, nodes, term }) => {
+                let mailbox = self.given.name.clone();
+                world.published.push(Said { mailbox, to: name, nodes, term });
+                return true;
             }
         };
         if let Ok(mut out) = world.node.outbox(self.mailbox) {

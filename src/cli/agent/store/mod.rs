@@ -27,7 +27,6 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
 use record::{Kind, RECORD};
-#[allow(unused_imports, reason = "until publish uses it")]
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 
@@ -58,7 +57,7 @@ pub(super) fn queue(name: &[&str]) -> u64 {
 pub(super) struct Store {
     folder: PathBuf,
     /// The folder, which is locked as long as this is open.
-    _lock: File,
+    lock: File,
     limit: u64,
     /// The bytes of a segment that is full.
     size: u64,
@@ -162,15 +161,14 @@ impl Store {
         // made already, on a disk that may be read-only by now
         fs::create_dir_all(folder)?;
         let lock = File::open(folder)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(ErrorKind::WouldBlock.into()),
-            // some file systems have no locks
-            Ok(()) | Err(_) => {}
+        // some file systems have no locks
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(ErrorKind::WouldBlock.into());
         }
         let [least, most] = SEGMENT;
         let mut store = Self {
             folder: folder.to_owned(),
-            _lock: lock,
+            lock,
             limit,
             size: (limit >> 4).clamp(least, most),
             sync,
@@ -309,7 +307,7 @@ impl Store {
 
     fn push(&mut self, job: Job) {
         if self.writer.is_none() {
-            match Writer::start(&self.folder, self.sync) {
+            match Writer::start(&self.folder, &self.lock, self.sync) {
                 Ok(writer) => self.writer = Some(writer),
                 Err(e) => self.fails(&e),
             }

@@ -82,12 +82,11 @@ impl Segment {
             return Ok(None);
         }
         file.read_exact(&mut bytes)?;
-        let salt = bytes.get(8..12).and_then(|salt| salt.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let [ours, theirs] =
-            [header(salt), bytes].map(|bytes| (bytes.get(..6).map(<[u8]>::to_vec), bytes.get(6..8).map(<[u8]>::to_vec)));
-        if ours.0 == theirs.0 && ours.1 != theirs.1 {
+        let [letters @ .., v0, v1, s0, s1, s2, s3, _, _, _, _] = bytes;
+        if letters == LETTERS && [v0, v1] != VERSION.to_le_bytes() {
             return Err(io::ErrorKind::Unsupported.into());
         }
+        let salt = u32::from_le_bytes([s0, s1, s2, s3]);
         let is_whole = header(salt) == bytes;
         Ok(is_whole.then_some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new() }))
     }

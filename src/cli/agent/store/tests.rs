@@ -1,5 +1,7 @@
 //! The log against a model, and after power cuts: what was written since the last sync is there, or cut off, or zeros, or garbage.
 
+#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::thread;
@@ -465,7 +467,7 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
             }
             assert_eq!(store.close(&mut rest.into_iter(), Duration::from_secs(60)), 0);
             // room may have been made for the last
-            let mut store = scratch.open_with(12 * BLOCK, 1000);
+            let store = scratch.open_with(12 * BLOCK, 1000);
             for (queue, waiting) in &mut model.waiting {
                 let there = store.counts(*queue).0 as usize;
                 assert!(there + 60 > waiting.len(), "queue {queue}: {there} of {}", waiting.len());

@@ -71,11 +71,12 @@ fn lock(shared: &(Mutex<Shared>, Condvar)) -> MutexGuard<'_, Shared> {
 }
 
 impl Writer {
-    /// Starts the thread, for segments in this folder.
-    pub(super) fn start(folder: &Path, sync: Duration) -> io::Result<Self> {
-        let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
+    /// Starts the thread, for segments in this folder, which is locked.
+    pub(super) fn start(folder: &Path, lock: &File, sync: Duration) -> io::Result<Self> {
+        let shared = Arc::<(Mutex<Shared>, Condvar)>::default();
         let mut disk = Disk {
             folder: folder.to_owned(),
+            lock: Some(lock.try_clone()?),
             sync,
             open: None,
             written: 0,
@@ -152,6 +153,8 @@ impl Drop for Writer {
 /// The thread's side.
 struct Disk {
     folder: PathBuf,
+    /// The folder, locked until the thread ends.
+    lock: Option<File>,
     sync: Duration,
     /// The segment that was written last, and its number.
     open: Option<(u64, File)>,
@@ -206,6 +209,8 @@ impl Disk {
                 guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
             }
             if ends {
+                // whoever waits for this may open the folder again
+                self.lock = None;
                 guard.has_ended = true;
                 shared.1.notify_all();
                 return;
@@ -235,7 +240,7 @@ impl Disk {
             file.sync_data()?;
         }
         if core::mem::take(&mut self.is_stale) {
-            File::open(&self.folder)?.sync_all()?;
+            self.lock.as_ref().map_or(Ok(()), File::sync_all)?;
         }
         (self.unsynced, self.since, self.synced) = (0, None, self.written);
         Ok(())

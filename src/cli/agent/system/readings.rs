@@ -60,9 +60,11 @@ const SHOWN: usize = 80;
 
 /// Writes how much of the room for readings that wait is used.
 pub(super) fn keep<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Written<'t, 'b> {
-    let Room { used, limit } = publishing.room();
-    t.map(1)?;
-    counted(t.atom("memory")?, &[("used", used as u64), ("limit", limit as u64)])
+    let Room { memory: [used, limit], disk } = publishing.room();
+    t.map(2)?;
+    counted(t.atom("memory")?, &[("used", used as u64), ("limit", limit as u64)])?.atom("disk")?;
+    let Some((used, limit, is_failed)) = disk else { return t.bool(false) };
+    pairs(t.map(3)?, &[("used", used), ("limit", limit)])?.atom("failed")?.bool(is_failed)
 }
 
 /// Returns the last reading of each label, the newest one where a label is there twice.
