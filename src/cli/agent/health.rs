@@ -285,13 +285,15 @@ impl Count {
     /// Returns since when it has been growing, and by how much: until it has not for as long as restarts count.
     fn grown(&mut self, look: &mut Look, count: u64) -> Option<(Instant, u64)> {
         let before = core::mem::replace(&mut self.now, count);
+        self.grown = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT));
         if count > before {
             let (since, from, _) = self.grown.unwrap_or((look.now, before, look.now));
             self.grown = Some((since, from, look.now));
+            look.has_passed(look.now, RECENT);
         }
-        let (since, from, last) = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT))?;
-        self.grown = Some((since, from.min(count), last));
-        Some((since, count.saturating_sub(from)))
+        let (since, from, _) = self.grown.as_mut()?;
+        *from = (*from).min(count);
+        Some((*since, count.saturating_sub(*from)))
     }
 }
 

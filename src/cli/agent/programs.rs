@@ -1,5 +1,6 @@
 //! The mailboxes with a program of any language behind each.
 
+mod course;
 mod envelope;
 mod framing;
 mod input;
@@ -18,8 +19,8 @@ use super::publish::Said;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
+pub(super) use course::{ProgramStatus, RECENT};
 use program::{GRACE, Program, World};
-pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
