@@ -74,7 +74,7 @@ impl Disk {
             for queue in publisher.take_gone() {
                 self.store.forget(queue);
             }
-            for (queue, kept) in publisher.to_attach() {
+            for (queue, kept) in publisher.unattached() {
                 kept.attach(queue, &self.store);
                 self.unknown.retain(|unknown| *unknown != queue);
             }
