@@ -36,6 +36,7 @@ macro_rules! pages {
         /// [hub]: crate::manual::hub
         /// [heartbeats]: crate::manual::agent#heartbeats-libclusters-strategy-gossip
         /// [json]: crate::manual::tool#json
+        /// [kept]: crate::manual::publishing#what-is-kept
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens
         /// [memory]: crate::manual::memory
