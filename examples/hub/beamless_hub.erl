@@ -246,8 +246,15 @@ handle_info({health, Box, What, How, Name, Text, Ms}, State) when
     {noreply, alarm(Box, How, #{what => What, name => Name, text => Text, ms => Ms}, State)};
 handle_info({nodeup, Box, _}, #{boxes := Boxes} = State) ->
     case Boxes of
-        #{Box := Entry} -> {noreply, put_box(Box, Entry#{connected := true, quiet := monotonic()}, State)};
-        #{} -> {noreply, State}
+        #{Box := #{alarms := Alarms} = Entry} ->
+            % it tells anew what is raised, but not what was cleared meanwhile
+            _ = [
+                tell({health, Box, What, cleared, Name, Text, undefined}, State)
+             || #{what := What, name := Name, text := Text} <- maps:values(Alarms)
+            ],
+            {noreply, put_box(Box, Entry#{connected := true, quiet := monotonic(), alarms := #{}}, State)};
+        #{} ->
+            {noreply, State}
     end;
 handle_info({nodedown, Box, _}, #{boxes := Boxes} = State) ->
     case Boxes of
@@ -393,11 +400,13 @@ row(#{labels := Labels, alarms := Alarms} = Entry) ->
     Row = maps:with([state, since, late, received, repeats], Entry),
     Row#{labels => lists:sort(maps:keys(Labels)), alarms => maps:values(Alarms)}.
 
-%% An agent tells each time that one is raised or cleared.
+%% An agent tells that one is raised or cleared, and sometimes again what is raised, which is no news.
 alarm(Box, How, #{what := What, name := Name, text := Text, ms := Ms} = Alarm, #{options := #{max_labels := Max}} = State) ->
+    Key = {What, Name},
     case find_box(Box, State) of
+        {ok, #{alarms := #{Key := #{text := Text}}}, Found} when How =:= raised ->
+            Found;
         {ok, #{alarms := Alarms} = Entry, #{boxes := Boxes} = Found} ->
-            Key = {What, Name},
             IsKept = map_size(Alarms) < Max orelse maps:is_key(Key, Alarms),
             {Level, New} =
                 case How of

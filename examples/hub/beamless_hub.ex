@@ -238,8 +238,13 @@ defmodule BeamlessHub do
 
   def handle_info({:nodeup, box, _}, state) do
     case state.boxes do
-      %{^box => entry} -> {:noreply, put_box(box, %{entry | connected: true, quiet: monotonic()}, state)}
-      %{} -> {:noreply, state}
+      %{^box => entry} ->
+        # it tells anew what is raised, but not what was cleared meanwhile
+        for {_, alarm} <- entry.alarms, do: tell({:health, box, alarm.what, :cleared, alarm.name, alarm.text, :undefined}, state)
+        {:noreply, put_box(box, %{entry | connected: true, quiet: monotonic(), alarms: %{}}, state)}
+
+      %{} ->
+        {:noreply, state}
     end
   end
 
@@ -415,12 +420,15 @@ defmodule BeamlessHub do
     |> Map.merge(%{labels: Enum.sort(Map.keys(entry.labels)), alarms: Map.values(entry.alarms)})
   end
 
-  # an agent tells each time that one is raised or cleared
+  # An agent tells that one is raised or cleared, and sometimes again what is raised, which is no news.
   defp alarm(box, how, %{what: what, name: name, text: text, ms: ms} = alarm, state) do
-    case find_box(box, state) do
-      {:ok, %{alarms: alarms} = entry, state} ->
-        key = {what, name}
+    key = {what, name}
 
+    case find_box(box, state) do
+      {:ok, %{alarms: %{^key => %{text: ^text}}}, state} when how == :raised ->
+        state
+
+      {:ok, %{alarms: alarms} = entry, state} ->
         {level, alarms} =
           cond do
             how == :cleared -> {:notice, Map.delete(alarms, key)}
@@ -461,7 +469,7 @@ defmodule BeamlessHub do
   end
 
   # by Erlang's name, since Elixir's for it has changed; without a domain, for the usual handler passes over those that it does not know
-  defp log(level, box, text), do: :logger.log(level, "~ts", [text], %{box: box})
+  defp log(level, box, text), do: :logger.log(level, text, %{box: box})
 
   defp check_later(state), do: %{state | timer: :erlang.start_timer(state.options.check, self(), :check)}
   defp now_ms, do: System.system_time(:millisecond)

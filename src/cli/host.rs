@@ -13,7 +13,13 @@ pub(super) enum Name {
     Dynamic(String),
 }
 
+/// What makes a name of a text.
+type Make = fn(String) -> Name;
+
 impl Name {
+    /// The options and keys that give a name.
+    pub(super) const KEYS: [(&'static str, Make); 3] = [("sname", Self::Short), ("name", Self::Long), ("dynamic", Self::Dynamic)];
+
     /// Returns true if another node is to give the name.
     pub(super) fn is_dynamic(&self) -> bool {
         matches!(self, Self::Dynamic(_))

@@ -105,11 +105,11 @@ impl Supervisor {
 }
 
 /// Returns what `systemctl status` shows: who the agent is, what is wrong, until when its certificate is good, who is connected.
-pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>, tls: Option<&Tls>) -> String {
+pub(super) fn status(node: &Node<'_>, up: bool, wrong: &[String], tls: Option<&Tls>) -> String {
     let own = node.name().map_or("a node without a name", |name| name.as_str());
     let mut text = format!("{} as {own}; ", if up { "up" } else { "starting" });
-    if let Some(trouble) = trouble {
-        text.extend([trouble, "; "]);
+    for words in wrong {
+        text.extend([words, "; "]);
     }
     if let Some(tls) = tls {
         text += &format!("certificate valid until {}; ", tls.end());
@@ -123,7 +123,7 @@ pub(super) fn status(node: &Node<'_>, up: bool, trouble: Option<&str>, tls: Opti
         if at > 0 {
             text += ", ";
         }
-        if text.len() > STATUS {
+        if text.len() > STATUS && at > 0 {
             return text + "..";
         }
         text += peer.name.as_str();

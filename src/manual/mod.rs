@@ -22,11 +22,13 @@ macro_rules! pages {
     ($($name:ident: $file:literal $(with $plot:literal)?;)*) => {$(
         /// [agent]: crate::manual::agent
         /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
+        /// [alarms]: crate::manual::system_info#alarms
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
         /// [connected]: crate::manual::agent#nodes-that-stay-connected
         /// [cookie]: crate::manual::agent#the-cookie
+        /// [cut]: crate::manual::agent#after-a-power-cut
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions

@@ -85,11 +85,11 @@ fn a_start_goes_on_with_the_configuration_that_worked() {
     assert_eq!(kept.metadata().unwrap().mode() & 0o777, 0o600);
     let number = kept.metadata().unwrap().ino();
     let torn = CONFIG.len() / 3;
-    let zeros = [CONFIG[..torn].as_bytes(), &vec![0; CONFIG.len() - torn]].concat();
+    let zeros = [&CONFIG.as_bytes()[..torn], &vec![0; CONFIG.len() - torn]].concat();
     let damages: [(&[u8], &str); 6] = [
         (b"", "etc/b.toml: it is empty"),
         (&[0; 100], "etc/b.toml: it is empty"),
-        (CONFIG[..torn].as_bytes(), "etc/b.toml:2:"),
+        (&CONFIG.as_bytes()[..torn], "etc/b.toml:2:"),
         (&zeros, "etc/b.toml:2:"),
         (b"sname = \"demo\"\n# \xff\n", "etc/b.toml:2:3: not UTF-8 text: a byte 0xff"),
         (b"snmae = \"demo\"\n", "etc/b.toml:1:1: unknown key `snmae`"),

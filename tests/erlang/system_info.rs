@@ -15,7 +15,7 @@ fn info_is_a_map_of_the_box_and_the_node() {
     erl.eval("I = gen_server:call({system, N}, info, 60000)");
     assert_eq!(erl.eval("maps:get(node, I) =:= N"), "true");
     assert_eq!(erl.eval("maps:get(version, I)"), format!("<<\"{}\">>", env!("CARGO_PKG_VERSION")));
-    let keys = "[certificate,cpus,disk,functions,links,load,mailboxes,memory,node,publish,running,temperatures,uptime,version]";
+    let keys = "[certificate,cpus,disk,functions,health,keep,links,load,log,mailboxes,memory,node,nodes,programs,publish,running,temperatures,uptime,version]";
     assert_eq!(erl.eval("lists:sort(maps:keys(I))"), keys);
     assert_eq!(erl.eval("#{uptime := U, running := R, cpus := C} = I, U > R andalso R >= 0 andalso C > 0"), "true");
     assert_eq!(erl.eval("[A, B, C5] = maps:get(load, I), is_float(A) andalso is_float(B) andalso is_float(C5)"), "true");
@@ -36,6 +36,10 @@ fn info_is_a_map_of_the_box_and_the_node() {
     );
     assert_eq!(erl.eval("maps:get(functions, I) =:= #{calls => 0, failed => 0, running => 0, waiting => 0}"), "true");
     assert_eq!(erl.eval("maps:get(publish, I)"), "[]");
+    assert_eq!(
+        erl.eval("[maps:get(K, I) || K <- [health, log, nodes, programs]]"),
+        "[#{alarms => [],state => ok},#{dropped => 0},#{},#{}]"
+    );
     // one key of it
     assert_eq!(erl.eval("gen_server:call({system, N}, {info, cpus}, 60000) =:= maps:get(cpus, I)"), "true");
 }
@@ -58,7 +62,7 @@ fn links_and_mailboxes_are_counted() {
 #[test]
 fn what_is_no_question_is_refused_or_ignored() {
     let (world, _demo, erl) = demo_and_erl(&[]);
-    let refused = "{error,{unknown_request,<<\"ask with info, or {info, Key} for one key of its map\">>}}";
+    let refused = "{error,{unknown_request,<<\"ask with info, or {info, Key} for one key of its map; with last, or {last, Label} for the last reading\">>}}";
     for request in ["status", "{info, nosuch}", "{info, <<\"nosuch\">>}", "{info, load, 1}", "<<0:80000>>", "{'$gen_call', info}"]
     {
         assert_eq!(erl.eval(&format!("gen_server:call({{system, N}}, {request}, 60000)")), refused, "{request}");
@@ -81,6 +85,29 @@ fn what_is_no_question_is_refused_or_ignored() {
     small.wait(&["publish a label that takes some room: added"]);
     assert_eq!(erl.eval("gen_server:call({system, S}, info, 60000)"), "{error,{too_large,2048}}");
     assert_eq!(erl.eval("is_map(gen_server:call({system, S}, {info, memory}, 60000))"), "true");
+}
+
+/// All that is told of a box with eighty readings and a hub that is away fits a message of the usual size.
+#[test]
+fn what_is_told_of_eighty_readings_fits() {
+    let world = World::new();
+    let publish = |number| {
+        format!(
+            "[[publish]]\ncommand = ['cat', '/proc/loadavg']\nlabel = 'sensor_{number:02}'\nevery = '1h'\nto = 'collector'\nnode = 'hub'\n"
+        )
+    };
+    let readings: String = (0..80).map(publish).collect();
+    fs::write(world.home.join("many.toml"), format!("sname = 'many'\n{readings}[health]\nnode_away = '1s'\n")).unwrap();
+    let mut agent = world.launch(&["--config", "many.toml"]);
+    agent.wait_until_up();
+    agent.wait(&["alarm: hub@"]);
+    let erl = world.erl(&["-sname", "erl"]);
+    erl.eval(&format!("N = {}", agent.atom()));
+    let kept = "lists:sum([K || #{kept := K} <- gen_server:call({system, N}, {info, publish}, 60000)])";
+    until("all of them", || (erl.eval(kept) == "80").then_some(()));
+    let size: u32 = erl.eval("byte_size(term_to_binary(gen_server:call({system, N}, info, 60000)))").parse().unwrap();
+    assert!((8 * 1024..13 * 1024).contains(&size), "{size}");
+    assert_eq!(erl.eval("map_size(gen_server:call({system, N}, last, 60000))"), "80");
 }
 
 /// With nothing but the tool.

@@ -17,13 +17,13 @@ use crate::support::{Agent, World, until};
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/systemd");
 
 /// What systemd is to a service: a socket for its news.
-struct Manager {
+pub(crate) struct Manager {
     socket: PathBuf,
     said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Manager {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let path = world.home.join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -39,13 +39,13 @@ impl Manager {
     }
 
     /// An agent, just started, that tells this manager.
-    fn launch(&self, world: &World, args: &[&str], variables: &[(&str, &str)]) -> Agent {
+    pub(crate) fn launch(&self, world: &World, args: &[&str], variables: &[(&str, &str)]) -> Agent {
         let mut command = command(beamless());
         command.arg("run").args(args).env("NOTIFY_SOCKET", &self.socket).envs(variables.iter().copied());
         world.launch_as(command)
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
     }
 
@@ -61,7 +61,7 @@ impl Manager {
     }
 
     /// Waits until the last status is this.
-    fn wait_for_status(&self, status: &str) {
+    pub(crate) fn wait_for_status(&self, status: &str) {
         let line = format!("STATUS={status}");
         until(&line, || {
             self.said().iter().rfind(|said| said.starts_with("STATUS=")).is_some_and(|last| *last == line).then_some(())
@@ -289,8 +289,12 @@ fn lines_for_the_journal_have_a_priority() {
     let world = World::new();
     let beamless = beamless().display().to_string();
     let launch = |stream: &str| {
-        let mut shell = command("sh");
-        shell.args(["-c", &format!("JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external")]);
+        let mut shell = command("unshare");
+        // below this /run the journal takes lines alone
+        let run = format!(
+            "mount -t tmpfs tmpfs /run && JOURNAL_STREAM={stream} exec {beamless} run --verbose --sname demo --epmd external"
+        );
+        shell.args(["--mount", "--map-root-user", "sh", "-c", &run]);
         world.launch_as(shell)
     };
     let numbers = "$(stat --dereference --format=%d:%i /proc/self/fd/2)";

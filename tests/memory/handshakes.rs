@@ -637,9 +637,9 @@ fn a_name_goes_with_the_node_that_gave_it() {
     let mailbox = a.node.register("me").unwrap();
     for _ in 0..2 {
         a.node.connect("b@host").unwrap();
-        a.node.connect("c@host").unwrap();
         let mut first = dial(&mut a, &mut b, at(0)).unwrap();
         first.settle(&mut a, &mut b, || usize::MAX);
+        a.node.connect("c@host").unwrap();
         let mut second = dial(&mut a, &mut c, at(0)).unwrap();
         second.settle(&mut a, &mut c, || usize::MAX);
         let name = a.node.name().unwrap().to_string();

@@ -5,12 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beamless::mio::Waker;
+use mio::Waker;
 
-/// The time after which a thread that comes back from nothing is taken for one that hangs, and another one goes on with what waits.
-const HANGS: Duration = Duration::from_secs(1);
+/// The time after which a thread is taken for one that hangs, if work waits: another one goes on with that.
+const HANGS: Duration = Duration::from_millis(100);
 
-/// The most threads that hang, and the one that works.
+/// The most threads.
 const MOST: usize = 16;
 
 /// The bytes of a thread's stack, of which it touches few.
@@ -127,7 +127,7 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::sync::mpsc;
 
-    use beamless::mio::{Events, Poll, Token};
+    use mio::{Events, Poll, Token};
 
     use super::*;
 

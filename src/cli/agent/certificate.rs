@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::peers::after;
+use super::words::roughly;
 use crate::cli::tls::{Stamp, Tls, Wanted};
 
 /// The time between two looks at the files.
@@ -90,12 +91,11 @@ impl Certificate {
     /// Returns what to say of its end, from a third of its life before that: at once, every day, and when it has ended.
     fn warning(&mut self, now: SystemTime, at: Instant) -> Option<String> {
         let (from, until) = (self.tls.valid_from(), self.tls.valid_until());
-        let life = until.duration_since(from).unwrap_or_default();
-        let left = until.duration_since(now).ok();
-        if left.is_some_and(|left| Some(left) > life.checked_div(3)) {
+        if !is_ending(from, until, now) {
             self.warned = None;
             return None;
         }
+        let left = until.duration_since(now).ok();
         let has_ended = left.is_none();
         let is_known = |(said, ended): (Instant, bool)| ended == has_ended && at.saturating_duration_since(said) < AGAIN;
         if self.warned.is_some_and(is_known) {
@@ -113,14 +113,10 @@ impl Certificate {
     }
 }
 
-/// Returns a time in the largest unit of which there are two.
-fn roughly(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
-    let unit =
-        units.into_iter().map(|(unit, name)| (seconds.checked_div(unit).unwrap_or(0), name)).find(|(count, _)| *count >= 2);
-    let (count, name) = unit.unwrap_or((seconds, "seconds"));
-    format!("{count} {name}")
+/// Returns true in the last third of a certificate's life, and after it.
+pub(super) fn is_ending(from: SystemTime, until: SystemTime, now: SystemTime) -> bool {
+    let life = until.duration_since(from).unwrap_or_default();
+    until.duration_since(now).ok().is_none_or(|left| Some(left) <= life.checked_div(3))
 }
 
 #[cfg(all(test, feature = "tls"))]
@@ -235,11 +231,5 @@ mod tests {
         assert!(said(until + AGAIN, now + AGAIN * 2).is_some());
         assert_eq!(said(from + second, now + AGAIN * 2), None);
         assert!(said(until, now + AGAIN * 2).is_some(), "it was good meanwhile");
-    }
-
-    #[test]
-    fn times_are_told_roughly() {
-        let texts = [1, 119, 120, 7199, 7200, 172_799, 172_800].map(|seconds| roughly(Duration::from_secs(seconds)));
-        assert_eq!(texts, ["1 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "47 hours", "2 days"]);
     }
 }

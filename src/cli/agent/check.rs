@@ -6,7 +6,8 @@ use beamless::{Epmd, Sizes, listen_addresses};
 
 use super::config::units::{Size, Time};
 use super::config::{
-    Arguments, Form, Function, Gossip, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings, Source,
+    Arguments, Disk, Form, Function, Gossip, Keep, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings,
+    Source,
 };
 use crate::cli::host::Name;
 use crate::cli::outcome::{Failure, print};
@@ -67,11 +68,14 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("gossip", &heartbeats(gossip));
     }
     settings.publish.iter().for_each(|publish| line("publish", &reading(publish)));
-    if !settings.publish.is_empty() {
-        line("kept", &format_args!("while a node is away: at most {} in memory", Size::of(settings.keep.memory)));
+    if !settings.publish.is_empty() || !settings.programs.is_empty() {
+        line("kept", &kept(&settings.keep));
     }
     settings.programs.iter().for_each(|program| line("mailbox", &mailbox(program)));
     settings.functions.iter().for_each(|served| line("function", &function(served)));
+    if let Some(told) = &settings.health.tell {
+        line("health", &format_args!("{} on {} is told", told.name, told.node));
+    }
     let what = run.config.as_ref().map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
     line("checked", &format_args!("{what} is right; nothing was started"));
     print(&lines.join("\n"))
@@ -124,6 +128,7 @@ fn reading(publish: &Publish) -> String {
         Source::File(path) if path.exists() => path.display().to_string(),
         Source::File(path) => format!("{} (which is not there now)", path.display()),
         Source::Command(command) => words(command),
+        Source::Program => "its program".to_owned(),
     };
     let form = match publish.form {
         Form::Number { divide: Some(by) } => format!("a number divided by {by}"),
@@ -140,6 +145,18 @@ fn reading(publish: &Publish) -> String {
     };
     let most = publish.keep.map_or(String::new(), |keep| format!("; {keep} are kept {away}"));
     format!("{source} as {form}, every {}, to {to}, labelled {label}{most}", Time(*every))
+}
+
+/// Returns how much may wait.
+fn kept(keep: &Keep) -> String {
+    let memory = Size::of(keep.memory);
+    match &keep.disk {
+        None => format!("while a node is away: at most {memory} in memory"),
+        Some(Disk { limit, folder: Some(folder), .. }) => {
+            format!("while a node is away: at most {memory} in memory, {} on disk, in {}", Size(*limit), folder.display())
+        }
+        Some(Disk { folder: None, .. }) => format!("while a node is away: at most {memory} in memory; {}", Disk::NO_FOLDER),
+    }
 }
 
 fn mailbox(program: &ProgramSettings) -> String {

@@ -8,7 +8,7 @@ use super::config::Settings;
 use super::discover::Discovery;
 use super::gossip::Gossip;
 use super::part::Part;
-use super::peers::Peers;
+use super::peers::{By, Peers, Presence};
 use crate::cli::outcome::Failure;
 
 /// The connections that are wanted.
@@ -22,6 +22,23 @@ impl Connections {
     /// Begins to connect to the nodes that the settings name.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         Ok(Self { peers: Peers::new(settings, node)?, discovery: Discovery::new(settings)?, gossip: Gossip::new(settings) })
+    }
+
+    /// Connects to the nodes that programs publish to.
+    pub(super) fn want_for_programs(&mut self, nodes: &[String], node: &mut Node<'_>) {
+        for (name, e) in self.peers.want(By::Program, nodes, node) {
+            log::warn!("{name}: {e}");
+        }
+    }
+
+    /// Returns the nodes that are wanted, and how each of them is.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (&str, Presence)> + Clone {
+        self.peers.presences()
+    }
+
+    /// Returns the hosts whose nodes are to be connected and that do not say which these are, and since when.
+    pub(super) fn silent(&self) -> impl Iterator<Item = (&str, Instant)> {
+        self.discovery.silent()
     }
 
     /// Takes note that a heartbeat of another node came.

@@ -13,6 +13,9 @@ const OWN: u64 = 32;
 /// The pipes of a program, of a command that is read, and of the functions that run at once.
 const PIPES: (u64, u64, u64) = (3, 2, 32);
 
+/// Those that looking up a name takes: sockets to two name servers, and the files that say who they are.
+const LOOK_UP: u8 = 4;
+
 /// The words for whoever can change the limit.
 pub(super) const WAY_OUT: &str = "raise LimitNOFILE= of the service, or `ulimit -n`";
 
@@ -43,9 +46,9 @@ fn needed(settings: &Settings) -> u64 {
         .saturating_add(functions)
 }
 
-/// Returns true if there is none left, in this process or on this host.
+/// Returns true if there are too few left to look up a name with, in this process or on this host.
 pub(super) fn are_out() -> bool {
-    let code = |e: io::Error| e.raw_os_error();
+    let tried: io::Result<Vec<File>> = (0..LOOK_UP).map(|_| File::open("/dev/null")).collect();
     let out = [Errno::MFILE, Errno::NFILE].map(|errno| errno.raw_os_error());
-    File::open("/dev/null").err().and_then(code).is_some_and(|code| out.contains(&code))
+    tried.err().and_then(|e| e.raw_os_error()).is_some_and(|code| out.contains(&code))
 }

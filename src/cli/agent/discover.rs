@@ -43,6 +43,8 @@ struct Host {
     nodes: Vec<(String, u16)>,
     /// The reason for which it gave no names, which the log has.
     said: Option<ErrorKind>,
+    /// The time since which it has given none.
+    silent: Option<Instant>,
     /// The log has that it names too many.
     is_crowded: bool,
 }
@@ -123,6 +125,11 @@ impl Discovery {
             }
             _ => {}
         }
+    }
+
+    /// Returns the hosts that give no names, and since when.
+    pub(super) fn silent(&self) -> impl Iterator<Item = (&str, Instant)> {
+        self.hosts.iter().filter_map(|host| Some((&*host.name, host.silent?)))
     }
 
     /// Returns when the next host is to be asked.
@@ -207,12 +214,14 @@ impl Host {
             is_new: true,
             nodes: Vec::new(),
             said: None,
+            silent: None,
             is_crowded: false,
         }
     }
 
     /// Takes the names that its EPMD gave. Returns the nodes that it did not name before, or named at another port.
     fn named(&mut self, names: Vec<(String, u16)>, epmd_port: u16, own: &NodeName, allow: &[String]) -> Vec<String> {
+        self.silent = None;
         if self.said.take().is_some() {
             self.changed();
             limited!(info, &self.name, "epmds that answer again", "epmd on {}, port {epmd_port}, answers again", self.name);
@@ -246,6 +255,7 @@ impl Host {
     /// Takes note that it gave no names: until it does, its nodes are not tried, and those that are connected stay so.
     fn failed(&mut self, e: &io::Error, epmd_port: u16) {
         self.nodes.clear();
+        self.silent.get_or_insert_with(Instant::now);
         let kind = match e.kind() {
             // a host that is off does not answer in one way now and in another later
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ErrorKind::TimedOut,
@@ -253,8 +263,11 @@ impl Host {
         };
         if self.said.replace(kind) != Some(kind) {
             self.changed();
-            let hint =
-                if descriptors::are_out() { format!("; no descriptor is left: {}", descriptors::WAY_OUT) } else { String::new() };
+            let hint = if descriptors::are_out() {
+                format!("; too few descriptors are left: {}", descriptors::WAY_OUT)
+            } else {
+                String::new()
+            };
             limited!(
                 warn,
                 &self.name,

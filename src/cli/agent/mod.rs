@@ -1,6 +1,7 @@
 //! `beamless run`: a node until it is told to stop.
 
 mod backoff;
+mod beside;
 mod certificate;
 mod check;
 mod children;
@@ -13,6 +14,7 @@ mod erlang;
 mod flaps;
 mod functions;
 mod gossip;
+mod health;
 mod last;
 mod once;
 mod own;
@@ -22,11 +24,9 @@ mod parts;
 mod peers;
 mod process;
 mod programs;
-#[allow(dead_code, reason = "until `system` tells of it")]
 mod publish;
 mod refusals;
 pub(super) mod step;
-#[allow(dead_code, reason = "until publish uses it")]
 mod store;
 mod strays;
 mod system;
@@ -125,7 +125,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
     let epmd = network.driver.epmd;
     set_groups(settings.groups, &mut node)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
-    let parts = Parts::new(&settings, &mut node)?;
+    let parts = Parts::new(&settings, options.state_folder(), &mut node)?;
     let supervisor = Supervisor::from_env();
     let reloads = options.config.is_some() || supervisor.listens();
     let mut ending = Ending::of_agent(reloads)?;
@@ -147,7 +147,6 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         refusals: Refusals::new(),
         strays: Strays::new(),
         supervisor,
-        trouble: None,
         stale: true,
         has_terminal: io::stderr().is_terminal(),
     };
@@ -200,8 +199,6 @@ struct Agent<'a> {
     refusals: Refusals,
     strays: Strays,
     supervisor: Supervisor,
-    /// The trouble that keeps others from finding this node.
-    trouble: Option<String>,
     /// Something happened that the supervisor may not know.
     stale: bool,
     /// The log goes to a terminal.
@@ -238,13 +235,6 @@ impl Agent<'_> {
     fn handle(&mut self, event: &Event, node: &Node<'_>, driver: &Driver) {
         let is_known = self.parts.handle(event, node) | self.strays.handle(event);
         self.refusals.handle(event, self.settings.local.tls.as_ref());
-        match event {
-            Event::Registered { .. } => self.trouble = None,
-            Event::NotRegistered(_) | Event::EpmdLost | Event::NameTaken | Event::EpmdFull => {
-                self.trouble = Some(event.to_string())
-            }
-            _ => {}
-        }
         self.stale |= !matches!(event, Event::Dropped { .. } | Event::TooLarge { .. } | Event::Refused { .. });
         match event {
             Event::Registered { embedded, port } if !self.announced => {
@@ -287,11 +277,15 @@ impl Agent<'_> {
     /// Tells the supervisor that the loop turns, and what is new.
     fn tell(&mut self, node: &Node<'_>) {
         self.supervisor.beat();
+        self.parts.runs_on(self.last.runs_on());
+        self.stale |= self.parts.is_status_new();
         if self.supervisor.listens() && core::mem::take(&mut self.stale) {
+            let mut wrong = self.parts.status();
+            wrong.extend(self.settings.local.is_outgoing().then(|| "dials out only".to_owned()));
             self.supervisor.status(systemd::status(
                 node,
                 self.announced,
-                self.trouble.as_deref().or(self.last.runs_on()).or(self.settings.local.is_outgoing().then_some("dials out only")),
+                &wrong,
                 self.certificate.as_ref().map(Certificate::tls),
             ));
         }

@@ -1,5 +1,6 @@
 //! The parts of the agent, together.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
@@ -8,11 +9,12 @@ use super::config::Settings;
 use super::connections::Connections;
 use super::echo::Echo;
 use super::functions::Functions;
+use super::health::{Health, Looked};
 use super::part::Part;
 use super::peers::after;
 use super::programs::Programs;
 use super::publish::Publishing;
-use super::system::System;
+use super::system::{System, Told};
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -31,6 +33,7 @@ pub(super) struct Parts {
     functions: Functions,
     programs: Programs,
     publishing: Publishing,
+    health: Health,
     /// The time at which mailboxes that could not be registered are tried again.
     revive_at: Option<Instant>,
 }
@@ -49,7 +52,8 @@ macro_rules! each {
 }
 
 impl Parts {
-    pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
+    /// Makes all parts. `folder` is that for what outlives a restart.
+    pub(super) fn new(settings: &Settings, folder: Option<PathBuf>, node: &mut Node<'_>) -> Result<Self, Failure> {
         Ok(Self {
             connections: Connections::new(settings, node)?,
             echo: Echo::new(node)?,
@@ -57,6 +61,7 @@ impl Parts {
             functions: Functions::new(settings, node)?,
             programs: Programs::new(settings, node)?,
             publishing: Publishing::new(settings, node)?,
+            health: Health::new(settings, folder),
             revive_at: None,
         })
     }
@@ -65,12 +70,29 @@ impl Parts {
     pub(super) fn handle(&mut self, event: &Event, node: &Node<'_>) -> bool {
         let mut is_known = false;
         each!(self, part => is_known |= part.handle(event, node));
+        self.health.handle(event);
         is_known
     }
 
     /// Takes note of what is shown over TLS.
     pub(super) fn show(&mut self, tls: &Tls) {
         self.system.show(tls);
+        self.health.show(tls);
+    }
+
+    /// Takes note of what to say as long as the agent runs on something that is not what its files say.
+    pub(super) fn runs_on(&mut self, words: Option<&str>) {
+        self.health.runs_on(words);
+    }
+
+    /// Returns true if [`Self::status`] has something new to say.
+    pub(super) fn is_status_new(&mut self) -> bool {
+        self.health.is_new()
+    }
+
+    /// Returns what is wrong, the most important first: each of it in few words.
+    pub(super) fn status(&self) -> Vec<String> {
+        self.health.status()
     }
 
     /// Takes note that a pipe of some process is ready, or that a process ended.
@@ -89,13 +111,24 @@ impl Parts {
             self.revive(node);
         }
         // the one that tells of others
-        self.system.answer(node, (&self.functions, &self.programs, &self.publishing));
-        each!(self, part => part.turn(node, driver));
+        let Self { system, connections, functions, programs, publishing, health, .. } = self;
+        system.answer(node, &Told { connections, functions, programs, publishing, alarms: health.alarms() });
+        each!(self, part => part.turn(node, driver), connections echo system functions programs);
+        let Self { system, connections, programs, publishing, health, .. } = self;
+        for said in programs.take_published() {
+            publishing.take(said);
+        }
+        publishing.turn(node, driver);
+        programs.hold(|mailbox| publishing.is_busy(mailbox));
+        if let Some(others) = publishing.take_others() {
+            connections.want_for_programs(&others, node);
+        }
+        health.turn(&Looked { connections, programs, publishing }, node, system.mailbox());
     }
 
     /// Returns when a part has something to do by itself.
     pub(super) fn next_wake(&mut self) -> Option<Instant> {
-        let mut wake = self.revive_at;
+        let mut wake = self.revive_at.into_iter().chain(self.health.next_wake()).min();
         each!(self, part => wake = wake.into_iter().chain(part.next_wake()).min());
         let wake = wake?;
         // whoever has something to do and no mailbox to do it with cannot do it now
@@ -128,6 +161,7 @@ impl Parts {
     /// Goes on with new settings; what did not change is left as it is.
     pub(super) fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
         each!(self, part => part.apply(settings, node));
+        self.health.apply(settings);
     }
 
     /// Takes note of the name that another node gave to this one.

@@ -32,6 +32,8 @@ pub(super) enum By {
     Publish = 4,
     /// Its heartbeat.
     Gossip = 8,
+    /// A program that publishes there.
+    Program = 16,
 }
 
 /// The parts that name nodes which nobody asked for by name.
@@ -67,6 +69,30 @@ struct Wanted {
     patient: bool,
     /// The reason that was last logged, so that each change is logged once.
     said: Option<Reason>,
+    presence: Presence,
+}
+
+/// Whether a wanted node is connected, since when, and why it is not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Presence {
+    pub(super) is_connected: bool,
+    pub(super) since: Instant,
+    /// The reason for which the last try failed, or the connection ended.
+    pub(super) reason: Option<Reason>,
+}
+
+impl Presence {
+    /// Begins with a node that is not connected.
+    fn new() -> Self {
+        Self { is_connected: false, since: Instant::now(), reason: None }
+    }
+
+    fn set(&mut self, is_connected: bool, reason: Option<Reason>) {
+        if self.is_connected != is_connected {
+            self.since = Instant::now();
+        }
+        (self.is_connected, self.reason) = (is_connected, reason);
+    }
 }
 
 impl Wanted {
@@ -89,7 +115,10 @@ impl Wanted {
     /// Tries to connect. An error is that it can never be.
     fn connect(&mut self, node: &mut Node<'_>) -> Result<Tried, Error> {
         match if self.patient { node.connect_patiently(&self.name) } else { node.connect(&self.name) } {
-            Ok(()) if is_up(node, &self.name) => self.state = Link::Up(Instant::now()),
+            Ok(()) if is_up(node, &self.name) => {
+                self.state = Link::Up(Instant::now());
+                self.presence.set(true, None);
+            }
             Ok(()) => {
                 self.state = Link::Trying { since: Instant::now(), again: false };
                 self.patient = !self.patient;
@@ -156,7 +185,8 @@ impl Peers {
             Receiver::Name { nodes, .. } => nodes.names(),
             _ => &[],
         });
-        let published: Vec<String> = published.cloned().collect();
+        let told = settings.health.tell.iter().map(|told| &told.node);
+        let published: Vec<String> = published.chain(told).cloned().collect();
         let mut refused = self.want(By::Connect, &settings.connect, node);
         refused.extend(self.want(By::Publish, &published, node));
         refused
@@ -189,7 +219,8 @@ impl Peers {
                 continue;
             }
             let state = Link::Waiting(Instant::now());
-            let mut peer = Wanted { name: name.clone(), by: bit, state, backoff: Backoff::NEW, patient: false, said: None };
+            let (name, backoff, presence) = (name.clone(), Backoff::NEW, Presence::new());
+            let mut peer = Wanted { name, by: bit, state, backoff, patient: false, said: None, presence };
             match peer.connect(node) {
                 Ok(tried) => {
                     self.tell_tried(&peer.name, &tried);
@@ -226,6 +257,7 @@ impl Peers {
                 if let Some(peer) = self.find(node.as_str()) {
                     peer.state = Link::Up(Instant::now());
                     peer.said = None;
+                    peer.presence.set(true, None);
                 }
                 false
             }
@@ -240,6 +272,7 @@ impl Peers {
                     }
                     // that it does not answer either goes without saying
                     peer.said = Some(*reason).filter(|reason| is_silence(*reason));
+                    peer.presence.set(false, Some(*reason));
                     peer.later();
                 }
                 false
@@ -263,6 +296,7 @@ impl Peers {
         if matches!(peer.state, Link::Up(_)) {
             return true;
         }
+        peer.presence.set(false, Some(reason));
         let before = peer.said.replace(reason);
         if let Link::Trying { again, .. } = peer.state {
             peer.later();
@@ -313,6 +347,11 @@ impl Peers {
 
     fn find(&mut self, name: &str) -> Option<&mut Wanted> {
         self.wanted.iter_mut().find(|peer| peer.name == name)
+    }
+
+    /// Returns the nodes that are wanted, and how each of them is.
+    pub(super) fn presences(&self) -> impl Iterator<Item = (&str, Presence)> + Clone {
+        self.wanted.iter().filter(|peer| peer.by != 0).map(|peer| (peer.name.as_str(), peer.presence))
     }
 
     fn names(&self, by: By) -> Vec<String> {

@@ -14,10 +14,12 @@ use beamless::{Driver, Event, Mailbox, Node};
 
 use super::config::{Place, Settings};
 use super::part::Part;
+use super::publish::Said;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use program::{GRACE, Program, World};
+pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
@@ -37,6 +39,8 @@ pub(super) struct Programs {
     home: String,
     /// The most bytes of a line or a frame that a program writes.
     limit: usize,
+    /// What they publish.
+    published: Vec<Said>,
 }
 
 impl Programs {
@@ -51,7 +55,22 @@ impl Programs {
             programs.push(Program::new(given.clone(), mailbox, limit));
         }
         let home = node.name().map_or_else(String::new, |name| name.as_str().to_owned());
-        Ok(Self { programs, leaving: Vec::new(), home, limit })
+        Ok(Self { programs, leaving: Vec::new(), home, limit, published: Vec::new() })
+    }
+
+    /// Returns what they published since this was asked last.
+    pub(super) fn take_published(&mut self) -> Vec<Said> {
+        core::mem::take(&mut self.published)
+    }
+
+    /// Has no program publish more for which that is true.
+    pub(super) fn hold(&mut self, is_busy: impl Fn(&str) -> bool) {
+        self.programs.iter_mut().for_each(|program| program.is_held = is_busy(&program.given.name));
+    }
+
+    /// Returns how each program is.
+    pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = ProgramStatus<'_>> {
+        self.programs.iter().map(Program::status)
     }
 
     /// Returns the place in the cluster of the mailbox of this name, and whether it has its global name.
@@ -124,9 +143,11 @@ impl Part for Programs {
         for program in &mut self.programs {
             program.places.turn(&program.given.name, &program.given.place, program.mailbox, node);
         }
-        let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new() };
+        let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new(), published: Vec::new() };
         self.programs.iter_mut().for_each(|program| program.turn(&mut world));
-        for (name, term) in world.local {
+        let World { local, published, .. } = world;
+        self.published.extend(published);
+        for (name, term) in local {
             match self.programs.iter_mut().find(|program| program.given.name == name) {
                 Some(program) => program.tell_term(&term, &self.home),
                 None => limited!(

@@ -8,32 +8,52 @@
 //!
 //! A PubSub has a process of one name on every node that runs it, so a reading goes to all of these, each asked by itself.
 
+mod disk;
 mod kept;
 mod members;
 mod moment;
 mod numbers;
+mod payload;
 mod publisher;
 mod reading;
 mod recipient;
 mod status;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use beamless::{Driver, Error, Event, Mailbox, Node};
+use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
 
+use super::beside::Beside;
 use super::config::units::Size;
-use super::config::{Publish, Receiver, Settings};
+use super::config::{self, Form, Nodes, Publish, Receiver, Settings, Source};
 use super::own;
 use super::part::Part;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
+use disk::Disk;
 use moment::Clock;
-use numbers::Numbers;
-use publisher::{Context, Publisher};
+use numbers::Numbering;
+use publisher::{Context, Means, Publisher};
 use recipient::{Presence, Recipient};
-#[allow(unused_imports, reason = "until `system` tells of it")]
 pub(super) use status::{Last, Room, Status};
+
+/// The most nodes of a message that a program publishes, and the most receivers of them all.
+const NODES: usize = 16;
+const RECEIVERS: usize = 64;
+
+/// The bytes that wait for a receiver that is there before a program is not read any more.
+const BUSY: usize = 1 << 16;
+
+/// What a program publishes.
+pub(super) struct Said {
+    pub(super) mailbox: String,
+    /// The registered name, and its nodes.
+    pub(super) to: String,
+    pub(super) nodes: Nodes,
+    /// The term, encoded.
+    pub(super) term: Vec<u8>,
+}
 
 /// The readings that are published.
 pub(super) struct Publishing {
@@ -44,13 +64,20 @@ pub(super) struct Publishing {
     /// The most bytes of a reading.
     most: usize,
     clock: Clock,
-    numbers: Numbers,
+    numbers: Numbering,
     publishers: Vec<Publisher>,
+    disk: Option<Disk>,
+    /// Where files are read.
+    beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
     /// The log has that it is used up.
     is_full: bool,
     targets: Vec<Recipient>,
+    /// The mailboxes of programs.
+    programs: Vec<String>,
+    /// Programs publish to other nodes than before.
+    are_others: bool,
     /// The nodes that the settings name, for which readings are kept while they are away.
     wanted: Vec<String>,
     /// Other nodes may be connected than before.
@@ -64,10 +91,14 @@ impl Publishing {
             mailbox: None,
             own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
-            numbers: Numbers::of_clock(&clock.now),
+            numbers: Numbering::new(settings.keep.state.clone()),
             clock,
+            disk: Disk::open(settings.keep.disk.as_ref()),
+            programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
+            are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             limit: settings.keep.memory,
+            beside: None,
             is_full: false,
             targets: Vec::new(),
             wanted: settings.connect.clone(),
@@ -94,7 +125,7 @@ impl Publishing {
     fn aim(&mut self, node: &mut Node<'_>) {
         let mut hubs = self.wanted.clone();
         hubs.extend(node.peers().map(|peer| peer.name.as_str().to_owned()).filter(|name| !self.wanted.contains(name)));
-        self.publishers.iter_mut().for_each(|publisher| publisher.set_outlets(&hubs));
+        self.publishers.iter_mut().for_each(|publisher| publisher.set_outlets(&hubs, self.wanted.len()));
         let wanted = || self.publishers.iter().flat_map(Publisher::targets);
         let (mut targets, gone): (Vec<_>, Vec<_>) = core::mem::take(&mut self.targets)
             .into_iter()
@@ -109,6 +140,96 @@ impl Publishing {
         if let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) {
             gone.into_iter().for_each(|target| target.give_up(&mut out));
         }
+    }
+
+    /// Takes the answers of the receivers, and sends what can be sent.
+    fn send(&mut self, node: &mut Node<'_>) {
+        // a node without a name keeps its readings until it has one
+        let Some(mailbox) = self.mailbox.filter(|_| !self.own.is_empty()) else { return };
+        while let Some((message, mut out)) = node.recv(mailbox) {
+            let received = message.received();
+            self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
+        }
+        self.targets.iter_mut().for_each(|target| target.look(node));
+        self.choose();
+        let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
+        for target in &mut self.targets {
+            // it has just been registered anew where it is not there
+            if let Ok(mut out) = node.outbox(mailbox) {
+                target.turn(&mut self.publishers, &mut out, &world);
+            }
+        }
+        members::send(&mut self.publishers, mailbox, node, &world);
+    }
+
+    /// Keeps what a program publishes.
+    pub(super) fn take(&mut self, said: Said) {
+        let Said { mailbox, to, nodes, term } = said;
+        let refused = |why: &str| {
+            limited!(warn, &mailbox, "messages of programs that cannot be published", "mailbox {mailbox}: not published: {why}");
+        };
+        let own = NodeName::new(&self.own).ok();
+        let mut names = Vec::new();
+        for name in nodes.names() {
+            match config::node(name, own.as_ref()) {
+                Ok(name) if names.contains(&name) => {}
+                Ok(name) => names.push(name),
+                Err(why) => return refused(&format!("{name}: {why}")),
+            }
+        }
+        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&to.len()) {
+            return refused(&format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
+        }
+        let nodes = if let Nodes::Each(_) = nodes { Nodes::Each(names) } else { Nodes::First(names) };
+        let now = self.clock.now;
+        match self.of_program(&mailbox, Receiver::Name { to, nodes }) {
+            Some(place) => {
+                if let Some(publisher) = self.publishers.get_mut(place) {
+                    publisher.keep(term, now, &now, &mut self.numbers);
+                }
+                self.make_room();
+            }
+            None => refused(&format!("readings of programs wait for {RECEIVERS} receivers already")),
+        }
+    }
+
+    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. The one that has waited for
+    /// nothing for longest makes room if there are too many; nothing where there is none.
+    fn of_program(&mut self, label: &str, receiver: Receiver) -> Option<usize> {
+        let is_it = |given: &Publish| given.source == Source::Program && given.label == label && given.receiver == receiver;
+        if let Some(place) = self.publishers.iter().position(|publisher| is_it(&publisher.given)) {
+            return Some(place);
+        }
+        let of_programs = || self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
+        if of_programs().count() >= RECEIVERS {
+            let (idle, _) = of_programs().find(|(_, publisher)| publisher.is_idle())?;
+            self.publishers.remove(idle);
+        }
+        (self.is_stale, self.are_others) = (true, true);
+        let (label, every, form) = (label.to_owned(), Duration::ZERO, Form::Term);
+        self.publishers.push(Publisher::new(Publish { source: Source::Program, label, every, form, receiver, keep: None }));
+        self.publishers.len().checked_sub(1)
+    }
+
+    /// Returns true if a program is to publish nothing more for now: its receiver is there, and has to take what waits first.
+    pub(super) fn is_busy(&self, mailbox: &str) -> bool {
+        let of_program = self.publishers.iter().filter(|publisher| publisher.is_of_program() && publisher.given.label == mailbox);
+        let mut busy = of_program.flat_map(|publisher| {
+            let busy = publisher.outlets.iter().filter(|outlet| outlet.kept.waiting_bytes() > BUSY);
+            busy.map(|outlet| (&publisher.given.receiver, outlet.node()))
+        });
+        busy.any(|(receiver, node)| {
+            self.targets.iter().any(|target| target.takes(receiver, node) && target.state == Presence::There)
+        })
+    }
+
+    /// Returns the nodes that programs publish to, if they are others than when this was asked last.
+    pub(super) fn take_others(&mut self) -> Option<Vec<String>> {
+        if !core::mem::take(&mut self.are_others) {
+            return None;
+        }
+        let of_programs = self.publishers.iter().filter(|publisher| publisher.is_of_program());
+        Some(of_programs.flat_map(Publisher::targets).map(|(_, node)| node.to_owned()).collect())
     }
 
     /// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
@@ -144,11 +265,15 @@ impl Publishing {
     /// Drops the oldest of all readings that wait, as long as there is no memory for all.
     fn make_room(&mut self) {
         let mut used = bytes(&self.publishers);
+        if let Some(disk) = self.disk.as_mut().filter(|_| used > self.limit) {
+            disk.make_room(&mut self.publishers, &self.clock.now);
+            used = bytes(&self.publishers);
+        }
         while used > self.limit {
             let waiting = self.publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept);
             let oldest = waiting.filter_map(|kept| Some((kept.oldest_waiting()?, kept))).min_by_key(|(number, _)| *number);
-            let Some((_, kept)) = oldest.filter(|(number, _)| !self.numbers.is_last(*number)) else { return };
-            kept.drop_oldest();
+            let Some((_, kept)) = oldest.filter(|(number, _)| *number != self.numbers.last()) else { return };
+            kept.drop_from_memory();
             used = bytes(&self.publishers);
             if !core::mem::replace(&mut self.is_full, true) {
                 log::warn!(
@@ -158,11 +283,6 @@ impl Publishing {
             }
         }
         self.is_full &= used > self.limit.wrapping_div(2);
-    }
-
-    /// Returns what is published, and how many readings arrived, are kept, and were dropped.
-    pub(super) fn counts(&self) -> impl ExactSizeIterator<Item = (&Publish, [u64; 3])> {
-        self.publishers.iter().map(|publisher| (&publisher.given, publisher.counts()))
     }
 
     /// Returns how everything is that is published.
@@ -177,7 +297,7 @@ impl Publishing {
 
     /// Returns how much of its memory is used.
     pub(super) fn room(&self) -> Room {
-        Room { used: bytes(&self.publishers), limit: self.limit }
+        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status) }
     }
 }
 
@@ -190,7 +310,8 @@ impl Part for Publishing {
     /// Goes on with other settings. What did not change is left as it is; where only the source or the interval changed, the readings are
     /// kept.
     fn apply(&mut self, settings: &Settings, node: &mut Node<'_>) {
-        let mut old = core::mem::take(&mut self.publishers);
+        let (of_programs, mut old): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.publishers).into_iter().partition(Publisher::is_of_program);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
             old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
         };
@@ -210,9 +331,17 @@ impl Part for Publishing {
             });
             self.publishers.push(publisher);
         }
-        for publisher in old {
+        self.programs = settings.programs.iter().map(|program| program.name.clone()).collect();
+        let (of_programs, gone): (Vec<_>, Vec<_>) =
+            of_programs.into_iter().partition(|publisher| self.programs.contains(&publisher.given.label));
+        self.publishers.extend(of_programs);
+        self.are_others |= !gone.is_empty();
+        for publisher in old.into_iter().chain(gone) {
             log::info!("{}: removed", publisher.name());
-            publisher.tell_lost();
+            publisher.tell_lost(true);
+            if let Some(disk) = &mut self.disk {
+                publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
+            }
         }
         self.limit = settings.keep.memory;
         self.make_room();
@@ -257,45 +386,52 @@ impl Part for Publishing {
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
         if core::mem::take(&mut self.is_stale) {
             self.aim(node);
+            if let Err(e) = self.prepare(node) {
+                limited!(warn, "", "readings without a mailbox", "publish: nothing can be sent: {}", words::error(&e));
+            }
         }
         self.clock.look();
+        if let Some(disk) = &mut self.disk {
+            for (label, receiver) in disk.begin(&mut self.publishers, &self.programs, &mut self.clock) {
+                self.of_program(&label, receiver);
+            }
+        }
+        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
+        beside.turn();
+        let means = Means { registry: driver.registry(), beside: &beside };
         for place in 0..self.publishers.len() {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
-                publisher.turn(&world, &mut self.numbers, driver.registry());
+                publisher.turn(&world, &mut self.numbers, &means);
             }
             self.make_room();
         }
-        // a node without a name keeps its readings until it has one
-        let Some(mailbox) = self.mailbox.filter(|_| !self.own.is_empty()) else { return };
-        while let Some((message, mut out)) = node.recv(mailbox) {
-            let received = message.received();
-            self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
+        self.beside = Some(beside);
+        self.send(node);
+        if let Some(disk) = &mut self.disk {
+            disk.end(&mut self.publishers, self.limit, &self.clock.now);
         }
-        self.targets.iter_mut().for_each(|target| target.look(node));
-        self.choose();
-        let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
-        for target in &mut self.targets {
-            // it has just been registered anew where it is not there
-            if let Ok(mut out) = node.outbox(mailbox) {
-                target.turn(&mut self.publishers, &mut out, &world);
-            }
-        }
-        members::send(&mut self.publishers, mailbox, node, &world);
     }
 
     fn next_wake(&self) -> Option<Instant> {
         let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
-        publishers.chain(targets.filter_map(|target| target.again)).min()
+        let hangs = self.beside.as_ref().and_then(Beside::next_wake);
+        let disk = self.disk.as_ref().and_then(Disk::next_wake);
+        // what was found on disk is to be sent somewhere
+        let aims = self.is_stale.then(Instant::now);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).min()
     }
 
     fn named(&mut self, own: &str) {
         own.clone_into(&mut self.own);
     }
 
-    /// Logs what is lost, now that the agent ends.
+    /// Writes what waits, or logs what is lost, now that the agent ends.
     fn stop(&mut self) {
-        self.publishers.iter().for_each(Publisher::tell_lost);
+        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
+        if let Some(disk) = self.disk.take() {
+            disk.close(&self.publishers);
+        }
     }
 }

@@ -1,28 +1,41 @@
 //! The mailbox `system`: how the box and the node are.
 
-mod facts;
+mod counts;
+pub(super) mod facts;
+mod readings;
+mod state;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use beamless::{Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
+use beamless::{Call, Error, Full, HeldBy, Mailbox, Message, Node, Outbox, Term, TermWriter, WriteTerm, Written};
 
-use super::config::{Place, Receiver};
+use super::config::Place;
+use super::connections::Connections;
 use super::functions::Functions;
+use super::health::Alarm;
 use super::own;
 use super::part::Part;
 use super::programs::Programs;
 use super::publish::Publishing;
 use super::words;
 use crate::cli::lines::{limited, node_of};
+use crate::cli::logger;
 use crate::cli::terms;
 use crate::cli::tls::Tls;
+use counts::{count, counted, pairs};
 use facts::Facts;
 
 /// The time between two looks at the box: whoever asks without end costs little.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The parts that it tells of.
-type Parts<'p> = (&'p Functions, &'p Programs, &'p Publishing);
+pub(super) struct Told<'p> {
+    pub(super) connections: &'p Connections,
+    pub(super) functions: &'p Functions,
+    pub(super) programs: &'p Programs,
+    pub(super) publishing: &'p Publishing,
+    pub(super) alarms: &'p [Alarm],
+}
 
 /// The mailbox.
 pub(super) struct System {
@@ -40,23 +53,28 @@ impl System {
         Ok(Self { mailbox: node.register(own::SYSTEM)?, started: Instant::now(), taken: 0, facts: None, valid_until: None })
     }
 
+    /// Returns the mailbox, out of which others tell something, too.
+    pub(super) fn mailbox(&self) -> Mailbox {
+        self.mailbox
+    }
+
     /// Takes note of what is shown over TLS.
     pub(super) fn show(&mut self, tls: &Tls) {
         self.valid_until = tls.valid_until().duration_since(UNIX_EPOCH).ok().map(|until| until.as_secs());
     }
 
     /// Answers what is in the mailbox.
-    pub(super) fn answer(&mut self, node: &mut Node<'_>, parts: Parts<'_>) {
+    pub(super) fn answer(&mut self, node: &mut Node<'_>, told: &Told<'_>) {
         if node.received(self.mailbox) == self.taken {
             return;
         }
         let mut room = Vec::new();
-        let info = match self.info(node, parts, &mut room) {
+        let info = match self.info(node, told, &mut room) {
             Ok(info) => info,
             Err(e) => return limited!(warn, "", "messages to system that were not looked at", "system: {}", words::error(&e)),
         };
         while let Some((message, mut out)) = node.recv(self.mailbox) {
-            match answer(&message, info, &mut out) {
+            match answer(&message, info, told.publishing, &mut out) {
                 Ok(()) => {}
                 // the peer has to take what waits for it first; the message stays
                 Err(Error::Full(Full::Transmit { .. })) => return message.put_back(),
@@ -75,19 +93,14 @@ impl System {
     }
 
     /// Encodes all that is told, as a map.
-    fn info<'r>(
-        &mut self,
-        node: &Node<'_>,
-        (functions, programs, publishing): Parts<'_>,
-        room: &'r mut Vec<u8>,
-    ) -> Result<Term<'r>, Error> {
+    fn info<'r>(&mut self, node: &Node<'_>, told: &Told<'_>, room: &'r mut Vec<u8>) -> Result<Term<'r>, Error> {
         let valid_until = self.valid_until;
         let running = self.started.elapsed().as_secs();
         let fresh = self.facts.take().filter(|(at, _)| at.elapsed() < FRESH);
         let (_, facts) = self.facts.insert(fresh.unwrap_or_else(|| (Instant::now(), Facts::now())));
         terms::encoded(
             |t| {
-                t.map(14)?;
+                t.map(19)?;
                 t.atom("node")?;
                 t.atom(node.name().map_or("", |name| name.as_str()))?;
                 t.atom("version")?;
@@ -100,9 +113,9 @@ impl System {
                 t.atom("links")?;
                 links(t, node)?;
                 t.atom("mailboxes")?;
-                mailboxes(t, node, programs)?;
+                mailboxes(t, node, told.programs)?;
                 t.atom("functions")?;
-                let counts = functions.counts();
+                let counts = told.functions.counts();
                 counted(
                     t,
                     &[
@@ -113,7 +126,12 @@ impl System {
                     ],
                 )?;
                 t.atom("publish")?;
-                published(t, publishing)
+                readings::published(t, told.publishing)?;
+                readings::keep(t.atom("keep")?, told.publishing)?;
+                counted(t.atom("log")?, &[("dropped", logger::dropped())])?;
+                state::health(t.atom("health")?, told.alarms)?;
+                state::nodes(t.atom("nodes")?, told.connections)?;
+                state::programs(t.atom("programs")?, told.programs)
             },
             room,
         )
@@ -136,9 +154,19 @@ fn is(term: Term<'_>, word: &str) -> bool {
     term.is_atom(word) || term.as_str() == Some(word)
 }
 
-/// Answers a call of `info` with the map, and one of `{info, Key}` with a value of it. A message that is no call is no question.
-fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result<(), Error> {
+/// Answers a call of `info` with the map, and one of `{info, Key}` with a value of it; `last` and `{last, Label}` with the last readings. A message that is no call is no question.
+fn answer(message: &Message<'_>, info: Term<'_>, publishing: &Publishing, out: &mut Outbox<'_>) -> Result<(), Error> {
     let Some(call) = message.as_call() else { return Ok(()) };
+    if let Some([_, label]) = call.request.tuple().filter(|[word, _]| is(*word, "last")) {
+        let newest = readings::newest(publishing);
+        let Some(last) = newest.iter().find(|last| is(label, last.label)) else {
+            return out.reply(&call, |t| refused(t, "no_reading", |t| t.term(label)));
+        };
+        return replied(out, &call, |t| readings::last(t.tuple(2)?.atom("ok")?, last));
+    }
+    if is(call.request, "last") {
+        return replied(out, &call, |t| readings::all(t, &readings::newest(publishing)));
+    }
     let wanted = match call.request.tuple() {
         Some([word, key]) if is(word, "info") => {
             key.as_atom().and_then(|key| info.get(key.as_str()?)).or_else(|| info.get(key.as_str()?))
@@ -146,13 +174,19 @@ fn answer(message: &Message<'_>, info: Term<'_>, out: &mut Outbox<'_>) -> Result
         _ => is(call.request, "info").then_some(info),
     };
     let Some(wanted) = wanted else {
-        return out
-            .reply(&call, |t| refused(t, "unknown_request", |t| t.str("ask with info, or {info, Key} for one key of its map")));
+        return out.reply(&call, |t| {
+            refused(t, "unknown_request", |t| {
+                t.str("ask with info, or {info, Key} for one key of its map; with last, or {last, Label} for the last reading")
+            })
+        });
     };
-    match out.reply(&call, |t| t.term(wanted)) {
-        Err(Error::Full(Full::Message { limit, .. })) => {
-            out.reply(&call, |t| refused(t, "too_large", |t| count(t, limit as u64)))
-        }
+    replied(out, &call, |t| t.term(wanted))
+}
+
+/// Answers with this, unless it does not fit a message.
+fn replied(out: &mut Outbox<'_>, call: &Call<'_>, write: impl WriteTerm) -> Result<(), Error> {
+    match out.reply(call, write) {
+        Err(Error::Full(Full::Message { limit, .. })) => out.reply(call, |t| refused(t, "too_large", |t| count(t, limit as u64))),
         result => result,
     }
 }
@@ -262,37 +296,4 @@ fn in_cluster<'t, 'b>(t: &'t mut TermWriter<'b>, place: &Place, is_registered: b
         Some(global) => t.atom(global),
         None => t.bool(false),
     }
-}
-
-fn published<'t, 'b>(t: &'t mut TermWriter<'b>, publishing: &Publishing) -> Written<'t, 'b> {
-    let counts = publishing.counts();
-    t.list(counts.len())?;
-    for (publish, [arrived, kept, dropped]) in counts {
-        t.map(if matches!(publish.receiver, Receiver::Group(_)) { 5 } else { 6 })?.atom("label")?.str(&publish.label)?;
-        match &publish.receiver {
-            Receiver::Name { to, nodes } => {
-                t.atom("to")?.atom(to)?.atom("node")?.atom(nodes.names().first().map_or("", String::as_str))?
-            }
-            Receiver::PubSub { pubsub, topic } => t.atom("pubsub")?.str(&pubsub.to_string())?.atom("topic")?.str(topic)?,
-            Receiver::Group(group) => t.atom("group")?.str(&group.to_string())?,
-        };
-        pairs(t, &[("sent", arrived), ("kept", kept), ("dropped", dropped)])?;
-    }
-    t.nil()
-}
-
-fn counted<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
-    t.map(counts.len())?;
-    pairs(t, counts)
-}
-
-fn pairs<'t, 'b>(t: &'t mut TermWriter<'b>, counts: &[(&str, u64)]) -> Written<'t, 'b> {
-    for (key, value) in counts {
-        count(t.atom(key)?, *value)?;
-    }
-    Ok(t)
-}
-
-fn count<'t, 'b>(t: &'t mut TermWriter<'b>, value: u64) -> Written<'t, 'b> {
-    t.int(i64::try_from(value).unwrap_or(i64::MAX))
 }

@@ -1,5 +1,7 @@
 //! The agent's own words for what the library says: whoever reads its log has a configuration file, not a storage.
 
+use std::time::Duration;
+
 use beamless::{Dropped, Error, Event, Full, NetworkFault, Reason};
 
 use super::descriptors;
@@ -36,11 +38,24 @@ pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
         Event::ConnectFailed { reason: Reason::Network(NetworkFault::UnknownHost), node } if descriptors::are_out() => {
-            format!("cannot connect to {node}: no descriptor is left to ask for its address with: {}", descriptors::WAY_OUT)
+            format!(
+                "cannot connect to {node}: too few descriptors are left to ask for its address with: {}",
+                descriptors::WAY_OUT
+            )
         }
         Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),
         _ => event.to_string(),
     }
+}
+
+/// Returns a time in the largest unit of which there are two.
+pub(super) fn roughly(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
+    let unit =
+        units.into_iter().map(|(unit, name)| (seconds.checked_div(unit).unwrap_or(0), name)).find(|(count, _)| *count >= 2);
+    let (count, name) = unit.unwrap_or((seconds, "seconds"));
+    format!("{count} {name}")
 }
 
 #[cfg(test)]
@@ -72,5 +87,11 @@ mod tests {
             assert_eq!(text.contains("`nodes` in [sizes]"), reason == Reason::Full, "{text}");
             assert!(!text.contains("storage"), "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_told_roughly() {
+        let texts = [1, 119, 120, 7199, 7200, 172_799, 172_800].map(|seconds| roughly(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["1 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "47 hours", "2 days"]);
     }
 }

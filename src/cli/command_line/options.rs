@@ -79,9 +79,8 @@ pub(crate) const TERM: Positional = Positional {
 };
 
 pub(crate) fn name(found: &mut Found) -> Result<Option<Name>, String> {
-    let makes: [(_, fn(String) -> Name); 3] = [("sname", Name::Short), ("name", Name::Long), ("dynamic", Name::Dynamic)];
     let mut name: Option<Name> = None;
-    for (option, make) in makes {
+    for (option, make) in Name::KEYS {
         let Some(given) = found.text(option)? else { continue };
         if name.replace(make(given)).is_some() {
             return Err("a node has one name: --sname, --name or --dynamic, not two of them".to_owned());

@@ -203,7 +203,7 @@ impl<'s> Tool<'s> {
             driver.set_port(&peer, port)?;
         }
         let given = options.before(given);
-        let mut tool = Self {
+        Ok(Self {
             node,
             driver,
             mailbox,
@@ -217,9 +217,7 @@ impl<'s> Tool<'s> {
             is_missing: false,
             is_silent: false,
             printing: None,
-        };
-        tool.wait_for_name()?;
-        Ok(tool)
+        })
     }
 
     /// Waits until the node that is asked has given this one its name, if it is to: without one nothing can be sent.
@@ -239,6 +237,7 @@ impl<'s> Tool<'s> {
     /// Asks a question, and gives the answer to `then`, which says what there is to print. It fails if the node cannot be reached, or gives
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
         loop {
@@ -302,13 +301,19 @@ impl<'s> Tool<'s> {
         format!("beamless {command} {}", self.given)
     }
 
-    /// Returns this node's name.
-    pub(super) fn name(&self) -> String {
+    /// Returns this node's name, once there is one.
+    pub(super) fn named(&mut self) -> Result<String, Failure> {
+        self.wait_for_name()?;
+        Ok(self.name())
+    }
+
+    fn name(&self) -> String {
         self.node.name().map(|name| name.as_str().to_owned()).unwrap_or_default()
     }
 
     /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
+        self.wait_for_name()?;
         let mut out = self.node.outbox(self.mailbox)?;
         out.monitor((to, self.peer.as_str())).map_err(too_large)?;
         out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
@@ -336,7 +341,7 @@ impl<'s> Tool<'s> {
     }
 
     fn ask_kernel(&mut self, then: Then<'_>) -> Result<(), Failure> {
-        let own = self.name();
+        let own = self.named()?;
         self.ask(
             &mut |out, peer, timeout| {
                 out.call(("net_kernel", peer), timeout, |t| {

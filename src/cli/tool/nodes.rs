@@ -26,7 +26,7 @@ pub(super) const SPEC: Spec = Spec {
 fn nodes(node: &str, asking: &Asking) -> Result<(), Failure> {
     let mut storage = storage();
     let mut tool = Tool::open(node, asking, &mut storage)?;
-    let own = tool.name();
+    let own = tool.named()?;
     let mut lines = Vec::new();
     for kind in ["visible", "hidden"] {
         let mut bytes = Vec::new();

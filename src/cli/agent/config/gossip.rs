@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 
+use super::asked::Asked;
 use super::file::{Fault, Faults, Item};
 use super::keys::Table;
-use super::{Asked, units, values};
+use super::{units, values};
 use crate::cli::agent::gossip::Secret;
 
 /// `[discover.gossip]`: the heartbeat of libcluster's strategy `Gossip`.
@@ -94,11 +95,10 @@ fn secret(item: &Item<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults)
         Ok(secret) => return Some(secret),
         Err(why) => item.wrong(why),
     };
-    let running = asked.running().and_then(|running| running.discover.as_ref()?.gossip.as_ref()?.secret.as_ref());
     let secret = match asked {
         Asked::Check => None,
         Asked::Start => Some(Secret::awaited(path)),
-        Asked::Reload(_) => running.filter(|secret| secret.path() == path).cloned(),
+        Asked::Reload(has) => has.secret.filter(|secret| secret.path() == path).cloned(),
     };
     if secret.is_some() {
         faults.miss(why)

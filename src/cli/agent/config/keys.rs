@@ -20,10 +20,11 @@ rest | time 1us 100ms | none | "500us" | How long to rest after a turn that read
 allow | list | every node that has the cookie | ["hub@nuc3", "nuc4"] | The only nodes that may connect: names, or hosts all of whose nodes may.
 connect | list | none | ["hub@nuc3", "store@nuc4"] | Nodes to be connected to for ever. There are at most as many as `nodes` in `[sizes]` says.
 discover | table | none | [discover] | How nodes find each other: every node that the EPMDs of some hosts name is connected; or by heartbeats.
-keep | table | | [keep] | The room for readings that cannot be sent yet, of every `[[publish]]` together.
+keep | table | | [keep] | The room for readings that cannot be sent yet, of every `[[publish]]` and of programs together.
 publish | table | none | [[publish]] | A reading, sent to a process at an interval. There can be any number of these.
 mailbox | table | none | [mailbox.NAME] | A program behind a mailbox of this name. There can be any number of these. `echo`, `system`, `net_kernel` and `rex` are taken.
 functions | table | none | [functions] | Functions that others call: `"MODULE:FUNCTION/ARITY" = ["PROGRAM", ..]` runs a command, to which the arguments of the call are added. In place of the list there can be `{ command = [..], .. }` with these keys. What the agent answers itself is not among them.
+health | table | | [health] | What a person should know of, as a warning in the log, in `systemctl status` and in `system`. All of it is looked after without this table, too.
 tls | table | none | [tls] | Mutual TLS on every connection, as with `erl -proto_dist inet_tls`. Renewed files are taken within ten seconds.
 sizes | table | | [sizes] | How much there can be at once. All of it is taken at the start: `(2 * nodes + mailboxes) * message`, 3 KiB for each node, and 0.1 MiB, 256 MiB at most.
 
@@ -42,6 +43,9 @@ listen | switch | `false` | true | Connect to every node that says a heartbeat, 
 
 [keep]
 memory | size 4KiB 256MiB | `"1MiB"` | "1MiB" | The memory for them. With more the oldest of all are dropped, which is counted and logged. The newest is kept whatever its size.
+disk | size 256KiB 1024MiB | none | "16MiB" | The room on disk for what waits longer than five seconds, and for all of it while the agent does not run. With more the oldest are dropped.
+dir | text | `readings` in the folder of `--state-dir`, or in that of systemd's `StateDirectory=` | "/var/lib/beamless/readings" | The folder for that, which is made.
+sync | time 1s 1h | `"5s"` | "5s" | How long after it was written it outlives a power cut.
 
 [[publish]]
 file | text | | "/sys/class/thermal/thermal_zone0/temp" | The file that is read. Either `file` or `command` is to be given.
@@ -71,6 +75,14 @@ pool_size | integer 1 64 | `1` | 1 | The `pool_size` of the PubSub, if it has on
 command | command | to be given | ["/usr/bin/..", ".."] | The program and its arguments.
 output | word text term | `"text"` | "term" | The value: `"text"`, what the command prints, as a binary; `"term"`, the term that it prints.
 timeout | time 100ms 24h | `"5s"` | "5s" | How long it may run.
+
+[health]
+node_away | time 1s 24h | `"5m"` | "5m" | How long a node may be away that is to be connected.
+reading_overdue | integer 2 1000 | `3` | 3 | After how many intervals without a reading it is overdue; not within five seconds.
+program_restarts | integer 1 20 | `5` | 5 | How often a program may end, or not start, within ten minutes.
+disk_full | integer 1 100 | `95` | 95 | From how many percent on the disk of the state folder is full.
+tell | name | none | "health" | The registered name of a process that is told when any of this begins, and when it is over.
+node | text | to be given with `tell` | "hub@nuc3" | The node of that name. The agent stays connected to it.
 
 [tls]
 dir | text | | "/etc/beamless/tls" | The folder with `tls.crt`, `tls.key` and `ca.crt`, and with `crl.pem` if there is one. `--tls-dir` and `BEAMLESS_TLS_DIR` win over it.

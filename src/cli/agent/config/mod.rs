@@ -1,8 +1,10 @@
 //! The settings of the agent: the configuration file, and what the command line says besides.
 
+mod asked;
 mod cluster;
 mod file;
 mod gossip;
+mod health;
 mod keep;
 mod keys;
 mod page;
@@ -23,14 +25,17 @@ use crate::cli::files;
 use crate::cli::host::Name;
 use crate::cli::local::{self, Local};
 use crate::cli::tls::{self, Wanted};
+use asked::{Asked, Has};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
 pub(super) use gossip::Gossip;
-pub(super) use keep::Keep;
+pub(super) use health::{HealthSettings, Told};
+pub(super) use keep::{Disk, Keep};
 pub(in crate::cli) use page::page;
 pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
 pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
+pub(super) use values::node;
 
 /// The arguments of the agent. Each wins over the configuration file.
 pub(in crate::cli) struct Arguments {
@@ -80,6 +85,7 @@ pub(super) struct Settings {
     pub(super) keep: Keep,
     pub(super) programs: Vec<ProgramSettings>,
     pub(super) functions: Vec<Function>,
+    pub(super) health: HealthSettings,
 }
 
 impl Settings {
@@ -106,28 +112,34 @@ impl Settings {
             ("tick_time", self.tick_time != new.tick_time),
             ("setup_time", self.setup_time != new.setup_time),
             ("rest", self.rest != new.rest),
+            ("disk, dir and sync in [keep]", self.keep.disk != new.keep.disk),
             ("sizes", self.sizes != new.sizes),
             // such memory is given once
             ("groups", self.groups.is_some() && self.groups != new.groups),
         ];
         let groups = self.groups.or(new.groups);
-        let Self { connect, discover, publish, keep, programs, functions, local: Local { tls, .. }, .. } = new;
+        let keep = Keep { memory: new.keep.memory, ..self.keep.clone() };
+        let Self { connect, discover, publish, programs, functions, health, local: Local { tls, .. }, .. } = new;
         let local = Local { tls: self.local.tls.as_ref().and(tls).or_else(|| self.local.tls.clone()), ..self.local.clone() };
-        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, ..self.clone() };
+        let updated = Self { local, groups, connect, discover, publish, keep, programs, functions, health, ..self.clone() };
         (updated, fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
-    /// Returns the program of a command here that is written so, or was found by this name in `PATH`.
-    fn program(&self, written: &str) -> Option<&String> {
+    /// Returns what may be gone by now, and is not missed.
+    fn has(&self) -> Has<'_> {
         let commands = self.publish.iter().filter_map(|publish| match &publish.source {
             Source::Command(command) => Some(command),
-            Source::File(_) => None,
+            Source::File(_) | Source::Program => None,
         });
         let of_programs = self.programs.iter().map(|program| &program.command);
         let of_functions = self.functions.iter().map(|function| &function.command);
         let programs = commands.chain(of_programs).chain(of_functions).filter_map(|command| command.first());
-        let is_named = |program: &&String| Path::new(program).file_name() == Some(written.as_ref());
-        programs.clone().find(|program| *program == written).or_else(|| programs.clone().find(is_named))
+        let gossip = self.discover.as_ref().and_then(|discover| discover.gossip.as_ref());
+        Has {
+            programs: programs.collect(),
+            secret: gossip.and_then(|gossip| gossip.secret.as_ref()),
+            cookie_file: self.local.cookie_file.as_ref(),
+        }
     }
 }
 
@@ -164,40 +176,21 @@ impl Text {
     }
 }
 
-/// Who asks for the settings, which decides what is done about a program or a file that is not there.
-#[derive(Clone, Copy)]
-enum Asked<'s> {
-    /// A check: that is a fault.
-    Check,
-    /// A start: the box comes up without it, and tries again.
-    Start,
-    /// An agent that runs with these settings: it goes on with what it has, and takes nothing new that is not there. Nothing is asked of the
-    /// network, since that would hold the agent up.
-    Reload(&'s Settings),
-}
-
-impl<'s> Asked<'s> {
-    fn running(self) -> Option<&'s Settings> {
-        match self {
-            Self::Reload(running) => Some(running),
-            Self::Check | Self::Start => None,
-        }
-    }
-}
-
 /// Reads the settings of the agent: those of the file, if there is one, and over them those of the command line. An error has a line for each
-/// fault. `running` are the settings of an agent that runs. What is not there, and is done without, is logged.
+/// fault. `running` are the settings of an agent that runs; then nothing is asked of the network, since that would hold the agent up. What is
+/// not there, and is done without, is logged.
 pub(super) fn settings(run: &Arguments, text: Option<&Text>, running: Option<&Settings>) -> Result<Settings, Vec<String>> {
     let mut faults = Faults::default();
-    let asked = match running {
-        Some(running) => Asked::Reload(running),
+    let has = running.map(Settings::has);
+    let asked = match &has {
+        Some(has) => Asked::Reload(has),
         None if run.check => Asked::Check,
         None => Asked::Start,
     };
     let (shown, written) = text.map_or(("", ""), |text| (&text.shown, &text.text));
     let folder = text.and_then(|text| text.file.parent()).unwrap_or(Path::new("/"));
     let settings = match file::parse(written) {
-        Ok(table) => read(run, Section::whole(written, table.get_ref()), folder, asked, &mut faults),
+        Ok(table) => read(run, Section::whole(written, table.get_ref()), folder, (asked, running), &mut faults),
         Err(fault) => faults.keep(Err(fault)),
     };
     match settings.filter(|_| faults.is_empty()) {
@@ -210,8 +203,13 @@ pub(super) fn settings(run: &Arguments, text: Option<&Text>, running: Option<&Se
 }
 
 /// Reads the settings, as far as nothing is wrong; else there are faults.
-fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faults: &mut Faults) -> Option<Settings> {
-    let running = asked.running();
+fn read(
+    run: &Arguments,
+    top: Section<'_>,
+    folder: &Path,
+    (asked, running): (Asked<'_>, Option<&Settings>),
+    faults: &mut Faults,
+) -> Option<Settings> {
     let name = name(run, &top, running, faults);
     let cookie_file = cookie_file(run, &top, folder, asked, faults);
     let tls = tls(run, &top, folder, faults);
@@ -231,8 +229,9 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
     let publish = top.get("publish").map(|list| reader.publish(&list)).unwrap_or_default();
     let programs = top.get("mailbox").map(|table| reader.programs(&table)).unwrap_or_default();
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
+    let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
-    let keep = keep::keep(table, reader.faults);
+    let keep = keep::keep(table, folder, run.state_folder(), reader.faults);
     let sizes = top.get("sizes");
     let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
@@ -267,6 +266,7 @@ fn read(run: &Arguments, top: Section<'_>, folder: &Path, asked: Asked<'_>, faul
         keep,
         programs,
         functions,
+        health,
     })
 }
 
@@ -290,12 +290,11 @@ fn name(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults: 
     let own = |name: &Name| running.map_or_else(|| values::own(name), |running| Ok(running.node.clone()));
     if let Some(name) = &run.name {
         // the file's own are known, too
-        ["sname", "name", "dynamic"].iter().for_each(|key| drop(top.get(key)));
+        Name::KEYS.iter().for_each(|(key, _)| drop(top.get(key)));
         let node = own(name).map_err(|why| Fault::of_argument(format!("{name}: {why}")));
         return faults.keep(node).map(|node| (name.clone(), node));
     }
-    let makes: [(_, fn(String) -> Name); 3] = [("sname", Name::Short), ("name", Name::Long), ("dynamic", Name::Dynamic)];
-    let mut given = makes.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
+    let mut given = Name::KEYS.into_iter().filter_map(|(key, make)| Some((key, top.get(key)?, make)));
     let (item, make) = match (given.next(), given.next()) {
         (Some((_, item, make)), None) => (item, make),
         (Some((other, ..)), Some((_, item, _))) => {
@@ -331,7 +330,7 @@ fn cookie_file(run: &Arguments, top: &Section<'_>, folder: &Path, asked: Asked<'
     let why = if cookie::is_kept(&path) { cookie::find(Some(&path)).err() } else { None };
     if let Some(why) = why {
         match asked {
-            Asked::Reload(running) if running.local.cookie_file.as_ref() == Some(&path) => faults.miss(item.wrong(why)),
+            Asked::Reload(has) if has.cookie_file == Some(&path) => faults.miss(item.wrong(why)),
             // whoever starts the node has that to say
             Asked::Start if run.state_folder().is_some_and(|folder| cookie::find(Some(&folder.join(cookie::LAST))).is_ok()) => {}
             _ => faults.add(item.wrong(why)),

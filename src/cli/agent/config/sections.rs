@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use beamless::{NodeName, Sizes};
 
+use super::asked::Asked;
 use super::file::{Fault, Faults, Item, Section};
 use super::gossip::{Gossip, gossip};
 use super::keys::Table;
 use super::receiver::{Receiver, read, receiver};
-use super::{Asked, units, values};
+use super::{units, values};
 use crate::cli::agent::erlang;
 use crate::cli::agent::own::{MAILBOXES, reserved};
 use crate::cli::groups::{Group, PubSub};
@@ -39,6 +40,8 @@ pub(in crate::cli::agent) struct Publish {
 pub(in crate::cli::agent) enum Source {
     File(PathBuf),
     Command(Vec<String>),
+    /// A program behind a mailbox, when it likes: none of the file.
+    Program,
 }
 
 /// The form of a reading's value.
@@ -194,7 +197,7 @@ pub(super) struct Reader<'r> {
 
 impl Reader<'_> {
     /// Reads a table to its end.
-    fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
+    pub(super) fn table<'f, T>(&mut self, item: &Item<'f>, read: impl FnOnce(&mut Self, &Section<'f>) -> T) -> Option<T> {
         let section = self.faults.keep(item.section())?;
         let value = read(self, &section);
         section.finish(self.faults);
@@ -421,7 +424,7 @@ impl Reader<'_> {
         let folder = self.folder;
         let written = item.text().and_then(|text| values::program(text, folder).map_err(|why| item.wrong(why)));
         let written = self.faults.keep(written)?;
-        let known = self.asked.running().and_then(|running| running.program(&written));
+        let known = self.asked.has().and_then(|has| has.program(&written));
         let why = match values::found(&written) {
             // as it was, so that it is the same command
             Ok(_) if known.is_some_and(|known| *known == written) => return Some(written),

@@ -22,7 +22,7 @@ fn is_long(host: &str) -> bool {
 }
 
 /// Returns the whole name of another node, which is on this host if it does not say.
-pub(super) fn node(text: &str, own: Option<&NodeName>) -> Result<String, String> {
+pub(in crate::cli::agent) fn node(text: &str, own: Option<&NodeName>) -> Result<String, String> {
     let own_host = own.map_or("localhost", |own| own.host());
     let whole = if text.contains('@') { text.to_owned() } else { format!("{text}@{own_host}") };
     let name = NodeName::new(&whole).map_err(|e| e.to_string())?;

@@ -5,7 +5,7 @@ use std::fmt;
 use beamless::{Term, TermWriter, Written, encode};
 use serde_json::{Map, Value};
 
-use crate::cli::agent::config::ProgramFormat;
+use crate::cli::agent::config::{Nodes, ProgramFormat};
 use crate::cli::outcome::printable;
 use crate::cli::terms::{self, json};
 
@@ -87,6 +87,8 @@ pub(super) enum Outgoing {
     Reply { id: u64, term: Vec<u8> },
     /// A message to a registered name on a node.
     Send { name: String, node: String, term: Vec<u8> },
+    /// A reading for a registered name on one of some nodes or on each, which is kept until it has arrived.
+    Publish { name: String, nodes: Nodes, term: Vec<u8> },
 }
 
 /// The reason for which a message of a program cannot be understood.
@@ -115,7 +117,7 @@ pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoi
             Ok(line) => {
                 let mut bytes = Vec::new();
                 let term = terms::erlang(line, &mut bytes)
-                    .map_err(|e| format!("{e}; a line is {{reply,Id,Term}} or {{send,Name,Node,Term}}"));
+                    .map_err(|e| format!("{e}; a line is {{reply,Id,Term}}, {{send,Name,Node,Term}} or {{publish,..}}"));
                 term.and_then(of_term)
             }
             Err(_) => Err("it is not UTF-8".to_owned()),
@@ -134,7 +136,25 @@ fn of_term(term: Term<'_>) -> Result<Outgoing, String> {
         let node = text(node).ok_or_else(|| format!("{node} is no node, which is an atom"))?;
         return Ok(Outgoing::Send { name, node, term: owned(message) });
     }
-    Err("it is neither {reply,Id,Term} nor {send,Name,Node,Term}".to_owned())
+    if let Some([_, name, nodes, message]) = term.tuple().filter(|[what, _, _, _]| what.is_atom("publish")) {
+        let name = text(name).ok_or_else(|| format!("{name} is no registered name, which is an atom"))?;
+        let all = nodes.tuple().filter(|[what, _]| what.is_atom("all")).map(|[_, all]| all);
+        let nodes = match (all.and_then(texts), texts(nodes)) {
+            (Some(names), _) => Nodes::Each(names),
+            (None, Some(names)) => Nodes::First(names),
+            (None, None) => return Err(format!("{nodes} is no node, list of nodes, or {{all,Nodes}}")),
+        };
+        return Ok(Outgoing::Publish { name, nodes, term: owned(message) });
+    }
+    Err("it is neither {reply,Id,Term} nor {send,Name,Node,Term} nor {publish,Name,Node,Term}".to_owned())
+}
+
+/// Returns the texts of a list, or of one text.
+fn texts(term: Term<'_>) -> Option<Vec<String>> {
+    if let Some(text) = text(term) {
+        return Some(vec![text]);
+    }
+    term.as_list()?.map(text).collect()
 }
 
 /// Returns the text of an atom, or of a binary, which is all that some languages write.
@@ -143,8 +163,8 @@ fn text(term: Term<'_>) -> Option<String> {
 }
 
 fn of_json(line: &str) -> Result<Outgoing, String> {
-    let value =
-        json::parse(line).map_err(|e| format!("{e}; a line is {{\"reply\": ID, \"value\": JSON}} or one with \"send\""))?;
+    let value = json::parse(line)
+        .map_err(|e| format!("{e}; a line is {{\"reply\": ID, \"value\": JSON}} or one with \"send\" or \"publish\""))?;
     let object = value.as_object();
     let get = |key| object.and_then(|object| object.get(key));
     let mut bytes = Vec::new();
@@ -156,11 +176,26 @@ fn of_json(line: &str) -> Result<Outgoing, String> {
         (Some(3), _, _, Some(Value::String(name)), Some(Value::String(node)), Some(message)) => {
             Ok(Outgoing::Send { name: name.clone(), node: node.clone(), term: owned(json::term(message, &mut bytes)?) })
         }
+        (Some(3), ..) if get("publish").is_some() => published(get),
         _ => {
             Err("it is neither {\"reply\": ID, \"value\": JSON} nor {\"send\": \"NAME\", \"node\": \"NODE\", \"message\": JSON}"
                 .to_owned())
         }
     }
+}
+
+/// Reads an object with "publish", "message", and "node" or "nodes", either of which may be a list.
+fn published<'v>(get: impl Fn(&'static str) -> Option<&'v Value>) -> Result<Outgoing, String> {
+    let texts = |value: &Value| match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(texts) => texts.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    };
+    let nodes = get("node").and_then(texts).map(Nodes::First).or_else(|| get("nodes").and_then(texts).map(Nodes::Each));
+    let (Some(Value::String(name)), Some(nodes), Some(message)) = (get("publish"), nodes, get("message")) else {
+        return Err("it is not {\"publish\": \"NAME\", \"node\": \"NODE\", \"message\": JSON}".to_owned());
+    };
+    Ok(Outgoing::Publish { name: name.clone(), nodes, term: owned(json::term(message, &mut Vec::new())?) })
 }
 
 /// Puts the version of the format in front, as [`Term::parse`] takes it.
@@ -251,10 +286,31 @@ mod tests {
         assert_eq!((said(ProgramFormat::Erlang, b" \r"), said(ProgramFormat::Json, b"")), (Ok(None), Ok(None)));
     }
 
+    #[test]
+    fn a_program_publishes_to_one_node_or_to_several() {
+        let said = |format, record: &[u8]| match read(format, record).map_err(|e| e.to_string()) {
+            Ok(Some(Outgoing::Publish { name, nodes, term })) => format!("{name} {nodes} {}", Term::parse(&term).unwrap()),
+            other => panic!("{other:?}"),
+        };
+        for (line, json, found) in [
+            ("{publish,hub,'a@b',7}", r#"{"publish":"hub","node":"a@b","message":7}"#, "hub a@b 7"),
+            ("{publish,hub,['a@b',<<\"c\">>],7}.", r#"{"node":["a@b","c"],"message":7,"publish":"hub"}"#, "hub a@b or c 7"),
+            ("{publish,hub,{all,['a@b',c]},7}", r#"{"publish":"hub","nodes":["a@b","c"],"message":7}"#, "hub a@b and c 7"),
+        ] {
+            assert_eq!(said(ProgramFormat::Erlang, line.as_bytes()), found);
+            assert_eq!(said(ProgramFormat::Json, json.as_bytes()), found);
+            let mut bytes = [0; 256];
+            assert_eq!(said(ProgramFormat::Etf, &owned(parse_text(line, &mut bytes).unwrap())), found);
+        }
+    }
+
     fn copy(said: &Outgoing) -> Outgoing {
         match said {
             Outgoing::Reply { id, term } => Outgoing::Reply { id: *id, term: term.clone() },
             Outgoing::Send { name, node, term } => Outgoing::Send { name: name.clone(), node: node.clone(), term: term.clone() },
+            Outgoing::Publish { name, nodes, term } => {
+                Outgoing::Publish { name: name.clone(), nodes: nodes.clone(), term: term.clone() }
+            }
         }
     }
 
@@ -262,7 +318,7 @@ mod tests {
     fn what_is_not_understood_is_told() {
         for (format, record, words) in [
             (ProgramFormat::Erlang, &b"Reading"[..], "variables have no value here"),
-            (ProgramFormat::Erlang, b"Reading", "a line is {reply,Id,Term} or {send,Name,Node,Term}"),
+            (ProgramFormat::Erlang, b"Reading", "a line is {reply,Id,Term}, {send,Name,Node,Term} or {publish,..}"),
             (ProgramFormat::Json, b"Reading", "a line is {\"reply\": ID, \"value\": JSON}"),
             (ProgramFormat::Erlang, b"\xff", "not UTF-8"),
             (ProgramFormat::Erlang, b"{reply,x,ok}", "x is no number of a call"),
@@ -270,6 +326,9 @@ mod tests {
             (ProgramFormat::Erlang, b"{reply,1}", "neither {reply,Id,Term} nor"),
             (ProgramFormat::Erlang, b"{send,1,a,b}", "1 is no registered name"),
             (ProgramFormat::Erlang, b"{send,a,[],b}", "[] is no node"),
+            (ProgramFormat::Erlang, b"{publish,a,[b,7],c}", "[b,7] is no node, list of nodes"),
+            (ProgramFormat::Erlang, b"{publish,7,b,c}", "7 is no registered name"),
+            (ProgramFormat::Json, b"{\"publish\":\"a\",\"nodes\":7,\"message\":2}", "it is not {\"publish\""),
             (ProgramFormat::Json, b"{\"reply\":1", "EOF"),
             (ProgramFormat::Json, b"{\"reply\":1}", "neither {\"reply\""),
             (ProgramFormat::Json, b"{\"reply\":1,\"value\":2,\"more\":3}", "neither"),

@@ -16,6 +16,7 @@ use super::places::Places;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
+use crate::cli::agent::publish::Said;
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
 
@@ -30,6 +31,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
+
+/// The time for which restarts count as recent ones.
+pub(in crate::cli::agent) const RECENT: Duration = Duration::from_secs(600);
 
 /// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -48,6 +52,8 @@ pub(super) struct World<'w, 'n> {
     pub(super) home: &'w str,
     /// The names of mailboxes, and the terms that go there.
     pub(super) local: Vec<(String, Vec<u8>)>,
+    /// What they publish.
+    pub(super) published: Vec<Said>,
 }
 
 /// A program and its mailbox.
@@ -59,6 +65,7 @@ pub(super) struct Program {
     /// The time at which it was last started.
     since: Instant,
     wait: Duration,
+    course: Course,
     /// The pipes are to be looked at.
     is_ready: bool,
     input: Input,
@@ -72,7 +79,53 @@ pub(super) struct Program {
     /// Its standard output is read at this pace.
     pace: Pace,
     letters: Letters,
+    /// What it published is to be taken first, before it is read any further.
+    pub(super) is_held: bool,
     dropped: Dropped,
+}
+
+/// How often a program ended or could not be started, and what it came to last.
+struct Course {
+    /// The time since which it has been running, or has not.
+    since: Instant,
+    restarts: u64,
+    /// The times of the last of these, no more than there can be in [`RECENT`].
+    recent: VecDeque<Instant>,
+    last_exit: Option<String>,
+}
+
+impl Course {
+    fn new(now: Instant) -> Self {
+        Self { since: now, restarts: 0, recent: VecDeque::new(), last_exit: None }
+    }
+
+    /// Takes note that it ended, or could not be started.
+    fn ended(&mut self, why: String, was_running: bool, now: Instant) {
+        if was_running {
+            self.since = now;
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        self.recent.retain(|at| now.saturating_duration_since(*at) < RECENT);
+        self.recent.push_back(now);
+        self.last_exit = Some(why);
+    }
+}
+
+/// How a program is.
+pub(in crate::cli::agent) struct ProgramStatus<'p> {
+    pub(in crate::cli::agent) name: &'p str,
+    pub(in crate::cli::agent) is_running: bool,
+    /// The time since which that is so.
+    pub(in crate::cli::agent) since: Instant,
+    /// How often it ended, or could not be started.
+    pub(in crate::cli::agent) restarts: u64,
+    /// The times of those that are at most [`RECENT`] ago, the oldest first; there may be older ones.
+    pub(in crate::cli::agent) recent: &'p VecDeque<Instant>,
+    pub(in crate::cli::agent) last_exit: Option<&'p str>,
+    /// The calls that it has not answered.
+    pub(in crate::cli::agent) calls: usize,
+    /// The messages that it has not read.
+    pub(in crate::cli::agent) unread: usize,
 }
 
 enum Life {
@@ -165,18 +218,39 @@ impl Program {
             state: Life::Away(now),
             since: now,
             wait: RETRY.0,
+            course: Course::new(now),
             is_ready: false,
             input: Input::default(),
             calls: VecDeque::new(),
             last_id: 0,
             limit,
             letters: Letters::default(),
+            is_held: false,
             dropped: Dropped::default(),
         }
     }
 
     fn name(&self) -> &str {
         &self.given.name
+    }
+
+    /// Returns true if what it says finds room.
+    fn has_room(&self) -> bool {
+        self.letters.has_room() && !self.is_held
+    }
+
+    /// Returns how it is.
+    pub(super) fn status(&self) -> ProgramStatus<'_> {
+        ProgramStatus {
+            name: &self.given.name,
+            is_running: matches!(self.state, Life::Up(_)),
+            since: self.course.since,
+            restarts: self.course.restarts,
+            recent: &self.course.recent,
+            last_exit: self.course.last_exit.as_deref(),
+            calls: self.calls.len(),
+            unread: self.input.unwritten(),
+        }
     }
 
     /// Takes note that a pipe is ready, or that a process ended.
@@ -190,7 +264,7 @@ impl Program {
             Life::Away(at) => (None, Some(*at)),
             Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
-            Life::Up(_) if self.is_ready && self.letters.has_room() => (None, Some(self.since)),
+            Life::Up(_) if self.is_ready && self.has_room() => (None, Some(self.since)),
             Life::Up(process) => (process.next_wake(), [self.output.closes(), self.pace.next_wake()].into_iter().flatten().min()),
         };
         [process, at, self.letters.next_wake(), self.dropped.at].into_iter().flatten().min()
@@ -232,9 +306,11 @@ impl Program {
                     process.id().unwrap_or(0)
                 );
                 self.is_ready = true;
+                self.course.since = now;
                 Life::Up(process)
             }
             Err(e) => {
+                self.course.ended(format!("cannot be started: {e}"), false, now);
                 limited!(
                     warn,
                     &self.given.name,
@@ -297,6 +373,7 @@ impl Program {
         if now.saturating_duration_since(self.since) >= LIVED {
             self.wait = RETRY.0;
         }
+        self.course.ended(status.to_string(), true, now);
         let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128))).unwrap_or(-1);
         let (calls, unread) = (self.calls.len(), self.input.unwritten());
         limited!(
@@ -558,7 +635,7 @@ impl Program {
 
     /// Does what the program said, as long as its messages find room. Returns true if that was all of it.
     fn say(&mut self, process: &Process, world: &mut World<'_, '_>) -> bool {
-        while self.letters.has_room() {
+        while self.has_room() {
             let (said, len) = match self.framing.next() {
                 None => return true,
                 Some(Ok(record)) => (envelope::read(self.given.format, record).map_err(|why| why.to_string()), record.len()),
@@ -635,6 +712,11 @@ impl Program {
                     return true;
                 }
                 Letter { to: To::Name(name), node, term }
+            }
+            Some(Outgoing::Publish { name, nodes, term }) => {
+                let mailbox = self.given.name.clone();
+                world.published.push(Said { mailbox, to: name, nodes, term });
+                return true;
             }
         };
         if let Ok(mut out) = world.node.outbox(self.mailbox) {

@@ -1,19 +1,28 @@
-//! The readings that one receiver does not have yet.
+//! The readings that one receiver does not have yet, in memory and on disk.
+//!
+//! They are in this order: those that were sent; those that are next; those that are on disk alone; and those behind them, in memory. Those that
+//! were sent or are next may be on disk as well. If nothing is on disk alone, nothing is behind it.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::moment::Moment;
+use super::payload;
+use crate::cli::agent::store::{Read, Store};
 
 /// The bytes that a reading takes besides its value: its place, and what the allocator adds.
 const AROUND: usize = 96;
 
 /// A reading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reading {
     /// Larger than that of every reading before it.
     pub(super) number: u64,
     pub(super) taken: Moment,
+    /// When it was to be had, which may be some time later: the milliseconds that the box was up.
+    pub(super) up: i64,
+    /// Its place on disk, or 0.
+    pub(super) place: u64,
     /// The value, encoded.
     pub(super) value: Rc<[u8]>,
 }
@@ -28,12 +37,27 @@ impl Reading {
 pub(super) struct Kept {
     /// The most of either, where that is limited.
     most: Option<usize>,
-    waiting: VecDeque<Reading>,
     sent: VecDeque<Reading>,
-    /// The bytes of those that wait, and of those that were sent.
+    next: VecDeque<Reading>,
+    /// The number of those that are on disk alone.
+    unread: u64,
+    behind: VecDeque<Reading>,
+    /// The bytes of those that wait in memory, and of those that were sent.
     bytes: [usize; 2],
     /// The number of those sent before the question whether they arrived.
     asked: usize,
+    /// The name on disk; nothing as long as they are in memory alone.
+    queue: Option<u64>,
+    /// The place on disk up to which none is there alone.
+    read: u64,
+    /// The place on disk up to which they arrived.
+    done: u64,
+    /// When the first was taken that is on disk alone, where that is known.
+    unread_since: Option<Moment>,
+    /// There is room to send what is on disk.
+    is_hungry: bool,
+    /// What is on disk is of no use any more.
+    is_cleared: bool,
     /// Readings that arrived.
     pub(super) arrived: u64,
     /// Readings that had to make room for newer ones, or could not be sent.
@@ -44,7 +68,24 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(most: Option<usize>) -> Self {
-        Self { most, waiting: VecDeque::new(), sent: VecDeque::new(), bytes: [0; 2], asked: 0, arrived: 0, dropped: 0, untold: 0 }
+        Self {
+            most,
+            sent: VecDeque::new(),
+            next: VecDeque::new(),
+            unread: 0,
+            behind: VecDeque::new(),
+            bytes: [0; 2],
+            asked: 0,
+            queue: None,
+            read: 0,
+            done: 0,
+            unread_since: None,
+            is_hungry: false,
+            is_cleared: false,
+            arrived: 0,
+            dropped: 0,
+            untold: 0,
+        }
     }
 
     /// Keeps a reading. Returns true if another had to make room, the first since that was told.
@@ -52,24 +93,45 @@ impl Kept {
         let is_first = self.untold == 0;
         let [waiting, _] = &mut self.bytes;
         *waiting = waiting.saturating_add(reading.size());
-        self.waiting.push_back(reading);
+        let list = if self.unread > 0 { &mut self.behind } else { &mut self.next };
+        list.push_back(reading);
         self.make_room();
         is_first && self.untold > 0
     }
 
     fn make_room(&mut self) {
-        while self.most.is_some_and(|most| self.waiting.len() > most) {
+        while self.most.is_some_and(|most| self.waiting() > most) {
             self.drop_oldest();
         }
     }
 
     /// Drops the oldest that waits.
     pub(super) fn drop_oldest(&mut self) {
-        if let Some(reading) = self.waiting.pop_front() {
-            let [waiting, _] = &mut self.bytes;
-            *waiting = waiting.saturating_sub(reading.size());
-            self.dropped = self.dropped.saturating_add(1);
-            self.untold = self.untold.saturating_add(1);
+        if let Some(reading) = self.next.pop_front() {
+            self.is_freed(&reading);
+        } else if self.unread > 0 {
+            (self.read, self.unread) = (self.read.saturating_add(1), self.unread.saturating_sub(1));
+            self.close_up();
+        } else {
+            return;
+        }
+        self.are_dropped(1);
+    }
+
+    fn is_freed(&mut self, reading: &Reading) {
+        let [waiting, _] = &mut self.bytes;
+        *waiting = waiting.saturating_sub(reading.size());
+    }
+
+    fn are_dropped(&mut self, count: u64) {
+        self.dropped = self.dropped.saturating_add(count);
+        self.untold = self.untold.saturating_add(count);
+    }
+
+    /// Takes note that nothing may be on disk alone any more.
+    fn close_up(&mut self) {
+        if self.unread == 0 {
+            self.next.append(&mut self.behind);
         }
     }
 
@@ -81,17 +143,20 @@ impl Kept {
     /// Returns the next to be sent; none while too many are not known to have arrived. `under_way` are the bytes of all that were sent,
     /// those of others included, and `limit` of all that is kept: each receiver may have one reading under way, and more while half of the
     /// memory is left.
-    pub(super) fn next(&self, under_way: usize, limit: usize) -> Option<&Reading> {
+    pub(super) fn next(&mut self, under_way: usize, limit: usize) -> Option<&Reading> {
         let room = if self.sent.is_empty() { limit } else { limit.wrapping_div(2) };
-        self.waiting.front().filter(|_| under_way < room && self.most.is_none_or(|most| self.sent.len() < most))
+        let has_room = under_way < room && self.most.is_none_or(|most| self.sent.len() < most);
+        self.is_hungry |= has_room && self.next.is_empty() && self.unread > 0;
+        self.next.front().filter(|_| has_room)
     }
 
     /// Takes note that the next was sent. Returns its bytes.
     pub(super) fn was_sent(&mut self) -> usize {
-        let Some(reading) = self.waiting.pop_front() else { return 0 };
+        let Some(reading) = self.next.pop_front() else { return 0 };
         let size = reading.size();
-        let [waiting, sent] = &mut self.bytes;
-        (*waiting, *sent) = (waiting.saturating_sub(size), sent.saturating_add(size));
+        self.is_freed(&reading);
+        let [_, sent] = &mut self.bytes;
+        *sent = sent.saturating_add(size);
         self.sent.push_back(reading);
         size
     }
@@ -116,8 +181,8 @@ impl Kept {
     /// Takes note that what was sent may be lost: it is to be sent again.
     pub(super) fn are_lost(&mut self) {
         self.asked = 0;
-        self.sent.append(&mut self.waiting);
-        core::mem::swap(&mut self.sent, &mut self.waiting);
+        self.sent.append(&mut self.next);
+        core::mem::swap(&mut self.sent, &mut self.next);
         self.bytes = [self.bytes(), 0];
         self.make_room();
     }
@@ -129,18 +194,33 @@ impl Kept {
 
     /// Forgets all of them: nobody is there to have them, and nobody missed them.
     pub(super) fn clear(&mut self) {
-        *self = Self { arrived: self.arrived, dropped: self.dropped, ..Self::new(self.most) };
+        let Self { most, queue, arrived, dropped, read, done, unread, .. } = *self;
+        let read = read.saturating_add(unread);
+        let is_cleared = queue.is_some() && read > done;
+        *self = Self { queue, arrived, dropped, read, done, is_cleared, ..Self::new(most) };
     }
 
     /// Returns the number of readings that are not known to have arrived.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len().saturating_add(self.sent.len())
+        self.waiting().saturating_add(self.sent.len())
     }
 
-    /// Returns the bytes of these.
+    /// Returns the number of readings that were not sent.
+    fn waiting(&self) -> usize {
+        let unread = usize::try_from(self.unread).unwrap_or(usize::MAX);
+        self.next.len().saturating_add(unread).saturating_add(self.behind.len())
+    }
+
+    /// Returns the bytes in memory.
     pub(super) fn bytes(&self) -> usize {
         let [waiting, sent] = self.bytes;
         waiting.saturating_add(sent)
+    }
+
+    /// Returns the bytes in memory of those that wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let [waiting, _] = self.bytes;
+        waiting
     }
 
     /// Returns the bytes of those that were sent.
@@ -151,34 +231,175 @@ impl Kept {
 
     /// Returns the number of readings that were not sent, and of those that were.
     pub(super) fn counts(&self) -> [usize; 2] {
-        [self.waiting.len(), self.sent.len()]
+        [self.waiting(), self.sent.len()]
     }
 
-    /// Returns the number of the oldest that waits.
+    /// Returns the number of the oldest that waits in memory.
     pub(super) fn oldest_waiting(&self) -> Option<u64> {
-        self.waiting.front().map(|reading| reading.number)
+        self.next.front().or(self.behind.front()).map(|reading| reading.number)
     }
 
-    /// Returns the oldest of all.
-    pub(super) fn oldest(&self) -> Option<&Reading> {
-        self.sent.front().or(self.waiting.front())
+    /// Drops the oldest that waits in memory.
+    pub(super) fn drop_from_memory(&mut self) {
+        if self.next.is_empty() {
+            if let Some(reading) = self.behind.pop_front() {
+                self.is_freed(&reading);
+                self.are_dropped(1);
+            }
+        } else {
+            self.drop_oldest();
+        }
+    }
+
+    /// Returns when the oldest of all was taken.
+    pub(super) fn oldest(&self) -> Option<&Moment> {
+        let front = self.sent.front().or(self.next.front()).map(|reading| &reading.taken);
+        let unread = self.unread_since.as_ref().filter(|_| self.unread > 0);
+        front.or(unread).or(self.behind.front().map(|reading| &reading.taken))
     }
 
     /// Returns true if some were sent of which it is not known whether they arrived.
     pub(super) fn are_out(&self) -> bool {
         !self.sent.is_empty()
     }
+
+    // --- on disk ------------------------------------------------------------------------------------------------------------
+
+    /// Returns true if there are some on disk alone.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.unread > 0
+    }
+
+    /// Returns the name on disk.
+    pub(super) fn queue(&self) -> Option<u64> {
+        self.queue
+    }
+
+    /// Takes up what is on disk under this name. What is in memory is behind it.
+    pub(super) fn attach(&mut self, queue: u64, store: &Store) {
+        self.queue = Some(queue);
+        (self.unread, _) = store.counts(queue);
+        self.read = store.gone(queue);
+        self.done = self.read;
+        if self.unread > 0 {
+            self.behind.append(&mut self.next);
+        }
+    }
+
+    /// Returns those that are in memory alone, oldest first.
+    pub(super) fn in_memory_alone(&self) -> impl Iterator<Item = &Reading> {
+        let alone = |list: &VecDeque<Reading>| list.partition_point(|reading| reading.place > 0);
+        let (sent, next) = (alone(&self.sent), alone(&self.next));
+        self.sent.range(sent..).chain(self.next.range(next..)).chain(&self.behind)
+    }
+
+    /// Writes to disk what is in memory alone; what waits leaves memory then. What finds no room stays as it is.
+    pub(super) fn spill(&mut self, store: &mut Store, address: &[u8]) {
+        let Some(queue) = self.queue else { return };
+        for reading in self.sent.iter_mut().filter(|reading| reading.place == 0) {
+            let Some(place) = store.append(queue, &payload::written(reading, address)) else { return };
+            (reading.place, self.read) = (place, self.read.max(place));
+        }
+        if self.unread == 0 {
+            self.behind = self.next.split_off(self.next.partition_point(|reading| reading.place > 0));
+        }
+        while let Some(reading) = self.behind.pop_front() {
+            let Some(place) = store.append(queue, &payload::written(&reading, address)) else {
+                self.behind.push_front(reading);
+                break;
+            };
+            if self.unread == 0 {
+                (self.read, self.unread_since) = (place.saturating_sub(1), Some(reading.taken));
+            }
+            self.unread = self.unread.saturating_add(1);
+            self.is_freed(&reading);
+        }
+        self.close_up();
+    }
+
+    /// Lets go of what waits in memory and is on disk as well.
+    pub(super) fn release(&mut self) {
+        let on_disk = self.next.partition_point(|reading| reading.place > 0);
+        let Some(first) = self.next.front().filter(|_| on_disk > 0) else { return };
+        (self.read, self.unread_since) = (first.place.saturating_sub(1), Some(first.taken));
+        let released: VecDeque<Reading> = self.next.drain(..on_disk).collect();
+        released.iter().for_each(|reading| self.is_freed(reading));
+        if self.unread == 0 {
+            self.behind = core::mem::take(&mut self.next);
+        }
+        self.unread = self.unread.saturating_add(released.len() as u64);
+    }
+
+    /// Returns true if what is on disk could be sent.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.is_hungry && self.next.is_empty() && self.unread > 0
+    }
+
+    /// Reads from the disk what can be sent, about so many bytes. Returns true if something was read.
+    pub(super) fn refill(&mut self, store: &mut Store, most: usize) -> bool {
+        let Some(queue) = self.queue.filter(|_| self.is_hungry()) else { return false };
+        let records = match store.read(queue, self.read, most) {
+            Read::Later => return false,
+            Read::Records(records) => records,
+            Read::Nothing => {
+                self.unread = 0;
+                Vec::new()
+            }
+        };
+        self.is_hungry = false;
+        for (place, record) in records {
+            (self.read, self.unread) = (place, self.unread.saturating_sub(1));
+            match payload::read(&record, place) {
+                Some((reading, _)) => {
+                    self.unread_since = Some(reading.taken);
+                    let [waiting, _] = &mut self.bytes;
+                    *waiting = waiting.saturating_add(reading.size());
+                    self.next.push_back(reading);
+                }
+                // of another version
+                None => self.are_dropped(1),
+            }
+        }
+        self.close_up();
+        true
+    }
+
+    /// Tells the disk what has arrived, and takes note of what that had no room for.
+    pub(super) fn settle(&mut self, store: &mut Store) {
+        let Some(queue) = self.queue else { return };
+        if core::mem::take(&mut self.is_cleared) {
+            store.forget(queue);
+        }
+        let first = self.sent.front().or(self.next.front()).map_or(0, |reading| reading.place);
+        let done = if first > 0 { first.saturating_sub(1) } else { self.read };
+        if done > self.done {
+            self.done = done;
+            store.acknowledge(queue, done);
+        }
+        let dropped = store.take_dropped(queue);
+        if dropped > 0 {
+            self.are_dropped(dropped);
+            let skipped = store.gone(queue).saturating_sub(self.read);
+            self.read = self.read.saturating_add(skipped);
+            self.unread = self.unread.saturating_sub(skipped);
+            self.close_up();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
     use super::*;
 
     /// The room for these tests.
     const LIMIT: usize = 1 << 20;
 
     fn reading(number: u64, bytes: usize) -> Reading {
-        Reading { number, taken: Moment { clock: 0, up: 0, boot: 0 }, value: vec![0; bytes].into() }
+        Reading { number, taken: Moment { clock: 0, up: 0, boot: 0 }, up: 0, place: 0, value: vec![0; bytes].into() }
     }
 
     fn numbers(kept: &VecDeque<Reading>) -> Vec<u64> {
@@ -188,45 +409,182 @@ mod tests {
     #[test]
     fn the_newest_are_kept_and_what_was_sent_comes_back_in_order() {
         let mut kept = Kept::new(Some(3));
-        let next = |kept: &Kept| kept.next(kept.under_way(), LIMIT).map(|reading| reading.number);
+        let next = |kept: &mut Kept| kept.next(kept.under_way(), LIMIT).map(|reading| reading.number);
         let first: Vec<bool> = (1..=5).map(|number| kept.push(reading(number, 1))).collect();
         assert_eq!(first, [false, false, false, true, false]);
-        assert_eq!((numbers(&kept.waiting), kept.dropped), (vec![3, 4, 5], 2));
+        assert_eq!((numbers(&kept.next), kept.dropped), (vec![3, 4, 5], 2));
         kept.was_sent();
         kept.was_sent();
         kept.ask();
         kept.was_sent();
-        assert_eq!((next(&kept), kept.len()), (None, 3));
+        assert_eq!((next(&mut kept), kept.len()), (None, 3));
         // what went before the question is known to have arrived
         assert_eq!(kept.have_arrived(), 2);
         assert_eq!((numbers(&kept.sent), kept.arrived), (vec![5], 2));
         kept.push(reading(6, 1));
-        assert_eq!(next(&kept), Some(6));
+        assert_eq!(next(&mut kept), Some(6));
         kept.are_lost();
-        assert_eq!((numbers(&kept.waiting), kept.bytes), (vec![5, 6], [2 * (AROUND + 1), 0]));
+        assert_eq!((numbers(&kept.next), kept.bytes), (vec![5, 6], [2 * (AROUND + 1), 0]));
         // more at once than are kept: the oldest goes
         kept.was_sent();
         kept.was_sent();
         (7..=9).for_each(|number| assert!(!kept.push(reading(number, 1))));
         kept.are_lost();
-        assert_eq!((numbers(&kept.waiting), kept.dropped, kept.take_untold(), kept.take_untold()), (vec![7, 8, 9], 4, 4, 0));
+        assert_eq!((numbers(&kept.next), kept.dropped, kept.take_untold(), kept.take_untold()), (vec![7, 8, 9], 4, 4, 0));
         kept.set_most(Some(1));
-        assert_eq!((numbers(&kept.waiting), kept.are_out(), kept.bytes()), (vec![9], false, AROUND + 1));
+        assert_eq!((numbers(&kept.next), kept.are_out(), kept.bytes()), (vec![9], false, AROUND + 1));
     }
 
     #[test]
     fn what_is_under_way_has_half_of_the_room_and_one_reading_has_all() {
         let mut kept = Kept::new(None);
         (1..=9).for_each(|number| assert!(!kept.push(reading(number, LIMIT / 4))));
-        let is_next = |kept: &Kept, others: usize| kept.next(kept.under_way() + others, LIMIT).is_some();
-        assert!(is_next(&kept, LIMIT - 1) && !is_next(&kept, LIMIT));
+        let is_next = |kept: &mut Kept, others: usize| kept.next(kept.under_way() + others, LIMIT).is_some();
+        assert!(is_next(&mut kept, LIMIT - 1) && !is_next(&mut kept, LIMIT));
         assert_eq!(kept.was_sent(), LIMIT / 4 + AROUND);
-        assert!(is_next(&kept, 0) && !is_next(&kept, LIMIT / 4));
+        assert!(is_next(&mut kept, 0) && !is_next(&mut kept, LIMIT / 4));
         kept.was_sent();
-        assert!(!is_next(&kept, 0));
+        assert!(!is_next(&mut kept, 0));
         kept.ask();
         assert_eq!((kept.have_arrived(), kept.under_way(), kept.bytes()), (2, 0, 7 * (LIMIT / 4 + AROUND)));
         kept.clear();
         assert_eq!((kept.bytes(), kept.arrived, kept.len()), (0, 2, 0));
+    }
+
+    /// A random number below the limit.
+    fn random(state: &mut u64, limit: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*state >> 33) % limit
+    }
+
+    /// What is kept in a folder, and what arrived of it.
+    struct World {
+        folder: PathBuf,
+        store: Store,
+        kept: Kept,
+        arrived: Vec<u64>,
+    }
+
+    impl World {
+        fn new(folder: PathBuf) -> Self {
+            let _ = fs::remove_dir_all(&folder);
+            let (store, kept) = Self::open(&folder, None);
+            Self { folder, store, kept, arrived: Vec::new() }
+        }
+
+        fn open(folder: &Path, most: Option<usize>) -> (Store, Kept) {
+            let store = Store::open(folder, 1 << 20, Duration::from_secs(5)).unwrap();
+            let mut kept = Kept::new(most);
+            kept.attach(7, &store);
+            (store, kept)
+        }
+
+        fn restart(&mut self) {
+            let (store, kept) = (&mut self.store, &self.kept);
+            let mut rest = kept.in_memory_alone().map(|reading| (7, payload::written(reading, &[])));
+            // another has the folder, which is let go of with the first
+            let other = self.folder.with_extension("other");
+            let old = core::mem::replace(store, Store::open(&other, 1 << 20, Duration::from_secs(5)).unwrap());
+            assert_eq!(old.close(&mut rest, Duration::from_secs(60)), 0);
+            drop(rest);
+            (self.store, self.kept) = Self::open(&self.folder, self.kept.most);
+        }
+
+        fn arrive(&mut self) {
+            self.kept.ask();
+            self.arrived.extend(numbers(&self.kept.sent));
+            self.kept.have_arrived();
+            self.kept.settle(&mut self.store);
+        }
+
+        fn send(&mut self, most: u64) {
+            for _ in 0..most {
+                self.store.turn();
+                self.kept.refill(&mut self.store, 300);
+                if self.kept.next(0, LIMIT).is_some() {
+                    self.kept.was_sent();
+                }
+            }
+        }
+    }
+
+    impl Drop for World {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.folder);
+            let _ = fs::remove_dir_all(self.folder.with_extension("other"));
+        }
+    }
+
+    /// Whatever is moved to the disk and back, lost and sent again: all arrive, in their order.
+    #[test]
+    fn nothing_is_lost_between_memory_and_disk() {
+        let mut most = 0;
+        for seed in 1..=40 {
+            let mut state = seed;
+            let folder = std::env::temp_dir().join(format!("beamless-kept-{}-{seed}", std::process::id()));
+            let mut world = World::new(folder);
+            let mut pushed = 0;
+            for _ in 0..200 {
+                match random(&mut state, 24) {
+                    0..=8 => {
+                        pushed += 1;
+                        world.kept.push(reading(pushed, usize::try_from(random(&mut state, 40)).unwrap()));
+                    }
+                    9..=12 => world.send(3),
+                    13..=15 => world.arrive(),
+                    16..=17 => world.kept.are_lost(),
+                    18..=20 => world.kept.spill(&mut world.store, &[]),
+                    21..=22 => world.kept.release(),
+                    _ => world.restart(),
+                }
+                most = most.max(world.kept.unread);
+                let bytes = |list: &VecDeque<Reading>| list.iter().map(Reading::size).sum::<usize>();
+                let kept = &world.kept;
+                assert_eq!(kept.bytes, [bytes(&kept.next) + bytes(&kept.behind), bytes(&kept.sent)], "{seed}");
+            }
+            while world.kept.len() > 0 {
+                world.send(9);
+                world.arrive();
+                std::thread::yield_now();
+            }
+            let mut seen = Vec::new();
+            world.arrived.iter().for_each(|number| {
+                if !seen.contains(number) {
+                    seen.push(*number)
+                }
+            });
+            assert!(seen.iter().copied().eq(1..=pushed), "{seed}: {:?}", world.arrived);
+            assert_eq!((world.kept.bytes(), world.kept.dropped, world.store.counts(7).0), (0, 0, 0), "{seed}");
+        }
+        assert!(most > 20, "{most}");
+    }
+
+    #[test]
+    fn the_oldest_on_disk_makes_room_as_well() {
+        let folder = std::env::temp_dir().join(format!("beamless-kept-{}", std::process::id()));
+        let mut world = World::new(folder);
+        (1..=6).for_each(|number| assert!(!world.kept.push(reading(number, 9))));
+        world.kept.spill(&mut world.store, &[]);
+        assert_eq!((world.kept.bytes(), world.kept.len(), world.kept.oldest_waiting()), (0, 6, None));
+        world.kept.push(reading(7, 9));
+        assert_eq!((world.kept.oldest_waiting(), world.kept.in_memory_alone().count()), (Some(7), 1));
+        world.kept.set_most(Some(4));
+        assert_eq!((world.kept.len(), world.kept.dropped), (4, 3));
+        world.kept.settle(&mut world.store);
+        world.restart();
+        assert_eq!(world.kept.len(), 4);
+        world.kept.set_most(Some(3));
+        while world.kept.len() > 0 {
+            world.send(9);
+            world.arrive();
+            std::thread::yield_now();
+        }
+        assert_eq!((world.arrived.clone(), world.store.counts(7).0), (vec![5, 6, 7], 0));
+        // what nobody has any use for
+        (8..=9).for_each(|number| assert!(!world.kept.push(reading(number, 9))));
+        world.kept.spill(&mut world.store, &[]);
+        world.kept.clear();
+        world.kept.settle(&mut world.store);
+        assert_eq!((world.kept.len(), world.store.counts(7).0), (0, 0));
     }
 }

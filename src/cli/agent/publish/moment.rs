@@ -81,7 +81,7 @@ impl Clock {
 }
 
 /// Returns true if the clock was stepped between these: between two settings it runs as the other time does.
-fn is_step(before: i64, after: i64) -> bool {
+pub(super) fn is_step(before: i64, after: i64) -> bool {
     before.abs_diff(after) > STEP.unsigned_abs()
 }
 

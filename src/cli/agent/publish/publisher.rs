@@ -7,17 +7,18 @@ use mio::Registry;
 
 use super::kept::{Kept, Reading};
 use super::moment::{Clock, Moment};
-use super::numbers::Numbers;
+use super::numbers::Numbering;
+use super::payload;
 use super::reading::{self, Message, Trouble, TroubleKind};
+use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 use crate::cli::agent::flaps::Flaps;
+use crate::cli::agent::store;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
-/// The time from which a file holds up the agent more than it should.
-const SLOW: Duration = Duration::from_millis(100);
 
 /// What all publishers share.
 pub(super) struct Context<'w> {
@@ -30,12 +31,23 @@ pub(super) struct Context<'w> {
     pub(super) clock: &'w Clock,
 }
 
+/// The bytes of a file, while it is read.
+type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
+
+/// What readings are taken with.
+pub(super) struct Means<'w> {
+    pub(super) registry: &'w Registry,
+    pub(super) beside: &'w Beside,
+}
+
 pub(super) struct Publisher {
     pub(super) given: Publish,
     /// The time at which it is read next.
     at: Instant,
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
+    /// What comes of the file, while it is read, and when that began.
+    file: Option<(FileRead, Moment)>,
     /// The trouble of the last reading.
     trouble: Option<Trouble>,
     flaps: Flaps,
@@ -44,6 +56,10 @@ pub(super) struct Publisher {
     /// The last reading.
     last: Option<Reading>,
     pub(super) outlets: Vec<Outlet>,
+    /// What stands before its readings on disk.
+    address: Vec<u8>,
+    /// The names on disk of outlets that are gone.
+    gone_queues: Vec<u64>,
     /// How many readings arrived, and how many were dropped, on nodes that are gone.
     gone: [u64; 2],
 }
@@ -54,6 +70,8 @@ pub(super) struct Outlet {
     pub(super) nodes: Vec<String>,
     /// The place among them of the one that gets the readings.
     place: usize,
+    /// Readings wait for it on disk as well: it is not just a node that happens to be connected.
+    is_lasting: bool,
     pub(super) kept: Kept,
 }
 
@@ -78,18 +96,22 @@ impl Outlet {
 impl Publisher {
     /// Makes a publisher that reads at once, and then at the interval.
     pub(super) fn new(given: Publish) -> Self {
+        let address = payload::address(&given);
         let mut publisher = Self {
             given,
             at: Instant::now(),
             task: None,
+            file: None,
             trouble: None,
             flaps: Flaps::default(),
             is_slow: false,
             last: None,
             outlets: Vec::new(),
+            address,
+            gone_queues: Vec::new(),
             gone: [0; 2],
         };
-        publisher.set_outlets(&[]);
+        publisher.set_outlets(&[], 0);
         publisher
     }
 
@@ -97,14 +119,20 @@ impl Publisher {
     pub(super) fn changed(mut self, given: Publish) -> Self {
         self.outlets.iter_mut().for_each(|outlet| outlet.kept.set_most(given.keep));
         if self.given.source != given.source {
-            return Self { outlets: self.outlets, gone: self.gone, last: self.last, ..Self::new(given) };
+            return Self {
+                outlets: self.outlets,
+                gone_queues: self.gone_queues,
+                gone: self.gone,
+                last: self.last,
+                ..Self::new(given)
+            };
         }
         let soon = Instant::now().checked_add(given.every).unwrap_or(self.at);
         Self { at: self.at.min(soon), given, ..self }
     }
 
-    /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub.
-    pub(super) fn set_outlets(&mut self, hubs: &[String]) {
+    /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub, of which the first are wanted, so many.
+    pub(super) fn set_outlets(&mut self, hubs: &[String], wanted: usize) {
         let each = |nodes: &[String]| nodes.iter().map(|node| vec![node.clone()]).collect();
         self.replace_outlets(match &self.given.receiver {
             Receiver::Name { nodes: Nodes::First(nodes), .. } => vec![nodes.clone()],
@@ -112,6 +140,10 @@ impl Publisher {
             Receiver::Group(_) => vec![Vec::new()],
             Receiver::PubSub { .. } => each(hubs),
         });
+        if matches!(self.given.receiver, Receiver::PubSub { .. }) {
+            let wanted = hubs.get(..wanted).unwrap_or(hubs);
+            self.outlets.iter_mut().for_each(|outlet| outlet.is_lasting = outlet.nodes.iter().any(|node| wanted.contains(node)));
+        }
     }
 
     fn replace_outlets(&mut self, wanted: Vec<Vec<String>>) {
@@ -122,10 +154,11 @@ impl Publisher {
             let [arrived, dropped] = &mut self.gone;
             *arrived = arrived.saturating_add(outlet.kept.arrived);
             *dropped = dropped.saturating_add(outlet.kept.dropped);
+            self.gone_queues.extend(outlet.kept.queue());
         }
         for nodes in wanted {
             if !self.outlets.iter().any(|outlet| outlet.nodes == nodes) {
-                self.outlets.push(Outlet { nodes, place: 0, kept: Kept::new(self.given.keep) });
+                self.outlets.push(Outlet { nodes, place: 0, is_lasting: true, kept: Kept::new(self.given.keep) });
             }
         }
     }
@@ -144,6 +177,42 @@ impl Publisher {
             let waiting = u64::try_from(here.len()).unwrap_or(u64::MAX);
             [arrived.saturating_add(here.arrived), kept.saturating_add(waiting), dropped.saturating_add(here.dropped)]
         })
+    }
+
+    /// Returns what stands before its readings on disk, and its outlets.
+    pub(super) fn parts(&mut self) -> (&[u8], &mut [Outlet]) {
+        (&self.address, &mut self.outlets)
+    }
+
+    /// Returns the names on disk of outlets that are gone since this was asked last.
+    pub(super) fn take_gone(&mut self) -> Vec<u64> {
+        core::mem::take(&mut self.gone_queues)
+    }
+
+    /// Returns what is not on disk and is to be, each with its name there.
+    pub(super) fn to_attach(&mut self) -> impl Iterator<Item = (u64, &mut Kept)> {
+        let kind = if self.is_of_program() { "program" } else { "publish" };
+        let Self { given: Publish { label, receiver, .. }, outlets, .. } = self;
+        let outlets = outlets.iter_mut().filter(|outlet| outlet.is_lasting && outlet.kept.queue().is_none());
+        outlets.map(move |outlet| {
+            let queue = store::queue(&[kind, label, &receiver.to_string(), &outlet.nodes.join(",")]);
+            (queue, &mut outlet.kept)
+        })
+    }
+
+    /// Returns what stands before its readings on disk.
+    pub(super) fn address(&self) -> &[u8] {
+        &self.address
+    }
+
+    /// Returns true if its readings come from a program, when that likes.
+    pub(super) fn is_of_program(&self) -> bool {
+        self.given.source == Source::Program
+    }
+
+    /// Returns true if nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outlets.iter().all(|outlet| outlet.kept.len() == 0)
     }
 
     /// Returns the last reading.
@@ -166,9 +235,10 @@ impl Publisher {
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.under_way()))
     }
 
-    /// Logs how many readings were never sent, and never will be, and of how many it is not known whether they arrived.
-    pub(super) fn tell_lost(&self) {
-        for outlet in &self.outlets {
+    /// Logs how many readings were never sent, and never will be, and of how many it is not known whether they arrived: of all, or of those
+    /// that are in memory alone.
+    pub(super) fn tell_lost(&self, all: bool) {
+        for outlet in self.outlets.iter().filter(|outlet| all || outlet.kept.queue().is_none()) {
             let (name, to) = (self.name(), to(&self.given.receiver, &outlet.nodes));
             match outlet.kept.counts() {
                 [0, 0] => {}
@@ -187,31 +257,36 @@ impl Publisher {
     }
 
     /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbers, registry: &Registry) {
+    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbering, means: &Means<'_>) {
         if let Some((ended, taken)) = self.task.as_mut().and_then(|(task, taken)| Some((task.turn()?, *taken))) {
             self.task = None;
             let bytes = self.printed(ended, world);
-            self.take(bytes, taken, numbers);
+            self.take(bytes, taken, world, numbers);
+        }
+        if let Some((bytes, taken)) = self.file.as_ref().and_then(|(file, taken)| Some((file.take()?, *taken))) {
+            self.file = None;
+            self.take(bytes, taken, world, numbers);
         }
         let now = Instant::now();
         if let Some(changes) = self.flaps.settled(now) {
             let state = if self.trouble.is_none() { "readings again" } else { "no reading" };
             log::warn!("{}: {state} for a minute, after {changes} changes", self.name());
         }
-        if self.at > now {
+        if self.at > now || self.is_of_program() {
             return;
         }
         self.at = next(self.at, self.given.every, now);
         match &self.given.source {
+            Source::File(_) if self.file.is_some() => self.told_running("file"),
             Source::File(path) => {
-                let bytes = reading::file(path, world.most);
-                self.told_slow(now.elapsed());
-                self.take(bytes, world.clock.now, numbers);
+                let (path, most) = (path.clone(), world.most);
+                self.file = Some((means.beside.start(move || reading::file(&path, most)), world.clock.now));
             }
-            Source::Command(_) if self.task.is_some() => self.told_running(),
+            Source::Program => {}
+            Source::Command(_) if self.task.is_some() => self.told_running("command"),
             Source::Command(command) => {
                 let time = self.given.every.max(COMMAND_TIME);
-                match Task::start(&self.name(), command, (world.most, time), world.node, registry) {
+                match Task::start(&self.name(), command, (world.most, time), world.node, means.registry) {
                     Ok(task) => self.task = Some((task, world.clock.now)),
                     Err(e) => self.failed(Trouble::io("cannot start its command", &e)),
                 }
@@ -221,13 +296,15 @@ impl Publisher {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
+        let at = Some(self.at).filter(|_| !self.is_of_program());
         let task = self.task.as_ref().and_then(|(task, _)| task.next_wake());
-        [Some(self.at), task, self.flaps.next_wake()].into_iter().flatten().min()
+        [at, task, self.flaps.next_wake()].into_iter().flatten().min()
     }
 
     /// Returns what it is called in the log.
     pub(super) fn name(&self) -> String {
-        format!("publish {}", self.given.label.escape_debug())
+        let what = if self.is_of_program() { "mailbox" } else { "publish" };
+        format!("{what} {}", self.given.label.escape_debug())
     }
 
     /// Returns what a command printed, if it ended well.
@@ -246,27 +323,29 @@ impl Publisher {
     }
 
     /// Keeps what was read.
-    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, numbers: &mut Numbers) {
+    fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, world: &Context<'_>, numbers: &mut Numbering) {
         match bytes.and_then(|bytes| reading::value(self.given.form, &bytes)) {
             Ok(value) => {
                 if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
                 }
-                self.keep(Reading { number: numbers.next(&taken), taken, value: value.into() });
+                self.keep(value, taken, &world.clock.now, numbers);
             }
             Err(trouble) => self.failed(trouble),
         }
     }
 
-    fn keep(&mut self, reading: Reading) {
+    /// Keeps a reading that was taken then and is to be had now.
+    pub(super) fn keep(&mut self, value: Vec<u8>, taken: Moment, now: &Moment, numbers: &mut Numbering) {
+        let reading = Reading { number: numbers.next(now), taken, up: now.up, place: 0, value: value.into() };
+        let name = self.name();
         for outlet in &mut self.outlets {
             if outlet.kept.push(reading.clone()) {
                 limited!(
                     warn,
                     outlet.node(),
                     "receivers that readings wait for",
-                    "publish {}: {} readings wait for {}: from now on the oldest are dropped",
-                    self.given.label.escape_debug(),
+                    "{name}: {} readings wait for {}: from now on the oldest are dropped",
                     outlet.kept.counts()[0],
                     to(&self.given.receiver, &outlet.nodes)
                 );
@@ -284,19 +363,9 @@ impl Publisher {
         self.trouble = Some(trouble);
     }
 
-    fn told_slow(&mut self, took: Duration) {
-        if took > SLOW && !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!(
-                "{}: its file took {} ms to be read, and all else waited: a command such as [\"cat\", \"FILE\"] holds up nothing",
-                self.name(),
-                took.as_millis()
-            );
-        }
-    }
-
-    fn told_running(&mut self) {
+    fn told_running(&mut self, what: &str) {
         if !core::mem::replace(&mut self.is_slow, true) {
-            log::warn!("{}: its command takes longer than its interval: readings are left out", self.name());
+            log::warn!("{}: its {what} takes longer than its interval: readings are left out", self.name());
         }
     }
 }

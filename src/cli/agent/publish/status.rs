@@ -25,8 +25,10 @@ pub(in crate::cli::agent) struct Status<'p> {
 
 /// The room for readings that cannot be sent yet, in bytes.
 pub(in crate::cli::agent) struct Room {
-    pub(in crate::cli::agent) used: usize,
-    pub(in crate::cli::agent) limit: usize,
+    /// What is used of the memory, and what may be.
+    pub(in crate::cli::agent) memory: [usize; 2],
+    /// The same of the disk, and whether nothing can be written there; nothing where readings are kept in memory alone.
+    pub(in crate::cli::agent) disk: Option<(u64, u64, bool)>,
 }
 
 /// A reading, as it is told to whoever asks.
@@ -41,14 +43,14 @@ pub(in crate::cli::agent) struct Last<'p> {
 /// Returns how a publisher is.
 pub(super) fn status<'p>(publisher: &'p Publisher, clock: &Clock) -> Status<'p> {
     let nodes = publisher.outlets.iter().map(|outlet| outlet.node()).filter(|node| !node.is_empty());
-    let oldest = publisher.outlets.iter().filter_map(|outlet| outlet.kept.oldest()).min_by_key(|reading| reading.number);
+    let oldest = publisher.outlets.iter().filter_map(|outlet| outlet.kept.oldest());
     Status {
         given: &publisher.given,
         nodes: nodes.collect(),
         counts: publisher.counts(),
         age: publisher.last().map(|last| clock.since(&last.taken)),
         waiting: u64::try_from(publisher.bytes()).unwrap_or(u64::MAX),
-        oldest: oldest.map(|oldest| clock.since(&oldest.taken)),
+        oldest: oldest.map(|taken| clock.since(taken)).max(),
         trouble: publisher.trouble(),
     }
 }

@@ -27,7 +27,6 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
 use record::{Kind, RECORD};
-#[allow(unused_imports, reason = "until publish uses it")]
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 

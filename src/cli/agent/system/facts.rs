@@ -27,11 +27,19 @@ pub(super) struct Facts {
 
 /// Bytes of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Disk {
+pub(in crate::cli::agent) struct Disk {
     pub(super) total: u64,
     pub(super) free: u64,
     /// Bytes that are free to users other than root.
     pub(super) available: u64,
+}
+
+impl Disk {
+    /// Returns how many percent of what users other than root may have is taken.
+    pub(in crate::cli::agent) fn taken(self) -> u64 {
+        let used = self.total.saturating_sub(self.free);
+        used.saturating_mul(100).checked_div(used.saturating_add(self.available)).unwrap_or(0)
+    }
 }
 
 impl Facts {
@@ -130,8 +138,9 @@ fn disks(mounts: &str) -> Vec<(String, Disk)> {
         .collect()
 }
 
-fn disk(place: &str) -> Option<Disk> {
-    let about = statvfs(place).ok().filter(|about| about.f_blocks > 0)?;
+/// Returns how full the file system is that this is on.
+pub(in crate::cli::agent) fn disk(place: impl AsRef<Path>) -> Option<Disk> {
+    let about = statvfs(place.as_ref()).ok().filter(|about| about.f_blocks > 0)?;
     let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
     Some(Disk { total: bytes(about.f_blocks), free: bytes(about.f_bfree), available: bytes(about.f_bavail) })
 }
@@ -159,6 +168,8 @@ mod tests {
         assert!(memory("total") > memory("free") && memory("total") >= memory("available") && facts.cpus > 0);
         assert!(facts.uptime > 0 && facts.load.iter().all(|load| (0.0..100_000.0).contains(load)));
         let (place, root) = &facts.disks[0];
+        assert!(root.taken() <= 100);
+        assert_eq!(Disk { total: 100, free: 30, available: 10 }.taken(), 87);
         assert!(place == "/" && root.total > root.free && root.free >= root.available, "{root:?}");
     }
 

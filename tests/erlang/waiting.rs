@@ -1,0 +1,226 @@
+//! What waits while the hub is away: how much there is room for, what is on disk, and when it was read.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::shim::Shim;
+use crate::support::{Agent, Erl, World, until};
+
+/// The configuration of an agent `demo` that counts.
+const COUNTER: &str = r#"
+    [[publish]]
+    command = ["sh", "-c", "echo >>count; wc -l <count"]
+    as = "number"
+    every = "100ms"
+    label = "counter"
+    to = "collector"
+    node = "a"
+"#;
+const ON_DISK: &str = "[keep]\ndisk = \"1MiB\"\nsync = \"1s\"\n";
+const ARGS: [&str; 6] = ["--sname", "demo", "--config", "agent.toml", "--state-dir", "state"];
+
+fn write(world: &World, text: &str) {
+    fs::write(world.home.join("agent.toml"), text).unwrap();
+}
+
+/// How many numbers `COUNTER` has made.
+fn made(world: &World) -> usize {
+    fs::read_to_string(world.home.join("count")).unwrap_or_default().lines().count()
+}
+
+fn until_made(world: &World, count: usize) {
+    until("more readings", || (made(world) >= count).then_some(()));
+}
+
+/// Bytes in the log on disk.
+fn on_disk(world: &World) -> u64 {
+    let folder = fs::read_dir(world.home.join("state/readings"));
+    folder.into_iter().flatten().flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+}
+
+/// A hub `a` that collects what it gets, and has had all readings up to this one: each with its time and number.
+fn collected(world: &World, last: usize) -> (Erl, Vec<(usize, i64, u64)>) {
+    let erl = world.erl(&["-sname", "a"]);
+    erl.eval("register(collector, self()), put(got, [])");
+    erl.eval_until(
+        &format!(
+            "(fun F() -> receive {{publish, _, <<\"counter\">>, Ms, V, I}} -> put(got, [{{V, Ms, I}} | get(got)]), F() after 0 -> ok end end)(), \
+             lists:any(fun({{V, _, _}}) -> V >= {last} end, get(got))"
+        ),
+        "true",
+    );
+    let got = erl.eval("lists:flatten([io_lib:format(\"~w ~p ~w,\", [V, Ms, I]) || {V, Ms, I} <- lists:reverse(get(got))])");
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].parse().unwrap(), words[1].parse().unwrap_or(0), words[2].parse().unwrap())
+    };
+    let got = got.trim_matches(['"', ',']).split(',').map(line).collect();
+    (erl, got)
+}
+
+/// Each is there once or again, in order, and a number grows with the value.
+fn is_whole(got: &[(usize, i64, u64)], demo: &Agent) {
+    let mut seen: Vec<(usize, u64)> = Vec::new();
+    for (value, _, number) in got {
+        match seen.iter().find(|(seen, _)| seen == value) {
+            Some((_, before)) => assert_eq!(before, number, "{value} has two numbers"),
+            None => {
+                assert!(seen.last().is_none_or(|(_, before)| before < number), "{value}: {got:?}");
+                seen.push((*value, *number));
+            }
+        }
+    }
+    let values: Vec<usize> = seen.iter().map(|(value, _)| *value).collect();
+    assert!(values.iter().copied().eq(1..=values.len()), "{values:?}\n{}", demo.log.text());
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// Eighty readings of 13 kB at each interval: there is 1 MiB for all.
+#[test]
+fn all_that_waits_has_one_memory() {
+    let world = World::new();
+    let mut text = String::new();
+    for number in 0..80 {
+        let _ = write!(
+            text,
+            "[[publish]]\nfile = \"large\"\nevery = \"200ms\"\nlabel = \"large{number}\"\nto = \"collector\"\nnode = \"a\"\n"
+        );
+    }
+    write(&world, &text);
+    fs::write(world.home.join("large"), "x".repeat(13_000)).unwrap();
+    let checked = world.tool(&["run", "--sname", "demo", "--config", "agent.toml", "--check"]);
+    assert!(checked.out.contains("kept      while a node is away: at most 1 MiB in memory\n"), "{}", checked.out);
+    let demo = world.agent(&["--sname", "demo", "--config", "agent.toml"]);
+    demo.wait(&["publish: what waits takes 1 MiB, which is `memory` in [keep]", "the oldest readings are dropped"]);
+    let erl = world.erl(&["-sname", "b"]);
+    erl.eval(&format!("N = {}", demo.atom()));
+    let counts = "(fun(P) -> {lists:sum([K || #{kept := K} <- P]), lists:sum([D || #{dropped := D} <- P])} end)(gen_server:call({system, N}, {info, publish}, 60000))";
+    erl.eval_until(&format!("element(2, {counts}) > 1000"), "true");
+    // 1 MiB of 13,101 bytes each
+    assert_eq!(erl.eval(&format!("element(1, {counts})")), "80");
+    assert!(demo.memory_kib("VmHWM") < 24 << 10, "{}", demo.memory_kib("VmHWM"));
+    assert_eq!(demo.log.count(&["the oldest readings are dropped"]), 1);
+}
+
+/// What waits when the agent ends, or is killed, is there when it starts again: that of a program too.
+#[test]
+fn what_is_on_disk_outlives_the_agent() {
+    let world = World::new();
+    let program = r#"
+        [mailbox.prog]
+        command = ["sh", "-c", "[ -e said ] || echo '{publish,other,a,hello}.'; touch said; exec cat"]
+    "#;
+    let gone = COUNTER.replace("counter", "gone").replace("count;", "gone;").replace("<count", "<gone");
+    write(&world, &[COUNTER, &gone, program, ON_DISK].concat());
+    let checked = world.tool(&["run", "--check", "--sname", "demo", "--config", "agent.toml", "--state-dir", "state"]);
+    let line = format!("at most 1 MiB in memory, 1 MiB on disk, in {}/state/readings", world.home.display());
+    assert!(checked.out.contains(&line) || checked.out.contains("on disk, in state/readings"), "{}", checked.out);
+    let mut demo = world.agent(&ARGS);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    // from then on what waits is written each second
+    let first = made(&world);
+    until_made(&world, first + 30);
+    demo.kill();
+    let killed = made(&world);
+    write(&world, &[COUNTER, program, ON_DISK].concat());
+    let mut demo = world.agent(&ARGS);
+    demo.wait(&["readings on disk were dropped: what they are of is not in the file any more"]);
+    until_made(&world, killed + 5);
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    demo.wait(&["readings are kept on disk until the next start"]);
+    assert_eq!(demo.log.count(&["lost"]), 0, "{}", demo.log.text());
+    let stopped = made(&world);
+    let demo = world.agent(&ARGS);
+    let (hub, got) = collected(&world, stopped + 3);
+    // those in memory alone when it was killed are lost; all others are there
+    let lost: Vec<usize> = (1..=stopped).filter(|value| !got.iter().any(|(other, ..)| other == value)).collect();
+    assert!(lost.iter().all(|value| *value > 1 && *value <= killed + 1), "{killed}, {stopped}: {lost:?}");
+    assert!(got.windows(2).all(|pair| pair[0].2 < pair[1].2 && pair[0].0 < pair[1].0), "{got:?}");
+    hub.eval("unregister(collector), register(other, self())");
+    assert_eq!(
+        hub.eval("receive {publish, _, <<\"prog\">>, Ms, hello, I} -> {is_integer(Ms), is_integer(I)} after 60000 -> none end"),
+        "{true,true}"
+    );
+    hub.eval("unregister(other), register(collector, self())");
+    until("the disk to be empty", || (on_disk(&world) == 0).then_some(()));
+    assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+}
+
+/// Without a folder readings are kept in memory, and that is said.
+#[test]
+fn a_disk_without_a_folder_is_told() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let checked = world.tool(&["run", "--sname", "demo", "--config", "agent.toml", "--check"]);
+    let why = "`disk` in [keep] needs a folder: give --state-dir, or StateDirectory= in the unit, or `dir` in [keep]";
+    assert!(checked.out.contains(&format!("at most 1 MiB in memory; {why}")), "{}", checked.out);
+    let demo = world.agent(&["--sname", "demo", "--config", "agent.toml"]);
+    demo.wait(&["readings are kept in memory alone: ", why]);
+    until_made(&world, 3);
+    let (_hub, got) = collected(&world, 3);
+    is_whole(&got, &demo);
+}
+
+/// A box without a battery: it starts in 1970, and its clock is set later.
+#[test]
+fn readings_have_their_time_also_if_the_clock_was_set_later() {
+    let world = World::new();
+    write(&world, COUNTER);
+    let mut shim = Shim::new(&world, "shim");
+    shim.set_clock(-now());
+    let began = now();
+    let demo = shim.agent(&world, &["--sname", "demo", "--config", "agent.toml"]);
+    until_made(&world, 100);
+    shim.set_clock(0);
+    let (_hub, got) = collected(&world, 100);
+    is_whole(&got, &demo);
+    are_right(&got, began);
+}
+
+/// The same over a restart; and one that is sent before the clock is set.
+#[test]
+fn readings_on_disk_have_their_time_also_if_the_clock_was_set_later() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let mut shim = Shim::new(&world, "shim");
+    shim.set_clock(-now());
+    let began = now();
+    let mut demo = shim.agent(&world, &ARGS);
+    until_made(&world, 30);
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    let mut demo = shim.agent(&world, &ARGS);
+    let stopped = made(&world);
+    until_made(&world, stopped + 10);
+    shim.set_clock(0);
+    until_made(&world, stopped + 20);
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    let demo = shim.agent(&world, &ARGS);
+    let (mut hub, got) = collected(&world, made(&world));
+    is_whole(&got, &demo);
+    are_right(&got, began);
+    hub.kill();
+    drop(demo);
+
+    shim.set_clock(-now());
+    let _demo = shim.agent(&world, &ARGS);
+    let hub = world.erl(&["-sname", "a"]);
+    hub.eval("register(collector, self())");
+    assert_eq!(
+        hub.eval("receive {publish, _, _, undefined, V, I} -> is_integer(V) andalso is_integer(I) after 60000 -> none end"),
+        "true"
+    );
+}
+
+/// Each was read after that and before now, one at an interval.
+fn are_right(got: &[(usize, i64, u64)], began: i64) {
+    let times: Vec<i64> = got.iter().map(|(_, time, _)| *time).collect();
+    assert!(times.iter().all(|time| (began * 1000..=now() * 1000 + 1000).contains(time)), "{began}: {times:?}");
+    assert!(times.windows(2).all(|pair| pair[0] <= pair[1] + 50), "{times:?}");
+}
