@@ -6,6 +6,7 @@ use beamless::{EpmdSettings, Error, Event, Full, NetworkFault, Node, NodeName, R
 
 use super::backoff::{Backoff, LONGEST, chance};
 use super::config::{Receiver, Settings};
+use super::descriptors;
 use super::words::NO_ROOM;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -335,6 +336,9 @@ impl Peers {
                 format!(
                     "epmd on {host}, port {port}, knows no node of that name; `{at}beamless names {host}` lists those it knows"
                 )
+            }
+            Reason::Network(NetworkFault::UnknownHost) if descriptors::are_out() => {
+                format!("too few descriptors are left to ask for its address with: {}", descriptors::WAY_OUT)
             }
             reason => format!("{reason}{}", tls::hint(reason, self.tls.as_ref())),
         }

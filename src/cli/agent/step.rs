@@ -21,6 +21,9 @@ pub(in crate::cli) const STEP: &str = "--become";
 /// The file of this program, also when another one has taken its place.
 const OWN: &str = "/proc/self/exe";
 
+/// A program for the machine that the system is for: this one may be for an older one.
+const SHELL: &str = "/bin/sh";
+
 /// The exit code of a step that does not become the program, as a shell has it.
 const NOT_STARTED: u8 = 127;
 
@@ -81,12 +84,15 @@ pub(in crate::cli) fn take(mut words: impl Iterator<Item = OsString>) -> ExitCod
     ExitCode::from(NOT_STARTED)
 }
 
-/// Returns true for a script that names what runs it, and for a program of this machine. Of anything else the step cannot say why it does not
-/// start: the C library has a shell run what the system refuses.
+/// Returns true for a script that names what runs it, and for a program of the machine that this one and the system's shell are for. Of anything
+/// else the step cannot say why it does not start: the C library has a shell run what the system refuses.
 fn is_certain(program: &OsStr) -> bool {
-    let Some((head, own)) = found(program).and_then(|program| head(&program)).zip(head(Path::new(OWN))) else { return false };
+    let Some(head) = found(program).and_then(|program| head(&program)) else { return false };
     // class, byte order and machine
-    head.starts_with(b"#!") || (head.get(..6) == own.get(..6) && head.get(18..) == own.get(18..))
+    let is_alike = |known: [u8; HEAD]| head.get(..6) == known.get(..6) && head.get(18..) == known.get(18..);
+    let known = [OWN, SHELL];
+    Path::new(OWN).exists()
+        && (head.starts_with(b"#!") || known.iter().any(|known| self::head(Path::new(known)).is_some_and(is_alike)))
 }
 
 /// Returns the file of a program.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use beamless::{Dropped, Error, Event, Full, NetworkFault, Reason};
+use beamless::{Dropped, Error, Event, Full, Reason};
 
-use super::descriptors;
 use crate::cli::tls::{self, Wanted};
 
 /// The words for a node that there is no place for.
@@ -37,12 +36,6 @@ pub(super) fn event(event: &Event, tls: Option<&Wanted>) -> String {
         }
         // who is refused is told of elsewhere
         Event::ConnectFailed { reason: Reason::Full, .. } => format!("{event}: enlarge `nodes` in [sizes]"),
-        Event::ConnectFailed { reason: Reason::Network(NetworkFault::UnknownHost), node } if descriptors::are_out() => {
-            format!(
-                "cannot connect to {node}: too few descriptors are left to ask for its address with: {}",
-                descriptors::WAY_OUT
-            )
-        }
         Event::ConnectFailed { reason, .. } | Event::NodeDown { reason, .. } => format!("{event}{}", tls::hint(*reason, tls)),
         _ => event.to_string(),
     }

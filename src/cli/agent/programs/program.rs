@@ -427,7 +427,8 @@ impl Program {
             *at = Instant::now();
         }
         self.given = given;
-        self.wait = RETRY.0;
+        // how the former one did says nothing of this one
+        (self.wait, self.course) = (RETRY.0, Course::new(Instant::now()));
         self.begin_anew();
     }
 

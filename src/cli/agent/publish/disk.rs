@@ -74,7 +74,7 @@ impl Disk {
             for queue in publisher.take_gone() {
                 self.store.forget(queue);
             }
-            for (queue, kept) in publisher.to_attach() {
+            for (queue, kept) in publisher.unattached() {
                 kept.attach(queue, &self.store);
                 self.unknown.retain(|unknown| *unknown != queue);
             }
@@ -136,7 +136,7 @@ impl Disk {
     pub(super) fn end(&mut self, publishers: &mut [Publisher], limit: usize, now: &Moment) {
         let mut used = publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add);
         let piece = PIECE.min(limit.wrapping_div(8));
-        let mut has_read = false;
+        let (mut has_read, mut has_room) = (false, true);
         let mut wake: Option<Duration> = None;
         for publisher in publishers {
             let (address, outlets) = publisher.parts();
@@ -153,7 +153,7 @@ impl Disk {
                 let mut left = wait.saturating_sub(Duration::from_millis(waited));
                 if left.is_zero() {
                     self.is_written(kept, now);
-                    kept.spill(&mut self.store, address);
+                    has_room = has_room && kept.spill(&mut self.store, address);
                     // for what found no room
                     left = AGAIN;
                 }
@@ -167,11 +167,12 @@ impl Disk {
 
     /// Writes all that can be written, and lets go of what is on disk as well, since there is no memory for it.
     pub(super) fn make_room(&mut self, publishers: &mut [Publisher], now: &Moment) {
+        let mut has_room = true;
         for publisher in publishers {
             let (address, outlets) = publisher.parts();
             for kept in outlets.iter_mut().map(|outlet| &mut outlet.kept).filter(|kept| kept.queue().is_some()) {
                 self.is_written(kept, now);
-                kept.spill(&mut self.store, address);
+                has_room = has_room && kept.spill(&mut self.store, address);
                 kept.release();
             }
         }
@@ -237,5 +238,147 @@ impl Disk {
         if kept > 0 {
             log::info!("{kept} readings are kept on disk until the next start");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::super::numbers::Numbering;
+    use super::*;
+    use crate::cli::agent::config::{Form, Nodes, Publish, Source};
+
+    /// Now, in seconds since 1970.
+    const NOW: i64 = 1_700_000_000;
+
+    /// A box of this start, whose clock says these seconds when it has been up for those.
+    fn at(boot: u64, clock: i64, up: i64) -> Moment {
+        Moment { clock: clock * 1000, up: up * 1000, boot }
+    }
+
+    struct World {
+        folder: PathBuf,
+        disk: Disk,
+        clock: Clock,
+        publishers: [Publisher; 1],
+    }
+
+    impl World {
+        fn start(folder: &Path, now: Moment) -> Self {
+            let wanted = Settings { limit: 1 << 20, folder: Some(folder.to_owned()), sync: Duration::from_secs(5) };
+            let given = Publish {
+                source: Source::Command(vec!["true".to_owned()]),
+                label: "cpu".to_owned(),
+                every: Duration::from_secs(1),
+                form: Form::Text,
+                receiver: Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["a@b".to_owned()]) },
+                keep: None,
+            };
+            let disk = Disk::open(Some(&wanted)).unwrap();
+            Self {
+                folder: folder.to_owned(),
+                disk,
+                clock: Clock { now, before: Vec::new() },
+                publishers: [Publisher::new(given)],
+            }
+        }
+
+        /// A turn of the loop at this time.
+        fn turn(&mut self, now: Moment) {
+            self.clock.now = now;
+            assert!(self.disk.begin(&mut self.publishers, &[], &mut self.clock).is_empty());
+            self.disk.end(&mut self.publishers, 1 << 20, &now);
+        }
+
+        fn keep(&mut self, now: Moment) {
+            self.publishers[0].keep(vec![131, 97, 1], now, &now, &mut Numbering::new(None));
+        }
+
+        fn kept(&mut self) -> &mut Kept {
+            &mut self.publishers[0].outlets[0].kept
+        }
+
+        /// The times of all that waits, once it was read.
+        fn times(&mut self, now: Moment) -> Vec<Option<i64>> {
+            let mut found = Vec::new();
+            self.turn(now);
+            while found.len() < self.kept().len() {
+                self.turn(now);
+                if let Some(taken) = self.kept().next(0, 1 << 20).map(|reading| reading.taken) {
+                    found.push(self.clock.milliseconds(&taken).map(|time| time / 1000));
+                    self.kept().was_sent();
+                }
+                std::thread::yield_now();
+            }
+            found
+        }
+
+        fn stop(self) {
+            self.disk.close(&self.publishers);
+        }
+    }
+
+    fn scratch(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("beamless-disk-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    }
+
+    /// The clock is set while readings wait on disk, and then the box is started anew.
+    #[test]
+    fn times_are_mended_over_a_start_of_the_box() {
+        let folder = scratch("times");
+        let mut world = World::start(&folder, at(1, 10, 10));
+        for second in 10..13 {
+            world.keep(at(1, second, second));
+        }
+        world.turn(at(1, 13, 13));
+        assert!(!world.kept().is_on_disk());
+        // five seconds after the first
+        world.turn(at(1, 15, 15));
+        assert!(world.kept().is_on_disk() && world.kept().bytes() == 0);
+        while world.disk.starts_read.is_some() {
+            world.turn(at(1, 15, 15));
+        }
+        world.turn(at(1, NOW, 100));
+        assert_eq!(world.disk.known, Some((NOW - 100) * 1000));
+        world.keep(at(1, NOW + 1, 101));
+        world.stop();
+        // the next start, in which the clock is lost again
+        let mut world = World::start(&folder, at(2, 3, 3));
+        world.keep(at(2, 3, 3));
+        let times = [Some(NOW - 90), Some(NOW - 89), Some(NOW - 88), Some(NOW + 1), None];
+        assert_eq!(world.times(at(2, 4, 4)), times);
+        assert_eq!(world.folder, folder);
+        world.stop();
+        // what it was in that start is never known
+        let mut world = World::start(&folder, at(3, NOW + 900, 9));
+        assert_eq!(world.times(at(3, NOW + 901, 10)), times);
+        // all have arrived: nothing is left
+        world.kept().ask();
+        assert_eq!(world.kept().have_arrived(), 5);
+        world.turn(at(3, NOW + 902, 11));
+        assert!(world.disk.store.queues().is_empty());
+        world.stop();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn with_the_hub_at_hand_nothing_is_written() {
+        let folder = scratch("nothing");
+        let mut world = World::start(&folder, at(1, NOW, 10));
+        for second in 10..30 {
+            world.keep(at(1, NOW + second, second));
+            assert!(world.kept().next(0, 1 << 20).is_some());
+            world.kept().was_sent();
+            world.turn(at(1, NOW + second, second));
+            world.kept().ask();
+            assert_eq!(world.kept().have_arrived(), 1);
+        }
+        world.stop();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -293,11 +293,11 @@ impl Kept {
         self.sent.range(sent..).chain(self.next.range(next..)).chain(&self.behind)
     }
 
-    /// Writes to disk what is in memory alone; what waits leaves memory then. What finds no room stays as it is.
-    pub(super) fn spill(&mut self, store: &mut Store, address: &[u8]) {
-        let Some(queue) = self.queue else { return };
+    /// Writes to disk what is in memory alone; what waits leaves memory then. Returns false if something found no room: it stays as it is.
+    pub(super) fn spill(&mut self, store: &mut Store, address: &[u8]) -> bool {
+        let Some(queue) = self.queue else { return true };
         for reading in self.sent.iter_mut().filter(|reading| reading.place == 0) {
-            let Some(place) = store.append(queue, &payload::written(reading, address)) else { return };
+            let Some(place) = store.append(queue, &payload::written(reading, address)) else { return false };
             (reading.place, self.read) = (place, self.read.max(place));
         }
         if self.unread == 0 {
@@ -314,7 +314,9 @@ impl Kept {
             self.unread = self.unread.saturating_add(1);
             self.is_freed(&reading);
         }
+        let are_all = self.behind.is_empty();
         self.close_up();
+        are_all
     }
 
     /// Lets go of what waits in memory and is on disk as well.
@@ -533,7 +535,7 @@ mod tests {
                     9..=12 => world.send(3),
                     13..=15 => world.arrive(),
                     16..=17 => world.kept.are_lost(),
-                    18..=20 => world.kept.spill(&mut world.store, &[]),
+                    18..=20 => assert!(world.kept.spill(&mut world.store, &[])),
                     21..=22 => world.kept.release(),
                     _ => world.restart(),
                 }
@@ -564,7 +566,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("beamless-kept-{}", std::process::id()));
         let mut world = World::new(folder);
         (1..=6).for_each(|number| assert!(!world.kept.push(reading(number, 9))));
-        world.kept.spill(&mut world.store, &[]);
+        assert!(world.kept.spill(&mut world.store, &[]));
         assert_eq!((world.kept.bytes(), world.kept.len(), world.kept.oldest_waiting()), (0, 6, None));
         world.kept.push(reading(7, 9));
         assert_eq!((world.kept.oldest_waiting(), world.kept.in_memory_alone().count()), (Some(7), 1));
@@ -582,7 +584,7 @@ mod tests {
         assert_eq!((world.arrived.clone(), world.store.counts(7).0), (vec![5, 6, 7], 0));
         // what nobody has any use for
         (8..=9).for_each(|number| assert!(!world.kept.push(reading(number, 9))));
-        world.kept.spill(&mut world.store, &[]);
+        assert!(world.kept.spill(&mut world.store, &[]));
         world.kept.clear();
         world.kept.settle(&mut world.store);
         assert_eq!((world.kept.len(), world.store.counts(7).0), (0, 0));

@@ -190,7 +190,7 @@ impl Publisher {
     }
 
     /// Returns what is not on disk and is to be, each with its name there.
-    pub(super) fn to_attach(&mut self) -> impl Iterator<Item = (u64, &mut Kept)> {
+    pub(super) fn unattached(&mut self) -> impl Iterator<Item = (u64, &mut Kept)> {
         let kind = if self.is_of_program() { "program" } else { "publish" };
         let Self { given: Publish { label, receiver, .. }, outlets, .. } = self;
         let outlets = outlets.iter_mut().filter(|outlet| outlet.is_lasting && outlet.kept.queue().is_none());

@@ -24,10 +24,18 @@ impl Line {
     }
 }
 
-/// The columns of a table; a `>` in front of a title has the column stand to the right, as numbers do.
+struct Row {
+    cells: Vec<String>,
+    stands_out: bool,
+    /// What stands below it.
+    note: String,
+}
+
+/// The columns of a table; a `>` in front of a title has the column stand to the right, as numbers do, and a `?` in front of that says that it may be
+/// left out where there is no room.
 pub(super) struct Table {
     titles: &'static [&'static str],
-    rows: Vec<(Vec<String>, bool)>,
+    rows: Vec<Row>,
 }
 
 impl Table {
@@ -36,38 +44,32 @@ impl Table {
     }
 
     pub(super) fn add(&mut self, cells: Vec<String>, stands_out: bool) {
-        self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stands_out));
+        let cells = cells.iter().map(|cell| printable(cell)).collect();
+        self.rows.push(Row { cells, stands_out, note: String::new() });
     }
 
-    /// Draws it, without the columns that say nothing; without rows nothing at all. Text is cut where there is no room, the longest first, and the
-    /// last column at the end of the screen.
+    /// Has this stand below the last row.
+    pub(super) fn note(&mut self, note: &str) {
+        if let Some(row) = self.rows.last_mut() {
+            row.note = printable(note);
+        }
+    }
+
+    /// Draws it, without the columns that say nothing; without rows nothing at all.
     pub(super) fn draw(&self, width: usize) -> Vec<Line> {
-        let mut columns: Vec<(usize, &str, bool, usize)> = Vec::new();
+        let mut columns = Vec::new();
         for (at, title) in self.titles.iter().enumerate() {
-            let longest = self.rows.iter().map(|(cells, _)| cells.get(at).map_or(0, |cell| columns_of(cell))).max().unwrap_or(0);
+            let longest = self.rows.iter().map(|row| row.cells.get(at).map_or(0, |cell| columns_of(cell))).max().unwrap_or(0);
             if longest > 0 {
-                let (title, is_right) = title.strip_prefix('>').map_or((*title, false), |title| (title, true));
-                columns.push((at, title, is_right, longest.max(title.len())));
+                let (title, can_go) = title.strip_prefix('?').map_or((*title, false), |title| (title, true));
+                let (title, is_right) = title.strip_prefix('>').map_or((title, false), |title| (title, true));
+                columns.push(Column { at, title, is_right, can_go, width: longest.max(title.len()) });
             }
         }
-        let last = columns.len().saturating_sub(1);
-        let taken = |columns: &[(usize, &str, bool, usize)]| {
-            let sum: usize = columns.iter().map(|(.., width)| width.saturating_add(GAP)).sum();
-            sum.saturating_sub(GAP)
-        };
-        while taken(&columns) > width {
-            // what is last is cut first, but for a rest that tells something
-            let cut = columns.iter_mut().enumerate().filter(|(_, (_, _, is_right, width))| !is_right && *width > LEAST);
-            let Some((_, column)) =
-                cut.max_by_key(|(place, (.., width))| if *place == last { width.saturating_mul(2) } else { *width })
-            else {
-                break;
-            };
-            column.3 = column.3.saturating_sub(1);
-        }
+        fit(&mut columns, width);
         let line = |cell: &dyn Fn(usize, &str) -> String| {
             let mut text = String::new();
-            for (at, title, is_right, width) in &columns {
+            for Column { at, title, is_right, width, .. } in &columns {
                 let cell = cut(&cell(*at, title), *width);
                 let space = " ".repeat(width.saturating_sub(columns_of(&cell)));
                 text += &if *is_right { space + &cell } else { cell + &space };
@@ -79,15 +81,62 @@ impl Table {
             return Vec::new();
         }
         let title = line(&|_, title| title.to_owned());
-        let rows: Vec<Line> = self
-            .rows
-            .iter()
-            .map(|(cells, stands_out)| Line {
-                text: line(&|at, _| cells.get(at).cloned().unwrap_or_default()),
-                stands_out: *stands_out,
-            })
-            .collect();
-        folded(&title, &rows, taken(&columns), width)
+        let rows = self.rows.iter().map(|row| {
+            let text = line(&|at, _| row.cells.get(at).cloned().unwrap_or_default());
+            (Line { text, stands_out: row.stands_out }, &row.note)
+        });
+        if self.rows.iter().all(|row| row.note.is_empty()) {
+            let rows: Vec<Line> = rows.map(|(line, _)| line).collect();
+            return folded(&title, &rows, taken(&columns), width);
+        }
+        let mut lines = vec![Line::plain(title)];
+        for (line, note) in rows {
+            lines.push(line);
+            if !note.is_empty() {
+                lines.push(Line::plain(cut(&format!("  {note}"), width)));
+            }
+        }
+        lines
+    }
+}
+
+/// A column that says something.
+struct Column<'t> {
+    /// Its place in the rows.
+    at: usize,
+    title: &'t str,
+    is_right: bool,
+    can_go: bool,
+    width: usize,
+}
+
+/// Returns how wide a table of these columns is.
+fn taken(columns: &[Column<'_>]) -> usize {
+    let sum: usize = columns.iter().map(|column| column.width.saturating_add(GAP)).sum();
+    sum.saturating_sub(GAP)
+}
+
+/// Makes columns as narrow as it takes: what is last says the least when it is cut; then some may go; then the longest text is cut.
+fn fit(columns: &mut Vec<Column<'_>>, width: usize) {
+    let over = |columns: &[Column<'_>]| taken(columns).saturating_sub(width);
+    let cut_last = |columns: &mut [Column<'_>], least: usize| {
+        let excess = over(columns);
+        if let Some(last) = columns.last_mut().filter(|last| !last.is_right && last.width > least) {
+            last.width = last.width.saturating_sub(excess).max(least);
+        }
+    };
+    let whole = columns.last().map_or(0, |last| last.width);
+    cut_last(columns, LEAST.saturating_mul(2));
+    while over(columns) > 0 {
+        let Some(gone) = columns.iter().rposition(|column| column.can_go) else { break };
+        columns.remove(gone);
+    }
+    columns.iter_mut().last().into_iter().for_each(|last| last.width = whole);
+    cut_last(columns, LEAST);
+    while over(columns) > 0 {
+        let texts = columns.iter_mut().filter(|column| !column.is_right && column.width > LEAST);
+        let Some(longest) = texts.max_by_key(|column| column.width) else { break };
+        longest.width = longest.width.saturating_sub(1);
     }
 }
 
@@ -226,7 +275,7 @@ mod tests {
             (10_240, "10 KiB"),
             (1_048_576, "1.0 MiB"),
             (104 << 20, "104 MiB"),
-            (u64::MAX, "16777216 TiB"),
+            (u64::MAX, "16777215 TiB"),
         ] {
             assert_eq!(bytes(size), text);
         }
@@ -260,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn some_columns_go_before_names_are_cut() {
+        let mut table = Table::new(&["NODE", "?VERSION", "?>LOAD", "NOTE"]);
+        table.add(["edge@nuc1.example.com", "0.1.0", "0.25", "a long word about it"].map(str::to_owned).into(), false);
+        let shown = |width| table.draw(width)[1].text.clone();
+        assert_eq!(shown(80), "edge@nuc1.example.com  0.1.0    0.25  a long word about it");
+        assert_eq!(shown(50), "edge@nuc1.example.com  0.1.0    0.25  a long wor..");
+        assert_eq!(shown(49), "edge@nuc1.example.com  0.1.0    a long word abo..");
+        assert_eq!(shown(36), "edge@nuc1.example.com  a long word..");
+        assert_eq!(shown(20), "edge@nuc..  a lo..");
+    }
+
+    #[test]
     fn a_long_table_is_folded() {
         let shown = |rows: u32, width| {
             let mut table = Table::new(&["NAME", ">SENT"]);
@@ -275,6 +336,16 @@ mod tests {
         assert!(lines[4].stands_out && !lines[5].stands_out);
         assert_eq!(shown(20, 30).len(), 11);
         assert_eq!(shown(20, 25).len(), 21);
+    }
+
+    #[test]
+    fn a_note_stands_below_its_row() {
+        let mut table = Table::new(&["NAME"]);
+        (0..20).for_each(|row| table.add(vec![row.to_string()], false));
+        table.note("the last\none");
+        let lines = table.draw(12);
+        assert_eq!(lines.len(), 22);
+        assert_eq!((lines[20].text.as_str(), lines[21].text.as_str()), ("19", "  the last.."));
     }
 
     #[test]
