@@ -62,7 +62,6 @@ pub(super) fn finish() {
 }
 
 /// Returns how many lines were dropped since the start, because whoever reads the log is too slow.
-#[allow(dead_code, reason = "for whoever tells how the box is")]
 pub(super) fn dropped() -> u64 {
     QUEUE.lock().dropped
 }

@@ -1,5 +1,6 @@
 //! The mailboxes with a program of any language behind each.
 
+mod dropped;
 mod envelope;
 mod framing;
 mod input;

@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::asking::Asking;
-use crate::cli::command_line::options::{COOKIE_FILE, JSON, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
+use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, SNAME, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Positional, Spec};
 use crate::cli::outcome::{Failure, print};
 use round::Round;
@@ -26,6 +26,7 @@ pub(super) const SPEC: Spec = Spec {
     options: &[
         SNAME,
         NAME,
+        DYNAMIC,
         COOKIE_FILE,
         TLS_DIR,
         TIMEOUT,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
 use mio::Registry;
 
+use super::dropped::Dropped;
 use super::envelope::{self, Incoming, Outgoing};
 use super::framing::{Framing, Unframed};
 use super::input::Input;
@@ -155,15 +156,6 @@ struct Waiting {
     caller: OwnedCaller,
 }
 
-/// Messages that were dropped and that the log does not have yet.
-#[derive(Default)]
-struct Dropped {
-    count: u64,
-    why: &'static str,
-    /// The time at which the log gets them.
-    at: Option<Instant>,
-}
-
 impl Stdout {
     /// Returns when the output is to be taken for closed.
     fn closes(self) -> Option<Instant> {
@@ -172,36 +164,6 @@ impl Stdout {
             Self::Open | Self::Closed => None,
         }
     }
-}
-
-impl Dropped {
-    fn add(&mut self, name: &str, why: &'static str) {
-        if self.why != why {
-            self.tell(name);
-        }
-        self.why = why;
-        self.count = self.count.saturating_add(1);
-        self.at = self.at.or_else(|| Instant::now().checked_add(Duration::from_secs(1)));
-    }
-
-    fn tell(&mut self, name: &str) {
-        if self.count > 0 {
-            // one that sends now this and now that changes the reason with each
-            limited!(
-                warn,
-                name,
-                "reasons for which messages to programs were dropped",
-                "mailbox {name}: {} dropped: {}",
-                messages(self.count),
-                self.why
-            );
-        }
-        *self = Self::default();
-    }
-}
-
-fn messages(count: u64) -> String {
-    if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") }
 }
 
 impl Program {

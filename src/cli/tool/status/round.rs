@@ -115,6 +115,10 @@ impl Round {
         let mut full = 0_u8;
         for subject in self.subjects.iter_mut().filter(|subject| subject.asked == Asked::Due) {
             let connected = if subject.is_behind { Ok(()) } else { self.node.connect(&subject.name) };
+            if self.node.name().is_none() && connected.is_ok() {
+                // the node that is connected first gives the name without which nothing can be asked
+                return Ok(());
+            }
             let asked = connected.and_then(|()| subject.ask(&mut self.node.outbox(self.mailbox)?, left));
             match asked {
                 Ok(request) => subject.asked = Asked::Waits(request),
@@ -140,12 +144,18 @@ impl Round {
             };
             let mut direct = self.subjects.iter_mut().filter(|subject| !subject.is_behind);
             if let Some(subject) = direct.find(|subject| subject.name == *node.as_str()) {
+                if subject.asked == Asked::Due && self.node.name().is_none() {
+                    subject.fail(State::Away, &why);
+                }
                 subject.lost = Some(why);
             }
         }
     }
 
     fn take_answers(&mut self) {
+        if let Some(name) = self.node.name().filter(|name| *name.as_str() != *self.own) {
+            name.as_str().clone_into(&mut self.own);
+        }
         let is_crowded = self.subjects.iter().filter(|subject| !subject.is_behind).count() > PEERS;
         while let Some((message, _)) = self.node.recv(self.mailbox) {
             let Received::Answer { request, result } = message.received() else { continue };

@@ -125,13 +125,16 @@ fn fit(columns: &mut Vec<Column<'_>>, width: usize) {
             last.width = last.width.saturating_sub(excess).max(least);
         }
     };
-    let whole = columns.last().map_or(0, |last| last.width);
+    let whole = columns.last().map(|last| (last.at, last.width));
     cut_last(columns, LEAST.saturating_mul(2));
     while over(columns) > 0 {
         let Some(gone) = columns.iter().rposition(|column| column.can_go) else { break };
         columns.remove(gone);
     }
-    columns.iter_mut().last().into_iter().for_each(|last| last.width = whole);
+    // there may be room again
+    if let Some(last) = columns.last_mut() {
+        last.width = whole.filter(|(at, _)| *at == last.at).map_or(last.width, |(_, width)| width);
+    }
     cut_last(columns, LEAST);
     while over(columns) > 0 {
         let texts = columns.iter_mut().filter(|column| !column.is_right && column.width > LEAST);
@@ -317,7 +320,11 @@ mod tests {
         assert_eq!(shown(50), "edge@nuc1.example.com  0.1.0    0.25  a long wor..");
         assert_eq!(shown(49), "edge@nuc1.example.com  0.1.0    a long word abo..");
         assert_eq!(shown(36), "edge@nuc1.example.com  a long word..");
-        assert_eq!(shown(20), "edge@nuc..  a lo..");
+        assert_eq!(shown(20), "edge@nuc1...  a lo..");
+        // one that goes is the last
+        let mut table = Table::new(&["NODE", ">UP", "?>MEMORY"]);
+        table.add(["edge@nuc1", "1s", "512.25 MiB"].map(str::to_owned).into(), false);
+        assert_eq!(table.draw(20)[1].text, "edge@nuc1  1s");
     }
 
     #[test]
