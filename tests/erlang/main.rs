@@ -48,6 +48,7 @@ mod hubs;
 mod inside;
 mod interrupted;
 mod join;
+mod keep;
 mod lan;
 mod left_behind;
 mod libei;
@@ -70,7 +71,6 @@ mod restart;
 mod serde;
 mod serial;
 mod shares;
-#[allow(dead_code, reason = "until tests use it")]
 mod shim;
 mod slow_files;
 mod soak;

@@ -3,8 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub(in crate::cli::agent) struct Numbers {
     epoch: u64,
     count: u64,
     /// The epoch to go on with, once the file has it; 0 until then.
-    next: Arc<AtomicU64>,
+    next: Arc<Mutex<u64>>,
 }
 
 impl Numbers {
@@ -48,7 +47,8 @@ impl Numbers {
         if self.count >> BITS > 0 {
             self.count = 0;
             // without a file, or with a disk that does not answer, it goes on all the same
-            self.epoch = self.next.swap(0, Ordering::Relaxed).max(self.epoch.saturating_add(1));
+            self.epoch =
+                core::mem::take(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner)).max(self.epoch.saturating_add(1));
         }
         number
     }
@@ -60,7 +60,7 @@ impl Numbers {
         // what it cannot write it could not at the start, and that was said
         let _ = thread::Builder::new().stack_size(64 << 10).spawn(move || {
             let (epoch, _) = next_epoch(&folder, least);
-            next.store(epoch, Ordering::Relaxed);
+            *next.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
         });
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         let mut numbers = start(0);
         (numbers.count, numbers.epoch) = (PREPARE - 1, 1000);
         assert_eq!(numbers.next(), (1000 << 24) + PREPARE - 1);
-        while numbers.next.load(Ordering::Relaxed) == 0 {
+        while *numbers.next.lock().unwrap() == 0 {
             thread::yield_now();
         }
         numbers.count = (1 << 24) - 1;
