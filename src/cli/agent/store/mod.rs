@@ -15,6 +15,7 @@
 
 mod queue;
 mod record;
+mod segment;
 mod starts;
 mod writer;
 
@@ -33,6 +34,7 @@ use crate::cli::lines::limited;
 pub(super) use queue::Read;
 use queue::{Queue, Reading, Unsynced};
 use record::{Kind, RECORD};
+use segment::Segment;
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 
@@ -44,6 +46,7 @@ const SEGMENT: [u64; 2] = [64 << 10, 1 << 20];
 const BLOCK: u64 = 4096;
 /// The time after which writing is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+const HANGS: &str = "the disk has not answered for a minute";
 /// How often the disk may fail to read something before that is given up.
 const READS: u32 = 10;
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
@@ -97,25 +100,12 @@ pub(super) struct Store {
     trouble: Option<Trouble>,
     /// A record was not taken for want of room, or is being read.
     is_waited_for: bool,
+    /// The thread has to do something at once and has not done anything since.
+    idle_since: Option<Instant>,
+    /// It has not for so long that this is said.
+    hangs: bool,
     /// When reading is tried again that is waited for.
     read_at: Option<Instant>,
-}
-
-struct Segment {
-    number: u64,
-    bytes: u64,
-    /// What waits in it.
-    parts: Vec<Part>,
-}
-
-/// The records of a queue in a segment that wait, or some of them.
-struct Part {
-    queue: u64,
-    first: u64,
-    last: u64,
-    bytes: u64,
-    /// Where in the segment the first is.
-    at: u64,
 }
 
 /// What keeps records from being written.
@@ -161,6 +151,8 @@ impl Store {
             acknowledge_at: None,
             trouble: None,
             is_waited_for: false,
+            idle_since: None,
+            hangs: false,
             read_at: None,
         };
         store.read_all()?;
@@ -412,15 +404,15 @@ impl Store {
     pub(super) fn turn(&mut self) {
         (self.is_waited_for, self.read_at) = (false, None);
         let (synced, failure) = self.writer.as_ref().map_or((0, None), Writer::state);
-        for found in self.writer.as_ref().map(Writer::found).unwrap_or_default() {
-            self.has_read(found);
-        }
+        let found = self.writer.as_ref().map(Writer::found).unwrap_or_default();
+        let now = Instant::now();
+        self.look_after(now, synced > self.synced || !found.is_empty());
+        found.into_iter().for_each(|found| self.has_read(found));
         if synced > self.synced {
             self.synced = synced;
             let freed = self.queues.values_mut().map(|queue| queue.are_synced(synced)).fold(0, usize::saturating_add);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
-        let now = Instant::now();
         match (failure, &self.trouble) {
             (Some(e), None) => self.fails(&e),
             (Some(e), Some(trouble)) if trouble.tried.is_some() => self.fails(&e),
@@ -434,6 +426,27 @@ impl Store {
             (None, None) if self.acknowledge_at.is_some_and(|at| at <= now) => self.write_acknowledgements(),
             _ => {}
         }
+    }
+
+    /// Takes note whether the disk answers.
+    fn look_after(&mut self, now: Instant, answers: bool) {
+        let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none());
+        if answers || fails || !(self.is_reading() || self.unsynced >= EARLY || self.trouble.is_some()) {
+            self.idle_since = None;
+            if core::mem::take(&mut self.hangs) {
+                log::info!("{}: the disk answers again", self.folder.display());
+            }
+            return;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        if !self.hangs && now.saturating_duration_since(since) >= TRY_AGAIN {
+            self.hangs = true;
+            log::warn!("{}: {HANGS}: readings are kept in memory alone until it does; it may be failing", self.folder.display());
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)))
     }
 
     fn has_read(&mut self, Found { wanted, records, next, failure }: Found) {
@@ -556,10 +569,11 @@ impl Store {
 
     /// Returns when [`turn`](Self::turn) has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let is_reading = self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)));
         let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
-        let soon = is_reading || is_tried || (self.is_waited_for && self.trouble.is_none());
-        let soon = Instant::now().checked_add(SOON).filter(|_| soon);
+        let soon = self.is_reading() || is_tried || (self.is_waited_for && self.trouble.is_none());
+        // the less often the longer it takes
+        let pause = self.idle_since.map_or(SOON, |since| (since.elapsed() / 16).clamp(SOON, Duration::from_secs(1)));
+        let soon = Instant::now().checked_add(pause).filter(|_| soon);
         let again = self.trouble.as_ref().and_then(|trouble| trouble.again);
         [soon, again, self.read_at, self.acknowledge_at.filter(|_| self.trouble.is_none())].into_iter().flatten().min()
     }
@@ -609,11 +623,12 @@ impl Store {
 
     /// Returns why nothing is written, as long as nothing is. The log has it.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|trouble| &*trouble.words)
+        let fails = self.trouble.as_ref().map(|trouble| &*trouble.words);
+        fails.or(self.hangs.then_some(HANGS))
     }
 
     /// Appends what else waits, each for its queue, whatever the disk says; writes and syncs it all, and waits for that, but no longer than this. Returns
-    /// how many records could not be written.
+    /// how many records are lost: those that could not be written, and those that were dropped and not asked for yet.
     pub(super) fn close(mut self, rest: &mut dyn Iterator<Item = (u64, Vec<u8>)>, most: Duration) -> u64 {
         for (queue, payload) in rest {
             self.take(queue, payload);
@@ -631,7 +646,7 @@ impl Store {
         });
         let lost = self.queues.values_mut().map(|queue| {
             synced.map(|synced| queue.are_synced(synced));
-            queue.unsynced.len() as u64
+            (queue.unsynced.len() as u64).saturating_add(queue.dropped)
         });
         lost.fold(0, u64::saturating_add)
     }
@@ -647,44 +662,6 @@ fn patiently<T>(pauses: &mut u32, mut read: impl FnMut() -> io::Result<T>) -> io
             }
             done => return done,
         }
-    }
-}
-
-impl Segment {
-    /// Reads what is in it, up to where it is torn.
-    fn scan(&mut self, file: &mut record::Segment, queues: &mut BTreeMap<u64, Queue>) -> io::Result<()> {
-        loop {
-            let at = file.at;
-            let Some(head) = file.head()? else { return Ok(()) };
-            if file.payload(&head)?.is_none() {
-                file.at = at;
-                return Ok(());
-            }
-            match head.kind {
-                Kind::Data => self.add(head.queue, head.place, at, head.bytes()),
-                Kind::Acknowledgement => {
-                    let queue = queues.entry(head.queue).or_default();
-                    queue.gone = queue.gone.max(head.place);
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, queue: u64, place: u64, at: u64, bytes: u64) {
-        match self.parts.iter_mut().find(|part| part.queue == queue) {
-            Some(part) => {
-                part.last = place;
-                part.bytes = part.bytes.saturating_add(bytes);
-            }
-            None => self.parts.push(Part { queue, first: place, last: place, bytes, at }),
-        }
-    }
-}
-
-impl Part {
-    /// Returns how many of its records are behind this place.
-    fn waiting(&self, gone: u64) -> u64 {
-        self.last.saturating_add(1).saturating_sub(self.first.max(gone.saturating_add(1)))
     }
 }
 

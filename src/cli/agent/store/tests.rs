@@ -388,6 +388,47 @@ fn what_cannot_be_read_at_the_start_is_tried_again() {
     assert_eq!(scratch.open_with(1 << 20, 500).counts(1).0, 40);
 }
 
+/// The thread waits for a disk that neither answers nor fails, whatever it is to do.
+#[test]
+fn a_disk_that_hangs_is_said() {
+    let scratch = Scratch::new("hangs");
+    let mut store = scratch.open();
+    store.append(1, b"x");
+    let minutes = |count| Instant::now() + TRY_AGAIN * count;
+    // nobody waits for what is to be synced by time
+    store.look_after(minutes(0), false);
+    store.look_after(minutes(9), false);
+    assert_eq!((store.trouble(), store.idle_since), (None, None));
+    for what in 0..3 {
+        match what {
+            0 => store.queues.get_mut(&1).unwrap().reading = Reading::Behind(0),
+            1 => store.unsynced = EARLY,
+            _ => store.trouble = Some(Trouble { words: "full".to_owned(), again: None, tried: Some(9) }),
+        }
+        let start = minutes(0);
+        store.look_after(start, false);
+        store.look_after(start + TRY_AGAIN - SOON, false);
+        assert!(!store.hangs);
+        store.look_after(start + TRY_AGAIN, false);
+        assert_eq!((store.hangs, store.trouble()), (true, Some(if what == 2 { "full" } else { HANGS })));
+        // it is looked after less often
+        store.is_waited_for = true;
+        store.idle_since = Instant::now().checked_sub(TRY_AGAIN);
+        assert!(store.next_wake().unwrap() > Instant::now() + Duration::from_millis(500));
+        store.look_after(start + TRY_AGAIN, true);
+        assert_eq!((store.hangs, store.idle_since), (false, None));
+        store.queues.get_mut(&1).unwrap().reading = Reading::Nothing;
+        store.unsynced = 1;
+    }
+    // it failed
+    store.look_after(minutes(0), false);
+    store.trouble.as_mut().unwrap().tried = None;
+    store.look_after(minutes(9), false);
+    assert_eq!((store.hangs, store.idle_since), (false, None));
+    store.trouble = None;
+    close(store);
+}
+
 /// The box has no thread left, whatever is to be done first, and then it has one.
 #[test]
 fn without_a_thread_all_waits_for_one() {
@@ -599,14 +640,16 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
                 let before = waiting.last().map_or(0, |(place, _)| *place);
                 waiting.push((before.max(store.queues.get(queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
             }
-            assert_eq!(store.close(&mut rest.into_iter(), Duration::from_secs(60)), 0);
             // room may have been made for the last
+            let mut lost = store.close(&mut rest.into_iter(), Duration::from_secs(60));
             let store = scratch.open_with(12 * BLOCK, 1000);
             for (queue, waiting) in &mut model.waiting {
                 let there = store.counts(*queue).0 as usize;
                 assert!(there + 60 > waiting.len(), "queue {queue}: {there} of {}", waiting.len());
+                lost -= (waiting.len() - there) as u64;
                 waiting.drain(..waiting.len() - there);
             }
+            assert_eq!(lost, 0);
             close(store);
         }
         dropped += model.dropped.values().sum::<u64>();
