@@ -572,7 +572,9 @@ impl Store {
         let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
         let soon = self.is_reading() || is_tried || (self.is_waited_for && self.trouble.is_none());
         // the less often the longer it takes
-        let pause = self.idle_since.map_or(SOON, |since| (since.elapsed() / 16).clamp(SOON, Duration::from_secs(1)));
+        let pause = self
+            .idle_since
+            .map_or(SOON, |since| since.elapsed().checked_div(16).unwrap_or(SOON).clamp(SOON, Duration::from_secs(1)));
         let soon = Instant::now().checked_add(pause).filter(|_| soon);
         let again = self.trouble.as_ref().and_then(|trouble| trouble.again);
         [soon, again, self.read_at, self.acknowledge_at.filter(|_| self.trouble.is_none())].into_iter().flatten().min()
