@@ -23,12 +23,12 @@ macro_rules! pages {
         /// [agent]: crate::manual::agent
         /// [broadcasts]: crate::manual::programs#topics-of-a-phoenixpubsub
         /// [alarms]: crate::manual::system_info#alarms
+        /// [behind]: crate::manual::programs#what-a-program-leaves-behind
         /// [building]: crate::manual::building
         /// [clusters]: crate::manual::clusters
         /// [configuration]: crate::manual::configuration
         /// [connected]: crate::manual::agent#nodes-that-stay-connected
         /// [cookie]: crate::manual::agent#the-cookie
-        /// [cut]: crate::manual::agent#after-a-power-cut
         /// [depend]: crate::manual::library#depend-on-it
         /// [ended]: crate::manual::library#a-mailbox-that-ends
         /// [functions]: crate::manual::functions
@@ -36,6 +36,7 @@ macro_rules! pages {
         /// [hub]: crate::manual::hub
         /// [heartbeats]: crate::manual::agent#heartbeats-libclusters-strategy-gossip
         /// [json]: crate::manual::tool#json
+        /// [kept]: crate::manual::publishing#what-is-kept
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens
         /// [memory]: crate::manual::memory
@@ -43,6 +44,7 @@ macro_rules! pages {
         /// [performance]: crate::manual::performance
         /// [places]: crate::manual::programs#groups-and-a-global-name
         /// [plot]: crate::manual::performance#the-plot
+        /// [power]: crate::manual::agent#after-a-power-cut
         /// [processes]: crate::manual::processes
         /// [programs]: crate::manual::programs
         /// [publishing]: crate::manual::publishing

@@ -165,15 +165,14 @@ impl Health {
         programs(&mut look, self.given.program_restarts, looked.programs.statuses());
         self.of_readings(&mut look, looked.publishing);
         self.of_box(&mut look);
-        if !look.found.is_empty() {
+        let is_well = look.found.is_empty() && self.waiting.is_none();
+        if !is_well {
             look.has_passed(now, AGAIN);
         }
         self.look_at = look.next;
         let changes = changes(&mut self.alarms, look);
-        if !changes.is_empty()
-            || self.waiting.is_some() != waited
-            || (!self.alarms.is_empty() && now.saturating_duration_since(self.shown) >= AGAIN)
-        {
+        let is_due = !is_well && now.saturating_duration_since(self.shown) >= AGAIN;
+        if is_due || !changes.is_empty() || self.waiting.is_some() != waited {
             (self.is_new, self.shown) = (true, now);
         }
         self.news.add(changes);
@@ -286,13 +285,15 @@ impl Count {
     /// Returns since when it has been growing, and by how much: until it has not for as long as restarts count.
     fn grown(&mut self, look: &mut Look, count: u64) -> Option<(Instant, u64)> {
         let before = core::mem::replace(&mut self.now, count);
+        self.grown = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT));
         if count > before {
             let (since, from, _) = self.grown.unwrap_or((look.now, before, look.now));
             self.grown = Some((since, from, look.now));
+            look.has_passed(look.now, RECENT);
         }
-        let (since, from, last) = self.grown.filter(|(_, _, last)| !look.has_passed(*last, RECENT))?;
-        self.grown = Some((since, from.min(count), last));
-        Some((since, count.saturating_sub(from)))
+        let (since, from, _) = self.grown.as_mut()?;
+        *from = (*from).min(count);
+        Some((*since, count.saturating_sub(*from)))
     }
 }
 

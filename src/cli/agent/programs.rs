@@ -1,5 +1,6 @@
 //! The mailboxes with a program of any language behind each.
 
+mod course;
 mod dropped;
 mod envelope;
 mod framing;
@@ -19,8 +20,8 @@ use super::publish::Said;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
+pub(super) use course::{ProgramStatus, RECENT};
 use program::{GRACE, Program, World};
-pub(super) use program::{ProgramStatus, RECENT};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
 use mio::Registry;
 
+use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
 use super::envelope::{self, Incoming, Outgoing};
 use super::framing::{Framing, Unframed};
@@ -32,9 +33,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
-
-/// The time for which restarts count as recent ones.
-pub(in crate::cli::agent) const RECENT: Duration = Duration::from_secs(600);
 
 /// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -83,50 +81,6 @@ pub(super) struct Program {
     /// What it published is to be taken first, before it is read any further.
     pub(super) is_held: bool,
     dropped: Dropped,
-}
-
-/// How often a program ended or could not be started, and what it came to last.
-struct Course {
-    /// The time since which it has been running, or has not.
-    since: Instant,
-    restarts: u64,
-    /// The times of the last of these, no more than there can be in [`RECENT`].
-    recent: VecDeque<Instant>,
-    last_exit: Option<String>,
-}
-
-impl Course {
-    fn new(now: Instant) -> Self {
-        Self { since: now, restarts: 0, recent: VecDeque::new(), last_exit: None }
-    }
-
-    /// Takes note that it ended, or could not be started.
-    fn ended(&mut self, why: String, was_running: bool, now: Instant) {
-        if was_running {
-            self.since = now;
-        }
-        self.restarts = self.restarts.saturating_add(1);
-        self.recent.retain(|at| now.saturating_duration_since(*at) < RECENT);
-        self.recent.push_back(now);
-        self.last_exit = Some(why);
-    }
-}
-
-/// How a program is.
-pub(in crate::cli::agent) struct ProgramStatus<'p> {
-    pub(in crate::cli::agent) name: &'p str,
-    pub(in crate::cli::agent) is_running: bool,
-    /// The time since which that is so.
-    pub(in crate::cli::agent) since: Instant,
-    /// How often it ended, or could not be started.
-    pub(in crate::cli::agent) restarts: u64,
-    /// The times of those that are at most [`RECENT`] ago, the oldest first; there may be older ones.
-    pub(in crate::cli::agent) recent: &'p VecDeque<Instant>,
-    pub(in crate::cli::agent) last_exit: Option<&'p str>,
-    /// The calls that it has not answered.
-    pub(in crate::cli::agent) calls: usize,
-    /// The messages that it has not read.
-    pub(in crate::cli::agent) unread: usize,
 }
 
 enum Life {

@@ -4,34 +4,11 @@
 //! were sent or are next may be on disk as well. If nothing is on disk alone, nothing is behind it.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use super::moment::Moment;
 use super::payload;
+use super::reading::Reading;
 use crate::cli::agent::store::{Read, Store};
-
-/// The bytes that a reading takes besides its value: its place, and what the allocator adds.
-const AROUND: usize = 96;
-
-/// A reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reading {
-    /// Larger than that of every reading before it.
-    pub(super) number: u64,
-    pub(super) taken: Moment,
-    /// When it was to be had, which may be some time later: the milliseconds that the box was up.
-    pub(super) up: i64,
-    /// Its place on disk, or 0.
-    pub(super) place: u64,
-    /// The value, encoded.
-    pub(super) value: Rc<[u8]>,
-}
-
-impl Reading {
-    fn size(&self) -> usize {
-        self.value.len().saturating_add(AROUND)
-    }
-}
 
 /// The readings that wait to be sent, and those that were sent and are not known to have arrived.
 pub(super) struct Kept {
@@ -395,6 +372,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
+    use super::super::reading::AROUND;
     use super::*;
 
     /// The room for these tests.

@@ -2,8 +2,8 @@
 
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 
-use super::kept::Reading;
 use super::moment::Moment;
+use super::reading::Reading;
 
 /// The version of the format.
 const VERSION: u8 = 1;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use beamless::Term;
 use mio::Registry;
 
-use super::kept::{Kept, Reading};
+use super::kept::Kept;
 use super::moment::{Clock, Moment};
 use super::numbers::Numbering;
 use super::payload;
-use super::reading::{self, Message, Trouble, TroubleKind};
+use super::reading::{self, Message, Reading, Trouble, TroubleKind};
 use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 use crate::cli::agent::flaps::Flaps;

@@ -1,12 +1,14 @@
-//! The value of a reading, and the message that is made of it.
+//! A reading, its value, and the message that is made of it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use beamless::{Term, TermWriter, Written};
 use rustix::fs::{Mode, OFlags, open};
 
+use super::moment::Moment;
 use crate::cli::agent::config::Form;
 use crate::cli::agent::task::without_newline;
 use crate::cli::groups;
@@ -14,6 +16,30 @@ use crate::cli::terms;
 
 /// The most characters of a wrong text that are logged.
 const SHOWN: usize = 40;
+
+/// The bytes that a reading takes besides its value: its place, and what the allocator adds.
+pub(super) const AROUND: usize = 96;
+
+/// A reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Larger than that of every reading before it.
+    pub(super) number: u64,
+    pub(super) taken: Moment,
+    /// When it was to be had, which may be some time later: the milliseconds that the box was up.
+    pub(super) up: i64,
+    /// Its place on disk, or 0.
+    pub(super) place: u64,
+    /// The value, encoded.
+    pub(super) value: Rc<[u8]>,
+}
+
+impl Reading {
+    /// Returns the bytes that it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        self.value.len().saturating_add(AROUND)
+    }
+}
 
 /// The reason for which there is no reading.
 #[derive(Debug)]
