@@ -33,8 +33,8 @@ use sha2::{Digest, Sha256};
 use crate::cli::lines::limited;
 pub(super) use queue::Read;
 use queue::{Queue, Reading, Unsynced};
-use record::{Kind, RECORD};
-use segment::Segment;
+use record::{HEADER, Kind, RECORD};
+use segment::{Part, Segment};
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 
@@ -253,6 +253,11 @@ impl Store {
 
     /// Begins another segment that has room for this many bytes, with all that is acknowledged. Returns its salt.
     fn begin(&mut self, length: u64) -> u32 {
+        let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.len() as u64));
+        self.full_at = self.size.max(length.saturating_add(most));
+        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
+            self.drop_oldest();
+        }
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
         for (id, queue) in &mut self.queues {
@@ -262,10 +267,6 @@ impl Store {
             }
         }
         self.acknowledge_at = None;
-        self.full_at = self.size.max(length.saturating_add(bytes.len() as u64));
-        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
-            self.drop_oldest();
-        }
         self.salt = Some(salt);
         self.highest = self.highest.saturating_add(1);
         self.segments.push_back(Segment { number: self.highest, bytes: 0, parts: Vec::new() });
@@ -583,18 +584,28 @@ impl Store {
     /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
     pub(super) fn counts(&self, id: u64) -> (u64, u64) {
         let Some(queue) = self.queues.get(&id) else { return (0, 0) };
-        let parts = self.segments.iter().flat_map(|segment| &segment.parts).filter(|part| part.queue == id);
-        let on_disk = parts.fold((0_u64, 0_u64), |(records, bytes), part| {
-            let waiting = part.waiting(queue.gone);
-            let share = part.bytes.saturating_mul(waiting).checked_div(part.waiting(0)).unwrap_or(0);
-            (records.saturating_add(waiting), bytes.saturating_add(share))
-        });
-        if self.trouble.is_none() {
-            return on_disk;
-        }
-        // those are in memory alone
-        let bytes = queue.unsynced.iter().fold(on_disk.1, |bytes, record| bytes.saturating_add(record.payload.len() as u64));
-        (on_disk.0.saturating_add(queue.unsynced.len() as u64), bytes)
+        let bytes = self
+            .parts(id)
+            .map(|part| part.bytes.saturating_mul(part.waiting(queue.gone)).checked_div(part.waiting(0)).unwrap_or(0));
+        let in_memory = self.in_memory(queue).map(|record| record.payload.len() as u64);
+        (self.behind(id, 0), bytes.chain(in_memory).fold(0, u64::saturating_add))
+    }
+
+    /// Returns how many records of a queue wait behind a place, which need not have one.
+    pub(super) fn behind(&self, id: u64, place: u64) -> u64 {
+        let Some(queue) = self.queues.get(&id) else { return 0 };
+        let place = place.max(queue.gone);
+        let in_memory = self.in_memory(queue).filter(|record| record.place > place).map(|_| 1);
+        self.parts(id).map(|part| part.waiting(place)).chain(in_memory).fold(0, u64::saturating_add)
+    }
+
+    fn parts(&self, id: u64) -> impl Iterator<Item = &Part> {
+        self.segments.iter().flat_map(|segment| &segment.parts).filter(move |part| part.queue == id)
+    }
+
+    /// Returns what of a queue is in memory alone, since it cannot be written.
+    fn in_memory<'q>(&self, queue: &'q Queue) -> impl Iterator<Item = &'q Unsynced> {
+        queue.unsynced.iter().filter(|_| self.trouble.is_some())
     }
 
     /// Returns the place up to which all records of a queue are acknowledged or dropped.

@@ -207,12 +207,17 @@ fn the_oldest_make_room() {
         assert!(dropped > 1000, "{dropped}");
         assert_eq!(store.counts(queue).0, 2000 - dropped);
         assert_eq!(places(&read_all(&mut store, queue, 1000)), (dropped + 1..=2000).collect::<Vec<_>>());
+        // whether or not there is a record at this place
+        let behind = [0, dropped, dropped + 3, 1999, 2000].map(|place| store.behind(queue, place));
+        assert_eq!(behind, [2000 - dropped, 2000 - dropped, 1997 - dropped, 1, 0]);
     }
     let on_disk = |scratch: &Scratch| scratch.image().values().map(Vec::len).sum::<usize>() as u64;
     close(store);
     assert!(on_disk(&scratch) <= 10 * BLOCK);
-    // a large one has all to itself, even if that is more than there is
     let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    // what made room is known to be gone
+    assert_eq!([1, 2].map(|queue| store.gone(queue)), dropped);
+    // a large one has all to itself, even if that is more than there is
     let large = vec![1; 11 * BLOCK as usize];
     assert_eq!(store.append(1, &large), Some(2001));
     assert_eq!((store.counts(1).0, store.counts(2).0), (1, 0));
