@@ -407,9 +407,12 @@ impl Part for Publishing {
             self.make_room();
         }
         self.beside = Some(beside);
+        if let Some(disk) = &mut self.disk {
+            disk.read(&mut self.publishers, self.limit);
+        }
         self.send(node);
         if let Some(disk) = &mut self.disk {
-            disk.end(&mut self.publishers, self.limit, &self.clock.now);
+            disk.end(&mut self.publishers, &self.clock.now);
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Kept {
     unread_since: Option<Moment>,
     /// There is room to send what is on disk.
     is_hungry: bool,
+    /// The disk was asked for that, or there was no memory for it.
+    pub(super) is_seen: bool,
     /// What is on disk is of no use any more.
     is_cleared: bool,
     /// Readings that arrived.
@@ -58,6 +60,7 @@ impl Kept {
             done: 0,
             unread_since: None,
             is_hungry: false,
+            is_seen: false,
             is_cleared: false,
             arrived: 0,
             dropped: 0,
@@ -325,7 +328,7 @@ impl Kept {
                 Vec::new()
             }
         };
-        self.is_hungry = false;
+        (self.is_hungry, self.is_seen) = (false, false);
         for (place, record) in records {
             (self.read, self.unread) = (place, self.unread.saturating_sub(1));
             match payload::read(&record, place) {

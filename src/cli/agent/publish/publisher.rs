@@ -189,13 +189,27 @@ impl Publisher {
         core::mem::take(&mut self.gone_queues)
     }
 
-    /// Returns what is not on disk and is to be, each with its name there.
-    pub(super) fn unattached(&mut self) -> impl Iterator<Item = (u64, &mut Kept)> {
-        let kind = if self.is_of_program() { "program" } else { "publish" };
+    /// Returns what is not on disk and is to be, each with its name there: the one that `choose` takes from those that stand for an ordinal,
+    /// since a file may have two of a label for one receiver.
+    pub(super) fn unattached(
+        &mut self,
+        mut choose: impl FnMut(&dyn Fn(u16) -> u64) -> u64,
+    ) -> impl Iterator<Item = (u64, &mut Kept)> {
+        let is_of_program = self.is_of_program();
         let Self { given: Publish { label, receiver, .. }, outlets, .. } = self;
         let outlets = outlets.iter_mut().filter(|outlet| outlet.is_lasting && outlet.kept.queue().is_none());
         outlets.map(move |outlet| {
-            let queue = store::queue(&[kind, label, &receiver.to_string(), &outlet.nodes.join(",")]);
+            let to = receiver.to_string();
+            // a program may say another list with the same node in it; a list in the file may grow
+            let (kind, list) = match receiver {
+                Receiver::Name { nodes: Nodes::Each(list), .. } if is_of_program => ("each", list.as_slice()),
+                Receiver::Name { nodes: Nodes::First(list), .. } if is_of_program => ("first", list.as_slice()),
+                _ => ("publish", &[][..]),
+            };
+            let parts = [kind, label.as_str(), &to].into_iter().chain(outlet.nodes.iter().map(String::as_str));
+            // no node has the name of the word in between
+            let parts: Vec<&str> = parts.chain(["of"]).chain(list.iter().map(String::as_str)).collect();
+            let queue = choose(&|ordinal| store::queue(&[&parts[..], &[&ordinal.to_string()]].concat()));
             (queue, &mut outlet.kept)
         })
     }
