@@ -87,11 +87,16 @@ pub(super) struct Publishing {
 impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let clock = Clock::new();
+        let mut numbers = Numbering::new(settings.keep.state.clone());
+        if !settings.publish.is_empty() {
+            // while nothing is late as yet if the disk is, and nobody has the folder
+            numbers.begin(&clock.now);
+        }
         let mut publishing = Self {
             mailbox: None,
             own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
-            numbers: Numbering::new(settings.keep.state.clone()),
+            numbers,
             clock,
             disk: Disk::open(settings.keep.disk.as_ref()),
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
