@@ -17,6 +17,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// The time that readings wait for a PubSub on a node that has just come up, or on which it has just ended: a node that starts is connected
 /// before all that it runs is there.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for what is on disk: a node that starts may take long, and another one may have its name for a while.
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 /// The time between two questions for a PubSub on a node that did not run it within that time.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The time after which a node that has not answered is one that does not say whether it reads: it may be no Erlang. One that is may be busy,
@@ -40,10 +42,14 @@ pub(super) struct Recipient {
     pub(super) again: Option<Instant>,
     /// Until when readings wait for a PubSub that is not there.
     patient: Option<Instant>,
+    /// The same of what is kept on disk.
+    long_patient: Option<Instant>,
     /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
     /// The node is connected, and does not say whether it reads.
     is_silent: bool,
+    /// A node of this name has answered: one that does not is busy.
+    has_answered: bool,
     /// The log has that nobody has the name.
     is_told: bool,
 }
@@ -76,8 +82,10 @@ impl Recipient {
             question: None,
             again: None,
             patient: None,
+            long_patient: None,
             late: Some(0),
             is_silent: false,
+            has_answered: false,
             is_told: false,
         })
     }
@@ -135,9 +143,13 @@ impl Recipient {
         if self.pubsub.is_some() {
             // any node may be without it, and logs what it has no use for
             self.state = Presence::Missing;
-            self.patient = Some(after(PATIENCE));
+            self.is_patient();
             self.is_told = false;
         }
+    }
+
+    fn is_patient(&mut self) {
+        (self.patient, self.long_patient) = (Some(after(PATIENCE)), Some(after(LONG_PATIENCE)));
     }
 
     fn goes_back(&mut self, publishers: &mut [Publisher]) {
@@ -158,7 +170,14 @@ impl Recipient {
                 }
                 // one that is gone meanwhile is no error
                 let _ = out.demonitor(monitor);
-                if matches!(result, Err(No::Timeout)) && self.is_mute() {
+                let is_timeout = matches!(result, Err(No::Timeout));
+                self.has_answered |= !is_timeout;
+                if is_timeout && self.state != Presence::Missing && self.has_answered {
+                    // it has much to do, and may end without having read them
+                    self.question = None;
+                    return;
+                }
+                if is_timeout && self.is_mute() {
                     return self.is_missing(publishers, true);
                 }
                 self.have_arrived(publishers);
@@ -168,6 +187,7 @@ impl Recipient {
                     return self.is_away(publishers);
                 }
                 let _ = out.abandon(request);
+                self.has_answered = true;
                 self.is_missing(publishers, reason.is_atom("noproc"));
             }
             _ => {}
@@ -240,7 +260,7 @@ impl Recipient {
     fn is_missing(&mut self, publishers: &mut [Publisher], is_no_process: bool) {
         self.goes_back(publishers);
         if self.state == Presence::There {
-            self.patient = Some(after(PATIENCE));
+            self.is_patient();
         }
         self.state = Presence::Missing;
         // one that has ended may be there again already
@@ -285,7 +305,9 @@ impl Recipient {
         match self.state {
             Presence::There => self.send(publishers, out, world),
             Presence::Missing if self.is_given_up() || !self.is_wanted => {
-                self.own(publishers).for_each(Kept::clear);
+                let is_over = !self.is_wanted || self.long_patient.is_none_or(|until| until <= Instant::now());
+                // what waits on disk has waited for it before
+                self.own(publishers).filter(|kept| is_over || kept.queue().is_none()).for_each(Kept::clear);
                 if !is_due {
                     return;
                 }
