@@ -1,5 +1,6 @@
 //! A `[[publish]]`: when it is read, and whom its readings are for.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use beamless::Term;
@@ -19,6 +20,8 @@ use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
+/// The time after which a receiver is forgotten that a program publishes nothing to.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// What all publishers share.
 pub(super) struct Context<'w> {
@@ -42,7 +45,7 @@ pub(super) struct Means<'w> {
 
 pub(super) struct Publisher {
     pub(super) given: Publish,
-    /// The time at which it is read next.
+    /// The time at which it is read next; of a program, at which that published last.
     at: Instant,
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
@@ -224,6 +227,11 @@ impl Publisher {
         self.given.source == Source::Program
     }
 
+    /// Returns true if a program has not published to it for long, and nothing waits: then its nodes are not connected to any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_of_program() && self.is_idle() && self.at.elapsed() >= IDLE
+    }
+
     /// Returns true if nothing waits.
     pub(super) fn is_idle(&self) -> bool {
         self.outlets.iter().all(|outlet| outlet.kept.len() == 0)
@@ -310,7 +318,7 @@ impl Publisher {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let at = Some(self.at).filter(|_| !self.is_of_program());
+        let at = if self.is_of_program() { self.at.checked_add(IDLE).filter(|_| self.is_idle()) } else { Some(self.at) };
         let task = self.task.as_ref().and_then(|(task, _)| task.next_wake());
         [at, task, self.flaps.next_wake()].into_iter().flatten().min()
     }
@@ -351,7 +359,7 @@ impl Publisher {
 
     /// Keeps a reading that was taken then and is to be had now.
     pub(super) fn keep(&mut self, value: Vec<u8>, taken: Moment, now: &Moment, numbers: &mut Numbering) {
-        let reading = Reading { number: numbers.next(now), taken, up: now.up, place: 0, value: value.into() };
+        let mut reading = Reading { number: numbers.next(now), taken, up: now.up, place: 0, value: value.into() };
         let name = self.name();
         for outlet in &mut self.outlets {
             if outlet.kept.push(reading.clone()) {
@@ -364,6 +372,11 @@ impl Publisher {
                     to(&self.given.receiver, &outlet.nodes)
                 );
             }
+        }
+        if self.is_of_program() {
+            self.at = Instant::now();
+            // nobody asks for it, and what programs publish may be large
+            reading.value = Rc::default();
         }
         self.last = Some(reading);
     }

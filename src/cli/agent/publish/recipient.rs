@@ -429,8 +429,10 @@ mod tests {
     use beamless::{Config, NodeStorage};
 
     use super::super::moment::Clock;
+    use super::super::numbers::Numbering;
     use super::*;
-    use crate::cli::agent::config::Nodes;
+    use crate::cli::agent::config::{Form, Nodes, Source};
+    use crate::cli::agent::store::Store;
 
     #[test]
     fn no_time_is_waited_for_in_vain_and_nothing_is_left_behind() {
@@ -469,5 +471,66 @@ mod tests {
         assert!(!target.is_given_up() && target.again.is_some_and(|at| at <= Instant::now()));
         // what answers nothing is no Erlang
         assert!(target.is_mute() && target.is_given_up());
+    }
+    /// What was sent to a node that does not answer arrived if it never does, and is not known to have if it has answered before.
+    #[test]
+    fn a_node_that_has_answered_is_one_that_is_busy() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["b@host".to_owned()]) };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        for (has_answered, state) in [(true, Presence::There), (true, Presence::Missing), (false, Presence::There)] {
+            let mut out = node.outbox(mailbox).unwrap();
+            let (request, monitor) = target.ask(&mut out, "a@host").unwrap();
+            (target.has_answered, target.state, target.question) = (has_answered, state, Some((request, monitor)));
+            target.receive(Received::Answer { request, result: Err(No::Timeout) }, &mut [], &mut out);
+            assert_eq!((target.is_silent, target.state, target.question), (!has_answered, state, None));
+        }
+    }
+
+    /// A node without a PubSub: what waits in memory is of no use, what waits on disk is for when it has it again.
+    #[test]
+    fn what_waits_on_disk_for_a_pubsub_waits_longer() {
+        let folder = std::env::temp_dir().join(format!("beamless-recipient-{}", std::process::id()));
+        let mut store = Store::open(&folder, 1 << 20, Duration::from_secs(5)).unwrap();
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::PubSub { pubsub: PubSub::read("My.PubSub").unwrap(), topic: "readings".to_owned() };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        let given = Publish {
+            source: Source::Command(Vec::new()),
+            label: "cpu".to_owned(),
+            every: Duration::from_secs(1),
+            form: Form::Text,
+            receiver,
+            keep: None,
+        };
+        let clock = Clock::new();
+        let world = Context { node: "a@host", most: 0, limit: 0, clock: &clock };
+        let mut publishers = [Publisher::new(given.clone()), Publisher::new(given)];
+        target.set_wanted(&["b@host".to_owned()]);
+        for publisher in &mut publishers {
+            publisher.set_outlets(&["b@host".to_owned()], 1);
+            publisher.keep(vec![131, 97, 1], clock.now, &clock.now, &mut Numbering::new(None));
+        }
+        publishers[0].outlets[0].kept.attach(7, &store);
+        assert!(publishers[0].outlets[0].kept.spill(&mut store, &[]));
+        target.state = Presence::Missing;
+        target.is_patient();
+        target.again = Some(after(ASK_AGAIN));
+        let mut waiting = |target: &mut Recipient| {
+            target.turn(&mut publishers, &mut node.outbox(mailbox).unwrap(), &world);
+            [0, 1].map(|place| publishers[place].outlets[0].kept.len())
+        };
+        assert_eq!(waiting(&mut target), [1, 1]);
+        assert!(target.is_mute());
+        assert_eq!(waiting(&mut target), [1, 0]);
+        target.long_patient = Some(Instant::now());
+        assert_eq!(waiting(&mut target), [0, 0]);
+        assert_eq!(publishers[0].outlets[0].kept.dropped, 1);
+        store.close(&mut core::iter::empty(), Duration::ZERO);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
