@@ -591,7 +591,11 @@ mod tests {
                     }
                     12..=13 if step % 300 > 200 => world.send(3),
                     14 if step % 300 > 200 => world.arrive(),
-                    12..=14 => {}
+                    12..=14 => {
+                        // nobody is there to have what is read
+                        world.kept.next(0, LIMIT);
+                        world.kept.refill(&mut world.store, 1 << 15);
+                    }
                     15 => world.kept.are_lost(),
                     16..=19 => {
                         while !world.kept.spill(&mut world.store, &[]) {
