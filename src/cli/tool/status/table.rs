@@ -299,7 +299,9 @@ mod tests {
 
     #[test]
     fn pictures_take_two_columns() {
-        for wide in ["\u{231a}", "\u{2614}", "\u{26a1}", "\u{2705}", "\u{2b50}", "\u{1f004}", "\u{1f191}", "\u{1f600}", "\u{6e29}"] {
+        for wide in
+            ["\u{231a}", "\u{2614}", "\u{26a1}", "\u{2705}", "\u{2b50}", "\u{1f004}", "\u{1f191}", "\u{1f600}", "\u{6e29}"]
+        {
             assert_eq!(columns_of(wide), 2, "{wide:?}");
         }
         for narrow in ["\u{2600}", "\u{2713}", "\u{25a0}", "\u{b0}", "\u{1f100}"] {
