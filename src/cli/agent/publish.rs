@@ -1,10 +1,10 @@
 //! Readings that are sent at an interval: to a process, to the subscribers of a topic, or to the members of a group.
 //!
 //! A reading is kept until it is known to have arrived. Messages that were sent may be lost with the connection, and the peer drops those
-//! for a name that no process has. So behind some readings two questions are asked: whether there is such a process (a monitor) and whether
-//! the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second
-//! without having said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not
-//! lost.
+//! for a name that no process has. So before the first and behind some readings two questions are asked: whether there is such a process (a
+//! monitor) and whether the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered
+//! the second without having said no to the first, and the process that was there before has not ended, the readings were there. Else they are
+//! sent again, so that a reading may come twice but is not lost.
 //!
 //! A PubSub has a process of one name on every node that runs it, so a reading goes to all of these, each asked by itself.
 

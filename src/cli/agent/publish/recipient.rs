@@ -36,6 +36,9 @@ pub(super) struct Recipient {
     pub(super) state: Presence,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
+    /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
+    /// question may be answered.
+    watch: Option<Monitor>,
     /// The time at which something is tried again.
     pub(super) again: Option<Instant>,
     /// Until when readings wait for a PubSub that is not there.
@@ -74,6 +77,7 @@ impl Recipient {
             is_wanted: pubsub.is_none(),
             state: Presence::Away,
             question: None,
+            watch: None,
             again: None,
             patient: None,
             late: Some(0),
@@ -112,10 +116,26 @@ impl Recipient {
     }
 
     /// Gives up what was asked.
-    pub(super) fn give_up(self, out: &mut Outbox<'_>) {
-        if let Some((request, monitor)) = self.question {
+    pub(super) fn give_up(mut self, out: &mut Outbox<'_>) {
+        self.take_back(out);
+        if let Some(watch) = self.watch {
+            let _ = out.demonitor(watch);
+        }
+    }
+
+    fn take_back(&mut self, out: &mut Outbox<'_>) {
+        if let Some((request, monitor)) = self.question.take() {
             // one that is gone meanwhile is no error
             let _ = (out.abandon(request), out.demonitor(monitor));
+        }
+    }
+
+    /// Goes on watching the process that has just been asked for; for a PubSub, which is there as long as its node, that would be much.
+    fn goes_on(&mut self, monitor: Monitor, out: &mut Outbox<'_>) {
+        let before = if self.pubsub.is_some() { Some(monitor) } else { self.watch.replace(monitor) };
+        if let Some(before) = before {
+            // one that is gone meanwhile is no error
+            let _ = out.demonitor(before);
         }
     }
 
@@ -123,6 +143,7 @@ impl Recipient {
     pub(super) fn is_away(&mut self, publishers: &mut [Publisher]) {
         self.state = Presence::Away;
         self.is_silent = false;
+        self.watch = None;
         self.goes_back(publishers);
     }
 
@@ -131,10 +152,10 @@ impl Recipient {
         if self.state != Presence::Away || !node.peers().any(|peer| peer.name.as_str() == self.node) {
             return;
         }
-        self.state = Presence::There;
+        // A node that has just started may register the name only now, between readings that it drops and the question whether they arrived; and
+        // any node may be without a PubSub, and logs what it has no use for. So it is asked for first.
+        self.state = Presence::Missing;
         if self.pubsub.is_some() {
-            // any node may be without it, and logs what it has no use for
-            self.state = Presence::Missing;
             self.patient = Some(after(PATIENCE));
             self.is_told = false;
         }
@@ -149,6 +170,17 @@ impl Recipient {
 
     /// Takes an answer of the peer.
     pub(super) fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        if let Received::Down { monitor, reason } = received {
+            if self.watch == Some(monitor) {
+                self.watch = None;
+                self.take_back(out);
+                return if reason.is_atom("noconnection") {
+                    self.is_away(publishers)
+                } else {
+                    self.is_missing(publishers, false)
+                };
+            }
+        }
         let Some((request, monitor)) = self.question else { return };
         match received {
             Received::Answer { request: answered, result } if answered == request => {
@@ -156,8 +188,7 @@ impl Recipient {
                 if matches!(result, Err(No::NodeDown)) {
                     return self.is_away(publishers);
                 }
-                // one that is gone meanwhile is no error
-                let _ = out.demonitor(monitor);
+                self.goes_on(monitor, out);
                 if matches!(result, Err(No::Timeout)) && self.is_mute() {
                     return self.is_missing(publishers, true);
                 }

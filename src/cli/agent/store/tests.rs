@@ -77,12 +77,12 @@ fn nothing() -> impl Iterator<Item = (u64, Vec<u8>)> {
 }
 
 fn wait(store: &mut Store, mut is_done: impl FnMut(&mut Store) -> bool) {
-    for _ in 0..60_000 {
+    for _ in 0..1_200_000 {
         store.turn();
         if is_done(store) {
             return;
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_micros(50));
     }
     panic!("waited in vain");
 }
