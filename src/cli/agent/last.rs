@@ -5,6 +5,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::config::{self, Arguments, Settings, Text};
 use crate::cli::cookie::{self, Cookie};
@@ -18,10 +21,19 @@ const SEAL: &str = "\n# kept by beamless: ";
 /// The size from which a file is none of these.
 const LARGEST: u64 = config::LARGEST + 8192;
 
+/// The time for which a file that is written is waited for. A disk that takes longer goes on beside the loop.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The time between two looks whether it is written.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// The bytes of the stack of a thread that writes one.
+const STACK: usize = 64 << 10;
+
 /// The folder where they are kept, and which of them the agent runs on.
 pub(super) struct Last {
     /// Without one nothing is kept.
     folder: Option<PathBuf>,
+    /// Held by whoever writes there.
+    writing: Arc<Mutex<()>>,
     /// The words for a configuration that took the place of a wrong one.
     settings: Option<String>,
     /// The wrong one can be read, but the node did not come up with it.
@@ -34,7 +46,7 @@ pub(super) struct Last {
 
 impl Last {
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, settings: None, is_wrong_for_start: false, was_up: false, cookie: None }
+        Self { folder, writing: Arc::default(), settings: None, is_wrong_for_start: false, was_up: false, cookie: None }
     }
 
     /// Returns what to say as long as the agent runs on something that is not what its files say.
@@ -134,7 +146,7 @@ impl Last {
         let (Some(path), Some(file)) = (self.path(TEXT), text.file.to_str()) else { return };
         // nobody has such a name but by mistake, and it would not be the last line
         if !file.contains(char::is_control) {
-            keep(&path, sealed(&text.text, file).as_bytes(), 0o600);
+            self.keep(path, sealed(&text.text, file).into_bytes(), 0o600);
         }
     }
 
@@ -143,7 +155,28 @@ impl Last {
     pub(super) fn keep_cookie(&self, cookie: &Cookie, is_shared: bool) {
         let path = self.path(cookie::LAST).filter(|path| *path != cookie.path && cookie::is_kept(&cookie.path));
         if let Some(path) = path.filter(|path| is_shared || cookie::find(Some(path)).is_err()) {
-            keep(&path, cookie.value.as_bytes(), 0o400);
+            self.keep(path, cookie.value.clone().into_bytes(), 0o400);
+        }
+    }
+
+    /// Writes a file, unless it has these bytes.
+    fn keep(&self, path: PathBuf, bytes: Vec<u8>, mode: u32) {
+        if matches!(files::read(&path, LARGEST), Ok(Some(old)) if old == bytes) {
+            return;
+        }
+        let (writing, shown) = (self.writing.clone(), path.clone());
+        let write = move || {
+            let _held = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            write(&path, &bytes, mode).unwrap_or_else(|e| not_kept(&path, &e));
+        };
+        match thread::Builder::new().name("kept".to_owned()).stack_size(STACK).spawn(write) {
+            Ok(writer) => {
+                let start = Instant::now();
+                while !writer.is_finished() && start.elapsed() < PATIENCE {
+                    thread::sleep(LOOK_AGAIN);
+                }
+            }
+            Err(e) => not_kept(&shown, &e),
         }
     }
 
@@ -172,16 +205,8 @@ fn kept(path: &Path, file: &Path) -> Option<Text> {
     is_whole.then(|| Text { shown: path.display().to_string(), file, text: text.to_owned() })
 }
 
-/// Writes a file, unless it has these bytes.
-fn keep(path: &Path, bytes: &[u8], mode: u32) {
-    if !matches!(files::read(path, LARGEST), Ok(Some(old)) if old == bytes) {
-        if let Err(e) = write(path, bytes, mode) {
-            log::warn!(
-                "cannot keep {}, with which this node would start if a power cut left its files empty: {e}",
-                path.display()
-            );
-        }
-    }
+fn not_kept(path: &Path, why: &io::Error) {
+    log::warn!("cannot keep {}, with which this node would start if a power cut left its files empty: {why}", path.display());
 }
 
 /// Writes a file as a whole, or not at all, wherever the power is cut.
@@ -267,6 +292,23 @@ mod tests {
         assert_eq!(fs::read(folder.join(cookie::LAST)).unwrap(), b"abd");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
         drop(held);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// The loop goes on, and what is kept in the end is written once the disk does.
+    #[test]
+    fn a_disk_that_hangs_is_not_waited_for() {
+        let folder = folder("hangs");
+        let last = Last::new(Some(folder.clone()));
+        let disk = last.writing.clone();
+        let hangs = disk.lock().unwrap();
+        last.keep_text(&text("/etc/a.toml", "x"));
+        assert!(!folder.exists());
+        drop(hangs);
+        let path = folder.join(TEXT);
+        while kept(&path, Path::new("/etc/a.toml")).is_none() {
+            thread::yield_now();
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }
