@@ -248,9 +248,9 @@ fn readings_go_on_while_the_answer_is_out_and_when_their_mailbox_is_ended() {
     let mut seen = numbers_up_to(&hub, 3);
     hub.eval("sys:suspend(net_kernel)");
     seen.extend(numbers_up_to(&hub, made(&world) + 5));
-    // one question at a time: it is the monitor of this that stays
-    hub.eval_until("length(element(2, process_info(self(), monitored_by)))", "1");
-    hub.eval("{monitored_by, [Own]} = process_info(self(), monitored_by), exit(Own, kill)");
+    // one question at a time: it is the monitor of this that stays, besides that of the one before
+    hub.eval_until("length(element(2, process_info(self(), monitored_by)))", "2");
+    hub.eval("{monitored_by, [Own, Own]} = process_info(self(), monitored_by), exit(Own, kill)");
     demo.wait(&["a mailbox ended: killed"]);
     hub.eval("sys:resume(net_kernel)");
     seen.extend(numbers_up_to(&hub, made(&world) + 5));

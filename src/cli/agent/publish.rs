@@ -110,7 +110,6 @@ impl Publishing {
             is_stale: true,
         };
         publishing.prepare(node)?;
-        warn_ambiguous(settings);
         Ok(publishing)
     }
 
@@ -307,28 +306,6 @@ impl Publishing {
     }
 }
 
-/// Returns the label of readings that a receiver cannot tell apart: it gets others of that label, by whose numbers it takes them for repeats.
-pub(super) fn ambiguous(all: &[Publish]) -> Option<&str> {
-    let meet = |one: &Publish, other: &Publish| match (&one.receiver, &other.receiver) {
-        (Receiver::Name { to, nodes }, Receiver::Name { to: name, nodes: others }) => {
-            to == name && nodes.names().iter().any(|node| others.names().contains(node))
-        }
-        (one, other) => one == other,
-    };
-    let is_twin =
-        |place: usize, one: &Publish| all.iter().skip(place).skip(1).any(|other| one.label == other.label && meet(one, other));
-    all.iter().enumerate().find_map(|(place, one)| is_twin(place, one).then_some(one.label.as_str()))
-}
-
-fn warn_ambiguous(settings: &Settings) {
-    if let Some(label) = ambiguous(&settings.publish) {
-        log::warn!("publish: {} {AMBIGUOUS}", label.escape_debug());
-    }
-}
-
-/// The words for those, behind their label.
-pub(super) const AMBIGUOUS: &str = "is the label of two [[publish]] for one receiver, which takes those of one for repeats of the other: give one another `label`";
-
 /// Returns the bytes of all that is kept.
 fn bytes(publishers: &[Publisher]) -> usize {
     publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
@@ -371,7 +348,6 @@ impl Part for Publishing {
                 publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
             }
         }
-        warn_ambiguous(settings);
         self.limit = settings.keep.memory;
         self.make_room();
         self.wanted.clone_from(&settings.connect);
@@ -470,28 +446,5 @@ impl Part for Publishing {
         if let Some(disk) = self.disk.take() {
             disk.close(&self.publishers);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn readings_of_one_label_for_one_receiver_are_told() {
-        let publish = |label: &str, to: &str, nodes: &[&str]| Publish {
-            source: Source::File("/temp".into()),
-            label: label.to_owned(),
-            every: Duration::from_secs(1),
-            form: Form::Text,
-            receiver: Receiver::Name { to: to.to_owned(), nodes: Nodes::Each(nodes.iter().map(ToString::to_string).collect()) },
-            keep: None,
-        };
-        let first = publish("temp", "hub", &["a@b", "c@d"]);
-        for other in [publish("cpu", "hub", &["a@b"]), publish("temp", "other", &["a@b"]), publish("temp", "hub", &["e@f"])] {
-            assert_eq!(ambiguous(&[first.clone(), other]), None);
-        }
-        let all = [publish("cpu", "hub", &["c@d"]), first, publish("temp", "hub", &["c@d"])];
-        assert_eq!(ambiguous(&all), Some("temp"));
     }
 }
