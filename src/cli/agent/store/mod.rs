@@ -11,11 +11,12 @@
 //! What a power cut leaves: all records that were synced, and of those behind them as many as are whole. What was acknowledged since the last
 //! sync, and a segment that was just deleted, may come back.
 
+mod numbered;
 mod record;
 mod starts;
 mod writer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
+use numbered::Numbered;
 use record::{Kind, RECORD};
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
@@ -70,7 +72,7 @@ pub(super) struct Store {
     salt: Option<u32>,
     /// The bytes with which that is full.
     full_at: u64,
-    queues: BTreeMap<u64, Queue>,
+    queues: Numbered<Queue>,
     /// The bytes of all records that are not known to be synced.
     unsynced: usize,
     writer: Option<Writer>,
@@ -176,7 +178,7 @@ impl Store {
             highest: 0,
             salt: None,
             full_at: 0,
-            queues: BTreeMap::new(),
+            queues: Numbered(Vec::new()),
             unsynced: 0,
             writer: None,
             ticket: 0,
@@ -196,7 +198,7 @@ impl Store {
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         self.highest = numbers.first().copied().unwrap_or(0);
         // what was written again after a failure counts where it is newer
-        let mut lowest = BTreeMap::new();
+        let mut lowest: Numbered<Option<u64>> = Numbered(Vec::new());
         for number in numbers {
             let path = writer::path(&self.folder, number);
             let mut segment = Segment { number, bytes: 0, parts: Vec::new() };
@@ -220,11 +222,12 @@ impl Store {
                 }
             }
             for part in &mut segment.parts {
-                let queue = self.queues.entry(part.queue).or_default();
+                let queue = self.queues.of(part.queue);
                 queue.last = queue.last.max(part.last);
-                let lowest = lowest.entry(part.queue).or_insert(u64::MAX);
-                part.last = part.last.min(lowest.saturating_sub(1));
-                *lowest = part.first.min(*lowest);
+                let lowest = lowest.of(part.queue);
+                let newer = lowest.unwrap_or(u64::MAX);
+                part.last = part.last.min(newer.saturating_sub(1));
+                *lowest = Some(part.first.min(newer));
             }
             segment.parts.retain(|part| part.first <= part.last);
             self.segments.push_front(segment);
@@ -247,7 +250,7 @@ impl Store {
     }
 
     fn take(&mut self, id: u64, payload: Vec<u8>) -> u64 {
-        let queue = self.queues.entry(id).or_default();
+        let queue = self.queues.of(id);
         queue.last = queue.last.saturating_add(1);
         let place = queue.last;
         self.unsynced = self.unsynced.saturating_add(payload.len());
@@ -255,7 +258,7 @@ impl Store {
             self.put(Kind::Data, (id, place), &payload);
         }
         let ticket = self.ticket;
-        self.queues.entry(id).or_default().unsynced.push_back(Unsynced { place, ticket, payload });
+        self.queues.of(id).unsynced.push_back(Unsynced { place, ticket, payload });
         place
     }
 
@@ -278,7 +281,7 @@ impl Store {
     fn begin(&mut self, length: u64) -> u32 {
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
-        for (id, queue) in &mut self.queues {
+        for (id, queue) in &mut self.queues.0 {
             queue.is_behind = false;
             if queue.gone > 0 {
                 record::write(&mut bytes, salt, Kind::Acknowledgement, (*id, queue.gone), &[]);
@@ -320,7 +323,7 @@ impl Store {
     fn drop_oldest(&mut self) {
         let Some(segment) = self.segments.pop_front() else { return };
         for part in &segment.parts {
-            let Some(queue) = self.queues.get_mut(&part.queue) else { continue };
+            let Some(queue) = self.queues.get_mut(part.queue) else { continue };
             queue.dropped = queue.dropped.saturating_add(part.waiting(queue.gone));
             let freed = queue.are_gone(part.last);
             self.unsynced = self.unsynced.saturating_sub(freed);
@@ -330,7 +333,7 @@ impl Store {
 
     /// Takes note that all records of a queue up to this place arrived, or are of no use any more.
     pub(super) fn acknowledge(&mut self, queue: u64, up_to: u64) {
-        let Some(queue) = self.queues.get_mut(&queue) else { return };
+        let Some(queue) = self.queues.get_mut(queue) else { return };
         let up_to = up_to.min(queue.last);
         if up_to <= queue.gone {
             return;
@@ -354,7 +357,7 @@ impl Store {
     /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
     fn tidy(&mut self) {
         let Self { segments, queues, .. } = self;
-        let gone = |id| queues.get(&id).map_or(0, |queue| queue.gone);
+        let gone = |id| queues.get(id).map_or(0, |queue| queue.gone);
         segments.iter_mut().for_each(|segment| segment.parts.retain(|part| part.last > gone(part.queue)));
         let is_empty = segments.iter().all(|segment| segment.parts.is_empty());
         if is_empty {
@@ -371,7 +374,7 @@ impl Store {
 
     /// Returns the records of a queue behind a place (0 for all), oldest first: so many that they have this many bytes, but one at least.
     pub(super) fn read(&mut self, id: u64, after: u64, most: usize) -> Read {
-        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
+        let Some(queue) = self.queues.get_mut(id) else { return Read::Nothing };
         match core::mem::take(&mut queue.reading) {
             Reading::Done(behind, mut records) if behind == after => {
                 records.retain(|(place, _)| *place > queue.gone);
@@ -431,7 +434,7 @@ impl Store {
     }
 
     fn has_read(&mut self, Found { wanted, records, next }: Found) {
-        let Some(queue) = self.queues.get_mut(&wanted.queue) else { return };
+        let Some(queue) = self.queues.get_mut(wanted.queue) else { return };
         if !matches!(queue.reading, Reading::Behind(after) if after == wanted.after) {
             return;
         }
@@ -462,10 +465,10 @@ impl Store {
     fn write_acknowledgements(&mut self) {
         self.acknowledge_at = None;
         let behind: Vec<(u64, u64)> =
-            self.queues.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
+            self.queues.0.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
         for (id, gone) in behind {
             // another segment begins with all of them
-            if self.queues.get_mut(&id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
+            if self.queues.get_mut(id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
                 self.put(Kind::Acknowledgement, (id, gone), &[]);
             }
         }
@@ -476,7 +479,7 @@ impl Store {
         self.salt = None;
         for segment in &mut self.segments {
             for part in &mut segment.parts {
-                let first = self.queues.get(&part.queue).and_then(|queue| queue.unsynced.front());
+                let first = self.queues.get(part.queue).and_then(|queue| queue.unsynced.front());
                 part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
             }
             segment.parts.retain(|part| part.first <= part.last);
@@ -506,15 +509,15 @@ impl Store {
             writer.again();
         }
         self.begin(0);
-        let ids: Vec<u64> = self.queues.keys().copied().collect();
+        let ids: Vec<u64> = self.queues.0.iter().map(|(id, _)| *id).collect();
         for id in ids {
-            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let Some(queue) = self.queues.get_mut(id) else { continue };
             let mut unsynced = core::mem::take(&mut queue.unsynced);
             for record in &mut unsynced {
                 self.put(Kind::Data, (id, record.place), &record.payload);
                 record.ticket = self.ticket;
             }
-            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let Some(queue) = self.queues.get_mut(id) else { continue };
             queue.unsynced = unsynced;
             // room may have been made of what is just written
             let freed = queue.are_gone(0);
@@ -527,7 +530,7 @@ impl Store {
 
     /// Returns when [`turn`](Self::turn) has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let is_reading = self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)));
+        let is_reading = self.queues.0.iter().any(|(_, queue)| matches!(queue.reading, Reading::Behind(_)));
         let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
         let soon = is_reading || is_tried || (self.is_waited_for && self.trouble.is_none());
         let soon = Instant::now().checked_add(SOON).filter(|_| soon);
@@ -537,7 +540,7 @@ impl Store {
 
     /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
     pub(super) fn counts(&self, id: u64) -> (u64, u64) {
-        let Some(queue) = self.queues.get(&id) else { return (0, 0) };
+        let Some(queue) = self.queues.get(id) else { return (0, 0) };
         let parts = self.segments.iter().flat_map(|segment| &segment.parts).filter(|part| part.queue == id);
         let on_disk = parts.fold((0_u64, 0_u64), |(records, bytes), part| {
             let waiting = part.waiting(queue.gone);
@@ -554,17 +557,17 @@ impl Store {
 
     /// Returns the place up to which all records of a queue are acknowledged or dropped.
     pub(super) fn gone(&self, id: u64) -> u64 {
-        self.queues.get(&id).map_or(0, |queue| queue.gone)
+        self.queues.get(id).map_or(0, |queue| queue.gone)
     }
 
     /// Returns the queues in which something waits.
     pub(super) fn queues(&self) -> Vec<u64> {
-        self.queues.keys().copied().filter(|id| self.counts(*id).0 > 0).collect()
+        self.queues.0.iter().map(|(id, _)| *id).filter(|id| self.counts(*id).0 > 0).collect()
     }
 
     /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.
     pub(super) fn take_dropped(&mut self, queue: u64) -> u64 {
-        self.queues.get_mut(&queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
+        self.queues.get_mut(queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
     }
 
     /// Returns the bytes of the disk that are taken.
@@ -607,7 +610,7 @@ impl Store {
 
 impl Segment {
     /// Reads what is in it, up to where it is torn.
-    fn scan(&mut self, file: &mut record::Segment, queues: &mut BTreeMap<u64, Queue>) -> io::Result<()> {
+    fn scan(&mut self, file: &mut record::Segment, queues: &mut Numbered<Queue>) -> io::Result<()> {
         loop {
             let at = file.at;
             let Some(head) = file.head()? else { return Ok(()) };
@@ -618,7 +621,7 @@ impl Segment {
             match head.kind {
                 Kind::Data => self.add(head.queue, head.place, at, head.bytes()),
                 Kind::Acknowledgement => {
-                    let queue = queues.entry(head.queue).or_default();
+                    let queue = queues.of(head.queue);
                     queue.gone = queue.gone.max(head.place);
                 }
             }

@@ -463,7 +463,7 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
             for (queue, bytes) in &rest {
                 let waiting = model.waiting.entry(*queue).or_default();
                 let before = waiting.last().map_or(0, |(place, _)| *place);
-                waiting.push((before.max(store.queues.get(queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
+                waiting.push((before.max(store.queues.get(*queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
             }
             assert_eq!(store.close(&mut rest.into_iter(), Duration::from_secs(60)), 0);
             // room may have been made for the last

@@ -1,6 +1,5 @@
 //! A node that is asked how it is: the question, the answer, and what the answer makes of it.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use beamless::{Error, Failure as No, Outbox, OwnedTerm, Request, Term, TermWriter, Written};
@@ -250,8 +249,8 @@ impl Subject {
         self.is_told = true;
     }
 
-    /// Returns the nodes that it said it is connected to, but for those that are there for one question.
-    pub(super) fn sees(&self) -> Option<BTreeSet<String>> {
+    /// Returns the nodes that it said it is connected to, in order, but for those that are there for one question.
+    pub(super) fn sees(&self) -> Option<Vec<String>> {
         let info = self.now.as_ref()?.info.as_term();
         Some(info::entries(info, "links").map(|(name, _)| info::text(name)).filter(|name| !is_passing(name)).collect())
     }
@@ -355,7 +354,7 @@ mod tests {
         assert_eq!((subject.state, subject.asked, subject.kind), (State::Asked, Asked::Due, Kind::Erlang));
         let answer = "[\"27\",{90500,12},51380224,48,0,4,['edge@nuc1'],['tool@host','edge@nuc2','beamless-0a1@nuc9']]";
         assert_eq!(given(answer, &mut subject), (State::Up, Asked::No, Kind::Erlang));
-        assert_eq!(subject.sees().unwrap().into_iter().collect::<Vec<_>>(), ["edge@nuc1", "edge@nuc2"]);
+        assert_eq!(subject.sees().unwrap(), ["edge@nuc1", "edge@nuc2"]);
         assert_eq!(
             json(&subject).split_once("\"info\":").unwrap(),
             (
