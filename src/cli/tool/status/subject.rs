@@ -137,17 +137,21 @@ impl Subject {
         let (name, time) = (self.name.as_str(), Some(left));
         // the hub's answer is to come within the time
         let longest = i64::try_from(left.as_millis()).unwrap_or(i64::MAX).wrapping_mul(9).wrapping_div(10).max(1);
-        match (self.hub.as_deref().filter(|_| self.is_behind), self.kind) {
-            (None, Kind::Agent) => out.call(("system", name), time, |t| t.atom("info")),
-            (None, Kind::Erlang) => out.rpc(name, "lists", "zipwith3", time, of_erlang),
-            (Some(hub), Kind::Agent) => out.rpc(hub, "gen_server", "call", time, |t| {
-                t.list(3)?.tuple(2)?.atom("system")?.atom(name)?.atom("info")?.int(longest)?.nil()
-            }),
-            (Some(hub), Kind::Erlang) => out.rpc(hub, "rpc", "call", time, |t| {
+        let hub = self.hub.as_deref().filter(|_| self.is_behind);
+        let (node, module, function) = match (hub, self.kind) {
+            (None, Kind::Agent) => return out.call(("system", name), time, |t| t.atom("info")),
+            (None, Kind::Erlang) => (name, "lists", "zipwith3"),
+            (Some(hub), Kind::Agent) => (hub, "gen_server", "call"),
+            (Some(hub), Kind::Erlang) => (hub, "rpc", "call"),
+        };
+        out.rpc(node, module, function, time, |t| match (hub, self.kind) {
+            (None, _) => of_erlang(t),
+            (_, Kind::Agent) => t.list(3)?.tuple(2)?.atom("system")?.atom(name)?.atom("info")?.int(longest)?.nil(),
+            (_, Kind::Erlang) => {
                 t.list(5)?.atom(name)?.atom("lists")?.atom("zipwith3")?;
                 of_erlang(t)?.int(longest)?.nil()
-            }),
-        }
+            }
+        })
     }
 
     /// Takes the answer. `own` is the name of the node that asks.
