@@ -174,15 +174,22 @@ impl Outbox<'_> {
     {
         let (node, to) = place(to.into());
         let from = self.pid();
-        if let Some(frame) = self.far.begin(node) {
-            let mut frame = frame?;
-            address(&mut frame, from, to)?;
-            TermWriter::one(&mut frame.out, write)?;
-            return frame.end();
-        }
-        let mut act = self.act();
-        let peer = act.open(node)?;
-        act.send_to(peer, to, write)
+        let begun = self.far.begin(node);
+        let mut frame = match begun {
+            Some(frame) => frame?,
+            None => self.begin_first(node)?,
+        };
+        address(&mut frame, from, to)?;
+        TermWriter::one(&mut frame.out, write)?;
+        frame.end()
+    }
+
+    /// Begins a frame to a node for which there is no connection yet.
+    #[cold]
+    #[inline(never)]
+    fn begin_first(&mut self, node: Atom<'_>) -> Result<FrameWriter<'_>, Error> {
+        self.act().open(node)?;
+        self.far.begin(node).unwrap_or(Err(Error::NotConnected))
     }
 
     /// Sends a `gen_server:cast`: `{'$gen_cast', Request}` with the one term that `write` writes.
@@ -212,13 +219,15 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTerm,
     {
-        let mut act = self.act();
-        let caller = to.into();
         let mut write = Some(write);
-        act.answer(&caller, None, &mut |t| match write.take() {
+        self.answer(&to.into(), None, &mut |t| match write.take() {
             Some(write) => write(t),
             None => Ok(t),
         })
+    }
+
+    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteDyn<'_>) -> Result<(), Error> {
+        self.act().answer(caller, exception, write)
     }
 
     /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
@@ -231,12 +240,11 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTermAgain,
     {
-        let mut act = self.act();
         let caller = to.into();
         if caller.form == Form::Call {
             return Err(Misuse::NotAFunction.into());
         }
-        act.answer(&caller, Some(exception), &mut |t| write(t))
+        self.answer(&caller, Some(exception), &mut |t| write(t))
     }
 
     /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there

@@ -5,15 +5,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::record::{Kind, Segment};
+use crate::cli::threads;
 
 /// The bytes from which what was written is synced at once.
 pub(super) const EARLY: usize = 64 << 10;
-/// Room for a few calls: nothing large lies on the thread's stack but the buffer of a path.
-const STACK: usize = 64 << 10;
 
 /// What the thread is to do.
 pub(super) enum Job {
@@ -87,8 +85,7 @@ impl Writer {
             doomed: Vec::new(),
         };
         let of_thread = Arc::clone(&shared);
-        let _: JoinHandle<()> =
-            thread::Builder::new().name("readings".to_owned()).stack_size(STACK).spawn(move || disk.run(&of_thread))?;
+        threads::start("readings", Box::new(move || disk.run(&of_thread)))?;
         Ok(Self { shared })
     }
 
