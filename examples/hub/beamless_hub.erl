@@ -26,7 +26,8 @@
 %% `every': after how many milliseconds a reading is usual, for all labels or for each; where it does not say, that is learned.
 %% `check': after how many milliseconds it looks for those that are late. It is also the shortest silence that makes one late.
 %% `max_boxes', `max_labels', `max_value': how many boxes are kept, how many labels and alarms of each, and how many bytes a value has in the
-%% external format. What is beyond is dropped, which is logged once.
+%% external format. What is beyond is dropped, which is logged once; where there is no room for one that is connected, that which
+%% has been away for longest makes some, unless it is one of `boxes'.
 -type options() :: #{
     name => atom(),
     boxes => [node()],
@@ -209,8 +210,8 @@ handle_call(boxes, _From, #{boxes := Boxes} = State) ->
 handle_call(connected, _From, #{boxes := Boxes} = State) ->
     {Connected, Away} = lists:partition(fun({_Box, #{connected := Is}}) -> Is end, maps:to_list(Boxes)),
     {reply, {[Box || {Box, _} <- Connected], [Box || {Box, _} <- Away]}, State};
-handle_call({forget, Box}, _From, #{boxes := Boxes, said := Said} = State) ->
-    {reply, ok, State#{boxes := maps:remove(Box, Boxes), said := maps:without([{labels, Box}, {value, Box}], Said)}};
+handle_call({forget, Box}, _From, State) ->
+    {reply, ok, drop_box(Box, State)};
 handle_call({subscribe, Pid}, _From, #{subscribers := Subscribers} = State) when is_pid(Pid) ->
     case Subscribers of
         #{Pid := _} -> {reply, ok, State};
@@ -328,16 +329,32 @@ readings(#{labels := Labels}) ->
 %% Boxes
 
 %% Its entry: a new one, if there is room for it.
-find_box(Box, #{boxes := Boxes, options := #{max_boxes := Max}} = State) ->
+find_box(Box, #{boxes := Boxes} = State) ->
     case Boxes of
         #{Box := Entry} ->
             {ok, Entry, State};
-        #{} when map_size(Boxes) < Max ->
-            Entry = new_box(Box),
-            {ok, Entry, changed(Box, Entry, State#{boxes := Boxes#{Box => Entry}})};
         #{} ->
-            full
+            case make_room(Box, State) of
+                {ok, #{boxes := Others} = Roomy} ->
+                    Entry = new_box(Box),
+                    {ok, Entry, changed(Box, Entry, Roomy#{boxes := Others#{Box => Entry}})};
+                full ->
+                    full
+            end
     end.
+
+%% A box with a dynamic name has another one whenever it connects, and leaves the one before in the table.
+make_room(_Box, #{boxes := Boxes, options := #{max_boxes := Max}} = State) when map_size(Boxes) < Max ->
+    {ok, State};
+make_room(Box, #{boxes := Boxes, options := #{boxes := Expected}} = State) ->
+    Away = [{Since, Other} || {Other, #{connected := false, since := Since}} <- maps:to_list(maps:without(Expected, Boxes))],
+    case Away =/= [] andalso lists:member(Box, nodes(connected)) of
+        true -> {ok, drop_box(element(2, lists:min(Away)), State)};
+        false -> full
+    end.
+
+drop_box(Box, #{boxes := Boxes, said := Said} = State) ->
+    State#{boxes := maps:remove(Box, Boxes), said := maps:without([{labels, Box}, {value, Box}], Said)}.
 
 new_box(Box) ->
     Connected = lists:member(Box, nodes(connected)),

@@ -23,7 +23,8 @@ defmodule BeamlessHub do
   * `:every`: after how many milliseconds a reading is usual, for all labels or, as a map, for each; where it does not say, that is learned.
   * `:check`: after how many milliseconds it looks for those that are late. It is also the shortest silence that makes one late.
   * `:max_boxes`, `:max_labels`, `:max_value`: how many boxes are kept, how many labels and alarms of each, and how many bytes a value has in the
-    external format. What is beyond is dropped, which is logged once.
+    external format. What is beyond is dropped, which is logged once; where there is no room for one that is connected, that which
+    has been away for longest makes some, unless it is one of `:boxes`.
   """
   @type option ::
           {:name, atom}
@@ -195,10 +196,7 @@ defmodule BeamlessHub do
     {:reply, {for({box, _} <- connected, do: box), for({box, _} <- away, do: box)}, state}
   end
 
-  def handle_call({:forget, box}, _from, state) do
-    said = Map.drop(state.said, [{:labels, box}, {:value, box}])
-    {:reply, :ok, %{state | boxes: Map.delete(state.boxes, box), said: said}}
-  end
+  def handle_call({:forget, box}, _from, state), do: {:reply, :ok, drop_box(box, state)}
 
   def handle_call({:subscribe, pid}, _from, state) when is_pid(pid) do
     # put_new_lazy, for a second monitor would stay
@@ -334,18 +332,31 @@ defmodule BeamlessHub do
   # Boxes
 
   # its entry: a new one, if there is room for it
-  defp find_box(box, %{options: %{max_boxes: max}} = state) do
-    case state.boxes do
-      %{^box => entry} ->
-        {:ok, entry, state}
-
-      boxes when map_size(boxes) < max ->
-        entry = new_box(box)
-        {:ok, entry, changed(box, entry, %{state | boxes: Map.put(boxes, box, entry)})}
-
-      _ ->
-        :full
+  defp find_box(box, state) do
+    with :error <- Map.fetch(state.boxes, box), {:ok, state} <- make_room(box, state) do
+      entry = new_box(box)
+      {:ok, entry, changed(box, entry, %{state | boxes: Map.put(state.boxes, box, entry)})}
+    else
+      {:ok, entry} -> {:ok, entry, state}
+      :full -> :full
     end
+  end
+
+  # A box with a dynamic name has another one whenever it connects, and leaves the one before in the table.
+  defp make_room(_box, %{boxes: boxes, options: %{max_boxes: max}} = state) when map_size(boxes) < max, do: {:ok, state}
+
+  defp make_room(box, state) do
+    away = for {other, %{connected: false, since: since}} <- Map.drop(state.boxes, state.options.boxes), do: {since, other}
+
+    if away != [] and box in Node.list(:connected) do
+      {:ok, drop_box(elem(Enum.min(away), 1), state)}
+    else
+      :full
+    end
+  end
+
+  defp drop_box(box, state) do
+    %{state | boxes: Map.delete(state.boxes, box), said: Map.drop(state.said, [{:labels, box}, {:value, box}])}
   end
 
   defp new_box(box) do

@@ -143,6 +143,65 @@ fn a_start_goes_on_with_the_configuration_that_worked() {
     assert!(said.starts_with("error: etc/b.toml:1:"), "{said}");
 }
 
+/// What can be read, and is no configuration to come up with: an address that is another's, and a file that ends behind its first comment.
+#[test]
+fn a_start_goes_on_with_what_worked_where_the_file_only_looks_right() {
+    let it = Box::new();
+    let _epmd = it.world.epmd();
+    let erl = it.world.erl(&["-sname", "a"]);
+    let kept = it.state.join("last.toml");
+    let alarms = |agent: &Agent| {
+        let call = format!("gen_server:call({{system,{}}}, {{info, health}}, 60000)", agent.atom());
+        erl.eval(&format!("#{{alarms := Alarms}} = {call}, [What || #{{what := What}} <- Alarms]"))
+    };
+    let alone = format!("listen = \"203.0.113.9:4000\"\n{CONFIG}");
+    fs::write(&it.file, &alone).unwrap();
+    let failed = |why: &str| {
+        let mut agent = it.launch();
+        assert_eq!(agent.exit_code(), Some(1), "{}", agent.log.text());
+        agent.wait(&[why]);
+        assert_eq!(agent.log.count(&["last configuration"]), 0);
+    };
+    failed("error: listening on 203.0.113.9:4000");
+    assert!(!kept.exists());
+    it.restore();
+    drop(it.start());
+    fs::write(&it.file, &alone).unwrap();
+    let mut agent = it.start();
+    agent.wait(&["error: listening on 203.0.113.9:4000"]);
+    agent.wait(&["error: etc/b.toml: not taken: this node runs on the last configuration that worked, kept in state/last.toml"]);
+    assert_eq!(call(&erl, "yes", &agent), "yes");
+    assert_eq!(alarms(&agent), "[last_configuration]");
+    // read again it is as wrong as it was
+    let hup = |agent: &Agent, part: &str| {
+        let before = agent.log.len();
+        agent.signal("HUP");
+        agent.wait_from(before, &[part]);
+        assert_eq!(call(&erl, "yes", agent), "yes");
+    };
+    hup(&agent, "listen: changed in etc/b.toml; restart to apply");
+    assert_eq!(alarms(&agent), "[last_configuration]");
+    it.restore();
+    hup(&agent, "nothing to change");
+    erl.eval_until(&format!("maps:get(alarms, gen_server:call({{system,{}}}, {{info, health}}, 60000))", agent.atom()), "[]");
+    agent.kill();
+
+    let named = ["--config", "etc/b.toml", "--state-dir", "state", "--sname", "demo"];
+    fs::write(&it.file, "# what this box does\n\n  # and is\n").unwrap();
+    let mut agent = it.world.launch(&named);
+    agent.wait_until_up();
+    agent.wait(&["error: etc/b.toml: nothing is set in it", "remove state/last.toml if that is meant"]);
+    assert_eq!(call(&erl, "yes", &agent), "yes");
+    agent.kill();
+    assert!(fs::read_to_string(&kept).unwrap().starts_with(CONFIG));
+    // it may be meant
+    fs::remove_file(&kept).unwrap();
+    let mut agent = it.world.launch(&named);
+    agent.wait_until_up();
+    assert_eq!(agent.log.count(&["error: "]), 0);
+    until("it to be kept", || kept.exists().then_some(()));
+}
+
 #[test]
 fn a_start_goes_on_with_the_cookie_that_worked() {
     let it = Box::new();
@@ -181,6 +240,16 @@ fn a_start_goes_on_with_the_cookie_that_worked() {
     let agent = it.start();
     agent.wait(&["up as ", "/etc/cookie"]);
     assert_eq!(agent.log.count(&["error: "]), 0);
+    drop(agent);
+    // half of it is a cookie as well, but nobody else's; another one is kept when a node has it, too
+    it.write_cookie(&it.world.cookie.as_bytes()[..5]);
+    drop(it.start());
+    assert_eq!(fs::read_to_string(&kept).unwrap(), it.world.cookie);
+    it.write_cookie(b"another");
+    let agent = it.start();
+    let other = it.world.erl(&["-sname", "b", "-setcookie", "another"]);
+    other.eval_until(&format!("net_adm:ping({})", agent.atom()), "pong");
+    until("it to be kept", || (fs::read_to_string(&kept).unwrap() == "another").then_some(()));
 }
 
 /// What a mount brings later, or nobody does, keeps nobody out.

@@ -180,3 +180,21 @@ fn a_program_that_writes_without_end_waits() {
     assert!(work * 40 < start.elapsed().as_millis(), "{work} in {:?}", start.elapsed());
     assert_eq!(demo.log.count(&["read slowly from now on"]), 3);
 }
+
+/// What a program writes last is read, though it wrote so much before that it is read slowly.
+#[test]
+fn a_program_that_wrote_too_much_is_heard_to_its_end() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = world.erl(&["-sname", "a"]);
+    assert_eq!(erl.eval("register(box, self()), ok"), "ok");
+    // a pipe takes all of it at once
+    let script = world.home.join("ends");
+    fs::write(&script, format!("yes | head -n 20000\necho \"{{send,box,{},last}}\"\n", erl.atom())).unwrap();
+    let file = world.home.join("beamless.toml");
+    fs::write(&file, format!("sname = \"demo\"\n[mailbox.ends]\ncommand = [\"sh\", \"{}\"]\n", script.display())).unwrap();
+    let demo = world.agent(&["--config", &file.display().to_string()]);
+    demo.wait(&["warn: mailbox ends: its program writes too much that is no message"]);
+    demo.wait(&["warn: mailbox ends: its program ended, exit status: 0"]);
+    assert_eq!(erl.eval("receive last -> last after 60000 -> nothing end"), "last");
+}

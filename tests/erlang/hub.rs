@@ -317,6 +317,47 @@ fn strangers_do_no_harm() {
     }
 }
 
+/// A box with a dynamic name comes under another one each time: those before are in nobody's way.
+#[test]
+fn a_box_that_is_connected_takes_the_place_of_one_that_is_away() {
+    for module in MODULES {
+        let world = World::new();
+        let _epmd = world.epmd();
+        let hub = hub(&world, &["-sname", "a"], module);
+        start(&hub, "#{max_boxes => 3, boxes => [nobody@nowhere]}");
+        let boxes = ["one", "two", "three", "four"].map(|name| {
+            let sender = world.erl(&["-sname", name, "-hidden"]);
+            sender.eval(&format!("To = {{collector, {}}}, To ! {{publish, node(), <<\"cpu\">>, 1, 1, 1}}", hub.atom()));
+            // by then it has come
+            assert_eq!(sender.eval("gen_server:call(To, hello, 60000)"), "{error,unknown_request}");
+            sender
+        });
+        let table = "lists:sort([hd(string:lexemes(atom_to_list(Box), \"@\")) || Box <- maps:keys(M:boxes())])";
+        // as long as those are connected there is no room
+        hub.log.wait_from(0, &["there are more than 3 boxes, and three@"]).unwrap();
+        assert_eq!(hub.eval(table), "[\"nobody\",\"one\",\"two\"]");
+        let [mut one, mut two, three, four] = boxes;
+        let go = |sender: &mut Erl| {
+            let name = sender.atom();
+            sender.kill();
+            hub.eval_until(&format!("maps:get(state, maps:get({name}, M:boxes()))"), "away");
+        };
+        go(&mut two);
+        hub.eval("timer:sleep(2)");
+        go(&mut one);
+        let again = |sender: &Erl| {
+            sender.eval("To ! {publish, node(), <<\"cpu\">>, 1, more, 2}");
+            hub.eval_until(&format!("maps:is_key({}, M:boxes())", sender.atom()), "true");
+        };
+        again(&three);
+        assert_eq!(hub.eval(table), "[\"nobody\",\"one\",\"three\"]");
+        // for a name that is not connected nobody makes room
+        assert_eq!(hub.eval("collector ! {publish, x@y, <<\"cpu\">>, 1, 2, 3}, maps:is_key(x@y, M:boxes())"), "false");
+        again(&four);
+        assert_eq!(hub.eval(table), "[\"four\",\"nobody\",\"three\"]");
+    }
+}
+
 #[test]
 fn subscribers_are_told_until_they_end() {
     for module in MODULES {

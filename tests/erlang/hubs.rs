@@ -164,6 +164,32 @@ fn each_of_several_nodes_gets_every_reading() {
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
+/// More at once than there is memory for: a program whose hub is there waits for it, and loses nothing.
+#[test]
+fn a_program_that_publishes_much_at_once_waits_for_its_hub() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let one = hub(&world, "a");
+    let text = r#"
+        [mailbox.source]
+        command = ["sh", "-c", "until [ -e go ]; do sleep 0.05; done; seq -f '{publish,collector,a,%.0f}.' 20000; exec cat"]
+        [[publish]]
+        command = ["echo", "1"]
+        as = "number"
+        every = "1h"
+        to = "collector"
+        node = "a"
+    "#;
+    let demo = agent(&world, text);
+    until_got(&world, "a", 1);
+    fs::write(world.home.join("go"), "").unwrap();
+    until_got(&world, "a", 20_000);
+    sync(&one);
+    let values = got(&world, "a").into_iter().filter(|(label, ..)| label == "source").map(|(_, value, _)| value);
+    assert!(values.eq(1..=20_000));
+    assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+}
+
 #[test]
 fn what_cannot_be_published_is_told() {
     let world = World::new();

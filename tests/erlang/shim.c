@@ -70,11 +70,18 @@ static int is_below(const char *path, const char *folder)
 static int path_fails(const char *path, int what)
 {
     struct control now;
+    char whole[2 * PATH_MAX];
     int before = errno;
+    long length = 0;
 
     control(&now);
+    if (path != NULL && path[0] != '/' && (length = syscall(SYS_getcwd, whole, PATH_MAX)) > 0)
+        whole[length - 1] = '/';
     errno = before;
-    if (path == NULL || (now.fails & what) == 0 || !is_below(path, now.folder))
+    if (path == NULL || (now.fails & what) == 0 || length < 0)
+        return 0;
+    snprintf(whole + length, PATH_MAX, "%s", path);
+    if (!is_below(whole, now.folder))
         return 0;
     errno = now.error;
     return 1;
@@ -89,7 +96,8 @@ static int fd_fails(int fd, int what)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
     errno = before;
-    if (length <= 0)
+    /* a pipe has no path */
+    if (length <= 0 || path[0] != '/')
         return 0;
     path[length] = 0;
     return path_fails(path, what);

@@ -362,6 +362,7 @@ fn the_words_of_help_are_everywhere() {
         "call",
         "rpc",
         "broadcast",
+        "status",
         "nodes",
         "groups",
         "whereis",

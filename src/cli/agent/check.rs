@@ -9,6 +9,7 @@ use super::config::{
     Arguments, Disk, Form, Function, Gossip, Keep, Output, Place, ProgramFormat, ProgramSettings, Publish, Receiver, Settings,
     Source,
 };
+use super::publish;
 use crate::cli::host::Name;
 use crate::cli::outcome::{Failure, print};
 use crate::cli::tls::Wanted;
@@ -68,6 +69,9 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("gossip", &heartbeats(gossip));
     }
     settings.publish.iter().for_each(|publish| line("publish", &reading(publish)));
+    if let Some(label) = publish::ambiguous(&settings.publish) {
+        line("publish", &format_args!("{} {}", label.escape_debug(), publish::AMBIGUOUS));
+    }
     if !settings.publish.is_empty() || !settings.programs.is_empty() {
         line("kept", &kept(&settings.keep));
     }

@@ -31,6 +31,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 const EPMD: Duration = Duration::from_secs(30);
 /// The time within which no reading is late.
 const LATE: Duration = Duration::from_secs(5);
+/// The percentage by which a full disk has to become emptier than its limit before it is full no more.
+const GAP: u64 = 2;
 /// The milliseconds for which readings may wait without a word in the status.
 const WAITING: i64 = 60_000;
 /// The most alarms in the status.
@@ -176,6 +178,7 @@ impl Health {
             (self.is_new, self.shown) = (true, now);
         }
         self.news.add(changes);
+        self.news.remind(&self.alarms, now);
     }
 
     /// Looks at what is of the whole box.
@@ -198,7 +201,8 @@ impl Health {
         let Some((at, taken)) = known.or_else(|| Some((look.now, facts::disk(folder)?.taken()))) else { return };
         self.disk = Some((at, taken));
         look.has_passed(at, AGAIN);
-        if taken >= self.given.disk_full {
+        let was_full = self.alarms.iter().any(|alarm| alarm.kind == Kind::DiskFull);
+        if taken >= full_from(self.given.disk_full, was_full) {
             let what = format!("the disk is full to {taken} %");
             look.raise(Kind::DiskFull, "", self.begun(Kind::DiskFull, "", look.now), what, folder.display().to_string());
         }
@@ -255,6 +259,11 @@ impl Health {
         status.extend(self.waiting.map(|waiting| format!("{waiting} readings wait")));
         status
     }
+}
+
+/// Returns the percentage from which on a disk is full. One that is filled and rotated around its limit is not news each time.
+fn full_from(limit: u64, was_full: bool) -> u64 {
+    if was_full { limit.saturating_sub(GAP) } else { limit }
 }
 
 /// Finds out whether others have not found this node for too long.
@@ -391,6 +400,16 @@ mod tests {
         // what counted is gone with its settings
         assert_eq!(at(31, 1), Some((MINUTE * 30, 0)));
         assert_eq!(at(32, 2), Some((MINUTE * 30, 1)));
+    }
+
+    #[test]
+    fn a_disk_that_was_full_is_so_for_a_little_longer() {
+        let mut was_full = false;
+        let full = [89, 90, 89, 88, 87, 88, 89, 90].map(|taken| {
+            was_full = taken >= full_from(90, was_full);
+            was_full
+        });
+        assert_eq!(full, [false, true, true, true, false, false, false, true]);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::config::{self, Arguments, Settings, Text};
 use crate::cli::cookie::{self, Cookie};
@@ -18,19 +21,32 @@ const SEAL: &str = "\n# kept by beamless: ";
 /// The size from which a file is none of these.
 const LARGEST: u64 = config::LARGEST + 8192;
 
+/// The time for which a file that is written is waited for. A disk that takes longer goes on beside the loop.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The time between two looks whether it is written.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// The bytes of the stack of a thread that writes one.
+const STACK: usize = 64 << 10;
+
 /// The folder where they are kept, and which of them the agent runs on.
 pub(super) struct Last {
     /// Without one nothing is kept.
     folder: Option<PathBuf>,
+    /// Held by whoever writes there.
+    writing: Arc<Mutex<()>>,
     /// The words for a configuration that took the place of a wrong one.
     settings: Option<String>,
+    /// The wrong one can be read, but the node did not come up with it.
+    is_wrong_for_start: bool,
+    /// The node has been up.
+    was_up: bool,
     /// The words for a cookie that did.
     cookie: Option<String>,
 }
 
 impl Last {
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, settings: None, cookie: None }
+        Self { folder, writing: Arc::default(), settings: None, is_wrong_for_start: false, was_up: false, cookie: None }
     }
 
     /// Returns what to say as long as the agent runs on something that is not what its files say.
@@ -41,23 +57,52 @@ impl Last {
     /// Reads the settings for a start: those of the file and, if that is not right, those that worked last. An error has a line for each fault.
     pub(super) fn settings(&mut self, run: &Arguments) -> Result<(Settings, Option<Text>), Vec<String>> {
         let Some(file) = &run.config else { return Ok((config::settings(run, None, None)?, None)) };
-        let faults = match Text::read(file).and_then(|text| Ok((config::settings(run, Some(&text), None)?, text))) {
+        // the file is what a check is about
+        let found = self.path(TEXT).filter(|_| !run.check).and_then(|path| Some((kept(&path, file)?, path)));
+        let read = |text: Text| match &found {
+            // cut off at the end of a line it is right, if the arguments have the name
+            Some((last, path)) if !says_something(&text.text) && says_something(&last.text) => Err(vec![format!(
+                "{}: nothing is set in it, as a power cut may leave a file: remove {} if that is meant",
+                text.shown,
+                path.display()
+            )]),
+            _ => Ok((config::settings(run, Some(&text), None)?, text)),
+        };
+        let faults = match Text::read(file).and_then(read) {
             Ok((settings, text)) => return Ok((settings, Some(text))),
             Err(faults) => faults,
         };
-        // the file is what a check is about
-        let found = self.path(TEXT).filter(|_| !run.check).and_then(|path| Some((kept(&path, file)?, path)));
         let again = found.and_then(|(text, path)| Some((config::settings(run, Some(&text), None).ok()?, path)));
         let Some((settings, path)) = again else { return Err(faults) };
         faults.iter().for_each(|fault| log::error!("{fault}"));
+        self.runs_instead(file, &path, "is wrong");
+        Ok((settings, None))
+    }
+
+    /// Returns the settings that worked last, where the node did not come up with those of the file, which are others.
+    pub(super) fn instead(&mut self, run: &Arguments, failure: &str) -> Option<Settings> {
+        let file = run.config.as_ref().filter(|_| !self.was_up && self.settings.is_none())?;
+        let path = self.path(TEXT)?;
+        let text = kept(&path, file)?;
+        if Text::read(file).is_ok_and(|found| found.text == text.text) {
+            return None;
+        }
+        let settings = config::settings(run, Some(&text), None).ok()?;
+        log::error!("{failure}");
+        self.is_wrong_for_start = true;
+        self.runs_instead(file, &path, "does not bring it up");
+        Some(settings)
+    }
+
+    /// Says that it runs on what is kept, since the file is like that.
+    fn runs_instead(&mut self, file: &Path, path: &Path, like: &str) {
         log::error!(
             "{0}: not taken: this node runs on the last configuration that worked, kept in {1}; mend {0} and reload (SIGHUP, or systemctl \
              reload beamless)",
             file.display(),
             path.display()
         );
-        self.settings = Some(format!("on the last configuration that worked, since {} is wrong", file.display()));
-        Ok((settings, None))
+        self.settings = Some(format!("on the last configuration that worked, since {} {like}", file.display()));
     }
 
     /// Returns the settings of the node with the cookie that worked last, if where it should be there is none any more.
@@ -79,9 +124,16 @@ impl Last {
         Some(Local { cookie_file: Some(path), ..local.clone() })
     }
 
-    /// Takes note that the file is right again.
-    pub(super) fn text_is_right(&mut self) {
-        self.settings = None;
+    /// Takes note that the file is right again, and whether all of it is in force: a node that did not come up with it may not yet.
+    pub(super) fn text_is_right(&mut self, is_in_force: bool) {
+        if is_in_force || !self.is_wrong_for_start {
+            self.settings = None;
+        }
+    }
+
+    /// Takes note that the node is up.
+    pub(super) fn is_up(&mut self) {
+        self.was_up = true;
     }
 
     /// Takes note that there is a cookie again.
@@ -94,21 +146,48 @@ impl Last {
         let (Some(path), Some(file)) = (self.path(TEXT), text.file.to_str()) else { return };
         // nobody has such a name but by mistake, and it would not be the last line
         if !file.contains(char::is_control) {
-            keep(&path, sealed(&text.text, file).as_bytes(), 0o600);
+            self.keep(path, sealed(&text.text, file).into_bytes(), 0o600);
         }
     }
 
-    /// Keeps the cookie that works, unless it came out of a pipe: then it is to be nowhere.
-    pub(super) fn keep_cookie(&self, cookie: &Cookie) {
+    /// Keeps the cookie, unless it came out of a pipe: then it is to be nowhere. One that is kept it only replaces by one that another node
+    /// has, too: half a cookie is one as well.
+    pub(super) fn keep_cookie(&self, cookie: &Cookie, is_shared: bool) {
         let path = self.path(cookie::LAST).filter(|path| *path != cookie.path && cookie::is_kept(&cookie.path));
-        if let Some(path) = path {
-            keep(&path, cookie.value.as_bytes(), 0o400);
+        if let Some(path) = path.filter(|path| is_shared || cookie::find(Some(path)).is_err()) {
+            self.keep(path, cookie.value.clone().into_bytes(), 0o400);
+        }
+    }
+
+    /// Writes a file, unless it has these bytes.
+    fn keep(&self, path: PathBuf, bytes: Vec<u8>, mode: u32) {
+        if matches!(files::read(&path, LARGEST), Ok(Some(old)) if old == bytes) {
+            return;
+        }
+        let (writing, shown) = (self.writing.clone(), path.clone());
+        let write = move || {
+            let _held = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            write(&path, &bytes, mode).unwrap_or_else(|e| not_kept(&path, &e));
+        };
+        match thread::Builder::new().name("kept".to_owned()).stack_size(STACK).spawn(write) {
+            Ok(writer) => {
+                let start = Instant::now();
+                while !writer.is_finished() && start.elapsed() < PATIENCE {
+                    thread::sleep(LOOK_AGAIN);
+                }
+            }
+            Err(e) => not_kept(&shown, &e),
         }
     }
 
     fn path(&self, file: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(file))
     }
+}
+
+/// Returns true if there is more than comments in a text.
+fn says_something(text: &str) -> bool {
+    text.lines().map(str::trim_start).any(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Returns a text with the line that says what it is.
@@ -126,16 +205,8 @@ fn kept(path: &Path, file: &Path) -> Option<Text> {
     is_whole.then(|| Text { shown: path.display().to_string(), file, text: text.to_owned() })
 }
 
-/// Writes a file, unless it has these bytes.
-fn keep(path: &Path, bytes: &[u8], mode: u32) {
-    if !matches!(files::read(path, LARGEST), Ok(Some(old)) if old == bytes) {
-        if let Err(e) = write(path, bytes, mode) {
-            log::warn!(
-                "cannot keep {}, with which this node would start if a power cut left its files empty: {e}",
-                path.display()
-            );
-        }
-    }
+fn not_kept(path: &Path, why: &io::Error) {
+    log::warn!("cannot keep {}, with which this node would start if a power cut left its files empty: {why}", path.display());
 }
 
 /// Writes a file as a whole, or not at all, wherever the power is cut.
@@ -203,22 +274,41 @@ mod tests {
         let about = |file| folder.join(file).metadata().map(|about| (about.ino(), about.mode() & 0o777)).unwrap();
         let cookie = |value: &str, path: PathBuf| Cookie { value: value.to_owned(), path, made: false };
         last.keep_text(&text("/etc/a.toml", "x"));
-        last.keep_cookie(&cookie("abc", folder.join("cookie")));
+        last.keep_cookie(&cookie("abc", folder.join("cookie")), false);
         let before = (about(TEXT), about(cookie::LAST));
         assert_eq!((before.0.1, before.1.1), (0o600, 0o400));
         // that one is open, so that the system gives its number to no other
         let held = (File::open(folder.join(TEXT)).unwrap(), File::open(folder.join(cookie::LAST)).unwrap());
         last.keep_text(&text("/etc/a.toml", "x"));
-        last.keep_cookie(&cookie("abc", folder.join("cookie")));
+        last.keep_cookie(&cookie("abc", folder.join("cookie")), true);
+        // nobody has taken it yet
+        last.keep_cookie(&cookie("ab", folder.join("cookie")), false);
         // it is what the agent runs on
-        last.keep_cookie(&cookie("abd", folder.join(cookie::LAST)));
+        last.keep_cookie(&cookie("abd", folder.join(cookie::LAST)), true);
         assert_eq!((about(TEXT), about(cookie::LAST)), before);
         last.keep_text(&text("/etc/a.toml", "y"));
-        last.keep_cookie(&cookie("abd", folder.join("cookie")));
+        last.keep_cookie(&cookie("abd", folder.join("cookie")), true);
         assert!(about(TEXT).0 != before.0.0 && about(cookie::LAST).0 != before.1.0);
         assert_eq!(fs::read(folder.join(cookie::LAST)).unwrap(), b"abd");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
         drop(held);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// The loop goes on, and what is kept in the end is written once the disk does.
+    #[test]
+    fn a_disk_that_hangs_is_not_waited_for() {
+        let folder = folder("hangs");
+        let last = Last::new(Some(folder.clone()));
+        let disk = last.writing.clone();
+        let hangs = disk.lock().unwrap();
+        last.keep_text(&text("/etc/a.toml", "x"));
+        assert!(!folder.exists());
+        drop(hangs);
+        let path = folder.join(TEXT);
+        while kept(&path, Path::new("/etc/a.toml")).is_none() {
+            thread::yield_now();
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }

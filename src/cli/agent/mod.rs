@@ -71,15 +71,35 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     if options.check {
         return check::show(options, &settings);
     }
-    descriptors::provide(&settings);
     // first, while there are no threads and no sockets of our own
-    let epmd = systemd::epmd_listeners().map_err(Failure::usage)?;
-    if !epmd.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
+    let sockets = systemd::epmd_listeners().map_err(Failure::usage)?;
+    children::adopt();
+    let mut ended = start(options, (settings, text), &sockets, &mut last);
+    if let Err(failure) = &ended {
+        if let Some(settings) = last.instead(options, &failure.why) {
+            ended = start(options, (settings, None), &sockets, &mut last);
+        }
+    }
+    children::end_all();
+    ended
+}
+
+/// Runs the agent with these settings, of this text.
+fn start(
+    options: &Arguments,
+    (settings, text): (Settings, Option<Text>),
+    sockets: &[TcpListener],
+    last: &mut Last,
+) -> Result<(), Failure> {
+    descriptors::provide(&settings);
+    if !sockets.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
         return Err(Failure::usage(
             "a socket was handed over to serve EPMD on: leave out --epmd, and `epmd` in the file, and have the node listen; or leave out the \
              socket unit",
         ));
     }
+    let epmd: io::Result<Vec<TcpListener>> = sockets.iter().map(TcpListener::try_clone).collect();
+    let epmd = epmd.map_err(Failure::refused)?;
     let stamps = settings.local.tls.as_ref().map(Wanted::stamps).unwrap_or_default();
     let local = last.with_cookie(&settings.local);
     let (config, mut driver, cookie, tls) = local::prepare(local.as_ref().unwrap_or(&settings.local))?;
@@ -87,10 +107,7 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    children::adopt();
-    let ended = serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie });
-    children::end_all();
-    ended
+    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie })
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -109,13 +126,13 @@ struct Network {
 }
 
 /// What a start reads, and what is kept of it once the node is up.
-struct Kept {
-    last: Last,
+struct Kept<'a> {
+    last: &'a mut Last,
     text: Option<Text>,
     cookie: Cookie,
 }
 
-fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept) -> Result<(), Failure> {
+fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept<'_>) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
@@ -142,6 +159,7 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         text: kept.text,
         cookie: kept.cookie,
         certificate: network.certificate,
+        is_cookie_shared: false,
         announced: false,
         own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
@@ -187,11 +205,13 @@ struct Agent<'a> {
     options: &'a Arguments,
     settings: Settings,
     parts: Parts,
-    last: Last,
+    last: &'a mut Last,
     /// The text of the settings, until the node is up with them.
     text: Option<Text>,
     cookie: Cookie,
     certificate: Option<Certificate>,
+    /// Another node has the same cookie.
+    is_cookie_shared: bool,
     /// The log has the lines for whoever started the agent.
     announced: bool,
     /// The node's name; empty while another node has yet to give it.
@@ -240,6 +260,9 @@ impl Agent<'_> {
             Event::Registered { embedded, port } if !self.announced => {
                 let kind = if *embedded { "embedded" } else { "external" };
                 return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+            }
+            Event::NodeUp { .. } if !core::mem::replace(&mut self.is_cookie_shared, true) => {
+                self.last.keep_cookie(&self.cookie, true);
             }
             _ => {}
         }
@@ -335,7 +358,6 @@ impl Agent<'_> {
             }
         };
         self.stale = true;
-        self.last.text_is_right();
         let (settings, mut fixed) = self.settings.updated(new);
         if let Ok(cookie) = cookie::find_again(self.settings.local.cookie_file.as_deref()) {
             self.last.cookie_is_right();
@@ -343,6 +365,7 @@ impl Agent<'_> {
                 fixed.push("the cookie");
             }
         }
+        self.last.text_is_right(fixed.is_empty());
         // what is not in force yet may be what does not work
         if fixed.is_empty() && self.announced {
             self.last.keep_text(&text);
@@ -366,7 +389,8 @@ impl Agent<'_> {
     fn announce(&mut self, node: &Node<'_>, driver: &Driver, epmd: &str) {
         self.announced = true;
         self.supervisor.ready();
-        self.last.keep_cookie(&self.cookie);
+        self.last.is_up();
+        self.last.keep_cookie(&self.cookie, false);
         if let Some(text) = self.text.take() {
             self.last.keep_text(&text);
         }

@@ -25,11 +25,13 @@ pub(super) struct Pace {
     rest: Option<Instant>,
     /// The log has that it writes too many.
     is_told: bool,
+    /// It has ended.
+    has_ended: bool,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { left: BURST, counted: Instant::now(), rest: None, is_told: false }
+        Self { left: BURST, counted: Instant::now(), rest: None, is_told: false, has_ended: false }
     }
 
     /// Takes note of bytes and lines that were of no use. Returns true if there were too many for the first time.
@@ -52,6 +54,13 @@ impl Pace {
     pub(super) fn rests(&mut self, now: Instant) -> bool {
         self.rest = self.rest.filter(|end| *end > now);
         self.rest.is_some()
+    }
+
+    /// Lets what the program wrote before its end be read at once. It is no more than a pipe holds; what it left behind may write on.
+    pub(super) fn end(&mut self) {
+        if !core::mem::replace(&mut self.has_ended, true) {
+            (self.left, self.rest) = (BURST, None);
+        }
     }
 
     /// Returns when it is to be read on.
@@ -84,6 +93,11 @@ mod tests {
         // who was quiet for a while may write as much as in the beginning
         let later = start + Duration::from_secs(20);
         assert!(!pace.rests(later) && !pace.spend(BURST - 1, 0, later) && !pace.rests(later));
+        assert!(!pace.spend(1, 0, later) && pace.rests(later));
+        // what it wrote last is read whatever it wrote before, and no more than that
+        pace.end();
+        assert!(!pace.rests(later) && !pace.spend(BURST - 1, 0, later) && !pace.rests(later));
+        pace.end();
         assert!(!pace.spend(1, 0, later) && pace.rests(later));
     }
 }

@@ -1,10 +1,10 @@
 //! Readings that are sent at an interval: to a process, to the subscribers of a topic, or to the members of a group.
 //!
 //! A reading is kept until it is known to have arrived. Messages that were sent may be lost with the connection, and the peer drops those
-//! for a name that no process has. So behind some readings two questions are asked: whether there is such a process (a monitor) and whether
-//! the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered the second
-//! without having said no to the first, the readings were there. Else they are sent again, so that a reading may come twice but is not
-//! lost.
+//! for a name that no process has. So before the first and behind some readings two questions are asked: whether there is such a process (a
+//! monitor) and whether the node reads at all (what `net_adm:ping` asks). The peer answers in the order in which it reads: once it has answered
+//! the second without having said no to the first, and the process that was there before has not ended, the readings were there. Else they are
+//! sent again, so that a reading may come twice but is not lost.
 //!
 //! A PubSub has a process of one name on every node that runs it, so a reading goes to all of these, each asked by itself.
 
@@ -87,11 +87,16 @@ pub(super) struct Publishing {
 impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let clock = Clock::new();
+        let mut numbers = Numbering::new(settings.keep.state.clone());
+        if !settings.publish.is_empty() {
+            // while nothing is late as yet if the disk is, and nobody has the folder
+            numbers.begin(&clock.now);
+        }
         let mut publishing = Self {
             mailbox: None,
             own: node.name().map_or_else(String::new, ToString::to_string),
             most: own::largest_value(node),
-            numbers: Numbering::new(settings.keep.state.clone()),
+            numbers,
             clock,
             disk: Disk::open(settings.keep.disk.as_ref()),
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
@@ -105,6 +110,7 @@ impl Publishing {
             is_stale: true,
         };
         publishing.prepare(node)?;
+        warn_ambiguous(settings);
         Ok(publishing)
     }
 
@@ -301,6 +307,28 @@ impl Publishing {
     }
 }
 
+/// Returns the label of readings that a receiver cannot tell apart: it gets others of that label, by whose numbers it takes them for repeats.
+pub(super) fn ambiguous(all: &[Publish]) -> Option<&str> {
+    let meet = |one: &Publish, other: &Publish| match (&one.receiver, &other.receiver) {
+        (Receiver::Name { to, nodes }, Receiver::Name { to: name, nodes: others }) => {
+            to == name && nodes.names().iter().any(|node| others.names().contains(node))
+        }
+        (one, other) => one == other,
+    };
+    let is_twin =
+        |place: usize, one: &Publish| all.iter().skip(place).skip(1).any(|other| one.label == other.label && meet(one, other));
+    all.iter().enumerate().find_map(|(place, one)| is_twin(place, one).then_some(one.label.as_str()))
+}
+
+fn warn_ambiguous(settings: &Settings) {
+    if let Some(label) = ambiguous(&settings.publish) {
+        log::warn!("publish: {} {AMBIGUOUS}", label.escape_debug());
+    }
+}
+
+/// The words for those, behind their label.
+pub(super) const AMBIGUOUS: &str = "is the label of two [[publish]] for one receiver, which takes those of one for repeats of the other: give one another `label`";
+
 /// Returns the bytes of all that is kept.
 fn bytes(publishers: &[Publisher]) -> usize {
     publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
@@ -343,6 +371,7 @@ impl Part for Publishing {
                 publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
             }
         }
+        warn_ambiguous(settings);
         self.limit = settings.keep.memory;
         self.make_room();
         self.wanted.clone_from(&settings.connect);
@@ -384,6 +413,11 @@ impl Part for Publishing {
 
     /// Reads what is due, and sends what can be sent.
     fn turn(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        let count = self.publishers.len();
+        self.publishers.retain(|publisher| !publisher.is_over());
+        if self.publishers.len() < count {
+            (self.is_stale, self.are_others) = (true, true);
+        }
         if core::mem::take(&mut self.is_stale) {
             self.aim(node);
             if let Err(e) = self.prepare(node) {
@@ -407,9 +441,12 @@ impl Part for Publishing {
             self.make_room();
         }
         self.beside = Some(beside);
+        if let Some(disk) = &mut self.disk {
+            disk.read(&mut self.publishers, self.limit);
+        }
         self.send(node);
         if let Some(disk) = &mut self.disk {
-            disk.end(&mut self.publishers, self.limit, &self.clock.now);
+            disk.end(&mut self.publishers, &self.clock.now);
         }
     }
 
@@ -433,5 +470,28 @@ impl Part for Publishing {
         if let Some(disk) = self.disk.take() {
             disk.close(&self.publishers);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_of_one_label_for_one_receiver_are_told() {
+        let publish = |label: &str, to: &str, nodes: &[&str]| Publish {
+            source: Source::File("/temp".into()),
+            label: label.to_owned(),
+            every: Duration::from_secs(1),
+            form: Form::Text,
+            receiver: Receiver::Name { to: to.to_owned(), nodes: Nodes::Each(nodes.iter().map(ToString::to_string).collect()) },
+            keep: None,
+        };
+        let first = publish("temp", "hub", &["a@b", "c@d"]);
+        for other in [publish("cpu", "hub", &["a@b"]), publish("temp", "other", &["a@b"]), publish("temp", "hub", &["e@f"])] {
+            assert_eq!(ambiguous(&[first.clone(), other]), None);
+        }
+        let all = [publish("cpu", "hub", &["c@d"]), first, publish("temp", "hub", &["c@d"])];
+        assert_eq!(ambiguous(&all), Some("temp"));
     }
 }

@@ -1,6 +1,6 @@
 //! `[keep]`: how much may wait, and how it is read.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use super::file::{Faults, Section};
@@ -50,7 +50,9 @@ pub(super) fn keep(section: Option<Section<'_>>, folder: &Path, state: Option<Pa
         faults.add(item.wrong("it is for what is on disk: write disk = \"16MiB\", or leave it out"));
     }
     section.finish(faults);
-    let dir = dir.or_else(|| state.as_ref().map(|state| state.join("readings")));
+    // that one has other files, and locks of its own
+    let is_other = |dir: &PathBuf| state.as_ref().is_none_or(|state| path::absolute(state).ok() != path::absolute(dir).ok());
+    let dir = dir.filter(is_other).or_else(|| state.as_ref().map(|state| state.join("readings")));
     let disk = limit.map(|limit| Disk { limit, folder: dir, sync: sync.unwrap_or_default() });
     Keep { memory, disk, state }
 }

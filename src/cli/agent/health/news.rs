@@ -16,6 +16,8 @@ const MOST: usize = 64;
 const SETTLED: Duration = Duration::from_secs(2);
 /// The time until it is tried again where there was no room.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The time after which all that is raised is told anew: the process may have been started again, and know nothing any more.
+const REMIND: Duration = Duration::from_secs(600);
 /// The second since 1970 from which on a clock counts as set: the begin of 2020.
 const SET: u64 = 1_577_836_800;
 
@@ -26,11 +28,13 @@ pub(super) struct News {
     untold: Vec<(Change, Instant)>,
     /// The time at which it is told; there is none while its node is away.
     tell_at: Option<Instant>,
+    /// The time at which all was told last, or to be told.
+    told: Instant,
 }
 
 impl News {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { to: settings.health.tell.clone(), untold: Vec::new(), tell_at: None }
+        Self { to: settings.health.tell.clone(), untold: Vec::new(), tell_at: None, told: Instant::now() }
     }
 
     /// Goes on with new settings. Another process is told of all that is raised.
@@ -51,6 +55,14 @@ impl News {
             _ => false,
         };
         if is_there {
+            self.again(alarms);
+        }
+    }
+
+    /// Has all that is raised told anew if that was long ago.
+    pub(super) fn remind(&mut self, alarms: &[Alarm], now: Instant) {
+        if now.saturating_duration_since(self.told) >= REMIND {
+            self.told = now;
             self.again(alarms);
         }
     }
@@ -126,5 +138,29 @@ fn write<'t, 'b>(t: &'t mut TermWriter<'b>, own: &str, change: &Change, at: Opti
     match at {
         Some(at) => t.int(at),
         None => t.atom("undefined"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::agent::health::alarm::Kind;
+
+    #[test]
+    fn what_is_raised_is_told_anew() {
+        let to = Told { name: "collector".to_owned(), node: "hub@nuc3".to_owned() };
+        let start = Instant::now();
+        let mut news = News { to: Some(to), untold: Vec::new(), tell_at: None, told: start };
+        let what = "the disk is full to 91 %".to_owned();
+        let alarm = Alarm { kind: Kind::DiskFull, name: String::new(), since: start, what, why: String::new() };
+        let mut at = |seconds| {
+            news.remind(std::slice::from_ref(&alarm), start + Duration::from_secs(seconds));
+            let told: Vec<(Change, Instant)> = core::mem::take(&mut news.untold);
+            told.into_iter().map(|(change, at)| (change.alarm.kind, change.is_raised, at == start)).collect::<Vec<_>>()
+        };
+        assert_eq!(at(599), []);
+        assert_eq!(at(600), [(Kind::DiskFull, true, true)]);
+        assert_eq!((at(660), at(1199)), (vec![], vec![]));
+        assert_eq!(at(1200).len(), 1);
     }
 }

@@ -254,6 +254,7 @@ impl Program {
             if has_ended {
                 // what it started
                 process.kill();
+                self.pace.end();
             }
             let more = process.log_stderr();
             self.is_ready = self.read(&mut process, world) || more;

@@ -16,6 +16,8 @@ const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 /// The bytes that are read from the disk at once; less where there is not so much memory.
 const PIECE: usize = 1 << 15;
+/// The most that are looked for of one label and receiver, if there are fewer by now.
+const TWINS: usize = 16;
 /// The most time that it takes to write the rest when the agent ends.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -70,15 +72,7 @@ impl Disk {
         clock: &mut Clock,
     ) -> Vec<(String, Receiver)> {
         self.store.turn();
-        for publisher in publishers {
-            for queue in publisher.take_gone() {
-                self.store.forget(queue);
-            }
-            for (queue, kept) in publisher.unattached() {
-                kept.attach(queue, &self.store);
-                self.unknown.retain(|unknown| *unknown != queue);
-            }
-        }
+        self.attach(publishers);
         self.read_starts(clock);
         let mut found = Vec::new();
         let store = &mut self.store;
@@ -100,6 +94,39 @@ impl Disk {
             log::warn!("{} readings on disk were dropped: what they are of is not in the file any more", self.nobodys);
         }
         found
+    }
+
+    /// Gives each receiver that has none a queue of its own, and takes up what is in it.
+    fn attach(&mut self, publishers: &mut [Publisher]) {
+        let queues =
+            |publisher: &Publisher| publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).collect::<Vec<_>>();
+        let mut taken: Vec<u64> = publishers.iter().flat_map(queues).collect();
+        let Self { store, unknown, .. } = self;
+        for publisher in publishers {
+            for queue in publisher.take_gone() {
+                store.forget(queue);
+            }
+            let choose = |of: &dyn Fn(u16) -> u64| {
+                let mut free = (0..=u16::MAX).map(of).filter(|queue| !taken.contains(queue));
+                let first = free.next().unwrap_or(0);
+                // one that has gone from the file may have been before it
+                let queue = if unknown.contains(&first) {
+                    first
+                } else {
+                    free.take(TWINS).find(|queue| unknown.contains(queue)).unwrap_or(first)
+                };
+                taken.push(queue);
+                queue
+            };
+            let attached: Vec<u64> = publisher
+                .unattached(choose)
+                .map(|(queue, kept)| {
+                    kept.attach(queue, store);
+                    queue
+                })
+                .collect();
+            unknown.retain(|unknown| !attached.contains(unknown));
+        }
     }
 
     /// Drops what is on disk of what is no longer published.
@@ -132,21 +159,43 @@ impl Disk {
         }
     }
 
-    /// Moves readings between memory and disk: what can be sent is read as long as there is memory, and what has waited is written.
-    pub(super) fn end(&mut self, publishers: &mut [Publisher], limit: usize, now: &Moment) {
-        let mut used = publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add);
+    /// Reads from the disk what can be sent, as long as there is memory. It is to be sent before memory is looked at again, which would let go of
+    /// it if there is too little.
+    pub(super) fn read(&mut self, publishers: &mut [Publisher], limit: usize) {
+        if self.starts_read.is_some() {
+            // what the clock said then is to be known first
+            return;
+        }
+        let sum = |of: fn(&Publisher) -> usize| publishers.iter().map(of).fold(0, usize::saturating_add);
+        let (mut used, mut is_idle) = (sum(Publisher::bytes), sum(Publisher::under_way) == 0);
         let piece = PIECE.min(limit.wrapping_div(8));
-        let (mut has_read, mut has_room) = (false, true);
+        // small readings take more in memory than on disk
+        let large = piece.saturating_mul(3);
+        for publisher in publishers {
+            for kept in publisher.outlets.iter_mut().map(|outlet| &mut outlet.kept).filter(|kept| kept.is_hungry()) {
+                kept.is_seen = true;
+                let has_room = used <= limit.wrapping_div(2)
+                    // each receiver is to have something, and one at least whatever else there is that cannot be written
+                    || (kept.under_way() == 0 && (used.saturating_add(large) <= limit || is_idle));
+                if has_room {
+                    let before = kept.bytes();
+                    let has_come = kept.refill(&mut self.store, piece);
+                    used = used.saturating_add(if has_come { kept.bytes().saturating_sub(before) } else { piece });
+                    is_idle = false;
+                }
+            }
+        }
+    }
+
+    /// Tells the disk what has arrived, and writes what has waited.
+    pub(super) fn end(&mut self, publishers: &mut [Publisher], now: &Moment) {
+        let (mut is_hungry, mut has_room) = (false, true);
         let mut wake: Option<Duration> = None;
         for publisher in publishers {
             let (address, outlets) = publisher.parts();
             for kept in outlets.iter_mut().map(|outlet| &mut outlet.kept).filter(|kept| kept.queue().is_some()) {
                 kept.settle(&mut self.store);
-                // what the clock said then is known by now
-                if self.starts_read.is_none() && kept.is_hungry() && used.saturating_add(piece) <= limit {
-                    has_read |= kept.refill(&mut self.store, piece);
-                    used = used.saturating_add(piece);
-                }
+                is_hungry |= kept.is_hungry() && !kept.is_seen;
                 let wait = if kept.is_on_disk() { AGAIN } else { WAIT };
                 let Some(oldest) = kept.in_memory_alone().next() else { continue };
                 let waited = u64::try_from(now.up.saturating_sub(oldest.up)).unwrap_or(0);
@@ -161,7 +210,7 @@ impl Disk {
             }
         }
         self.write_start(now);
-        let wake = if has_read { Some(Duration::ZERO) } else { wake };
+        let wake = if is_hungry && self.starts_read.is_none() { Some(Duration::ZERO) } else { wake };
         self.at = wake.and_then(|wake| Instant::now().checked_add(wake));
     }
 
@@ -173,7 +222,7 @@ impl Disk {
             for kept in outlets.iter_mut().map(|outlet| &mut outlet.kept).filter(|kept| kept.queue().is_some()) {
                 self.is_written(kept, now);
                 has_room = has_room && kept.spill(&mut self.store, address);
-                kept.release();
+                kept.release(&self.store);
             }
         }
     }
@@ -262,7 +311,7 @@ mod tests {
         folder: PathBuf,
         disk: Disk,
         clock: Clock,
-        publishers: [Publisher; 1],
+        publishers: Vec<Publisher>,
     }
 
     impl World {
@@ -281,7 +330,7 @@ mod tests {
                 folder: folder.to_owned(),
                 disk,
                 clock: Clock { now, before: Vec::new() },
-                publishers: [Publisher::new(given)],
+                publishers: vec![Publisher::new(given)],
             }
         }
 
@@ -289,7 +338,8 @@ mod tests {
         fn turn(&mut self, now: Moment) {
             self.clock.now = now;
             assert!(self.disk.begin(&mut self.publishers, &[], &mut self.clock).is_empty());
-            self.disk.end(&mut self.publishers, 1 << 20, &now);
+            self.disk.read(&mut self.publishers, 1 << 20);
+            self.disk.end(&mut self.publishers, &now);
         }
 
         fn keep(&mut self, now: Moment) {
@@ -361,6 +411,124 @@ mod tests {
         assert_eq!(world.kept().have_arrived(), 5);
         world.turn(at(3, NOW + 902, 11));
         assert!(world.disk.store.queues().is_empty());
+        world.stop();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Two files whose readings have one label, and nodes that programs name in several ways.
+    #[test]
+    fn each_receiver_has_its_own_place_on_disk() {
+        let folder = scratch("own");
+        let mut world = World::start(&folder, at(1, NOW, 10));
+        let given = world.publishers[0].given.clone();
+        let to = |source, nodes| Publish { source, receiver: Receiver::Name { to: "hub".to_owned(), nodes }, ..given.clone() };
+        let [one, more, others] =
+            ["a@b", "a@b c@d", "a@b e@f"].map(|names| names.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let of_program = |nodes| to(Source::Program, nodes);
+        let all = [
+            given.clone(),
+            given.clone(),
+            to(given.source.clone(), Nodes::Each(one.clone())),
+            of_program(Nodes::First(one.clone())),
+            of_program(Nodes::Each(one)),
+            of_program(Nodes::Each(more.clone())),
+            of_program(Nodes::First(more)),
+            of_program(Nodes::Each(others)),
+        ];
+        world.publishers = all.map(Publisher::new).into();
+        let queues = |world: &World| -> Vec<u64> {
+            world.publishers.iter().flat_map(|publisher| &publisher.outlets).filter_map(|outlet| outlet.kept.queue()).collect()
+        };
+        world.turn(at(1, NOW, 10));
+        let mut found = queues(&world);
+        assert_eq!(found.len(), 10);
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), 10);
+        // the second has readings on disk, the first is sent its own at once
+        let numbers = &mut Numbering::new(None);
+        let now = at(1, NOW, 10);
+        for _ in 0..9 {
+            world.publishers[1].keep(vec![131, 97, 1], now, &now, numbers);
+        }
+        world.turn(at(1, NOW + 6, 16));
+        let now = at(1, NOW + 6, 16);
+        world.publishers[0].keep(vec![131, 97, 2], now, &now, numbers);
+        world.turn(at(1, NOW + 12, 22));
+        world.turn(at(1, NOW + 13, 23));
+        assert_eq!([0, 1].map(|place| world.publishers[place].outlets[0].kept.len()), [1, 9]);
+        // all of the first have arrived, and it is gone from the file when the agent starts again
+        let second = queues(&world)[1];
+        let first = world.kept();
+        assert!(first.next(0, 1 << 20).is_some() || first.is_on_disk());
+        first.clear();
+        world.turn(at(1, NOW + 14, 24));
+        world.stop();
+        let mut world = World::start(&folder, at(1, NOW + 20, 30));
+        world.turn(at(1, NOW + 20, 30));
+        assert_eq!((world.kept().queue(), world.kept().len()), (Some(second), 9));
+        world.stop();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// More on disk, for more receivers, than there is memory for at once: it is all sent, some of it at a time.
+    #[test]
+    fn what_was_read_is_sent_before_there_is_no_room_for_it() {
+        const LIMIT: usize = 1 << 18;
+        let folder = scratch("room");
+        let mut world = World::start(&folder, at(1, NOW, 10));
+        let given = world.publishers[0].given.clone();
+        world.publishers =
+            (0..15).map(|place| Publisher::new(Publish { label: format!("cpu{place}"), ..given.clone() })).collect();
+        let mut now = at(1, NOW, 10);
+        world.turn(now);
+        let mut numbers = Numbering::new(None);
+        for _ in 0..700 {
+            for publisher in &mut world.publishers {
+                publisher.keep(vec![131, 97, 1], now, &now, &mut numbers);
+            }
+            // there may be no room for more as yet
+            world.disk.make_room(&mut world.publishers, &now);
+            world.disk.store.turn();
+        }
+        while world.publishers.iter().map(Publisher::bytes).sum::<usize>() > 0 {
+            now.up += 1000;
+            world.turn(now);
+            std::thread::yield_now();
+        }
+        let waiting = |world: &World| world.publishers.iter().map(|publisher| publisher.outlets[0].kept.len()).sum::<usize>();
+        assert_eq!(waiting(&world), 10_500);
+        let (mut turns, mut left) = (0, 10_500);
+        while left > 0 {
+            world.disk.begin(&mut world.publishers, &[], &mut world.clock);
+            if world.publishers.iter().map(Publisher::bytes).sum::<usize>() > LIMIT {
+                world.disk.make_room(&mut world.publishers, &now);
+            }
+            world.disk.read(&mut world.publishers, LIMIT);
+            let used = world.publishers.iter().map(Publisher::bytes).sum::<usize>();
+            assert!(used <= LIMIT, "{used}");
+            let mut under_way = world.publishers.iter().map(Publisher::under_way).sum();
+            for publisher in &mut world.publishers {
+                let kept = &mut publisher.outlets[0].kept;
+                while kept.next(under_way, LIMIT).is_some() {
+                    under_way += kept.was_sent();
+                }
+            }
+            world.disk.end(&mut world.publishers, &now);
+            // all that was sent arrives together, some turns later
+            turns += 1;
+            if turns % 4 == 0 {
+                for publisher in &mut world.publishers {
+                    publisher.outlets[0].kept.ask();
+                    publisher.outlets[0].kept.have_arrived();
+                }
+            }
+            left = waiting(&world);
+            assert!(turns < 10_000, "{left}");
+            // the disk has what it was asked for by then
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(world.publishers.iter().map(|publisher| publisher.outlets[0].kept.dropped).sum::<u64>(), 0);
         world.stop();
         fs::remove_dir_all(&folder).unwrap();
     }

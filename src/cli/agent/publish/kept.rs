@@ -29,10 +29,14 @@ pub(super) struct Kept {
     read: u64,
     /// The place on disk up to which they arrived.
     done: u64,
+    /// The place on disk up to which none is there any more.
+    gone: u64,
     /// When the first was taken that is on disk alone, where that is known.
     unread_since: Option<Moment>,
     /// There is room to send what is on disk.
     is_hungry: bool,
+    /// The disk was asked for that, or there was no memory for it.
+    pub(super) is_seen: bool,
     /// What is on disk is of no use any more.
     is_cleared: bool,
     /// Readings that arrived.
@@ -56,8 +60,10 @@ impl Kept {
             queue: None,
             read: 0,
             done: 0,
+            gone: 0,
             unread_since: None,
             is_hungry: false,
+            is_seen: false,
             is_cleared: false,
             arrived: 0,
             dropped: 0,
@@ -162,6 +168,7 @@ impl Kept {
         self.sent.append(&mut self.next);
         core::mem::swap(&mut self.sent, &mut self.next);
         self.bytes = [self.bytes(), 0];
+        self.discard();
         self.make_room();
     }
 
@@ -170,12 +177,13 @@ impl Kept {
         core::mem::take(&mut self.untold)
     }
 
-    /// Forgets all of them: nobody is there to have them, and nobody missed them.
+    /// Forgets all of them: nobody is there to have them, and nobody missed them, unless they were on disk.
     pub(super) fn clear(&mut self) {
-        let Self { most, queue, arrived, dropped, read, done, unread, .. } = *self;
+        let Self { most, queue, arrived, dropped, read, done, gone, unread, .. } = *self;
         let read = read.saturating_add(unread);
         let is_cleared = queue.is_some() && read > done;
-        *self = Self { queue, arrived, dropped, read, done, is_cleared, ..Self::new(most) };
+        let dropped = dropped.saturating_add(unread);
+        *self = Self { queue, arrived, dropped, read, done, gone, is_cleared, ..Self::new(most) };
     }
 
     /// Returns the number of readings that are not known to have arrived.
@@ -258,7 +266,7 @@ impl Kept {
         self.queue = Some(queue);
         (self.unread, _) = store.counts(queue);
         self.read = store.gone(queue);
-        self.done = self.read;
+        (self.done, self.gone) = (self.read, self.read);
         if self.unread > 0 {
             self.behind.append(&mut self.next);
         }
@@ -298,7 +306,8 @@ impl Kept {
     }
 
     /// Lets go of what waits in memory and is on disk as well.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, store: &Store) {
+        self.look(store);
         let on_disk = self.next.partition_point(|reading| reading.place > 0);
         let Some(first) = self.next.front().filter(|_| on_disk > 0) else { return };
         (self.read, self.unread_since) = (first.place.saturating_sub(1), Some(first.taken));
@@ -323,13 +332,16 @@ impl Kept {
         let Some(queue) = self.queue.filter(|_| self.is_hungry()) else { return false };
         let records = match store.read(queue, self.read, most) {
             Read::Later => return false,
-            Read::Records(records) => records,
+            Read::Records(records) => {
+                self.look(store);
+                records
+            }
             Read::Nothing => {
                 self.unread = 0;
                 Vec::new()
             }
         };
-        self.is_hungry = false;
+        (self.is_hungry, self.is_seen) = (false, false);
         for (place, record) in records {
             (self.read, self.unread) = (place, self.unread.saturating_sub(1));
             match payload::read(&record, place) {
@@ -360,12 +372,32 @@ impl Kept {
             store.acknowledge(queue, done);
         }
         let dropped = store.take_dropped(queue);
+        self.are_dropped(dropped);
         if dropped > 0 {
-            self.are_dropped(dropped);
-            let skipped = store.gone(queue).saturating_sub(self.read);
-            self.read = self.read.saturating_add(skipped);
-            self.unread = self.unread.saturating_sub(skipped);
-            self.close_up();
+            self.look(store);
+        }
+    }
+
+    /// Takes note of what the disk had no room for. What of it is in memory is dropped as well, since it was counted.
+    fn look(&mut self, store: &Store) {
+        let Some(queue) = self.queue else { return };
+        let gone = store.gone(queue);
+        if gone <= self.gone {
+            return;
+        }
+        self.gone = gone;
+        self.discard();
+        self.read = self.read.max(gone);
+        self.unread = store.behind(queue, self.read);
+        self.close_up();
+    }
+
+    /// Drops what is next and is not on disk any more, though it was.
+    fn discard(&mut self) {
+        while self.next.front().is_some_and(|reading| (1..=self.gone).contains(&reading.place)) {
+            if let Some(reading) = self.next.pop_front() {
+                self.is_freed(&reading);
+            }
         }
     }
 }
@@ -518,7 +550,7 @@ mod tests {
                     13..=15 => world.arrive(),
                     16..=17 => world.kept.are_lost(),
                     18..=20 => assert!(world.kept.spill(&mut world.store, &[])),
-                    21..=22 => world.kept.release(),
+                    21..=22 => world.kept.release(&world.store),
                     _ => world.restart(),
                 }
                 most = most.max(world.kept.unread);
@@ -541,6 +573,70 @@ mod tests {
             assert_eq!((world.kept.bytes(), world.kept.dropped, world.store.counts(7).0), (0, 0, 0), "{seed}");
         }
         assert!(most > 20, "{most}");
+    }
+
+    /// The same with a disk that has too little room: what does not arrive is counted, and nothing overtakes what is older.
+    #[test]
+    fn what_the_disk_has_no_room_for_is_counted() {
+        let mut all_dropped = 0;
+        for seed in 1..=24 {
+            let mut state = seed;
+            let mut world = World::new(std::env::temp_dir().join(format!("beamless-kept-small-{}-{seed}", std::process::id())));
+            world.store = Store::open(&world.folder.with_extension("other"), 1 << 18, Duration::from_secs(5)).unwrap();
+            world.kept = Kept::new(None);
+            world.kept.attach(7, &world.store);
+            let mut pushed = 0;
+            for step in 0..600 {
+                world.store.turn();
+                match random(&mut state, 24) {
+                    0..=11 => {
+                        pushed += 1;
+                        world.kept.push(reading(pushed, usize::try_from(random(&mut state, 6000)).unwrap()));
+                    }
+                    12..=13 if step % 300 > 200 => world.send(3),
+                    14 if step % 300 > 200 => world.arrive(),
+                    12..=14 => {
+                        // nobody is there to have what is read
+                        world.kept.next(0, LIMIT);
+                        world.kept.refill(&mut world.store, 1 << 15);
+                    }
+                    15 => world.kept.are_lost(),
+                    16..=19 => {
+                        while !world.kept.spill(&mut world.store, &[]) {
+                            world.store.turn();
+                            std::thread::yield_now();
+                        }
+                    }
+                    20..=21 => world.kept.release(&world.store),
+                    // another's
+                    22 => drop(world.store.append(8, &vec![0; 9000])),
+                    _ => world.kept.settle(&mut world.store),
+                }
+                let kept = &world.kept;
+                let alone = world.store.behind(7, kept.read);
+                assert!(kept.unread >= alone, "{seed}: {} of {alone}", kept.unread);
+                let bytes = |list: &VecDeque<Reading>| list.iter().map(Reading::size).sum::<usize>();
+                assert_eq!(kept.bytes, [bytes(&kept.next) + bytes(&kept.behind), bytes(&kept.sent)], "{seed}");
+            }
+            while world.kept.len() > 0 {
+                world.send(9);
+                world.arrive();
+                std::thread::yield_now();
+            }
+            let mut seen = world.arrived.clone();
+            seen.sort_unstable();
+            seen.dedup();
+            let missing = pushed - u64::try_from(seen.len()).unwrap();
+            assert!(missing <= world.kept.dropped, "{seed}: {missing} of {}", world.kept.dropped);
+            all_dropped += missing;
+            let mut last = 0;
+            for number in &world.arrived {
+                // what comes again has come before
+                assert!(*number > last || world.arrived.iter().filter(|other| *other == number).count() > 1, "{seed}");
+                last = last.max(*number);
+            }
+        }
+        assert!(all_dropped > 100, "{all_dropped}");
     }
 
     #[test]
@@ -569,6 +665,6 @@ mod tests {
         assert!(world.kept.spill(&mut world.store, &[]));
         world.kept.clear();
         world.kept.settle(&mut world.store);
-        assert_eq!((world.kept.len(), world.store.counts(7).0), (0, 0));
+        assert_eq!((world.kept.len(), world.kept.dropped, world.store.counts(7).0), (0, 3, 0));
     }
 }

@@ -1,9 +1,14 @@
 //! The numbers of readings, by which a repeat is known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use super::moment::{Moment, SET};
 use crate::cli::agent::store::Numbers;
+
+/// The bits of a number below the time at which its run began.
+const BITS: u32 = 24;
 
 /// The numbers to come: each is larger than all before, those of an agent that ran before included.
 pub(super) struct Numbering {
@@ -13,37 +18,65 @@ pub(super) struct Numbering {
     numbers: Option<Numbers>,
     /// They were begun before the clock was set.
     is_early: bool,
+    /// Those to go on with.
+    begun: Arc<Mutex<Option<Numbers>>>,
     last: u64,
 }
 
 impl Numbering {
     /// Begins with the first reading: an agent that has none writes nothing.
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, numbers: None, is_early: false, last: 0 }
+        Self { folder, numbers: None, is_early: false, begun: Arc::default(), last: 0 }
+    }
+
+    /// Begins with those that are written down, which may take as long as the disk likes.
+    pub(super) fn begin(&mut self, now: &Moment) {
+        if self.numbers.is_none() {
+            self.is_early = !now.is_set();
+            self.numbers = Some(start(self.folder.as_deref(), now));
+        }
     }
 
     /// Returns the next number.
     pub(super) fn next(&mut self, now: &Moment) -> u64 {
-        if self.is_early && now.is_set() && self.folder.is_none() {
-            // without a folder it is the clock that has them grow over restarts
-            self.numbers = None;
+        self.begin(now);
+        if self.is_early && now.is_set() {
+            self.is_early = false;
+            self.go_on(*now);
         }
-        let numbers = self.numbers.get_or_insert_with(|| {
-            let (numbers, written) = Numbers::start(self.folder.as_deref(), since_2020(now));
-            if let (Some(folder), Err(e)) = (&self.folder, written) {
-                log::warn!("{}: {e}: the numbers of readings grow over restarts as long as the clock does", folder.display());
-            }
-            self.is_early = !now.is_set();
-            numbers
-        });
-        self.last = numbers.next();
+        let begun = self.begun.try_lock().ok().and_then(|mut begun| begun.take());
+        self.numbers = begun.or(self.numbers.take());
+        self.last = self.numbers.as_mut().map_or(self.last, Numbers::next);
         self.last
+    }
+
+    /// Begins anew now that the clock is set, if it is ahead of what was written down: that may be gone, or what cannot be written. The disk is not
+    /// waited for.
+    fn go_on(&mut self, now: Moment) {
+        if self.last >> BITS >= since_2020(&now) {
+            return;
+        }
+        let (folder, begun) = (self.folder.clone(), Arc::clone(&self.begun));
+        let work = move || *begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(start(folder.as_deref(), &now));
+        if self.folder.is_none() {
+            work();
+        } else if thread::Builder::new().stack_size(64 << 10).spawn(work).is_err() {
+            self.is_early = true;
+        }
     }
 
     /// Returns the last number that there was.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
+}
+
+fn start(folder: Option<&Path>, now: &Moment) -> Numbers {
+    let (numbers, written) = Numbers::start(folder, since_2020(now));
+    if let (Some(folder), Err(e)) = (folder, written) {
+        log::warn!("{}: {e}: the numbers of readings grow over restarts as long as the clock does", folder.display());
+    }
+    numbers
 }
 
 /// Returns the seconds since 2020, or 0 if the clock is not set.
@@ -64,5 +97,33 @@ mod tests {
         // the clock is set, is lost, and goes on
         assert_eq!(numbering.next(&at(SET + 9000)), 9 << 24);
         assert_eq!([numbering.next(&at(5000)), numbering.next(&at(SET + 10_000))], [(9 << 24) + 1, (9 << 24) + 2]);
+    }
+    /// The folder's own count is lost, or cannot be written, on a box whose clock is set some time after it has started.
+    #[test]
+    fn numbers_go_on_from_the_clock_with_a_folder_too() {
+        let folder = std::env::temp_dir().join(format!("beamless-numbers-{}", std::process::id()));
+        let at = |clock| Moment { clock, up: 5000, boot: 7 };
+        let until = |numbering: &mut Numbering, least: u64| {
+            let mut last = 0;
+            while last < least {
+                let next = numbering.next(&at(SET + 9000));
+                assert!(next > last || last == 0);
+                last = next;
+                thread::yield_now();
+            }
+            last
+        };
+        std::fs::write(&folder, "").unwrap();
+        for state in [folder.join("state"), folder.with_extension("state")] {
+            let mut numbering = Numbering::new(Some(state));
+            assert_eq!(numbering.next(&at(5000)), 0);
+            assert_eq!(until(&mut numbering, 1 << 24), 9 << 24);
+            assert_eq!(numbering.next(&at(SET + 10_000)), (9 << 24) + 1);
+        }
+        // it was written: one that has more than the clock goes on with that
+        let mut numbering = Numbering::new(Some(folder.with_extension("state")));
+        assert_eq!([numbering.next(&at(5000)), numbering.next(&at(SET + 9000))], [10 << 24, (10 << 24) + 1]);
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::remove_dir_all(folder.with_extension("state")).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! A `[[publish]]`: when it is read, and whom its readings are for.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use beamless::Term;
@@ -19,6 +20,8 @@ use crate::cli::lines::limited;
 
 /// The time that a command may take, unless its interval is longer.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
+/// The time after which a receiver is forgotten that a program publishes nothing to.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// What all publishers share.
 pub(super) struct Context<'w> {
@@ -42,7 +45,7 @@ pub(super) struct Means<'w> {
 
 pub(super) struct Publisher {
     pub(super) given: Publish,
-    /// The time at which it is read next.
+    /// The time at which it is read next; of a program, at which that published last.
     at: Instant,
     /// The command, while it runs, and when it was started.
     task: Option<(Task, Moment)>,
@@ -189,13 +192,27 @@ impl Publisher {
         core::mem::take(&mut self.gone_queues)
     }
 
-    /// Returns what is not on disk and is to be, each with its name there.
-    pub(super) fn unattached(&mut self) -> impl Iterator<Item = (u64, &mut Kept)> {
-        let kind = if self.is_of_program() { "program" } else { "publish" };
+    /// Returns what is not on disk and is to be, each with its name there: the one that `choose` takes from those that stand for an ordinal,
+    /// since a file may have two of a label for one receiver.
+    pub(super) fn unattached(
+        &mut self,
+        mut choose: impl FnMut(&dyn Fn(u16) -> u64) -> u64,
+    ) -> impl Iterator<Item = (u64, &mut Kept)> {
+        let is_of_program = self.is_of_program();
         let Self { given: Publish { label, receiver, .. }, outlets, .. } = self;
         let outlets = outlets.iter_mut().filter(|outlet| outlet.is_lasting && outlet.kept.queue().is_none());
         outlets.map(move |outlet| {
-            let queue = store::queue(&[kind, label, &receiver.to_string(), &outlet.nodes.join(",")]);
+            let to = receiver.to_string();
+            // a program may say another list with the same node in it; a list in the file may grow
+            let (kind, list) = match receiver {
+                Receiver::Name { nodes: Nodes::Each(list), .. } if is_of_program => ("each", list.as_slice()),
+                Receiver::Name { nodes: Nodes::First(list), .. } if is_of_program => ("first", list.as_slice()),
+                _ => ("publish", &[][..]),
+            };
+            let parts = [kind, label.as_str(), &to].into_iter().chain(outlet.nodes.iter().map(String::as_str));
+            // no node has the name of the word in between
+            let parts: Vec<&str> = parts.chain(["of"]).chain(list.iter().map(String::as_str)).collect();
+            let queue = choose(&|ordinal| store::queue(&[&parts[..], &[&ordinal.to_string()]].concat()));
             (queue, &mut outlet.kept)
         })
     }
@@ -208,6 +225,11 @@ impl Publisher {
     /// Returns true if its readings come from a program, when that likes.
     pub(super) fn is_of_program(&self) -> bool {
         self.given.source == Source::Program
+    }
+
+    /// Returns true if a program has not published to it for long, and nothing waits: then its nodes are not connected to any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_of_program() && self.is_idle() && self.at.elapsed() >= IDLE
     }
 
     /// Returns true if nothing waits.
@@ -296,7 +318,7 @@ impl Publisher {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let at = Some(self.at).filter(|_| !self.is_of_program());
+        let at = if self.is_of_program() { self.at.checked_add(IDLE).filter(|_| self.is_idle()) } else { Some(self.at) };
         let task = self.task.as_ref().and_then(|(task, _)| task.next_wake());
         [at, task, self.flaps.next_wake()].into_iter().flatten().min()
     }
@@ -337,7 +359,7 @@ impl Publisher {
 
     /// Keeps a reading that was taken then and is to be had now.
     pub(super) fn keep(&mut self, value: Vec<u8>, taken: Moment, now: &Moment, numbers: &mut Numbering) {
-        let reading = Reading { number: numbers.next(now), taken, up: now.up, place: 0, value: value.into() };
+        let mut reading = Reading { number: numbers.next(now), taken, up: now.up, place: 0, value: value.into() };
         let name = self.name();
         for outlet in &mut self.outlets {
             if outlet.kept.push(reading.clone()) {
@@ -350,6 +372,11 @@ impl Publisher {
                     to(&self.given.receiver, &outlet.nodes)
                 );
             }
+        }
+        if self.is_of_program() {
+            self.at = Instant::now();
+            // nobody asks for it, and what programs publish may be large
+            reading.value = Rc::default();
         }
         self.last = Some(reading);
     }

@@ -17,6 +17,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// The time that readings wait for a PubSub on a node that has just come up, or on which it has just ended: a node that starts is connected
 /// before all that it runs is there.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for what is on disk: a node that starts may take long, and another one may have its name for a while.
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 /// The time between two questions for a PubSub on a node that did not run it within that time.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The time after which a node that has not answered is one that does not say whether it reads: it may be no Erlang. One that is may be busy,
@@ -36,14 +38,21 @@ pub(super) struct Recipient {
     pub(super) state: Presence,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
+    /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
+    /// question may be answered.
+    watch: Option<Monitor>,
     /// The time at which something is tried again.
     pub(super) again: Option<Instant>,
     /// Until when readings wait for a PubSub that is not there.
     patient: Option<Instant>,
+    /// The same of what is kept on disk.
+    long_patient: Option<Instant>,
     /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
     /// The node is connected, and does not say whether it reads.
     is_silent: bool,
+    /// A node of this name has answered: one that does not is busy.
+    has_answered: bool,
     /// The log has that nobody has the name.
     is_told: bool,
 }
@@ -74,10 +83,13 @@ impl Recipient {
             is_wanted: pubsub.is_none(),
             state: Presence::Away,
             question: None,
+            watch: None,
             again: None,
             patient: None,
+            long_patient: None,
             late: Some(0),
             is_silent: false,
+            has_answered: false,
             is_told: false,
         })
     }
@@ -112,10 +124,26 @@ impl Recipient {
     }
 
     /// Gives up what was asked.
-    pub(super) fn give_up(self, out: &mut Outbox<'_>) {
-        if let Some((request, monitor)) = self.question {
+    pub(super) fn give_up(mut self, out: &mut Outbox<'_>) {
+        self.take_back(out);
+        if let Some(watch) = self.watch {
+            let _ = out.demonitor(watch);
+        }
+    }
+
+    fn take_back(&mut self, out: &mut Outbox<'_>) {
+        if let Some((request, monitor)) = self.question.take() {
             // one that is gone meanwhile is no error
             let _ = (out.abandon(request), out.demonitor(monitor));
+        }
+    }
+
+    /// Goes on watching the process that has just been asked for; for a PubSub, which is there as long as its node, that would be much.
+    fn goes_on(&mut self, monitor: Monitor, out: &mut Outbox<'_>) {
+        let before = if self.pubsub.is_some() { Some(monitor) } else { self.watch.replace(monitor) };
+        if let Some(before) = before {
+            // one that is gone meanwhile is no error
+            let _ = out.demonitor(before);
         }
     }
 
@@ -123,6 +151,7 @@ impl Recipient {
     pub(super) fn is_away(&mut self, publishers: &mut [Publisher]) {
         self.state = Presence::Away;
         self.is_silent = false;
+        self.watch = None;
         self.goes_back(publishers);
     }
 
@@ -131,13 +160,17 @@ impl Recipient {
         if self.state != Presence::Away || !node.peers().any(|peer| peer.name.as_str() == self.node) {
             return;
         }
-        self.state = Presence::There;
+        // A node that has just started may register the name only now, between readings that it drops and the question whether they arrived; and
+        // any node may be without a PubSub, and logs what it has no use for. So it is asked for first.
+        self.state = Presence::Missing;
         if self.pubsub.is_some() {
-            // any node may be without it, and logs what it has no use for
-            self.state = Presence::Missing;
-            self.patient = Some(after(PATIENCE));
+            self.is_patient();
             self.is_told = false;
         }
+    }
+
+    fn is_patient(&mut self) {
+        (self.patient, self.long_patient) = (Some(after(PATIENCE)), Some(after(LONG_PATIENCE)));
     }
 
     fn goes_back(&mut self, publishers: &mut [Publisher]) {
@@ -149,6 +182,17 @@ impl Recipient {
 
     /// Takes an answer of the peer.
     pub(super) fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
+        if let Received::Down { monitor, reason } = received {
+            if self.watch == Some(monitor) {
+                self.watch = None;
+                self.take_back(out);
+                return if reason.is_atom("noconnection") {
+                    self.is_away(publishers)
+                } else {
+                    self.is_missing(publishers, false)
+                };
+            }
+        }
         let Some((request, monitor)) = self.question else { return };
         match received {
             Received::Answer { request: answered, result } if answered == request => {
@@ -156,9 +200,15 @@ impl Recipient {
                 if matches!(result, Err(No::NodeDown)) {
                     return self.is_away(publishers);
                 }
-                // one that is gone meanwhile is no error
-                let _ = out.demonitor(monitor);
-                if matches!(result, Err(No::Timeout)) && self.is_mute() {
+                self.goes_on(monitor, out);
+                let is_timeout = matches!(result, Err(No::Timeout));
+                self.has_answered |= !is_timeout;
+                if is_timeout && self.has_answered && (self.pubsub.is_none() || self.state == Presence::There) {
+                    // it has much to do, and may end without having read them
+                    self.question = None;
+                    return;
+                }
+                if is_timeout && self.is_mute() {
                     return self.is_missing(publishers, true);
                 }
                 self.have_arrived(publishers);
@@ -168,6 +218,7 @@ impl Recipient {
                     return self.is_away(publishers);
                 }
                 let _ = out.abandon(request);
+                self.has_answered = true;
                 self.is_missing(publishers, reason.is_atom("noproc"));
             }
             _ => {}
@@ -240,7 +291,7 @@ impl Recipient {
     fn is_missing(&mut self, publishers: &mut [Publisher], is_no_process: bool) {
         self.goes_back(publishers);
         if self.state == Presence::There {
-            self.patient = Some(after(PATIENCE));
+            self.is_patient();
         }
         self.state = Presence::Missing;
         // one that has ended may be there again already
@@ -285,7 +336,9 @@ impl Recipient {
         match self.state {
             Presence::There => self.send(publishers, out, world),
             Presence::Missing if self.is_given_up() || !self.is_wanted => {
-                self.own(publishers).for_each(Kept::clear);
+                let is_over = !self.is_wanted || self.long_patient.is_none_or(|until| until <= Instant::now());
+                // what waits on disk has waited for it before
+                self.own(publishers).filter(|kept| is_over || kept.queue().is_none()).for_each(Kept::clear);
                 if !is_due {
                     return;
                 }
@@ -376,8 +429,10 @@ mod tests {
     use beamless::{Config, NodeStorage};
 
     use super::super::moment::Clock;
+    use super::super::numbers::Numbering;
     use super::*;
-    use crate::cli::agent::config::Nodes;
+    use crate::cli::agent::config::{Form, Nodes, Source};
+    use crate::cli::agent::store::Store;
 
     #[test]
     fn no_time_is_waited_for_in_vain_and_nothing_is_left_behind() {
@@ -416,5 +471,66 @@ mod tests {
         assert!(!target.is_given_up() && target.again.is_some_and(|at| at <= Instant::now()));
         // what answers nothing is no Erlang
         assert!(target.is_mute() && target.is_given_up());
+    }
+    /// What was sent to a node that does not answer arrived if it never does, and is not known to have if it has answered before.
+    #[test]
+    fn a_node_that_has_answered_is_one_that_is_busy() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["b@host".to_owned()]) };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        for (has_answered, state) in [(true, Presence::There), (true, Presence::Missing), (false, Presence::There)] {
+            let mut out = node.outbox(mailbox).unwrap();
+            let (request, monitor) = target.ask(&mut out, "a@host").unwrap();
+            (target.has_answered, target.state, target.question) = (has_answered, state, Some((request, monitor)));
+            target.receive(Received::Answer { request, result: Err(No::Timeout) }, &mut [], &mut out);
+            assert_eq!((target.is_silent, target.state, target.question), (!has_answered, state, None));
+        }
+    }
+
+    /// A node without a PubSub: what waits in memory is of no use, what waits on disk is for when it has it again.
+    #[test]
+    fn what_waits_on_disk_for_a_pubsub_waits_longer() {
+        let folder = std::env::temp_dir().join(format!("beamless-recipient-{}", std::process::id()));
+        let mut store = Store::open(&folder, 1 << 20, Duration::from_secs(5)).unwrap();
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::PubSub { pubsub: PubSub::read("My.PubSub").unwrap(), topic: "readings".to_owned() };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        let given = Publish {
+            source: Source::Command(Vec::new()),
+            label: "cpu".to_owned(),
+            every: Duration::from_secs(1),
+            form: Form::Text,
+            receiver,
+            keep: None,
+        };
+        let clock = Clock::new();
+        let world = Context { node: "a@host", most: 0, limit: 0, clock: &clock };
+        let mut publishers = [Publisher::new(given.clone()), Publisher::new(given)];
+        target.set_wanted(&["b@host".to_owned()]);
+        for publisher in &mut publishers {
+            publisher.set_outlets(&["b@host".to_owned()], 1);
+            publisher.keep(vec![131, 97, 1], clock.now, &clock.now, &mut Numbering::new(None));
+        }
+        publishers[0].outlets[0].kept.attach(7, &store);
+        assert!(publishers[0].outlets[0].kept.spill(&mut store, &[]));
+        target.state = Presence::Missing;
+        target.is_patient();
+        target.again = Some(after(ASK_AGAIN));
+        let mut waiting = |target: &mut Recipient| {
+            target.turn(&mut publishers, &mut node.outbox(mailbox).unwrap(), &world);
+            [0, 1].map(|place| publishers[place].outlets[0].kept.len())
+        };
+        assert_eq!(waiting(&mut target), [1, 1]);
+        assert!(target.is_mute());
+        assert_eq!(waiting(&mut target), [1, 0]);
+        target.long_patient = Some(Instant::now());
+        assert_eq!(waiting(&mut target), [0, 0]);
+        assert_eq!(publishers[0].outlets[0].kept.dropped, 1);
+        store.close(&mut core::iter::empty(), Duration::ZERO);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

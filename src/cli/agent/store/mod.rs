@@ -8,18 +8,22 @@
 //! record that is not synced, or after 64 KiB. Until then records are held in memory, too, so that nothing is lost if writing fails: it is then
 //! tried again each minute, in another segment.
 //!
+//! What cannot be read is tried again, too. It counts as lost once the disk has failed at it for some minutes, or at once if it is torn.
+//!
 //! What a power cut leaves: all records that were synced, and of those behind them as many as are whole. What was acknowledged since the last
 //! sync, and a segment that was just deleted, may come back.
 
-mod numbered;
+mod queue;
 mod record;
+mod segment;
 mod starts;
 mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -27,8 +31,10 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
-use numbered::Numbered;
-use record::{Kind, RECORD};
+pub(super) use queue::Read;
+use queue::{Queue, Reading, Unsynced};
+use record::{HEADER, Kind, RECORD};
+use segment::{Part, Segment};
 pub(super) use starts::Numbers;
 use writer::{EARLY, Found, Job, Wanted, Writer};
 
@@ -40,6 +46,12 @@ const SEGMENT: [u64; 2] = [64 << 10, 1 << 20];
 const BLOCK: u64 = 4096;
 /// The time after which writing is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+const HANGS: &str = "the disk has not answered for a minute";
+/// How often the disk may fail to read something before that is given up.
+const READS: u32 = 10;
+/// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
+const PAUSES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 /// The time after which it is looked whether the thread has done what is waited for.
 const SOON: Duration = Duration::from_millis(20);
 
@@ -72,10 +84,14 @@ pub(super) struct Store {
     salt: Option<u32>,
     /// The bytes with which that is full.
     full_at: u64,
-    queues: Numbered<Queue>,
+    queues: BTreeMap<u64, Queue>,
     /// The bytes of all records that are not known to be synced.
     unsynced: usize,
     writer: Option<Writer>,
+    /// The bytes of the thread's stack.
+    stack: usize,
+    /// Segments to delete once there is a thread.
+    undeleted: Vec<u64>,
     ticket: u64,
     /// All up to this ticket is synced.
     synced: u64,
@@ -84,54 +100,12 @@ pub(super) struct Store {
     trouble: Option<Trouble>,
     /// A record was not taken for want of room, or is being read.
     is_waited_for: bool,
-}
-
-struct Segment {
-    number: u64,
-    bytes: u64,
-    /// What waits in it.
-    parts: Vec<Part>,
-}
-
-/// The records of a queue in a segment that wait, or some of them.
-struct Part {
-    queue: u64,
-    first: u64,
-    last: u64,
-    bytes: u64,
-    /// Where in the segment the first is.
-    at: u64,
-}
-
-#[derive(Default)]
-struct Queue {
-    /// The place of the last record.
-    last: u64,
-    /// The place up to which all are acknowledged or dropped.
-    gone: u64,
-    /// The log does not have all that was acknowledged.
-    is_behind: bool,
-    dropped: u64,
-    /// Those that are not known to be synced.
-    unsynced: VecDeque<Unsynced>,
-    reading: Reading,
-    /// Where the next record is: behind the one at this place, in this segment, there.
-    cursor: Option<[u64; 3]>,
-}
-
-struct Unsynced {
-    place: u64,
-    ticket: u64,
-    payload: Vec<u8>,
-}
-
-#[derive(Default)]
-enum Reading {
-    #[default]
-    Nothing,
-    /// What is behind this place is being read.
-    Behind(u64),
-    Done(u64, Vec<(u64, Vec<u8>)>),
+    /// The thread has to do something at once and has not done anything since.
+    idle_since: Option<Instant>,
+    /// It has not for so long that this is said.
+    hangs: bool,
+    /// When reading is tried again that is waited for.
+    read_at: Option<Instant>,
 }
 
 /// What keeps records from being written.
@@ -141,17 +115,6 @@ struct Trouble {
     again: Option<Instant>,
     /// It is being tried: it is over once this ticket is synced.
     tried: Option<u64>,
-}
-
-/// The answer to [`Store::read`].
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    /// The next records, oldest first, each with its place; at least one.
-    Records(Vec<(u64, Vec<u8>)>),
-    /// They are being read: ask again after the next [`Store::turn`].
-    Later,
-    /// There are none.
-    Nothing,
 }
 
 impl Store {
@@ -178,14 +141,19 @@ impl Store {
             highest: 0,
             salt: None,
             full_at: 0,
-            queues: Numbered(Vec::new()),
+            queues: BTreeMap::new(),
             unsynced: 0,
             writer: None,
+            stack: writer::STACK,
+            undeleted: Vec::new(),
             ticket: 0,
             synced: 0,
             acknowledge_at: None,
             trouble: None,
             is_waited_for: false,
+            idle_since: None,
+            hangs: false,
+            read_at: None,
         };
         store.read_all()?;
         Ok(store)
@@ -198,23 +166,30 @@ impl Store {
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         self.highest = numbers.first().copied().unwrap_or(0);
         // what was written again after a failure counts where it is newer
-        let mut lowest: Numbered<Option<u64>> = Numbered(Vec::new());
+        let mut lowest = BTreeMap::new();
+        let mut pauses = PAUSES;
         for number in numbers {
             let path = writer::path(&self.folder, number);
             let mut segment = Segment { number, bytes: 0, parts: Vec::new() };
-            match record::Segment::open(&path) {
-                Ok(Some(mut file)) => {
-                    // what cannot be read is not there
-                    let _ = segment.scan(&mut file, &mut self.queues);
-                    segment.bytes = file.length;
-                    if number == self.highest && file.at == file.length {
-                        (self.salt, self.full_at) = (Some(file.salt), self.size);
-                    }
+            let queues = &mut self.queues;
+            let read = patiently(&mut pauses, || {
+                segment.parts.clear();
+                let Some(mut file) = record::Segment::open(&path)? else { return Ok(None) };
+                segment.bytes = file.length;
+                segment.scan(&mut file, queues)?;
+                Ok(Some((file.salt, file.at)))
+            });
+            match read {
+                Ok(Some((salt, at))) if number == self.highest && at == segment.bytes => {
+                    (self.salt, self.full_at) = (Some(salt), self.size);
                 }
+                Ok(Some(_)) => {}
                 Ok(None) => {
                     self.push(Job::Delete(number));
                     continue;
                 }
+                // what was read of it is there
+                Err(e) if !segment.parts.is_empty() => log::warn!("{}: not read to its end: {e}", path.display()),
                 // it may be read another time, or by another version
                 Err(e) => {
                     log::warn!("{}: left as it is: {e}", path.display());
@@ -222,12 +197,11 @@ impl Store {
                 }
             }
             for part in &mut segment.parts {
-                let queue = self.queues.of(part.queue);
+                let queue = self.queues.entry(part.queue).or_default();
                 queue.last = queue.last.max(part.last);
-                let lowest = lowest.of(part.queue);
-                let newer = lowest.unwrap_or(u64::MAX);
-                part.last = part.last.min(newer.saturating_sub(1));
-                *lowest = Some(part.first.min(newer));
+                let lowest = lowest.entry(part.queue).or_insert(u64::MAX);
+                part.last = part.last.min(lowest.saturating_sub(1));
+                *lowest = part.first.min(*lowest);
             }
             segment.parts.retain(|part| part.first <= part.last);
             self.segments.push_front(segment);
@@ -250,15 +224,15 @@ impl Store {
     }
 
     fn take(&mut self, id: u64, payload: Vec<u8>) -> u64 {
-        let queue = self.queues.of(id);
+        let queue = self.queues.entry(id).or_default();
         queue.last = queue.last.saturating_add(1);
         let place = queue.last;
         self.unsynced = self.unsynced.saturating_add(payload.len());
-        if self.trouble.is_none() {
+        if self.trouble.is_none() && self.has_writer() {
             self.put(Kind::Data, (id, place), &payload);
         }
         let ticket = self.ticket;
-        self.queues.of(id).unsynced.push_back(Unsynced { place, ticket, payload });
+        self.queues.entry(id).or_default().unsynced.push_back(Unsynced { place, ticket, payload });
         place
     }
 
@@ -279,19 +253,20 @@ impl Store {
 
     /// Begins another segment that has room for this many bytes, with all that is acknowledged. Returns its salt.
     fn begin(&mut self, length: u64) -> u32 {
+        let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.len() as u64));
+        self.full_at = self.size.max(length.saturating_add(most));
+        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
+            self.drop_oldest();
+        }
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
-        for (id, queue) in &mut self.queues.0 {
+        for (id, queue) in &mut self.queues {
             queue.is_behind = false;
             if queue.gone > 0 {
                 record::write(&mut bytes, salt, Kind::Acknowledgement, (*id, queue.gone), &[]);
             }
         }
         self.acknowledge_at = None;
-        self.full_at = self.size.max(length.saturating_add(bytes.len() as u64));
-        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
-            self.drop_oldest();
-        }
         self.salt = Some(salt);
         self.highest = self.highest.saturating_add(1);
         self.segments.push_back(Segment { number: self.highest, bytes: 0, parts: Vec::new() });
@@ -308,23 +283,35 @@ impl Store {
         self.push(job);
     }
 
-    fn push(&mut self, job: Job) {
+    /// Starts the thread, if it does not run yet; false if it cannot be started, which is trouble.
+    fn has_writer(&mut self) -> bool {
         if self.writer.is_none() {
-            match Writer::start(&self.folder, &self.lock, self.sync) {
-                Ok(writer) => self.writer = Some(writer),
+            match Writer::start(&self.folder, &self.lock, self.sync, self.stack) {
+                Ok(writer) => {
+                    self.undeleted.drain(..).for_each(|segment| writer.push(Job::Delete(segment)));
+                    self.writer = Some(writer);
+                }
                 Err(e) => self.fails(&e),
             }
         }
-        if let Some(writer) = &self.writer {
-            writer.push(job);
+        self.writer.is_some()
+    }
+
+    /// Has the thread do something. Nothing is written or read without one; what is to be deleted then is deleted later.
+    fn push(&mut self, job: Job) {
+        match (&self.writer, job) {
+            (Some(writer), job) => writer.push(job),
+            (None, Job::Delete(segment)) => self.undeleted.push(segment),
+            (None, _) => {}
         }
     }
 
     fn drop_oldest(&mut self) {
         let Some(segment) = self.segments.pop_front() else { return };
         for part in &segment.parts {
-            let Some(queue) = self.queues.get_mut(part.queue) else { continue };
+            let Some(queue) = self.queues.get_mut(&part.queue) else { continue };
             queue.dropped = queue.dropped.saturating_add(part.waiting(queue.gone));
+            queue.failed = None;
             let freed = queue.are_gone(part.last);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
@@ -333,7 +320,7 @@ impl Store {
 
     /// Takes note that all records of a queue up to this place arrived, or are of no use any more.
     pub(super) fn acknowledge(&mut self, queue: u64, up_to: u64) {
-        let Some(queue) = self.queues.get_mut(queue) else { return };
+        let Some(queue) = self.queues.get_mut(&queue) else { return };
         let up_to = up_to.min(queue.last);
         if up_to <= queue.gone {
             return;
@@ -357,7 +344,7 @@ impl Store {
     /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
     fn tidy(&mut self) {
         let Self { segments, queues, .. } = self;
-        let gone = |id| queues.get(id).map_or(0, |queue| queue.gone);
+        let gone = |id| queues.get(&id).map_or(0, |queue| queue.gone);
         segments.iter_mut().for_each(|segment| segment.parts.retain(|part| part.last > gone(part.queue)));
         let is_empty = segments.iter().all(|segment| segment.parts.is_empty());
         if is_empty {
@@ -374,7 +361,7 @@ impl Store {
 
     /// Returns the records of a queue behind a place (0 for all), oldest first: so many that they have this many bytes, but one at least.
     pub(super) fn read(&mut self, id: u64, after: u64, most: usize) -> Read {
-        let Some(queue) = self.queues.get_mut(id) else { return Read::Nothing };
+        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
         match core::mem::take(&mut queue.reading) {
             Reading::Done(behind, mut records) if behind == after => {
                 records.retain(|(place, _)| *place > queue.gone);
@@ -400,6 +387,14 @@ impl Store {
             Some([place, of, at]) if of == segment && place < first && place >= from => at,
             _ => begin,
         };
+        if let Some((_, again)) = queue.failed.filter(|(_, again)| *again > Instant::now()) {
+            self.read_at = Some(self.read_at.map_or(again, |at| at.min(again)));
+            return Read::Later;
+        }
+        if !self.has_writer() {
+            return Read::Later;
+        }
+        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
         queue.reading = Reading::Behind(after);
         let places = [first.max(from), last.min(unsynced.saturating_sub(1))];
         self.push(Job::Read(Wanted { queue: id, after, places, most, segment, at }));
@@ -408,17 +403,17 @@ impl Store {
 
     /// Takes what the thread has done, and has it do what is due.
     pub(super) fn turn(&mut self) {
-        self.is_waited_for = false;
+        (self.is_waited_for, self.read_at) = (false, None);
         let (synced, failure) = self.writer.as_ref().map_or((0, None), Writer::state);
-        for found in self.writer.as_ref().map(Writer::found).unwrap_or_default() {
-            self.has_read(found);
-        }
+        let found = self.writer.as_ref().map(Writer::found).unwrap_or_default();
+        let now = Instant::now();
+        self.look_after(now, synced > self.synced || !found.is_empty());
+        found.into_iter().for_each(|found| self.has_read(found));
         if synced > self.synced {
             self.synced = synced;
             let freed = self.queues.values_mut().map(|queue| queue.are_synced(synced)).fold(0, usize::saturating_add);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
-        let now = Instant::now();
         match (failure, &self.trouble) {
             (Some(e), None) => self.fails(&e),
             (Some(e), Some(trouble)) if trouble.tried.is_some() => self.fails(&e),
@@ -428,13 +423,35 @@ impl Store {
                 self.tidy();
             }
             (_, Some(trouble)) if trouble.again.is_some_and(|at| at <= now) => self.try_again(),
+            (None, None) if self.writer.is_none() && !self.undeleted.is_empty() => drop(self.has_writer()),
             (None, None) if self.acknowledge_at.is_some_and(|at| at <= now) => self.write_acknowledgements(),
             _ => {}
         }
     }
 
-    fn has_read(&mut self, Found { wanted, records, next }: Found) {
-        let Some(queue) = self.queues.get_mut(wanted.queue) else { return };
+    /// Takes note whether the disk answers.
+    fn look_after(&mut self, now: Instant, answers: bool) {
+        let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none());
+        if answers || fails || !(self.is_reading() || self.unsynced >= EARLY || self.trouble.is_some()) {
+            self.idle_since = None;
+            if core::mem::take(&mut self.hangs) {
+                log::info!("{}: the disk answers again", self.folder.display());
+            }
+            return;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        if !self.hangs && now.saturating_duration_since(since) >= TRY_AGAIN {
+            self.hangs = true;
+            log::warn!("{}: {HANGS}: readings are kept in memory alone until it does; it may be failing", self.folder.display());
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)))
+    }
+
+    fn has_read(&mut self, Found { wanted, records, next, failure }: Found) {
+        let Some(queue) = self.queues.get_mut(&wanted.queue) else { return };
         if !matches!(queue.reading, Reading::Behind(after) if after == wanted.after) {
             return;
         }
@@ -442,8 +459,28 @@ impl Store {
         if let Some((place, _)) = records.last() {
             queue.cursor = Some([*place, wanted.segment, next]);
             queue.reading = Reading::Done(wanted.after, records);
+            queue.failed = None;
             return;
         }
+        let path = writer::path(&self.folder, wanted.segment);
+        if let Some(e) = failure {
+            let tries = queue.failed.map_or(0, |(tries, _)| tries);
+            // it may be the agent that lacks something, or the whole disk that is away: then the readings are still there
+            let counts = self.trouble.is_none()
+                && matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::IO | Errno::BADMSG));
+            if let Some(again) = Instant::now().checked_add(TRY_AGAIN).filter(|_| tries < READS) {
+                queue.failed = Some((tries.saturating_add(counts.into()), again));
+                limited!(
+                    warn,
+                    "",
+                    "readings that cannot be read now",
+                    "{}: {e}: reading it is tried again each minute",
+                    path.display()
+                );
+                return;
+            }
+        }
+        queue.failed = None;
         let [first, last] = wanted.places;
         let Some(segment) = self.segments.iter_mut().find(|segment| segment.number == wanted.segment) else { return };
         let Some(part) = segment.parts.iter_mut().find(|part| part.queue == wanted.queue) else { return };
@@ -451,24 +488,21 @@ impl Store {
         let lost = last.saturating_sub(first.max(queue.gone.saturating_add(1))).saturating_add(1);
         queue.dropped = queue.dropped.saturating_add(lost);
         segment.parts.retain(|part| part.first <= part.last);
-        limited!(
-            warn,
-            "",
-            "readings that could not be read",
-            "{}: {lost} readings cannot be read any more",
-            writer::path(&self.folder, wanted.segment).display()
-        );
+        limited!(warn, "", "readings that could not be read", "{}: {lost} readings cannot be read any more", path.display());
         self.tidy();
     }
 
     /// Writes what was acknowledged and does not stand in the log.
     fn write_acknowledgements(&mut self) {
+        if !self.has_writer() {
+            return;
+        }
         self.acknowledge_at = None;
         let behind: Vec<(u64, u64)> =
-            self.queues.0.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
+            self.queues.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
         for (id, gone) in behind {
             // another segment begins with all of them
-            if self.queues.get_mut(id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
+            if self.queues.get_mut(&id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
                 self.put(Kind::Acknowledgement, (id, gone), &[]);
             }
         }
@@ -479,7 +513,7 @@ impl Store {
         self.salt = None;
         for segment in &mut self.segments {
             for part in &mut segment.parts {
-                let first = self.queues.get(part.queue).and_then(|queue| queue.unsynced.front());
+                let first = self.queues.get(&part.queue).and_then(|queue| queue.unsynced.front());
                 part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
             }
             segment.parts.retain(|part| part.first <= part.last);
@@ -495,6 +529,9 @@ impl Store {
             ErrorKind::StorageFull => "free some of it, or lower `disk` in [keep]",
             ErrorKind::QuotaExceeded => "raise the quota, or lower `disk` in [keep]",
             ErrorKind::ReadOnlyFilesystem => "mount it read-write, or name another folder with `dir` in [keep]",
+            ErrorKind::WouldBlock | ErrorKind::OutOfMemory => {
+                "there is no memory or no thread left for it; raise `TasksMax` in the unit"
+            }
             ErrorKind::PermissionDenied => "the agent's user must be able to write there",
             _ => "the disk may be failing",
         };
@@ -505,69 +542,85 @@ impl Store {
 
     /// Writes into another segment what is in memory alone.
     fn try_again(&mut self) {
+        if !self.has_writer() {
+            return;
+        }
         if let Some(writer) = &self.writer {
             writer.again();
         }
         self.begin(0);
-        let ids: Vec<u64> = self.queues.0.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self.queues.keys().copied().collect();
         for id in ids {
-            let Some(queue) = self.queues.get_mut(id) else { continue };
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
             let mut unsynced = core::mem::take(&mut queue.unsynced);
             for record in &mut unsynced {
                 self.put(Kind::Data, (id, record.place), &record.payload);
                 record.ticket = self.ticket;
             }
-            let Some(queue) = self.queues.get_mut(id) else { continue };
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
             queue.unsynced = unsynced;
             // room may have been made of what is just written
             let freed = queue.are_gone(0);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
-        if let (Some(trouble), Some(_)) = (&mut self.trouble, &self.writer) {
+        if let Some(trouble) = &mut self.trouble {
             (trouble.again, trouble.tried) = (None, Some(self.ticket));
         }
     }
 
     /// Returns when [`turn`](Self::turn) has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let is_reading = self.queues.0.iter().any(|(_, queue)| matches!(queue.reading, Reading::Behind(_)));
         let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
-        let soon = is_reading || is_tried || (self.is_waited_for && self.trouble.is_none());
-        let soon = Instant::now().checked_add(SOON).filter(|_| soon);
+        let soon = self.is_reading() || is_tried || (self.is_waited_for && self.trouble.is_none());
+        // the less often the longer it takes
+        let pause = self
+            .idle_since
+            .map_or(SOON, |since| since.elapsed().checked_div(16).unwrap_or(SOON).clamp(SOON, Duration::from_secs(1)));
+        let soon = Instant::now().checked_add(pause).filter(|_| soon);
         let again = self.trouble.as_ref().and_then(|trouble| trouble.again);
-        [soon, again, self.acknowledge_at.filter(|_| self.trouble.is_none())].into_iter().flatten().min()
+        [soon, again, self.read_at, self.acknowledge_at.filter(|_| self.trouble.is_none())].into_iter().flatten().min()
     }
 
     /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
     pub(super) fn counts(&self, id: u64) -> (u64, u64) {
-        let Some(queue) = self.queues.get(id) else { return (0, 0) };
-        let parts = self.segments.iter().flat_map(|segment| &segment.parts).filter(|part| part.queue == id);
-        let on_disk = parts.fold((0_u64, 0_u64), |(records, bytes), part| {
-            let waiting = part.waiting(queue.gone);
-            let share = part.bytes.saturating_mul(waiting).checked_div(part.waiting(0)).unwrap_or(0);
-            (records.saturating_add(waiting), bytes.saturating_add(share))
-        });
-        if self.trouble.is_none() {
-            return on_disk;
-        }
-        // those are in memory alone
-        let bytes = queue.unsynced.iter().fold(on_disk.1, |bytes, record| bytes.saturating_add(record.payload.len() as u64));
-        (on_disk.0.saturating_add(queue.unsynced.len() as u64), bytes)
+        let Some(queue) = self.queues.get(&id) else { return (0, 0) };
+        let bytes = self
+            .parts(id)
+            .map(|part| part.bytes.saturating_mul(part.waiting(queue.gone)).checked_div(part.waiting(0)).unwrap_or(0));
+        let in_memory = self.in_memory(queue).map(|record| record.payload.len() as u64);
+        (self.behind(id, 0), bytes.chain(in_memory).fold(0, u64::saturating_add))
+    }
+
+    /// Returns how many records of a queue wait behind a place, which need not have one.
+    pub(super) fn behind(&self, id: u64, place: u64) -> u64 {
+        let Some(queue) = self.queues.get(&id) else { return 0 };
+        let place = place.max(queue.gone);
+        let in_memory = self.in_memory(queue).filter(|record| record.place > place).map(|_| 1);
+        self.parts(id).map(|part| part.waiting(place)).chain(in_memory).fold(0, u64::saturating_add)
+    }
+
+    fn parts(&self, id: u64) -> impl Iterator<Item = &Part> {
+        self.segments.iter().flat_map(|segment| &segment.parts).filter(move |part| part.queue == id)
+    }
+
+    /// Returns what of a queue is in memory alone, since it cannot be written.
+    fn in_memory<'q>(&self, queue: &'q Queue) -> impl Iterator<Item = &'q Unsynced> {
+        queue.unsynced.iter().filter(|_| self.trouble.is_some())
     }
 
     /// Returns the place up to which all records of a queue are acknowledged or dropped.
     pub(super) fn gone(&self, id: u64) -> u64 {
-        self.queues.get(id).map_or(0, |queue| queue.gone)
+        self.queues.get(&id).map_or(0, |queue| queue.gone)
     }
 
     /// Returns the queues in which something waits.
     pub(super) fn queues(&self) -> Vec<u64> {
-        self.queues.0.iter().map(|(id, _)| *id).filter(|id| self.counts(*id).0 > 0).collect()
+        self.queues.keys().copied().filter(|id| self.counts(*id).0 > 0).collect()
     }
 
     /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.
     pub(super) fn take_dropped(&mut self, queue: u64) -> u64 {
-        self.queues.get_mut(queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
+        self.queues.get_mut(&queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
     }
 
     /// Returns the bytes of the disk that are taken.
@@ -583,11 +636,12 @@ impl Store {
 
     /// Returns why nothing is written, as long as nothing is. The log has it.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|trouble| &*trouble.words)
+        let fails = self.trouble.as_ref().map(|trouble| &*trouble.words);
+        fails.or(self.hangs.then_some(HANGS))
     }
 
     /// Appends what else waits, each for its queue, whatever the disk says; writes and syncs it all, and waits for that, but no longer than this. Returns
-    /// how many records could not be written.
+    /// how many records are lost: those that could not be written, and those that were dropped and not asked for yet.
     pub(super) fn close(mut self, rest: &mut dyn Iterator<Item = (u64, Vec<u8>)>, most: Duration) -> u64 {
         for (queue, payload) in rest {
             self.take(queue, payload);
@@ -596,87 +650,31 @@ impl Store {
             self.try_again();
         } else if self.acknowledge_at.is_some() {
             self.write_acknowledgements();
+        } else if !self.undeleted.is_empty() {
+            self.has_writer();
         }
-        let Some(writer) = &self.writer else { return 0 };
-        writer.end(most);
-        let (synced, _) = writer.state();
+        let synced = self.writer.as_ref().map(|writer| {
+            writer.end(most);
+            writer.state().0
+        });
         let lost = self.queues.values_mut().map(|queue| {
-            queue.are_synced(synced);
-            queue.unsynced.len() as u64
+            synced.map(|synced| queue.are_synced(synced));
+            (queue.unsynced.len() as u64).saturating_add(queue.dropped)
         });
         lost.fold(0, u64::saturating_add)
     }
 }
 
-impl Segment {
-    /// Reads what is in it, up to where it is torn.
-    fn scan(&mut self, file: &mut record::Segment, queues: &mut Numbered<Queue>) -> io::Result<()> {
-        loop {
-            let at = file.at;
-            let Some(head) = file.head()? else { return Ok(()) };
-            if file.payload(&head)?.is_none() {
-                file.at = at;
-                return Ok(());
+/// Does what may fail for a moment again, after a pause each time, as long as there are pauses left.
+fn patiently<T>(pauses: &mut u32, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(e) if *pauses > 0 && e.kind() != ErrorKind::Unsupported => {
+                *pauses = pauses.saturating_sub(1);
+                thread::sleep(PAUSE);
             }
-            match head.kind {
-                Kind::Data => self.add(head.queue, head.place, at, head.bytes()),
-                Kind::Acknowledgement => {
-                    let queue = queues.of(head.queue);
-                    queue.gone = queue.gone.max(head.place);
-                }
-            }
+            done => return done,
         }
-    }
-
-    fn add(&mut self, queue: u64, place: u64, at: u64, bytes: u64) {
-        match self.parts.iter_mut().find(|part| part.queue == queue) {
-            Some(part) => {
-                part.last = place;
-                part.bytes = part.bytes.saturating_add(bytes);
-            }
-            None => self.parts.push(Part { queue, first: place, last: place, bytes, at }),
-        }
-    }
-}
-
-impl Part {
-    /// Returns how many of its records are behind this place.
-    fn waiting(&self, gone: u64) -> u64 {
-        self.last.saturating_add(1).saturating_sub(self.first.max(gone.saturating_add(1)))
-    }
-}
-
-impl Queue {
-    /// Takes note that all up to this place is acknowledged or dropped. Returns the bytes that do not wait any more to be synced.
-    fn are_gone(&mut self, up_to: u64) -> usize {
-        self.gone = self.gone.max(up_to);
-        let gone = self.gone;
-        self.forget_unsynced(|record| record.place <= gone)
-    }
-
-    /// Takes note that all up to this ticket is synced. Returns as above.
-    fn are_synced(&mut self, ticket: u64) -> usize {
-        self.forget_unsynced(|record| record.ticket <= ticket)
-    }
-
-    fn forget_unsynced(&mut self, is_it: impl Fn(&Unsynced) -> bool) -> usize {
-        let mut bytes = 0_usize;
-        while let Some(record) = self.unsynced.front().filter(|record| is_it(record)) {
-            bytes = bytes.saturating_add(record.payload.len());
-            self.unsynced.pop_front();
-        }
-        bytes
-    }
-
-    fn unsynced_behind(&self, after: u64, most: usize) -> Read {
-        let (mut bytes, mut count) = (0_usize, 0_usize);
-        let records = self.unsynced.iter().filter(|record| record.place > after.max(self.gone)).take_while(|record| {
-            let is_wanted = count == 0 || bytes < most;
-            (bytes, count) = (bytes.saturating_add(record.payload.len()), count.saturating_add(1));
-            is_wanted
-        });
-        let records: Vec<_> = records.map(|record| (record.place, record.payload.clone())).collect();
-        if records.is_empty() { Read::Nothing } else { Read::Records(records) }
     }
 }
 

@@ -11,7 +11,6 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::record::checksum;
-use crate::cli::threads;
 
 /// The bits of a number that are counted within an epoch.
 const BITS: u32 = 24;
@@ -59,13 +58,10 @@ impl Numbers {
         let Some(folder) = self.folder.clone() else { return };
         let (next, least) = (Arc::clone(&self.next), self.epoch.saturating_add(1));
         // what it cannot write it could not at the start, and that was said
-        let _ = threads::start(
-            "starts",
-            Box::new(move || {
-                let (epoch, _) = next_epoch(&folder, least);
-                *next.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
-            }),
-        );
+        let _ = thread::Builder::new().stack_size(64 << 10).spawn(move || {
+            let (epoch, _) = next_epoch(&folder, least);
+            *next.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+        });
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::thread;
 
 use super::*;
 
@@ -77,12 +76,12 @@ fn nothing() -> impl Iterator<Item = (u64, Vec<u8>)> {
 }
 
 fn wait(store: &mut Store, mut is_done: impl FnMut(&mut Store) -> bool) {
-    for _ in 0..60_000 {
+    for _ in 0..1_200_000 {
         store.turn();
         if is_done(store) {
             return;
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_micros(50));
     }
     panic!("waited in vain");
 }
@@ -208,12 +207,17 @@ fn the_oldest_make_room() {
         assert!(dropped > 1000, "{dropped}");
         assert_eq!(store.counts(queue).0, 2000 - dropped);
         assert_eq!(places(&read_all(&mut store, queue, 1000)), (dropped + 1..=2000).collect::<Vec<_>>());
+        // whether or not there is a record at this place
+        let behind = [0, dropped, dropped + 3, 1999, 2000].map(|place| store.behind(queue, place));
+        assert_eq!(behind, [2000 - dropped, 2000 - dropped, 1997 - dropped, 1, 0]);
     }
     let on_disk = |scratch: &Scratch| scratch.image().values().map(Vec::len).sum::<usize>() as u64;
     close(store);
     assert!(on_disk(&scratch) <= 10 * BLOCK);
-    // a large one has all to itself, even if that is more than there is
     let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    // what made room is known to be gone
+    assert_eq!([1, 2].map(|queue| store.gone(queue)), dropped);
+    // a large one has all to itself, even if that is more than there is
     let large = vec![1; 11 * BLOCK as usize];
     assert_eq!(store.append(1, &large), Some(2001));
     assert_eq!((store.counts(1).0, store.counts(2).0), (1, 0));
@@ -309,6 +313,182 @@ fn what_cannot_be_read_is_counted_and_what_is_behind_it_comes() {
     close(store);
     let mut store = scratch.open_with(1 << 20, 500);
     assert_eq!(places(&read_all(&mut store, 1, 100)), found);
+}
+
+/// A file that cannot be opened, as if the agent were short of descriptors, and a disk that cannot read.
+#[test]
+fn what_cannot_be_read_for_a_while_is_there_later() {
+    let scratch = Scratch::new("while");
+    let mut store = scratch.open_with(1 << 20, 500);
+    (1..=40).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    let segment = store.segments[1].number;
+    let (path, aside) = (writer::path(&scratch.0, segment), scratch.0.join("aside"));
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let last = store.segments[0].parts[0].last;
+    assert_eq!(places(&read(&mut store, 1, 0, 10_000)), (1..=last).collect::<Vec<_>>());
+    // never mind how often it fails: this is not the disk
+    for _ in 0..2 * READS {
+        assert_eq!(store.read(1, last, 10_000), Read::Later);
+        wait(&mut store, |store| matches!(store.queues[&1].reading, Reading::Nothing));
+        // it is not tried at once
+        assert_eq!((store.read(1, last, 10_000), store.counts(1).0), (Read::Later, 40));
+        assert!(store.next_wake().unwrap() > Instant::now() + TRY_AGAIN / 2);
+        store.queues.get_mut(&1).unwrap().failed.as_mut().unwrap().1 = Instant::now();
+    }
+    // nobody waits for it
+    store.turn();
+    assert_eq!(store.next_wake(), None);
+    fs::remove_file(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!((places(&read_all(&mut store, 1, 300)), store.take_dropped(1)), ((1..=40).collect(), 0));
+    assert!(store.queues[&1].failed.is_none());
+
+    // a disk is given up that fails each time, but not one that cannot be written, too, and may be away
+    let [first, last] = [store.segments[1].parts[0].first, store.segments[1].parts[0].last];
+    let fails = |store: &mut Store, times| {
+        for _ in 0..times {
+            let wanted = Wanted { queue: 1, after: first - 1, places: [first, last], most: 100, segment, at: 16 };
+            store.queues.get_mut(&1).unwrap().reading = Reading::Behind(first - 1);
+            let failure = Some(io::Error::from_raw_os_error(Errno::IO.raw_os_error()));
+            store.has_read(Found { wanted, records: Vec::new(), next: 16, failure });
+        }
+    };
+    store.trouble = Some(Trouble { words: String::new(), again: None, tried: None });
+    fails(&mut store, 3 * READS);
+    store.trouble = None;
+    fails(&mut store, READS);
+    assert_eq!((store.take_dropped(1), store.counts(1).0), (0, 40));
+    fails(&mut store, 1);
+    assert_eq!((store.take_dropped(1), store.counts(1).0), (last - first + 1, 40 - (last - first + 1)));
+    let rest: Vec<u64> = (1..first).chain(last + 1..=40).collect();
+    assert_eq!(places(&read_all(&mut store, 1, 300)), rest);
+}
+
+#[test]
+fn what_cannot_be_read_at_the_start_is_tried_again() {
+    let (mut pauses, mut fails) = (2, [true, false, true, true].into_iter());
+    let mut read = || if fails.next().unwrap() { Err(io::Error::from(ErrorKind::Other)) } else { Ok(1) };
+    assert_eq!(patiently(&mut pauses, &mut read).unwrap(), 1);
+    assert!(patiently(&mut pauses, &mut read).is_err());
+    assert_eq!((pauses, fails.next()), (0, None));
+
+    // a file that cannot be read at all is still there with the next start
+    let scratch = Scratch::new("start");
+    let mut store = scratch.open_with(1 << 20, 500);
+    (1..=40).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    let path = writer::path(&scratch.0, store.segments[1].number);
+    close(store);
+    let aside = scratch.0.join("aside");
+    fs::rename(&path, &aside).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("large enough for a header"), "").unwrap();
+    let store = scratch.open_with(1 << 20, 500);
+    assert!(store.counts(1).0 < 40);
+    close(store);
+    fs::remove_dir_all(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(scratch.open_with(1 << 20, 500).counts(1).0, 40);
+}
+
+/// The thread waits for a disk that neither answers nor fails, whatever it is to do.
+#[test]
+fn a_disk_that_hangs_is_said() {
+    let scratch = Scratch::new("hangs");
+    let mut store = scratch.open();
+    store.append(1, b"x");
+    let minutes = |count| Instant::now() + TRY_AGAIN * count;
+    // nobody waits for what is to be synced by time
+    store.look_after(minutes(0), false);
+    store.look_after(minutes(9), false);
+    assert_eq!((store.trouble(), store.idle_since), (None, None));
+    for what in 0..3 {
+        match what {
+            0 => store.queues.get_mut(&1).unwrap().reading = Reading::Behind(0),
+            1 => store.unsynced = EARLY,
+            _ => store.trouble = Some(Trouble { words: "full".to_owned(), again: None, tried: Some(9) }),
+        }
+        let start = minutes(0);
+        store.look_after(start, false);
+        store.look_after(start + TRY_AGAIN - SOON, false);
+        assert!(!store.hangs);
+        store.look_after(start + TRY_AGAIN, false);
+        assert_eq!((store.hangs, store.trouble()), (true, Some(if what == 2 { "full" } else { HANGS })));
+        // it is looked after less often
+        store.is_waited_for = true;
+        store.idle_since = Instant::now().checked_sub(TRY_AGAIN);
+        assert!(store.next_wake().unwrap() > Instant::now() + Duration::from_millis(500));
+        store.look_after(start + TRY_AGAIN, true);
+        assert_eq!((store.hangs, store.idle_since), (false, None));
+        store.queues.get_mut(&1).unwrap().reading = Reading::Nothing;
+        store.unsynced = 1;
+    }
+    // it failed
+    store.look_after(minutes(0), false);
+    store.trouble.as_mut().unwrap().tried = None;
+    store.look_after(minutes(9), false);
+    assert_eq!((store.hangs, store.idle_since), (false, None));
+    store.trouble = None;
+    close(store);
+}
+
+/// The box has no thread left, whatever is to be done first, and then it has one.
+#[test]
+fn without_a_thread_all_waits_for_one() {
+    const TOO_LARGE: usize = usize::MAX / 4;
+    let scratch = Scratch::new("thread");
+    let mut store = scratch.open_with(20 * BLOCK, 500);
+    (1..=20).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    close(store);
+    let has_one = |store: &mut Store| {
+        (store.stack, store.sync) = (writer::STACK, Duration::from_millis(2));
+        wait(store, |store| {
+            try_soon(store);
+            store.trouble.is_none() && store.unsynced == 0
+        });
+    };
+    // to read
+    let mut store = scratch.open_with(20 * BLOCK, 500);
+    store.stack = TOO_LARGE;
+    for _ in 0..3 {
+        assert_eq!(store.read(1, 0, 10_000), Read::Later);
+        assert!(store.next_wake().unwrap() > Instant::now() + TRY_AGAIN / 2);
+        store.turn();
+    }
+    assert!(store.trouble().unwrap().ends_with("(os error 11)"), "{:?}", store.trouble());
+    has_one(&mut store);
+    assert_eq!(places(&read_all(&mut store, 1, 10_000)), (1..=20).collect::<Vec<_>>());
+    close(store);
+    // to write, with nothing dropped for what cannot be written
+    let mut store = scratch.open_with(20 * BLOCK, 500);
+    store.stack = TOO_LARGE;
+    assert_eq!((store.append(1, &payload(1, 21)), store.append(1, b"no")), (Some(21), None));
+    for _ in 0..30 {
+        try_soon(&mut store);
+        store.turn();
+        assert_eq!((store.counts(1).0, store.take_dropped(1)), (21, 0));
+    }
+    has_one(&mut store);
+    assert_eq!(store.append(1, &payload(1, 22)), Some(22));
+    assert_eq!(places(&read_all(&mut store, 1, 300)), (1..=22).collect::<Vec<_>>());
+    close(store);
+    // to delete
+    let mut store = scratch.open_with(20 * BLOCK, 500);
+    store.stack = TOO_LARGE;
+    store.acknowledge(1, 22);
+    store.turn();
+    assert!(store.trouble().is_some());
+    has_one(&mut store);
+    wait(&mut store, |store| {
+        store.segments.iter().map(|segment| segment.number).eq(scratch.image().keys().filter_map(|name| writer::number(name)))
+    });
+    // at the end
+    close(store);
+    let mut store = scratch.open_with(20 * BLOCK, 500);
+    store.stack = TOO_LARGE;
+    assert_eq!(store.close(&mut [(1, b"x".to_vec()), (2, b"y".to_vec())].into_iter(), Duration::from_secs(60)), 2);
 }
 
 #[test]
@@ -463,16 +643,18 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
             for (queue, bytes) in &rest {
                 let waiting = model.waiting.entry(*queue).or_default();
                 let before = waiting.last().map_or(0, |(place, _)| *place);
-                waiting.push((before.max(store.queues.get(*queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
+                waiting.push((before.max(store.queues.get(queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
             }
-            assert_eq!(store.close(&mut rest.into_iter(), Duration::from_secs(60)), 0);
             // room may have been made for the last
+            let mut lost = store.close(&mut rest.into_iter(), Duration::from_secs(60));
             let store = scratch.open_with(12 * BLOCK, 1000);
             for (queue, waiting) in &mut model.waiting {
                 let there = store.counts(*queue).0 as usize;
                 assert!(there + 60 > waiting.len(), "queue {queue}: {there} of {}", waiting.len());
+                lost -= (waiting.len() - there) as u64;
                 waiting.drain(..waiting.len() - there);
             }
+            assert_eq!(lost, 0);
             close(store);
         }
         dropped += model.dropped.values().sum::<u64>();

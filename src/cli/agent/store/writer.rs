@@ -2,16 +2,18 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::record::{Kind, Segment};
-use crate::cli::threads;
 
 /// The bytes from which what was written is synced at once.
 pub(super) const EARLY: usize = 64 << 10;
+/// Room for a few calls: nothing large lies on the thread's stack but the buffer of a path.
+pub(super) const STACK: usize = 64 << 10;
 
 /// What the thread is to do.
 pub(super) enum Job {
@@ -44,6 +46,8 @@ pub(super) struct Found {
     pub(super) wanted: Wanted,
     pub(super) records: Vec<(u64, Vec<u8>)>,
     pub(super) next: u64,
+    /// Why there is no more, if it may be there all the same.
+    pub(super) failure: Option<io::Error>,
 }
 
 /// What the thread and the loop tell each other.
@@ -70,7 +74,7 @@ fn lock(shared: &(Mutex<Shared>, Condvar)) -> MutexGuard<'_, Shared> {
 
 impl Writer {
     /// Starts the thread, for segments in this folder, which is locked.
-    pub(super) fn start(folder: &Path, lock: &File, sync: Duration) -> io::Result<Self> {
+    pub(super) fn start(folder: &Path, lock: &File, sync: Duration, stack: usize) -> io::Result<Self> {
         let shared = Arc::<(Mutex<Shared>, Condvar)>::default();
         let mut disk = Disk {
             folder: folder.to_owned(),
@@ -85,7 +89,8 @@ impl Writer {
             doomed: Vec::new(),
         };
         let of_thread = Arc::clone(&shared);
-        threads::start("readings", Box::new(move || disk.run(&of_thread)))?;
+        let _: JoinHandle<()> =
+            thread::Builder::new().name("readings".to_owned()).stack_size(stack).spawn(move || disk.run(&of_thread))?;
         Ok(Self { shared })
     }
 
@@ -245,6 +250,7 @@ impl Disk {
 
     /// Deletes a segment. If it cannot be deleted that is tried again with the next one that is made or deleted.
     fn delete(&mut self, segment: u64) -> io::Result<()> {
+        self.doomed.push(segment);
         let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == segment);
         if is_open {
             // nobody needs what is in it
@@ -253,7 +259,6 @@ impl Disk {
             // with what is acknowledged, which may stand in it
             self.sync()?;
         }
-        self.doomed.push(segment);
         self.delete_doomed();
         Ok(())
     }
@@ -265,7 +270,7 @@ impl Disk {
                 *is_stale = true;
                 false
             }
-            Err(e) => e.kind() != io::ErrorKind::NotFound,
+            Err(e) => e.kind() != ErrorKind::NotFound,
         };
         doomed.retain(|segment| delete(*segment));
         if self.is_stale {
@@ -274,10 +279,13 @@ impl Disk {
     }
 
     fn read(&self, wanted: Wanted) -> Found {
-        let mut found = Found { wanted, records: Vec::new(), next: wanted.at };
-        let Ok(Some(mut segment)) = Segment::open(&path(&self.folder, wanted.segment)) else { return found };
-        // whatever fails: there is no more than what was found
-        let _ = collect(&mut segment, &mut found);
+        let mut found = Found { wanted, records: Vec::new(), next: wanted.at, failure: None };
+        let read = Segment::open(&path(&self.folder, wanted.segment));
+        found.failure = match read.and_then(|segment| segment.map_or(Ok(()), |mut segment| collect(&mut segment, &mut found))) {
+            // it is another file, cut off, or gone
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::Unsupported) => None,
+            read => read.err(),
+        };
         found
     }
 }

@@ -214,7 +214,12 @@ fn columns_of_char(c: char) -> usize {
         | 0xfe30..=0xfe6f
         | 0xff00..=0xff60
         | 0xffe0..=0xffe6 => 2,
-        0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
+        // pictures, some of them among signs that are none
+        0x231a..=0x231b | 0x23e9..=0x23ec | 0x23f0 | 0x23f3 | 0x25fd..=0x25fe | 0x2614..=0x2615 | 0x2648..=0x2653 => 2,
+        0x267f | 0x2693 | 0x26a1 | 0x26aa..=0x26ab | 0x26bd..=0x26be | 0x26c4..=0x26c5 | 0x26ce | 0x26d4 | 0x26ea => 2,
+        0x26f2..=0x26f3 | 0x26f5 | 0x26fa | 0x26fd | 0x2705 | 0x270a..=0x270b | 0x2728 | 0x274c | 0x274e => 2,
+        0x2753..=0x2755 | 0x2757 | 0x2795..=0x2797 | 0x27b0 | 0x27bf | 0x2b1b..=0x2b1c | 0x2b50 | 0x2b55 => 2,
+        0x1f004 | 0x1f0cf | 0x1f18e | 0x1f191..=0x1f19a | 0x1f200..=0x1faff | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
 }
@@ -289,6 +294,18 @@ mod tests {
         }
         for (ms, text) in [(0, "0ms"), (999, "999ms"), (1000, "1s"), (2500, "2.5s"), (10_500, "10s"), (90_000, "1m")] {
             assert_eq!(millis(ms), text);
+        }
+    }
+
+    #[test]
+    fn pictures_take_two_columns() {
+        for wide in
+            ["\u{231a}", "\u{2614}", "\u{26a1}", "\u{2705}", "\u{2b50}", "\u{1f004}", "\u{1f191}", "\u{1f600}", "\u{6e29}"]
+        {
+            assert_eq!(columns_of(wide), 2, "{wide:?}");
+        }
+        for narrow in ["\u{2600}", "\u{2713}", "\u{25a0}", "\u{b0}", "\u{1f100}"] {
+            assert_eq!(columns_of(narrow), 1, "{narrow:?}");
         }
     }
 

@@ -1,0 +1,82 @@
+//! What is known of a queue.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+#[derive(Default)]
+pub(super) struct Queue {
+    /// The place of the last record.
+    pub(super) last: u64,
+    /// The place up to which all are acknowledged or dropped.
+    pub(super) gone: u64,
+    /// The log does not have all that was acknowledged.
+    pub(super) is_behind: bool,
+    pub(super) dropped: u64,
+    /// Those that are not known to be synced.
+    pub(super) unsynced: VecDeque<Unsynced>,
+    pub(super) reading: Reading,
+    /// Reading failed: how often the disk was to blame, and when it is tried again.
+    pub(super) failed: Option<(u32, Instant)>,
+    /// Where the next record is: behind the one at this place, in this segment, there.
+    pub(super) cursor: Option<[u64; 3]>,
+}
+
+pub(super) struct Unsynced {
+    pub(super) place: u64,
+    pub(super) ticket: u64,
+    pub(super) payload: Vec<u8>,
+}
+
+#[derive(Default)]
+pub(super) enum Reading {
+    #[default]
+    Nothing,
+    /// What is behind this place is being read.
+    Behind(u64),
+    Done(u64, Vec<(u64, Vec<u8>)>),
+}
+
+/// The answer to [`Store::read`](super::Store::read).
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli::agent) enum Read {
+    /// The next records, oldest first, each with its place; at least one.
+    Records(Vec<(u64, Vec<u8>)>),
+    /// They are being read: ask again after the next [`Store::turn`](super::Store::turn).
+    Later,
+    /// There are none.
+    Nothing,
+}
+
+impl Queue {
+    /// Takes note that all up to this place is acknowledged or dropped. Returns the bytes that do not wait any more to be synced.
+    pub(super) fn are_gone(&mut self, up_to: u64) -> usize {
+        self.gone = self.gone.max(up_to);
+        let gone = self.gone;
+        self.forget_unsynced(|record| record.place <= gone)
+    }
+
+    /// Takes note that all up to this ticket is synced. Returns as above.
+    pub(super) fn are_synced(&mut self, ticket: u64) -> usize {
+        self.forget_unsynced(|record| record.ticket <= ticket)
+    }
+
+    fn forget_unsynced(&mut self, is_it: impl Fn(&Unsynced) -> bool) -> usize {
+        let mut bytes = 0_usize;
+        while let Some(record) = self.unsynced.front().filter(|record| is_it(record)) {
+            bytes = bytes.saturating_add(record.payload.len());
+            self.unsynced.pop_front();
+        }
+        bytes
+    }
+
+    pub(super) fn unsynced_behind(&self, after: u64, most: usize) -> Read {
+        let (mut bytes, mut count) = (0_usize, 0_usize);
+        let records = self.unsynced.iter().filter(|record| record.place > after.max(self.gone)).take_while(|record| {
+            let is_wanted = count == 0 || bytes < most;
+            (bytes, count) = (bytes.saturating_add(record.payload.len()), count.saturating_add(1));
+            is_wanted
+        });
+        let records: Vec<_> = records.map(|record| (record.place, record.payload.clone())).collect();
+        if records.is_empty() { Read::Nothing } else { Read::Records(records) }
+    }
+}
