@@ -122,14 +122,15 @@ pub(super) struct Signalled {
 impl Ending {
     /// Takes the signals: from now on they end nothing by themselves.
     pub(super) fn new() -> Result<Self, Failure> {
-        Ok(Self(Signals::new([SIGTERM, SIGINT]).map_err(failed)?))
+        Ok(Self(signals(&[SIGTERM, SIGINT])?))
     }
 
     /// Takes SIGCHLD too, and SIGHUP where it asks for the settings to be read again; it otherwise means that the terminal is gone,
     /// and ends the program.
     pub(super) fn of_agent(reloads: bool) -> Result<Self, Failure> {
-        let signals = [SIGTERM, SIGINT, SIGCHLD].into_iter().chain(reloads.then_some(SIGHUP));
-        Ok(Self(Signals::new(signals).map_err(failed)?))
+        let all = [SIGTERM, SIGINT, SIGCHLD, SIGHUP];
+        let [without_reloads @ .., _] = &all;
+        Ok(Self(signals(if reloads { &all } else { without_reloads })?))
     }
 
     /// Registers the signals with a poll loop, under this token.
@@ -157,6 +158,11 @@ impl Ending {
         }
         came
     }
+}
+
+/// Takes these signals.
+pub(super) fn signals(signals: &[i32]) -> Result<Signals, Error> {
+    Signals::new(signals).map_err(failed)
 }
 
 fn failed(source: io::Error) -> Error {

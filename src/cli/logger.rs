@@ -13,7 +13,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::io::Errno;
 
 use super::outcome::printable;
-use super::systemd;
+use super::{systemd, threads};
 
 /// The most bytes of lines that wait; as many again may be with the thread that writes them.
 const WAITING: usize = 32 << 10;
@@ -27,9 +27,6 @@ const BURST: Duration = Duration::from_millis(100);
 /// The time that the last lines have to be written, at the end of the program.
 const LAST: Duration = Duration::from_secs(1);
 
-/// The bytes of the thread's stack, of which it touches few.
-const STACK: usize = 64 << 10;
-
 /// The socket of the journal.
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
@@ -42,8 +39,7 @@ pub(super) fn start(level: LevelFilter, lasts: bool) {
     log::set_max_level(level);
     // there is one already only if this was called before
     let _ = log::set_logger(LOGGER.get_or_init(Logger::new));
-    let writer = || thread::Builder::new().name("log".to_owned()).stack_size(STACK).spawn(Queue::write_on);
-    if lasts && writer().is_ok() {
+    if lasts && threads::start("log", Box::new(Queue::write_on)).is_ok() {
         QUEUE.lock().has_writer = true;
         // what comes first is said first, and whoever does not read does not keep the program from its end
         panic::set_hook(Box::new(|info| {

@@ -16,6 +16,7 @@ mod logger;
 mod outcome;
 mod systemd;
 mod terms;
+mod threads;
 mod tls;
 mod tool;
 

@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
+
+use crate::cli::threads;
 
 /// The time after which a thread is taken for one that hangs, if work waits: another one goes on with that.
 const HANGS: Duration = Duration::from_millis(100);
 
 /// The most threads.
 const MOST: usize = 16;
-
-/// The bytes of a thread's stack, of which it touches few.
-const STACK: usize = 64 << 10;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -90,7 +88,7 @@ impl Beside {
     fn one_more(&self, orders: &mut Orders) {
         orders.moved = Instant::now();
         let shared = self.shared.clone();
-        let started = thread::Builder::new().name("files".to_owned()).stack_size(STACK).spawn(move || shared.work());
+        let started = threads::start("files", Box::new(move || shared.work()));
         if started.is_ok() {
             orders.threads = orders.threads.saturating_add(1);
         }
@@ -126,6 +124,7 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use mio::{Events, Poll, Token};
 

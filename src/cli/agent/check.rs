@@ -26,14 +26,14 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         Name::Dynamic(host) => line("node", &format_args!("a name on {host}, which the first node gives it, {visible}")),
         _ => line("node", &format_args!("{}, {visible}", settings.node)),
     }
-    let addresses = driver.listen.iter().map(|address| match address.port() {
+    let mut addresses = driver.listen.iter().map(|address| match address.port() {
         0 => format!("{} at any free port", address.ip()),
         _ => address.to_string(),
     });
     match driver.listen.len() {
         _ if driver.outgoing => line("listen", &format_args!("nowhere; {}", local::OUTGOING)),
         0 => line("listen", &format_args!("{} at any free port", own_addresses(settings)?)),
-        _ => line("listen", &and(addresses)),
+        _ => line("listen", &and(&mut addresses)),
     }
     let port = settings.epmd_port.unwrap_or(driver.epmd_settings.port);
     match driver.outgoing {
@@ -42,7 +42,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
     }
     line("cookie", &cookie);
     tls.iter().for_each(|tls| line("tls", tls));
-    let allowed = and(settings.allow.iter().map(|name| match name.contains('@') {
+    let allowed = and(&mut settings.allow.iter().map(|name| match name.contains('@') {
         true => name.clone(),
         false => format!("every node on {name}"),
     }));
@@ -61,7 +61,7 @@ pub(super) fn show(run: &Arguments, settings: &Settings) -> Result<(), Failure> 
         line("connect", &"no node, so nobody can reach this one: write connect = [\"NAME@HOST\"]");
     }
     if let Some(discover) = settings.discover.as_ref().filter(|discover| !discover.hosts.is_empty()) {
-        let hosts = and(discover.hosts.iter().cloned());
+        let hosts = and(&mut discover.hosts.iter().cloned());
         line("discover", &format_args!("what EPMD names on {hosts}, asked every {}", Time(discover.every)));
     }
     if let Some(gossip) = settings.discover.as_ref().and_then(|discover| discover.gossip.as_ref()) {
@@ -101,7 +101,7 @@ fn own_addresses(settings: &Settings) -> Result<String, Failure> {
     if found.iter().all(|address| address.ip().is_loopback()) && !is_said {
         return Ok(format!("every address, since {host} stands for loopback alone,"));
     }
-    Ok(and(found.iter().map(|address| address.ip().to_string())))
+    Ok(and(&mut found.iter().map(|address| address.ip().to_string())))
 }
 
 fn epmd(epmd: Epmd, port: u16) -> String {
@@ -171,9 +171,9 @@ fn mailbox(program: &ProgramSettings) -> String {
         said += &format!("; registered globally as {global}");
     }
     if let Some(told) = subscription {
-        said += &format!("; told of {} of {}", and(told.topics.iter().cloned()), told.pubsub);
+        said += &format!("; told of {} of {}", and(&mut told.topics.iter().cloned()), told.pubsub);
     }
-    let groups = and(program.place.groups().map(|group| group.to_string()));
+    let groups = and(&mut program.place.groups().map(|group| group.to_string()));
     if !groups.is_empty() {
         said += &format!("; in {groups}, so that it drops the oldest when it is full");
     }
@@ -196,6 +196,6 @@ fn words(command: &[String]) -> String {
 }
 
 /// Joins a list as a sentence has it.
-fn and(words: impl Iterator<Item = String>) -> String {
+fn and(words: &mut dyn Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }

@@ -48,7 +48,7 @@ pub(crate) const ASK: &str = "--complete";
 pub(crate) fn candidates(commands: &'static [Spec], words: &[String]) -> String {
     let Some((last, before)) = words.split_last() else { return String::new() };
     let Some((command, before)) = before.split_first() else {
-        return lines(commands.iter().map(|spec| (spec.name.to_owned(), spec.help)), last);
+        return lines(&mut commands.iter().map(|spec| (spec.name.to_owned(), spec.help)), last);
     };
     let Some(spec) = Spec::of(commands, command) else { return String::new() };
     let mut at = 0_usize;
@@ -64,16 +64,16 @@ pub(crate) fn candidates(commands: &'static [Spec], words: &[String]) -> String 
         };
     }
     if let Some(option) = value_of {
-        return lines(offered(option.offer), last);
+        return lines(&mut offered(option.offer).into_iter(), last);
     }
     let unused = |option: &&Opt| option.repeats || before.iter().all(|word| word.strip_prefix("--") != Some(option.long));
     let options = spec.all_options().filter(unused).map(|option| (format!("--{}", option.long), option.help));
     let positional = spec.positional_at(at).map_or_else(Vec::new, |positional| offered(positional.offer));
-    lines(options.filter(|_| last.is_empty() || last.starts_with('-')).chain(positional), last)
+    lines(&mut options.filter(|_| last.is_empty() || last.starts_with('-')).chain(positional), last)
 }
 
-fn lines(all: impl IntoIterator<Item = (String, &'static str)>, begun: &str) -> String {
-    let fitting = all.into_iter().filter(|(word, _)| word.starts_with(begun));
+fn lines(all: &mut dyn Iterator<Item = (String, &'static str)>, begun: &str) -> String {
+    let fitting = all.filter(|(word, _)| word.starts_with(begun));
     fitting.map(|(word, help)| format!("{word}\t{help}\n")).collect()
 }
 

@@ -111,17 +111,14 @@ impl Act<'_> {
         Ok(key)
     }
 
-    pub(super) fn call_to<F>(
+    pub(super) fn call_to(
         &mut self,
         peer: Key,
         to: To<'_>,
         kind: Ask,
         timeout: Option<Duration>,
-        write: F,
-    ) -> Result<Request, Error>
-    where
-        F: WriteTerm,
-    {
+        write: WriteDyn<'_>,
+    ) -> Result<Request, Error> {
         let key = self.ask(peer, to, kind, timeout)?;
         let words = OwnWords::new(self.handle(key));
         let aliases = To::Alias(words.reference(self.identity)).operation(self.peers.links.flags(peer)).is_some();

@@ -22,7 +22,7 @@ use crate::node::tables::peers::Lend;
 use crate::node::tables::requests::{Ask, OwnWords};
 use crate::node::tables::ties::{Number, Owner, Watch, WatchKind};
 use crate::storage::slots::{Key, Table};
-use crate::wire::build::{TermWriter, WriteTerm, WriteTermAgain};
+use crate::wire::build::{TermWriter, WriteDyn, WriteTerm, WriteTermAgain};
 use crate::wire::codes::op;
 use crate::wire::control::{Control, To};
 use crate::wire::ids::{Atom, NodeName, Pid, Reference};
@@ -174,15 +174,22 @@ impl Outbox<'_> {
     {
         let (node, to) = place(to.into());
         let from = self.pid();
-        if let Some(frame) = self.far.begin(node) {
-            let mut frame = frame?;
-            address(&mut frame, from, to)?;
-            TermWriter::one(&mut frame.out, write)?;
-            return frame.end();
-        }
-        let mut act = self.act();
-        let peer = act.open(node)?;
-        act.send_to(peer, to, write)
+        let begun = self.far.begin(node);
+        let mut frame = match begun {
+            Some(frame) => frame?,
+            None => self.begin_first(node)?,
+        };
+        address(&mut frame, from, to)?;
+        TermWriter::one(&mut frame.out, write)?;
+        frame.end()
+    }
+
+    /// Begins a frame to a node for which there is no connection yet.
+    #[cold]
+    #[inline(never)]
+    fn begin_first(&mut self, node: Atom<'_>) -> Result<FrameWriter<'_>, Error> {
+        self.act().open(node)?;
+        self.far.begin(node).unwrap_or(Err(Error::NotConnected))
     }
 
     /// Sends a `gen_server:cast`: `{'$gen_cast', Request}` with the one term that `write` writes.
@@ -212,13 +219,15 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTerm,
     {
-        let mut act = self.act();
-        let caller = to.into();
         let mut write = Some(write);
-        act.answer(&caller, None, &mut |t| match write.take() {
+        self.answer(&to.into(), None, &mut |t| match write.take() {
             Some(write) => write(t),
             None => Ok(t),
         })
+    }
+
+    fn answer(&mut self, caller: &Caller<'_>, exception: Option<Exception>, write: WriteDyn<'_>) -> Result<(), Error> {
+        self.act().answer(caller, exception, write)
     }
 
     /// Lets the called function end with an exception, whose reason `write` writes: once for each who is to be told, as when the caller
@@ -231,12 +240,11 @@ impl Outbox<'_> {
         C: Into<Caller<'c>>,
         F: WriteTermAgain,
     {
-        let mut act = self.act();
         let caller = to.into();
         if caller.form == Form::Call {
             return Err(Misuse::NotAFunction.into());
         }
-        act.answer(&caller, Some(exception), &mut |t| write(t))
+        self.answer(&caller, Some(exception), &mut |t| write(t))
     }
 
     /// Links the mailbox to a process, as `link/1` does: when either ends, the other gets an exit signal. A link to what is not there
@@ -344,7 +352,11 @@ impl Outbox<'_> {
         let mut act = self.act();
         let (node, to) = place(to.into());
         let peer = act.reach(node)?;
-        act.call_to(peer, to, Ask::Call, timeout, write)
+        let mut write = Some(write);
+        act.call_to(peer, to, Ask::Call, timeout, &mut |t| match write.take() {
+            Some(write) => write(t),
+            None => Ok(t),
+        })
     }
 
     /// Calls a function on a node, as `rpc:call` and `erpc:call` do. `args` writes its arguments: one list. The answer comes as with
@@ -368,7 +380,11 @@ impl Outbox<'_> {
     where
         F: WriteTerm,
     {
-        self.apply(None, node, (module, function), timeout, args)
+        let mut args = Some(args);
+        self.apply(None, node, (module, function), timeout, &mut |t| match args.take() {
+            Some(args) => args(t),
+            None => Ok(t),
+        })
     }
 
     /// Does the same with this mailbox as the function's group leader. What the function prints comes as messages
@@ -390,21 +406,22 @@ impl Outbox<'_> {
         F: WriteTerm,
     {
         let leader = self.identity.pid(self.mailbox);
-        self.apply(Some(leader), node, (module, function), timeout, args)
+        let mut args = Some(args);
+        self.apply(Some(leader), node, (module, function), timeout, &mut |t| match args.take() {
+            Some(args) => args(t),
+            None => Ok(t),
+        })
     }
 
     /// Has a process started that calls a function, with this group leader or the peer's `init`.
-    fn apply<F>(
+    fn apply(
         &mut self,
         leader: Option<Pid<'_>>,
         node: &str,
         (module, function): (&str, &str),
         timeout: Option<Duration>,
-        args: F,
-    ) -> Result<Request, Error>
-    where
-        F: WriteTerm,
-    {
+        args: WriteDyn<'_>,
+    ) -> Result<Request, Error> {
         let mut act = self.act();
         let peer = act.reach(Atom::from_str(node))?;
         let key = act.peers.ask(act.mailbox, peer, Ask::Spawn, timeout)?;
@@ -448,10 +465,13 @@ fn init_of(node: &str, creation: u32) -> Pid<'_> {
 }
 
 /// Ends the frame of a spawn request with what `erpc:execute_call/4` is called with.
-fn put_call<F>(mut frame: FrameWriter<'_>, id: Reference<'_>, module: &str, function: &str, args: F) -> Result<(), Error>
-where
-    F: WriteTerm,
-{
+fn put_call(
+    mut frame: FrameWriter<'_>,
+    id: Reference<'_>,
+    module: &str,
+    function: &str,
+    args: WriteDyn<'_>,
+) -> Result<(), Error> {
     TermWriter::one(&mut frame.out, |t| {
         t.list(4)?;
         t.reference(id)?;

@@ -151,11 +151,12 @@ impl Kept {
 
     /// Takes note that what was sent before the question has arrived. Returns how many that were.
     pub(super) fn have_arrived(&mut self) -> u64 {
-        let arriving = self.sent.drain(..self.asked.min(self.sent.len()));
-        let (arrived, bytes) = arriving
-            .fold((0_u64, 0_usize), |(count, bytes), reading| (count.saturating_add(1), bytes.saturating_add(reading.size())));
-        let [_, sent] = &mut self.bytes;
-        *sent = sent.saturating_sub(bytes);
+        let mut arrived = 0_u64;
+        for reading in core::iter::from_fn(|| self.sent.pop_front()).take(self.asked) {
+            arrived = arrived.saturating_add(1);
+            let [_, sent] = &mut self.bytes;
+            *sent = sent.saturating_sub(reading.size());
+        }
         self.asked = 0;
         self.arrived = self.arrived.saturating_add(arrived);
         arrived
@@ -310,12 +311,15 @@ impl Kept {
         let on_disk = self.next.partition_point(|reading| reading.place > 0);
         let Some(first) = self.next.front().filter(|_| on_disk > 0) else { return };
         (self.read, self.unread_since) = (first.place.saturating_sub(1), Some(first.taken));
-        let released: VecDeque<Reading> = self.next.drain(..on_disk).collect();
-        released.iter().for_each(|reading| self.is_freed(reading));
+        for _ in 0..on_disk {
+            if let Some(reading) = self.next.pop_front() {
+                self.is_freed(&reading);
+            }
+        }
         if self.unread == 0 {
             self.behind = core::mem::take(&mut self.next);
         }
-        self.unread = self.unread.saturating_add(released.len() as u64);
+        self.unread = self.unread.saturating_add(on_disk as u64);
     }
 
     /// Returns true if what is on disk could be sent.

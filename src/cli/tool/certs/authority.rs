@@ -93,7 +93,8 @@ pub(super) fn check(host: &str) -> Result<(), String> {
 
 /// A CA that is there.
 pub(super) struct Authority<'a> {
-    issuer: Issuer<'static, KeyPair>,
+    params: CertificateParams,
+    key: KeyPair,
     /// Its certificate in PEM.
     pub(super) cert: &'a str,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -116,8 +117,8 @@ impl<'a> Authority<'a> {
         if until <= today()? {
             return Err(format!("the CA ended on {until}: beamless certs init makes another one, in another folder"));
         }
-        let issuer = Issuer::new(of(&key, until)?, key);
-        Ok(Self { issuer, cert, verifier, until })
+        let params = of(&key, until)?;
+        Ok(Self { params, key, cert, verifier, until })
     }
 
     /// Makes a certificate with which a node calls and is called by any of these hosts. It ends with the CA at the latest.
@@ -135,7 +136,7 @@ impl<'a> Authority<'a> {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = new_key()?;
-        let cert = params.signed_by(&key, &self.issuer).map_err(|e| e.to_string())?;
+        let cert = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).map_err(|e| e.to_string())?;
         self.verifier
             .verify_client_cert(cert.der(), &[], UnixTime::now())
             .map_err(|_| "ca.crt and ca.key are not what beamless certs init made together".to_owned())?;

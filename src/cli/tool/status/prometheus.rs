@@ -1,8 +1,6 @@
 //! What was told, in the text format of Prometheus: for the text-file collector of its node_exporter.
 
-use beamless::Term;
-
-use super::info::{alarms, at, elements, entries, recipient, text, value, words};
+use super::info::{alarms, elements, entries, number, recipient, text, value, words};
 use super::subject::{State, Subject, is_passing};
 
 /// A metric: its name behind `beamless_`, what it means, and where its samples come from. One whose name ends in `_total` is a counter, any other a gauge.
@@ -110,36 +108,41 @@ pub(super) fn written(subjects: &[Subject]) -> String {
 
 /// Returns the samples of one node.
 fn of(from: &Source, subject: &Subject) -> Samples {
+    let mut samples = Samples::new();
     let bool = |is: bool| f64::from(u8::from(is));
-    let info = subject.now.as_ref().map(|report| report.info.as_term());
-    let Some(info) = info.filter(|_| !matches!(from, Source::Up)) else {
-        let up = matches!(from, Source::Up).then(|| (String::new(), bool(subject.state.is_up())));
-        return up.into_iter().collect();
+    let mut add = |labels: String, value: Option<f64>| samples.extend(value.map(|value| (labels, value)));
+    let Some(info) = subject.now.as_ref().map(|report| report.info.as_term()).filter(|_| !matches!(from, Source::Up)) else {
+        add(String::new(), matches!(from, Source::Up).then(|| bool(subject.state.is_up())));
+        return samples;
     };
-    let with = |labels: String, term: Option<Term<'_>>| term.and_then(value).map(|value| (labels, value));
     match from {
-        Source::Up => Samples::new(),
+        Source::Up => {}
         Source::Version => {
             let kind = if subject.is_erlang() { ("otp", "otp") } else { ("beamless", "version") };
-            vec![(label("system", kind.0) + &label("version", &words(info, &[kind.1])), 1.0)]
+            add(label("system", kind.0) + &label("version", &words(info, &[kind.1])), Some(1.0));
         }
-        Source::Healthy if subject.state == State::Up => Samples::new(),
-        Source::Healthy => vec![(String::new(), bool(subject.state == State::Ok))],
-        Source::Alarms => alarms(info).map(|alarm| (label("what", &alarm.what) + &label("name", &alarm.name), 1.0)).collect(),
-        Source::At(path) => with(String::new(), at(info, path)).into_iter().collect(),
-        Source::Each(map, named, key) => entries(info, map)
-            .map(|(name, value)| (text(name), value))
-            .filter(|(name, _)| !is_passing(name))
-            .filter_map(|(name, value)| with(label(named, &name), key.map_or(Some(value), |key| value.get(key))))
-            .collect(),
-        Source::Publish(key, divisor) => elements(info, "publish")
-            .filter_map(|publish| {
+        Source::Healthy => add(String::new(), (subject.state != State::Up).then(|| bool(subject.state == State::Ok))),
+        Source::Alarms => {
+            alarms(info).for_each(|alarm| add(label("what", &alarm.what) + &label("name", &alarm.name), Some(1.0)));
+        }
+        Source::At(path) => add(String::new(), number(info, path)),
+        Source::Each(map, named, key) => {
+            for (name, of_name) in entries(info, map) {
+                let name = text(name);
+                if !is_passing(&name) {
+                    add(label(named, &name), key.map_or(Some(of_name), |key| of_name.get(key)).and_then(value));
+                }
+            }
+        }
+        Source::Publish(key, divisor) => {
+            for publish in elements(info, "publish") {
                 let labels = label("label", &words(publish, &["label"])) + &label("to", &recipient(publish));
                 let found = publish.get(*key).filter(|found| !found.is_atom("false"));
-                with(labels, found).map(|(labels, value)| (labels, value / divisor))
-            })
-            .collect(),
+                add(labels, found.and_then(value).map(|value| value / divisor));
+            }
+        }
     }
+    samples
 }
 
 /// Returns a label, with a comma behind it.

@@ -1,6 +1,5 @@
 //! One node that asks many others at once.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, OwnedNode, Ready, Received, Sizes};
@@ -185,23 +184,22 @@ impl Round {
         for (hub, is_erlang, seen) in told {
             for kid in self.subjects.iter_mut().filter(|kid| kid.hub.as_ref() == Some(&hub) && kid.asked == Asked::No) {
                 match &seen {
-                    Some(seen) if kid.is_behind && !seen.contains(&kid.name) => {
+                    Some(seen) if kid.is_behind && seen.binary_search(&kid.name).is_err() => {
                         kid.fail(State::Away, "its hub is not connected to it");
                     }
                     None if kid.is_behind => kid.fail(State::Away, "so is its hub"),
                     _ => kid.asked = Asked::Due,
                 }
             }
-            let known: BTreeSet<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
-            let is_new = |name: &&String| **name != self.own && !known.contains(name.as_str());
-            let mut kids: Vec<Subject> = seen
-                .iter()
-                .flatten()
-                .filter(is_new)
-                .map(|name| Subject::new(name.clone(), Some(hub.clone()), is_erlang))
-                .collect();
-            kids.iter_mut().for_each(|kid| kid.asked = Asked::Due);
-            self.subjects.append(&mut kids);
+            let mut known: Vec<&String> = self.subjects.iter().map(|subject| &subject.name).collect();
+            known.sort_unstable();
+            let is_new = |name: &&String| **name != self.own && known.binary_search(name).is_err();
+            let new: Vec<String> = seen.iter().flatten().filter(is_new).cloned().collect();
+            for name in new {
+                let mut kid = Subject::new(name, Some(hub.clone()), is_erlang);
+                kid.asked = Asked::Due;
+                self.subjects.push(kid);
+            }
         }
     }
 }

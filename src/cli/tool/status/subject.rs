@@ -1,6 +1,5 @@
 //! A node that is asked how it is: the question, the answer, and what the answer makes of it.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use beamless::{Error, Failure as No, Outbox, OwnedTerm, Request, Term, TermWriter, Written};
@@ -138,17 +137,21 @@ impl Subject {
         let (name, time) = (self.name.as_str(), Some(left));
         // the hub's answer is to come within the time
         let longest = i64::try_from(left.as_millis()).unwrap_or(i64::MAX).wrapping_mul(9).wrapping_div(10).max(1);
-        match (self.hub.as_deref().filter(|_| self.is_behind), self.kind) {
-            (None, Kind::Agent) => out.call(("system", name), time, |t| t.atom("info")),
-            (None, Kind::Erlang) => out.rpc(name, "lists", "zipwith3", time, of_erlang),
-            (Some(hub), Kind::Agent) => out.rpc(hub, "gen_server", "call", time, |t| {
-                t.list(3)?.tuple(2)?.atom("system")?.atom(name)?.atom("info")?.int(longest)?.nil()
-            }),
-            (Some(hub), Kind::Erlang) => out.rpc(hub, "rpc", "call", time, |t| {
+        let hub = self.hub.as_deref().filter(|_| self.is_behind);
+        let (node, module, function) = match (hub, self.kind) {
+            (None, Kind::Agent) => return out.call(("system", name), time, |t| t.atom("info")),
+            (None, Kind::Erlang) => (name, "lists", "zipwith3"),
+            (Some(hub), Kind::Agent) => (hub, "gen_server", "call"),
+            (Some(hub), Kind::Erlang) => (hub, "rpc", "call"),
+        };
+        out.rpc(node, module, function, time, |t| match (hub, self.kind) {
+            (None, _) => of_erlang(t),
+            (_, Kind::Agent) => t.list(3)?.tuple(2)?.atom("system")?.atom(name)?.atom("info")?.int(longest)?.nil(),
+            (_, Kind::Erlang) => {
                 t.list(5)?.atom(name)?.atom("lists")?.atom("zipwith3")?;
                 of_erlang(t)?.int(longest)?.nil()
-            }),
-        }
+            }
+        })
     }
 
     /// Takes the answer. `own` is the name of the node that asks.
@@ -250,8 +253,8 @@ impl Subject {
         self.is_told = true;
     }
 
-    /// Returns the nodes that it said it is connected to, but for those that are there for one question.
-    pub(super) fn sees(&self) -> Option<BTreeSet<String>> {
+    /// Returns the nodes that it said it is connected to, in order, but for those that are there for one question.
+    pub(super) fn sees(&self) -> Option<Vec<String>> {
         let info = self.now.as_ref()?.info.as_term();
         Some(info::entries(info, "links").map(|(name, _)| info::text(name)).filter(|name| !is_passing(name)).collect())
     }
@@ -355,7 +358,7 @@ mod tests {
         assert_eq!((subject.state, subject.asked, subject.kind), (State::Asked, Asked::Due, Kind::Erlang));
         let answer = "[\"27\",{90500,12},51380224,48,0,4,['edge@nuc1'],['tool@host','edge@nuc2','beamless-0a1@nuc9']]";
         assert_eq!(given(answer, &mut subject), (State::Up, Asked::No, Kind::Erlang));
-        assert_eq!(subject.sees().unwrap().into_iter().collect::<Vec<_>>(), ["edge@nuc1", "edge@nuc2"]);
+        assert_eq!(subject.sees().unwrap(), ["edge@nuc1", "edge@nuc2"]);
         assert_eq!(
             json(&subject).split_once("\"info\":").unwrap(),
             (

@@ -1,6 +1,5 @@
 //! What is shown of nodes: a line for each of several, or all that one told.
 
-use std::collections::BTreeMap;
 use std::iter::once;
 
 use beamless::Term;
@@ -257,14 +256,18 @@ fn bad(map: Term<'_>, key: &str) -> String {
     count(map, &[key]).filter(|number| *number > 0).map_or(String::new(), short)
 }
 
-/// The pairs of two maps by the text of their keys.
-fn joined<'t>(info: Term<'t>, first: &str, second: &str) -> BTreeMap<String, [Option<Term<'t>>; 2]> {
-    let mut all: BTreeMap<String, [Option<Term<'t>>; 2]> = BTreeMap::new();
-    for (key, value) in entries(info, first) {
-        all.entry(text(key)).or_default()[0] = Some(value);
-    }
+/// An entry of two maps: the text of its key, and what either has of it.
+type Joined<'t> = (String, [Option<Term<'t>>; 2]);
+
+/// Returns the entries of two maps, in the order of their keys' text.
+fn joined<'t>(info: Term<'t>, first: &str, second: &str) -> Vec<Joined<'t>> {
+    let mut all: Vec<Joined<'t>> = entries(info, first).map(|(key, value)| (text(key), [Some(value), None])).collect();
     for (key, value) in entries(info, second) {
-        all.entry(text(key)).or_default()[1] = Some(value);
+        let key = text(key);
+        match all.binary_search_by(|(other, _)| other.cmp(&key)) {
+            Ok(place) => all.iter_mut().skip(place).take(1).for_each(|(_, both)| both[1] = Some(value)),
+            Err(place) => all.insert(place, (key, [None, Some(value)])),
+        }
     }
     all
 }

@@ -7,12 +7,12 @@ use mio::{Interest, Token};
 use rustix::termios::tcgetwinsize;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::low_level::emulate_default_handler;
-use signal_hook_mio::v1_0::Signals;
 
 use super::round::Round;
 use super::subject::{State, Subject};
 use super::table::Line;
 use super::view;
+use crate::cli::local;
 use crate::cli::outcome::Failure;
 
 /// The time between two pictures.
@@ -98,7 +98,7 @@ fn put(text: &str) -> Result<bool, Failure> {
 /// Asks and shows, until a signal comes or nobody reads what is written. `line` is what is written of each node in place of a picture.
 pub(super) fn watch(round: &mut Round, line: Option<fn(&Subject) -> String>) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::refused(format!("handling signals: {e}"));
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGWINCH, SIGTSTP, SIGCONT]).map_err(failed)?;
+    let mut signals = local::signals(&[SIGINT, SIGTERM, SIGWINCH, SIGTSTP, SIGCONT])?;
     round.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
     let screen = if line.is_none() { Some(Screen::new()?) } else { None };
     loop {
