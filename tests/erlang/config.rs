@@ -133,21 +133,6 @@ fn what_is_no_configuration_file_is_named() {
     refused("large.toml", "larger than 1 MiB");
 }
 
-/// Nobody could tell their readings apart.
-#[test]
-fn two_readings_of_one_label_are_told() {
-    let world = World::new();
-    let reading = |more| format!("[[publish]]\nfile = \"/proc/loadavg\"\nevery = \"1s\"\nto = \"hub\"\nnode = \"a\"\n{more}");
-    let others = ["", "label = \"other\"\n", "as = \"text\"\n"].map(reading).concat();
-    let file = write(&world, &format!("sname = \"demo\"\n{others}"));
-    let (code, said) = ended(&world, &["--config", file, "--check"]);
-    assert_eq!(code, Some(0), "{said}");
-    let told: Vec<&str> = said.lines().filter(|line| line.contains("another goes to the same")).collect();
-    let [told] = told[..] else { panic!("{said}") };
-    let line = ":13:1: publish: another goes to the same with the label loadavg: give each a `label` of its own";
-    assert!(told.ends_with(line), "{told}");
-}
-
 /// What flags get wrong beside a file is told of the flag.
 #[test]
 fn a_fault_of_a_flag_is_one_of_the_flag() {

@@ -328,19 +328,7 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        let mut found: Vec<Publish> = Vec::new();
-        for table in &tables {
-            let Some(publish) = self.table(table, Self::reading).flatten() else { continue };
-            // the receiver tells readings apart by their labels, and those that come again by their numbers
-            if found.iter().any(|other| other.label == publish.label && other.receiver == publish.receiver) {
-                let label = &publish.label;
-                self.faults.miss(
-                    table.wrong(format!("another goes to the same with the label {label}: give each a `label` of its own")),
-                );
-            }
-            found.push(publish);
-        }
-        found
+        tables.iter().filter_map(|table| self.table(table, Self::reading).flatten()).collect()
     }
 
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {
