@@ -145,7 +145,16 @@ fn has_ended(pid: Pid) -> bool {
 
 /// Returns the start that a process stems from, if it is one of this agent's.
 fn start_of(pid: Pid) -> Option<u32> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let read = || fs::read(format!("/proc/{pid}/environ")).ok();
+    let mut environment = read()?;
+    // one that is just becoming another program has none for a moment
+    for _ in 0..5 {
+        if !environment.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+        environment = read()?;
+    }
     let value =
         environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;
     let (agent, start) = str::from_utf8(value).ok()?.split_once('.')?;
