@@ -99,8 +99,8 @@ impl Logger {
         let is_told = |journal: &UnixDatagram| journal.send(entry(level, word, text).as_bytes()).is_ok();
         // The journal asks the system whose an entry is, and one that has ended by then is nobody's: what may be said last goes the way on which
         // that is known.
-        let lasts = level > Level::Error;
-        if !self.journal.as_ref().is_some_and(|journal| lasts && is_told(journal)) {
+        let may_be_last = level == Level::Error;
+        if !self.journal.as_ref().is_some_and(|journal| !may_be_last && is_told(journal)) {
             let priority = if self.is_journal { format!("<{}>", systemd::priority(level)) } else { String::new() };
             QUEUE.push(format!("{priority}{word}{text}\n").as_bytes(), &priority);
         }

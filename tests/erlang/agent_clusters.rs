@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::{Agent, Erl, World, until};
+use crate::publish::{made, until_made};
+use crate::support::{Agent, Erl, World};
 
 const FILE: &str = "agent.toml";
 
@@ -187,15 +188,6 @@ const COUNTER: &str = r#"
     every = "100ms"
     label = "counter"
 "#;
-
-/// How many numbers `COUNTER` has made.
-fn made(world: &World) -> usize {
-    fs::read_to_string(world.home.join("count")).unwrap_or_default().lines().count()
-}
-
-fn until_made(world: &World, count: usize) {
-    until("more readings", || (made(world) >= count).then_some(()));
-}
 
 /// The numbers that a hub gets, until this one is among them. `wrapped` makes of a reading the message that it comes in.
 fn numbers_up_to(erl: &Erl, wrapped: &str, last: usize) -> Vec<usize> {

@@ -143,13 +143,6 @@ fn written(pid: &str) -> u64 {
     io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
 }
 
-/// The hundredths of a second that a process has worked.
-fn worked(pid: u32) -> u128 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
-    fields.map(|field| field.parse::<u128>().unwrap()).sum()
-}
-
 /// A program that writes without end what is of no use is read slowly, so that it waits: on either output, in short lines or without any.
 #[test]
 fn a_program_that_writes_without_end_waits() {
@@ -166,18 +159,15 @@ fn a_program_that_writes_without_end_waits() {
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", demo.pid())).unwrap();
     let pids: Vec<&str> = children.split_whitespace().collect();
     let start = Instant::now();
-    let (before, work): (Vec<u64>, _) = (pids.iter().map(|pid| written(pid)).collect(), worked(demo.pid()));
+    let before: Vec<u64> = pids.iter().map(|pid| written(pid)).collect();
     assert_eq!(before.len(), 3);
     std::thread::sleep(Duration::from_secs(3));
-    let work = worked(demo.pid()) - work;
     for (pid, before) in pids.iter().zip(before) {
         let new = written(pid) - before;
         let most = (u64::try_from(start.elapsed().as_millis()).unwrap() + 1000) * 256 + 65_536;
         // it is read on, and no faster
         assert!(0 < new && new < most, "{new} of {most}");
     }
-    // of a machine that is busy it has less
-    assert!(work * 40 < start.elapsed().as_millis(), "{work} in {:?}", start.elapsed());
     assert_eq!(demo.log.count(&["read slowly from now on"]), 3);
 }
 

@@ -22,7 +22,7 @@ fn hub(world: &World) -> Erl {
 }
 
 /// Publishes 1, 2, 3, .. which stand in a file as well; none while there is a file `pause`.
-const COUNTER: &str = r#"
+pub(crate) const COUNTER: &str = r#"
     [[publish]]
     command = ["sh", "-c", "while [ -e pause ]; do touch paused; sleep 0.1; done; echo >>count; wc -l <count"]
     as = "number"
@@ -33,11 +33,11 @@ const COUNTER: &str = r#"
 "#;
 
 /// How many numbers `COUNTER` has made.
-fn made(world: &World) -> usize {
+pub(crate) fn made(world: &World) -> usize {
     fs::read_to_string(world.home.join("count")).unwrap_or_default().lines().count()
 }
 
-fn until_made(world: &World, count: usize) {
+pub(crate) fn until_made(world: &World, count: usize) {
     until("more readings", || (made(world) >= count).then_some(()));
 }
 

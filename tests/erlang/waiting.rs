@@ -4,33 +4,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::publish::{COUNTER, made, until_made};
 use crate::shim::Shim;
 use crate::support::{Agent, Erl, World, until};
 
-/// The configuration of an agent `demo` that counts.
-const COUNTER: &str = r#"
-    [[publish]]
-    command = ["sh", "-c", "echo >>count; wc -l <count"]
-    as = "number"
-    every = "100ms"
-    label = "counter"
-    to = "collector"
-    node = "a"
-"#;
 const ON_DISK: &str = "[keep]\ndisk = \"1MiB\"\nsync = \"1s\"\n";
 const ARGS: [&str; 6] = ["--sname", "demo", "--config", "agent.toml", "--state-dir", "state"];
 
 fn write(world: &World, text: &str) {
     fs::write(world.home.join("agent.toml"), text).unwrap();
-}
-
-/// How many numbers `COUNTER` has made.
-fn made(world: &World) -> usize {
-    fs::read_to_string(world.home.join("count")).unwrap_or_default().lines().count()
-}
-
-fn until_made(world: &World, count: usize) {
-    until("more readings", || (made(world) >= count).then_some(()));
 }
 
 /// Bytes in the log on disk.

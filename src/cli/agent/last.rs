@@ -13,6 +13,7 @@ use super::config::{self, Arguments, Settings, Text};
 use crate::cli::cookie::{self, Cookie};
 use crate::cli::files;
 use crate::cli::local::Local;
+use crate::cli::threads;
 
 /// The file with the configuration.
 const TEXT: &str = "last.toml";
@@ -25,8 +26,6 @@ const LARGEST: u64 = config::LARGEST + 8192;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The time between two looks whether it is written.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// The bytes of the stack of a thread that writes one.
-const STACK: usize = 64 << 10;
 
 /// The folder where they are kept, and which of them the agent runs on.
 pub(super) struct Last {
@@ -169,7 +168,7 @@ impl Last {
             let _held = writing.lock().unwrap_or_else(PoisonError::into_inner);
             write(&path, &bytes, mode).unwrap_or_else(|e| not_kept(&path, &e));
         };
-        match thread::Builder::new().name("kept".to_owned()).stack_size(STACK).spawn(write) {
+        match threads::start("kept", Box::new(write)) {
             Ok(writer) => {
                 let start = Instant::now();
                 while !writer.is_finished() && start.elapsed() < PATIENCE {

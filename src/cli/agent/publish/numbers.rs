@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use super::moment::{Moment, SET};
 use crate::cli::agent::store::Numbers;
+use crate::cli::threads;
 
 /// The bits of a number below the time at which its run began.
 const BITS: u32 = 24;
@@ -60,7 +60,7 @@ impl Numbering {
         let work = move || *begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(start(folder.as_deref(), &now));
         if self.folder.is_none() {
             work();
-        } else if thread::Builder::new().stack_size(64 << 10).spawn(work).is_err() {
+        } else if threads::start("numbers", Box::new(work)).is_err() {
             self.is_early = true;
         }
     }
@@ -87,6 +87,8 @@ fn since_2020(now: &Moment) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -98,6 +100,7 @@ mod tests {
         assert_eq!(numbering.next(&at(SET + 9000)), 9 << 24);
         assert_eq!([numbering.next(&at(5000)), numbering.next(&at(SET + 10_000))], [(9 << 24) + 1, (9 << 24) + 2]);
     }
+
     /// The folder's own count is lost, or cannot be written, on a box whose clock is set some time after it has started.
     #[test]
     fn numbers_go_on_from_the_clock_with_a_folder_too() {

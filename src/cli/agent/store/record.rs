@@ -156,25 +156,25 @@ impl Head {
     }
 }
 
-/// The checksums of all half bytes.
-const SUMS: [u32; 16] = {
-    let mut sums = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        let mut sum = i;
-        let mut bit = 0;
-        while bit < 4 {
-            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
-            bit += 1;
-        }
-        #[allow(clippy::indexing_slicing, reason = "while it is compiled")]
-        {
-            sums[i as usize] = sum;
-        }
-        i += 1;
-    }
-    sums
-};
+/// The checksums of all half bytes, by the polynomial of IEEE 802.3, its bits in reverse (0xedb8_8320).
+const SUMS: [u32; 16] = [
+    0x0000_0000,
+    0x1db7_1064,
+    0x3b6e_20c8,
+    0x26d9_30ac,
+    0x76dc_4190,
+    0x6b6b_51f4,
+    0x4db2_6158,
+    0x5005_713c,
+    0xedb8_8320,
+    0xf00f_9344,
+    0xd6d6_a3e8,
+    0xcb61_b38c,
+    0x9b64_c2b0,
+    0x86d3_d2d4,
+    0xa00a_e278,
+    0xbdbd_f21c,
+];
 
 /// Returns the CRC-32 of what has this one so far (0 at its beginning) and goes on with these bytes.
 pub(super) fn checksum(before: u32, bytes: &[u8]) -> u32 {

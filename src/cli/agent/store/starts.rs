@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::record::checksum;
+use crate::cli::threads;
 
 /// The bits of a number that are counted within an epoch.
 const BITS: u32 = 24;
@@ -58,10 +59,8 @@ impl Numbers {
         let Some(folder) = self.folder.clone() else { return };
         let (next, least) = (Arc::clone(&self.next), self.epoch.saturating_add(1));
         // what it cannot write it could not at the start, and that was said
-        let _ = thread::Builder::new().stack_size(64 << 10).spawn(move || {
-            let (epoch, _) = next_epoch(&folder, least);
-            *next.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
-        });
+        let work = move || *next.lock().unwrap_or_else(PoisonError::into_inner) = next_epoch(&folder, least).0;
+        let _ = threads::start("numbers", Box::new(work));
     }
 }
 
