@@ -156,6 +156,31 @@ fn a_disk_without_a_folder_is_told() {
     is_whole(&got, &[], &demo);
 }
 
+/// What is in the way of the folder when the agent starts is not there for ever.
+#[test]
+fn a_disk_that_comes_late_is_taken_up() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let state = world.home.join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("readings"), "").unwrap();
+    let demo = world.agent(&ARGS);
+    demo.wait(&["readings are kept in memory alone: ", "state/readings: "]);
+    demo.wait(&["warn: alarm: readings cannot be kept on disk"]);
+    let erl = world.erl(&["-sname", "b"]);
+    erl.eval(&format!("Disk = fun() -> maps:get(disk, gen_server:call({{system, {}}}, {{info, keep}}, 60000)) end", demo.atom()));
+    assert_eq!(erl.eval("Disk() =:= #{used => 0, limit => 1048576, failed => true}"), "true");
+    fs::remove_file(state.join("readings")).unwrap();
+    // within a minute by itself, and at once with the file
+    write(&world, &[COUNTER, ON_DISK, "[health]\nnode_away = \"1h\"\n"].concat());
+    demo.signal("HUP");
+    demo.wait(&["readings are kept on disk from now on"]);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    assert_eq!(erl.eval("maps:get(failed, Disk())"), "false");
+    let (_hub, got) = collected(&world, made(&world));
+    is_whole(&got, &[], &demo);
+}
+
 /// A box without a battery: it starts in 1970, and its clock is set later.
 #[test]
 fn readings_have_their_time_also_if_the_clock_was_set_later() {

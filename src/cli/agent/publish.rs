@@ -28,6 +28,7 @@ use super::config::units::Size;
 use super::config::{self, Form, Nodes, Publish, Receiver, Settings, Source};
 use super::own;
 use super::part::Part;
+use super::peers::after;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -41,6 +42,9 @@ pub(super) use status::{Last, Room, Status};
 /// The most nodes of a message that a program publishes, and the most receivers of them all.
 const NODES: usize = 16;
 const RECEIVERS: usize = 64;
+
+/// The time after which a log on disk that could not be opened is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// The bytes that wait for a receiver that is there before a program is not read any more.
 const BUSY: usize = 1 << 16;
@@ -67,6 +71,8 @@ pub(super) struct Publishing {
     numbers: Numbering,
     publishers: Vec<Publisher>,
     disk: Option<Disk>,
+    /// The log on disk that could not be opened, and when that is tried again.
+    closed: Option<(config::Disk, Instant)>,
     /// Where files are read.
     beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
@@ -98,7 +104,8 @@ impl Publishing {
             most: own::largest_value(node),
             numbers,
             clock,
-            disk: Disk::open(settings.keep.disk.as_ref()),
+            disk: None,
+            closed: None,
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
@@ -110,7 +117,32 @@ impl Publishing {
             is_stale: true,
         };
         publishing.prepare(node)?;
+        if let Some(wanted) = settings.keep.disk.clone() {
+            publishing.open(wanted, true);
+        }
         Ok(publishing)
+    }
+
+    /// Opens the log on disk; while that fails readings are kept in memory alone.
+    fn open(&mut self, wanted: config::Disk, is_first: bool) {
+        match Disk::open(&wanted) {
+            Ok(disk) => {
+                if !is_first {
+                    log::info!("readings are kept on disk from now on");
+                }
+                // what is there already goes first
+                let outlets = self.publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets);
+                outlets.for_each(|outlet| outlet.kept.are_lost());
+                self.disk = Some(disk);
+            }
+            Err(why) => {
+                if is_first {
+                    log::warn!("readings are kept in memory alone: {why}");
+                }
+                // without a name of one there never will be a folder
+                self.closed = Some((wanted, after(AGAIN))).filter(|(wanted, _)| wanted.folder.is_some());
+            }
+        }
     }
 
     /// Makes the mailbox if there are readings, and follows the groups that they go to.
@@ -302,7 +334,8 @@ impl Publishing {
 
     /// Returns how much of its memory is used.
     pub(super) fn room(&self) -> Room {
-        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status) }
+        let closed = || self.closed.as_ref().map(|(wanted, _)| (0, wanted.limit, true));
+        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
     }
 }
 
@@ -347,6 +380,9 @@ impl Part for Publishing {
             if let Some(disk) = &mut self.disk {
                 publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
             }
+        }
+        if let Some((_, at)) = &mut self.closed {
+            *at = Instant::now();
         }
         self.limit = settings.keep.memory;
         self.make_room();
@@ -401,6 +437,9 @@ impl Part for Publishing {
             }
         }
         self.clock.look();
+        if let Some((wanted, _)) = self.closed.take_if(|(_, at)| *at <= Instant::now()) {
+            self.open(wanted, false);
+        }
         if let Some(disk) = &mut self.disk {
             for (label, receiver) in disk.begin(&mut self.publishers, &self.programs, &mut self.clock) {
                 self.of_program(&label, receiver);
@@ -433,7 +472,8 @@ impl Part for Publishing {
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
-        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).min()
+        let opens = self.closed.as_ref().map(|(_, at)| *at);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).chain(opens).min()
     }
 
     fn named(&mut self, own: &str) {

@@ -41,26 +41,18 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Opens the log; nothing where readings are kept in memory alone, of which the log says why if that was not wanted.
-    pub(super) fn open(wanted: Option<&Settings>) -> Option<Self> {
-        let wanted = wanted?;
-        let Some(folder) = &wanted.folder else {
-            log::warn!("readings are kept in memory alone: {}", Settings::NO_FOLDER);
-            return None;
-        };
-        let store = match Store::open(folder, wanted.limit, wanted.sync) {
-            Ok(store) => store,
-            Err(e) => {
-                let why = if e.kind() == ErrorKind::WouldBlock { "another agent has it".to_owned() } else { e.to_string() };
-                log::warn!("readings are kept in memory alone: {}: {why}", folder.display());
-                return None;
-            }
-        };
+    /// Opens the log; an error is why readings are kept in memory alone.
+    pub(super) fn open(wanted: &Settings) -> Result<Self, String> {
+        let folder = wanted.folder.as_ref().ok_or(Settings::NO_FOLDER)?;
+        let store = Store::open(folder, wanted.limit, wanted.sync).map_err(|e| {
+            let why = if e.kind() == ErrorKind::WouldBlock { "another agent has it".to_owned() } else { e.to_string() };
+            format!("{}: {why}", folder.display())
+        })?;
         let starts = store::queue(&["starts"]);
         let unknown: Vec<u64> = store.queues().into_iter().filter(|queue| *queue != starts).collect();
         // of what is there it is not known how the clock was
         let loose = if unknown.is_empty() { None } else { Some(0) };
-        Some(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None })
+        Ok(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None })
     }
 
     /// Takes up what is on disk for each publisher. Returns the labels and receivers of programs' readings that are there besides, if a program
@@ -325,7 +317,7 @@ mod tests {
                 receiver: Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["a@b".to_owned()]) },
                 keep: None,
             };
-            let disk = Disk::open(Some(&wanted)).unwrap();
+            let disk = Disk::open(&wanted).unwrap();
             Self {
                 folder: folder.to_owned(),
                 disk,

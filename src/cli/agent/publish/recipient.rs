@@ -62,9 +62,9 @@ pub(super) struct Recipient {
 pub(super) enum Presence {
     /// The node is not connected.
     Away,
-    /// There was no process of this name, or it is one of a PubSub and was not asked for yet.
+    /// The node is connected. There was no process of this name, or it was not asked for yet.
     Missing,
-    /// The node is connected. The process was there the last time, or was not asked for yet.
+    /// The process was there the last time.
     There,
 }
 
