@@ -178,7 +178,8 @@ fn of_json(line: &str) -> Result<Outgoing, String> {
         }
         (Some(3), ..) if get("publish").is_some() => published(get),
         _ => {
-            Err("it is neither {\"reply\": ID, \"value\": JSON} nor {\"send\": \"NAME\", \"node\": \"NODE\", \"message\": JSON}"
+            Err("it is neither {\"reply\": ID, \"value\": JSON} nor {\"send\": \"NAME\", \"node\": \"NODE\", \"message\": JSON}, nor one \
+                 with \"publish\" in place of \"send\""
                 .to_owned())
         }
     }

@@ -13,8 +13,8 @@ pub(super) fn address(given: &Publish) -> Vec<u8> {
     let (Source::Program, Receiver::Name { to, nodes }) = (&given.source, &given.receiver) else { return Vec::new() };
     let mut out = vec![u8::from(matches!(nodes, Nodes::Each(_)))];
     for text in [&given.label, to].into_iter().chain(nodes.names()) {
-        // names are no longer than that
-        out.push(u8::try_from(text.len()).unwrap_or(0));
+        // an atom has 255 characters, of four bytes each, at most
+        out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
         out.extend_from_slice(text.as_bytes());
     }
     out
@@ -24,8 +24,8 @@ pub(super) fn address(given: &Publish) -> Vec<u8> {
 pub(super) fn addressed(address: &[u8]) -> Option<(String, Receiver)> {
     let (is_each, mut rest) = address.split_first()?;
     let mut texts = Vec::new();
-    while let Some((length, more)) = rest.split_first() {
-        let (text, more) = more.split_at_checked(usize::from(*length))?;
+    while let Some((length, more)) = rest.split_first_chunk() {
+        let (text, more) = more.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
         texts.push(String::from_utf8(text.to_vec()).ok()?);
         rest = more;
     }
@@ -78,7 +78,8 @@ mod tests {
             label: "sensor".to_owned(),
             every: Duration::ZERO,
             form: Form::Term,
-            receiver: Receiver::Name { to: "hub".to_owned(), nodes: Nodes::Each(vec!["a@b".to_owned(), "c@d".to_owned()]) },
+            // as long as a name can be
+            receiver: Receiver::Name { to: "ł".repeat(255), nodes: Nodes::Each(vec!["a@b".to_owned(), "c@d".to_owned()]) },
             keep: None,
         };
         let taken = Moment { clock: 1_700_000_000_000, up: 5, boot: u64::MAX };
