@@ -134,9 +134,10 @@ fn an_idle_agent_with_one_peer_is_small() {
     demo.wait_until_up();
     let erl = world.erl(&["-sname", "a"]);
     assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
-    // what is its own; the rest are pages of its file, in which TLS is too, and of libc, of which the system maps more or fewer as it likes
+    // what is its own, a hundred of it addresses that the loader writes, and some pages more or fewer from machine to machine; the rest are
+    // pages of its file, in which TLS is too, and of libc, of which the system maps more or fewer as it likes
     let own = demo.memory_kib("RssAnon:");
-    assert!(own < 512, "{own} KiB of its own resident");
+    assert!(own < 600, "{own} KiB of its own resident");
     let resident = demo.memory_kib("VmRSS:");
     assert!(resident < 5 * 1024, "{resident} KiB resident");
 }
