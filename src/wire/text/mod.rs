@@ -324,6 +324,29 @@ mod tests {
         }
     }
 
+    /// Those of more digits than are ever counted in decimal, too.
+    #[test]
+    fn integers_of_any_length_are_read_in_digits_that_are_whole_bits() {
+        let mut buf = [0; 8192];
+        let digits = "f1".repeat(2100);
+        let magnitude = [0xf1; 2100];
+        for (text, sign) in [(format!("16#{digits}"), 0), (format!("-16#000{digits}"), 1), (format!("16#f1{digits}"), 0)] {
+            let longer = usize::from(text.starts_with("16#f1f1") && text.len() > 3 + digits.len());
+            let term = parse_text(&text, &mut buf).unwrap();
+            let Value::Big(big) = term.value() else { panic!("{sign}") };
+            assert_eq!((big.negative, big.magnitude.len()), (sign == 1, 2100 + longer));
+            assert_eq!(big.magnitude[..2100], magnitude);
+        }
+        // seven bits of three digits and more: the lowest byte has the low bits of the third
+        let text = format!("8#7{}", "0".repeat(8000));
+        let term = parse_text(&text, &mut buf).unwrap();
+        let Value::Big(big) = term.value() else { panic!() };
+        assert_eq!(
+            (big.magnitude.len(), big.magnitude.last(), big.magnitude.iter().filter(|byte| **byte != 0).count()),
+            (3001, Some(&7), 1)
+        );
+    }
+
     #[test]
     fn segments_of_any_size_are_read() {
         for (text, bytes) in [
