@@ -210,7 +210,6 @@ impl<const NAMES: usize> Server<NAMES> {
     }
 
     /// Unregisters a node; its name is remembered for as long as there is room.
-    #[expect(clippy::needless_pass_by_value, reason = "the right to the name ends here")]
     pub fn unregister(&mut self, place: Place) {
         if self.holds(&place) {
             self.leave(place.at);
