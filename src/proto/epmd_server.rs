@@ -371,7 +371,7 @@ impl Session {
 
     fn receive<const NAMES: usize>(&mut self, server: &mut Server<NAMES>, bytes: &[u8]) {
         let end = self.filled.saturating_add(bytes.len());
-        let fits = self.buf.get_mut(self.filled..end).is_some_and(|room| {
+        let fits = self.buf.get_mut(self.filled..).and_then(|room| room.get_mut(..bytes.len())).is_some_and(|room| {
             room.copy_from_slice(bytes);
             true
         });

@@ -7,6 +7,7 @@ use core::fmt::{self, Write as _};
 
 use super::codes::epmd as tag;
 use super::cursor::{Overflow, Reader, Short, Writer};
+use super::split;
 use crate::error::Misbehaved;
 
 /// The most characters a node's alive name has.
@@ -336,8 +337,8 @@ impl<'a> NamesLine<'a> {
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Misbehaved> {
         let read = |line: &'a [u8]| {
             let line = core::str::from_utf8(line).ok()?.strip_prefix("name ")?;
-            let (name, port) = line.rsplit_once(" at port ")?;
-            Some(Self { name, port: port.parse().ok()? })
+            let (name, port) = split::last(line, ' ')?;
+            Some(Self { name: name.strip_suffix(" at port")?, port: port.parse().ok()? })
         };
         read(line).ok_or(Misbehaved::Epmd("line in the answer to NAMES_REQ"))
     }

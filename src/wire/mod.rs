@@ -24,6 +24,7 @@ pub(crate) mod key;
 pub(crate) mod owned;
 #[cfg(feature = "serde")]
 pub mod serde;
+pub(crate) mod split;
 pub(crate) mod term;
 pub(crate) mod text;
 pub(crate) mod value;

@@ -98,8 +98,9 @@ impl Error {
             from = from.saturating_add(1);
         }
         let tail = name.as_bytes().get(from..).unwrap_or(&[]);
-        let start = end.saturating_sub(tail.len());
-        if let Some(place) = self.bytes.get_mut(start..end) {
+        let Some(before) = self.bytes.get_mut(..end) else { return };
+        let Some(start) = before.len().checked_sub(tail.len()) else { return };
+        if let Some(place) = before.get_mut(start..) {
             place.copy_from_slice(tail);
             self.path = u8::try_from(start).unwrap_or(self.path);
         }
