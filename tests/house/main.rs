@@ -101,6 +101,14 @@ fn nothing_that_a_peer_reaches_may_panic() {
     report(files.iter().flat_map(lints::exceptions));
 }
 
+/// What is added and taken away wraps nowhere in a test: `cargo test` checks it, in the library as here, with whatever settings it was told.
+#[test]
+#[should_panic = "attempt to add with overflow"]
+fn arithmetic_is_checked_in_tests() {
+    let greatest = std::hint::black_box(u8::MAX);
+    std::hint::black_box(greatest + 1);
+}
+
 fn report(faults: impl Iterator<Item = String>) {
     let faults: Vec<String> = faults.collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
