@@ -12,6 +12,7 @@
 
 mod circles;
 mod lints;
+mod page;
 mod rust;
 
 use rust::{Source, sources, without};
