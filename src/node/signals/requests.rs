@@ -171,9 +171,7 @@ impl Core<'_> {
         }
         if !flags.allow(op::UNLINK_ID) {
             // nothing will be acknowledged
-            let waits = |watch: &Watch| {
-                watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_) | WatchKind::Again(_))
-            };
+            let waits = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_) | WatchKind::Again(_));
             let mut from = 0;
             while let Some(key) = self.far.watches.table.next_from(from, waits) {
                 from = key.index.saturating_add(1);
