@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamless::{Address, Error, Full, HeldBy, Misuse, Outbox, OwnedPid, OwnedReference, TermWriter, Written};
+use beamless::{Address, Error, Full, HeldBy, Misuse, Outbox, Overflow, OwnedPid, OwnedReference, TermWriter, Written};
 
 use super::host::{GROUPS, NODES, SCOPES, still};
 use super::life::Kind;
@@ -65,9 +65,9 @@ impl World<'_> {
             _ => {
                 let alive = self.alive(host);
                 // now and then one that is no more
-                let all: Vec<usize> = if alive.is_empty() || self.dice.below(40) == 0 {
-                    let ours = |inbox: &usize| self.inboxes[*inbox].host == host && !self.inboxes[*inbox].is_gone;
-                    (0..self.inboxes.len()).filter(ours).collect()
+                let all = if self.dice.below(if alive.is_empty() { 4 } else { 40 }) == 0 {
+                    let is_ours = |inbox: &Inbox| inbox.host == host && !inbox.is_gone;
+                    (0..self.inboxes.len()).filter(|inbox| is_ours(&self.inboxes[*inbox])).collect()
                 } else {
                     alive
                 };
@@ -94,6 +94,7 @@ impl World<'_> {
             Kind::Trap => self.trap(inbox),
             Kind::Alias => self.alias(inbox),
             Kind::Serve => self.serve(inbox),
+            Kind::Overflow => self.overflow(inbox),
             Kind::Join | Kind::Leave => self.join(inbox, kind == Kind::Join),
             Kind::ToGroup => self.send_to_group(inbox),
             Kind::Flood => while self.send(inbox) && self.dice.below(50) > 0 {},
@@ -510,6 +511,14 @@ impl World<'_> {
         let (host, handle) = (self.inboxes[inbox].host, self.inboxes[inbox].handle);
         if let Err(e) = self.hosts[host].node.serve(handle, SERVED) {
             self.check(self.inboxes[inbox].ended.is_some(), &e.to_string());
+        }
+    }
+
+    fn overflow(&mut self, inbox: usize) {
+        let (host, handle) = (self.inboxes[inbox].host, self.inboxes[inbox].handle);
+        let overflow = [Overflow::DropNewest, Overflow::DropOldest][self.dice.below(2)];
+        if self.hosts[host].node.set_overflow(handle, overflow).is_ok() {
+            self.inboxes[inbox].drops = true;
         }
     }
 

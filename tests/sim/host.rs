@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::slice::IterMut;
+use std::time::Duration;
 
 use allocation_counter::measure;
-use beamless::{Config, Event, GroupStorage, Instant, Node, NodeStorage};
+use beamless::{AutoConnect, Config, Event, GroupStorage, Instant, Node, NodeStorage};
 
 use super::life::Setup;
 use super::model::World;
@@ -77,7 +78,13 @@ impl<'s> Spare<'s> {
     pub(crate) fn start(&mut self, setup: &Setup, host: usize, creation: u32, now: u64) -> Option<Host<'s>> {
         let bit = |mask: u8| mask >> host & 1 == 1;
         let make = if bit(setup.visible) { Config::visible } else { Config::hidden };
-        let config = make(NODES[host], "secret").unwrap().creation(creation);
+        let mut config = make(NODES[host], "secret").unwrap().creation(creation);
+        if bit(setup.idle) {
+            config = config.idle_time(Duration::from_secs(30));
+        }
+        if bit(setup.once) {
+            config = config.auto_connect(AutoConnect::Once);
+        }
         let mut node = if bit(setup.small) {
             Node::new(config, &mut **self.small.next()?)
         } else {

@@ -17,12 +17,16 @@ pub(crate) struct Setup {
     pub(crate) small: u8,
     pub(crate) visible: u8,
     pub(crate) groups: u8,
+    /// The hosts that let go of idle connections, and those that connect to nobody again by themselves.
+    pub(crate) idle: u8,
+    pub(crate) once: u8,
     /// How many of six messages are large.
     pub(crate) large: usize,
     /// How many of twelve looks into a mailbox are put off.
     pub(crate) lazy: usize,
-    /// The bytes that the network has room for between two hosts.
+    /// The bytes that the network has room for between two hosts, and those that are read at once.
     pub(crate) capacity: usize,
+    pub(crate) piece: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +45,7 @@ pub(crate) enum Kind {
     Trap,
     Alias,
     Serve,
+    Overflow,
     Answer,
     Take,
     Wake,
@@ -64,43 +69,44 @@ pub(crate) enum Kind {
     RestartSame,
 }
 
-/// Each with how often it is done, and whether there are lives without it.
-const KINDS: [(Kind, usize, bool); 35] = [
-    (Kind::Register, 30, false),
-    (Kind::Close, 8, true),
-    (Kind::Send, 50, true),
-    (Kind::Call, 30, true),
-    (Kind::Rpc, 20, true),
-    (Kind::Monitor, 30, true),
-    (Kind::Demonitor, 10, true),
-    (Kind::Abandon, 10, true),
-    (Kind::Link, 30, true),
-    (Kind::Unlink, 12, true),
-    (Kind::Exit, 8, true),
-    (Kind::Trap, 10, true),
-    (Kind::Alias, 10, true),
-    (Kind::Serve, 10, true),
-    (Kind::Answer, 10, true),
-    (Kind::Take, 30, true),
-    (Kind::Wake, 25, false),
-    (Kind::Carry, 90, false),
-    (Kind::CarryAll, 30, true),
-    (Kind::Dial, 50, false),
-    (Kind::Pass, 20, false),
-    (Kind::Connect, 10, false),
-    (Kind::Disconnect, 3, true),
-    (Kind::Join, 24, true),
-    (Kind::Leave, 10, true),
-    (Kind::Follow, 8, true),
-    (Kind::ToGroup, 8, true),
-    (Kind::Settle, 3, true),
-    (Kind::Flood, 4, true),
-    (Kind::Break, 5, true),
-    (Kind::Freeze, 4, true),
-    (Kind::Jump, 3, true),
-    (Kind::Unlist, 3, true),
-    (Kind::Restart, 2, true),
-    (Kind::RestartSame, 1, true),
+/// Each with how often it is done, and in how many of four lives it is not.
+const KINDS: [(Kind, usize, usize); 36] = [
+    (Kind::Register, 30, 0),
+    (Kind::Close, 8, 2),
+    (Kind::Send, 50, 1),
+    (Kind::Call, 30, 1),
+    (Kind::Rpc, 20, 1),
+    (Kind::Monitor, 30, 1),
+    (Kind::Demonitor, 10, 1),
+    (Kind::Abandon, 10, 1),
+    (Kind::Link, 30, 1),
+    (Kind::Unlink, 12, 1),
+    (Kind::Exit, 8, 1),
+    (Kind::Trap, 10, 1),
+    (Kind::Alias, 10, 1),
+    (Kind::Serve, 10, 1),
+    (Kind::Overflow, 2, 1),
+    (Kind::Answer, 10, 1),
+    (Kind::Take, 30, 1),
+    (Kind::Wake, 25, 0),
+    (Kind::Carry, 90, 0),
+    (Kind::CarryAll, 30, 1),
+    (Kind::Dial, 50, 0),
+    (Kind::Pass, 20, 0),
+    (Kind::Connect, 10, 0),
+    (Kind::Disconnect, 3, 2),
+    (Kind::Join, 24, 1),
+    (Kind::Leave, 10, 1),
+    (Kind::Follow, 8, 1),
+    (Kind::ToGroup, 8, 1),
+    (Kind::Settle, 3, 1),
+    (Kind::Flood, 4, 2),
+    (Kind::Break, 5, 2),
+    (Kind::Freeze, 4, 2),
+    (Kind::Jump, 3, 2),
+    (Kind::Unlist, 3, 2),
+    (Kind::Restart, 2, 2),
+    (Kind::RestartSame, 1, 2),
 ];
 
 /// One step, and all that it is decided by: it stays what it is when others before it are left out.
@@ -116,6 +122,9 @@ pub(crate) struct Life {
     setup: Setup,
     steps: Vec<Step>,
 }
+
+/// As small as it is by then is small enough.
+const LONG: Duration = Duration::from_secs(30);
 
 thread_local! {
     /// What the last panic said, and where.
@@ -133,18 +142,21 @@ impl Life {
         // two are the most usual, and enough for most
         let hosts = 2 + [0, random.below(2), random.below(4), random.below(MOST - 1)][random.below(4)];
         let mut mask = |often: usize| (0..MOST).fold(0, |mask, host| mask | u8::from(random.below(6) < often) << host);
-        let (small, visible, groups) = (mask(3), mask(2), mask(4));
+        let (small, visible, groups, idle, once) = (mask(3), mask(2), mask(4), mask(1), mask(1));
         let setup = Setup {
             seed,
             hosts,
             small,
             visible,
-            groups: if random.below(2) == 0 { groups } else { 0 },
+            groups: if random.below(3) > 0 { groups } else { 0 },
+            idle,
+            once,
             large: random.below(6),
             lazy: random.below(13),
             capacity: [300, 5000, 1 << 20][random.below(3)],
+            piece: [usize::MAX, usize::MAX, 100, 1 + random.below(30)][random.below(4)],
         };
-        let weights = KINDS.map(|(_, weight, optional)| if optional && random.below(4) == 0 { 0 } else { weight });
+        let weights = KINDS.map(|(_, weight, without)| if random.below(4) < without { 0 } else { weight });
         let all = weights.iter().sum();
         let many = 40 + random.below(300);
         let steps = (0..many).map(|_| {
@@ -190,9 +202,9 @@ impl Life {
         let mut size = self.steps.len();
         loop {
             let before = (self.steps.len(), self.setup.hosts);
-            while size > 0 && begin.elapsed() < Duration::from_secs(20) {
+            while size > 0 {
                 let mut at = 0;
-                while at < self.steps.len() {
+                while at < self.steps.len() && begin.elapsed() < LONG {
                     let mut less = self.clone();
                     less.steps.drain(at..(at + size).min(less.steps.len()));
                     if fails(&less) {
@@ -210,16 +222,17 @@ impl Life {
                     break;
                 }
             }
-            let plain = Setup { groups: 0, visible: 0, large: 0, lazy: 0, capacity: 1 << 20, ..self.setup };
+            let wide = Setup { capacity: 1 << 20, piece: usize::MAX, ..self.setup };
+            let plain = Setup { groups: 0, visible: 0, idle: 0, once: 0, large: 0, lazy: 0, ..wide };
             let small = |small| Setup { small, ..self.setup };
-            for setup in [plain, Setup { large: 0, ..self.setup }, Setup { groups: 0, ..self.setup }, small(0), small(u8::MAX)] {
+            for setup in [plain, wide, Setup { large: 0, ..self.setup }, Setup { groups: 0, ..self.setup }, small(0), small(u8::MAX)] {
                 let less = Self { setup, ..self.clone() };
                 if fails(&less) {
                     self = less;
                     break;
                 }
             }
-            if before == (self.steps.len(), self.setup.hosts) || begin.elapsed() > Duration::from_secs(20) {
+            if before == (self.steps.len(), self.setup.hosts) || begin.elapsed() > LONG {
                 return self;
             }
             size = self.steps.len() / 2;

@@ -24,9 +24,12 @@ mod seen;
 mod ties;
 
 use std::ops::Range;
+use std::process::exit;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 use self::host::Memory;
 use self::life::Life;
@@ -89,13 +92,20 @@ fn what_each_host_sees_is_what_erlang_promises() {
     let seeds = seeds();
     let next = AtomicU64::new(seeds.start);
     let (failed, tally) = (Mutex::new(None::<(u64, String)>), Mutex::new(Tally::new()));
+    let lived: Vec<AtomicU64> =
+        (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| AtomicU64::new(u64::MAX)).collect();
+    let (end, ended) = channel();
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
+        for lived in &lived {
+            let (end, seeds, next, failed, tally) = (end.clone(), &seeds, &next, &failed, &tally);
+            scope.spawn(move || {
                 let (mut memory, mut own) = (Memory::new(), Tally::new());
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    lived.store(seed, Ordering::Relaxed);
                     if seed >= seeds.end || failed.lock().unwrap().is_some() {
+                        // it has nothing more to do
+                        lived.store(u64::MAX, Ordering::Relaxed);
                         break;
                     }
                     if let Err((wrong, _)) = Life::of(seed).live(&mut memory, &mut own, false) {
@@ -104,8 +114,11 @@ fn what_each_host_sees_is_what_erlang_promises() {
                 }
                 let mut tally = tally.lock().unwrap();
                 own.into_iter().for_each(|(what, times)| *tally.entry(what).or_default() += times);
+                // whoever looks after it has gone only if the test is over
+                let _ = end.send(());
             });
         }
+        look_after(&lived, &ended);
     });
     let _ = std::panic::take_hook();
     if let Some((seed, wrong)) = failed.into_inner().unwrap() {
@@ -118,6 +131,21 @@ fn what_each_host_sees_is_what_erlang_promises() {
     if seeds.end - seeds.start >= 10_000 {
         for what in OCCURS {
             assert!(counted.iter().any(|(found, _)| *found == what), "{what} never occurred: {counted:?}");
+        }
+    }
+}
+
+/// Waits until all threads have ended. A life takes milliseconds: one that takes minutes, on whatever machine, turns without end.
+fn look_after(lived: &[AtomicU64], ended: &Receiver<()>) {
+    for _ in lived {
+        let mut before = Vec::new();
+        while ended.recv_timeout(Duration::from_secs(240)).is_err() {
+            let now: Vec<u64> = lived.iter().map(|seed| seed.load(Ordering::Relaxed)).collect();
+            if let Some((seed, _)) = now.iter().zip(&before).find(|(now, before)| now == before && **now != u64::MAX) {
+                println!("seed {seed}: it turns without end\nagain: tests/sim/run 1 {seed}");
+                exit(1);
+            }
+            before = now;
         }
     }
 }

@@ -148,7 +148,7 @@ impl World<'_> {
 
     /// Reads what came to one side; how much it was.
     pub(crate) fn receive(&mut self, wire: usize, side: usize, most: usize) -> usize {
-        let now = self.now;
+        let (now, piece) = (self.now, self.setup.piece);
         self.poll_work(self.wires[wire].ends[side].host);
         let Wire { ends, ways } = &mut self.wires[wire];
         let (end, way) = (&mut ends[side], &mut ways[1 - side]);
@@ -167,7 +167,7 @@ impl World<'_> {
         let mut taken = 0;
         while taken < most && !way.bytes.is_empty() && end.read {
             let room = node.read_buffer(end.connection);
-            let len = room.len().min(way.bytes.len()).min(most - taken);
+            let len = room.len().min(way.bytes.len()).min(most - taken).min(piece);
             if len == 0 {
                 end.read = false;
                 break;
