@@ -21,7 +21,9 @@ impl World<'_> {
         match kind {
             Kind::Register => self.register(host),
             Kind::Wake => {
-                self.wake(host);
+                if self.dice.below(12) >= self.setup.lazy {
+                    self.wake(host);
+                }
             }
             Kind::Pass => {
                 let millis = [0, 1, 10, 100, 1000, 5000][self.dice.below(6)];
@@ -82,9 +84,7 @@ impl World<'_> {
     fn act_as(&mut self, kind: Kind, inbox: usize) {
         match kind {
             Kind::Close => self.close_one(inbox),
-            Kind::Send => {
-                self.send(inbox);
-            }
+            Kind::Send => self.send(inbox),
             Kind::Call => self.call(inbox),
             Kind::Rpc => self.rpc(inbox),
             Kind::Monitor => self.monitor(inbox),
@@ -97,7 +97,7 @@ impl World<'_> {
             Kind::Overflow => self.overflow(inbox),
             Kind::Join | Kind::Leave => self.join(inbox, kind == Kind::Join),
             Kind::ToGroup => self.send_to_group(inbox),
-            Kind::Flood => while self.send(inbox) && self.dice.below(50) > 0 {},
+            Kind::Flood => self.flood(inbox),
             _ => {
                 if self.dice.below(12) >= self.setup.lazy {
                     for _ in 0..self.dice.below(6) {
@@ -307,7 +307,7 @@ impl World<'_> {
         }
     }
 
-    fn send(&mut self, inbox: usize) -> bool {
+    fn send(&mut self, inbox: usize) {
         let host = self.inboxes[inbox].host;
         let alias = Self::any(&mut self.dice, &self.aliases).filter(|_| self.dice.below(4) == 0);
         let by_alias = alias.filter(|alias| self.inboxes[self.aliases[*alias].owner].host != host);
@@ -315,10 +315,29 @@ impl World<'_> {
             Some(alias) => (To::Alias(alias), !self.aliases[alias].dead),
             None => match self.address(host) {
                 Some(address) => address,
-                None => return false,
+                None => return,
             },
         };
-        let (number, fill, cast) = (self.sent.len(), self.fill(), self.dice.below(2) == 0);
+        let fill = self.fill();
+        self.send_to(inbox, to, found, fill);
+    }
+
+    /// Fills the transmit buffer, or the mailbox.
+    fn flood(&mut self, inbox: usize) {
+        let Some((to, found)) = self.address(self.inboxes[inbox].host) else { return };
+        for _ in 0..self.dice.below(60) {
+            let fill = self.dice.below(600);
+            if !self.send_to(inbox, to, found, fill) {
+                for wire in 0..self.wires.len() {
+                    self.carry(wire, [usize::MAX; 2]);
+                }
+                self.news();
+            }
+        }
+    }
+
+    fn send_to(&mut self, inbox: usize, to: To, found: bool, fill: usize) -> bool {
+        let (number, cast) = (self.sent.len(), self.dice.below(2) == 0);
         let (pid, reference) = self.parts(to);
         let done = self.act(inbox, |out| {
             let to = address(to, pid.as_ref(), reference.as_ref());

@@ -22,7 +22,7 @@ pub(crate) struct Setup {
     pub(crate) once: u8,
     /// How many of six messages are large.
     pub(crate) large: usize,
-    /// How many of twelve looks into a mailbox are put off.
+    /// How many of twelve looks into mailboxes are put off.
     pub(crate) lazy: usize,
     /// The bytes that the network has room for between two hosts, and those that are read at once.
     pub(crate) capacity: usize,
