@@ -17,6 +17,8 @@ pub(super) struct Seen {
     /// An external fun with a name that has more than ASCII.
     pub(super) wide_fun: bool,
     pub(super) minus_zero: bool,
+    /// How many local funs.
+    funs: usize,
     /// An atom with U+FFFE or U+FFFF, which Erlang prints and does not read.
     pub(super) no_character: bool,
 }
@@ -86,9 +88,17 @@ fn put(term: Term<'_>, out: &mut Vec<u8>, seen: &mut Seen) {
             }
         }
         Value::Map(pairs) => {
-            let mut all: Vec<_> = pairs.map(|(key, value)| (form(key, seen), form(value, seen))).collect();
+            let mut with_fun = 0;
+            let pair = |(key, value)| {
+                let before = seen.funs;
+                let key = form(key, seen);
+                with_fun += usize::from(seen.funs > before);
+                (key, form(value, seen))
+            };
+            let mut all: Vec<_> = pairs.map(pair).collect();
             all.sort();
-            seen.doubled_key |= all.windows(2).any(|two| same_key(&two[0].0, &two[1].0));
+            // what makes two funs one is not the same in each release
+            seen.doubled_key |= with_fun > 1 || all.windows(2).any(|two| same_key(&two[0].0, &two[1].0));
             out.push(b'm');
             number(out, all.len());
             all.into_iter().for_each(|(key, value)| out.extend([key, value].concat()));
@@ -116,6 +126,7 @@ fn put(term: Term<'_>, out: &mut Vec<u8>, seen: &mut Seen) {
         }
         Value::Fun(_) => {
             seen.unreadable = true;
+            seen.funs += 1;
             // A list of no elements is its tail. The fun's size, which may be wrong, is left out. Behind its fixed fields there are terms: the
             // module and those that it holds. The second to the fourth, which are old numbers of the fun and who made it, later releases
             // replace by their own.

@@ -1,5 +1,6 @@
 //! The check that every term passes, and `binary_to_term`: of terms that were damaged both take the same, to the same length and as the same term.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use beamless::{Term, TermError, TermFault};
@@ -42,15 +43,16 @@ enum Reason {
     Local,
     /// Refused here: nested deeper than 1,024 levels.
     TooDeep,
-    /// Refused here: a reference of no words.
+    /// Refused here, and not asked: a reference of no words, behind which Erlang reads on.
     NoWords,
     /// Refused here, and since OTP 27 by Erlang: an empty bit string that is not written as a binary.
     NoBits,
-    /// Refused here: numbers in a fun that are no plain small integers, an arity above 255.
-    FunNumber,
-    /// Refused here, and not asked: a fun made by something else than a pid, at which Erlang itself may end.
-    FunCreator,
-    /// Refused here: atoms by their number in the reading node's own table.
+    /// Refused here: an arity that is no plain small integer up to 255.
+    Arity,
+    /// Refused here, and not asked: a fun with numbers that are no plain small integers, or made by something else than a pid. Erlang itself may
+    /// end at those.
+    OddFun,
+    /// Refused here, and not asked: atoms by their number in the reading node's own table, which is not the same in every run.
     AtomNumber,
     /// Read otherwise, or by one alone: an old float with a comma, or that fills all of its 31 bytes, behind which Erlang reads on.
     OldFloat,
@@ -67,8 +69,15 @@ enum Due {
     Creator,
 }
 
-/// Goes over bytes as Erlang does, and tells the first thing that we refuse and it may take.
+/// Goes over bytes as Erlang does, and tells what is in them that we refuse and it may take.
 fn stricter(bytes: &[u8]) -> Option<Reason> {
+    let mut harmless = None;
+    harmful(bytes, &mut harmless).or(harmless)
+}
+
+/// Tells the first thing behind which Erlang may read other terms than those that follow, or end; and the last of those behind which it goes on.
+fn harmful(bytes: &[u8], harmless: &mut Option<Reason>) -> Option<Reason> {
+    bytes.strip_prefix(&[131])?;
     let mut due = vec![Due::Any];
     let mut at = 1;
     let number = |at: usize, len: usize| {
@@ -76,17 +85,25 @@ fn stricter(bytes: &[u8]) -> Option<Reason> {
         Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
     };
     // an atom's length with its tag
+    let numbered = Cell::new(false);
     let atom = |at: usize| match bytes.get(at)? {
         100 | 118 => Some(3 + number(at + 1, 2)?),
         115 | 119 => Some(2 + number(at + 1, 1)?),
+        tag @ (73 | 75) => {
+            numbered.set(true);
+            Some(if *tag == 73 { 3 } else { 4 })
+        }
         _ => None,
     };
     while let Some(kind) = due.pop() {
+        if numbered.get() {
+            return Some(Reason::AtomNumber);
+        }
         let tag = *bytes.get(at)?;
         match kind {
-            Due::Number if !matches!(tag, 97 | 98) => return Some(Reason::FunNumber),
-            Due::Arity if tag != 97 => return Some(Reason::FunNumber),
-            Due::Creator if !matches!(tag, 88 | 103) => return Some(Reason::FunCreator),
+            Due::Number if !matches!(tag, 97 | 98) => return Some(Reason::OddFun),
+            Due::Creator if !matches!(tag, 88 | 103) => return Some(Reason::OddFun),
+            Due::Arity if tag != 97 => *harmless = Some(Reason::Arity),
             _ => {}
         }
         let (len, terms) = match tag {
@@ -96,12 +113,12 @@ fn stricter(bytes: &[u8]) -> Option<Reason> {
             99 => {
                 let text = bytes.get(at + 1..at + 32)?;
                 if text.contains(&b',') || !text.contains(&0) {
-                    return Some(Reason::OldFloat);
+                    *harmless = Some(Reason::OldFloat);
                 }
                 (32, 0)
             }
             106 => (1, 0),
-            100 | 115 | 118 | 119 => (atom(at)?, 0),
+            100 | 115 | 118 | 119 | 73 | 75 => (atom(at)?, 0),
             103 => (1 + atom(at + 1)? + 9, 0),
             88 | 120 => (1 + atom(at + 1)? + 12, 0),
             102 | 101 => (1 + atom(at + 1)? + 5, 0),
@@ -119,10 +136,13 @@ fn stricter(bytes: &[u8]) -> Option<Reason> {
             116 => (5, 2 * number(at + 1, 4)?),
             107 => (3 + number(at + 1, 2)?, 0),
             109 => (5 + number(at + 1, 4)?, 0),
-            77 => match number(at + 1, 4)? {
-                0 => return Some(Reason::NoBits),
-                len => (6 + len, 0),
-            },
+            77 => {
+                let len = number(at + 1, 4)?;
+                if len == 0 {
+                    *harmless = Some(Reason::NoBits);
+                }
+                (6 + len, 0)
+            }
             110 => (3 + number(at + 1, 1)?, 0),
             111 => (6 + number(at + 1, 4)?, 0),
             112 => {
@@ -156,7 +176,7 @@ fn stricter(bytes: &[u8]) -> Option<Reason> {
         }
         due.extend(vec![Due::Any; terms]);
     }
-    None
+    numbered.get().then_some(Reason::AtomNumber)
 }
 
 /// Why Erlang takes what we refuse, if there is a reason.
@@ -165,10 +185,8 @@ fn refused_here(bytes: &[u8], fault: TermFault) -> Option<Reason> {
         TermFault::Compressed => Some(Reason::Compressed),
         TermFault::Local => Some(Reason::Local),
         TermFault::TooDeep => Some(Reason::TooDeep),
-        TermFault::Reference => stricter(bytes).filter(|reason| *reason == Reason::NoWords),
         TermFault::Bits => stricter(bytes).filter(|reason| *reason == Reason::NoBits && otp() < 27),
-        TermFault::Fun => stricter(bytes).filter(|reason| *reason == Reason::FunNumber),
-        TermFault::Tag(73 | 75) => Some(Reason::AtomNumber),
+        TermFault::Fun => stricter(bytes).filter(|reason| *reason == Reason::Arity),
         TermFault::Float => stricter(bytes).filter(|reason| *reason == Reason::OldFloat),
         _ => None,
     }
@@ -197,14 +215,20 @@ fn batch(terms: &[Vec<u8>]) -> Batch {
     batch
 }
 
-/// Which of these terms Erlang ends at.
-fn culprit(terms: &[Vec<u8>]) -> &[u8] {
-    let mut judge = Judge::new("culprit");
-    let ends = |bytes: &&Vec<u8>| {
-        judge.ask(b'b', &batch(std::slice::from_ref(bytes)));
+/// Those of these terms that Erlang ends at, at one or when it has all of them.
+fn culprits(mut terms: &[Vec<u8>]) -> Vec<String> {
+    let ends = |terms: &&[Vec<u8>]| {
+        let mut judge = Judge::new("culprits");
+        judge.ask(b'b', &batch(terms));
         judge.hear().is_none()
     };
-    terms.iter().find(ends).map_or(&[], |bytes| bytes)
+    loop {
+        let (first, second) = terms.split_at(terms.len() / 2);
+        match [first, second].into_iter().find(ends) {
+            Some(half) if half.len() < terms.len() => terms = half,
+            _ => return terms.iter().map(|bytes| hex(bytes)).collect(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -220,14 +244,13 @@ struct Tally {
 impl Tally {
     /// Counts a term that Erlang is not to be asked about, which we have to refuse; false if it is none.
     fn keeps(&mut self, bytes: &[u8]) -> bool {
-        let kept = stricter(bytes) == Some(Reason::FunCreator);
-        if kept {
-            match ours(bytes) {
-                Ok((term, _)) => self.differences.add(format!("we take it as {term:.80}: {}", hex(bytes))),
-                Err(_) => *self.reasons.entry(Reason::FunCreator).or_default() += 1,
-            }
+        let kept = stricter(bytes).filter(|reason| matches!(reason, Reason::NoWords | Reason::OddFun | Reason::AtomNumber));
+        let Some(reason) = kept else { return false };
+        match ours(bytes) {
+            Ok((term, _)) => self.differences.add(format!("we take it as {term:.80}: {}", hex(bytes))),
+            Err(_) => *self.reasons.entry(reason).or_default() += 1,
         }
-        kept
+        true
     }
 
     fn count(&mut self, bytes: &[u8], answer: &mut Answer) {
@@ -286,7 +309,7 @@ fn damaged_terms_are_taken_and_refused_as_binary_to_term_does() {
             judge.ask(b'b', &batch(terms));
         }
         if let Some(terms) = asked.take() {
-            let mut answer = judge.hear().unwrap_or_else(|| panic!("Erlang ends at {}", hex(culprit(&terms))));
+            let mut answer = judge.hear().unwrap_or_else(|| panic!("Erlang ends at {:?}", culprits(&terms)));
             terms.iter().for_each(|bytes| tally.count(bytes, &mut answer));
             assert!(answer.is_empty());
         }
