@@ -63,12 +63,22 @@ read(Text, Term) ->
 parse(Bytes) ->
     try
         Text = unicode:characters_to_list(Bytes),
-        {ok, Tokens, _} = erl_scan:string(case lists:suffix(".", string:trim(Text)) of true -> Text; false -> Text ++ "\n." end),
-        erl_parse:parse_term(Tokens)
+        erl_parse:parse_term(tokens(Text))
     of
         {ok, Term} -> {ok, Term};
         _ -> error
     catch _:_ -> error
+    end.
+
+%% Those of a text with a full stop, which it gets if it has none.
+tokens(Text) ->
+    case erl_scan:string(Text ++ "\n") of
+        {ok, [_ | _] = Tokens, End} ->
+            case lists:last(Tokens) of
+                {dot, _} -> Tokens;
+                _ -> Tokens ++ [{dot, End}]
+            end;
+        _ -> error
     end.
 
 printed(Format, Term) -> unicode:characters_to_binary(io_lib:format(Format, [Term])).

@@ -107,7 +107,7 @@ fn put(term: Term<'_>, out: &mut Vec<u8>, seen: &mut Seen) {
             seen.unreadable = true;
             out.push(b'p');
             atom(out, pid.node);
-            [pid.id, pid.serial, pid.creation].map(|word| out.extend(word.to_be_bytes()));
+            [pid.id, pid.serial, pid.creation].iter().for_each(|word| out.extend(word.to_be_bytes()));
         }
         Value::Port(port) => {
             seen.unreadable = true;

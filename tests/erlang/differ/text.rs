@@ -125,7 +125,7 @@ fn what_one_prints_the_other_reads() {
         for bytes in &terms {
             let term = Term::parse(bytes).unwrap();
             let (plain, unicode) = (term.to_string(), term.text("").unicode().to_string());
-            [bytes, plain.as_bytes(), unicode.as_bytes()].map(|part| batch.push(part));
+            [bytes, plain.as_bytes(), unicode.as_bytes()].into_iter().for_each(|part| batch.push(part));
         }
         judge.ask(b't', &batch);
         let mut answer = judge.hear().expect("Erlang has ended");
@@ -294,7 +294,10 @@ fn damage(text: &mut String, texts: &[String], dice: &mut Dice) {
         3 => text.replace_range(at..next, dice.of::<&str>(WORDS)),
         4 => text.replace_range(at..next, ""),
         5 => text.truncate(at),
-        6 => text.insert_str(at, &text[at..next].to_owned()),
+        6 => {
+            let again = text[at..next].to_owned();
+            text.insert_str(at, &again);
+        }
         7 => {
             let other = dice.of(texts);
             let from = other.char_indices().nth(dice.below(other.chars().count().max(1))).map_or(0, |(from, _)| from);
@@ -367,7 +370,7 @@ fn damaged_text_is_read_and_refused_as_erlang_does() {
                 dice.once_in(3)
             } {}
             // the end that Erlang is given would be a character
-            if is_huge(&text) || text.ends_with(['$', '\\']) {
+            if is_huge(&text) || ["$", "\\", "\\^"].iter().any(|end| text.ends_with(end)) {
                 continue;
             }
             let mut seen = Seen::default();
