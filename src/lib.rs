@@ -30,6 +30,9 @@
 #[cfg(feature = "std")]
 mod driver;
 mod error;
+#[cfg(any(test, beamless_fuzz))]
+#[doc(hidden)]
+pub mod fuzz;
 mod limit;
 #[cfg(any(doc, doctest))]
 pub mod manual;

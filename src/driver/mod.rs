@@ -12,6 +12,8 @@ pub(crate) mod epmd;
 mod epmd_alone;
 mod epmd_ask;
 pub(crate) mod epmd_service;
+#[cfg(all(feature = "tls", any(test, beamless_fuzz)))]
+pub(crate) mod fuzz;
 mod hosts;
 mod line;
 mod listen;
