@@ -158,7 +158,7 @@ impl Life {
         };
         let weights = KINDS.map(|(_, weight, without)| if random.below(4) < without { 0 } else { weight });
         let all = weights.iter().sum();
-        let many = 40 + random.below(300);
+        let many = 40 + random.below(600);
         let steps = (0..many).map(|_| {
             let mut at = random.below(all);
             let which = weights.iter().position(|weight| {
