@@ -307,57 +307,56 @@ fn both(relaxed: bool) -> [Side; 2] {
     [Side::new(epmd_command(), relaxed), Side::new(ours, relaxed)]
 }
 
+/// Whether this is a request that only Erlang's epmd reads, to refuse it.
+fn is_too_long(said: &[u8]) -> bool {
+    let len = said.get(..2).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])) + 2);
+    len > LONGEST && len < LONGEST_READ
+}
+
+/// Has a conversation with both. Whether they can have another one, or what differed.
+fn converse(sides: &mut [Side; 2], conversation: &[Step], steps: &mut usize) -> Result<bool, String> {
+    let mut talks = Vec::new();
+    for (at, next) in conversation.iter().enumerate() {
+        step(sides, &mut talks, next);
+        *steps += 1;
+        if talks.iter().any(|talk| is_too_long(&talk.said)) {
+            return Ok(false);
+        }
+        let goes_on = settled(sides, &mut talks).map_err(|what| format!("{what}\n  after {:?}", &conversation[..=at]))?;
+        if !goes_on {
+            return Ok(false);
+        }
+    }
+    let dumps = sides.each_mut().map(Side::dump);
+    if dumps[0] == dumps[1] {
+        Ok(dumps[0].as_ref().is_some_and(|dump| dump.lines().count() < REMEMBERED))
+    } else {
+        Err(format!("{dumps:?}\n  after {conversation:?}"))
+    }
+}
+
 #[test]
 fn conversations_go_as_with_erlangs_epmd() {
     let (count, seed) = wanted();
     let mut dice = Dice::new(seed);
     let words = Words::new();
     let mut differences = Differences::default();
-    let (mut steps, mut restarts) = (0, 0);
+    let (mut steps, mut starts) = (0, 0);
     let mut sides: Option<[Side; 2]> = None;
     for number in 0..count / 100 {
         let conversation = words.conversation(&mut dice);
-        let is_long = |said: &[u8]| {
-            let len = said.get(..2).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])) + 2);
-            len > LONGEST && len < LONGEST_READ
-        };
         let pair = sides.get_or_insert_with(|| {
-            restarts += 1;
+            starts += 1;
             both(dice.once_in(2))
         });
-        let mut talks = Vec::new();
-        let mut alive = true;
-        for (at, next) in conversation.iter().enumerate() {
-            step(pair, &mut talks, next);
-            steps += 1;
-            if talks.iter().any(|talk| is_long(&talk.said)) {
-                // the rest is of no use
-                alive = false;
-                break;
-            }
-            match settled(pair, &mut talks) {
-                Ok(goes_on) => alive = goes_on,
-                Err(what) => {
-                    differences
-                        .add(format!("conversation {number}: Erlang's and ours: {what}\n  after {:?}", &conversation[..=at]));
-                    alive = false;
-                }
-            }
-            if !alive {
-                break;
-            }
-        }
-        if alive {
-            let dumps = pair.each_mut().map(Side::dump);
-            if dumps[0] != dumps[1] {
-                differences.add(format!("conversation {number}: Erlang's and ours: {dumps:?}\n  after {conversation:?}"));
-            }
-            alive = dumps[0].as_ref().is_some_and(|dump| dump.lines().count() < REMEMBERED) && dumps[0] == dumps[1];
-        }
-        if !alive {
+        let goes_on = converse(pair, &conversation, &mut steps);
+        if goes_on != Ok(true) {
             sides = None;
         }
+        if let Err(what) = goes_on {
+            differences.add(format!("conversation {number}: Erlang's and ours: {what}"));
+        }
     }
-    println!("{} conversations of {steps} steps, {restarts} starts", count / 100);
+    println!("{} conversations of {steps} steps, {starts} starts", count / 100);
     differences.assert_none(seed);
 }
