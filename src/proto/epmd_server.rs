@@ -210,7 +210,6 @@ impl<const NAMES: usize> Server<NAMES> {
     }
 
     /// Unregisters a node; its name is remembered for as long as there is room.
-    #[expect(clippy::needless_pass_by_value, reason = "the right to the name ends here")]
     pub fn unregister(&mut self, place: Place) {
         if self.holds(&place) {
             self.leave(place.at);
@@ -376,7 +375,7 @@ impl Session {
         let due = known.map_or(bytes.len(), |length| length.saturating_sub(self.filled).min(bytes.len()));
         let (bytes, more) = bytes.split_at_checked(due).unwrap_or((bytes, &[]));
         let end = self.filled.saturating_add(bytes.len());
-        let fits = self.buf.get_mut(self.filled..end).is_some_and(|room| {
+        let fits = self.buf.get_mut(self.filled..).and_then(|room| room.get_mut(..bytes.len())).is_some_and(|room| {
             room.copy_from_slice(bytes);
             true
         });

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::codes::tag;
 use super::cursor::{Reader, Short, is_short_ascii};
+use super::split;
 use crate::error::{ConfigError, TermFault};
 
 impl From<Short> for TermFault {
@@ -379,7 +380,7 @@ impl NodeName {
     /// # Errors
     /// [`ConfigError::NameForm`], [`ConfigError::HostName`], [`ConfigError::NameTooLong`].
     pub fn new(name: &str) -> Result<Self, ConfigError> {
-        let (alive, host) = name.split_once('@').ok_or(ConfigError::NameForm)?;
+        let (alive, host) = split::first(name, '@').ok_or(ConfigError::NameForm)?;
         if alive.is_empty() || host.is_empty() || host.contains('@') {
             return Err(ConfigError::NameForm);
         }
@@ -409,12 +410,12 @@ impl NodeName {
 
     /// Returns the part before the `@`, which EPMD knows it by.
     pub fn alive(&self) -> &str {
-        self.0.split_once('@').map_or("", |(alive, _)| alive)
+        split::first(&self.0, '@').map_or("", |(alive, _)| alive)
     }
 
     /// Returns the part after the `@`.
     pub fn host(&self) -> &str {
-        self.0.split_once('@').map_or("", |(_, host)| host)
+        split::first(&self.0, '@').map_or("", |(_, host)| host)
     }
 
     pub(crate) fn as_atom(&self) -> Atom<'_> {

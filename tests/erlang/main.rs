@@ -44,6 +44,8 @@ mod gossip;
 mod groups;
 mod health;
 mod hostile;
+#[path = "../hosts/mod.rs"]
+mod hosts;
 mod hub;
 mod hubs;
 mod inside;
