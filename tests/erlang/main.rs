@@ -31,6 +31,7 @@ mod cookies;
 mod crowd;
 mod dialects;
 mod dials;
+mod differ;
 mod elixir;
 mod epmd;
 mod epmd_tool;
