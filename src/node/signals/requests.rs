@@ -180,6 +180,14 @@ impl Core<'_> {
         }
     }
 
+    /// Ends the time in which a link that was ended here waits to be acknowledged.
+    pub(crate) fn unlink_is_over(&mut self, key: Key) {
+        match self.far.watches.table.at_mut(key) {
+            Some(watch) if watch.is_active() => watch.kind = WatchKind::Link,
+            _ => drop(self.remove_watch(key)),
+        }
+    }
+
     /// Calls `each` with every request that a peer is asked for.
     fn each_asked_of(&mut self, peer: Key, each: impl Fn(&mut Self, Key, Ask, Stage)) {
         let (count, mut from) = (self.far.links.table.at(peer).map_or(0, |link| link.asked), 0);

@@ -53,14 +53,6 @@ impl Core<'_> {
         }
     }
 
-    /// Ends the time in which a link that was ended here waits to be acknowledged.
-    pub(crate) fn unlink_is_over(&mut self, key: Key) {
-        match self.far.watches.table.at_mut(key) {
-            Some(watch) if watch.is_active() => watch.kind = WatchKind::Link,
-            _ => drop(self.remove_watch(key)),
-        }
-    }
-
     /// Finds the link between `to`, which is here, and `from`, whether active or not.
     fn link_of(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>) -> Option<Key> {
         let owner = self.owner(Process::Pid(to))?;
