@@ -205,10 +205,8 @@ impl World<'_> {
             self.check(many == 0 || *woken, "an event came, and nobody was woken");
         }
         ended.into_iter().for_each(|inbox| self.inbox_ended(inbox));
-        for host in 0..self.hosts.len() {
-            if woken[host] {
-                self.look(host);
-            }
+        for (host, _) in woken.iter().enumerate().filter(|(_, woken)| **woken) {
+            self.look(host);
         }
         woken.into_iter().filter(|woken| *woken).count()
     }

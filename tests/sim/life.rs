@@ -158,7 +158,7 @@ impl Life {
         };
         let weights = KINDS.map(|(_, weight, without)| if random.below(4) < without { 0 } else { weight });
         let all = weights.iter().sum();
-        let many = 40 + random.below(300);
+        let many = 40 + random.below(600);
         let steps = (0..many).map(|_| {
             let mut at = random.below(all);
             let which = weights.iter().position(|weight| {
@@ -225,7 +225,9 @@ impl Life {
             let wide = Setup { capacity: 1 << 20, piece: usize::MAX, ..self.setup };
             let plain = Setup { groups: 0, visible: 0, idle: 0, once: 0, large: 0, lazy: 0, ..wide };
             let small = |small| Setup { small, ..self.setup };
-            for setup in [plain, wide, Setup { large: 0, ..self.setup }, Setup { groups: 0, ..self.setup }, small(0), small(u8::MAX)] {
+            for setup in
+                [plain, wide, Setup { large: 0, ..self.setup }, Setup { groups: 0, ..self.setup }, small(0), small(u8::MAX)]
+            {
                 let less = Self { setup, ..self.clone() };
                 if fails(&less) {
                     self = less;

@@ -12,6 +12,7 @@
     clippy::cast_possible_truncation,
     reason = "a test that meets the unexpected has failed, and a panic is how it says so"
 )]
+#![allow(clippy::needless_range_loop, reason = "a host is its number, by which several lists have what is its own")]
 
 mod acts;
 mod host;

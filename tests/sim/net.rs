@@ -183,9 +183,9 @@ impl World<'_> {
     /// Moves so many bytes at most over a connection, each way.
     pub(crate) fn carry(&mut self, wire: usize, most: [usize; 2]) -> usize {
         let mut moved = 0;
-        for side in 0..2 {
-            moved += self.transmit(wire, side, most[side]);
-            moved += self.receive(wire, 1 - side, most[side]);
+        for (side, most) in most.into_iter().enumerate() {
+            moved += self.transmit(wire, side, most);
+            moved += self.receive(wire, 1 - side, most);
         }
         moved
     }
