@@ -40,13 +40,15 @@ fn unpack(file: &Path, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The shortest first, so that what is new stands where it is looked for.
+/// The shortest first, so that what is new stands where it is looked for. What was a finding once stays, behind a line of its own.
 fn pack(folder: &Path, file: &Path) -> io::Result<()> {
     let mut all = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
         let input = fs::read(entry?.path())?;
         all.insert((input.len(), input));
     }
+    let before = fs::read_to_string(file).unwrap_or_default();
+    let found = before.find("# found").and_then(|at| before.get(at..)).unwrap_or_default();
     let text: String = all.iter().map(|(_, input)| line(input) + "\n").collect();
-    fs::write(file, text)
+    fs::write(file, text + found)
 }
