@@ -675,7 +675,8 @@ mod tests {
             [&[112, 0, 0, 0, 0, 0][..], &[0; 16], &[0; 4], &[0, 0, 0, 1], b"\x77\x01m", &[97, 0, 97, 0], pid, free].concat()
         };
         let record = |value: &[u8]| [&[tag::RECORD, 0, 0, 0, 1, 1][..], b"\x77\x01m\x77\x01r\x77\x01f", value].concat();
-        let kinds: [&dyn Fn(&[u8]) -> Vec<u8>; 6] = [
+        type Wrap<'w> = &'w dyn Fn(&[u8]) -> Vec<u8>;
+        let kinds: [Wrap<'_>; 6] = [
             &|inner| [&[104, 1][..], inner].concat(),
             &|inner| [&[105, 0, 0, 0, 1][..], inner].concat(),
             &|inner| [&[116, 0, 0, 0, 1, 106][..], inner].concat(),
