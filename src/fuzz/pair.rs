@@ -20,6 +20,14 @@ struct Due<T> {
     what: T,
     mailbox: Mailbox,
     times: u32,
+    /// It was given up: it may be there already, and then it stays.
+    given_up: bool,
+}
+
+impl<T> Due<T> {
+    fn new(what: T, mailbox: Mailbox) -> Self {
+        Self { what, mailbox, times: 0, given_up: false }
+    }
 }
 
 /// One node, with its program.
@@ -253,21 +261,17 @@ impl Scene<'_> {
         match what % 8 {
             0 => _ = out.link(peer.as_pid()),
             1 => _ = out.unlink(peer.as_pid()),
-            2 => _ = out.monitor(&peer).map(|what| downs.push(Due { what, mailbox, times: 0 })),
-            3 => _ = out.call(&peer, timeout, |t| t.nil()).map(|what| calls.push(Due { what, mailbox, times: 0 })),
-            4 => _ = out.monitor((NAMES[other], NODES[1 - side])).map(|what| downs.push(Due { what, mailbox, times: 0 })),
+            2 => _ = out.monitor(&peer).map(|what| downs.push(Due::new(what, mailbox))),
+            3 => _ = out.call(&peer, timeout, |t| t.nil()).map(|what| calls.push(Due::new(what, mailbox))),
+            4 => _ = out.monitor((NAMES[other], NODES[1 - side])).map(|what| downs.push(Due::new(what, mailbox))),
             5 => {
-                if let Some(at) = downs.iter().position(|due| due.mailbox == mailbox) {
-                    if out.demonitor(downs[at].what).is_ok() {
-                        downs.remove(at);
-                    }
+                if let Some(at) = downs.iter().position(|due| due.mailbox == mailbox && !due.given_up) {
+                    downs[at].given_up = out.demonitor(downs[at].what).is_ok();
                 }
             }
             6 => {
-                if let Some(at) = calls.iter().position(|due| due.mailbox == mailbox) {
-                    if out.abandon(calls[at].what).is_ok() {
-                        calls.remove(at);
-                    }
+                if let Some(at) = calls.iter().position(|due| due.mailbox == mailbox && !due.given_up) {
+                    calls[at].given_up = out.abandon(calls[at].what).is_ok();
                 }
             }
             _ => _ = out.exit(peer.as_pid(), |t| t.atom("enough")),
@@ -313,8 +317,8 @@ impl Scene<'_> {
                 side.news();
                 side.read(self.is_hostile, true);
             }
-            assert!(side.calls.iter().all(|due| due.times == 1), "a call without an answer");
-            assert!(side.downs.iter().all(|due| due.times == 1), "a monitor without a down");
+            assert!(side.calls.iter().all(|due| due.times == 1 || due.given_up), "a call without an answer");
+            assert!(side.downs.iter().all(|due| due.times == 1 || due.given_up), "a monitor without a down");
             for mailbox in side.mailboxes.into_iter().flatten() {
                 side.end.node.close_mailbox(mailbox, |t| t.nil()).expect("a mailbox of ours");
             }

@@ -1,9 +1,11 @@
 //! A thousand messages a second between a hub and boxes that are far away, over a network that loses some of what it is given.
 
+use std::fs;
 use std::time::Duration;
 
+use super::{Pair, answers};
 use crate::lan::Lan;
-use crate::support::Agent;
+use crate::support::{Agent, until};
 
 const HOSTS: [&str; 2] = ["edge", "roger-nuc0"];
 /// One connection does not carry all of it over such a network, unless the kernel has BBR: each packet that is lost halves the window, and what gets
@@ -38,6 +40,36 @@ fn a_thousand_a_second(seconds: u64) {
     for agent in &boxes {
         assert_eq!(agent.log.count(&["node down"]), 0, "{}", agent.log.text());
     }
+}
+
+/// A box that reads four times as much as its line carries: it drops the oldest of what is too much, and what has room comes, as do calls. The line is
+/// never silent, though what keeps it awake waits behind all the rest.
+#[test]
+fn more_than_the_line_carries() {
+    const MUCH: &str = "
+[[publish]]
+file = \"much\"
+every = \"100ms\"
+to = \"much\"
+node = \"hub@roger-nuc3\"
+keep = 5
+";
+    let Some(pair) = Pair::new(MUCH, &[]) else { return };
+    pair.hub.erl.eval("spawn(fun() -> register(much, self()), (fun L(N) -> receive {count, To} -> To ! {count, N}, L(N); _ -> L(N + 1) end end)(0) end)");
+    pair.lan.relay("set * * rate 20000");
+    fs::write(pair.hub.world.home.join("much"), "x".repeat(8000)).unwrap();
+    let count = || {
+        let ask = "(fun() -> much ! {count, self()}, receive {count, N} -> N after 60000 -> nothing end end)()";
+        pair.hub.erl.eval(ask).parse::<u64>().unwrap()
+    };
+    for many in [10, 20, 30] {
+        until("readings", || (count() >= many).then_some(()));
+        answers(&pair.hub.erl);
+    }
+    pair.lan.relay("set * * rate 0");
+    pair.has_all_since(1);
+    pair.agent.wait(&["much", "dropped"]);
+    assert_eq!(pair.agent.log.count(&["node down"]), 0, "{}", pair.agent.log.text());
 }
 
 #[test]

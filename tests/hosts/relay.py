@@ -10,6 +10,7 @@ The host of cable N has the addresses 10.77.0.X for which X % 100 is N + 1. It i
     set HOST HOST KEY VALUE   what happens to packets from the first to the second, and to no others
         delay MILLISECONDS    each takes so long
         loss PERCENT          as many are lost
+        rate BYTES            no more pass in a second; those of the next two seconds wait, and the rest are lost. 0 is no limit
         largest BYTES         larger ones are lost, and nobody is told: a black hole for an MTU
         cut 1, cut 0          all are lost; or no longer
     forget [HOST]             the connections that there are belong to no one any more, as behind a router that was started again: with a host, what it
@@ -150,8 +151,14 @@ class Relay:
             return
         if data[9] == 6 and not self.is_known(data, source):
             return
+        passes = time.monotonic()
+        if rule.get("rate"):
+            begins = max(passes, rule.get("free", 0))
+            if begins > passes + 2:
+                return
+            passes = rule["free"] = begins + len(data) / rule["rate"]
         self.passed += 1
-        heapq.heappush(self.under_way, (time.monotonic() + rule.get("delay", 0) / 1000, self.passed, target, data))
+        heapq.heappush(self.under_way, (passes + rule.get("delay", 0) / 1000, self.passed, target, data))
 
     def is_known(self, data, source):
         """Whether a packet of TCP is of a connection that began here, or begins one; if not, its sender may be told."""

@@ -74,7 +74,7 @@ pub(super) fn two_that_call_each_other() {
         }
     };
     are_up([0, 0]);
-    for line in ["forget *", "forget *", "forget edge", "forget roger-nuc3", "forget"] {
+    for line in ["forget *", "forget edge", "forget roger-nuc3", "forget"] {
         let from = agents.each_ref().map(|agent| agent.log.len());
         lan.relay(line);
         for (agent, from) in agents.iter().zip(from) {

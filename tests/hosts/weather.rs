@@ -11,7 +11,7 @@ use crate::support::until;
 
 const BOXES: [&str; 2] = ["edge", "roger-nuc3"];
 const HUB: &str = "roger-nuc0";
-const FAIR: [&str; 4] = ["set * * cut 0", "set * * loss 0", "set * * delay 0", "set * * largest 65535"];
+const FAIR: [&str; 5] = ["set * * cut 0", "set * * loss 0", "set * * delay 0", "set * * rate 0", "set * * largest 65535"];
 
 /// Chance that is the same for the same seed.
 struct Chance(u64);
@@ -30,13 +30,14 @@ impl Chance {
     fn weather(&mut self) -> Vec<String> {
         let (from, to) = (self.host(), self.host());
         let set = |what: &str, value: u64| vec![format!("set {from} {to} {what} {value}")];
-        match self.below(12) {
+        match self.below(13) {
             0 | 1 => set("cut", 1),
             2 => set("loss", self.below(60)),
             3 => set("delay", self.below(500)),
             4 => set("largest", 300 + self.below(1000)),
-            5 => vec!["forget".to_owned()],
-            6 | 7 => vec![format!("forget {from}")],
+            5 => set("rate", 1000 + self.below(10_000)),
+            6 => vec!["forget".to_owned()],
+            7 | 8 => vec![format!("forget {from}")],
             _ => FAIR.map(str::to_owned).to_vec(),
         }
     }

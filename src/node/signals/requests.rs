@@ -175,8 +175,16 @@ impl Core<'_> {
             let mut from = 0;
             while let Some(key) = self.far.watches.table.next_from(from, waits) {
                 from = key.index.saturating_add(1);
-                self.peers().unlink_is_over(key);
+                self.unlink_is_over(key);
             }
+        }
+    }
+
+    /// Ends the time in which a link that was ended here waits to be acknowledged.
+    pub(crate) fn unlink_is_over(&mut self, key: Key) {
+        match self.far.watches.table.at_mut(key) {
+            Some(watch) if watch.is_active() => watch.kind = WatchKind::Link,
+            _ => drop(self.remove_watch(key)),
         }
     }
 

@@ -49,7 +49,7 @@ impl Core<'_> {
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         let is_it = |watch: &Watch| matches!(watch.kind, WatchKind::Unlinking(ours) | WatchKind::Again(ours) if ours == id);
         if let Some(key) = self.link_of(peer, to, from).filter(|key| self.far.watches.at(*key).is_some_and(is_it)) {
-            self.peers().unlink_is_over(key);
+            self.unlink_is_over(key);
         }
     }
 

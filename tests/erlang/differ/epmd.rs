@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::{Dice, Differences, wanted};
 use crate::binaries::beamless;
@@ -17,9 +18,6 @@ const LONGEST: usize = 2055;
 const LONGEST_READ: usize = 3060;
 /// After so many names that are remembered both are started anew: `beamless epmd` has room for 32, Erlang's for a thousand and more.
 const REMEMBERED: usize = 20;
-/// Connections that `beamless epmd` accepts in one turn, and one more.
-const TURN: usize = 9;
-
 /// An EPMD, and the creations that it gave, by name.
 struct Side {
     world: World,
@@ -116,21 +114,41 @@ fn plain_dump(bytes: &[u8]) -> String {
 struct Talk {
     streams: Option<[TcpStream; 2]>,
     said: Vec<u8>,
+    /// Nothing more can be said.
+    is_mute: bool,
     heard: [Vec<u8>; 2],
     over: [bool; 2],
 }
 
 impl Talk {
-    fn hear(&mut self) {
+    /// Takes what has come.
+    fn hear(&mut self, sides: &mut [Side; 2]) {
         let Some(streams) = &mut self.streams else { return };
-        for ((stream, heard), over) in streams.iter_mut().zip(&mut self.heard).zip(&mut self.over) {
+        for (at, stream) in streams.iter_mut().enumerate() {
+            let was_empty = self.heard[at].is_empty();
             stream.set_nonblocking(true).unwrap();
-            match stream.read_to_end(heard) {
+            match stream.read_to_end(&mut self.heard[at]) {
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-                _ => *over = true,
+                _ => self.over[at] = true,
             }
             stream.set_nonblocking(false).unwrap();
+            // an answer comes at once
+            if was_empty && !self.heard[at].is_empty() {
+                self.heard[at] = sides[at].plain(&self.said, std::mem::take(&mut self.heard[at]));
+            }
         }
+    }
+
+    /// Whether what has to come of a whole request, or of more than one, or of one that is none, has come.
+    fn is_settled(&self) -> bool {
+        let [high, low, ..] = self.said[..] else { return true };
+        let len = usize::from(u16::from_be_bytes([high, low])) + 2;
+        let came = |at: usize| match self.said.len() {
+            said if said > len || !(3..LONGEST_READ).contains(&len) => self.over[at],
+            said if said == len => self.over[at] || !self.heard[at].is_empty(),
+            _ => true,
+        };
+        self.streams.is_none() || (came(0) && came(1))
     }
 }
 
@@ -243,18 +261,22 @@ fn step(sides: &mut [Side; 2], talks: &mut Vec<Talk>, step: &Step) {
     match step {
         Step::Open => {
             let [a, b] = sides.each_mut().map(|side| until("a connection", || side.connect()));
-            talks.push(Talk { streams: Some([a, b]), said: vec![], heard: [vec![], vec![]], over: [false; 2] });
+            talks.push(Talk { streams: Some([a, b]), said: vec![], is_mute: false, heard: [vec![], vec![]], over: [false; 2] });
         }
+        Step::Say(at, _) if talks[*at].is_mute => {}
         Step::Say(at, bytes) => {
             talks[*at].said.extend(bytes);
             // it may have been closed
             talks[*at].streams.iter_mut().flatten().for_each(|stream| drop(stream.write_all(bytes)));
         }
-        Step::HalfClose(at) => talks[*at].streams.iter_mut().flatten().for_each(|stream| drop(stream.shutdown(Shutdown::Write))),
+        Step::HalfClose(at) => {
+            talks[*at].is_mute = true;
+            talks[*at].streams.iter_mut().flatten().for_each(|stream| drop(stream.shutdown(Shutdown::Write)));
+        }
         Step::Close(at) => talks[*at].streams = None,
         Step::Reset(at) => {
             for stream in talks[*at].streams.take().into_iter().flatten() {
-                rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).unwrap();
+                rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
             }
         }
     }
@@ -270,9 +292,19 @@ fn asks_for_longest(said: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| name.chars().count() == 255)
 }
 
-/// What differs after a step, and whether both go on. Ours may serve as many questions as it accepts in one turn before it hears what was said before.
+/// What differs after a step, and whether both go on. On a busy machine what was said takes its time, and so does what comes of it.
 fn settled(sides: &mut [Side; 2], talks: &mut [Talk]) -> Result<bool, String> {
-    (0..TURN).find_map(|_| compared(sides, talks).ok()).map_or_else(|| compared(sides, talks), Ok)
+    until("an answer or the end of a connection", || {
+        talks.iter_mut().for_each(|talk| talk.hear(sides));
+        talks.iter().all(Talk::is_settled).then_some(())
+    });
+    for wait in [0, 0, 1, 10, 100] {
+        if let Ok(goes_on) = compared(sides, talks) {
+            return Ok(goes_on);
+        }
+        std::thread::sleep(Duration::from_millis(wait));
+    }
+    compared(sides, talks)
 }
 
 /// What differs now.
@@ -282,14 +314,7 @@ fn compared(sides: &mut [Side; 2], talks: &mut [Talk]) -> Result<bool, String> {
         return Err(format!("names {names:?}"));
     }
     for (at, talk) in talks.iter_mut().enumerate() {
-        let before = talk.heard.each_ref().map(Vec::is_empty);
-        talk.hear();
-        for ((side, heard), was_empty) in sides.iter_mut().zip(&mut talk.heard).zip(before) {
-            // an answer comes at once
-            if was_empty && !heard.is_empty() {
-                *heard = side.plain(&talk.said, std::mem::take(heard));
-            }
-        }
+        talk.hear(sides);
         if asks_for_longest(&talk.said) {
             continue;
         }
@@ -307,57 +332,63 @@ fn both(relaxed: bool) -> [Side; 2] {
     [Side::new(epmd_command(), relaxed), Side::new(ours, relaxed)]
 }
 
+/// Whether this is a request that only Erlang's epmd reads, to refuse it.
+fn is_too_long(said: &[u8]) -> bool {
+    let len = said.get(..2).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])) + 2);
+    len > LONGEST && len < LONGEST_READ
+}
+
+/// Has a conversation with both. Whether they can have another one, or what differed.
+fn converse(sides: &mut [Side; 2], conversation: &[Step], steps: &mut usize) -> Result<bool, String> {
+    let mut talks = Vec::new();
+    for (at, next) in conversation.iter().enumerate() {
+        step(sides, &mut talks, next);
+        *steps += 1;
+        if talks.iter().any(|talk| is_too_long(&talk.said)) {
+            return Ok(false);
+        }
+        let goes_on = settled(sides, &mut talks).map_err(|what| format!("{what}\n  after {:?}", &conversation[..=at]))?;
+        if !goes_on {
+            return Ok(false);
+        }
+    }
+    let dumps = sides.each_mut().map(Side::dump);
+    if dumps[0] == dumps[1] {
+        Ok(dumps[0].as_ref().is_some_and(|dump| dump.lines().count() < REMEMBERED))
+    } else {
+        Err(format!("{dumps:?}\n  after {conversation:?}"))
+    }
+}
+
+/// How often a conversation is had anew that differed: pieces that arrive together are another conversation, and on a busy machine they may.
+const AGAIN: usize = 3;
+
 #[test]
 fn conversations_go_as_with_erlangs_epmd() {
     let (count, seed) = wanted();
     let mut dice = Dice::new(seed);
     let words = Words::new();
     let mut differences = Differences::default();
-    let (mut steps, mut restarts) = (0, 0);
+    let (mut steps, mut starts, mut again) = (0, 0, 0);
     let mut sides: Option<[Side; 2]> = None;
     for number in 0..count / 100 {
         let conversation = words.conversation(&mut dice);
-        let is_long = |said: &[u8]| {
-            let len = said.get(..2).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])) + 2);
-            len > LONGEST && len < LONGEST_READ
-        };
-        let pair = sides.get_or_insert_with(|| {
-            restarts += 1;
-            both(dice.once_in(2))
-        });
-        let mut talks = Vec::new();
-        let mut alive = true;
-        for (at, next) in conversation.iter().enumerate() {
-            step(pair, &mut talks, next);
-            steps += 1;
-            if talks.iter().any(|talk| is_long(&talk.said)) {
-                // the rest is of no use
-                alive = false;
-                break;
+        for attempt in 0..=AGAIN {
+            let pair = sides.get_or_insert_with(|| {
+                starts += 1;
+                both(number % 2 == 0)
+            });
+            let goes_on = converse(pair, &conversation, &mut steps);
+            if goes_on != Ok(true) {
+                sides = None;
             }
-            match settled(pair, &mut talks) {
-                Ok(goes_on) => alive = goes_on,
-                Err(what) => {
-                    differences
-                        .add(format!("conversation {number}: Erlang's and ours: {what}\n  after {:?}", &conversation[..=at]));
-                    alive = false;
-                }
+            match goes_on {
+                Ok(_) => break,
+                Err(_) if attempt < AGAIN => again += 1,
+                Err(what) => differences.add(format!("conversation {number}: Erlang's and ours: {what}")),
             }
-            if !alive {
-                break;
-            }
-        }
-        if alive {
-            let dumps = pair.each_mut().map(Side::dump);
-            if dumps[0] != dumps[1] {
-                differences.add(format!("conversation {number}: Erlang's and ours: {dumps:?}\n  after {conversation:?}"));
-            }
-            alive = dumps[0].as_ref().is_some_and(|dump| dump.lines().count() < REMEMBERED) && dumps[0] == dumps[1];
-        }
-        if !alive {
-            sides = None;
         }
     }
-    println!("{} conversations of {steps} steps, {restarts} starts", count / 100);
+    println!("{} conversations of {steps} steps, {starts} starts, {again} had again", count / 100);
     differences.assert_none(seed);
 }
