@@ -869,4 +869,25 @@ mod tests {
         });
         assert!(server.entries.iter().all(|entry| !entry.active));
     }
+
+    #[test]
+    fn a_session_tells_when_it_heard_of_its_peer() {
+        let mut server = server();
+        let mut session = Session::new(true, Instant::from_millis(5));
+        assert_eq!((session.heard(), session.is_wordless()), (Instant::from_millis(5), true));
+        session.handle_bytes(&mut server, b"\0", Instant::from_millis(7));
+        assert_eq!((session.heard(), session.is_wordless()), (Instant::from_millis(7), false));
+        // one that was answered has said something
+        assert!(!asked(&mut server, b"\0\x01n").0.is_wordless());
+        assert!(!asked(&mut server, &alive(b"agent", 6, b"")).0.is_wordless());
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        for (refusal, word) in
+            [(Refusal::Duplicate, "another node"), (Refusal::Invalid, "UTF-8"), (Refusal::Full, "as many nodes")]
+        {
+            assert!(refusal.to_string().contains(word));
+        }
+    }
 }

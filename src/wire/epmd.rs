@@ -640,4 +640,13 @@ mod tests {
             let _ = StopAnswer::parse(bytes);
         });
     }
+
+    /// Room for the longest that there is, in numbers: a packet that is longer does not come.
+    #[test]
+    fn there_is_room_for_the_longest_of_everything() {
+        assert_eq!(
+            (MAX_NAME_BYTES, MAX_REQUEST, MAX_NAMES_LINE, PortAnswer::MAX),
+            (1020, 2 + 13 + 1020 + 1020, 1040, 10 + 2 + 1020 + 2 + 1020)
+        );
+    }
 }

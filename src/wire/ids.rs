@@ -457,4 +457,19 @@ mod tests {
         assert_eq!(old.as_str(), None);
         assert!(Atom::from_str("ok") == "ok");
     }
+
+    #[test]
+    fn identifiers_are_shown_as_their_own_node_does() {
+        use std::format;
+        let pid = Pid { node: Atom::from_str("a@h"), id: 85, serial: 1, creation: 9 };
+        let owned = pid.to_owned().unwrap();
+        assert_eq!((format!("{pid}"), format!("{owned}"), owned.as_pid()), ("<0.85.1>".into(), "<0.85.1>".into(), pid));
+        assert_eq!(format!("{:?}", pid.node), "'a@h'");
+        let reference = Reference::from_words(Atom::from_str("a@h"), 9, &[0, 0, 0, 1, 0, 0, 0, 2]);
+        assert_eq!(reference.to_owned().unwrap().as_reference(), reference);
+        // a node that has no proper name is none to send to
+        assert!(Pid { node: Atom::from_str("a"), ..pid }.to_owned().is_none());
+        let old = Atom { bytes: b"cafe", latin1: true };
+        assert_eq!((old.as_str(), Atom { bytes: b"\xe9", latin1: true }.to_utf8().as_str()), (Some("cafe"), "\u{e9}"));
+    }
 }

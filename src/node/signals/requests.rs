@@ -175,7 +175,7 @@ impl Core<'_> {
             let mut from = 0;
             while let Some(key) = self.far.watches.table.next_from(from, waits) {
                 from = key.index.saturating_add(1);
-                self.unlink_is_over(key);
+                self.peers().unlink_is_over(key);
             }
         }
     }

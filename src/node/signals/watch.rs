@@ -49,15 +49,7 @@ impl Core<'_> {
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
         let is_it = |watch: &Watch| matches!(watch.kind, WatchKind::Unlinking(ours) | WatchKind::Again(ours) if ours == id);
         if let Some(key) = self.link_of(peer, to, from).filter(|key| self.far.watches.at(*key).is_some_and(is_it)) {
-            self.unlink_is_over(key);
-        }
-    }
-
-    /// Ends the time in which a link that was ended here waits to be acknowledged.
-    pub(crate) fn unlink_is_over(&mut self, key: Key) {
-        match self.far.watches.table.at_mut(key) {
-            Some(watch) if watch.is_active() => watch.kind = WatchKind::Link,
-            _ => drop(self.remove_watch(key)),
+            self.peers().unlink_is_over(key);
         }
     }
 
