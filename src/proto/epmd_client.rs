@@ -446,4 +446,34 @@ mod tests {
             let _ = listed([bytes, b""]);
         });
     }
+
+    #[test]
+    fn a_list_tells_the_port_of_epmd_and_names_with_line_feeds() {
+        let mut names = Names::new();
+        names.sent(2);
+        assert_eq!((names.transmit(), names.epmd_port()), (&b"n"[..], None));
+        names.sent(1);
+        assert!(names.transmit().is_empty());
+        let mut list = Vec::new();
+        names
+            .handle_bytes(b"\0\0\x11\x12name a\nb at port 5\nname c at port 6\n", |name, port| list.push((name.to_owned(), port)))
+            .unwrap();
+        assert_eq!((names.epmd_port(), list), (Some(4370), vec![("a\nb".to_owned(), 5), ("c".to_owned(), 6)]));
+        assert_eq!(names.handle_close(), Ok(()));
+        // a line that is none of a name is no part of one
+        let fault = names.handle_bytes(b"nobody\n", |_, _| ()).unwrap_err();
+        assert_eq!((names.handle_bytes(b"name d at port 7\n", |_, _| ()), names.handle_close()), (Err(fault), Err(fault)));
+    }
+
+    /// Nothing that came is no byte behind the answer.
+    #[test]
+    fn a_registration_stays_while_nothing_comes() {
+        for answer in [b"v\0\0\0\0\x04", b"v\x01\0\0\0c"] {
+            let mut registration = registration();
+            registration.handle_bytes(answer).unwrap();
+            assert_eq!(registration.handle_bytes(b""), Ok(None));
+            assert_eq!(registration.is_registered(), answer[1] == 0);
+            assert!(registration.handle_bytes(b"x").is_err());
+        }
+    }
 }

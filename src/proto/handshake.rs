@@ -404,3 +404,105 @@ fn agree(peer: NodeName, theirs: Flags, creation: u32, context: &Context<'_>) ->
     }
     Ok(Established { peer, flags: theirs.and(context.local.flags), creation, visible: theirs.has(Flags::PUBLISHED) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::wire::cursor::Writer;
+    use crate::wire::handshake::Prefix;
+
+    fn context<'a>(name: &'a str, flags: Flags, wanted: bool) -> Context<'a> {
+        Context { local: Local { name, creation: 9, flags, cookie: b"secret" }, challenge: 7, wanted }
+    }
+
+    fn written<T>(put: impl FnOnce(&mut Packets<'_, '_>) -> T) -> (T, Vec<u8>) {
+        let mut buf = [0; 1024];
+        let mut out = Writer::new(&mut buf);
+        let made = put(&mut Packets { out: &mut out, prefix: Prefix::Two });
+        let len = out.finish().unwrap();
+        (made, buf[..len].to_vec())
+    }
+
+    /// The state that follows on a status, or the reason for which there is none.
+    fn on_status(status: Status<'_>, context: &Context<'_>) -> Result<Step, Reason> {
+        let (_, packet) = written(|out| status.put(out));
+        let awaits = Handshake::Status(AwaitStatus { peer: NodeName::new("b@host").unwrap() });
+        written(|out| awaits.handle(&packet[2..], context, out)).0
+    }
+
+    #[test]
+    fn a_name_is_given_to_who_asks_for_one_and_to_nobody_else() {
+        let (own, asking) = (context("a@host", Flags::OURS, true), context("host", Flags::OURS.with(Flags::NAME_ME), true));
+        let odd = Reason::Misbehaved(Misbehaved::Handshake("status for a node of this kind"));
+        let is_odd = |step: Result<Step, Reason>| matches!(step, Err(reason) if reason == odd);
+        for status in [Status::Ok, Status::OkSimultaneous, Status::Alive] {
+            assert!(is_odd(on_status(status, &asking)));
+            assert!(matches!(on_status(status, &own), Ok(Step::Await(Handshake::Challenge(_)))));
+        }
+        assert!(is_odd(on_status(Status::Named("R0@host", 5), &own)));
+        let Ok(Step::Named(name, creation, _)) = on_status(Status::Named("R0@host", 5), &asking) else { panic!() };
+        assert_eq!((name.as_str(), creation), ("R0@host", 5));
+        // of another host it is none
+        assert!(on_status(Status::Named("R0@other", 5), &asking).is_err());
+    }
+
+    /// What a peer means that closes or says no more depends on what it was asked.
+    #[test]
+    fn silence_and_an_end_are_told_for_what_they_mean() {
+        let own = context("a@host", Flags::OURS, true);
+        let next = |status| match on_status(status, &own) {
+            Ok(Step::Await(next)) => next,
+            _ => panic!(),
+        };
+        for (status, closed, late) in [
+            (Status::Ok, Reason::ClosedByPeer, Reason::Timeout),
+            (Status::OkSimultaneous, Reason::ClosedByPeer, Reason::Timeout),
+            (Status::Alive, Reason::OldConnection, Reason::OldConnection),
+            (Status::NotAllowed, Reason::NotAllowed, Reason::NotAllowed),
+        ] {
+            assert_eq!((next(status).closed_by_peer(), next(status).late()), (closed, late), "{status:?}");
+        }
+        // nobody wants a connection anew that the peer still has
+        assert!(matches!(on_status(Status::Alive, &context("a@host", Flags::OURS, false)), Err(Reason::Superseded)));
+    }
+
+    fn caller(flags: Flags, old: bool) -> Newcomer {
+        Newcomer { peer: NodeName::new("a@host").unwrap(), flags, creation: 5, old }
+    }
+
+    #[test]
+    fn what_a_caller_lacks_is_what_is_demanded() {
+        assert_eq!(caller(Flags::OURS, false).lacks(), None);
+        assert_eq!(caller(Flags::OURS.without(Flags::NEW_FLOATS), false).lacks(), Some(Flags::NEW_FLOATS));
+        assert!(caller(Flags::OURS.with(Flags::NAME_ME), false).asks_name() && !caller(Flags::OURS, false).asks_name());
+    }
+
+    /// The upper half of the flags of an old first packet comes behind the challenge.
+    #[test]
+    fn an_old_first_packet_is_completed() {
+        let own = context("b@host", Flags::OURS, true);
+        let low = Flags(Flags::OURS.0 & 0xffff_ffff);
+        let high = u32::try_from(Flags::OURS.0 >> 32).unwrap();
+        let (awaits, _) = written(|out| caller(low, true).answer(Verdict::Welcome, 0, &own, out));
+        let packet = [&b"c"[..], &high.to_be_bytes(), &6_u32.to_be_bytes()].concat();
+        let Ok(Step::Await(Handshake::Reply(AwaitReply { up }))) = written(|out| awaits.unwrap().handle(&packet, &own, out)).0
+        else {
+            panic!()
+        };
+        assert_eq!((up.flags, up.creation), (Flags::OURS, 6));
+    }
+
+    /// The digits are those of the seed, the lowest first, and no two seeds have the same.
+    #[test]
+    fn names_that_are_given_are_all_different() {
+        let name = |seed| name_for("host", seed).unwrap();
+        assert_eq!(
+            (name(0).as_str(), name(36).as_str(), name(u32::MAX).as_str()),
+            ("R0000000@host", "R0100000@host", "R3Z141Z1@host")
+        );
+        let names: std::collections::BTreeSet<_> = (0..5000_u32).map(|seed| name(seed * 7919).as_str().to_owned()).collect();
+        assert_eq!(names.len(), 5000);
+    }
+}

@@ -140,4 +140,25 @@ mod tests {
         link.skip(10);
         assert_eq!((link.skips(4), link.skips(100), link.skips(100)), (4, 6, 0));
     }
+
+    #[test]
+    fn what_was_sent_is_a_tick_of_its_own() {
+        let mut link = Pulse::default();
+        link.received();
+        link.sent();
+        // and it stands in for the answer to one
+        assert!(!link.answers_tick() && link.answers_tick());
+        assert_eq!((link.beat(true, false), link.beat(true, false)), (Beat::Fine, Beat::Tick));
+    }
+
+    #[test]
+    fn skips_to_the_end_of_a_frame_and_no_further() {
+        let mut link = Pulse::default();
+        assert!(!link.is_skipping());
+        link.skip(2);
+        assert_eq!(
+            (link.is_skipping(), link.skips(1), link.is_skipping(), link.skips(1), link.is_skipping()),
+            (true, 1, true, 1, false)
+        );
+    }
 }

@@ -5,7 +5,7 @@
 use super::build::{put_atom, put_atom_of, put_pid, put_reference};
 use super::check::walk;
 use super::codes::{Flags, op, tag};
-use super::cursor::{Reader, Short, Writer};
+use super::cursor::{Reader, Short, Writer, slide};
 use super::frame::PASS_THROUGH;
 use super::ids::{Atom, Pid, Reference};
 use super::term::Term;
@@ -646,7 +646,7 @@ pub(crate) fn without_unlink_id(body: &mut [u8]) -> Option<usize> {
     let mut r = Reader::new(body.get(HEAD..)?);
     Term::check(&mut r).ok()?;
     let pids = body.len().checked_sub(r.rest().len())?;
-    body.copy_within(pids.., HEAD);
+    slide(body, pids..body.len(), HEAD);
     body.get_mut(..HEAD)?.copy_from_slice(&[PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, 3, tag::SMALL_INTEGER, op::UNLINK]);
     body.len().checked_sub(pids)?.checked_add(HEAD)
 }
@@ -796,5 +796,142 @@ mod tests {
         damaged("header/*", |bytes| {
             let _ = ControlMessage::parse(bytes);
         });
+    }
+
+    fn pid(id: u32) -> Pid<'static> {
+        Pid { node: Atom::from_str("a@h"), id, serial: 0, creation: 0x0102_0304 }
+    }
+
+    fn written(put: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        let mut buf = [0; 512];
+        let mut out = Writer::new(&mut buf);
+        put(&mut out);
+        let len = out.finish().unwrap();
+        buf[..len].to_vec()
+    }
+
+    /// A sender goes along where the peer reads it, and an alias is addressed as the peer can read it, or not at all.
+    #[test]
+    fn a_message_is_said_as_the_peer_understands_it() {
+        let all = Flags(u64::MAX);
+        let alias = Reference::from_words(Atom::from_str("a@h"), 9, &[0, 0, 0, 1]);
+        let (to_pid, to_name, to_alias) = (To::Pid(pid(1)), To::Name(Atom::from_str("x")), To::Alias(alias));
+        for (flags, expected) in [
+            (all, [Some(op::SEND_SENDER), Some(op::REG_SEND), Some(op::ALTACT_SIG_SEND)]),
+            (all.without(Flags::ALTACT_SIG), [Some(op::SEND_SENDER), Some(op::REG_SEND), Some(op::ALIAS_SEND)]),
+            (Flags(0), [Some(op::SEND), Some(op::REG_SEND), None]),
+        ] {
+            assert_eq!([to_pid, to_name, to_alias].map(|to| to.operation(flags)), expected, "{flags:?}");
+        }
+    }
+
+    /// `ALTACT_SIG_SEND` of an exit names whom it is for by what its flags say, and comes back as it went.
+    #[test]
+    fn an_exit_of_a_name_or_an_alias_says_which_it_is() {
+        let words = [0, 0, 0, 1];
+        let alias = Reference::from_words(Atom::from_str("a@h"), 9, &words);
+        for (to, flags) in [(To::Alias(alias), 16 | 4), (To::Name(Atom::from_str("x")), 16 | 8)] {
+            let exit = Control::Exit2 { from: pid(1), to, reason: None };
+            let body = written(|out| exit.put(op::ALTACT_SIG_SEND, out).unwrap());
+            assert_eq!(body[..8], [112, 131, 104, 4, 97, op::ALTACT_SIG_SEND, 97, flags]);
+            let Control::Exit2 { to: again, .. } = ControlMessage::parse(&body).unwrap().control else { panic!("{body:?}") };
+            match (to, again) {
+                (To::Alias(a), To::Alias(b)) => assert_eq!(a, b),
+                (To::Name(a), To::Name(b)) => assert_eq!(a, b),
+                _ => panic!("{body:?}"),
+            }
+        }
+        // whom could both be for
+        let mut both = written(|out| {
+            Control::Exit2 { from: pid(1), to: To::Alias(alias), reason: None }.put(op::ALTACT_SIG_SEND, out).unwrap()
+        });
+        both[7] = 16 | 8 | 4;
+        assert_eq!(ControlMessage::parse(&both).unwrap_err(), Misbehaved::Control(op::ALTACT_SIG_SEND));
+        // a trace token takes a fifth element, and more than that may come
+        both[7] = 16 | 4 | 2;
+        assert_eq!(ControlMessage::parse(&both).unwrap_err(), Misbehaved::Control(op::ALTACT_SIG_SEND));
+        for elements in [5, 6] {
+            let mut more = both.clone();
+            more[3] = elements;
+            more.extend([106].repeat(usize::from(elements - 4)));
+            assert!(matches!(ControlMessage::parse(&more).unwrap().control, Control::Exit2 { to: To::Alias(_), .. }));
+        }
+    }
+
+    /// Flags of more than a byte, which Erlang writes as long as they are.
+    #[test]
+    fn flags_are_read_in_every_length() {
+        let words = [0, 0, 0, 1];
+        let alias = Reference::from_words(Atom::from_str("a@h"), 9, &words);
+        let body = written(|out| {
+            Control::Exit2 { from: pid(1), to: To::Alias(alias), reason: None }.put(op::ALTACT_SIG_SEND, out).unwrap()
+        });
+        let with = |flags: &[u8]| {
+            ControlMessage::parse(&[&body[..6], flags, &body[8..]].concat())
+                .map(|message| matches!(message.control, Control::Exit2 { .. }))
+        };
+        // 16 + 4, and bits 8, 32 and 64, which are for later releases
+        for flags in [&[98, 0, 0, 1, 20][..], &[110, 5, 0, 20, 0, 0, 0, 1], &[110, 9, 0, 20, 0, 0, 0, 0, 0, 0, 0, 1]] {
+            assert_eq!(with(flags), Ok(true), "{flags:?}");
+        }
+        // bit 4 in the second of its bytes is another
+        assert_eq!(with(&[110, 9, 0, 4, 16, 0, 0, 0, 0, 0, 0, 1]), Ok(false));
+        for flags in [&[98, 255, 255, 255, 255][..], &[110, 9, 1, 20, 0, 0, 0, 0, 0, 0, 0, 1], &[106]] {
+            assert_eq!(with(flags), Err(Misbehaved::Control(op::ALTACT_SIG_SEND)), "{flags:?}");
+        }
+    }
+
+    /// The forms that a tuple and an integer have besides are those that Erlang takes, too.
+    #[test]
+    fn heads_in_rare_forms_are_read() {
+        let usual = written(|out| Control::Link { from: pid(1), to: pid(2) }.put(op::LINK, out).unwrap());
+        assert_eq!(usual[..6], [112, 131, 104, 3, 97, op::LINK]);
+        for head in [
+            &[112, 131, 105, 0, 0, 0, 3, 97, op::LINK][..],
+            &[112, 131, 104, 3, 98, 0, 0, 0, op::LINK],
+            &[112, 131, 105, 0, 0, 0, 3, 110, 1, 0, op::LINK],
+        ] {
+            let rare = [head, &usual[6..]].concat();
+            let message = ControlMessage::parse(&rare).unwrap();
+            let Control::Link { from, to } = message.control else { panic!("{rare:?}") };
+            assert_eq!((message.op, from, to), (op::LINK, pid(1), pid(2)));
+            assert_eq!(operation(&rare), Some(op::LINK));
+        }
+        for none in [&[112, 131, 104, 0, 97, 1][..], &[112, 131, 105, 0, 0, 0, 0, 97, 1]] {
+            assert_eq!(ControlMessage::parse(none).unwrap_err(), Misbehaved::Control(0));
+        }
+    }
+
+    #[test]
+    fn an_unlink_loses_its_id_for_a_peer_that_knows_none() {
+        let mut body = written(|out| Control::Unlink { id: 1 << 40, from: pid(1), to: pid(2) }.put(op::UNLINK_ID, out).unwrap());
+        let plain = written(|out| Control::Unlink { id: 7, from: pid(1), to: pid(2) }.put(op::UNLINK, out).unwrap());
+        let len = without_unlink_id(&mut body).unwrap();
+        assert_eq!(body[..len], plain);
+        // what says something else stays
+        let mut other = plain.clone();
+        assert_eq!((without_unlink_id(&mut other), other), (None, plain));
+    }
+
+    #[test]
+    fn a_group_leader_without_a_creation_is_given_one() {
+        let words = [0, 0, 0, 1];
+        let id = Reference::from_words(Atom::from_str("a@h"), 9, &words);
+        let spawn = |creation| {
+            written(|out| {
+                open(out, 6, op::SPAWN_REQUEST);
+                put_reference(out, id).unwrap();
+                put_pid(out, pid(1)).unwrap();
+                put_pid(out, Pid { creation, ..pid(2) }).unwrap();
+                out.bytes(&[104, 0, 106]);
+            })
+        };
+        let mut without = spawn(0);
+        assert_eq!(lead_from(&mut without, 0x0a0b_0c0d), Some(()));
+        assert_eq!(without, spawn(0x0a0b_0c0d));
+        let mut with = spawn(5);
+        assert_eq!((lead_from(&mut with, 6), with), (Some(()), spawn(5)));
+        let short = &mut spawn(0)[..20];
+        assert_eq!(lead_from(short, 6), None);
     }
 }

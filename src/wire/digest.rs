@@ -35,4 +35,15 @@ mod tests {
             assert!(same(&made, &made) && !same(&made, &[0; 16]));
         }
     }
+
+    /// Differences do not make up for one another.
+    #[test]
+    fn two_differences_are_no_likeness() {
+        let one = [7; 16];
+        let mut other = one;
+        (other[3], other[9]) = (6, 6);
+        assert!(same(&one, &one) && !same(&one, &other));
+        other[9] = 7;
+        assert!(!same(&one, &other));
+    }
 }

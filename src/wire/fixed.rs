@@ -85,3 +85,27 @@ impl<const N: usize> fmt::Debug for FixedStr<N> {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn is_the_text_that_it_has() {
+        let text = FixedStr::<8>::try_from("a\"b").unwrap();
+        assert!(text == "a\"b" && text == *"a\"b" && text != "ab" && text != *"ab");
+        assert_eq!(
+            (text.as_ref(), text.to_string(), format!("{text:?}")),
+            ("a\"b", "a\"b".to_string(), "\"a\\\"b\"".to_string())
+        );
+    }
+
+    #[test]
+    fn takes_what_there_is_room_for() {
+        assert_eq!(FixedStr::<2>::try_from("abc"), Err(TooLong));
+        assert_eq!(TooLong.to_string(), "text is too long for the memory it is to be kept in");
+    }
+}

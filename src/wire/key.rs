@@ -116,4 +116,35 @@ mod tests {
         assert!(map.get("no").is_none() && map.get(8).is_none() && map.get(b"no").is_none());
         assert!(Term::parse(&[97, 1]).unwrap().get("ok").is_none());
     }
+
+    /// A key that is a term is found in another form than its own, and one of the same kind that is another is not.
+    #[test]
+    fn a_term_is_found_in_whatever_form_it_was_sent() {
+        let float = |value: f64| [&[70][..], &value.to_be_bytes()].concat();
+        let old_float = |text: &[u8]| [&[99][..], text, &vec![0; 31 - text.len()]].concat();
+        // three forms of a pid, a port and a reference: of today, with an old atom, and with another number
+        let old = |head: &[u8], rest: &[u8]| [head, b"\x64\x00\x03a@b", rest].concat();
+        let today = |head: &[u8], rest: &[u8]| [head, b"\x77\x03a@b", rest].concat();
+        let (twelve, eight) = ([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9], [0, 0, 0, 1, 0, 0, 0, 9]);
+        let (other_twelve, other_eight) = ([0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9], [0, 0, 0, 2, 0, 0, 0, 9]);
+        let forms = [
+            [
+                vec![110, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+                vec![111, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+                vec![110, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+            ],
+            [float(1.5), old_float(b"1.50000000000000000000e+00"), float(2.5)],
+            [b"\x6d\0\0\0\x01a".to_vec(), b"\x4d\0\0\0\x01\x08a".to_vec(), b"\x6d\0\0\0\x01b".to_vec()],
+            [today(&[88], &twelve), old(&[88], &twelve), today(&[88], &other_twelve)],
+            [today(&[89], &eight), old(&[89], &eight), today(&[89], &other_eight)],
+            [today(&[90, 0, 1], &eight), old(&[90, 0, 1], &eight), today(&[90, 0, 1], &other_eight)],
+            [vec![106], vec![107, 0, 0], vec![97, 0]],
+        ];
+        for [one, again, other] in forms {
+            let map = [&[131, 116, 0, 0, 0, 1][..], &one, &[97, 7]].concat();
+            let map = Term::parse(&map).unwrap();
+            let found = |key: &[u8]| map.get(Term::parse(key).unwrap()).and_then(Term::as_i64);
+            assert_eq!([found(&one), found(&again), found(&other)], [Some(7), Some(7), None], "{map}");
+        }
+    }
 }

@@ -258,7 +258,6 @@ impl<'a> Term<'a> {
         if r.u8() == Ok(tag::NEW_FLOAT) { r.u64().ok().map(f64::from_bits) } else { self.as_rare_f64() }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
     fn as_rare_f64(self) -> Option<f64> {
         match self.bytes.split_first()? {
             (&tag::FLOAT, text) => old_float(text).ok(),
@@ -493,14 +492,11 @@ impl<'a> List<'a> {
 
 /// The terms of the integers 0 to 255, for lists that were sent as bytes.
 static BYTE_TERMS: [[u8; 2]; 256] = {
-    let mut all = [[tag::SMALL_INTEGER, 0]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            all[byte][1] = byte as u8;
-        }
-        byte = byte.saturating_add(1);
+    let mut all = [[0; 2]; 256];
+    let (mut rest, mut byte): (&mut [[u8; 2]], u8) = (&mut all, 0);
+    while let Some((term, behind)) = rest.split_first_mut() {
+        *term = [tag::SMALL_INTEGER, byte];
+        (rest, byte) = (behind, byte.wrapping_add(1));
     }
     all
 };
@@ -647,5 +643,54 @@ mod tests {
         assert_eq!((minus_big.as_i64(), minus_big.as_u64()), (Some(i64::MIN), None));
         let empty_with_tail = Term::parse(&[131, 108, 0, 0, 0, 0, 97, 1]).unwrap();
         assert!(matches!(empty_with_tail.value(), Value::Integer(1)));
+    }
+
+    /// Each of the forms that few terms have, through the method that reads its kind.
+    #[test]
+    fn rare_forms_are_read_as_what_they_are() {
+        let old_float = [&b"\x63"[..], b"1.50000000000000000000e+00", &[0; 5]].concat();
+        assert_eq!(Term::parse(&old_float).unwrap().as_f64(), Some(1.5));
+        assert_eq!(Term::parse(&[97, 3]).unwrap().as_f64(), Some(3.0));
+        let whole = Term::parse(b"\x4d\0\0\0\x01\x08a").unwrap();
+        assert_eq!((whole.as_binary(), whole.as_str()), (Some(&b"a"[..]), Some("a")));
+        assert_eq!(Term::parse(b"\x4d\0\0\0\x01\x07a").unwrap().as_binary(), None);
+        let large = Term::parse(&[105, 0, 0, 0, 2, 97, 1, 97, 2]).unwrap();
+        assert_eq!(large.tuple().map(|[a, b]| (a.as_i64(), b.as_i64())), Some((Some(1), Some(2))));
+        assert_eq!(Term::parse(&[110, 8, 0, 1, 2, 0, 0, 0, 0, 0, 255]).unwrap().as_u64(), Some(0xff00_0000_0000_0201));
+        let map = Term::parse(&[116, 0, 0, 0, 2, 97, 1, 97, 2, 97, 3, 97, 4]).unwrap();
+        let mut pairs = map.as_map().unwrap();
+        assert_eq!((pairs.len(), pairs.next().is_some(), pairs.len()), (2, true, 1));
+        // a native record of OTP 29: its names, then its values
+        for found in captured("term/native_record*").iter().filter(|found| found.bytes[1] == tag::RECORD) {
+            let Value::Record(record) = Term::parse(&found.bytes).unwrap().value() else { panic!("{}", found.name) };
+            assert_eq!(record.fields().count(), usize::try_from(record.count).unwrap(), "{}", found.name);
+        }
+    }
+
+    /// A limit may be reached, by the bytes and by the levels, and not be passed.
+    #[test]
+    fn every_kind_of_container_counts_as_a_level() {
+        let fun = |free: &[u8]| {
+            let pid = b"\x58\x77\x03a@b\0\0\0\x01\0\0\0\0\0\0\0\x01";
+            [&[112, 0, 0, 0, 0, 0][..], &[0; 16], &[0; 4], &[0, 0, 0, 1], b"\x77\x01m", &[97, 0, 97, 0], pid, free].concat()
+        };
+        let record = |value: &[u8]| [&[tag::RECORD, 0, 0, 0, 1, 1][..], b"\x77\x01m\x77\x01r\x77\x01f", value].concat();
+        let kinds: [&dyn Fn(&[u8]) -> Vec<u8>; 6] = [
+            &|inner| [&[104, 1][..], inner].concat(),
+            &|inner| [&[105, 0, 0, 0, 1][..], inner].concat(),
+            &|inner| [&[116, 0, 0, 0, 1, 106][..], inner].concat(),
+            &|inner| [&[108, 0, 0, 0, 1][..], inner, &[106]].concat(),
+            &fun,
+            &record,
+        ];
+        for (kind, wrap) in kinds.iter().enumerate() {
+            // siblings are no levels
+            let level = |inner: &[u8]| [&[104, 2][..], &wrap(inner), &wrap(&[106])].concat();
+            let two = level(&level(&[106]));
+            let at = |depth, bytes| Term::parse_within(&two, Limits { depth, bytes }).map(|_| ()).map_err(|e| e.fault);
+            assert_eq!(at(4, two.len()), Ok(()), "{kind}");
+            assert_eq!(at(3, two.len()), Err(TermFault::TooDeep), "{kind}");
+            assert_eq!(at(4, two.len() - 1), Err(TermFault::TooLong), "{kind}");
+        }
     }
 }

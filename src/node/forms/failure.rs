@@ -96,6 +96,8 @@ impl core::fmt::Display for Failure<'_> {
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
+    use std::vec::Vec;
+    use std::{format, vec};
 
     use super::*;
 
@@ -104,6 +106,57 @@ mod tests {
         for (atom, want) in [("noproc", "noproc"), ("noconnection", "nodedown"), ("killed", "the process ended: killed")] {
             let bytes = [&[119, u8::try_from(atom.len()).unwrap()], atom.as_bytes()].concat();
             assert_eq!(Failure::of_exit(Term::trusted(&bytes)).to_string(), want);
+        }
+    }
+
+    /// `{Res, Class, ..}`, as `erpc` of OTP 25 sends it: the tuple of so many elements begins with the atom `r`.
+    fn erpc(elements: u8, rest: &[u8]) -> Vec<u8> {
+        [&[104, elements, 119, 1, b'r'][..], rest].concat()
+    }
+
+    #[test]
+    fn exceptions_of_erpc_are_told_apart() {
+        let told = |bytes: &[u8]| {
+            Failure::of_erpc(Term::trusted(bytes)).map_or_else(|e| e.to_string(), |value| format!("value {value}"))
+        };
+        for (class, expected) in [
+            ("return", "value x"),
+            ("throw", "exception throw: x"),
+            ("exit", "exception exit: x"),
+            ("error", "the peer cannot do it: x"),
+            ("other", "the process ended: {r,other,x}"),
+        ] {
+            let class = [&[119, u8::try_from(class.len()).unwrap()], class.as_bytes(), b"\x77\x01x"].concat();
+            assert_eq!(told(&erpc(3, &class)), expected);
+        }
+        // {r, error, {erpc, notsup}}
+        assert_eq!(told(&erpc(3, b"\x77\x05error\x68\x02\x77\x04erpc\x77\x06notsup")), "the peer cannot do it: notsup");
+        assert_eq!(told(b"\x77\x0cnoconnection"), "nodedown");
+        assert_eq!(told(b"\x77\x06killed"), "the process ended: killed");
+    }
+
+    /// A function that is not there is at the top of the stack with `erpc` or `rpc`, or nothing, below; of one that it calls, it is itself.
+    #[test]
+    fn what_is_undefined_is_what_was_called() {
+        let entry = |module: &str| [&[104, 1, 119, u8::try_from(module.len()).unwrap()], module.as_bytes()].concat();
+        for (reason, modules, undefined) in [
+            ("undef", &["m"][..], true),
+            ("undef", &["m", "erpc"], true),
+            ("undef", &["m", "rpc"], true),
+            ("undef", &["n", "m", "erpc"], false),
+            ("undef", &[], false),
+            ("badarg", &["m", "erpc"], false),
+        ] {
+            let mut stack = if modules.is_empty() { vec![] } else { vec![108, 0, 0, 0, u8::try_from(modules.len()).unwrap()] };
+            modules.iter().for_each(|module| stack.extend(entry(module)));
+            stack.push(106);
+            let reason = [&[119, u8::try_from(reason.len()).unwrap()], reason.as_bytes()].concat();
+            let bytes = erpc(4, &[b"\x77\x05error", &reason[..], &stack].concat());
+            match Failure::of_erpc(Term::parse(&bytes).unwrap()) {
+                Err(Failure::Undefined) => assert!(undefined, "{modules:?}"),
+                Err(Failure::Error { .. }) => assert!(!undefined, "{modules:?}"),
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

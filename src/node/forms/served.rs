@@ -118,3 +118,65 @@ fn list<const N: usize>(term: Term<'_>) -> Option<[Term<'_>; N]> {
     }
     if list.next().is_some() { None } else { Some(all) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn text(term: &str) -> Vec<u8> {
+        let mut buf = [0; 1024];
+        crate::wire::text::parse_text(term, &mut buf).unwrap().as_bytes().to_vec()
+    }
+
+    /// The module, the function, its arguments and the tag of the answer.
+    fn read(kind: Kind, sender: &[u8], term: &[u8]) -> Option<[String; 4]> {
+        let served = Served::read(kind, sender, Term::trusted(term))?;
+        Some([served.module.to_string(), served.function.to_string(), served.args.to_string(), served.tag.to_string()])
+    }
+
+    /// Every way in which OTP asks for a function to be run, and what is none of them.
+    #[test]
+    fn a_function_is_read_from_whatever_asks_for_it() {
+        let expected = |tag: &str| Some(["m".to_owned(), "f".into(), "[1]".into(), tag.into()]);
+        let none = &text("[]")[..];
+        assert_eq!(read(Kind::Apply, none, &text("[t,m,f,[1]]")), expected("t"));
+        assert_eq!(read(Kind::Cast, none, &text("[m,f,[1]]")), expected("[]"));
+        assert_eq!(read(Kind::Cast, none, &text("{'$gen_cast',{cast,m,f,[1],l}}")), expected("[]"));
+        assert_eq!(read(Kind::Spawn, &text("{m,f,1}"), &text("[1]")), expected("[]"));
+        let pid = b"\x58\x77\x03a@b\0\0\0\x01\0\0\0\0\0\0\0\x01";
+        for request in ["call", "block_call"] {
+            let request = text(&format!("{{{request},m,f,[1],l}}"));
+            let sent = [&[104, 2][..], pid, &request].concat();
+            assert_eq!(read(Kind::RexSend, none, &sent), expected("[]"));
+            let from = [&[104, 2][..], pid, &text("t")].concat();
+            let call = [&[104, 3][..], &text("'$gen_call'"), &from, &request].concat();
+            assert_eq!(read(Kind::RexCall, none, &call), expected("t"));
+        }
+        for (kind, term) in [
+            (Kind::Apply, "[t,m,f]"),
+            (Kind::Apply, "[t,m,f,[1],more]"),
+            (Kind::Apply, "[t,m,f,args]"),
+            (Kind::Cast, "{'$gen_cast',{call,m,f,[1],l}}"),
+            (Kind::RexCall, "{call,m,f,[1],l}"),
+            (Kind::Message, "[m,f,[1]]"),
+        ] {
+            assert_eq!(read(kind, none, &text(term)), None, "{term}");
+        }
+        let sent = [&[104, 2][..], pid, &text("{cast,m,f,[1],l}")].concat();
+        assert_eq!(read(Kind::RexSend, none, &sent), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_a_report_and_its_arity_is_not() {
+        let name = "n".repeat(255);
+        let term = text(&format!("[m,{name},[1,2]]"));
+        let served = Served::read(Kind::Cast, &[106], Term::trusted(&term)).unwrap();
+        let Receiver::Function(shown) = served.receiver() else { panic!() };
+        assert_eq!(shown.as_str(), format!("m:{}/2", "n".repeat(244)));
+        let improper = text("[m,f,[1|2]]");
+        assert_eq!(Served::read(Kind::Cast, &[106], Term::trusted(&improper)).unwrap().arity(), None);
+    }
+}

@@ -68,3 +68,49 @@ pub(crate) fn front_tag(payload: &[u8]) -> Option<Reference<'_>> {
     let front = payload.strip_prefix(&[tag::VERSION, tag::SMALL_TUPLE, 2])?;
     reference(Term::check(&mut Reader::new(front)).ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    const PID: &[u8] = b"\x58\x77\x03a@b\0\0\0\x01\0\0\0\0\0\0\0\x01";
+    const REFERENCE: &[u8] = b"\x5a\0\x01\x77\x03a@b\0\0\0\x01\0\0\0\x07";
+
+    fn call(word: &[u8]) -> Vec<u8> {
+        let word = [&[131, 104, 3, 119, u8::try_from(word.len()).unwrap()], word].concat();
+        [&word[..], &[104, 2], PID, REFERENCE, b"\x77\x01x"].concat()
+    }
+
+    /// What can be no more than a message is told by its first bytes.
+    #[test]
+    fn messages_are_told_from_answers_and_system_messages() {
+        let system = |word: &[u8]| [&[131, 104, 3, 119, u8::try_from(word.len()).unwrap()], word].concat();
+        for (payload, more) in [
+            (&[131, 104, 2, 90, 0][..], true),
+            (&[131, 104, 2, 108, 0], true),
+            (&[131, 104, 2, 119, 1], false),
+            (&[131, 104, 3, 90, 0], false),
+            (&[131, 105, 0, 0, 0], true),
+            (&[131, 97, 2, 90], false),
+            (&[131, 104], false),
+            (&system(b"system"), true),
+            (&system(b"sistem"), false),
+            (&system(b"syste"), false),
+        ] {
+            assert_eq!(may_be_more(payload), more, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn the_front_of_a_call_tells_who_asks() {
+        let whole = call(b"$gen_call");
+        // its end need not be there
+        for payload in [&whole[..], &whole[..whole.len() - 3]] {
+            let (from, tag) = front_call(payload).unwrap();
+            assert_eq!((from.id, tag.word_bytes()), (1, &[0, 0, 0, 7][..]));
+        }
+        assert!(front_call(&call(b"$gen_cast")).is_none() && front_call(&whole[..whole.len() - 8]).is_none());
+    }
+}

@@ -111,3 +111,24 @@ pub(crate) fn pid_bits(pid: Pid<'_>) -> Option<u32> {
     let low = pid.id.checked_sub(FIRST_JOB).filter(|low| *low <= 0x3fff)?;
     (pid.serial < 1 << 13).then_some(pid.serial << 14 | low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process's number is in its pid, as far as that has room, and no mailbox has such a pid.
+    #[test]
+    fn the_number_of_a_process_is_in_its_pid() {
+        let node = Atom::from_str("a@host");
+        for number in [0, 1, 0x3fff, 0x4000, 0x4001, 0x7ff_fffe, 0x7ff_ffff] {
+            let pid = job_pid(node, 9, number);
+            assert!(pid.id >= FIRST_JOB && pid.id < 1 << 15 && pid.serial < 1 << 13 && pid.creation == 9, "{number:#x}: {pid:?}");
+            assert_eq!(pid_bits(pid).map(u64::from), Some(number), "{number:#x}");
+        }
+        assert_eq!((job_pid(node, 9, 0x4001).id, job_pid(node, 9, 0x4001).serial), (0x4001, 1));
+        assert_eq!(job_bits(0x800_0005), 5);
+        let odd = |id, serial| pid_bits(Pid { node, id, serial, creation: 9 });
+        assert_eq!([odd(0x3fff, 0), odd(0x8000, 0), odd(0x4000, 1 << 13)], [None; 3]);
+        assert_eq!([serial(Key { index: 1, generation: 0x1fff }), serial(Key { index: 1, generation: 0x2005 })], [0x1fff, 5]);
+    }
+}

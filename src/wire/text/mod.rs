@@ -302,4 +302,103 @@ mod tests {
         assert_eq!(term("{maybe,else}"), "{'maybe','else'}");
         assert_eq!(term("fun 'a@b':'\\e\"'/2"), "fun 'a@b':'\\033\"'/2");
     }
+
+    fn read(text: &str) -> Vec<u8> {
+        parse_text(text, &mut [0; 256]).unwrap_or_else(|e| panic!("{text}: {e}")).as_bytes().to_vec()
+    }
+
+    /// What Erlang reads, in the bytes that its `term_to_binary` makes of it.
+    #[test]
+    fn long_integers_in_digits_that_are_whole_bits_are_read() {
+        for (text, sign, magnitude) in [
+            ("16#123456789abcdef01", 0, &[0x01, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01][..]),
+            ("-16#ff00000000000000000000", 1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]),
+            ("8#7000000000000000000000000", 0, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 7]),
+            ("32#vvvvvvvvvvvvvv", 0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f]),
+            // zeros in front are no part of it
+            ("16#0000000123456789abcdef01", 0, &[0x01, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01]),
+        ] {
+            let term = read(text);
+            let Value::Big(big) = Term::trusted(&term).value() else { panic!("{text}: {term:?}") };
+            assert_eq!((big.negative, big.magnitude), (sign == 1, magnitude), "{text}");
+        }
+    }
+
+    #[test]
+    fn segments_of_any_size_are_read() {
+        for (text, bytes) in [
+            ("<<1:16>>", &[109, 0, 0, 0, 2, 0, 1][..]),
+            ("<<-1:136>>", &[[109, 0, 0, 0, 17].as_slice(), &[255; 17]].concat()),
+            ("<<1:136>>", &[[109, 0, 0, 0, 17].as_slice(), &[0; 16], &[1]].concat()),
+            ("<<-0:136>>", &[[109, 0, 0, 0, 17].as_slice(), &[0; 17]].concat()),
+            ("<<5:3,1:2>>", &[77, 0, 0, 0, 1, 5, 0b1010_1000]),
+            ("<<\"ab\":16>>", &[109, 0, 0, 0, 4, 0, b'a', 0, b'b']),
+            ("<<233/utf8>>", &[109, 0, 0, 0, 2, 0xc3, 0xa9]),
+            ("<<1:8/integer-unsigned-big>>", &[109, 0, 0, 0, 1, 1]),
+            ("<<1/signed>>", &[109, 0, 0, 0, 1, 1]),
+            ("<<1:3,255:8>>", &[77, 0, 0, 0, 2, 3, 0b0011_1111, 0b1110_0000]),
+        ] {
+            assert_eq!(read(text), bytes, "{text}");
+        }
+        let fault = |text: &str| parse_text(text, &mut [0; 64]).unwrap_err().fault;
+        assert_eq!([fault("<<-1/utf8>>"), fault("<<1/little>>"), fault("<<1:8/utf8>>")], [TextFault::Segment; 3]);
+    }
+
+    #[test]
+    fn text_of_every_kind_of_character_is_read_and_printed() {
+        let binary = |bytes: &[u8]| [&[109, 0, 0, 0, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+        for (text, bytes) in [
+            ("<<\"\\^a\\^z\\^[\">>", &[1, 26, 27][..]),
+            ("<<\"\\r\\n\\t\\v\\b\\f\\e\\s\\d\\101\\x41\\x{41}\\q\">>", b"\r\n\t\x0b\x08\x0c\x1b \x7fAAAq"),
+            ("<<>>% a comment\n", b""),
+            ("<<1 % two\n,2>>", &[1, 2]),
+        ] {
+            assert_eq!(read(text), binary(bytes), "{text}");
+        }
+        let unicode = |bytes: &[u8]| Term::parse(bytes).unwrap().text("a@b").unicode().to_string();
+        let plain = |bytes: &[u8]| Term::parse(bytes).unwrap().text("a@b").to_string();
+        for (bytes, with, without) in [
+            (binary("h\u{e9}".as_bytes()), "<<\"h\u{e9}\"/utf8>>", "<<\"h\u{c3}\u{a9}\">>"),
+            (binary("\u{434}\u{fffe}".as_bytes()), "<<208,180,239,191,190>>", "<<\"\u{d0}\u{b4}\u{ef}\u{bf}\u{be}\">>"),
+            (binary("\u{434}".as_bytes()), "<<\"\u{434}\"/utf8>>", "<<\"\u{d0}\u{b4}\">>"),
+            (binary(b"a\r\n"), "<<\"a\\r\\n\">>", "<<\"a\\r\\n\">>"),
+            (binary(&[1, 2]), "<<1,2>>", "<<1,2>>"),
+            (vec![108, 0, 0, 0, 1, 98, 0, 0, 4, 52, 106], "\"\u{434}\"", "[1076]"),
+            (vec![108, 0, 0, 0, 1, 98, 0, 0, 255, 255, 106], "[65535]", "[65535]"),
+        ] {
+            assert_eq!((unicode(&bytes), plain(&bytes)), (with.into(), without.into()), "{bytes:?}");
+        }
+        let term = Term::trusted(&[107, 0, 1, 97]);
+        assert_eq!((format!("{term:?}"), format!("{:?}", term.text("a@b"))), ("\"a\"".into(), "\"a\"".into()));
+        // what was asked for before stays
+        let long = [&[111, 0, 0, 1, 1, 0][..], &[1; 257]].concat();
+        let term = Term::trusted(&long);
+        assert!(term.text("a@b").long_decimals(0).unicode().to_string().starts_with("16#"));
+        assert_eq!(Term::trusted(&[119, 2, 0xd0, 0xb4]).text("a@b").unicode().long_decimals(1).to_string(), "'\u{434}'");
+    }
+
+    #[test]
+    fn numbers_are_read_as_erlang_reads_them() {
+        for (text, value) in [("1_000", 1000), ("16#f_f", 255), ("$a", 97), ("36#z", 35), ("-2#11", -3)] {
+            assert_eq!(Term::trusted(&read(text)).as_i64(), Some(value), "{text}");
+        }
+        for (text, value) in [("1_0.5", 10.5), ("1.5e1_0", 1.5e10), ("1.0e-100", 1e-100), ("1.25e+2", 125.0), ("1.0e-9", 1e-9)] {
+            assert_eq!(Term::trusted(&read(text)).as_f64(), Some(value), "{text}");
+        }
+        for text in ["_1", "1_", "1__0", "16#", "16#fg", "16#f_", "37#1", "1#0", "1.0e"] {
+            assert!(parse_text(text, &mut [0; 64]).is_err(), "{text}");
+        }
+        for (value, text) in [
+            (1e-100, "1.0e-100"),
+            (1e-10, "1.0e-10"),
+            (1.5e-99, "1.5e-99"),
+            (1e100, "1.0e100"),
+            (0.001, "0.001"),
+            (1e-4, "0.0001"),
+            (1.5e-4, "1.5e-4"),
+        ] {
+            let bytes = [&[70][..], &f64::to_be_bytes(value)].concat();
+            assert_eq!(Term::trusted(&bytes).to_string(), text);
+        }
+    }
 }
