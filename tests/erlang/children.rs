@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// What programs get of our own environment.
-const INHERITED: [&str; 3] = ["PATH", "TMPDIR", "BEAMLESS_CROSS_CACHE"];
+/// What programs get of our own environment: also where `tests/coverage` wants to be told what they ran.
+const INHERITED: [&str; 4] = ["PATH", "TMPDIR", "BEAMLESS_CROSS_CACHE", "LLVM_PROFILE_FILE"];
 /// The variable by which `tests/sweep` knows them, with the marks of all test runs that they are of.
 const MARKS: &str = "BEAMLESS_TEST_RUN";
 
