@@ -1,5 +1,11 @@
 //! Errors, sorted by who must act on them.
 
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
+#![cfg_attr(not(test), forbid(clippy::cast_sign_loss, clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used))]
+#![cfg_attr(not(test), forbid(clippy::expect_used, clippy::unwrap_in_result, clippy::panic, clippy::panic_in_result_fn))]
+#![cfg_attr(not(test), forbid(clippy::unreachable, clippy::todo, clippy::unimplemented, clippy::disallowed_methods))]
+#![cfg_attr(not(test), forbid(clippy::disallowed_macros, clippy::exit, clippy::mem_forget))]
+
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -196,10 +202,15 @@ pub enum TermFault {
     Float,
     /// A reference of no words or more than five.
     Reference,
-    /// A bit string whose last byte uses none or more than eight bits.
+    /// A pid, port or reference in an old form with a number that is too large for it: a creation above 3, or a first word of more than 18
+    /// bits in a reference.
+    Identifier,
+    /// A bit string that is empty, or whose last byte uses none or more than eight bits.
     Bits,
-    /// A fun whose parts have the wrong types.
+    /// A fun whose parts have the wrong types, or that holds more than 255 terms.
     Fun,
+    /// A native record with unknown flags.
+    Record,
     /// Nested deeper than the limit.
     TooDeep,
     /// Longer than the limit.
@@ -218,8 +229,10 @@ impl fmt::Display for TermFault {
             Self::Atom => f.write_str("atom is not UTF-8 or longer than 255 characters"),
             Self::Float => f.write_str("float is not a finite number"),
             Self::Reference => f.write_str("reference must have 1 to 5 words"),
+            Self::Identifier => f.write_str("identifier has a number too large for its old form"),
             Self::Bits => f.write_str("bit string must use 1 to 8 bits of its last byte"),
             Self::Fun => f.write_str("fun is malformed"),
+            Self::Record => f.write_str("native record has unknown flags"),
             Self::TooDeep => f.write_str("nested too deep"),
             Self::TooLong => f.write_str("longer than the limit"),
         }

@@ -30,10 +30,15 @@
 #[cfg(feature = "std")]
 mod driver;
 mod error;
+#[cfg(any(test, beamless_fuzz))]
+#[doc(hidden)]
+pub mod fuzz;
 mod limit;
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod node;
+#[cfg(feature = "std")]
+mod owned;
 mod proto;
 mod storage;
 mod time;
@@ -41,8 +46,8 @@ mod wire;
 
 #[cfg(feature = "std")]
 pub use driver::{
-    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, OwnedNode, Ready, cookie_file, epmd_kill, epmd_names, epmd_stop,
-    full_host_name, listen_addresses, read_cookie, short_host_name,
+    Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Ready, cookie_file, epmd_kill, epmd_names, epmd_stop, full_host_name,
+    listen_addresses, read_cookie, short_host_name,
 };
 #[cfg(feature = "tls")]
 pub use driver::{Tls, TlsFiles, TlsPem, TlsVersions};
@@ -62,6 +67,8 @@ pub use node::{
     InUse, Mailbox, Message, Monitor, Node, NodeStorage, Origin, Outbox, Overflow, OwnedCaller, Peer, Received, Receiver,
     Request, Traffic, may_take,
 };
+#[cfg(feature = "std")]
+pub use owned::OwnedNode;
 pub use time::Instant;
 pub use wire::build::{TermWriter, WriteTerm, WriteTermAgain, Written, encode};
 pub use wire::fixed::{FixedStr, TooLong};

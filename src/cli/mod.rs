@@ -8,6 +8,8 @@ mod command_line;
 mod cookie;
 mod events;
 mod files;
+#[cfg(any(test, beamless_fuzz))]
+pub(crate) mod fuzz;
 mod groups;
 mod host;
 mod lines;

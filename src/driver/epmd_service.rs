@@ -375,7 +375,8 @@ impl EpmdPeer {
     fn step(&mut self, server: &mut Server<NAMES>, now: Instant) {
         let bytes = self.session.transmit(server);
         let done = if bytes.is_empty() {
-            let mut bytes = [0; MAX_REQUEST];
+            // so that what is too much is seen together with the length, as in epmd
+            let mut bytes = [0; MAX_REQUEST + 1];
             match self.stream.read(&mut bytes) {
                 Ok(0) => {
                     self.session.handle_close(server);

@@ -1,5 +1,6 @@
 //! Host names: the look-ups that only the C library can do, each in a thread of its own, since it can only block.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,18 +24,18 @@ pub(super) type Asker = Option<Connection>;
 /// A resolver that answers look-ups later, and wakes the poll loop then.
 pub(super) struct Resolver {
     waker: Arc<Waker>,
-    answers: Arc<Mutex<Vec<Answer>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
     /// The hosts that are being looked up.
     under_way: Vec<Box<str>>,
     /// Those who wait, and for which host, in the order in which they asked.
-    asked: Vec<(Asker, Box<str>)>,
+    asked: VecDeque<(Asker, Box<str>)>,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
 }
 
 impl Resolver {
     pub(super) fn new(waker: Arc<Waker>) -> Self {
-        Self { waker, answers: Arc::default(), under_way: Vec::new(), asked: Vec::new(), known: Vec::new() }
+        Self { waker, answers: Arc::default(), under_way: Vec::new(), asked: VecDeque::new(), known: Vec::new() }
     }
 
     /// Sets the addresses of a host, which is not looked up from now on.
@@ -53,7 +54,7 @@ impl Resolver {
 
     /// Looks a host up, as soon as there is a thread for it; the answer has no address if the name is unknown.
     pub(super) fn ask(&mut self, asker: Asker, host: &str) {
-        self.asked.push((asker, host.into()));
+        self.asked.push_back((asker, host.into()));
         self.begin();
     }
 
@@ -82,13 +83,12 @@ impl Resolver {
     /// Returns an answer to one who asked, if there is one.
     pub(super) fn poll(&mut self) -> Option<(Asker, Addresses)> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(answer) = answers.first() {
+        while let Some(answer) = answers.front() {
             if let Some(place) = self.asked.iter().position(|(_, host)| *host == answer.host) {
-                let (asker, _) = self.asked.remove(place);
-                return Some((asker, answer.addresses.clone()));
+                return self.asked.remove(place).map(|(asker, _)| (asker, answer.addresses.clone()));
             }
             self.under_way.retain(|host| *host != answer.host);
-            answers.remove(0);
+            answers.pop_front();
         }
         None
     }
@@ -101,13 +101,13 @@ struct Answer {
 }
 
 /// Starts the look-up of a host in a thread of its own. Returns false if the system has none.
-fn start(host: &str, answers: &Arc<Mutex<Vec<Answer>>>, waker: &Arc<Waker>) -> bool {
+fn start(host: &str, answers: &Arc<Mutex<VecDeque<Answer>>>, waker: &Arc<Waker>) -> bool {
     let (host, answers, waker) = (Box::<str>::from(host), Arc::clone(answers), Arc::clone(waker));
     // boxed: a program has one copy of what starts threads for all that are started so
     let look_up: Box<dyn FnOnce() + Send> = Box::new(move || {
         let addresses = addresses(&host).unwrap_or_default().into_iter().take(ADDRESSES).collect();
         // the driver may be gone by now, and then nobody waits for this
-        answers.lock().unwrap_or_else(PoisonError::into_inner).push(Answer { host, addresses });
+        answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(Answer { host, addresses });
         let _ = waker.wake();
     });
     thread::Builder::new().name("beamless-resolve".into()).spawn(look_up).is_ok()

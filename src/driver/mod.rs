@@ -1,18 +1,25 @@
 //! The world: sockets, clock, randomness, host names.
 
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_possible_wrap))]
+#![cfg_attr(not(test), forbid(clippy::cast_sign_loss, clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used))]
+#![cfg_attr(not(test), forbid(clippy::expect_used, clippy::unwrap_in_result, clippy::panic, clippy::panic_in_result_fn))]
+#![cfg_attr(not(test), forbid(clippy::unreachable, clippy::todo, clippy::unimplemented, clippy::disallowed_methods))]
+#![cfg_attr(not(test), forbid(clippy::disallowed_macros, clippy::exit, clippy::mem_forget))]
+
 mod carrier;
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
 mod epmd_ask;
 pub(crate) mod epmd_service;
+#[cfg(all(feature = "tls", any(test, beamless_fuzz)))]
+pub(crate) mod fuzz;
 mod hosts;
 mod line;
 mod listen;
 mod local;
 mod net;
 mod open;
-mod owned;
 mod random;
 mod ready;
 mod rest;
@@ -48,7 +55,6 @@ use hosts::Resolver;
 use listen::{Home, Listener, listen_on_all};
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
-pub use owned::OwnedNode;
 use random::random;
 pub use ready::Ready;
 use rest::Rest;

@@ -182,6 +182,6 @@ impl Open {
 
 #[cfg(not(feature = "tls"))]
 impl Open {
-    #[expect(clippy::unused_self, reason = "there is nothing to compare with")]
+    // there is nothing to compare with
     fn check_name(&self, _: Connection, _: &Node<'_>) {}
 }

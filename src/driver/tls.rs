@@ -311,8 +311,10 @@ fn provider() -> CryptoProvider {
     let algorithms = &mut provider.signature_verification_algorithms;
     algorithms.mapping = SCHEMES.get_or_init(|| {
         let mut schemes = algorithms.mapping.to_vec();
-        if let Some(at) = schemes.iter().position(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256) {
-            schemes.swap(0, at);
+        if let Some((first, others)) = schemes.split_first_mut() {
+            if let Some(found) = others.iter_mut().find(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256) {
+                core::mem::swap(first, found);
+            }
         }
         schemes
     });

@@ -6,7 +6,7 @@
 //! | scripts | [the tool](self::tool) |
 //! | clusters of Elixir | [PubSub, Presence, names, libcluster](self::clusters) |
 //! | programs in Rust | [the library, step by step](self::library), [calls, links, monitors and functions](self::processes), [without std](self::no_std) |
-//! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [security: whom to trust, and with what](self::security), [TLS: certificates for boxes and hubs](self::tls), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
+//! | everybody | [building, installing, cross-building](self::building), [memory and sizes](self::memory), [what it costs](self::performance), [long life, and many nodes](self::long_life), [security: whom to trust, and with what](self::security), [TLS: certificates for boxes and hubs](self::tls), [the protocol and what is left out](self::protocol), [tested with](self::tested_with) |
 //! | contributors | [the house and its rooms](self::contributing) |
 //!
 //! The pages are the files `src/manual/*.md`. They have no code but their examples, which are tested.
@@ -39,6 +39,7 @@ macro_rules! pages {
         /// [kept]: crate::manual::publishing#what-is-kept
         /// [keys]: crate::manual::configuration#keys
         /// [listens]: crate::manual::security#where-it-listens
+        /// [long_life]: crate::manual::long_life
         /// [memory]: crate::manual::memory
         /// [no_std]: crate::manual::no_std
         /// [performance]: crate::manual::performance
@@ -50,6 +51,7 @@ macro_rules! pages {
         /// [publishing]: crate::manual::publishing
         /// [rights]: crate::manual::agent#what-programs-may-do
         /// [security]: crate::manual::security
+        /// [soak]: crate::manual::long_life#the-curve
         /// [status]: crate::manual::tool#how-nodes-are
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
@@ -76,6 +78,7 @@ pages! {
     functions: "functions.md";
     hub: "hub.md";
     library: "library.md";
+    long_life: "long_life.md" with "soak.svg";
     memory: "memory.md";
     no_std: "no_std.md";
     performance: "performance.md" with "plot.svg";

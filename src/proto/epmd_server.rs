@@ -210,7 +210,6 @@ impl<const NAMES: usize> Server<NAMES> {
     }
 
     /// Unregisters a node; its name is remembered for as long as there is room.
-    #[expect(clippy::needless_pass_by_value, reason = "the right to the name ends here")]
     pub fn unregister(&mut self, place: Place) {
         if self.holds(&place) {
             self.leave(place.at);
@@ -354,9 +353,9 @@ impl Session {
 
     /// Takes bytes from the peer.
     ///
-    /// A length that no request has, bytes after a request, or a request that cannot be read end the session without an answer,
-    /// as with epmd. One longer than a registration with the longest fields ends it as soon as its length is there; epmd reads up
-    /// to 3057 bytes, to refuse it then.
+    /// A length that no request has, bytes that come together with the length and are more than that, or a request that cannot be read end
+    /// the session without an answer, as with epmd. More bytes that come later are as bytes after the answer. One longer than a registration
+    /// with the longest fields ends it as soon as its length is there; epmd reads up to 3057 bytes, to refuse it then.
     pub fn handle_bytes<const NAMES: usize>(&mut self, server: &mut Server<NAMES>, bytes: &[u8], now: Instant) {
         if bytes.is_empty() {
             return;
@@ -371,8 +370,12 @@ impl Session {
     }
 
     fn receive<const NAMES: usize>(&mut self, server: &mut Server<NAMES>, bytes: &[u8]) {
+        // Once epmd knows the length it reads no further than that, so what is too much counts only behind the answer.
+        let known = Request::length(self.buf.get(..self.filled).unwrap_or_default());
+        let due = known.map_or(bytes.len(), |length| length.saturating_sub(self.filled).min(bytes.len()));
+        let (bytes, more) = bytes.split_at_checked(due).unwrap_or((bytes, &[]));
         let end = self.filled.saturating_add(bytes.len());
-        let fits = self.buf.get_mut(self.filled..end).is_some_and(|room| {
+        let fits = self.buf.get_mut(self.filled..).and_then(|room| room.get_mut(..bytes.len())).is_some_and(|room| {
             room.copy_from_slice(bytes);
             true
         });
@@ -386,6 +389,10 @@ impl Session {
             self.state = SessionState::Over;
         } else if end == length {
             self.answer(server, length);
+            if !more.is_empty() && matches!(self.state, SessionState::Registered(_) | SessionState::Refused) {
+                self.handle_close(server);
+                self.state = SessionState::Answering;
+            }
         }
     }
 
@@ -697,6 +704,25 @@ mod tests {
             }
             assert!(session.is_registered());
         }
+    }
+
+    /// As in epmd, which reads no further than the length that it knows.
+    #[test]
+    fn bytes_too_many_count_behind_the_answer_once_the_length_is_known() {
+        let mut server = server();
+        let mut agent = Session::new(true, T0);
+        let request = alive(b"agent", 6, b"");
+        agent.handle_bytes(&mut server, &request[..2], T0);
+        agent.handle_bytes(&mut server, &[&request[2..], b"x"].concat(), T0);
+        assert!(!agent.is_registered() && !agent.is_over());
+        assert_eq!(asked(&mut server, b"\0\x06zagent").1, b"w\x01");
+        assert_eq!(written(&mut agent, &server, usize::MAX), b"v\0\0\0\x03\xe8");
+        assert!(agent.is_over());
+        let mut names = Session::new(true, T0);
+        names.handle_bytes(&mut server, b"\0\x01", T0);
+        names.handle_bytes(&mut server, b"nx", T0);
+        assert_eq!(written(&mut names, &server, usize::MAX), 4369_u32.to_be_bytes());
+        assert!(names.is_over());
     }
 
     #[test]

@@ -22,8 +22,12 @@ impl Names {
         if self.0.capacity().saturating_sub(self.0.len()) < name.len().saturating_add(len.len()) {
             return None;
         }
-        // there is room
-        self.0.extend(len.into_iter().chain(name.bytes()));
+        for part in [len.as_slice(), name.as_bytes()] {
+            #[cfg(feature = "std")]
+            self.0.extend_from_slice(part);
+            #[cfg(not(feature = "std"))]
+            self.0.extend_from_slice(part).ok()?;
+        }
         Some(())
     }
 

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn two_queues_behave_as_two_of_the_library() {
         let mut places = Places::<Waiting, 20, 0>::EMPTY;
-        let mut table = places.table();
+        let mut table = places.lend();
         (0..20).for_each(|_| drop(table.insert(Waiting(Turn::NONE))));
         let mut queues = [Queue::new(0), Queue::new(1)];
         let mut models = [VecDeque::new(), VecDeque::new()];

@@ -1,6 +1,8 @@
 //! A ring of whole records: each lies in one piece, so that it can be read where it is. Mostly the oldest is taken; one behind it can be,
 //! too, whose bytes are free once those in front of it are taken, or when room is needed.
 
+use crate::wire::cursor::slide;
+
 /// The record's length stands in front of it; this one says that the next record is at the buffer's start.
 const WRAP: u32 = u32::MAX;
 /// The bit in the length of a record that was taken from behind others.
@@ -120,7 +122,7 @@ impl Ring {
             if self.begin(buf, at, len).is_none() {
                 return;
             }
-            buf.copy_within(start..start.saturating_add(len), at.saturating_add(HEADER));
+            slide(buf, start..start.saturating_add(len), at.saturating_add(HEADER));
         }
         self.dead = 0;
     }

@@ -106,13 +106,6 @@ pub(crate) struct Places<T, const N: usize, const B: usize> {
 impl<T: Tenant, const N: usize, const B: usize> Places<T, N, B> {
     pub(crate) const EMPTY: Self = Self { slots: [const { Slot::EMPTY }; N], buckets: [0; B], ends: Ends::NONE };
 
-    /// Returns the table, all of whose places are free then.
-    pub(crate) fn table(&mut self) -> Table<'_, T> {
-        let mut table = self.lend();
-        table.clear();
-        table
-    }
-
     /// Lends the table as it is.
     pub(crate) fn lend(&mut self) -> Table<'_, T> {
         Table { slots: &mut self.slots, buckets: &mut self.buckets, ends: &mut self.ends }
@@ -423,7 +416,7 @@ mod tests {
     #[test]
     fn an_old_key_reaches_nothing() {
         let mut places = Places::<char, 2, 0>::EMPTY;
-        let mut table = places.table();
+        let mut table = places.lend();
         let a = table.insert('a').unwrap();
         table.insert('b').unwrap();
         assert_eq!(table.insert('c'), Err('c'));

@@ -1,5 +1,7 @@
 //! The filled part of a buffer that is filled at its end and emptied at its front.
 
+use crate::wire::cursor::slide;
+
 /// The beginning and the end of the bytes in use. The buffer itself is handed in, since all memory is the caller's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
@@ -39,7 +41,7 @@ impl Span {
     pub(crate) fn room<'b>(&mut self, buf: &'b mut [u8]) -> &'b mut [u8] {
         if self.start > 0 {
             if self.start < self.end {
-                buf.copy_within(self.start..self.end, 0);
+                slide(buf, self.start..self.end, 0);
             }
             self.end = self.len();
             self.start = 0;
@@ -59,7 +61,7 @@ impl Span {
             return;
         }
         // the first move made them begin at the front
-        buf.copy_within(..self.end, bytes.len());
+        slide(buf, 0..self.end, bytes.len());
         if let Some(front) = buf.get_mut(..bytes.len()) {
             front.copy_from_slice(bytes);
         }

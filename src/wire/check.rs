@@ -152,7 +152,14 @@ fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFau
         tag::LIST => return Ok(Some(u64::from(r.u32()?).wrapping_add(1))),
         tag::MAP => return Ok(Some(u64::from(r.u32()?).wrapping_mul(2))),
         tag::NEW_FUN => return Ok(Some(fun::<CHECK>(r)?.1.into())),
-        tag::RECORD => return Ok(Some(u64::from(record::<CHECK>(r)?.1).wrapping_mul(2))),
+        tag::RECORD => {
+            let (_, fields) = record::<CHECK>(r)?;
+            // each takes two bytes at least, so they end with the bytes
+            for _ in 0..fields {
+                Atom::read::<CHECK>(r)?;
+            }
+            return Ok(Some(fields.into()));
+        }
         tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
             *r = start;
             Atom::read::<CHECK>(r)?;
@@ -182,7 +189,8 @@ fn rare_at<const CHECK: bool>(r: &mut Reader<'_>) -> Result<Option<u64>, TermFau
         tag::BIT_BINARY => {
             let len = r.len32()?;
             let last = r.u8()?;
-            if CHECK && (last > 8 || (last == 0) != (len == 0)) {
+            // an empty one has another form, and since OTP 27 Erlang takes none in this one
+            if CHECK && (last > 8 || last == 0 || len == 0) {
                 return Err(TermFault::Bits);
             }
             r.bytes(len)?;
@@ -254,11 +262,17 @@ pub(super) fn check_depth(bytes: &[u8], limit: u16) -> Result<(), &[u8]> {
     Ok(())
 }
 
-/// Reads `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send.
+/// Reads `%.20e` padded with zeros to 31 bytes: what releases before R11 and `{minor_version, 0}` send. As with Erlang, digits stand on both
+/// sides of a point.
 pub(super) fn old_float(text: &[u8]) -> Result<f64, TermFault> {
     let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
-    let number = text.get(..end).and_then(|t| core::str::from_utf8(t).ok()).and_then(|t| t.trim_start().parse::<f64>().ok());
-    number.filter(|value| value.is_finite()).ok_or(TermFault::Float)
+    let number = text.get(..end).and_then(|t| core::str::from_utf8(t).ok()).filter(|number| {
+        let digits = |text: &str| text.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+        let whole = number.strip_prefix(['+', '-']).unwrap_or(number);
+        number.split_once('.').is_some_and(|(_, decimals)| digits(whole) && digits(decimals))
+    });
+    let value = number.and_then(|number| number.parse::<f64>().ok());
+    value.filter(|value| value.is_finite()).ok_or(TermFault::Float)
 }
 
 /// Reads a fun up to its free variables, and returns how many of those follow. Its announced size is not used: OTP 23 could announce too
@@ -269,6 +283,10 @@ pub(super) fn fun<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Fun<'a>,
     r.digest()?;
     r.u32()?;
     let free = r.u32()?;
+    // as many as a function has arguments
+    if free > u8::MAX.into() {
+        return Err(TermFault::Fun);
+    }
     let module = Atom::read::<CHECK>(r)?;
     let (index, uniq) = (small_integer(r)?, small_integer(r)?);
     Pid::read::<CHECK>(r)?;
@@ -287,7 +305,10 @@ pub(super) fn export<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<Export
 /// 29, which sends it to peers that never asked for it.
 pub(super) fn record<'a, const CHECK: bool>(r: &mut Reader<'a>) -> Result<(Record<'a>, u32), TermFault> {
     let fields = r.u32()?;
-    let exported = r.u8()? != 0;
+    let exported = match r.u8()? {
+        flags @ 0..=1 => flags == 1,
+        _ => return Err(TermFault::Record),
+    };
     let (module, name) = (Atom::read::<CHECK>(r)?, Atom::read::<CHECK>(r)?);
     Ok((Record { module, name, exported, count: fields, r: *r }, fields))
 }
@@ -383,6 +404,75 @@ mod tests {
             let reference = [&[tag::NEWER_REFERENCE, 0, words, tag::SMALL_ATOM_UTF8, 0][..], &[0; 28]].concat();
             assert_eq!(fault(&reference), Some(TermFault::Reference));
         }
+    }
+
+    /// Erlang ends the connection over these, so nobody is to get them from us either.
+    #[test]
+    fn numbers_too_large_for_an_old_form_are_refused() {
+        const NODE: [u8; 3] = [tag::SMALL_ATOM_UTF8, 1, b'n'];
+        let old = |creation: u8, word: [u8; 4]| {
+            [
+                [&[tag::REFERENCE], &NODE[..], &word, &[creation]].concat(),
+                [&[tag::NEW_REFERENCE, 0, 1], &NODE[..], &[creation], &word].concat(),
+                [&[tag::PORT], &NODE[..], &word, &[creation]].concat(),
+                [&[tag::PID], &NODE[..], &word, &word, &[creation]].concat(),
+            ]
+        };
+        let faults = |creation, word| old(creation, word).map(|bytes| fault(&bytes));
+        let refused = Some(TermFault::Identifier);
+        assert_eq!(faults(3, [0, 3, 255, 255]), [None; 4]);
+        assert_eq!(faults(4, [0; 4]), [refused; 4]);
+        assert_eq!(faults(0, [0, 4, 0, 0]), [refused, refused, None, None]);
+        assert_eq!(fault(&[&[tag::NEWER_REFERENCE, 0, 1], &NODE[..], &[255; 8]].concat()), None);
+    }
+
+    #[test]
+    fn old_floats_are_digits_on_both_sides_of_a_point() {
+        let of = |text: &str| fault(&[&[tag::FLOAT], text.as_bytes(), &vec![0; 31 - text.len()]].concat());
+        for text in ["1.5", "-1.50000000000000000000e+00", "+0.0", "2.5E-3", "1.0e-400"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+        for text in [" 1.5", "1", ".5", "1.", "-.5", "1e5", "1.e5", "1.5x", "inf", "NaN", "1.0e400", "--1.5", "1.5 "] {
+            assert_eq!(of(text), Some(TermFault::Float), "{text}");
+        }
+    }
+
+    /// What Erlang 29 takes, and nothing more: it closes a connection on which others come.
+    #[test]
+    fn records_have_names_for_fields_and_known_flags() {
+        const NAMES: [u8; 6] = [tag::SMALL_ATOM_UTF8, 1, b'm', tag::SMALL_ATOM_UTF8, 1, b'r'];
+        let of = |flags: u8, field: &[u8]| {
+            let whole = [&[tag::RECORD, 0, 0, 0, 1, flags], &NAMES[..], field, &[tag::SMALL_INTEGER, 7]].concat();
+            fault(&whole)
+        };
+        let name = [tag::SMALL_ATOM_UTF8, 1, b'a'];
+        assert_eq!((of(0, &name), of(1, &name), of(2, &name)), (None, None, Some(TermFault::Record)));
+        assert_eq!(of(0, &[tag::SMALL_INTEGER, 1]), Some(TermFault::Tag(tag::SMALL_INTEGER)));
+        assert_eq!(fault(&[&[tag::RECORD, 255, 255, 255, 255, 0], &NAMES[..], &name].concat()), Some(TermFault::Truncated));
+    }
+
+    #[test]
+    fn a_bit_string_has_bits() {
+        for (bytes, expected) in [
+            (&[tag::BIT_BINARY, 0, 0, 0, 0, 0][..], Some(TermFault::Bits)),
+            (&[tag::BIT_BINARY, 0, 0, 0, 0, 1], Some(TermFault::Bits)),
+            (&[tag::BIT_BINARY, 0, 0, 0, 1, 0, 1], Some(TermFault::Bits)),
+            (&[tag::BIT_BINARY, 0, 0, 0, 1, 9, 1], Some(TermFault::Bits)),
+            (&[tag::BIT_BINARY, 0, 0, 0, 1, 8, 1], None),
+        ] {
+            assert_eq!(fault(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_fun_holds_at_most_255_terms() {
+        let fun = |free: usize| {
+            let count = u32::try_from(free).unwrap().to_be_bytes();
+            let pid = ids(&[tag::SMALL_ATOM_UTF8, 1, b'n']).swap_remove(0);
+            let head = [&[tag::NEW_FUN][..], &[0; 25], &count, &[tag::SMALL_ATOM_UTF8, 1, b'm', tag::SMALL_INTEGER, 0]];
+            [&head.concat()[..], &[tag::SMALL_INTEGER, 0], &pid, &vec![tag::NIL; free]].concat()
+        };
+        assert_eq!((fault(&fun(255)), fault(&fun(256))), (None, Some(TermFault::Fun)));
     }
 
     #[test]

@@ -43,12 +43,16 @@ pub(crate) mod tag {
     /// By tag, the lengths of the terms that have none in them and whose tag tells their length; 0 for all others.
     pub(crate) static FIXED_LEN: [u8; 256] = {
         let mut all = [0; 256];
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            all[SMALL_INTEGER as usize] = 2;
-            all[INTEGER as usize] = 5;
-            all[NEW_FLOAT as usize] = 9;
-            all[NIL as usize] = 1;
+        let (mut rest, mut tag): (&mut [u8], u8) = (&mut all, 0);
+        while let Some((len, behind)) = rest.split_first_mut() {
+            *len = match tag {
+                SMALL_INTEGER => 2,
+                INTEGER => 5,
+                NEW_FLOAT => 9,
+                NIL => 1,
+                _ => 0,
+            };
+            (rest, tag) = (behind, tag.wrapping_add(1));
         }
         all
     };

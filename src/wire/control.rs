@@ -5,7 +5,7 @@
 use super::build::{put_atom, put_atom_of, put_pid, put_reference};
 use super::check::walk;
 use super::codes::{Flags, op, tag};
-use super::cursor::{Reader, Short, Writer};
+use super::cursor::{Reader, Short, Writer, slide};
 use super::frame::PASS_THROUGH;
 use super::ids::{Atom, Pid, Reference};
 use super::term::Term;
@@ -646,7 +646,7 @@ pub(crate) fn without_unlink_id(body: &mut [u8]) -> Option<usize> {
     let mut r = Reader::new(body.get(HEAD..)?);
     Term::check(&mut r).ok()?;
     let pids = body.len().checked_sub(r.rest().len())?;
-    body.copy_within(pids.., HEAD);
+    slide(body, pids..body.len(), HEAD);
     body.get_mut(..HEAD)?.copy_from_slice(&[PASS_THROUGH, tag::VERSION, tag::SMALL_TUPLE, 3, tag::SMALL_INTEGER, op::UNLINK]);
     body.len().checked_sub(pids)?.checked_add(HEAD)
 }

@@ -3,6 +3,17 @@
 //! Everything a peer sends passes through [`Reader`], which answers [`Short`] at the end of the bytes and cannot
 //! panic; everything we send passes through [`Writer`], which counts what it could not hold.
 
+use core::ops::Range;
+
+/// Moves the bytes of a range to where they begin at `to`; nothing if they are not there, or have no room there.
+pub(crate) fn slide(buf: &mut [u8], Range { start, end }: Range<usize>, to: usize) {
+    let len = end.saturating_sub(start);
+    // both places, of which one is at the start and the other at the end
+    let Some(both) = buf.get_mut(start.min(to)..end.max(to.saturating_add(len))) else { return };
+    let Some(way) = both.len().checked_sub(len) else { return };
+    if to < start { both.copy_within(way.., 0) } else { both.copy_within(..len, way) }
+}
+
 /// The bytes ended before the value did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Short;
@@ -331,7 +342,7 @@ impl<'a> Writer<'a> {
         let count = self.at.saturating_sub(at);
         self.at = self.at.saturating_add(len);
         if let Some(room) = self.buf.get_mut(at..self.at) {
-            room.copy_within(..count, len);
+            slide(room, 0..count, len);
         }
     }
 

@@ -7,6 +7,7 @@ use core::fmt::{self, Write as _};
 
 use super::codes::epmd as tag;
 use super::cursor::{Overflow, Reader, Short, Writer};
+use super::split;
 use crate::error::Misbehaved;
 
 /// The most characters a node's alive name has.
@@ -264,8 +265,8 @@ impl<'a> PortAnswer<'a> {
         })
     }
 
-    /// Reads all of it; `None` while it is not complete.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a node looks up with the head alone; the tests read all of it"))]
+    /// Reads all of it; `None` while it is not complete. A node looks up with the head alone.
+    #[cfg(test)]
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Option<Self>, Misbehaved> {
         Ok(match Self::start(bytes)? {
             Some((0, mut r)) => NodeInfo::read(&mut r).ok().map(Self::Known),
@@ -336,8 +337,8 @@ impl<'a> NamesLine<'a> {
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Misbehaved> {
         let read = |line: &'a [u8]| {
             let line = core::str::from_utf8(line).ok()?.strip_prefix("name ")?;
-            let (name, port) = line.rsplit_once(" at port ")?;
-            Some(Self { name, port: port.parse().ok()? })
+            let (name, port) = split::last(line, ' ')?;
+            Some(Self { name: name.strip_suffix(" at port")?, port: port.parse().ok()? })
         };
         read(line).ok_or(Misbehaved::Epmd("line in the answer to NAMES_REQ"))
     }
@@ -363,7 +364,7 @@ pub(crate) struct DumpLine<'a> {
 
 impl<'a> DumpLine<'a> {
     /// Reads a line, given without its line feed and the NUL that follows.
-    #[cfg_attr(not(test), expect(dead_code, reason = "we only send this one; the tests read it back"))]
+    #[cfg(test)]
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Misbehaved> {
         let read = |line: &'a [u8]| {
             let line = core::str::from_utf8(line).ok()?;
@@ -406,7 +407,7 @@ impl KillAnswer {
     }
 
     /// Reads it; `None` while it is not complete.
-    #[cfg_attr(not(any(test, feature = "std")), expect(dead_code, reason = "only tools ask for this"))]
+    #[cfg(any(test, feature = "std"))]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Misbehaved> {
         parse_word(bytes, [Self::Ok, Self::No].map(|answer| (answer.as_bytes().as_slice(), answer)))
     }
@@ -433,13 +434,14 @@ impl StopAnswer {
     }
 
     /// Reads it; `None` while it is not complete.
-    #[cfg_attr(not(any(test, feature = "std")), expect(dead_code, reason = "only tools ask for this"))]
+    #[cfg(any(test, feature = "std"))]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Misbehaved> {
         parse_word(bytes, [Self::Stopped, Self::NoExist].map(|answer| (answer.as_bytes().as_slice(), answer)))
     }
 }
 
 /// Finds the answer among `words` that `bytes` start with; `None` while they are the start of one.
+#[cfg(any(test, feature = "std"))]
 fn parse_word<T: Copy>(bytes: &[u8], words: [(&[u8], T); 2]) -> Result<Option<T>, Misbehaved> {
     if let Some((_, answer)) = words.iter().find(|(word, _)| bytes.starts_with(word)) {
         return Ok(Some(*answer));

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::codes::tag;
 use super::cursor::{Reader, Short, is_short_ascii};
+use super::split;
 use crate::error::{ConfigError, TermFault};
 
 impl From<Short> for TermFault {
@@ -160,6 +161,17 @@ impl fmt::Debug for Atom<'_> {
     }
 }
 
+/// The first word of a reference in an old form is below this: Erlang takes none that is not.
+const OLD_FIRST_WORDS: u32 = 1 << 18;
+
+/// Reads the creation of an identifier in an old form, which has two bits of it: Erlang takes none that has more.
+fn old_creation(r: &mut Reader<'_>) -> Result<u32, TermFault> {
+    match r.u8()? {
+        creation @ 0..=3 => Ok(creation.into()),
+        _ => Err(TermFault::Identifier),
+    }
+}
+
 /// A process identifier inside received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pid<'a> {
@@ -200,7 +212,7 @@ impl<'a> Pid<'a> {
         }
         let node = Atom::read::<CHECK>(r)?;
         let (id, serial) = (r.u32()?, r.u32()?);
-        let creation = if tag == tag::NEW_PID { r.u32()? } else { u32::from(r.u8()?) };
+        let creation = if tag == tag::NEW_PID { r.u32()? } else { old_creation(r)? };
         Ok(Self { node, id, serial, creation })
     }
 }
@@ -237,7 +249,7 @@ impl<'a> Port<'a> {
         }
         let node = Atom::read::<CHECK>(r)?;
         let id = if tag == tag::V4_PORT { r.u64()? } else { u64::from(r.u32()?) };
-        let creation = if tag == tag::PORT { u32::from(r.u8()?) } else { r.u32()? };
+        let creation = if tag == tag::PORT { old_creation(r)? } else { r.u32()? };
         Ok(Self { node, id, creation })
     }
 }
@@ -286,12 +298,18 @@ impl<'a> Reference<'a> {
             return Err(TermFault::Reference);
         }
         let node = Atom::read::<CHECK>(r)?;
-        if tag == tag::REFERENCE {
-            let words = r.bytes(4)?;
-            return Ok(Self { node, creation: u32::from(r.u8()?), words });
+        let (creation, words) = match tag {
+            tag::NEWER_REFERENCE => (r.u32()?, r.bytes(count.saturating_mul(4))?),
+            tag::NEW_REFERENCE => (old_creation(r)?, r.bytes(count.saturating_mul(4))?),
+            _ => {
+                let words = r.bytes(4)?;
+                (old_creation(r)?, words)
+            }
+        };
+        if CHECK && tag != tag::NEWER_REFERENCE && Reader::new(words).u32()? >= OLD_FIRST_WORDS {
+            return Err(TermFault::Identifier);
         }
-        let creation = if tag == tag::NEWER_REFERENCE { r.u32()? } else { u32::from(r.u8()?) };
-        Ok(Self { node, creation, words: r.bytes(count.saturating_mul(4))? })
+        Ok(Self { node, creation, words })
     }
 
     /// Makes a reference of these words, as they stand on the wire: 1 to 5 of them, four bytes each.
@@ -362,7 +380,7 @@ impl NodeName {
     /// # Errors
     /// [`ConfigError::NameForm`], [`ConfigError::HostName`], [`ConfigError::NameTooLong`].
     pub fn new(name: &str) -> Result<Self, ConfigError> {
-        let (alive, host) = name.split_once('@').ok_or(ConfigError::NameForm)?;
+        let (alive, host) = split::first(name, '@').ok_or(ConfigError::NameForm)?;
         if alive.is_empty() || host.is_empty() || host.contains('@') {
             return Err(ConfigError::NameForm);
         }
@@ -392,12 +410,12 @@ impl NodeName {
 
     /// Returns the part before the `@`, which EPMD knows it by.
     pub fn alive(&self) -> &str {
-        self.0.split_once('@').map_or("", |(alive, _)| alive)
+        split::first(&self.0, '@').map_or("", |(alive, _)| alive)
     }
 
     /// Returns the part after the `@`.
     pub fn host(&self) -> &str {
-        self.0.split_once('@').map_or("", |(_, host)| host)
+        split::first(&self.0, '@').map_or("", |(_, host)| host)
     }
 
     pub(crate) fn as_atom(&self) -> Atom<'_> {

@@ -258,7 +258,6 @@ impl<'a> Term<'a> {
         if r.u8() == Ok(tag::NEW_FLOAT) { r.u64().ok().map(f64::from_bits) } else { self.as_rare_f64() }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
     fn as_rare_f64(self) -> Option<f64> {
         match self.bytes.split_first()? {
             (&tag::FLOAT, text) => old_float(text).ok(),
@@ -493,14 +492,11 @@ impl<'a> List<'a> {
 
 /// The terms of the integers 0 to 255, for lists that were sent as bytes.
 static BYTE_TERMS: [[u8; 2]; 256] = {
-    let mut all = [[tag::SMALL_INTEGER, 0]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            all[byte][1] = byte as u8;
-        }
-        byte = byte.saturating_add(1);
+    let mut all = [[0; 2]; 256];
+    let (mut rest, mut byte): (&mut [[u8; 2]], u8) = (&mut all, 0);
+    while let Some((term, behind)) = rest.split_first_mut() {
+        *term = [tag::SMALL_INTEGER, byte];
+        (rest, byte) = (behind, byte.wrapping_add(1));
     }
     all
 };

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Mutex;
 
 use crate::children;
 use crate::support::World;
@@ -47,17 +48,67 @@ impl Drop for Keeper {
     }
 }
 
-/// The network: a switch with a cable to every host.
+/// What the cables end in.
+enum Middle {
+    /// The kernel's bridge, by which packets pass at once.
+    Switch,
+    /// `tests/hosts/relay.py`, which does with them as it is told.
+    Relay(Mutex<Relay>),
+}
+
+/// A running relay, which ends with its input.
+struct Relay {
+    process: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Relay {
+    fn new(enter_switch: &[String], hosts: usize) -> Result<Self, String> {
+        let mut command = children::command(&enter_switch[0]);
+        command.args(&enter_switch[1..]).arg("python3").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hosts/relay.py"));
+        command.arg(hosts.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}; apt-get install util-linux"));
+        let (commands, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let mut relay = Self { process, commands, answers };
+        if relay.answer() == "up" {
+            return Ok(relay);
+        }
+        let why = std::io::read_to_string(relay.process.stderr.take().unwrap()).unwrap();
+        Err(format!("tests/hosts/relay.py, which takes python3 and /dev/net/tun: {}", why.lines().last().unwrap_or_default()))
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.commands, "{line}").unwrap();
+        assert_eq!(self.answer(), "done", "{line}");
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The network: a cable to every host.
 pub(crate) struct Lan {
     world: World,
     enter_switch: Vec<String>,
+    middle: Middle,
     hosts: Vec<(String, Vec<String>)>,
     _keepers: Vec<Keeper>,
 }
 
 impl Lan {
     /// Hosts with these names, and the world that they have in common. Otherwise why the kernel forbids it.
-    fn try_new(names: &[&str]) -> Result<Self, String> {
+    fn try_new(names: &[&str], relayed: bool) -> Result<Self, String> {
         const NAMESPACES: [&str; 3] = ["--mount", "--uts", "--net"];
         let world = World::new();
         let own = ["--user", "--map-root-user"];
@@ -71,16 +122,26 @@ impl Lan {
         let table = format!("127.0.0.1 localhost\n::1 localhost\n{}", table.collect::<String>());
         let file = world.home.join("hosts").display().to_string();
         fs::write(&file, table).unwrap();
-        run(&enter_switch, "ip link add switch type bridge")?;
-        run(&enter_switch, "ip link set switch up")?;
+        let middle = if relayed {
+            Middle::Relay(Mutex::new(Relay::new(&enter_switch, names.len())?))
+        } else {
+            run(&enter_switch, "ip link add switch type bridge")?;
+            run(&enter_switch, "ip link set switch up")?;
+            Middle::Switch
+        };
         let mut keepers = vec![switch];
         let mut hosts = Vec::new();
         for (i, name) in names.iter().enumerate() {
             let command: Vec<&str> = enter_switch.iter().map(String::as_str).collect();
             let host = Keeper::new(&command, &NAMESPACES)?;
             let enter = host.enter(as_user);
-            run(&enter_switch, &format!("ip link add cable{i} type veth peer name eth0 netns {}", host.0.id()))?;
-            run(&enter_switch, &format!("ip link set cable{i} master switch up"))?;
+            let pid = host.0.id();
+            if relayed {
+                run(&enter_switch, &format!("ip link set cable{i} netns {pid} name eth0"))?;
+            } else {
+                run(&enter_switch, &format!("ip link add cable{i} type veth peer name eth0 netns {pid}"))?;
+                run(&enter_switch, &format!("ip link set cable{i} master switch up"))?;
+            }
             run(&enter, "ip link set lo up")?;
             run(&enter, &format!("ip addr add 10.77.0.{}/24 dev eth0", i + 1))?;
             run(&enter, "ip link set eth0 up")?;
@@ -90,12 +151,21 @@ impl Lan {
             hosts.push(((*name).to_owned(), enter));
             keepers.push(host);
         }
-        Ok(Self { world, enter_switch, hosts, _keepers: keepers })
+        Ok(Self { world, enter_switch, middle, hosts, _keepers: keepers })
     }
 
     /// Hosts with these names; nothing where the kernel forbids them, which is said.
     pub(crate) fn new(names: &[&str]) -> Option<Self> {
-        match Self::try_new(names) {
+        Self::or_left_out(Self::try_new(names, false))
+    }
+
+    /// The same with a relay between them, which delays, loses and lies as it is told.
+    pub(crate) fn relayed(names: &[&str]) -> Option<Self> {
+        Self::or_left_out(Self::try_new(names, true))
+    }
+
+    fn or_left_out(made: Result<Self, String>) -> Option<Self> {
+        match made {
             Ok(lan) => Some(lan),
             Err(why) => {
                 // past the harness, which keeps to itself what a test that passes prints
@@ -129,14 +199,45 @@ impl Lan {
         run(&self.hosts[self.number(name)].1, line).unwrap();
     }
 
-    /// Pulls a host's cable out of the switch.
+    /// Gives a host another setting of `net.ipv4`.
+    pub(crate) fn set(&self, name: &str, key: &str, value: &str) {
+        let file = self.world.home.join(key);
+        fs::write(&file, value).unwrap();
+        self.run(name, &format!("cp {} /proc/sys/net/ipv4/{key}", file.display()));
+    }
+
+    /// Pulls a host's cable out.
     pub(crate) fn cut(&self, name: &str) {
-        run(&self.enter_switch, &format!("ip link set cable{} down", self.number(name))).unwrap();
+        self.plug(name, "down", "1");
     }
 
     /// Puts it in again.
     pub(crate) fn join(&self, name: &str) {
-        run(&self.enter_switch, &format!("ip link set cable{} up", self.number(name))).unwrap();
+        self.plug(name, "up", "0");
+    }
+
+    fn plug(&self, name: &str, state: &str, cut: &str) {
+        match self.middle {
+            Middle::Switch => {
+                run(&self.enter_switch, &format!("ip link set cable{} {state}", self.number(name))).unwrap();
+            }
+            Middle::Relay(_) => {
+                self.relay(&format!("set {name} * cut {cut}"));
+                self.relay(&format!("set * {name} cut {cut}"));
+            }
+        }
+    }
+
+    /// Tells the relay one of the lines that it understands, with the names of hosts in place of their numbers.
+    pub(crate) fn relay(&self, line: &str) {
+        let Middle::Relay(relay) = &self.middle else { panic!("no relay is between these hosts") };
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = |word: &str| match self.hosts.iter().position(|(name, _)| name == word) {
+            Some(number) if command != "name" => (number + 1).to_string(),
+            _ => word.to_owned(),
+        };
+        let words: Vec<String> = rest.split_whitespace().map(number).collect();
+        relay.lock().unwrap().tell(&format!("{command} {}", words.join(" ")));
     }
 }
 

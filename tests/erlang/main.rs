@@ -31,6 +31,7 @@ mod cookies;
 mod crowd;
 mod dialects;
 mod dials;
+mod differ;
 mod elixir;
 mod epmd;
 mod epmd_tool;
@@ -43,6 +44,8 @@ mod gossip;
 mod groups;
 mod health;
 mod hostile;
+#[path = "../hosts/mod.rs"]
+mod hosts;
 mod hub;
 mod hubs;
 mod inside;

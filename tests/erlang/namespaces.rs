@@ -9,7 +9,7 @@ use crate::support::{Agent, Epmd, Erl, World, otp, until};
 const HOSTS: [&str; 4] = ["edge", "roger-nuc0", "roger-nuc1", "roger-nuc3"];
 
 /// The agent `edge1` on the first host, with these settings besides its name.
-fn edge(lan: &Lan, settings: &str) -> Agent {
+pub(crate) fn edge(lan: &Lan, settings: &str) -> Agent {
     let world = lan.host("edge");
     let file = world.home.join("beamless.toml");
     fs::write(&file, format!("sname = \"edge1\"\ntick_time = \"4s\"\n{settings}")).unwrap();
@@ -19,7 +19,7 @@ fn edge(lan: &Lan, settings: &str) -> Agent {
 const DISCOVER: &str = "[discover]\nepmd = [\"roger-nuc0\", \"roger-nuc1\", \"roger-nuc3\"]\n";
 
 /// What is read counts up, so that a reading that is lost leaves a gap.
-const PUBLISH: &str = r#"
+pub(crate) const PUBLISH: &str = r#"
 [[publish]]
 command = ["sh", "-c", "n=$(cat count 2>/dev/null); n=$((n + 1)); echo $n >next; mv next count; echo $n"]
 every = "200ms"
@@ -30,12 +30,12 @@ keep = 1000
 "#;
 
 /// How many readings there were.
-fn count(world: &World) -> u64 {
+pub(crate) fn count(world: &World) -> u64 {
     until("a reading", || fs::read_to_string(world.home.join("count")).ok()?.trim().parse().ok())
 }
 
 /// A process that keeps what it is sent.
-fn collect(erl: &Erl) {
+pub(crate) fn collect(erl: &Erl) {
     erl.eval(
         "spawn(fun() -> register(collector, self()), (fun Collect(All) ->
             receive {publish, edge1@edge, <<\"sh\">>, _, N, _} -> Collect([N | All]); {all, To} -> To ! {all, All}, Collect(All) end
@@ -44,14 +44,14 @@ fn collect(erl: &Erl) {
 }
 
 /// Which of these readings it was not sent, once it was sent the last of them.
-fn missed(erl: &Erl, first: u64, last: u64) -> String {
+pub(crate) fn missed(erl: &Erl, first: u64, last: u64) -> String {
     erl.eval("All = fun() -> collector ! {all, self()}, receive {all, Got} -> Got end end");
     erl.eval_until(&format!("lists:member({last}, All())"), "true");
     erl.eval(&format!("lists:seq({first}, {last}) -- All()"))
 }
 
 /// An Erlang that notices within five seconds that a host is gone.
-fn erl(world: &World, alive: &str) -> Erl {
+pub(crate) fn erl(world: &World, alive: &str) -> Erl {
     world.erl(&["-sname", alive, "-kernel", "net_ticktime", "4"])
 }
 
@@ -76,14 +76,14 @@ fn has_said(agent: &Agent, from: usize, words: &[&str]) {
 }
 
 /// A host with an epmd and a node.
-struct Host {
-    world: World,
-    epmd: Epmd,
-    erl: Erl,
+pub(crate) struct Host {
+    pub(crate) world: World,
+    pub(crate) epmd: Epmd,
+    pub(crate) erl: Erl,
 }
 
 impl Host {
-    fn new(lan: &Lan, name: &str, alive: &str) -> Self {
+    pub(crate) fn new(lan: &Lan, name: &str, alive: &str) -> Self {
         let world = lan.host(name);
         let epmd = world.epmd();
         let erl = erl(&world, alive);

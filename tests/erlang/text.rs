@@ -314,7 +314,7 @@ fn random_terms_survive_and_print_as_erlang_prints_them() {
 }
 
 /// What both read, to the same term.
-const TAKEN: &[&str] = &[
+pub(crate) const TAKEN: &[&str] = &[
     "0",
     "-0",
     "+5",
@@ -483,7 +483,7 @@ const TAKEN: &[&str] = &[
 ];
 
 /// What both refuse.
-const REFUSED: &[&str] = &[
+pub(crate) const REFUSED: &[&str] = &[
     "",
     " ",
     "%",
@@ -605,7 +605,7 @@ const REFUSED: &[&str] = &[
 const TAKEN_BY_23: &[&str] = &["fun lists:map/256"];
 
 /// What Erlang reads and we refuse, each for the reason its fault gives.
-const REFUSED_HERE: &[(&str, &str)] = &[
+pub(crate) const REFUSED_HERE: &[(&str, &str)] = &[
     ("#{a=>1,a=>2}", "has this key already"),
     ("#{\"a\"=>1,[97]=>2}", "has this key already"),
     ("<<\"€\">>", "does not fit a byte"),

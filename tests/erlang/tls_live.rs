@@ -54,7 +54,8 @@ pub(crate) fn folder() -> &'static Path {
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         let host = host.trim().split('.').next().unwrap();
         run(&["certs", "init", "ca"]);
-        run(&["certs", "node", "ca", "box", "127.0.0.1", "127.0.0.2", "::1", "localhost", host]);
+        let hosts = ["edge", "roger-nuc0", "roger-nuc3"];
+        run(&[&["certs", "node", "ca", "box", "127.0.0.1", "127.0.0.2", "::1", "localhost", host][..], &hosts].concat());
         let folder = parent.join("ca/box");
         let text = fs::read_to_string(folder.join("ssl_dist.conf")).unwrap();
         assert_eq!(text.matches("['tlsv1.3']").count(), 2, "{text}");
@@ -91,7 +92,7 @@ impl World {
 }
 
 /// Runs a test whose worlds are made over each version, both at once: most of the time is waited.
-fn over_each(test: fn()) {
+pub(crate) fn over_each(test: fn()) {
     thread::scope(|scope| {
         for version in VERSIONS {
             scope.spawn(move || {

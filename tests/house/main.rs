@@ -11,6 +11,8 @@
 )]
 
 mod circles;
+mod lints;
+mod page;
 mod rust;
 
 use rust::{Source, sources, without};
@@ -25,6 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("proto", 2),
     ("node", 3),
     ("driver", DRIVER),
+    ("owned", DRIVER),
     ("cli", ROOF),
     ("manual", ROOF),
     ("main", ROOF),
@@ -89,6 +92,22 @@ fn no_file_is_too_long() {
     let long =
         |file: &Source| (file.lines > MAX_LINES).then(|| format!("{}: {} lines without its tests", file.shown, file.lines));
     report(sources().iter().filter_map(long));
+}
+
+#[test]
+fn nothing_that_a_peer_reaches_may_panic() {
+    let files = sources();
+    assert!(["wire", "storage", "proto", "node", "driver"].iter().all(|floor| files.iter().any(|file| file.module == [*floor])));
+    report(files.iter().flat_map(lints::not_forbidden));
+    report(files.iter().flat_map(lints::exceptions));
+}
+
+/// What is added and taken away wraps nowhere in a test: `cargo test` checks it, in the library as here, with whatever settings it was told.
+#[test]
+#[should_panic = "attempt to add with overflow"]
+fn arithmetic_is_checked_in_tests() {
+    let greatest = std::hint::black_box(u8::MAX);
+    std::hint::black_box(greatest + 1);
 }
 
 fn report(faults: impl Iterator<Item = String>) {

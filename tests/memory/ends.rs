@@ -410,3 +410,22 @@ fn a_spawn_request_with_a_strangers_reference_is_refused() {
     assert!(b.node.poll_transmit(wire.b).ends_with(&[&[97, 0, 119, 6][..], b"notsup"].concat()));
     assert!(b.is_up());
 }
+
+/// Whatever the node before it was in the middle of.
+#[test]
+fn a_node_in_memory_that_another_had_begins_with_nothing() {
+    let (mut one, mut other) = (storage(), storage());
+    for _ in 0..3 {
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let (mine, theirs) = (a.node.register("mine").unwrap(), b.node.register("theirs").unwrap());
+        let pid = b.node.pid(theirs).unwrap();
+        a.node.outbox(mine).unwrap().link(pid.as_pid()).unwrap();
+        a.node.outbox(mine).unwrap().monitor(&pid).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        let used = [&a, &b].map(|end| end.node.in_use()).map(|used| (used.peers, used.mailboxes, used.watches, used.requests));
+        assert_eq!(used, [(1, 1, 1, 1), (1, 1, 2, 0)]);
+        // looks for all that is tied to it
+        let gone = a.node.register("gone").unwrap();
+        a.node.close_mailbox(gone, |t| t.atom("normal")).unwrap();
+    }
+}

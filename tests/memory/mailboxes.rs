@@ -4,7 +4,7 @@ use beamless::{
     Address, Config, ConfigError, Error, Event, Failure, Full, HeldBy, Mailbox, Misuse, Node, Overflow, Received, Sizes,
 };
 
-use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
+use crate::pair::{End, Seed, Storage, Wire, at, connected, dial, integers, send, storage};
 
 /// Many more messages than there is memory for: the sender waits, and all of them come, in order.
 #[test]
@@ -485,6 +485,97 @@ fn a_peer_that_does_not_read_is_named() {
     b.node.handle_timeout(at(2));
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(held(&b), None);
+}
+
+/// Two nodes that each have an answer for the other, which does not read because its own finds no room.
+fn in_a_tie<'s>(one: &'s mut Storage, other: &'s mut Storage) -> (End<'s>, End<'s>, Wire) {
+    let (mut a, mut b, mut wire) = connected(one, other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    send(&mut a, from, "to", "b@host", 1).unwrap();
+    send(&mut b, to, "from", "a@host", 1).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    for (end, mailbox, name, node) in [(&mut a, from, "to", "b@host"), (&mut b, to, "from", "a@host")] {
+        while send(end, mailbox, name, node, 2).is_ok() {}
+        end.node.recv(mailbox).unwrap().0.put_back();
+        end.node.poll_wake();
+        end.node.handle_timeout(at(1));
+    }
+    assert_eq!(wire.step(&mut a, &mut b, usize::MAX), 0, "nobody reads");
+    (a, b, wire)
+}
+
+/// Both programs are told whom they wait for, and either can end it: what it does anew is over a new connection, which ends the old one at the
+/// other side.
+#[test]
+fn two_that_wait_for_each_other_are_told_and_either_can_end_it() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, _wire) = in_a_tie(&mut one, &mut other);
+    for (end, node) in [(&mut a, "b@host"), (&mut b, "a@host")] {
+        end.node.handle_timeout(at(2));
+        let news = end.news();
+        assert!(matches!(&news[..], [Event::Held { node: held, by: HeldBy::Transmit }] if held.as_str() == node), "{news:?}");
+    }
+    a.node.disconnect("b@host").unwrap();
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(3)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(a.texts(), ["node down: b@host (closed by this node)", "node up: b@host (hidden)"]);
+    assert_eq!(b.texts(), ["node down: a@host (the node connected anew)", "node up: a@host (hidden)"]);
+    // and each reads what it has
+    let (from, to) = (a.node.mailboxes().next().unwrap().0, b.node.mailboxes().next().unwrap().0);
+    assert_eq!((integers(&mut a, from), integers(&mut b, to)), (vec![1], vec![1]));
+}
+
+/// If neither program does anything, both find the other silent, as it is: it takes nothing for as long as the tick time.
+#[test]
+fn two_that_wait_for_each_other_are_silent_to_each_other() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = in_a_tie(&mut one, &mut other);
+    for quarter in 1..=6 {
+        for end in [&mut a, &mut b] {
+            end.node.handle_timeout(at(1 + 15 * quarter));
+            assert_eq!(end.is_up(), quarter < 6, "{quarter}");
+        }
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let down = |end: &mut End<'_>| end.texts().pop().unwrap();
+    assert_eq!(down(&mut a), "node down: b@host (net_tick_timeout: the peer was silent for too long)");
+    assert_eq!(down(&mut b), "node down: a@host (net_tick_timeout: the peer was silent for too long)");
+}
+
+/// Two nodes each of which has a full mailbox that nobody reads: both programs are told which, and reading it is all it takes.
+#[test]
+fn two_that_hold_each_other_up_are_told_by_which_mailbox() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let mut sent = [0, 0];
+    while a.node.takes_bytes(wire.a) || b.node.takes_bytes(wire.b) {
+        while send(&mut a, from, "to", "b@host", sent[0]).is_ok() {
+            sent[0] += 1;
+        }
+        while send(&mut b, to, "from", "a@host", sent[1]).is_ok() {
+            sent[1] += 1;
+        }
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    for (end, by) in [(&mut a, "from"), (&mut b, "to")] {
+        end.node.handle_timeout(at(1));
+        end.node.handle_timeout(at(2));
+        let news = end.news();
+        assert!(matches!(&news[..], [Event::Held { by: HeldBy::Mailbox(name), .. }] if **name == *by), "{news:?}");
+    }
+    let mut got = [Vec::new(), Vec::new()];
+    while got[0].len() < sent[1] as usize || got[1].len() < sent[0] as usize {
+        let before = got.iter().map(Vec::len).sum::<usize>();
+        got[0].extend(integers(&mut a, from));
+        got[1].extend(integers(&mut b, to));
+        a.node.handle_timeout(at(3));
+        b.node.handle_timeout(at(3));
+        let moved = wire.step(&mut a, &mut b, usize::MAX);
+        assert!(moved > 0 || got.iter().map(Vec::len).sum::<usize>() > before, "nothing moves");
+    }
+    assert_eq!(got, [(0..sent[1]).collect::<Vec<_>>(), (0..sent[0]).collect::<Vec<_>>()]);
 }
 
 /// What is said of a node that is held up is not said of one that is gone, or goes.

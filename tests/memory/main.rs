@@ -27,6 +27,7 @@ mod pair;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "files are for programs, which tests/erlang starts")]
 mod pki;
+mod seed;
 mod serde;
 mod serial;
 mod shares;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use beamless::{Config, Connection, Event, Instant, Mailbox, Node, NodeStorage, Origin};
 
+pub(crate) use crate::seed::Seed;
+
 pub(crate) type Storage = NodeStorage<2, 2, 4096>;
 
 pub(crate) fn storage() -> Box<Storage> {
@@ -21,16 +23,6 @@ pub(crate) fn free_port() -> u16 {
         if TcpListener::bind(("0.0.0.0", port)).is_ok() {
             return port;
         }
-    }
-}
-
-/// Pseudo-random numbers that are the same in every run.
-pub(crate) struct Seed(pub(crate) u64);
-
-impl Seed {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % limit
     }
 }
 

@@ -16,7 +16,8 @@ const MOST: usize = 16;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads beside the loop. There is none until there is work, and one as long as none hangs.
+/// The threads beside the loop. There is none until there is work, and one as long as none hangs; those that went on in place of one that
+/// hung end when it is back.
 pub(super) struct Beside {
     shared: Arc<Shared>,
     waker: Arc<Waker>,
@@ -30,6 +31,8 @@ struct Shared {
 struct Orders {
     waiting: VecDeque<Work>,
     threads: usize,
+    /// How many of the threads wait for work.
+    idle: usize,
     /// The time at which a thread last took up something, or had nothing to do.
     moved: Instant,
 }
@@ -47,7 +50,7 @@ impl<T> Awaited<T> {
 impl Beside {
     /// Makes threads that wake this loop.
     pub(super) fn new(waker: Arc<Waker>) -> Self {
-        let orders = Orders { waiting: VecDeque::new(), threads: 0, moved: Instant::now() };
+        let orders = Orders { waiting: VecDeque::new(), threads: 0, idle: 0, moved: Instant::now() };
         Self { shared: Arc::new(Shared { orders: Mutex::new(orders), came: Condvar::new() }), waker }
     }
 
@@ -106,9 +109,16 @@ impl Orders {
 impl Shared {
     fn work(&self) {
         loop {
-            let orders = locked(&self.orders);
+            let mut orders = locked(&self.orders);
+            if orders.waiting.is_empty() && orders.idle > 0 {
+                // it stood in for one that hung, which is back
+                orders.threads = orders.threads.saturating_sub(1);
+                return;
+            }
+            orders.idle = orders.idle.saturating_add(1);
             let mut orders =
                 self.came.wait_while(orders, |orders| orders.waiting.is_empty()).unwrap_or_else(PoisonError::into_inner);
+            orders.idle = orders.idle.saturating_sub(1);
             let work = orders.waiting.pop_front();
             orders.moved = Instant::now();
             drop(orders);
@@ -157,8 +167,13 @@ mod tests {
             result
         });
         assert_eq!(first, Some(Some(1)));
-        // all of them have come back, and no more are made
+        // all of them have come back, one is enough for what there is, and no more are made
+        let mut counts = std::iter::repeat_with(|| {
+            thread::yield_now();
+            locked(&beside.shared.orders).threads
+        });
+        assert_eq!(counts.find(|threads| *threads != 2), Some(1));
         assert_eq!(wait(&beside.start(|| 4)), 4);
-        assert_eq!(locked(&beside.shared.orders).threads, 2);
+        assert_eq!(locked(&beside.shared.orders).threads, 1);
     }
 }

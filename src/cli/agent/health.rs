@@ -148,12 +148,10 @@ impl Health {
     /// Looks at everything if it is time, and tells what changed, out of this mailbox.
     pub(super) fn turn(&mut self, looked: &Looked<'_>, node: &mut Node<'_>, mailbox: Mailbox) {
         let now = Instant::now();
-        let rested = self.looked.and_then(|at| at.checked_add(REST)).unwrap_or(now);
-        if rested > now {
-            // whatever this turn is for may have changed something
-            self.look_at = Some(self.look_at.map_or(rested, |at| at.min(rested)));
-        } else {
-            self.look(looked, now);
+        match rested(self.looked, now) {
+            // what was due before that would be waited for by turning without end
+            Some(rested) => self.look_at = Some(rested),
+            None => self.look(looked, now),
         }
         self.news.turn(node, mailbox);
     }
@@ -282,6 +280,11 @@ fn ending(look: &mut Look, since: Instant, (from, until): (SystemTime, SystemTim
     }
 }
 
+/// Returns when it looks again, if it looked a moment ago: whatever happens until then may have changed something.
+fn rested(looked: Option<Instant>, now: Instant) -> Option<Instant> {
+    looked.and_then(|at| at.checked_add(REST)).filter(|rested| *rested > now)
+}
+
 /// A count of what should not be, which grows.
 #[derive(Default)]
 struct Count {
@@ -362,6 +365,14 @@ mod tests {
 
     fn texts(look: &Look) -> Vec<String> {
         look.found.iter().map(Alarm::text).collect()
+    }
+
+    #[test]
+    fn between_two_looks_it_rests() {
+        let looked = Instant::now();
+        assert_eq!(rested(None, looked), None);
+        assert_eq!(rested(Some(looked), looked + REST / 2), Some(looked + REST));
+        assert_eq!(rested(Some(looked), looked + REST), None);
     }
 
     #[test]

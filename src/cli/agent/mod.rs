@@ -50,6 +50,8 @@ use super::outcome::Failure;
 use super::systemd::{self, Supervisor};
 use super::tls::{self, Wanted};
 use certificate::Certificate;
+#[cfg(any(test, beamless_fuzz))]
+pub(super) use config::fuzz_config;
 pub(super) use config::{Arguments, page};
 use config::{GroupSizes, Settings, Text};
 use gossip::HEARTBEATS;

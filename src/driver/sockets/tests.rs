@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 
 use super::*;
-use crate::driver::{Driver, DriverOptions, Epmd, EpmdSettings, OwnedNode};
+use crate::driver::{Driver, DriverOptions, Epmd, EpmdSettings};
 use crate::error::{Error, Full};
 use crate::node::{Config, Event as Told, Mailbox, Sizes};
+use crate::owned::OwnedNode;
 
 /// Turns that nothing which happens in one process needs.
 const TURNS: usize = 100_000;

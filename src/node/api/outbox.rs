@@ -258,14 +258,18 @@ impl Outbox<'_> {
         let (owner, number) = (Owner::Mailbox(act.mailbox), Number::of(pid));
         let known = act.peers.watches.find_link(owner, peer, number);
         match known.and_then(|key| act.peers.watches.at(key)) {
-            Some(watch) if watch.kind == WatchKind::Link => return Ok(()),
+            Some(watch) if watch.is_active() => return Ok(()),
             None if !act.peers.has_share(peer, 1) => return Err(Full::Watches.into()),
             _ => {}
         }
         act.peers.links.tell(peer, RESERVED, &Control::Link { from: act.identity.pid(act.mailbox), to: pid })?;
         match known.and_then(|key| act.peers.watches.table.at_mut(key)) {
-            // what comes of the unlink before it means nothing any more
-            Some(watch) => watch.kind = WatchKind::Link,
+            // what is under way of the link before it means nothing
+            Some(watch) => {
+                if let WatchKind::Unlinking(id) = watch.kind {
+                    watch.kind = WatchKind::Again(id);
+                }
+            }
             None => act.peers.add_watch(Watch::new(owner, peer, number, WatchKind::Link)),
         }
         Ok(())
@@ -280,7 +284,7 @@ impl Outbox<'_> {
         let Some(peer) = act.peers.links.find(pid.node) else { return Ok(()) };
         let (owner, number) = (Owner::Mailbox(act.mailbox), Number::of(pid));
         let found = act.peers.watches.find_link(owner, peer, number);
-        let is_link = |key: &Key| act.peers.watches.at(*key).is_some_and(|watch| watch.kind == WatchKind::Link);
+        let is_link = |key: &Key| act.peers.watches.at(*key).is_some_and(Watch::is_active);
         let Some(key) = found.filter(is_link) else { return Ok(()) };
         let from = act.identity.pid(act.mailbox);
         let id = act.peers.ledger.next();

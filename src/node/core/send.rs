@@ -88,7 +88,7 @@ pub(crate) fn tell(
     let Some(node) = links.table.at(watch.peer).map(|link| link.name.clone()) else { return Ok(()) };
     let to = watch.pid.on(node.as_atom());
     let control = match &watch.kind {
-        WatchKind::Link => Control::Exit { from: own, to, reason: None },
+        WatchKind::Link | WatchKind::Again(_) => Control::Exit { from: own, to, reason: None },
         WatchKind::Monitor { reference, given } => {
             let from = if *given == NamedBy::Name { Process::Name(name) } else { Process::Pid(own) };
             Control::MonitorExit { from, to, reference: reference.on(node.as_atom()), reason: None }

@@ -18,10 +18,12 @@ impl Core<'_> {
             from = at.index.saturating_add(1);
             let Some(watch) = self.far.watches.at(at) else { break };
             match (watch.kind, watch.owner) {
-                (WatchKind::Link, Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => self.peers().lose(at),
+                (WatchKind::Link | WatchKind::Again(_), Owner::Mailbox(key)) if self.inboxes.get(Mailbox(key)).is_ok() => {
+                    self.peers().lose(at)
+                }
                 (WatchKind::Lost, _) => {}
                 // whoever waited for a function, or for the end of a mailbox that has ended, is gone
-                (WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
+                (WatchKind::Link | WatchKind::Again(_) | WatchKind::Unlinking(_) | WatchKind::Monitor { .. }, _) => {
                     self.remove_watch(at);
                 }
             }

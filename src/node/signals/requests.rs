@@ -171,11 +171,11 @@ impl Core<'_> {
         }
         if !flags.allow(op::UNLINK_ID) {
             // nothing will be acknowledged
-            let unlinking = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_));
+            let waits = |watch: &Watch| watch.peer == peer && matches!(watch.kind, WatchKind::Unlinking(_) | WatchKind::Again(_));
             let mut from = 0;
-            while let Some(key) = self.far.watches.table.next_from(from, unlinking) {
+            while let Some(key) = self.far.watches.table.next_from(from, waits) {
                 from = key.index.saturating_add(1);
-                self.remove_watch(key);
+                self.peers().unlink_is_over(key);
             }
         }
     }

@@ -37,24 +37,26 @@ impl Core<'_> {
 
     /// Ends the link of a process of the peer. The acknowledgement goes before anything else that is sent to it.
     pub(crate) fn unlinked(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.forget(peer, to, from, WatchKind::Link);
+        if let Some(key) = self.link_of(peer, to, from).filter(|key| self.far.watches.at(*key).is_some_and(Watch::is_active)) {
+            self.remove_watch(key);
+        }
         if id > 0 {
             self.answer(peer, &Control::UnlinkAck { id, from: to, to: from });
         }
     }
 
-    /// Notes that the peer has seen our unlink: the link can be made anew.
+    /// Notes that the peer has seen our unlink: the link can be made anew, or was, and what comes from now on is the new one's.
     pub(crate) fn unlink_acknowledged(&mut self, peer: Key, id: u64, from: Pid<'_>, to: Pid<'_>) {
-        self.forget(peer, to, from, WatchKind::Unlinking(id));
+        let is_it = |watch: &Watch| matches!(watch.kind, WatchKind::Unlinking(ours) | WatchKind::Again(ours) if ours == id);
+        if let Some(key) = self.link_of(peer, to, from).filter(|key| self.far.watches.at(*key).is_some_and(is_it)) {
+            self.peers().unlink_is_over(key);
+        }
     }
 
-    /// Forgets what of this kind there is between `to`, which is here, and `from`.
-    fn forget(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>, kind: WatchKind) {
-        let Some(owner) = self.owner(Process::Pid(to)) else { return };
-        let link = self.far.watches.find_link(owner, peer, Number::of(from));
-        if let Some(key) = link.filter(|key| self.far.watches.at(*key).is_some_and(|watch| watch.kind == kind)) {
-            self.remove_watch(key);
-        }
+    /// Finds the link between `to`, which is here, and `from`, whether active or not.
+    fn link_of(&mut self, peer: Key, to: Pid<'_>, from: Pid<'_>) -> Option<Key> {
+        let owner = self.owner(Process::Pid(to))?;
+        self.far.watches.find_link(owner, peer, Number::of(from))
     }
 
     /// Notes that a process of the peer monitors something here.

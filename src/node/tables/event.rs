@@ -303,9 +303,9 @@ impl Events {
         if self.queue.is_full() {
             self.missed = self.missed.saturating_add(1);
             match self.queue.iter().position(|kept| !kept.is_state()) {
-                Some(minor) => drop(self.queue.remove(minor)),
+                Some(minor) => drop(self.take(minor)),
                 None if !event.is_state() => return,
-                None => drop(self.queue.remove(0)),
+                None => drop(self.take(0)),
             }
         }
         // there is room now
@@ -326,12 +326,18 @@ impl Events {
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
         let event = match core::mem::take(&mut self.missed) {
-            0 if self.queue.is_empty() => None,
-            0 => Some(self.queue.remove(0)),
+            0 => self.take(0),
             missed => Some(Event::Missed(missed)),
         };
         self.fresh = !self.queue.is_empty();
         event
+    }
+
+    /// Takes out the one at this place; those behind it move up.
+    fn take(&mut self, at: usize) -> Option<Event> {
+        let mut moved = self.queue.pop()?;
+        self.queue.iter_mut().skip(at).rev().for_each(|place| core::mem::swap(place, &mut moved));
+        Some(moved)
     }
 
     /// Returns true if the program is to be shown an event before anybody waits; then all count as shown.

@@ -4,6 +4,7 @@ use super::handles::Mailbox;
 use crate::error::ConfigError;
 use crate::storage::names::Names;
 use crate::wire::ids::Atom;
+use crate::wire::split;
 
 /// The functions that are served, and the mailbox their calls come to.
 pub(crate) struct Functions {
@@ -28,8 +29,8 @@ impl Functions {
 
 /// Takes `Module:Function/Arity` apart.
 fn parts(name: &str) -> Option<(&str, &str, u8)> {
-    let (module, rest) = name.split_once(':')?;
-    let (function, arity) = rest.rsplit_once('/')?;
+    let (module, rest) = split::first(name, ':')?;
+    let (function, arity) = split::last(rest, '/')?;
     let fits = |text: &str| !text.is_empty() && text.chars().count() <= Atom::MAX_CHARS;
     Some((module, function, arity.parse().ok()?)).filter(|_| fits(module) && fits(function))
 }

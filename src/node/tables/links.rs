@@ -11,7 +11,7 @@ use crate::storage::span::Span;
 use crate::time::Instant;
 use crate::wire::codes::{Flags, op};
 use crate::wire::control::{Control, lead_from, operation, without_unlink_id};
-use crate::wire::cursor::Writer;
+use crate::wire::cursor::{Writer, slide};
 use crate::wire::frame::{self, Frame, HEADER, TICK};
 use crate::wire::ids::{Atom, NodeName};
 
@@ -362,7 +362,7 @@ impl Links<'_> {
                 *place = len.to_be_bytes();
             }
             written = written.saturating_add(HEADER);
-            bytes.copy_within(begin..begin.saturating_add(kept), written);
+            slide(bytes, begin..begin.saturating_add(kept), written);
             written = written.saturating_add(kept);
         }
         link.sending.truncate(written);

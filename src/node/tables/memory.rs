@@ -236,18 +236,18 @@ impl<'s, const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const W
 {
     fn from(storage: &'s mut NodeStorage<PEERS, MAILBOXES, BYTES, WATCHES, REQUESTS>) -> Self {
         Self {
-            links: storage.links.table(),
+            links: storage.links.lend(),
             receiving: Buffers::new(storage.receiving.as_flattened_mut(), BYTES),
             sending: Buffers::new(storage.sending.as_flattened_mut(), BYTES),
-            inboxes: storage.inboxes.table(),
+            inboxes: storage.inboxes.lend(),
             rings: Buffers::new(storage.rings.as_flattened_mut(), BYTES),
-            watches: Watches { table: storage.watches.table(), owners: Chains::new(&mut storage.watch_owners) },
+            watches: Watches { table: storage.watches.lend(), owners: Chains::new(&mut storage.watch_owners) },
             requests: Requests {
-                table: storage.requests.table(),
+                table: storage.requests.lend(),
                 owners: Chains::new(&mut storage.request_owners),
                 limits: storage.limits.timers(),
             },
-            half_open: HalfOpens::new(storage.half_open.table(), storage.more_half_open.table()),
+            half_open: HalfOpens::new(storage.half_open.lend(), storage.more_half_open.lend()),
             events: &mut storage.events,
         }
     }

@@ -3,25 +3,29 @@
 use crate::wire::ids::NodeName;
 
 /// The last 64 nodes that went down.
-pub(crate) struct Past(heapless::Vec<u32, 64>);
+pub(crate) struct Past(heapless::Deque<u32, 64>);
 
 impl Past {
-    pub(crate) const NONE: Self = Self(heapless::Vec::new());
+    pub(crate) const NONE: Self = Self(heapless::Deque::new());
 
     /// Returns true if the node went down, as far as is known.
     pub(crate) fn has(&self, name: &NodeName) -> bool {
-        self.0.contains(&hash(name))
+        self.holds(hash(name))
+    }
+
+    fn holds(&self, hash: u32) -> bool {
+        self.0.iter().any(|kept| *kept == hash)
     }
 
     /// Remembers that the node went down; the oldest is forgotten for it.
     pub(crate) fn add(&mut self, name: &NodeName) {
         let hash = hash(name);
-        if !self.0.contains(&hash) {
+        if !self.holds(hash) {
             if self.0.is_full() {
-                self.0.remove(0);
+                self.0.pop_front();
             }
             // there is room now
-            let _ = self.0.push(hash);
+            let _ = self.0.push_back(hash);
         }
     }
 }

@@ -96,6 +96,14 @@ impl Peers<'_> {
         Some(watch)
     }
 
+    /// Ends the time in which a link that was ended here waits to be acknowledged.
+    pub(crate) fn unlink_is_over(&mut self, key: Key) {
+        match self.watches.table.at_mut(key) {
+            Some(watch) if watch.is_active() => watch.kind = WatchKind::Link,
+            _ => drop(self.remove_watch(key)),
+        }
+    }
+
     /// Notes that the connection of a link is lost, of which its mailbox is to be told.
     pub(crate) fn lose(&mut self, key: Key) {
         if let Some(watch) = self.watches.table.at_mut(key) {

@@ -140,6 +140,8 @@ pub(crate) enum WatchKind {
     Link,
     /// A link that we ended with this id. Until that is acknowledged, exits of the process mean nothing.
     Unlinking(u64),
+    /// A link that we ended with this id and made again since. Until the end is acknowledged, exits of the process are the old link's.
+    Again(u64),
     /// The connection is gone, and the mailbox that traps exits has no room yet to be told so.
     Lost,
     /// The process monitors us.
@@ -162,7 +164,7 @@ impl Tenant for Watch {
     /// A link is found by its process whatever has become of it, a monitor by its reference.
     fn hash(&self) -> Option<u32> {
         Some(match &self.kind {
-            WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Lost => of_link(self.peer, self.pid),
+            WatchKind::Link | WatchKind::Unlinking(_) | WatchKind::Again(_) | WatchKind::Lost => of_link(self.peer, self.pid),
             WatchKind::Monitor { reference, .. } => of_monitor(self.peer, reference),
         })
     }
@@ -260,7 +262,12 @@ impl Watch {
 
     /// Returns true for a link, whether active or not.
     pub(crate) fn is_link(&self) -> bool {
-        matches!(self.kind, WatchKind::Link | WatchKind::Unlinking(_))
+        self.is_active() || matches!(self.kind, WatchKind::Unlinking(_))
+    }
+
+    /// Returns true for a link that was not ended.
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.kind, WatchKind::Link | WatchKind::Again(_))
     }
 
     /// Returns true for the monitor of whoever asked for the process, and waits for what it comes to.

@@ -20,6 +20,9 @@ pub(super) const DEPTH: u8 = 64;
 /// Bytes of text of a charlist that cannot be borrowed.
 const CHARLIST: usize = 1024;
 
+/// The least float of which the nearest of 32 bits is infinite: 2^128 - 2^103.
+const NO_F32: f64 = f64::from_bits(0x47EF_FFFF_F000_0000);
+
 /// A term as any serde type reads it; [`Term::deserialize`] is the short way.
 ///
 /// It is for what takes a deserializer, such as a seed, or a program that copies from one format to another.
@@ -77,7 +80,6 @@ impl<'de> Deserializer<'de> {
         value.ok_or_else(|| self.expected(what))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest float")]
     fn float(&self) -> Result<f64, Error> {
         let wide = || self.wide().map(|(negative, magnitude)| if negative { -(magnitude as f64) } else { magnitude as f64 });
         self.term.as_f64().or_else(wide).ok_or_else(|| self.expected("a float"))
@@ -264,13 +266,14 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
         visitor.visit_u128(self.integer("an integer from 0 to 2^128-1")?)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "documented: the nearest float")]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let narrow = self.float()? as f32;
-        if !narrow.is_finite() {
-            return Err(self.expected("a float of 32 bits"));
+        let wide = self.float()?;
+        if wide.abs() < NO_F32 {
+            // whoever wants 32 bits takes the nearest float of them
+            visitor.visit_f64(wide)
+        } else {
+            Err(self.expected("a float of 32 bits"))
         }
-        visitor.visit_f32(narrow)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -12,7 +12,7 @@ use crate::wire::term::Term;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     /// The text from the beginning on, and the path up to the end, which grows forward: whoever is inside fails first.
-    bytes: [u8; BYTES],
+    bytes: [u8; BYTES as usize],
     text: u8,
     path: u8,
     /// The path had no more room.
@@ -21,7 +21,7 @@ pub struct Error {
 }
 
 /// The most bytes that leave an error small enough to be handed on by value: 124 bytes in all.
-const BYTES: usize = 113;
+const BYTES: u8 = 113;
 /// Bytes of a text at most, so that a path has room.
 const TEXT: usize = 84;
 /// Bytes of a text that a foreign term gets, so that what was expected always has room.
@@ -40,15 +40,14 @@ impl Error {
 
     /// Makes an error of this text.
     #[cold]
-    #[expect(clippy::cast_possible_truncation, reason = "a constant below 255")]
     pub(super) fn new(text: impl Display) -> Self {
         let text: heapless::String<TEXT> = cut(text);
-        let mut bytes = [0; BYTES];
+        let mut bytes = [0; BYTES as usize];
         for (place, byte) in bytes.iter_mut().zip(text.as_bytes()) {
             *place = *byte;
         }
         let len = u8::try_from(text.len()).unwrap_or(0);
-        Self { bytes, text: len, path: BYTES as u8, cut: false, misuse: Misuse::Serialize }
+        Self { bytes, text: len, path: BYTES, cut: false, misuse: Misuse::Serialize }
     }
 
     /// Makes an error for a term of another kind than `what`.
@@ -99,8 +98,9 @@ impl Error {
             from = from.saturating_add(1);
         }
         let tail = name.as_bytes().get(from..).unwrap_or(&[]);
-        let start = end.saturating_sub(tail.len());
-        if let Some(place) = self.bytes.get_mut(start..end) {
+        let Some(before) = self.bytes.get_mut(..end) else { return };
+        let Some(start) = before.len().checked_sub(tail.len()) else { return };
+        if let Some(place) = before.get_mut(start..) {
             place.copy_from_slice(tail);
             self.path = u8::try_from(start).unwrap_or(self.path);
         }

@@ -35,9 +35,15 @@ impl BitBuffer {
     /// Adds the low `size` bits of an integer, in two's complement, the most significant first.
     fn integer(&mut self, negative: bool, magnitude: u128, size: u32, out: &mut Writer<'_>) {
         let low = if negative { magnitude.wrapping_neg() } else { magnitude };
-        for i in (0..size).rev() {
-            // what is above 128 bits has only the sign
-            self.bit(low.checked_shr(i).map_or(negative && magnitude > 0, |bits| bits & 1 == 1), out);
+        let sign = if negative && magnitude > 0 { u8::MAX } else { 0 };
+        let mut left = size;
+        // what is above 128 bits has only the sign, of which there may be two megabytes
+        while left >= 136 {
+            self.byte(sign, out);
+            left = left.wrapping_sub(8);
+        }
+        for i in (0..left).rev() {
+            self.bit(low.checked_shr(i).map_or(sign != 0, |bits| bits & 1 == 1), out);
         }
     }
 }
@@ -165,5 +171,28 @@ impl Parser<'_, '_> {
             return Err((start, TextFault::Segment));
         }
         Ok(form)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::wire::term::Value;
+    use crate::wire::text::parse_text;
+
+    #[test]
+    fn a_long_segment_has_every_bit_of_its_sign_wherever_it_begins() {
+        for (front, sign, size) in [(0, "", 128), (3, "-", 136), (3, "", 137), (7, "-", 1000), (0, "-", 1003), (5, "", 5003)] {
+            let last = (8 - (front + size) % 8) % 8;
+            let text = std::format!("<<0:{front}, {sign}6:{size}, 0:{last}>>");
+            let mut buf = [0; 1024];
+            let Ok(Value::Binary(bytes)) = parse_text(&text, &mut buf).map(|term| term.value()) else { panic!("{text}") };
+            let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+            let (above, low) = if sign.is_empty() { (0, [1, 1, 0]) } else { (1, [0, 1, 0]) };
+            assert!(bits[..front].iter().all(|bit| *bit == 0), "{text}");
+            assert!(bits[front..front + size - 3].iter().all(|bit| *bit == above), "{text}");
+            assert_eq!((&bits[front + size - 3..front + size], bits.len()), (&low[..], front + size + last), "{text}");
+        }
     }
 }

@@ -68,6 +68,11 @@ fn low(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// Returns what a digit of this base stands for.
+pub(super) fn digit(c: char, base: u32) -> Option<u32> {
+    c.to_digit(36).filter(|digit| *digit < base)
+}
+
 /// The digits of an integer as they stand in the text, underscores among them, and their base.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Digits<'t> {
@@ -77,7 +82,7 @@ pub(super) struct Digits<'t> {
 
 impl Digits<'_> {
     fn values(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
-        self.text.chars().filter_map(|c| c.to_digit(self.base))
+        self.text.chars().filter_map(|c| digit(c, self.base))
     }
 
     /// Returns the value, if it has at most 128 bits.

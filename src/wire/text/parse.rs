@@ -9,6 +9,7 @@ use super::parser::{HEADER, ParseFrame, ParseShape, Parser};
 use super::scan::{Fault, Number};
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Writer};
+use crate::wire::split;
 use crate::wire::term::Term;
 
 /// Reads one term as Erlang writes it, into `buf` as `term_to_binary` encodes it (without the version byte); a full stop behind
@@ -41,10 +42,10 @@ pub fn parse_text<'b>(text: &str, buf: &'b mut [u8]) -> Result<Term<'b>, TextErr
         Ok(len) => Ok(Term::trusted(buf.get(..len).unwrap_or(&[]))),
         Err((at, fault)) => {
             let before = text.get(..at).unwrap_or(text);
-            let last_line = before.rsplit('\n').next().unwrap_or("");
+            let last_line = split::last(before, '\n').map_or(before, |(_, line)| line);
             Err(TextError {
                 at,
-                line: before.matches('\n').count().saturating_add(1),
+                line: before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1),
                 column: last_line.chars().count().saturating_add(1),
                 fault,
             })

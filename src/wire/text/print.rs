@@ -9,6 +9,7 @@ use crate::wire::check;
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Short};
 use crate::wire::ids::Atom;
+use crate::wire::split;
 use crate::wire::term::{List, Term, Value};
 use crate::wire::value::{Big, Bits, Export, Fun, Limits};
 
@@ -393,15 +394,15 @@ fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut text = heapless::String::<LONGEST>::new();
     write!(text, "{:e}", value.abs())?;
     // Of two that are as short and as near Erlang takes the one with the even digit, as rounding to so many digits does.
-    let decimals = text.split_once('e').map_or(0, |(mantissa, _)| mantissa.len().saturating_sub(2));
+    let decimals = split::first(&text, 'e').map_or(0, |(mantissa, _)| mantissa.len().saturating_sub(2)).min(LONGEST);
     let mut even = heapless::String::<LONGEST>::new();
     write!(even, "{:.decimals$e}", value.abs())?;
     if even.parse() == Ok(value.abs()) {
         text = even;
     }
-    let (mantissa, exponent) = text.split_once('e').ok_or(fmt::Error)?;
+    let (mantissa, exponent) = split::first(&text, 'e').ok_or(fmt::Error)?;
     let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
-    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (first, rest) = split::first(mantissa, '.').unwrap_or((mantissa, ""));
     let decimals = i32::try_from(rest.len()).map_err(|_| fmt::Error)?;
 
     if value.is_sign_negative() {

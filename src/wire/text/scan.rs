@@ -2,7 +2,7 @@
 
 use super::chars::{RESERVED, is_lower, is_name};
 use super::fault::TextFault;
-use super::integer::Digits;
+use super::integer::{Digits, digit};
 
 /// The longest float, in bytes, that is read when it has underscores.
 const FLOAT_BYTES: usize = 400;
@@ -201,8 +201,8 @@ impl<'t> Scan<'t> {
         let mut len = 0_usize;
         let mut chars = start.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
-            let next = chars.peek().is_some_and(|(_, c)| c.is_digit(base));
-            if !(c.is_digit(base) || (c == '_' && at > 0 && next)) {
+            let next = chars.peek().is_some_and(|(_, c)| digit(*c, base).is_some());
+            if !(digit(c, base).is_some() || (c == '_' && at > 0 && next)) {
                 break;
             }
             len = at.saturating_add(1);

@@ -15,9 +15,8 @@ use beamless::{
 
 use crate::pair::{End, Seed, Wire};
 
-/// Of the 14 places for links and monitors one peer of two has ten. With fewer, one life of some ten thousand meets the race that
-/// `a_refusal_on_its_way_ends_a_link_that_was_made_again` shows, after which the two sides count their links differently.
-type Storage = NodeStorage<2, 4, 4096, 14, 6>;
+/// Of the 10 places for links and monitors one peer of two has seven.
+type Storage = NodeStorage<2, 4, 4096, 10, 6>;
 const NODES: [&str; 2] = ["a@host", "b@host"];
 const NAMES: [&str; 3] = ["", "x", "y"];
 const SERVED: [&str; 1] = ["m:f/1"];

@@ -3,6 +3,8 @@
 mod asked;
 mod cluster;
 mod file;
+#[cfg(any(test, beamless_fuzz))]
+mod fuzz;
 mod gossip;
 mod health;
 mod keep;
@@ -28,6 +30,8 @@ use crate::cli::tls::{self, Wanted};
 use asked::{Asked, Has};
 pub(super) use cluster::GroupSizes;
 use file::{Fault, Faults, Section};
+#[cfg(any(test, beamless_fuzz))]
+pub(in crate::cli) use fuzz::config as fuzz_config;
 pub(super) use gossip::Gossip;
 pub(super) use health::{HealthSettings, Told};
 pub(super) use keep::{Disk, Keep};

@@ -69,7 +69,8 @@ impl News {
 
     fn again(&mut self, alarms: &[Alarm]) {
         self.add(alarms.iter().map(|alarm| Change { alarm: alarm.clone(), is_raised: true }).collect());
-        self.tell_at = Some(after(SETTLED));
+        // what there is nobody to tell is not waited for: that time would come, and never be over
+        self.tell_at = self.to.is_some().then(|| after(SETTLED));
     }
 
     /// Adds changes; the last one of an alarm takes the place of those before.
@@ -162,5 +163,19 @@ mod tests {
         assert_eq!(at(600), [(Kind::DiskFull, true, true)]);
         assert_eq!((at(660), at(1199)), (vec![], vec![]));
         assert_eq!(at(1200).len(), 1);
+    }
+
+    /// A time that nobody takes note of when it has come is one for which the agent turns without end.
+    #[test]
+    fn where_nobody_is_told_nothing_is_waited_for() {
+        let start = Instant::now();
+        let mut news = News { to: None, untold: Vec::new(), tell_at: None, told: start };
+        news.remind(&[], start + REMIND);
+        assert_eq!((news.next_wake(), news.told), (None, start + REMIND));
+        news.handle(&Event::Missed(1), &[]);
+        assert_eq!(news.next_wake(), None);
+        news.to = Some(Told { name: "collector".to_owned(), node: "hub@nuc3".to_owned() });
+        news.handle(&Event::Missed(1), &[]);
+        assert!(news.next_wake().is_some());
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Recipient {
     /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
     /// question may be answered.
     watch: Option<Monitor>,
+    /// The same two of before it was taken for away. A node that is still connected goes on answering them, so they are to be given up.
+    before: (Option<(Request, Monitor)>, Option<Monitor>),
     /// The time at which something is tried again.
     pub(super) again: Option<Instant>,
     /// Until when readings wait for a PubSub that is not there.
@@ -84,6 +86,7 @@ impl Recipient {
             state: Presence::Away,
             question: None,
             watch: None,
+            before: (None, None),
             again: None,
             patient: None,
             long_patient: None,
@@ -125,8 +128,25 @@ impl Recipient {
 
     /// Gives up what was asked.
     pub(super) fn give_up(mut self, out: &mut Outbox<'_>) {
-        self.take_back(out);
-        if let Some(watch) = self.watch {
+        self.set_aside();
+        self.let_go(out);
+    }
+
+    /// Has what was asked be given up once there is somebody to do so.
+    fn set_aside(&mut self) {
+        let (question, watch) = &mut self.before;
+        *question = self.question.take().or(*question);
+        *watch = self.watch.take().or(*watch);
+    }
+
+    /// Gives up what was asked before it was taken for away.
+    fn let_go(&mut self, out: &mut Outbox<'_>) {
+        let (question, watch) = core::mem::take(&mut self.before);
+        if let Some((request, monitor)) = question {
+            // one that is gone meanwhile is no error
+            let _ = (out.abandon(request), out.demonitor(monitor));
+        }
+        if let Some(watch) = watch {
             let _ = out.demonitor(watch);
         }
     }
@@ -147,11 +167,11 @@ impl Recipient {
         }
     }
 
-    /// Takes note that the node is not connected any more: what is not known to have arrived is sent again.
+    /// Takes note that the node is not connected any more, or may not have been meanwhile: what is not known to have arrived is sent again.
     pub(super) fn is_away(&mut self, publishers: &mut [Publisher]) {
         self.state = Presence::Away;
         self.is_silent = false;
-        self.watch = None;
+        self.set_aside();
         self.goes_back(publishers);
     }
 
@@ -332,6 +352,7 @@ impl Recipient {
 
     /// Sends what can be sent, and asks whether it arrived.
     pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
+        self.let_go(out);
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
             Presence::There => self.send(publishers, out, world),
@@ -450,6 +471,26 @@ mod tests {
         target.question = Some(target.ask(&mut out, "a@host").unwrap());
         assert!(node.in_use().requests > 0);
         target.give_up(&mut node.outbox(mailbox).unwrap());
+        assert_eq!(node.in_use().requests, 0);
+    }
+
+    /// Where events were missed, a node is taken for one that was away, and was there all the time.
+    #[test]
+    fn what_was_asked_of_a_node_that_only_seemed_away_is_given_up() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["b@host".to_owned()]) };
+        let mut target = Recipient::new(&receiver, "b@host").unwrap();
+        let world = Context { node: "a@host", most: 0, limit: 0, clock: &Clock::new() };
+        let mut out = node.outbox(mailbox).unwrap();
+        // it watches one, and asks
+        target.watch = Some(out.monitor(("hub", "b@host")).unwrap());
+        target.question = Some(target.ask(&mut out, "a@host").unwrap());
+        // once for each event
+        target.is_away(&mut []);
+        target.is_away(&mut []);
+        target.turn(&mut [], &mut out, &world);
         assert_eq!(node.in_use().requests, 0);
     }
 

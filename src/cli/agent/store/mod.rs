@@ -19,7 +19,7 @@ mod segment;
 mod starts;
 mod writer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
 pub(super) use queue::Read;
-use queue::{Queue, Reading, Unsynced};
+use queue::{Queue, Queues, Reading, Unsynced};
 use record::{HEADER, Kind, RECORD};
 use segment::{Part, Segment};
 pub(super) use starts::Numbers;
@@ -84,7 +84,7 @@ pub(super) struct Store {
     salt: Option<u32>,
     /// The bytes with which that is full.
     full_at: u64,
-    queues: BTreeMap<u64, Queue>,
+    queues: Queues,
     /// The bytes of all records that are not known to be synced.
     unsynced: usize,
     writer: Option<Writer>,
@@ -141,7 +141,7 @@ impl Store {
             highest: 0,
             salt: None,
             full_at: 0,
-            queues: BTreeMap::new(),
+            queues: Queues::default(),
             unsynced: 0,
             writer: None,
             stack: writer::STACK,
@@ -166,7 +166,7 @@ impl Store {
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         self.highest = numbers.first().copied().unwrap_or(0);
         // what was written again after a failure counts where it is newer
-        let mut lowest = BTreeMap::new();
+        let mut lowest: Vec<(u64, u64)> = Vec::new();
         let mut pauses = PAUSES;
         for number in numbers {
             let path = writer::path(&self.folder, number);
@@ -197,16 +197,19 @@ impl Store {
                 }
             }
             for part in &mut segment.parts {
-                let queue = self.queues.entry(part.queue).or_default();
-                queue.last = queue.last.max(part.last);
-                let lowest = lowest.entry(part.queue).or_insert(u64::MAX);
-                part.last = part.last.min(lowest.saturating_sub(1));
-                *lowest = part.first.min(*lowest);
+                self.queues.change(part.queue, |queue| queue.last = queue.last.max(part.last));
+                match lowest.iter_mut().find(|(queue, _)| *queue == part.queue) {
+                    Some((_, lowest)) => {
+                        part.last = part.last.min(lowest.saturating_sub(1));
+                        *lowest = part.first.min(*lowest);
+                    }
+                    None => lowest.push((part.queue, part.first)),
+                }
             }
             segment.parts.retain(|part| part.first <= part.last);
             self.segments.push_front(segment);
         }
-        self.queues.values_mut().for_each(|queue| queue.last = queue.last.max(queue.gone));
+        self.queues.iter_mut().for_each(|(_, queue)| queue.last = queue.last.max(queue.gone));
         self.tidy();
         Ok(())
     }
@@ -224,15 +227,17 @@ impl Store {
     }
 
     fn take(&mut self, id: u64, payload: Vec<u8>) -> u64 {
-        let queue = self.queues.entry(id).or_default();
-        queue.last = queue.last.saturating_add(1);
-        let place = queue.last;
+        let mut place = 0;
+        self.queues.change(id, |queue| {
+            queue.last = queue.last.saturating_add(1);
+            place = queue.last;
+        });
         self.unsynced = self.unsynced.saturating_add(payload.len());
         if self.trouble.is_none() && self.has_writer() {
             self.put(Kind::Data, (id, place), &payload);
         }
         let ticket = self.ticket;
-        self.queues.entry(id).or_default().unsynced.push_back(Unsynced { place, ticket, payload });
+        self.queues.change(id, |queue| queue.unsynced.push_back(Unsynced { place, ticket, payload }));
         place
     }
 
@@ -253,14 +258,14 @@ impl Store {
 
     /// Begins another segment that has room for this many bytes, with all that is acknowledged. Returns its salt.
     fn begin(&mut self, length: u64) -> u32 {
-        let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.len() as u64));
+        let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.iter().len() as u64));
         self.full_at = self.size.max(length.saturating_add(most));
         while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
             self.drop_oldest();
         }
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
-        for (id, queue) in &mut self.queues {
+        for (id, queue) in self.queues.iter_mut() {
             queue.is_behind = false;
             if queue.gone > 0 {
                 record::write(&mut bytes, salt, Kind::Acknowledgement, (*id, queue.gone), &[]);
@@ -309,7 +314,7 @@ impl Store {
     fn drop_oldest(&mut self) {
         let Some(segment) = self.segments.pop_front() else { return };
         for part in &segment.parts {
-            let Some(queue) = self.queues.get_mut(&part.queue) else { continue };
+            let Some(queue) = self.queues.get_mut(part.queue) else { continue };
             queue.dropped = queue.dropped.saturating_add(part.waiting(queue.gone));
             queue.failed = None;
             let freed = queue.are_gone(part.last);
@@ -320,7 +325,7 @@ impl Store {
 
     /// Takes note that all records of a queue up to this place arrived, or are of no use any more.
     pub(super) fn acknowledge(&mut self, queue: u64, up_to: u64) {
-        let Some(queue) = self.queues.get_mut(&queue) else { return };
+        let Some(queue) = self.queues.get_mut(queue) else { return };
         let up_to = up_to.min(queue.last);
         if up_to <= queue.gone {
             return;
@@ -344,12 +349,12 @@ impl Store {
     /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
     fn tidy(&mut self) {
         let Self { segments, queues, .. } = self;
-        let gone = |id| queues.get(&id).map_or(0, |queue| queue.gone);
+        let gone = |id| queues.get(id).map_or(0, |queue| queue.gone);
         segments.iter_mut().for_each(|segment| segment.parts.retain(|part| part.last > gone(part.queue)));
         let is_empty = segments.iter().all(|segment| segment.parts.is_empty());
         if is_empty {
             (self.salt, self.acknowledge_at) = (None, None);
-            self.queues.values_mut().for_each(|queue| queue.is_behind = false);
+            self.queues.iter_mut().for_each(|(_, queue)| queue.is_behind = false);
         }
         let last = self.segments.back().map(|segment| segment.number);
         let (empty, kept): (VecDeque<_>, _) = core::mem::take(&mut self.segments)
@@ -361,7 +366,7 @@ impl Store {
 
     /// Returns the records of a queue behind a place (0 for all), oldest first: so many that they have this many bytes, but one at least.
     pub(super) fn read(&mut self, id: u64, after: u64, most: usize) -> Read {
-        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
+        let Some(queue) = self.queues.get_mut(id) else { return Read::Nothing };
         match core::mem::take(&mut queue.reading) {
             Reading::Done(behind, mut records) if behind == after => {
                 records.retain(|(place, _)| *place > queue.gone);
@@ -394,7 +399,7 @@ impl Store {
         if !self.has_writer() {
             return Read::Later;
         }
-        let Some(queue) = self.queues.get_mut(&id) else { return Read::Nothing };
+        let Some(queue) = self.queues.get_mut(id) else { return Read::Nothing };
         queue.reading = Reading::Behind(after);
         let places = [first.max(from), last.min(unsynced.saturating_sub(1))];
         self.push(Job::Read(Wanted { queue: id, after, places, most, segment, at }));
@@ -411,7 +416,7 @@ impl Store {
         found.into_iter().for_each(|found| self.has_read(found));
         if synced > self.synced {
             self.synced = synced;
-            let freed = self.queues.values_mut().map(|queue| queue.are_synced(synced)).fold(0, usize::saturating_add);
+            let freed = self.queues.iter_mut().map(|(_, queue)| queue.are_synced(synced)).fold(0, usize::saturating_add);
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
         match (failure, &self.trouble) {
@@ -447,11 +452,11 @@ impl Store {
     }
 
     fn is_reading(&self) -> bool {
-        self.queues.values().any(|queue| matches!(queue.reading, Reading::Behind(_)))
+        self.queues.iter().any(|(_, queue)| matches!(queue.reading, Reading::Behind(_)))
     }
 
     fn has_read(&mut self, Found { wanted, records, next, failure }: Found) {
-        let Some(queue) = self.queues.get_mut(&wanted.queue) else { return };
+        let Some(queue) = self.queues.get_mut(wanted.queue) else { return };
         if !matches!(queue.reading, Reading::Behind(after) if after == wanted.after) {
             return;
         }
@@ -502,7 +507,7 @@ impl Store {
             self.queues.iter().filter(|(_, queue)| queue.is_behind).map(|(id, queue)| (*id, queue.gone)).collect();
         for (id, gone) in behind {
             // another segment begins with all of them
-            if self.queues.get_mut(&id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
+            if self.queues.get_mut(id).is_some_and(|queue| core::mem::take(&mut queue.is_behind)) {
                 self.put(Kind::Acknowledgement, (id, gone), &[]);
             }
         }
@@ -513,7 +518,7 @@ impl Store {
         self.salt = None;
         for segment in &mut self.segments {
             for part in &mut segment.parts {
-                let first = self.queues.get(&part.queue).and_then(|queue| queue.unsynced.front());
+                let first = self.queues.get(part.queue).and_then(|queue| queue.unsynced.front());
                 part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
             }
             segment.parts.retain(|part| part.first <= part.last);
@@ -549,15 +554,15 @@ impl Store {
             writer.again();
         }
         self.begin(0);
-        let ids: Vec<u64> = self.queues.keys().copied().collect();
+        let ids: Vec<u64> = self.queues.iter().map(|(id, _)| *id).collect();
         for id in ids {
-            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let Some(queue) = self.queues.get_mut(id) else { continue };
             let mut unsynced = core::mem::take(&mut queue.unsynced);
             for record in &mut unsynced {
                 self.put(Kind::Data, (id, record.place), &record.payload);
                 record.ticket = self.ticket;
             }
-            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let Some(queue) = self.queues.get_mut(id) else { continue };
             queue.unsynced = unsynced;
             // room may have been made of what is just written
             let freed = queue.are_gone(0);
@@ -583,7 +588,7 @@ impl Store {
 
     /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
     pub(super) fn counts(&self, id: u64) -> (u64, u64) {
-        let Some(queue) = self.queues.get(&id) else { return (0, 0) };
+        let Some(queue) = self.queues.get(id) else { return (0, 0) };
         let bytes = self
             .parts(id)
             .map(|part| part.bytes.saturating_mul(part.waiting(queue.gone)).checked_div(part.waiting(0)).unwrap_or(0));
@@ -593,7 +598,7 @@ impl Store {
 
     /// Returns how many records of a queue wait behind a place, which need not have one.
     pub(super) fn behind(&self, id: u64, place: u64) -> u64 {
-        let Some(queue) = self.queues.get(&id) else { return 0 };
+        let Some(queue) = self.queues.get(id) else { return 0 };
         let place = place.max(queue.gone);
         let in_memory = self.in_memory(queue).filter(|record| record.place > place).map(|_| 1);
         self.parts(id).map(|part| part.waiting(place)).chain(in_memory).fold(0, u64::saturating_add)
@@ -610,17 +615,17 @@ impl Store {
 
     /// Returns the place up to which all records of a queue are acknowledged or dropped.
     pub(super) fn gone(&self, id: u64) -> u64 {
-        self.queues.get(&id).map_or(0, |queue| queue.gone)
+        self.queues.get(id).map_or(0, |queue| queue.gone)
     }
 
     /// Returns the queues in which something waits.
     pub(super) fn queues(&self) -> Vec<u64> {
-        self.queues.keys().copied().filter(|id| self.counts(*id).0 > 0).collect()
+        self.queues.iter().map(|(id, _)| *id).filter(|id| self.counts(*id).0 > 0).collect()
     }
 
     /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.
     pub(super) fn take_dropped(&mut self, queue: u64) -> u64 {
-        self.queues.get_mut(&queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
+        self.queues.get_mut(queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
     }
 
     /// Returns the bytes of the disk that are taken.
@@ -657,7 +662,7 @@ impl Store {
             writer.end(most);
             writer.state().0
         });
-        let lost = self.queues.values_mut().map(|queue| {
+        let lost = self.queues.iter_mut().map(|(_, queue)| {
             synced.map(|synced| queue.are_synced(synced));
             (queue.unsynced.len() as u64).saturating_add(queue.dropped)
         });

@@ -47,6 +47,36 @@ pub(in crate::cli::agent) enum Read {
     Nothing,
 }
 
+/// All queues, each with what it is called. There are so few that they are looked through.
+#[derive(Default)]
+pub(super) struct Queues(Vec<(u64, Queue)>);
+
+impl Queues {
+    pub(super) fn get(&self, id: u64) -> Option<&Queue> {
+        self.0.iter().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Queue> {
+        self.0.iter_mut().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+    }
+
+    /// Has this done to a queue, which is made if there is none.
+    pub(super) fn change(&mut self, id: u64, change: impl FnOnce(&mut Queue)) {
+        if self.get(id).is_none() {
+            self.0.push((id, Queue::default()));
+        }
+        self.get_mut(id).map(change);
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(u64, Queue)> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (u64, Queue)> {
+        self.0.iter_mut()
+    }
+}
+
 impl Queue {
     /// Takes note that all up to this place is acknowledged or dropped. Returns the bytes that do not wait any more to be synced.
     pub(super) fn are_gone(&mut self, up_to: u64) -> usize {

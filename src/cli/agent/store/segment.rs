@@ -1,9 +1,8 @@
 //! What is known of a segment.
 
-use std::collections::BTreeMap;
 use std::io;
 
-use super::queue::Queue;
+use super::queue::Queues;
 use super::record::{self, Kind};
 
 pub(super) struct Segment {
@@ -25,7 +24,7 @@ pub(super) struct Part {
 
 impl Segment {
     /// Reads what is in it, up to where it is torn.
-    pub(super) fn scan(&mut self, file: &mut record::Segment, queues: &mut BTreeMap<u64, Queue>) -> io::Result<()> {
+    pub(super) fn scan(&mut self, file: &mut record::Segment, queues: &mut Queues) -> io::Result<()> {
         loop {
             let at = file.at;
             let Some(head) = file.head()? else { return Ok(()) };
@@ -36,8 +35,7 @@ impl Segment {
             match head.kind {
                 Kind::Data => self.add(head.queue, head.place, at, head.bytes()),
                 Kind::Acknowledgement => {
-                    let queue = queues.entry(head.queue).or_default();
-                    queue.gone = queue.gone.max(head.place);
+                    queues.change(head.queue, |queue| queue.gone = queue.gone.max(head.place));
                 }
             }
         }

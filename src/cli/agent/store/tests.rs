@@ -335,11 +335,11 @@ fn what_cannot_be_read_for_a_while_is_there_later() {
     // never mind how often it fails: this is not the disk
     for _ in 0..2 * READS {
         assert_eq!(store.read(1, last, 10_000), Read::Later);
-        wait(&mut store, |store| matches!(store.queues[&1].reading, Reading::Nothing));
+        wait(&mut store, |store| matches!(store.queues.get(1).unwrap().reading, Reading::Nothing));
         // it is not tried at once
         assert_eq!((store.read(1, last, 10_000), store.counts(1).0), (Read::Later, 40));
         assert!(store.next_wake().unwrap() > Instant::now() + TRY_AGAIN / 2);
-        store.queues.get_mut(&1).unwrap().failed.as_mut().unwrap().1 = Instant::now();
+        store.queues.get_mut(1).unwrap().failed.as_mut().unwrap().1 = Instant::now();
     }
     // nobody waits for it
     store.turn();
@@ -347,14 +347,14 @@ fn what_cannot_be_read_for_a_while_is_there_later() {
     fs::remove_file(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
     assert_eq!((places(&read_all(&mut store, 1, 300)), store.take_dropped(1)), ((1..=40).collect(), 0));
-    assert!(store.queues[&1].failed.is_none());
+    assert!(store.queues.get(1).unwrap().failed.is_none());
 
     // a disk is given up that fails each time, but not one that cannot be written, too, and may be away
     let [first, last] = [store.segments[1].parts[0].first, store.segments[1].parts[0].last];
     let fails = |store: &mut Store, times| {
         for _ in 0..times {
             let wanted = Wanted { queue: 1, after: first - 1, places: [first, last], most: 100, segment, at: 16 };
-            store.queues.get_mut(&1).unwrap().reading = Reading::Behind(first - 1);
+            store.queues.get_mut(1).unwrap().reading = Reading::Behind(first - 1);
             let failure = Some(io::Error::from_raw_os_error(Errno::IO.raw_os_error()));
             store.has_read(Found { wanted, records: Vec::new(), next: 16, failure });
         }
@@ -409,7 +409,7 @@ fn a_disk_that_hangs_is_said() {
     assert_eq!((store.trouble(), store.idle_since), (None, None));
     for what in 0..3 {
         match what {
-            0 => store.queues.get_mut(&1).unwrap().reading = Reading::Behind(0),
+            0 => store.queues.get_mut(1).unwrap().reading = Reading::Behind(0),
             1 => store.unsynced = EARLY,
             _ => store.trouble = Some(Trouble { words: "full".to_owned(), again: None, tried: Some(9) }),
         }
@@ -425,7 +425,7 @@ fn a_disk_that_hangs_is_said() {
         assert!(store.next_wake().unwrap() > Instant::now() + Duration::from_millis(500));
         store.look_after(start + TRY_AGAIN, true);
         assert_eq!((store.hangs, store.idle_since), (false, None));
-        store.queues.get_mut(&1).unwrap().reading = Reading::Nothing;
+        store.queues.get_mut(1).unwrap().reading = Reading::Nothing;
         store.unsynced = 1;
     }
     // it failed
@@ -654,7 +654,7 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
             for (queue, bytes) in &rest {
                 let waiting = model.waiting.entry(*queue).or_default();
                 let before = waiting.last().map_or(0, |(place, _)| *place);
-                waiting.push((before.max(store.queues.get(queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
+                waiting.push((before.max(store.queues.get(*queue).map_or(0, |queue| queue.last)) + 1, bytes.clone()));
             }
             // room may have been made for the last
             let mut lost = store.close(&mut rest.into_iter(), Duration::from_secs(60));

@@ -367,6 +367,9 @@ fn floats_are_finite_and_read_from_integers() {
     both((1.5_f32, -0.1_f64), "{1.5,-0.1}");
     assert_eq!(read("{21,-1,1180591620717411303424}"), Ok((21.0_f64, -1.0_f32, 1_180_591_620_717_411_303_424.0_f64)));
     assert_eq!(read::<f32>("1.0e300"), Err("a float of 32 bits is expected, 1.0e300 came".into()));
+    // half a step above the greatest float of 32 bits, and right below that
+    assert!(read::<f32>("3.4028235677973366e38").is_err() && read::<f32>("-3.4028235677973366e38").is_err());
+    assert_eq!(read("{3.4028235677973362e38,-3.4028235677973362e38}"), Ok((f32::MAX, f32::MIN)));
     assert_eq!(read::<f64>("x"), Err("a float is expected, x came".into()));
     let (said, error) = refused(&BTreeMap::from([("a", vec![1.0, f64::NAN])]));
     assert_eq!(said, "a[1]: Erlang has no infinite float and no NaN");
