@@ -5,7 +5,7 @@ use std::slice::IterMut;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use beamless::{AutoConnect, Config, Event, GroupStorage, Instant, Node, NodeStorage};
+use beamless::{AutoConnect, Config, Dropped, Event, GroupStorage, Instant, Node, NodeStorage};
 
 use super::life::Setup;
 use super::model::World;
@@ -172,6 +172,10 @@ impl World<'_> {
                 Event::MembersFull { scope } => {
                     let which = SCOPES.iter().position(|name| **name == *scope).unwrap();
                     self.hosts[host].overfull[which] = true;
+                }
+                Event::Dropped { node, why: Dropped::MailboxFull, .. } => {
+                    let peer = NODES.iter().position(|name| *name == node.as_str());
+                    self.shed[host] |= peer.map_or(0, |peer| 1 << peer);
                 }
                 // what is not known cannot be checked
                 Event::Missed(_) => self.is_blind = true,

@@ -184,7 +184,8 @@ impl World<'_> {
             }
             let is_alias_gone = |to| matches!(to, To::Alias(alias) if self.aliases[alias].dead);
             let is_lost = missed.iter().any(|sent| self.sent[*sent].epoch == epoch && !is_alias_gone(self.sent[*sent].to));
-            self.check(!is_lost || self.inboxes[inbox].drops || self.is_doubtful(&[inbox, from]), "a message is lost");
+            let sheds = self.inboxes[inbox].puts_back && self.shed[host] >> peer & 1 == 1;
+            self.check(!is_lost || self.inboxes[inbox].drops || sheds || self.is_doubtful(&[inbox, from]), "a message is lost");
         }
         match reply {
             Reply::None | Reply::Forgotten => {}
