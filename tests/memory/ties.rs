@@ -293,6 +293,28 @@ fn a_mailbox_that_ends_untold_keeps_no_place() {
     assert_eq!((peers, mailboxes, watches), (0, 0, 0));
 }
 
+/// Whoever unlinks is not told any more that the link broke, though there was no room to say so before.
+#[test]
+fn a_link_that_is_taken_back_untold_means_nothing() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.a_links();
+    tied.settle();
+    fill(&mut tied);
+    tied.a.node.handle_closed(tied.wire.a, None);
+    assert_eq!(tied.a.node.in_use().watches, 1);
+    tied.a_unlinks();
+    tied.a.node.trap_exit(tied.one, false).unwrap();
+    let mut got = Vec::new();
+    for turn in 1..20 {
+        got.extend(tied.a_got());
+        tied.a.node.handle_timeout(at(turn));
+    }
+    assert!(!got.is_empty() && got.iter().all(|text| text == "1"), "{got:?}");
+    let InUse { peers, mailboxes, watches, .. } = tied.a.node.in_use();
+    assert_eq!((peers, mailboxes, watches), (0, 1, 0));
+}
+
 #[test]
 fn a_monitor_that_is_taken_back_untold_keeps_no_place() {
     let (mut one, mut other) = (storage(), storage());

@@ -281,8 +281,9 @@ impl Outbox<'_> {
     /// As all methods.
     pub fn unlink(&mut self, pid: Pid<'_>) -> Result<(), Error> {
         let mut act = self.act();
-        let Some(peer) = act.peers.links.find(pid.node) else { return Ok(()) };
         let (owner, number) = (Owner::Mailbox(act.mailbox), Number::of(pid));
+        act.peers.forget_lost(owner, pid);
+        let Some(peer) = act.peers.links.find(pid.node) else { return Ok(()) };
         let found = act.peers.watches.find_link(owner, peer, number);
         let is_link = |key: &Key| act.peers.watches.at(*key).is_some_and(Watch::is_active);
         let Some(key) = found.filter(is_link) else { return Ok(()) };

@@ -6,12 +6,12 @@ use super::ledger::Ledger;
 use super::links::{FrameWriter, Link, Links, Phase, RESERVED};
 use super::requests::{Ask, Asked, Limit, NO_PEER, Requests, Stage, Target};
 use super::shares::may_take;
-use super::ties::{Owner, Watch, WatchKind, Watches};
+use super::ties::{Number, Owner, Watch, WatchKind, Watches};
 use crate::error::{Error, Full};
 use crate::storage::chains::Chain;
 use crate::storage::queue::Turn;
 use crate::storage::slots::Key;
-use crate::wire::ids::{Atom, NodeName};
+use crate::wire::ids::{Atom, NodeName, Pid};
 
 /// The tables of these.
 pub(crate) struct Far<'s> {
@@ -94,6 +94,20 @@ impl Peers<'_> {
         }
         self.untie(watch.peer);
         Some(watch)
+    }
+
+    /// Forgets the broken links of a mailbox with this process, which it has yet to be told of.
+    pub(crate) fn forget_lost(&mut self, owner: Owner, pid: Pid<'_>) {
+        let number = Number::of(pid);
+        let mut at = self.ledger.lost.first();
+        while let Some(index) = at {
+            at = self.ledger.lost.next(&mut self.watches.table, index);
+            let Some(watch) = self.watches.table.tenant(index) else { continue };
+            let is_it = watch.owner == owner && watch.pid == number;
+            if is_it && self.links.table.at(watch.peer).is_some_and(|link| pid.node == *link.name.as_str()) {
+                self.watches.table.key_at(index).map(|key| self.remove_watch(key));
+            }
+        }
     }
 
     /// Ends the time in which a link that was ended here waits to be acknowledged.
