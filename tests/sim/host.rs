@@ -173,9 +173,9 @@ impl World<'_> {
                     let which = SCOPES.iter().position(|name| **name == *scope).unwrap();
                     self.hosts[host].overfull[which] = true;
                 }
-                Event::Dropped { node, why: Dropped::MailboxFull, .. } => {
-                    let peer = NODES.iter().position(|name| *name == node.as_str());
-                    self.shed[host] |= peer.map_or(0, |peer| 1 << peer);
+                Event::Dropped { node, to, why: Dropped::MailboxFull } => {
+                    let peer = NODES.iter().position(|name| *name == node.as_str()).unwrap();
+                    self.shed.push((host, peer, to));
                 }
                 // what is not known cannot be checked
                 Event::Missed(_) => self.is_blind = true,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use beamless::{Mailbox, Monitor, OwnedCaller, OwnedPid, OwnedReference, Request};
+use beamless::{Mailbox, Monitor, OwnedCaller, OwnedPid, OwnedReference, Receiver, Request};
 
 use super::host::{GROUPS, Host, NODES, SCOPES, Spare, WATCHES};
 use super::life::{Kind, Setup};
@@ -135,8 +135,9 @@ pub(crate) struct World<'s> {
     /// How often each host has lost a connection with each other, and when last.
     pub(crate) epochs: Vec<Vec<u64>>,
     pub(crate) downs: Vec<Vec<u64>>,
-    /// The hosts, a bit each, of which a host said that it drops what it has put back, since others need the room.
-    pub(crate) shed: Vec<u8>,
+    /// What hosts said they dropped: of which host, and of which mailbox. That may also be what was put back, or waits for a function,
+    /// of one that reads nothing, when others need the room.
+    pub(crate) shed: Vec<(usize, usize, Receiver)>,
     /// When nothing was under way.
     pub(crate) settled: u64,
     pub(crate) inboxes: Vec<Inbox>,
@@ -174,7 +175,7 @@ impl<'s> World<'s> {
             op: 0,
             epochs: vec![vec![0; many]; many],
             downs: vec![vec![0; many]; many],
-            shed: vec![0; many],
+            shed: Vec::new(),
             settled: 0,
             inboxes: Vec::new(),
             sent: Vec::new(),
@@ -324,7 +325,8 @@ impl<'s> World<'s> {
         for number in 0..self.inboxes.len() {
             let inbox = &self.inboxes[number];
             let lost = inbox.expected.values().flatten().any(|sent| self.is_due(*sent, number));
-            let sheds = inbox.puts_back && self.shed[inbox.host] != 0;
+            let is_of = |name: &Receiver| matches!(name, Receiver::Name(name) if **name == *inbox.name);
+            let sheds = self.shed.iter().any(|(host, _, to)| *host == inbox.host && is_of(to));
             self.check(!lost || inbox.ended.is_some() || inbox.drops || sheds, "a message is lost");
             self.inboxes[number].expected.clear();
         }

@@ -1,6 +1,6 @@
 //! What mailboxes get, against what was done.
 
-use beamless::{Caller, Exception, Failure, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Request, Term};
+use beamless::{Caller, Exception, Failure, Monitor, Outbox, OwnedCaller, OwnedPid, Received, Receiver, Request, Term};
 
 use super::acts::numbered;
 use super::host::{NODES, still};
@@ -184,7 +184,9 @@ impl World<'_> {
             }
             let is_alias_gone = |to| matches!(to, To::Alias(alias) if self.aliases[alias].dead);
             let is_lost = missed.iter().any(|sent| self.sent[*sent].epoch == epoch && !is_alias_gone(self.sent[*sent].to));
-            let sheds = self.inboxes[inbox].puts_back && self.shed[host] >> peer & 1 == 1;
+            let name = self.inboxes[inbox].name;
+            let is_of = |to: &Receiver| matches!(to, Receiver::Name(to) if **to == *name);
+            let sheds = self.shed.iter().any(|(at, of, to)| *at == host && *of == peer && is_of(to));
             self.check(!is_lost || self.inboxes[inbox].drops || sheds || self.is_doubtful(&[inbox, from]), "a message is lost");
         }
         match reply {
