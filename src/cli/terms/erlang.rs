@@ -2,10 +2,21 @@
 
 use beamless::{Error, Full, OwnedTerm, Term, TextError, TextFault, WriteTermAgain, encode, parse_text};
 
-/// Parses Erlang text, with as much room as it takes.
+/// The bytes that a term may take for each byte of its text, and that any may take: no more than that comes of what is written out, as
+/// pids and floats are. A binary may be asked for by a size alone, though: fourteen bytes of text are one of two megabytes.
+const FOR_EACH: usize = 32;
+const FOR_ANY: usize = 1 << 22;
+
+/// Parses Erlang text, with as much room as it takes, within reason.
 pub(crate) fn erlang<'b>(text: &str, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, TextError> {
-    if let Err(TextError { fault: TextFault::Room { needed, .. }, .. }) = parse_text(text, bytes) {
-        bytes.resize(needed, 0);
+    match parse_text(text, bytes) {
+        Err(TextError { fault: TextFault::Room { needed, .. }, .. })
+            if needed <= FOR_ANY.max(text.len().saturating_mul(FOR_EACH)) =>
+        {
+            bytes.resize(needed, 0);
+        }
+        Err(e) => return Err(e),
+        Ok(_) => {}
     }
     parse_text(text, bytes)
 }
@@ -83,6 +94,20 @@ mod tests {
 
     fn told(text: &str) -> String {
         explained(text, &erlang(text, &mut Vec::new()).unwrap_err())
+    }
+
+    #[test]
+    fn a_term_has_room_within_reason() {
+        let mut bytes = Vec::new();
+        let large = format!("{{<<0:16777216>>,<<{:?}>>,[{}1.0]}}", "x".repeat(5000), "1.0e300,".repeat(5000));
+        assert!(erlang(&large, &mut bytes).is_ok());
+        let mut bytes = Vec::new();
+        let huge = format!("[{}<<>>]", "<<0:16777216>>,".repeat(60));
+        let needed = match erlang(&huge, &mut bytes) {
+            Err(TextError { fault: TextFault::Room { needed, room: 0 }, .. }) => needed,
+            other => panic!("{other:?}"),
+        };
+        assert!(needed > 60 << 21 && bytes.is_empty());
     }
 
     #[test]
