@@ -14,7 +14,7 @@ unset "${!ERL_@}" "${!ELIXIR_@}" "${!MIX_@}" "${!PYTHON@}" "${!WATCHDOG_@}" "${!
 # another repository's, in the hooks of one
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 # for which cross/test and people set variables, each for one command
-unset BEAMLESS_PROGRAMS BEAMLESS_LIVES BEAMLESS_DIFFER
+unset BEAMLESS_PROGRAMS BEAMLESS_SEEDS BEAMLESS_DIFFER
 # where cargo builds is a place that does not change with the folder, and that scripts know
 : "${CARGO_TARGET_DIR:=${CARGO_BUILD_TARGET_DIR:-$TOP/target}}"
 CARGO_TARGET_DIR=$(realpath -m -- "$CARGO_TARGET_DIR")

@@ -21,7 +21,6 @@ mod handshakes;
 mod limits;
 mod links;
 mod mailboxes;
-mod model;
 mod noise;
 mod pair;
 #[cfg(feature = "tls")]

@@ -278,15 +278,22 @@ fn a_full_mailbox_is_told_of_a_lost_connection_later() {
     assert_eq!((watches, requests, peers), (0, 0, 1));
 }
 
-/// A mailbox that ends before it was told of the lost connection: the connection's place is free all the same.
-#[test]
-fn a_mailbox_that_ends_untold_keeps_no_place() {
-    let (mut one, mut other) = (storage(), storage());
-    let mut tied = Tied::new(&mut one, &mut other);
+/// Two that were linked, of which one has a full mailbox and has yet to be told that the connection is lost.
+fn untold<'s>(one: &'s mut Storage, other: &'s mut Storage) -> Tied<'s> {
+    let mut tied = Tied::new(one, other);
     tied.a_links();
     tied.settle();
     fill(&mut tied);
     tied.a.node.handle_closed(tied.wire.a, None);
+    assert_eq!(tied.a.node.in_use().watches, 1);
+    tied
+}
+
+/// A mailbox that ends before it was told of the lost connection: the connection's place is free all the same.
+#[test]
+fn a_mailbox_that_ends_untold_keeps_no_place() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = untold(&mut one, &mut other);
     tied.a.node.close_mailbox(tied.one, |t| t.atom("why")).unwrap();
     tied.a.node.handle_timeout(at(1));
     let InUse { peers, mailboxes, watches, .. } = tied.a.node.in_use();
@@ -297,12 +304,7 @@ fn a_mailbox_that_ends_untold_keeps_no_place() {
 #[test]
 fn a_link_that_is_taken_back_untold_means_nothing() {
     let (mut one, mut other) = (storage(), storage());
-    let mut tied = Tied::new(&mut one, &mut other);
-    tied.a_links();
-    tied.settle();
-    fill(&mut tied);
-    tied.a.node.handle_closed(tied.wire.a, None);
-    assert_eq!(tied.a.node.in_use().watches, 1);
+    let mut tied = untold(&mut one, &mut other);
     tied.a_unlinks();
     tied.a.node.trap_exit(tied.one, false).unwrap();
     let mut got = Vec::new();

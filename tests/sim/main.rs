@@ -109,8 +109,12 @@ fn what_each_host_sees_is_what_erlang_promises() {
                         lived.store(u64::MAX, Ordering::Relaxed);
                         break;
                     }
-                    if let Err((wrong, _)) = Life::of(seed).live(&mut memory, &mut own, false) {
-                        failed.lock().unwrap().get_or_insert((seed, wrong));
+                    // One by itself is tried in memory that was used before, too, which can make a difference: the numbers of what is
+                    // called are others then, and have other lengths.
+                    for _ in 0..if seeds.end - seeds.start == 1 { 3 } else { 1 } {
+                        if let Err((wrong, _)) = Life::of(seed).live(&mut memory, &mut own, false) {
+                            failed.lock().unwrap().get_or_insert((seed, wrong));
+                        }
                     }
                 }
                 let mut tally = tally.lock().unwrap();

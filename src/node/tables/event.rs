@@ -156,8 +156,8 @@ pub enum Dropped {
     NoReceiver,
     /// The message is not a term that is taken here.
     Unreadable(Misbehaved),
-    /// The mailbox is full, and set to drop rather than to hold up the sender; or the message was put back since its sender does not take the
-    /// answer, and others needed the room.
+    /// The mailbox is full, and set to drop rather than to hold up the sender; or the message was put back, or waited for a function, since its
+    /// sender does not take the answer, and others needed the room.
     MailboxFull,
     /// The node has its share of the places for links and monitors, or there are none left. The sender was told `system_limit`, and is each
     /// time; this is told once, until the node has given half of what it has back.
