@@ -1,11 +1,12 @@
 //! The hosts: a node each, its clock, and the program that looks into its mailboxes when it is woken.
 
 use std::collections::HashMap;
+use std::iter::from_fn;
 use std::slice::IterMut;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use beamless::{AutoConnect, Config, Dropped, Event, GroupStorage, Instant, Node, NodeStorage};
+use beamless::{AutoConnect, Config, Dropped, Event, GroupStorage, Instant, Mailbox, Node, NodeStorage};
 
 use super::life::Setup;
 use super::model::World;
@@ -17,27 +18,24 @@ type Large = NodeStorage<7, 5, 4096, 24, 12>;
 type Groups = GroupStorage<7, 6, 10>;
 
 pub(crate) const MOST: usize = 8;
+/// The most starts of hosts in a life.
+const STARTS: usize = MOST + 6;
 /// The places for links and monitors of a hub.
 pub(crate) const WATCHES: usize = 24;
 pub(crate) const NODES: [&str; MOST] = ["a@host", "b@host", "c@host", "d@host", "e@host", "f@host", "g@host", "h@host"];
 pub(crate) const SCOPES: [&str; 2] = ["sc", "s2"];
 pub(crate) const GROUPS: usize = 3;
 
-/// The memory of all hosts of a life, and of those that are started again; life after life.
+/// The memory of all hosts of a life, and of those that are started again; made when it is needed.
 pub(crate) struct Memory {
-    small: Vec<Box<Small>>,
-    large: Vec<Box<Large>>,
-    groups: Vec<Box<Groups>>,
+    small: [Option<Box<Small>>; STARTS],
+    large: [Option<Box<Large>>; STARTS],
+    groups: [Option<Box<Groups>>; STARTS],
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        let many = 0..MOST + 6;
-        Self {
-            small: many.clone().map(|_| Box::new(Small::sized())).collect(),
-            large: many.clone().map(|_| Box::new(Large::sized())).collect(),
-            groups: many.map(|_| Box::new(Groups::new())).collect(),
-        }
+        Self { small: [const { None }; STARTS], large: [const { None }; STARTS], groups: [const { None }; STARTS] }
     }
 
     pub(crate) fn spare(&mut self) -> Spare<'_> {
@@ -47,9 +45,9 @@ impl Memory {
 
 /// What of the memory no node had in this life yet.
 pub(crate) struct Spare<'s> {
-    small: IterMut<'s, Box<Small>>,
-    large: IterMut<'s, Box<Large>>,
-    groups: IterMut<'s, Box<Groups>>,
+    small: IterMut<'s, Option<Box<Small>>>,
+    large: IterMut<'s, Option<Box<Large>>>,
+    groups: IterMut<'s, Option<Box<Groups>>>,
     lives: usize,
 }
 
@@ -74,9 +72,10 @@ pub(crate) struct Host<'s> {
 }
 
 impl<'s> Spare<'s> {
-    /// Starts a host; `None` if there were too many starts.
-    pub(crate) fn start(&mut self, setup: &Setup, host: usize, creation: u32, now: u64) -> Option<Host<'s>> {
+    /// Starts a host, with the same creation as one before or another; `None` if there were too many starts.
+    pub(crate) fn start(&mut self, setup: &Setup, host: usize, (creation, same): (u32, bool), now: u64) -> Option<Host<'s>> {
         let bit = |mask: u8| mask >> host & 1 == 1;
+        let used = if same { self.lives } else { 0 };
         let make = if bit(setup.visible) { Config::visible } else { Config::hidden };
         let mut config = make(NODES[host], "secret").unwrap().creation(creation);
         if bit(setup.idle) {
@@ -86,9 +85,13 @@ impl<'s> Spare<'s> {
             config = config.auto_connect(AutoConnect::Once);
         }
         let mut node = if bit(setup.small) {
-            Node::new(config, &mut **self.small.next()?)
+            let memory = self.small.next()?.get_or_insert_with(|| Box::new(Small::sized()));
+            use_up(Node::new(config.clone(), &mut **memory), used);
+            Node::new(config, &mut **memory)
         } else {
-            Node::new(config, &mut **self.large.next()?)
+            let memory = self.large.next()?.get_or_insert_with(|| Box::new(Large::sized()));
+            use_up(Node::new(config.clone(), &mut **memory), used);
+            Node::new(config, &mut **memory)
         };
         // what is found must not hang on a lucky hash
         #[cfg(debug_assertions)]
@@ -96,7 +99,7 @@ impl<'s> Spare<'s> {
             node.collide();
         }
         if bit(setup.groups) {
-            node.set_groups(&mut **self.groups.next()?).unwrap();
+            node.set_groups(&mut **self.groups.next()?.get_or_insert_with(|| Box::new(Groups::new()))).unwrap();
         }
         self.lives += 1;
         Some(Host {
@@ -112,6 +115,15 @@ impl<'s> Spare<'s> {
             same: false,
             is_listed: true,
         })
+    }
+}
+
+/// Has another node of this memory give the pids that one before may have given, so many starts ago: a mailbox that has the same pid as one
+/// before it, with the same creation, is taken for that by everybody, and nothing is to be learned from it.
+fn use_up(mut node: Node<'_>, starts: usize) {
+    for _ in 0..64 * starts {
+        let mailboxes: Vec<Mailbox> = from_fn(|| node.register("").ok()).collect();
+        mailboxes.into_iter().for_each(|mailbox| node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap());
     }
 }
 
@@ -249,7 +261,7 @@ impl World<'_> {
     pub(crate) fn restart(&mut self, host: usize, same: bool) {
         let before = &self.hosts[host];
         let (creation, now, was_same) = (before.creation + u32::from(!same), before.now, before.same);
-        let Some(mut started) = self.spare.start(&self.setup, host, creation, now) else { return };
+        let Some(mut started) = self.spare.start(&self.setup, host, (creation, same), now) else { return };
         started.same = was_same || same;
         self.abandon_ends(host);
         self.pending.retain(|dial| dial.host != host);

@@ -32,7 +32,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use self::host::Memory;
 use self::life::Life;
 use self::model::Tally;
 
@@ -100,7 +99,7 @@ fn what_each_host_sees_is_what_erlang_promises() {
         for lived in &lived {
             let (end, seeds, next, failed, tally) = (end.clone(), &seeds, &next, &failed, &tally);
             scope.spawn(move || {
-                let (mut memory, mut own) = (Memory::new(), Tally::new());
+                let mut own = Tally::new();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     lived.store(seed, Ordering::Relaxed);
@@ -109,12 +108,8 @@ fn what_each_host_sees_is_what_erlang_promises() {
                         lived.store(u64::MAX, Ordering::Relaxed);
                         break;
                     }
-                    // One by itself is tried in memory that was used before, too, which can make a difference: the numbers of what is
-                    // called are others then, and have other lengths.
-                    for _ in 0..if seeds.end - seeds.start == 1 { 3 } else { 1 } {
-                        if let Err((wrong, _)) = Life::of(seed).live(&mut memory, &mut own, false) {
-                            failed.lock().unwrap().get_or_insert((seed, wrong));
-                        }
+                    if let Err((wrong, _)) = Life::of(seed).live(&mut own, false) {
+                        failed.lock().unwrap().get_or_insert((seed, wrong));
                     }
                 }
                 let mut tally = tally.lock().unwrap();
@@ -158,11 +153,10 @@ fn look_after(lived: &[AtomicU64], ended: &Receiver<()>) {
 /// Tells what happens in a life that fails, made as small as it can be.
 fn tell(seed: u64, wrong: &str) {
     life::listen();
-    let mut memory = Memory::new();
-    let life = Life::of(seed).shrink(&mut memory, wrong);
+    let life = Life::of(seed).shrink(wrong);
     let (steps, hosts) = life.len();
     println!("seed {seed}, made small: {steps} steps of {hosts} hosts");
-    let result = life.live(&mut memory, &mut Tally::new(), true);
+    let result = life.live(&mut Tally::new(), true);
     println!("{}", result.map_or_else(|(wrong, _)| wrong, |()| "it does not fail any more".to_owned()));
     let _ = std::panic::take_hook();
 }

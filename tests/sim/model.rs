@@ -162,7 +162,7 @@ pub(crate) struct World<'s> {
 impl<'s> World<'s> {
     pub(crate) fn new(setup: Setup, mut spare: Spare<'s>, is_told: bool, tally: &'s mut Tally) -> Self {
         let many = setup.hosts;
-        let hosts = (0..many).map(|host| spare.start(&setup, host, 77, 1000).unwrap()).collect();
+        let hosts = (0..many).map(|host| spare.start(&setup, host, (77, false), 1000).unwrap()).collect();
         Self {
             setup,
             spare,
