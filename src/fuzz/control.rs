@@ -63,7 +63,14 @@ fn body(body: &[u8]) {
     for flags in PEERS {
         let Some(op) = message.control.operation(flags) else { continue };
         assert!(flags.allow(op), "{op} for a peer with {flags:?}");
-        said_again(&message.control, op);
+        // what is no pid is no sender, and whoever sends has one
+        let is_sent = match message.control {
+            Control::Send { from, .. } => op == op::SEND || from.is_some_and(|from| from.as_pid().is_some()),
+            _ => true,
+        };
+        if is_sent {
+            said_again(&message.control, op);
+        }
     }
     without_id(&message, body);
 }
