@@ -1,27 +1,28 @@
 //! What a node shows and asks for over TLS: its certificate, the CA of its peers, and which versions.
 
+mod cryptography;
+
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion, version,
+    CertificateError, ClientConfig, InconsistentKeys, PeerIncompatible, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    version,
 };
 
 use super::net::failed;
 use crate::error::{Date, Result, TlsFault};
+use cryptography::provider;
 
 /// The versions of TLS that a node speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -300,25 +301,6 @@ fn validity(
         _ => FOREVER,
     };
     Ok((from, until))
-}
-
-/// Returns ring's cryptography, with the scheme for keys on P-256 in front of all: over 1.3, an OTP 23 that is called signs by the first for ECDSA
-/// that its caller names, be it for another curve than its key is on.
-fn provider() -> CryptoProvider {
-    type Schemes = Vec<(SignatureScheme, &'static [&'static dyn SignatureVerificationAlgorithm])>;
-    static SCHEMES: OnceLock<Schemes> = OnceLock::new();
-    let mut provider = ring::default_provider();
-    let algorithms = &mut provider.signature_verification_algorithms;
-    algorithms.mapping = SCHEMES.get_or_init(|| {
-        let mut schemes = algorithms.mapping.to_vec();
-        if let Some((first, others)) = schemes.split_first_mut() {
-            if let Some(found) = others.iter_mut().find(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256) {
-                core::mem::swap(first, found);
-            }
-        }
-        schemes
-    });
-    provider
 }
 
 /// Returns the names in a certificate, told by what checks them when it is asked for one that no certificate has.

@@ -274,3 +274,31 @@ fn a_caller_is_who_its_certificate_says_where_names_are_checked() {
     assert_eq!((ping(&honest), ping(&other)), ("pong".to_owned(), "pang".to_owned()));
     checking.wait(&["other@127.0.0.1", "rejected", "its certificate is for another host than that of its name"]);
 }
+
+/// Every suite with AES-GCM will do alone. ChaCha20 will where the processor may have no AES.
+#[test]
+fn one_suite_in_common_is_enough() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let right = Ca::new("test").folder(&world.home.join("right"), HERE);
+    let demo = agent(&world, "demo", &right, BOTH, "");
+    let ping = |number: usize, versions: &str, suite: &str| {
+        let erl = erl(&world, &format!("a{number}"), &right, versions, &format!(",{{ciphers,[\"{suite}\"]}}"));
+        erl.eval(&format!("net_adm:ping('{}')", demo.node))
+    };
+    let aes = [
+        (TLS13, "TLS_AES_128_GCM_SHA256"),
+        (TLS13, "TLS_AES_256_GCM_SHA384"),
+        (TLS12, "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (TLS12, "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ];
+    let chacha = [(TLS13, "TLS_CHACHA20_POLY1305_SHA256"), (TLS12, "ECDHE-ECDSA-CHACHA20-POLY1305")];
+    for (number, (versions, suite)) in aes.iter().chain(&chacha).enumerate() {
+        let answer = ping(number, versions, suite);
+        assert!(answer == "pong" || number >= aes.len(), "{suite}: {answer}");
+        // the program may be another machine's
+        if answer != "pong" {
+            demo.wait(&["rejected", "no cipher suite or signature in common"]);
+        }
+    }
+}

@@ -1,19 +1,15 @@
 //! The CA and what it signs: P-256 everywhere, which every release of OTP takes over TLS 1.2 and 1.3, as it does not take Ed25519.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
-use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{CertificateError, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 const DAY: u64 = 86_400;
 
@@ -97,7 +93,7 @@ pub(super) struct Authority<'a> {
     key: KeyPair,
     /// Its certificate in PEM.
     pub(super) cert: &'a str,
-    verifier: Arc<dyn ClientCertVerifier>,
+    anchor: TrustAnchor<'static>,
     /// The day on which it ends.
     pub(super) until: Day,
 }
@@ -108,17 +104,13 @@ impl<'a> Authority<'a> {
         let key = KeyPair::from_pem(key).map_err(|e| format!("ca.key cannot be read: {e}"))?;
         let of_cert = |e: &dyn std::fmt::Display| format!("ca.crt cannot be read: {e}");
         let der = CertificateDer::from_pem_slice(cert.as_bytes()).map_err(|e| of_cert(&e))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(der.clone()).map_err(|e| of_cert(&e))?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
-            .build()
-            .map_err(|e| of_cert(&e))?;
-        let until = last_day(&*verifier, &der);
+        let anchor = anchor_from_trusted_cert(&der).map_err(|e| of_cert(&e))?.to_owned();
+        let until = last_day(&der, &anchor);
         if until <= today()? {
             return Err(format!("the CA ended on {until}: beamless certs init makes another one, in another folder"));
         }
         let params = of(&key, until)?;
-        Ok(Self { params, key, cert, verifier, until })
+        Ok(Self { params, key, cert, anchor, until })
     }
 
     /// Makes a certificate with which a node calls and is called by any of these hosts. It ends with the CA at the latest.
@@ -137,20 +129,24 @@ impl<'a> Authority<'a> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = new_key()?;
         let cert = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).map_err(|e| e.to_string())?;
-        self.verifier
-            .verify_client_cert(cert.der(), &[], UnixTime::now())
+        verify(cert.der(), &self.anchor, UnixTime::now())
             .map_err(|_| "ca.crt and ca.key are not what beamless certs init made together".to_owned())?;
         Ok(Made { cert: cert.pem(), key: key.serialize_pem(), until })
     }
 }
 
+fn verify(cert: &CertificateDer<'_>, anchor: &TrustAnchor<'_>, at: UnixTime) -> Result<(), webpki::Error> {
+    let (anchors, usage) = (core::slice::from_ref(anchor), KeyUsage::client_auth());
+    EndEntityCert::try_from(cert)?.verify_for_usage(ALL_VERIFICATION_ALGS, anchors, &[], at, usage, None, None).map(|_| ())
+}
+
 /// Returns the day on which a certificate ends. What checks certificates tells, when it is asked about a time after that.
-fn last_day(verifier: &dyn ClientCertVerifier, cert: &CertificateDer<'_>) -> Day {
+fn last_day(cert: &CertificateDer<'_>, anchor: &TrustAnchor<'_>) -> Day {
     // the last second of the year 9999, which no certificate goes beyond
     const FOREVER: u64 = 253_402_300_799;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(FOREVER));
-    Day(match verifier.verify_client_cert(cert, &[], at) {
-        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after.as_secs(),
+    Day(match verify(cert, anchor, at) {
+        Err(webpki::Error::CertExpired { not_after, .. }) => not_after.as_secs(),
         _ => FOREVER,
     } / DAY)
 }
