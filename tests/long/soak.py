@@ -417,7 +417,8 @@ class Soak:
         try:
             if self.end > self.begun + 2 * SETTLE:
                 self.fill()
-            while time.monotonic() < self.end - 1:
+            # what is left of the time is no round when all that a round has in it would come at once
+            while time.monotonic() < self.end - self.round_seconds / 4:
                 self.round(len(self.rounds))
         finally:
             self.stop.set()
@@ -426,11 +427,12 @@ class Soak:
 
     def fill(self):
         """Fills what the agents remember of those that they turned away, and of names that others sent to and that are not there: they have room for
-        256 of either, which would take hours at the pace of a round. Of a node 32 names are told apart."""
+        256 of either, which would take hours at the pace of a round. Of a node 32 names are told apart, and of those that come at once
+        some are not."""
         for times in range(300):
             for agent in range(2):
                 self.world.stranger(agent + 3 * (WRONG_COOKIE + 8 * times))
-        for _ in range(5):
+        for _ in range(12):
             visitors = [self.world.visitor(secure, 40) for secure in (False, True, False, True)]
             for visitor in visitors:
                 visitor.wait(120)
@@ -463,6 +465,8 @@ class Soak:
             self.turn(turn)
             turn += 1
             time.sleep(max(0, begun + turn - self.now()))
+        for _, what in timeline:
+            what()
         self.rest(begun)
 
     def turn(self, turn):
