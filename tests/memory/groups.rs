@@ -1,13 +1,15 @@
 //! Groups between two of our own nodes, and with a peer that says whatever comes to its mind.
 
+use std::time::Duration;
+
 use allocation_counter::measure;
-use beamless::{Event, GroupStorage, Instant, Mailbox, Misuse, Overflow, Term};
+use beamless::{Config, Event, GroupStorage, Instant, Mailbox, Misuse, NodeStorage, Overflow, Term};
 
-use crate::pair::{End, Seed, Wire, connect, connected, storage};
+use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
 
-type Memory = GroupStorage<2, 32, 32>;
+pub(crate) type Memory = GroupStorage<2, 32, 32>;
 
-fn memory() -> Box<Memory> {
+pub(crate) fn memory() -> Box<Memory> {
     Box::new(Memory::new())
 }
 
@@ -167,6 +169,75 @@ fn a_global_name_is_free_once_those_who_were_to_have_it_ended() {
     }
     let third = a.node.register("").unwrap();
     a.node.register_global(third, "n").unwrap();
+}
+
+/// It is its owner's alone: what becomes of another mailbox changes nothing, nor does it for who waits for a name that is given up.
+#[test]
+fn a_global_name_ends_with_its_mailbox_alone() {
+    let (mut one, mut other, mut left) = (Box::new(NodeStorage::<2, 5, 4096>::new()), storage(), memory());
+    let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut one);
+    let mut b = End::hidden("b@host", &mut other);
+    let mut wire = connect(&mut a, &mut b);
+    a.node.set_groups(&mut left).unwrap();
+    let [first, second, third, fourth] = [0; 4].map(|_| a.node.register("").unwrap());
+    let end = |a: &mut End<'_>, mailbox| a.node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
+    a.node.register_global(first, "n").unwrap();
+    end(&mut a, second);
+    let taken = |result: Result<(), beamless::Error>| result.unwrap_err().to_string() == Misuse::NameTaken.to_string();
+    assert!(taken(a.node.register_global(third, "n")));
+    end(&mut a, first);
+    a.node.register_global(third, "n").unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    // given up, and not yet told to all; the next has it from then on
+    a.node.unregister_global("n").unwrap();
+    a.node.register_global(fourth, "n").unwrap();
+    end(&mut a, third);
+    let fifth = a.node.register("").unwrap();
+    assert!(taken(a.node.register_global(fifth, "n")));
+}
+
+/// A connection over which nothing goes is there for something, if the peer was told of members.
+#[test]
+fn what_sees_members_is_not_idle() {
+    for joins in [false, true] {
+        let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+        let config = Config::hidden("a@host", "secret").unwrap().idle_time(Duration::from_secs(30));
+        let (mut a, mut b) = (End::new(config, &mut one), End::hidden("b@host", &mut other));
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        b.node.monitor_scope("sc").unwrap();
+        let mailbox = a.node.register("").unwrap();
+        a.node.monitor_scope("sc").unwrap();
+        if joins {
+            a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+        }
+        let mut wire = connect(&mut a, &mut b);
+        for second in 0..300 {
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            a.node.handle_timeout(at(second));
+            b.node.handle_timeout(at(second));
+        }
+        assert_eq!(a.is_up(), joins);
+    }
+}
+
+/// To whom this node is hidden it speaks first, and at once.
+#[test]
+fn a_hidden_node_waits_for_no_scope() {
+    for visible in [false, true] {
+        let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+        let mut a = End::hidden("a@host", &mut one);
+        let config = if visible { Config::visible("b@host", "secret") } else { Config::hidden("b@host", "secret") };
+        let mut b = End::new(config.unwrap(), &mut other);
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        b.node.monitor_scope("sc").unwrap();
+        let mailbox = a.node.register("").unwrap();
+        a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+        let mut wire = connect(&mut a, &mut b);
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(members(&mut b, "x"), [1]);
+    }
 }
 
 #[test]
@@ -352,7 +423,7 @@ impl Noise {
 }
 
 /// The same as bytes, with pids of the peer and of others in it.
-fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     fn put(out: &mut Vec<u8>, text: &[u8], at: &mut usize) {
         let pid = |node: &str, id: u8| {
             [&[88, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 77]].concat()
