@@ -68,7 +68,7 @@ fn with_name(test: impl FnOnce(&mut Both<'_>)) {
     let (mut a, mut b, wire) = connected(&mut one, &mut other);
     a.node.set_groups(&mut left).unwrap();
     let (mailbox, global) = (a.node.register("").unwrap(), b.node.register("").unwrap());
-    let functions = ["whereis_name/1", "register_name/2", "re_register_name/2", "unregister_name/1"];
+    let functions = ["whereis_name/1", "register_name/2", "re_register_name/2", "unregister_name/1", "send/2"];
     b.node.serve(global, functions.map(|function| format!("global:{function}")).iter().map(String::as_str)).unwrap();
     a.node.register_global(mailbox, "n").unwrap();
     let own = a.node.pid(mailbox).unwrap();
@@ -167,5 +167,35 @@ fn who_does_not_answer_keeps_no_name_that_is_given_up() {
         let second = both.a.node.register("").unwrap();
         both.a.node.register_global(second, "n").unwrap();
         assert_eq!(both.next(Others), "whereis_name");
+    });
+}
+
+/// By its number an answer is told from that to another question: one that comes late is none.
+#[test]
+fn a_late_answer_is_none() {
+    with_name(|both| {
+        both.wire.settle(&mut both.a, &mut both.b, || usize::MAX);
+        let (message, _) = both.b.node.recv(both.global).unwrap();
+        let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+        let late = apply.caller.keep().unwrap();
+        both.a.node.handle_timeout(at(1));
+        both.a.node.handle_timeout(at(31));
+        both.wire.settle(&mut both.a, &mut both.b, || usize::MAX);
+        both.b.node.outbox(both.global).unwrap().reply(&late, |t| t.atom("undefined")).unwrap();
+        both.wire.settle(&mut both.a, &mut both.b, || usize::MAX);
+        assert_eq!(both.asked(&[Own]), ["whereis_name"]);
+    });
+}
+
+#[test]
+fn a_message_to_a_global_name_is_sent_by_the_other_node() {
+    with_name(|both| {
+        assert_eq!(both.asked(&[Own]), ["whereis_name"]);
+        let second = both.a.node.register("").unwrap();
+        both.a.node.outbox(second).unwrap().send_global("b@host", "other", |t| t.int(5)).unwrap();
+        both.wire.settle(&mut both.a, &mut both.b, || usize::MAX);
+        let (message, _) = both.b.node.recv(both.global).unwrap();
+        let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+        assert_eq!((apply.function.to_string(), apply.args.to_string()), ("send".to_owned(), "[other,5]".to_owned()));
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use beamless::{Config, Event, GroupStorage, Instant, Mailbox, Misuse, NodeStorage, Overflow, Term};
+use beamless::{Config, Event, GroupStorage, Instant, Mailbox, Misuse, NodeStorage, Overflow, OwnedPid, Pid, Term};
 
 use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
 
@@ -237,6 +237,102 @@ fn a_hidden_node_waits_for_no_scope() {
         let mut wire = connect(&mut a, &mut b);
         wire.settle(&mut a, &mut b, || usize::MAX);
         assert_eq!(members(&mut b, "x"), [1]);
+    }
+}
+
+/// Members that found no room are asked for again once a quarter of the places is free.
+#[test]
+fn members_without_a_place_are_asked_for_when_there_is_room() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut left, mut right) = (Box::new(GroupStorage::<2, 32, 8>::new()), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    b.node.set_groups(&mut right).unwrap();
+    a.node.monitor_scope("sc").unwrap();
+    let seen = |a: &mut End<'_>| (0..10).filter(|group| a.node.members("sc", |t| t.int(*group)).next().is_some()).count();
+    let full = |a: &mut End<'_>| a.news().iter().filter(|event| matches!(event, Event::MembersFull { .. })).count();
+    let mailbox = b.node.register("").unwrap();
+    for round in 0..2 {
+        for group in 0..8 {
+            b.node.join(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (8, 0), "round {round}");
+        for group in 8..10 {
+            b.node.join(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (8, 1), "round {round}");
+        for (group, left) in [(0, 7), (1, 8)] {
+            b.node.leave(mailbox, "sc", |t| t.int(group)).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            a.node.handle_timeout(Instant::from_millis(now));
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            assert_eq!((seen(&mut a), full(&mut a)), (left, 0), "round {round}");
+        }
+        for group in 2..10 {
+            b.node.leave(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (0, 0), "round {round}");
+    }
+}
+
+/// What a scope of `b`, which has none, says to that of `a`.
+fn say(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, scope: &str, text: &str) {
+    let term = bytes(text);
+    b.node.outbox(from).unwrap().send((scope, "a@host"), |t| t.term(Term::parse(&term).unwrap())).unwrap();
+    wire.settle(a, b, || usize::MAX);
+}
+
+#[test]
+fn who_leaves_is_taken_out_of_that_scope_alone() {
+    let (mut one, mut other) = (Box::new(NodeStorage::<2, 2, 16_384>::new()), Box::new(NodeStorage::<2, 2, 16_384>::new()));
+    let mut left = memory();
+    let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut one);
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut other);
+    let mut wire = connect(&mut a, &mut b);
+    let from = b.node.register("").unwrap();
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    a.node.join(mailbox, "unseen", |t| t.atom("x")).unwrap();
+    for scope in ["sc", "s2"] {
+        a.node.monitor_scope(scope).unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.news();
+    let seen = |a: &mut End<'_>, scope: &str| a.node.members(scope, |t| t.atom("x")).map(|pid| pid.id).collect::<Vec<_>>();
+    // what is no sync is none, and a scope that nobody looks at takes none
+    say(&mut a, &mut b, &mut wire, from, "sc", "{x,{sync,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "sc", "{'$gen_cast',{x,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "unseen", "{'$gen_cast',{sync,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "unseen", "{join,P,x,Q}");
+    assert_eq!((seen(&mut a, "sc"), seen(&mut a, "unseen"), a.texts()), (vec![], vec![], vec![]));
+    for scope in ["sc", "s2"] {
+        say(&mut a, &mut b, &mut wire, from, scope, "{'$gen_cast',{sync,P,[{x,[P,Q]}]}}");
+        assert_eq!(seen(&mut a, scope), [1, 2]);
+    }
+    say(&mut a, &mut b, &mut wire, from, "s2", "{leave,P,Q,[x]}");
+    assert_eq!((seen(&mut a, "sc"), seen(&mut a, "s2")), (vec![1, 2], vec![1]));
+    // so many that it is less work to ask what is left
+    let list = |one: &str, count: usize| format!("[{}]", vec![one; count].join(","));
+    say(&mut a, &mut b, &mut wire, from, "sc", &format!("{{leave,P,{},{}}}", list("Q", 65), list("x", 64)));
+    assert_eq!(seen(&mut a, "sc"), [1, 2]);
+    say(&mut a, &mut b, &mut wire, from, "sc", &format!("{{leave,P,{},{}}}", list("Q", 64), list("x", 64)));
+    assert_eq!(seen(&mut a, "sc"), [1]);
+    // a scope is its pid too, and another pid is nobody
+    let own = a.node.pid(mailbox).unwrap();
+    for (serial, texts) in [(2, &[][..]), (4, &["message to <0.0.4> from b@host dropped: no such mailbox"])] {
+        let pid = Pid { id: 0, serial, ..own.as_pid() };
+        let term = bytes("{'$gen_cast',{sync,P,[{x,[Q]}]}}");
+        a.news();
+        let to = OwnedPid::new(pid).unwrap();
+        b.node.outbox(from).unwrap().send(&to, |t| t.term(Term::parse(&term).unwrap())).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(seen(&mut a, "sc"), [2]);
+        let dropped: Vec<_> = a.texts().into_iter().filter(|text| text.contains("dropped")).collect();
+        assert_eq!(dropped, texts);
     }
 }
 

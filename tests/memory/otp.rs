@@ -66,7 +66,7 @@ fn rex_answers_for_functions_that_nobody_serves() {
     assert_eq!(a.texts(), ["message to nobody from b@host dropped: no such mailbox"]);
 }
 
-/// In the two forms in which `rex` takes them, and as a process that is started for one.
+/// In the two forms in which `rex` takes them.
 #[test]
 fn a_function_is_served_however_it_is_called() {
     let (mut one, mut other) = (storage(), storage());
@@ -78,6 +78,8 @@ fn a_function_is_served_however_it_is_called() {
         wire.settle(&mut a, &mut b, || usize::MAX);
         let (message, mut out) = a.node.recv(to).unwrap();
         let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+        assert_eq!(out.peer(&message).unwrap().as_str(), "b@host");
+        assert!(format!("{out:?}").starts_with("Outbox { mailbox: "));
         assert_eq!((apply.args.to_string(), apply.function.to_string()), ("[1]".to_owned(), "f".to_owned()));
         out.reply(&apply, |t| t.atom("done")).unwrap();
         wire.settle(&mut a, &mut b, || usize::MAX);
