@@ -29,7 +29,8 @@ struct Mutant {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fate {
-    /// No switch does where it stands: in what the compiler computes, or where a function's type is that of what it returns.
+    /// No switch does where it stands: in what the compiler computes, in a match that has no arm for the rest, or where a function's type is
+    /// that of what it returns.
     NotTried,
     Planted,
     /// Does not compile.
@@ -49,6 +50,9 @@ fn main() {
     let started = Instant::now();
     let mut mutants = listed(&fs::read_to_string(listing).unwrap());
     println!("{} mutants", mutants.len());
+    if mutants.is_empty() {
+        return;
+    }
     let programs = build::all(&mut mutants, tree, target);
     println!("{} do not compile; the rest is built after {} s", count(&mutants, Fate::Unviable), started.elapsed().as_secs());
     tests::try_all(&mut mutants, &programs, tree);

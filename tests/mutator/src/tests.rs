@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -14,13 +15,19 @@ use crate::{Fate, Mutant};
 
 /// A mutant may be one that grows without end: in kilobytes of addresses, of which threads take many.
 const MEMORY: u32 = 8_000_000;
-/// How long tests may take, beside a multiple of what they usually do: others may be at work on this machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long tests may take, beside a multiple of what they usually do: to compute, and to wait, as others may be at work on this machine.
+const COMPUTES: Duration = Duration::from_secs(10);
+const WAITS: Duration = Duration::from_secs(60);
 const TIMES: u32 = 10;
+/// The longest that a test may take as the library is.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Of the random lives in tests/sim, enough to meet most of what there is.
 const SEEDS: &str = "0..300";
 /// How long the first tests take that are asked together; the next ones take twice as long, and so on.
 const FIRST: Duration = Duration::from_millis(100);
+
+/// What the system sends to who has computed for too long, and we to who has waited.
+const SIGKILL: i32 = 9;
 
 struct Test {
     program: PathBuf,
@@ -92,7 +99,7 @@ fn on_all_cores(count: usize, does: impl Fn(usize) + Sync) {
 }
 
 fn names(program: &Path, tree: &Path) -> Vec<(PathBuf, String)> {
-    let output = command(program, tree).args(["--list", "--format=terse"]).output().unwrap();
+    let output = command(program, tree, LONGEST).args(["--list", "--format=terse"]).output().unwrap();
     let list = String::from_utf8(output.stdout).unwrap();
     list.lines().filter_map(|line| Some((program.into(), line.strip_suffix(": test")?.into()))).collect()
 }
@@ -103,7 +110,8 @@ fn learn(program: PathBuf, name: String, tree: &Path) -> Result<Test, String> {
     for _ in 0..2 {
         let _ = fs::remove_file(&file);
         let started = Instant::now();
-        let end = run(command(&program, tree).args(["--exact", &name]).env("MUTANT_REACHED", &file), Duration::from_secs(300));
+        let mut command = command(&program, tree, LONGEST);
+        let end = run(command.args(["--exact", &name]).env("MUTANT_REACHED", &file), LONGEST);
         let took = started.elapsed();
         if end == End::Passed {
             let reached = fs::read_to_string(&file).unwrap_or_default();
@@ -132,12 +140,12 @@ fn fate(number: usize, mut reaching: &[&Test], tree: &Path) -> Fate {
         for (program, tests) in by_program {
             let usual: Duration = tests.iter().map(|test| test.took).sum();
             let names = tests.iter().map(|test| &test.name);
-            let mut command = command(program, tree);
+            let mut command = command(program, tree, usual);
             command
                 .args(["--exact", "--test-threads=1", "-Zunstable-options", "--fail-fast"])
                 .args(names)
                 .env("MUTANT", number.to_string());
-            match run(&mut command, PATIENCE + TIMES * usual) {
+            match run(&mut command, usual) {
                 End::Passed => {}
                 End::Failed => return Fate::Noticed,
                 End::Late => return Fate::NoticedByTime,
@@ -149,26 +157,30 @@ fn fate(number: usize, mut reaching: &[&Test], tree: &Path) -> Fate {
     Fate::Alive
 }
 
-fn command(program: &Path, tree: &Path) -> Command {
+/// `usual` is how long it takes as a rule; it may have a multiple of that to compute.
+fn command(program: &Path, tree: &Path, usual: Duration) -> Command {
+    let seconds = (COMPUTES + TIMES * usual).as_secs();
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -v {MEMORY} -c 0; exec \"$0\" \"$@\"")]).arg(program);
+    command.args(["-c", &format!("ulimit -c 0; ulimit -v {MEMORY}; ulimit -t {seconds}; exec \"$0\" \"$@\"")]).arg(program);
     // for --fail-fast
     command.env("RUSTC_BOOTSTRAP", "1");
     command.current_dir(tree).env("CARGO_MANIFEST_DIR", tree).env("BEAMLESS_SEEDS", SEEDS).stderr(Stdio::null());
     command
 }
 
-fn run(command: &mut Command, patience: Duration) -> End {
+fn run(command: &mut Command, usual: Duration) -> End {
     let started = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return if status.success() { End::Passed } else { End::Failed };
+            return match status.signal() {
+                Some(SIGKILL) => End::Late,
+                _ if status.success() => End::Passed,
+                _ => End::Failed,
+            };
         }
-        if started.elapsed() > patience {
+        if started.elapsed() > WAITS + TIMES * usual {
             child.kill().unwrap();
-            child.wait().unwrap();
-            return End::Late;
         }
         thread::sleep(Duration::from_millis(2));
     }
