@@ -270,6 +270,11 @@ mod tests {
         }
         assert_eq!(config.reaches(&NodeName::new("a@b.c").unwrap()), Err(ConfigError::ShortNameHasDot));
         assert!(!format!("{config:?}").contains("secret"));
+        assert!(format!("{config:?}").contains("visible: false"));
+        assert!(format!("{:?}", Config::visible("edge@host", "secret").unwrap()).contains("visible: true"));
+        let long = Config::hidden("edge@host.here", "secret").unwrap();
+        assert_eq!(long.reaches(&NodeName::new("a@b").unwrap()), Err(ConfigError::LongNameWithoutDot));
+        assert_eq!(long.reaches(&NodeName::new("a@b.c").unwrap()), Ok(()));
         let list = ["hub@nuc3", "nuc4"];
         let config = config.allow(list).unwrap();
         for (name, allowed) in [("hub@nuc3", true), ("x@nuc4", true), ("x@nuc3", false)] {

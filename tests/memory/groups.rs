@@ -1,13 +1,15 @@
 //! Groups between two of our own nodes, and with a peer that says whatever comes to its mind.
 
+use std::time::Duration;
+
 use allocation_counter::measure;
-use beamless::{Event, GroupStorage, Instant, Mailbox, Misuse, Overflow, Term};
+use beamless::{Config, Event, GroupStorage, Instant, Mailbox, Misuse, NodeStorage, Overflow, OwnedPid, Pid, Term};
 
-use crate::pair::{End, Seed, Wire, connect, connected, storage};
+use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
 
-type Memory = GroupStorage<2, 32, 32>;
+pub(crate) type Memory = GroupStorage<2, 32, 32>;
 
-fn memory() -> Box<Memory> {
+pub(crate) fn memory() -> Box<Memory> {
     Box::new(Memory::new())
 }
 
@@ -167,6 +169,171 @@ fn a_global_name_is_free_once_those_who_were_to_have_it_ended() {
     }
     let third = a.node.register("").unwrap();
     a.node.register_global(third, "n").unwrap();
+}
+
+/// It is its owner's alone: what becomes of another mailbox changes nothing, nor does it for who waits for a name that is given up.
+#[test]
+fn a_global_name_ends_with_its_mailbox_alone() {
+    let (mut one, mut other, mut left) = (Box::new(NodeStorage::<2, 5, 4096>::new()), storage(), memory());
+    let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut one);
+    let mut b = End::hidden("b@host", &mut other);
+    let mut wire = connect(&mut a, &mut b);
+    a.node.set_groups(&mut left).unwrap();
+    let [first, second, third, fourth] = [0; 4].map(|_| a.node.register("").unwrap());
+    let end = |a: &mut End<'_>, mailbox| a.node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
+    a.node.register_global(first, "n").unwrap();
+    end(&mut a, second);
+    let taken = |result: Result<(), beamless::Error>| result.unwrap_err().to_string() == Misuse::NameTaken.to_string();
+    assert!(taken(a.node.register_global(third, "n")));
+    end(&mut a, first);
+    a.node.register_global(third, "n").unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    // given up, and not yet told to all; the next has it from then on
+    a.node.unregister_global("n").unwrap();
+    a.node.register_global(fourth, "n").unwrap();
+    end(&mut a, third);
+    let fifth = a.node.register("").unwrap();
+    assert!(taken(a.node.register_global(fifth, "n")));
+}
+
+/// A connection over which nothing goes is there for something, if the peer was told of members.
+#[test]
+fn what_sees_members_is_not_idle() {
+    for joins in [false, true] {
+        let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+        let config = Config::hidden("a@host", "secret").unwrap().idle_time(Duration::from_secs(30));
+        let (mut a, mut b) = (End::new(config, &mut one), End::hidden("b@host", &mut other));
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        b.node.monitor_scope("sc").unwrap();
+        let mailbox = a.node.register("").unwrap();
+        a.node.monitor_scope("sc").unwrap();
+        if joins {
+            a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+        }
+        let mut wire = connect(&mut a, &mut b);
+        for second in 0..300 {
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            a.node.handle_timeout(at(second));
+            b.node.handle_timeout(at(second));
+        }
+        assert_eq!(a.is_up(), joins);
+    }
+}
+
+/// To whom this node is hidden it speaks first, and at once.
+#[test]
+fn a_hidden_node_waits_for_no_scope() {
+    for visible in [false, true] {
+        let (mut one, mut other, mut left, mut right) = (storage(), storage(), memory(), memory());
+        let mut a = End::hidden("a@host", &mut one);
+        let config = if visible { Config::visible("b@host", "secret") } else { Config::hidden("b@host", "secret") };
+        let mut b = End::new(config.unwrap(), &mut other);
+        a.node.set_groups(&mut left).unwrap();
+        b.node.set_groups(&mut right).unwrap();
+        b.node.monitor_scope("sc").unwrap();
+        let mailbox = a.node.register("").unwrap();
+        a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+        let mut wire = connect(&mut a, &mut b);
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(members(&mut b, "x"), [1]);
+    }
+}
+
+/// Members that found no room are asked for again once a quarter of the places is free.
+#[test]
+fn members_without_a_place_are_asked_for_when_there_is_room() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut left, mut right) = (Box::new(GroupStorage::<2, 32, 8>::new()), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    a.node.set_groups(&mut left).unwrap();
+    b.node.set_groups(&mut right).unwrap();
+    a.node.monitor_scope("sc").unwrap();
+    let seen = |a: &mut End<'_>| (0..10).filter(|group| a.node.members("sc", |t| t.int(*group)).next().is_some()).count();
+    let full = |a: &mut End<'_>| a.news().iter().filter(|event| matches!(event, Event::MembersFull { .. })).count();
+    let mailbox = b.node.register("").unwrap();
+    for round in 0..2 {
+        for group in 0..8 {
+            b.node.join(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (8, 0), "round {round}");
+        for group in 8..10 {
+            b.node.join(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (8, 1), "round {round}");
+        for (group, left) in [(0, 7), (1, 8)] {
+            b.node.leave(mailbox, "sc", |t| t.int(group)).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            a.node.handle_timeout(Instant::from_millis(now));
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            assert_eq!((seen(&mut a), full(&mut a)), (left, 0), "round {round}");
+        }
+        for group in 2..10 {
+            b.node.leave(mailbox, "sc", |t| t.int(group)).unwrap();
+        }
+        settle(&mut a, &mut b, &mut wire, &mut now);
+        assert_eq!((seen(&mut a), full(&mut a)), (0, 0), "round {round}");
+    }
+}
+
+/// What a scope of `b`, which has none, says to that of `a`.
+fn say(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, scope: &str, text: &str) {
+    let term = bytes(text);
+    b.node.outbox(from).unwrap().send((scope, "a@host"), |t| t.term(Term::parse(&term).unwrap())).unwrap();
+    wire.settle(a, b, || usize::MAX);
+}
+
+#[test]
+fn who_leaves_is_taken_out_of_that_scope_alone() {
+    let (mut one, mut other) = (Box::new(NodeStorage::<2, 2, 16_384>::new()), Box::new(NodeStorage::<2, 2, 16_384>::new()));
+    let mut left = memory();
+    let mut a = End::new(Config::hidden("a@host", "secret").unwrap(), &mut one);
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut other);
+    let mut wire = connect(&mut a, &mut b);
+    let from = b.node.register("").unwrap();
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    a.node.join(mailbox, "unseen", |t| t.atom("x")).unwrap();
+    for scope in ["sc", "s2"] {
+        a.node.monitor_scope(scope).unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.news();
+    let seen = |a: &mut End<'_>, scope: &str| a.node.members(scope, |t| t.atom("x")).map(|pid| pid.id).collect::<Vec<_>>();
+    // what is no sync is none, and a scope that nobody looks at takes none
+    say(&mut a, &mut b, &mut wire, from, "sc", "{x,{sync,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "sc", "{'$gen_cast',{x,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "unseen", "{'$gen_cast',{sync,P,[{x,[Q]}]}}");
+    say(&mut a, &mut b, &mut wire, from, "unseen", "{join,P,x,Q}");
+    assert_eq!((seen(&mut a, "sc"), seen(&mut a, "unseen"), a.texts()), (vec![], vec![], vec![]));
+    for scope in ["sc", "s2"] {
+        say(&mut a, &mut b, &mut wire, from, scope, "{'$gen_cast',{sync,P,[{x,[P,Q]}]}}");
+        assert_eq!(seen(&mut a, scope), [1, 2]);
+    }
+    say(&mut a, &mut b, &mut wire, from, "s2", "{leave,P,Q,[x]}");
+    assert_eq!((seen(&mut a, "sc"), seen(&mut a, "s2")), (vec![1, 2], vec![1]));
+    // so many that it is less work to ask what is left
+    let list = |one: &str, count: usize| format!("[{}]", vec![one; count].join(","));
+    say(&mut a, &mut b, &mut wire, from, "sc", &format!("{{leave,P,{},{}}}", list("Q", 65), list("x", 64)));
+    assert_eq!(seen(&mut a, "sc"), [1, 2]);
+    say(&mut a, &mut b, &mut wire, from, "sc", &format!("{{leave,P,{},{}}}", list("Q", 64), list("x", 64)));
+    assert_eq!(seen(&mut a, "sc"), [1]);
+    // a scope is its pid too, and another pid is nobody
+    let own = a.node.pid(mailbox).unwrap();
+    for (serial, texts) in [(2, &[][..]), (4, &["message to <0.0.4> from b@host dropped: no such mailbox"])] {
+        let pid = Pid { id: 0, serial, ..own.as_pid() };
+        let term = bytes("{'$gen_cast',{sync,P,[{x,[Q]}]}}");
+        a.news();
+        let to = OwnedPid::new(pid).unwrap();
+        b.node.outbox(from).unwrap().send(&to, |t| t.term(Term::parse(&term).unwrap())).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(seen(&mut a, "sc"), [2]);
+        let dropped: Vec<_> = a.texts().into_iter().filter(|text| text.contains("dropped")).collect();
+        assert_eq!(dropped, texts);
+    }
 }
 
 #[test]
@@ -352,7 +519,7 @@ impl Noise {
 }
 
 /// The same as bytes, with pids of the peer and of others in it.
-fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     fn put(out: &mut Vec<u8>, text: &[u8], at: &mut usize) {
         let pid = |node: &str, id: u8| {
             [&[88, 119, node.len() as u8][..], node.as_bytes(), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 77]].concat()

@@ -16,12 +16,14 @@ mod connecting;
 mod dials;
 mod driver;
 mod ends;
+mod global;
 mod groups;
 mod handshakes;
 mod limits;
 mod links;
 mod mailboxes;
 mod noise;
+mod otp;
 mod pair;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "files are for programs, which tests/erlang starts")]

@@ -1,0 +1,114 @@
+//! What a peer asks OTP's own processes, which are no mailboxes: `net_kernel` and `rex`.
+
+use beamless::{Config, Mailbox, Node, Received, Term};
+
+use crate::groups::bytes;
+use crate::pair::{End, Wire, connect, connected, storage};
+
+/// Sends what the text says, in which P is the sender and O a process of a third node.
+fn say(b: &mut End<'_>, from: Mailbox, to: &str, text: &str) {
+    let term = bytes(text);
+    b.node.outbox(from).unwrap().send((to, "a@host"), |t| t.term(Term::parse(&term).unwrap())).unwrap();
+}
+
+/// What comes back when `b` says this to a process of `a`.
+fn answers(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, from: Mailbox, to: &str, text: &str) -> Vec<String> {
+    say(b, from, to, text);
+    wire.settle(a, b, || usize::MAX);
+    std::iter::from_fn(|| b.node.recv(from).map(|(message, _)| message.term().to_string())).collect()
+}
+
+#[test]
+fn net_kernel_answers_what_it_is_asked_without_a_time_limit() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = b.node.register("from").unwrap();
+    let mut answers = |text: &str| answers(&mut a, &mut b, &mut wire, from, "net_kernel", text);
+    assert_eq!(answers("{'$gen_call',{P,1},{is_auth,b@host}}"), ["{1,yes}"]);
+    assert_eq!(answers("{'$gen_call',{P,2},{spawn_opt,x,x,x,x,x,x}}"), ["{2,notsup}"]);
+    // of 640 bytes, and of one more
+    let tag = |end: &str| format!("[{}{end}]", "1,".repeat(125));
+    assert_eq!(answers(&format!("{{'$gen_call',{{P,{}}},{{is_auth,x}}}}", tag("sevenxx"))).len(), 1);
+    for silent in [
+        &format!("{{'$gen_call',{{P,{}}},{{is_auth,x}}}}", tag("eightxxx"))[..],
+        "{'$gen_call',{O,1},{is_auth,b@host}}",
+        "{'$gen_call',{P,1},{is_auth}}",
+        "{'$gen_call',{P,1},{is_auth,x,x,x,x,x,x}}",
+        "{'$gen_call',{P,1},{spawn_opt,x}}",
+        "{'$gen_call',{P,1},{x,x}}",
+        "{'$gen_call',{P,1},{x,x,x,x,x,x,x}}",
+        "{'$gen_call',{P,1},is_auth}",
+        "{is_auth,x}",
+    ] {
+        assert_eq!(answers(silent), [""; 0], "{silent}");
+    }
+    assert_eq!(a.texts(), [""; 0]);
+}
+
+#[test]
+fn rex_answers_for_functions_that_nobody_serves() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (b.node.register("from").unwrap(), a.node.register("to").unwrap());
+    let mut answers = |to: &str, text: &str| answers(&mut a, &mut b, &mut wire, from, to, text);
+    let undef = "{badrpc,{'EXIT',{undef,[{m,f,[1],[]}]}}}";
+    for what in ["call", "block_call"] {
+        assert_eq!(answers("rex", &format!("{{'$gen_call',{{P,1}},{{{what},m,f,[1],l}}}}")), [format!("{{1,{undef}}}")]);
+        assert_eq!(answers("rex", &format!("{{P,{{{what},m,f,[1],l}}}}")), [format!("{{rex,{undef}}}")]);
+    }
+    assert_eq!(answers("rex", "{P,{sbcast,nobody,x}}"), ["{rex,a@host,{nonexisting_name,nobody}}"]);
+    assert_eq!(answers("rex", "{P,{sbcast,to,x}}"), ["{rex,a@host,a@host}"]);
+    assert_eq!(answers("rex", "{P,{x,to,x}}"), [""; 0]);
+    // another than rex takes none
+    assert_eq!(answers("nobody", "{P,{call,m,f,[1],l}}"), [""; 0]);
+    assert_eq!(a.node.recv(to).unwrap().0.term().to_string(), "x");
+    assert!(a.node.recv(to).is_none());
+    assert_eq!(a.texts(), ["message to nobody from b@host dropped: no such mailbox"]);
+}
+
+/// In the two forms in which `rex` takes them.
+#[test]
+fn a_function_is_served_however_it_is_called() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (b.node.register("from").unwrap(), a.node.register("to").unwrap());
+    a.node.serve(to, ["m:f/1"]).unwrap();
+    for (text, expected) in [("{'$gen_call',{P,1},{call,m,f,[1],l}}", "{1,done}"), ("{P,{call,m,f,[1],l}}", "{rex,done}")] {
+        say(&mut b, from, "rex", text);
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        let (message, mut out) = a.node.recv(to).unwrap();
+        let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+        assert_eq!(out.peer(&message).unwrap().as_str(), "b@host");
+        assert!(format!("{out:?}").starts_with("Outbox { mailbox: "));
+        assert_eq!((apply.args.to_string(), apply.function.to_string()), ("[1]".to_owned(), "f".to_owned()));
+        out.reply(&apply, |t| t.atom("done")).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(b.node.recv(from).unwrap().0.term().to_string(), expected);
+    }
+}
+
+/// Nobody waits for it, and nobody is to be told: unless it is for a node of this name that ran before, of which this one knows nothing.
+#[test]
+fn a_late_answer_to_an_alias_is_no_message() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (b.node.register("from").unwrap(), a.node.register("to").unwrap());
+    let request = b.node.outbox(from).unwrap().call(("to", "a@host"), None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let caller = a.node.recv(to).unwrap().0.as_call().unwrap().caller().keep().unwrap();
+    b.node.outbox(from).unwrap().abandon(request).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.outbox(to).unwrap().reply(&caller, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(b.node.recv(from).is_none());
+    assert_eq!((a.texts(), b.texts()), (vec![], vec![]));
+
+    a.node.handle_closed(wire.a, None);
+    a.news();
+    let config = Config::hidden("b@host", "secret").unwrap().creation(78);
+    let mut b = End { node: Node::new(config, &mut third), events: Vec::new() };
+    let mut wire = connect(&mut a, &mut b);
+    a.node.outbox(to).unwrap().reply(&caller, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!(b.texts(), ["message to an alias from a@host dropped: no such mailbox"]);
+}
