@@ -297,6 +297,8 @@ fn one_suite_in_common_is_enough() {
         let answer = ping(number, versions, suite);
         assert!(answer == "pong" || number >= aes.len(), "{suite}: {answer}");
         // the program may be another machine's
+        let lacks_it = number >= aes.len() && cfg!(target_arch = "x86_64") && std::env::var_os("BEAMLESS_PROGRAMS").is_none();
+        assert!(!lacks_it || answer == "pang", "{suite}");
         if answer != "pong" {
             demo.wait(&["rejected", "no cipher suite or signature in common"]);
         }

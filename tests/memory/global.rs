@@ -53,6 +53,13 @@ impl Both<'_> {
         assert_eq!(self.next(Atom("x")), "");
         asked
     }
+
+    /// The name can be another mailbox's here, and is asked about for it.
+    fn name_is_free(&mut self) {
+        let second = self.a.node.register("").unwrap();
+        self.a.node.register_global(second, "n").unwrap();
+        assert_eq!(self.next(Others), "whereis_name");
+    }
 }
 
 fn written<'t, 'b>(
@@ -145,10 +152,7 @@ fn what_is_given_up_is_unregistered() {
                 let asked = if told { &["whereis_name", "unregister_name"][..] } else { &["whereis_name"] };
                 assert_eq!(both.asked(&[answer, Atom("ok")][..asked.len()]), asked);
                 assert_eq!(both.a.texts(), [""; 0]);
-                // and then it is free
-                let second = both.a.node.register("").unwrap();
-                both.a.node.register_global(second, "n").unwrap();
-                assert_eq!(both.next(Others), "whereis_name");
+                both.name_is_free();
             });
         }
     }
@@ -164,9 +168,7 @@ fn who_does_not_answer_keeps_no_name_that_is_given_up() {
         both.a.node.handle_timeout(at(1));
         both.a.node.handle_timeout(at(31));
         assert_eq!(both.asked(&[]), [""; 0]);
-        let second = both.a.node.register("").unwrap();
-        both.a.node.register_global(second, "n").unwrap();
-        assert_eq!(both.next(Others), "whereis_name");
+        both.name_is_free();
     });
 }
 
