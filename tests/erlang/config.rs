@@ -4,6 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::binaries::beamless;
+use crate::children::command;
 use crate::pki::Ca;
 use crate::support::{Agent, World, free_port};
 
@@ -131,6 +133,18 @@ fn what_is_no_configuration_file_is_named() {
     assert!(code == Some(2) && !said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
     fs::write(world.home.join("large.toml"), "#".repeat(1 << 20)).unwrap();
     refused("large.toml", "larger than 1 MiB");
+}
+
+/// A directory that was removed has no path, and what can be found from it is found.
+#[test]
+fn a_working_directory_that_was_removed_is_no_hindrance() {
+    let world = World::new();
+    write(&world, "sname = \"x\"\n");
+    let mut shell = command("sh");
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" run --check --config ../beamless.toml";
+    shell.args(["-c", script]).arg(beamless());
+    let mut agent = world.launch_as(shell);
+    assert_eq!(agent.exit_code(), Some(0), "{}", agent.log.text());
 }
 
 /// What flags get wrong beside a file is told of the flag.

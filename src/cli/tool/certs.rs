@@ -112,7 +112,7 @@ fn node(folder: &Path, hosts: &[String], days: u32, at: Option<PathBuf>) -> Resu
     let made = authority.certificate(hosts, days).map_err(refused)?;
 
     let own = folder.join(first);
-    let at = at.map_or_else(|| std::path::absolute(&own).map_err(|e| failed(&own, &e)), Ok)?;
+    let at = at.unwrap_or_else(|| std::path::absolute(&own).unwrap_or_else(|_| own.clone()));
     let at = at.to_str().filter(|at| at.starts_with('/')).ok_or_else(|| {
         Failure::usage(format!("{}: ssl_dist.conf takes a path from the root, in UTF-8; --at gives one", at.display()))
     })?;

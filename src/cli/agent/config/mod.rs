@@ -154,7 +154,7 @@ pub(super) const LARGEST: u64 = 1 << 20;
 pub(super) struct Text {
     /// The file, as it is named in what is said of it.
     pub(super) shown: String,
-    /// Its whole path. Paths in the text begin in its folder.
+    /// Its whole path, where it has one. Paths in the text begin in its folder.
     pub(super) file: PathBuf,
     pub(super) text: String,
 }
@@ -176,7 +176,9 @@ impl Text {
             let place = file::place(&shown, &String::from_utf8_lossy(good), good.len());
             vec![format!("{place}: not UTF-8 text: a byte {:#04x}", wrong.first().copied().unwrap_or_default())]
         })?;
-        Ok(Self { file: path::absolute(file).map_err(failed)?, shown, text })
+        // a working directory that was removed, or is another mount namespace's, has no path, and what is in it is found by the name alone
+        let file = path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        Ok(Self { file, shown, text })
     }
 }
 
