@@ -35,7 +35,8 @@ swept() {
     TMPDIR=$(mktemp -d "$TMPDIR/beamless-XXXXXX")
     exec 9> >(exec env -u BEAMLESS_TEST_RUN setsid "$TOP/tests/sweep" "$MARK" "$TMPDIR" "${SWEPT[@]}" >/dev/null 2>&1)
     export TMPDIR BEAMLESS_TEST_RUN=${BEAMLESS_TEST_RUN-}:$MARK
-    "$@" 9>&-
+    # a shell keeps what a redirection hides from a function, and its background jobs with it
+    (exec 9>&-; "$@")
 }
 
 # The processes that were started since, and are still there. Nothing that looks for them is one of them.

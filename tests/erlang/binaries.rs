@@ -18,9 +18,9 @@ pub(crate) fn example(name: &str) -> PathBuf {
     given().unwrap_or_else(|| cargo_build(&["--example", name], "debug")).join("examples").join(name)
 }
 
-/// `beamless` as it is shipped.
+/// `beamless` as it is shipped: whatever is in a given folder is.
 pub(crate) fn released() -> PathBuf {
-    cargo_build(&["--release", "--bin", "beamless"], "release").join("beamless")
+    given().unwrap_or_else(|| cargo_build(&["--release", "--bin", "beamless"], "release")).join("beamless")
 }
 
 /// Builds something of this crate that cargo did not build for this test; the directory it lies in.

@@ -83,7 +83,7 @@ fn seeds() -> Range<u64> {
         let (first, end) = seeds.split_once("..")?;
         Some(first.parse().ok()?..end.parse().ok()?)
     });
-    by_hand.unwrap_or(0..10_000)
+    by_hand.unwrap_or(0..1_000)
 }
 
 #[test]

@@ -377,7 +377,7 @@ mod tests {
     fn what_is_printed_can_be_read() {
         let mut seed = 1_u64;
         let (mut bytes, mut text) = (Vec::new(), String::new());
-        for number in 0..20_000 {
+        for number in 0..4_000 {
             text.clear();
             any_term(&mut seed, 0, &mut text);
             bytes.clear();

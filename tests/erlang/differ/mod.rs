@@ -11,7 +11,9 @@ mod terms;
 mod text;
 
 use std::io::{BufReader, Read, Write};
+use std::panic::resume_unwind;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::thread;
 
 use dice::Dice;
 
@@ -27,6 +29,12 @@ fn wanted() -> (usize, u64) {
     let mut words = given.split_whitespace().map(|word| word.parse::<u64>().expect("BEAMLESS_DIFFER is COUNT or COUNT SEED"));
     let count = words.next().map_or(TERMS, |count| usize::try_from(count).unwrap());
     (count, words.next().unwrap_or(1))
+}
+
+/// Runs it with a stack for the deepest terms: a test's own is too small for what recurses and is not optimized.
+fn deep(test: fn()) {
+    let ran = thread::Builder::new().stack_size(32 << 20).spawn(test).unwrap().join();
+    ran.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// An Erlang that is asked in batches: bytes in, bytes back, each behind its length.

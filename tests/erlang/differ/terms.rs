@@ -7,7 +7,7 @@ use beamless::{Term, TermError, TermFault};
 
 use super::form::{Seen, form};
 use super::mutants::Mutants;
-use super::{Answer, Batch, Dice, Differences, Judge, wanted};
+use super::{Answer, Batch, Dice, Differences, Judge, deep, wanted};
 use crate::support::{hex, otp};
 
 /// How many go to Erlang at once.
@@ -288,6 +288,10 @@ impl Tally {
 
 #[test]
 fn damaged_terms_are_taken_and_refused_as_binary_to_term_does() {
+    deep(damaged_terms);
+}
+
+fn damaged_terms() {
     let (count, seed) = wanted();
     let mut dice = Dice::new(seed);
     let mutants = Mutants::new();

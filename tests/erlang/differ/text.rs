@@ -6,7 +6,7 @@ use beamless::{Term, TextFault, parse_text};
 
 use super::form::{Seen, form};
 use super::mutants::Mutants;
-use super::{Batch, Dice, Differences, Judge, wanted};
+use super::{Batch, Dice, Differences, Judge, deep, wanted};
 use crate::support::{hex, otp};
 use crate::text::{REFUSED, REFUSED_HERE, TAKEN};
 
@@ -109,6 +109,10 @@ fn characters(dice: &mut Dice) -> String {
 
 #[test]
 fn what_one_prints_the_other_reads() {
+    deep(printed_and_read);
+}
+
+fn printed_and_read() {
     let (count, seed) = wanted();
     let count = count / 10;
     let mut dice = Dice::new(seed);
@@ -348,6 +352,10 @@ fn taken_here(text: &str) -> bool {
 
 #[test]
 fn damaged_text_is_read_and_refused_as_erlang_does() {
+    deep(damaged_text);
+}
+
+fn damaged_text() {
     let (count, seed) = wanted();
     let count = count / 10;
     let mut dice = Dice::new(seed);

@@ -391,7 +391,7 @@ fn damaged_values_are_refused_or_read() {
     for number in 0..40 {
         let mut seed = Seed(number);
         let mut written = bytes(&everything(&mut seed, 1));
-        for _ in 0..500 {
+        for _ in 0..100 {
             let at = seed.below(written.len());
             let kept = written[at];
             written[at] = seed.next() as u8;
