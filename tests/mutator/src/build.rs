@@ -57,6 +57,8 @@ fn cargo(tree: &Path, target: &Path) -> (Vec<Value>, bool) {
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_PROFILE_TEST_DEBUG", "0")
+        // they are run thousands of times
+        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
         // what a run that was ended in the middle has left may not link
         .env("CARGO_INCREMENTAL", "0")
         // a mutant may be what a lint forbids
