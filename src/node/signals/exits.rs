@@ -120,11 +120,6 @@ impl Core<'_> {
     fn pay_for_tie(&mut self, mailbox: Key, at: Key) -> bool {
         let Some(watch) = self.far.watches.at(at).copied() else { return true };
         let own = match watch.owner {
-            // the mailbox ended before it could be told
-            Owner::Mailbox(_) if watch.kind == WatchKind::Lost => {
-                self.remove_watch(at);
-                return true;
-            }
             Owner::Mailbox(_) => self.identity.pid(mailbox),
             Owner::Job { number, .. } | Owner::Ended(number) => job_pid(self.identity.node(), self.identity.creation, number),
         };

@@ -461,9 +461,7 @@ impl<'l> FrameWriter<'l> {
             Err(over) if over.needed > limit => Err(Full::Message { needed: over.needed, limit }.into()),
             Err(over) => {
                 // of what the core owes, too, which is rare: then the program is woken for nothing
-                if link.refused == 0 || link.refused > over.needed {
-                    link.refused = over.needed;
-                }
+                link.refused = if link.refused == 0 { over.needed } else { link.refused.min(over.needed) };
                 Err(Full::Transmit { needed: over.needed, room: over.room }.into())
             }
         }
