@@ -142,3 +142,31 @@ pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Inst
     core.flow.pay |= now.is_none() && groups.book.next == Some(Book::AT_ONCE);
     groups.prune();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+
+    use crate::node::tables::links::{Link, Phase};
+    use crate::node::{Config, GroupStorage, Node, NodeStorage};
+    use crate::wire::codes::Flags;
+    use crate::wire::ids::NodeName;
+
+    /// As nodes on Erlang's C library are, which have neither `pg` nor `global`.
+    #[test]
+    fn who_knows_no_monitors_is_told_nothing() {
+        for (flags, is_told) in [(Flags::ASSUMED, true), (Flags::DEMANDED, false)] {
+            let (mut storage, mut groups) =
+                (Box::new(NodeStorage::<1, 1, 4096>::new()), Box::new(GroupStorage::<1, 1, 0>::new()));
+            let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+            node.set_groups(&mut groups).unwrap();
+            let link = Link { flags, ..Link::new(NodeName::new("b@host").unwrap(), Phase::Up) };
+            let peer = node.core.far.links.table.insert(link).ok().unwrap();
+            node.core.cluster(|cluster, core| cluster.up(core, peer));
+            let mailbox = node.register("").unwrap();
+            node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+            node.register_global(mailbox, "n").unwrap();
+            assert_eq!(!node.core.far.links.pending(peer).is_empty(), is_told);
+        }
+    }
+}

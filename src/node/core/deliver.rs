@@ -88,10 +88,14 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::node::tables::handles::Handle;
+    use crate::node::tables::inbox::Inbox;
     use crate::node::tables::links::{Link, Phase};
     use crate::node::tables::record::Kind;
-    use crate::node::{Config, Mailbox, Node, NodeStorage};
-    use crate::wire::ids::NodeName;
+    use crate::node::tables::ties::{Number, Watch, WatchKind};
+    use crate::node::{Config, Mailbox, Node, NodeStorage, Overflow};
+    use crate::storage::ring::Ring;
+    use crate::wire::ids::{Atom, NodeName, Pid};
     use crate::wire::term::Term;
 
     type Storage = NodeStorage<3, 2, 4096>;
@@ -183,17 +187,127 @@ mod tests {
         let (mut node, [b, ..], [mailbox, _]) = node(&mut storage);
         bring(&mut node, mailbox, b, 1, 1);
         waits(&mut node, b);
-        let call = node.outbox(mailbox).unwrap().call(("x", "c@host"), None, |t| t.nil()).unwrap();
+        let mut out = node.outbox(mailbox).unwrap();
+        out.call(("x", "c@host"), None, |t| t.nil()).unwrap();
+        let call = out.call(("x", "c@host"), None, |t| t.nil()).unwrap();
         for _ in 0..2 {
             assert_eq!(node.is_answer_next(call), Ok(false));
             node.poll_wake();
         }
         assert_eq!(node.is_answer_next(call), Ok(false));
         assert!(!node.poll_wake(), "nothing to do until something comes");
-        node.core.connection_lost(node.core.far.links.find(crate::wire::ids::Atom::from_str("c@host")).unwrap());
+        node.core.connection_lost(node.core.far.links.find(Atom::from_str("c@host")).unwrap());
         assert_eq!(node.is_answer_next(call), Ok(true));
-        assert!(matches!(node.recv(mailbox).unwrap().0.received(), crate::node::Received::Answer { .. }));
+        {
+            let (message, _) = node.recv(mailbox).unwrap();
+            assert!(matches!(message.received(), crate::node::Received::Answer { request, .. } if request == call));
+        }
         node.core.no_more_waits(b);
         assert_eq!(next(&mut node, mailbox), Some(1));
+    }
+
+    /// What is due to a mailbox goes there before anything else, and holds up nobody who has something for another one.
+    #[test]
+    fn what_is_due_to_a_full_mailbox_is_the_next_for_it() {
+        for by_link in [true, false] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, [b, c, _], [mailbox, other]) = node(&mut storage);
+            node.trap_exit(mailbox, true).unwrap();
+            let mut out = node.outbox(mailbox).unwrap();
+            if by_link {
+                out.link(Pid { node: Atom::from_str("c@host"), id: 9, serial: 0, creation: 5 }).unwrap();
+            } else {
+                out.monitor(("x", "c@host")).unwrap();
+            }
+            let brings = |node: &mut Node<'_>, to: Mailbox| {
+                // who holds nothing may take what there is
+                node.core.far.links.table.at_mut(b).unwrap().unread = 0;
+                let record = Record { kind: Kind::Message, peer: b, from: &[], handle: None, term: Term::trusted(&[106]) };
+                matches!(node.core.deliver(to.0, &record), Delivery::Done)
+            };
+            bring(&mut node, mailbox, b, 1, 240);
+            while brings(&mut node, mailbox) {}
+            node.core.connection_lost(c);
+            node.core.tell_lost();
+            assert!(node.core.far.ledger.is_due() && brings(&mut node, other));
+            // there is room, which nobody has tried yet
+            assert_eq!(next(&mut node, mailbox), Some(1));
+            assert!(!brings(&mut node, mailbox) && brings(&mut node, other));
+            node.core.tell_lost();
+            assert!(!node.core.far.ledger.is_due());
+            assert!(brings(&mut node, mailbox));
+        }
+    }
+
+    /// However much a peer holds elsewhere.
+    #[test]
+    fn of_a_mailbox_that_is_not_half_full_anybody_may_have() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, _, [mailbox, _]) = node(&mut storage);
+        let memory = &mut [0; 4096];
+        let inbox = node.core.inboxes.table.at_mut(mailbox.0).unwrap();
+        let takes = |inbox: &Inbox| inbox.takes(100_000, 1, 4096);
+        assert!(takes(inbox));
+        // four bytes stand in front of each record
+        inbox.ring.push(memory, 2047 - 4).unwrap();
+        assert!(inbox.ring.free(4096) == 2049 && takes(inbox));
+        let mut full = Ring::EMPTY;
+        full.push(memory, 2048 - 4).unwrap();
+        inbox.ring = full;
+        assert!(inbox.ring.free(4096) == 2048 && !takes(inbox));
+    }
+
+    /// Nobody waits for ever for room that there never will be, and what was dropped for it is not shown.
+    #[test]
+    fn what_no_mailbox_holds_is_dropped() {
+        for overflow in [Overflow::Hold, Overflow::DropOldest] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, [b, ..], [mailbox, other]) = node(&mut storage);
+            node.set_overflow(mailbox, overflow).unwrap();
+            if overflow == Overflow::DropOldest {
+                bring(&mut node, mailbox, b, 1, 1);
+            }
+            let mut binary = [7; 5000];
+            binary[..5].copy_from_slice(&[109, 0, 0, 0x13, 0x83]);
+            let record =
+                Record { kind: Kind::Exit, peer: b, from: &[], handle: Some(Handle::NONE), term: Term::trusted(&binary) };
+            assert!(matches!(node.core.deliver(mailbox.0, &record), Delivery::Dropped));
+            assert!(node.poll_mailbox().is_none() && node.dropped(mailbox) > 0);
+            bring(&mut node, other, b, 2, 1);
+            assert_eq!(node.poll_mailbox(), Some(other));
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_dropped_the_newest_is_shown_the_same() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, [b, ..], [mailbox, _]) = node(&mut storage);
+        node.set_overflow(mailbox, Overflow::DropNewest).unwrap();
+        let record = Record { kind: Kind::Message, peer: b, from: &[], handle: None, term: Term::trusted(&[106]) };
+        while matches!(node.core.deliver(mailbox.0, &record), Delivery::Done) {}
+        assert_eq!((node.dropped(mailbox), node.poll_mailbox()), (1, Some(mailbox)));
+    }
+
+    /// Once until half of what it had is given back; to one that had nothing, each time that it has had something since.
+    #[test]
+    fn who_may_have_no_more_is_told_of_again() {
+        for (held, added, removed, is_news) in
+            [(0, 0, 0, false), (0, 1, 0, true), (1, 1, 0, false), (4, 0, 1, false), (4, 0, 2, true), (4, 0, 3, true)]
+        {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, [b, ..], [mailbox, _]) = node(&mut storage);
+            let add = |node: &mut Node<'_>, id: u32| {
+                let number = Number::of(Pid { node: Atom::from_str("b@host"), id, serial: 0, creation: 5 });
+                node.core.peers().add_watch(Watch::new(Owner::Mailbox(mailbox.0), b, number, WatchKind::Link));
+            };
+            (0..held).for_each(|id| add(&mut node, id));
+            assert!(shares::is_news(&mut node.core.far.links, b));
+            (0..added).for_each(|id| add(&mut node, 100 + id));
+            for _ in 0..removed {
+                let key = node.core.far.watches.table.next_from(0, |_| true).unwrap();
+                node.core.remove_watch(key);
+            }
+            assert_eq!(shares::is_news(&mut node.core.far.links, b), is_news, "{held}, {added}, {removed}");
+        }
     }
 }

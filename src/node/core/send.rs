@@ -149,3 +149,63 @@ pub(crate) fn take_back(
     control.put(op, out)?;
     frame.end().map(|()| true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+
+    use super::*;
+    use crate::node::tables::links::Phase;
+    use crate::node::tables::ties::{Number, Owner, Words};
+    use crate::node::{Config, Node, NodeStorage};
+    use crate::wire::codes::Flags;
+    use crate::wire::control::ControlMessage;
+    use crate::wire::ids::NodeName;
+
+    type Storage = NodeStorage<1, 1, 4096>;
+
+    fn node(storage: &mut Storage) -> (Node<'_>, Key) {
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), storage);
+        let link = Link::new(NodeName::new("b@host").unwrap(), Phase::Up);
+        let peer = node.core.far.links.table.insert(link).ok().unwrap();
+        (node, peer)
+    }
+
+    fn process(node: &str) -> Pid<'_> {
+        Pid { node: Atom::from_str(node), id: 9, serial: 0, creation: 5 }
+    }
+
+    /// One of the caller's own node, if that takes messages to aliases.
+    #[test]
+    fn an_answer_goes_to_an_alias_that_may_be_the_callers() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, peer) = node(&mut storage);
+        let from = process("b@host");
+        for (flags, of, expected) in
+            [(Flags::ASSUMED, "b@host", true), (Flags::ASSUMED, "c@host", false), (Flags::DEMANDED, "b@host", false)]
+        {
+            node.core.far.links.table.at_mut(peer).unwrap().flags = flags;
+            let alias = Reference::from_words(Atom::from_str(of), 5, &[0; 12]);
+            let to = answer_to(&node.core.far.links, peer, from, Some(alias));
+            assert_eq!(to, if expected { To::Alias(alias) } else { To::Pid(from) }, "{of}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_monitor_has_the_name_that_was_given() {
+        for given in [NamedBy::Name, NamedBy::Pid] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, peer) = node(&mut storage);
+            let mailbox = node.register("x").unwrap();
+            let own = node.pid(mailbox).unwrap();
+            let reference = Reference::from_words(Atom::from_str("b@host"), 5, &[0; 12]);
+            let kind = WatchKind::Monitor { reference: Words::of(reference), given };
+            let watch = Watch::new(Owner::Mailbox(mailbox.0), peer, Number::of(process("b@host")), kind);
+            let name = Atom::from_str("x");
+            tell(&mut node.core.far.links, 0, &watch, own.as_pid(), name, &mut |t| t.atom("why")).unwrap();
+            let sent = node.core.far.links.pending(peer);
+            let Control::MonitorExit { from, .. } = ControlMessage::parse(&sent[4..]).unwrap().control else { panic!() };
+            assert_eq!(from, if given == NamedBy::Name { Process::Name(name) } else { Process::Pid(own.as_pid()) });
+        }
+    }
+}

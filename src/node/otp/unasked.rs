@@ -131,6 +131,23 @@ mod tests {
         });
     }
 
+    /// Nothing else that `global` is sent, and nothing to another in its words.
+    #[test]
+    fn only_the_beginning_of_globals_conversation_is_answered() {
+        connected("demo@localhost", "rec@localhost", |node, _, peer| {
+            let mut answers = |name, payload: &[u8]| {
+                let before = node.core.far.links.pending(peer).len();
+                handle(&mut node.core, peer, Atom::from_str(name), Term::parse(payload).unwrap());
+                node.core.far.links.pending(peer).len() > before
+            };
+            for found in captured("control/nodeup_global_init_connect") {
+                let payload = ControlMessage::parse(&found.bytes).unwrap().payload;
+                assert!(answers(global::SERVER, payload) && !answers("another", payload));
+            }
+            assert!(!answers(global::SERVER, &[131, 106]));
+        });
+    }
+
     #[test]
     fn damage_is_answered_once_at_most() {
         connected("demo@localhost", "rec@localhost", |node, connection, peer| {

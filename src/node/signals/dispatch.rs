@@ -202,3 +202,107 @@ fn is_too_deep(why: &Misbehaved) -> bool {
 fn read(payload: &[u8]) -> Result<Term<'_>, Misbehaved> {
     Term::payload(payload).map_err(Misbehaved::Term)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::node::tables::links::{Link, Phase};
+    use crate::node::{Config, Mailbox, Node, NodeStorage, Received};
+    use crate::wire::ids::{Atom, NodeName};
+
+    type Storage = NodeStorage<1, 1, 4096>;
+
+    fn node(storage: &mut Storage) -> (Node<'_>, Key, Mailbox) {
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), storage);
+        let link = Link::new(NodeName::new("b@host").unwrap(), Phase::Up);
+        let peer = node.core.far.links.table.insert(link).ok().unwrap();
+        let mailbox = node.register("x").unwrap();
+        node.trap_exit(mailbox, true).unwrap();
+        (node, peer, mailbox)
+    }
+
+    fn bytes(pid: Pid<'_>) -> Vec<u8> {
+        let mut words = [pid.id, pid.serial, pid.creation].map(u32::to_be_bytes).concat();
+        let node = pid.node.to_string();
+        words.splice(0..0, [&[88, 119, 6], node.as_bytes()].concat());
+        words
+    }
+
+    /// A process of a node, other than ours.
+    fn process(node: &str) -> Vec<u8> {
+        bytes(Pid { node: Atom::from_str(node), id: 9, serial: 0, creation: 5 })
+    }
+
+    fn own(node: &Node<'_>, mailbox: Mailbox) -> Vec<u8> {
+        bytes(node.pid(mailbox).unwrap().as_pid())
+    }
+
+    fn reference(node: &str) -> Vec<u8> {
+        [&[90, 0, 1, 119, 6][..], node.as_bytes(), &[0, 0, 0, 7, 0, 0, 0, 5]].concat()
+    }
+
+    /// A tuple in a tuple, more often than is taken.
+    fn deep() -> Vec<u8> {
+        [&[104_u8, 1].repeat(1030)[..], &[106]].concat()
+    }
+
+    /// The end of what a peer is sent.
+    fn told(node: &Node<'_>, peer: Key) -> String {
+        let sent = node.core.far.links.pending(peer);
+        if sent.is_empty() {
+            return String::new();
+        }
+        let message = ControlMessage::parse(&sent[4..]).unwrap();
+        let Control::MonitorExit { reason, .. } = message.control else { panic!("{message:?}") };
+        reason.unwrap_or_else(|| Term::payload(message.payload).unwrap()).to_string()
+    }
+
+    /// It is told to whoever monitors what is called, if that is a process of this peer, and the call's reference one of its own.
+    #[test]
+    fn a_call_that_is_nested_too_deep_ends_for_its_caller() {
+        for (from, of, expected) in
+            [("b@host", "b@host", "too_deep"), ("c@host", "b@host", ""), ("b@host", "c@host", ""), ("c@host", "c@host", "")]
+        {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, peer, mailbox) = node(&mut storage);
+            let to = [&[112, 131, 104, 4, 97, 6][..], &process("b@host"), b"\x77\x00\x77\x01x"].concat();
+            let call = [b"\x83\x68\x03\x77\x09$gen_call\x68\x02", &process(from)[..], &reference(of), &deep()].concat();
+            assert!(matches!(node.core.route(peer, &[to, call].concat()), Ok(Routed::Done)));
+            assert_eq!(told(&node, peer), expected, "{from}, {of}");
+            assert!(node.recv(mailbox).is_none());
+        }
+    }
+
+    #[test]
+    fn a_reason_that_cannot_be_read_is_replaced() {
+        for (payload, expected) in [
+            (&b"\x83\x77\x01x"[..], "x"),
+            (&[&[131], &deep()[..]].concat(), "too_deep"),
+            (&[131, 1], "too_large"),
+            (&[], "too_large"),
+        ] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, peer, mailbox) = node(&mut storage);
+            let exit = [&[112, 131, 104, 3, 97, 26][..], &process("b@host"), &own(&node, mailbox), payload].concat();
+            assert!(matches!(node.core.route(peer, &exit), Ok(Routed::Done)));
+            let (message, _) = node.recv(mailbox).unwrap();
+            let Received::Exit { reason, .. } = message.received() else { panic!("{message:?}") };
+            assert_eq!(reason.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_peer_speaks_for_its_own_processes_alone() {
+        for (from, is_taken) in [("b@host", true), ("c@host", false)] {
+            let mut storage = Box::new(Storage::new());
+            let (mut node, peer, mailbox) = node(&mut storage);
+            let link = [&[112, 131, 104, 3, 97, 1][..], &process(from), &own(&node, mailbox)].concat();
+            let routed = node.core.route(peer, &link);
+            assert_eq!((routed.is_ok(), node.in_use().watches), (is_taken, usize::from(is_taken)), "{from}");
+        }
+    }
+}

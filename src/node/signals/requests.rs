@@ -240,10 +240,16 @@ impl Core<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::ToOwned;
     use std::boxed::Box;
+    use std::string::ToString;
+    use std::vec::Vec;
 
-    use crate::node::{Config, Node, NodeStorage};
+    use super::*;
+    use crate::node::{Config, Node, NodeStorage, Received};
     use crate::wire::codes::Flags;
+    use crate::wire::control::{Control, ControlMessage};
+    use crate::wire::frame::{self, Frame, HEADER};
     use crate::wire::ids::{Atom, Pid};
 
     /// What a peer does not acknowledge is none of its links and monitors any more.
@@ -262,7 +268,89 @@ mod tests {
         if let Some(link) = node.core.far.links.table.at_mut(peer) {
             link.flags = Flags::DEMANDED;
         }
+        // what is said from now on is not waited for
+        let mut out = node.outbox(mailbox).unwrap();
+        out.link(pid).unwrap();
+        out.unlink(pid).unwrap();
+        assert_eq!(node.in_use().watches, 0);
+        // of one that does acknowledge
+        let mut out = node.outbox(mailbox).unwrap();
+        let other = Pid { node: Atom::from_str("c@host"), ..pid };
+        out.link(other).unwrap();
+        out.unlink(other).unwrap();
         node.core.flags_known(peer);
-        assert_eq!((held(&node), node.in_use().watches), (Some(0), 0));
+        assert_eq!((held(&node), node.in_use().watches), (Some(0), 1));
+    }
+
+    /// A function is not asked for, and nothing else that was asked is touched.
+    #[cfg(feature = "std")]
+    #[test]
+    fn who_takes_no_spawn_requests_is_asked_the_rest() {
+        let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let mut out = node.outbox(mailbox).unwrap();
+        out.monitor(("x", "b@host")).unwrap();
+        out.call(("x", "b@host"), None, |t| t.nil()).unwrap();
+        let function = out.rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+        let (peer, _) = node.core.far.links.table.tenants().next().unwrap();
+        if let Some(link) = node.core.far.links.table.at_mut(peer) {
+            link.flags = Flags::DEMANDED;
+        }
+        node.core.flags_known(peer);
+        node.handle_timeout(crate::time::Instant::from_millis(1));
+        {
+            let (message, _) = node.recv(mailbox).unwrap();
+            let Received::Answer { request, result: Err(failure) } = message.received() else { panic!("{message:?}") };
+            assert_eq!((request, failure.to_string()), (function, "the peer cannot do it: notsup".to_owned()));
+        }
+        assert!(node.recv(mailbox).is_none());
+        let stages = node.core.far.requests.table.tenants().map(|(_, request)| request.state);
+        assert!(stages.eq([Stage::Waiting, Stage::Waiting]));
+    }
+
+    /// The operations of what waits to be sent, and the creation of the leader that a spawn request names.
+    fn waiting(node: &Node<'_>, peer: Key) -> Vec<(u8, Option<u32>)> {
+        let mut rest = node.core.far.links.pending(peer);
+        let mut all = Vec::new();
+        while let Frame::Whole(body) = frame::next(rest, rest.len()) {
+            let message = ControlMessage::parse(body).unwrap();
+            let leader = if let Control::SpawnRequest { leader, .. } = message.control { Some(leader.creation) } else { None };
+            all.push((message.op, leader));
+            rest = &rest[HEADER + body.len()..];
+        }
+        all
+    }
+
+    /// What a peer does not understand is not sent to it, or in older words; and the process that leads is one of its life now.
+    #[test]
+    fn what_waited_for_a_peer_is_put_as_it_understands_it() {
+        for (flags, expected) in [
+            (Flags::ASSUMED, &[(op::LINK, None), (op::UNLINK_ID, None), (op::MONITOR_P, None), (op::SPAWN_REQUEST, Some(9))][..]),
+            (Flags::DEMANDED, &[(op::LINK, None), (op::UNLINK, None)]),
+        ] {
+            let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+            let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+            let mailbox = node.register("").unwrap();
+            let pid = Pid { node: Atom::from_str("b@host"), id: 1, serial: 0, creation: 9 };
+            let mut out = node.outbox(mailbox).unwrap();
+            out.link(pid).unwrap();
+            out.unlink(pid).unwrap();
+            out.monitor(("x", "b@host")).unwrap();
+            out.rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+            out.send(("x", "b@host"), |t| t.nil()).unwrap();
+            let (peer, _) = node.core.far.links.table.tenants().next().unwrap();
+            if let Some(link) = node.core.far.links.table.at_mut(peer) {
+                (link.flags, link.creation) = (flags, 9);
+            }
+            node.core.flags_known(peer);
+            let message = [(op::REG_SEND, None)];
+            assert_eq!(waiting(&node, peer), [expected, &message].concat());
+            // and what is asked from now on
+            if flags == Flags::ASSUMED {
+                node.outbox(mailbox).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+                assert_eq!(waiting(&node, peer).last(), Some(&(op::SPAWN_REQUEST, Some(9))));
+            }
+        }
     }
 }

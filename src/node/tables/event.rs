@@ -346,3 +346,38 @@ impl Events {
         core::mem::take(&mut self.fresh)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// What says how connections stand makes no room for what does not, and the oldest of it for what does.
+    #[test]
+    fn of_many_events_those_that_matter_are_kept() {
+        let minor = || Event::Held { node: NodeName::new("b@host").unwrap(), by: HeldBy::Transmit };
+        for (last, kept) in [(minor(), None), (Event::EpmdFull, Some(Event::EpmdFull))] {
+            let mut events = Events::EMPTY;
+            events.push(minor());
+            (0..Event::KEPT).for_each(|_| events.push(Event::EpmdLost));
+            events.push(last);
+            assert_eq!(events.pop(), Some(Event::Missed(2)));
+            let all: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+            let is_kept = usize::from(kept.is_some());
+            assert_eq!(all.len(), Event::KEPT);
+            assert!(all.iter().take(Event::KEPT - is_kept).all(|event| *event == Event::EpmdLost));
+            assert_eq!(all.last().cloned().filter(|event| *event != Event::EpmdLost), kept);
+        }
+    }
+
+    #[test]
+    fn a_mailbox_without_a_name_is_told_as_one() {
+        for (name, expected) in [("", "a mailbox ended: why"), ("x", "mailbox x ended: why")] {
+            let mailbox = Mailbox(crate::storage::slots::Key { index: 0, generation: 0 });
+            let (name, reason) = (FixedStr::try_from(name).unwrap(), FixedStr::try_from("why").unwrap());
+            assert_eq!(Event::MailboxEnded { mailbox, name, reason }.to_string(), expected);
+        }
+    }
+}

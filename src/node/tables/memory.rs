@@ -303,6 +303,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sizes_are_those_that_were_asked_for() {
+        let sizes = Sizes::new(1, 2, 4096).watches(7).requests(9);
+        let Sizes { peers, mailboxes, bytes, watches, requests } = sizes;
+        assert_eq!((peers, mailboxes, bytes, watches, requests), (1, 2, 4096, 7, 9));
+    }
+
+    #[test]
     fn the_error_has_the_ranges() {
         let (peers, mailboxes, places, bytes) = (PEERS, MAILBOXES, PLACES, BYTES);
         let text = format!(

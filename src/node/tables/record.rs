@@ -121,3 +121,20 @@ impl<'r> Record<'r> {
         Some(Self { kind, peer, from, handle, term: Term::trusted(term) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_in_the_first_bytes() {
+        let peer_of = Key { index: 0x102, generation: 0x304 };
+        for from in [&[][..], &[7; 4095]] {
+            for (number, found) in Kind::ALL.into_iter().enumerate() {
+                let front = front(found, peer_of, from).unwrap();
+                assert_eq!((kind(&front), peer(&front)), (Some(found), Some(peer_of)), "{number}");
+            }
+        }
+        assert_eq!(front(Kind::Message, peer_of, &[7; 4096]), None);
+    }
+}

@@ -231,3 +231,18 @@ impl Asked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many requests there were before.
+    #[test]
+    fn a_handle_is_in_its_reference() {
+        for number in [0, 1, 0xffff_ffff, 0x1_0000_0000, u64::MAX] {
+            let handle = Handle { index: 0x102, number };
+            let words = OwnWords::new(handle);
+            assert_eq!(OwnWords::read(Reference::from_words(Atom::from_str("a@host"), 7, &words.0)), Some(handle));
+        }
+    }
+}
