@@ -87,3 +87,112 @@ fn an_answer_too_large_ends_its_call() {
         }
     }
 }
+
+/// As processes of OTP 23 answer: to the pid, with the call's tag. To another mailbox it is a message like others.
+#[test]
+fn an_answer_to_the_pid_is_one_for_the_mailbox_that_called() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, second, to) = (a.node.register("").unwrap(), a.node.register("").unwrap(), b.node.register("to").unwrap());
+    let call = a.node.outbox(from).unwrap().call(("to", "b@host"), None, |t| t.nil()).unwrap();
+    // what is taken back is another's
+    let monitor = a.node.outbox(from).unwrap().monitor(("to", "b@host")).unwrap();
+    a.node.outbox(from).unwrap().demonitor(monitor).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let tag = b.node.recv(to).unwrap().0.as_call().unwrap().tag.as_bytes().to_vec();
+    let answer = [&[131, 104, 2], &tag[..], &[97, 5]].concat();
+    for mailbox in [second, from] {
+        let pid = a.node.pid(mailbox).unwrap();
+        b.node.outbox(to).unwrap().send(&pid, |t| t.term(beamless::Term::parse(&answer).unwrap())).unwrap();
+    }
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(matches!(a.node.recv(second).unwrap().0.received(), Received::Info(_)));
+    let (message, _) = a.node.recv(from).unwrap();
+    let Received::Answer { request, result: Ok(value) } = message.received() else { panic!("{message:?}") };
+    assert_eq!((request, value.as_i64()), (call, Some(5)));
+}
+
+/// Whatever it was, it is told whose it is and for whom.
+#[test]
+fn what_is_too_large_is_told_with_its_addresses() {
+    let (mut one, mut other) = (storage(), Box::new(beamless::NodeStorage::<2, 2, 65_536>::new()));
+    let mut a = crate::pair::End::hidden("a@host", &mut one);
+    let mut b = crate::pair::End::new(beamless::Config::hidden("b@host", "secret").unwrap(), &mut other);
+    let mut wire = crate::pair::connect(&mut a, &mut b);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    a.node.trap_exit(from, true).unwrap();
+    let (own, theirs) = (a.node.pid(from).unwrap(), b.node.pid(to).unwrap());
+    let mut out = a.node.outbox(from).unwrap();
+    out.monitor(&theirs).unwrap();
+    out.link(theirs.as_pid()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let mut out = b.node.outbox(to).unwrap();
+    out.exit(own.as_pid(), |t| t.binary(&[7; 0x4000])).unwrap();
+    out.rpc("a@host", "m", "f", None, |t| t.list(1)?.binary(&[7; 0x4000])?.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    b.node.close_mailbox(to, |t| t.binary(&[7; 0x4000])).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let text = |pid: &OwnedPid| format!("<0.{}.{}>", pid.as_pid().id, pid.as_pid().serial);
+    let (own, theirs) = (text(&own), text(&theirs));
+    let mut told: Vec<String> = a.texts().iter().map(|text| text.split(" is too large").next().unwrap().to_owned()).collect();
+    told.sort();
+    let expected = [
+        format!("PAYLOAD_EXIT to {own} from b@host {theirs}"),
+        format!("PAYLOAD_EXIT2 to {own} from b@host {theirs}"),
+        format!("PAYLOAD_MONITOR_P_EXIT to {own} from b@host {theirs}"),
+        format!("SPAWN_REQUEST to this node from b@host {theirs}"),
+    ];
+    assert_eq!(told, expected);
+    // and the mailbox has a word in place of each reason
+    let mut got = Vec::new();
+    while let Some((message, _)) = a.node.recv(from) {
+        got.push(match message.received() {
+            Received::Exit { reason, .. } => format!("exit {reason}"),
+            Received::Down { reason, .. } => format!("down {reason}"),
+            _ => panic!("{message:?}"),
+        });
+    }
+    got.sort();
+    assert_eq!(got, ["down too_large", "exit too_large", "exit too_large"]);
+}
+
+#[test]
+fn the_value_of_a_function_that_is_too_large_ends_its_call() {
+    let (mut one, mut other) = (storage(), Box::new(beamless::NodeStorage::<2, 2, 65_536>::new()));
+    let mut a = crate::pair::End::hidden("a@host", &mut one);
+    let mut b = crate::pair::End::new(beamless::Config::hidden("b@host", "secret").unwrap(), &mut other);
+    let mut wire = crate::pair::connect(&mut a, &mut b);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.serve(to, ["m:f/0"]).unwrap();
+    let call = a.node.outbox(from).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+    out.reply(&apply, |t| t.binary(&[7; 0x4000])).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, _) = a.node.recv(from).unwrap();
+    let Received::Answer { request, result: Err(failure) } = message.received() else { panic!("{message:?}") };
+    assert_eq!((request, failure.to_string()), (call, "the peer cannot do it: too_large".to_owned()));
+    assert_eq!((a.node.in_use().requests, b.node.in_use().watches), (0, 0));
+}
+
+/// Whichever was made first.
+#[test]
+fn each_call_ends_when_its_time_is_over() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, _b, _) = connected(&mut one, &mut other);
+    let from = a.node.register("from").unwrap();
+    let calls = [5, 1, 4, 2, 3].map(|seconds| {
+        let time = Some(Duration::from_secs(seconds));
+        (seconds, a.node.outbox(from).unwrap().call(("to", "b@host"), time, |t| t.nil()).unwrap())
+    });
+    a.node.handle_timeout(at(0));
+    for now in 1..=5 {
+        assert_eq!(a.node.poll_timeout(), Some(at(now)));
+        a.node.handle_timeout(at(now));
+        let (message, _) = a.node.recv(from).unwrap();
+        let Received::Answer { request, result: Err(_) } = message.received() else { panic!("{message:?}") };
+        assert!(calls.contains(&(now, request)), "{now}");
+        assert!(a.node.recv(from).is_none());
+    }
+}

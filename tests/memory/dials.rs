@@ -2,7 +2,7 @@
 
 use beamless::{Config, Connection, Error, Event, Full, NetworkFault, NodeStorage, Reason};
 
-use crate::pair::{End, at, dial, storage};
+use crate::pair::{End, at, connected, dial, storage};
 
 type Large = NodeStorage<48, 1, 4096>;
 
@@ -44,7 +44,7 @@ fn the_silent_make_way_for_those_who_wait() {
     let (mut one, mut other) = (large(), storage());
     let (mut a, mut b) = (hidden(&mut one), End::hidden("b@host", &mut other));
     let places = fill(&mut a);
-    assert_eq!(dialled(&mut a, 0).len(), places);
+    assert_eq!((places, dialled(&mut a, 0).len()), (42, 42));
     let due = a.node.poll_timeout().unwrap();
     assert_eq!(due, at(2));
     assert!(dialled(&mut a, 1).is_empty() && failed(&mut a).is_empty());
@@ -113,7 +113,7 @@ fn what_is_sent_gets_its_turn() {
     (0..47).for_each(|number| send(&mut a, number));
     let mut order = Vec::new();
     let mut under_way = dialled(&mut a, 0);
-    assert!(under_way.len() < 47, "there are places for all of them: this shows nothing");
+    assert_eq!(under_way.len(), 32, "three quarters of 42, for which there are places");
     // a program that asks for a connection finds a place all the same
     a.node.connect(&name(47)).unwrap();
     let (own, node) = a.node.poll_dial(at(0)).unwrap();
@@ -177,4 +177,40 @@ fn what_is_sent_waits_for_no_program() {
         assert_eq!(begun.iter().filter(|(_, node)| node == "sent@host").count(), usize::from(second == 2));
         let _ = a.node.connect("late@host");
     }
+}
+
+#[test]
+fn who_is_being_connected_to_is_not_dialled_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+    for _ in 0..2 {
+        a.node.connect("b@host").unwrap();
+    }
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    a.node.connect("b@host").unwrap();
+    assert!(a.node.poll_dial(at(0)).is_none());
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(a.is_up());
+    a.node.connect("b@host").unwrap();
+    assert!(a.node.poll_dial(at(0)).is_none());
+}
+
+/// Whoever moves the bytes says why a connection is over, and how far one is that is being made.
+#[test]
+fn what_the_carrier_knows_is_told() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, _b, wire) = connected(&mut one, &mut other);
+    assert_eq!(a.node.claimed(wire.a).unwrap().as_str(), "b@host");
+    a.node.handle_failed(wire.a, Reason::Silent);
+    let news = a.news();
+    assert!(matches!(&news[..], [Event::NodeDown { reason: Reason::Silent, .. }]), "{news:?}");
+    a.node.connect("c@host").unwrap();
+    let (connection, _) = a.node.poll_dial(at(0)).unwrap();
+    assert_eq!(a.node.claimed(connection).unwrap().as_str(), "c@host");
+    a.node.handle_securing(connection, at(5));
+    a.node.handle_timeout(at(10));
+    assert_eq!(a.texts(), [""; 0]);
+    a.node.handle_failed(connection, Reason::Silent);
+    let news = a.news();
+    assert!(matches!(&news[..], [Event::ConnectFailed { reason: Reason::Silent, .. }]), "{news:?}");
 }

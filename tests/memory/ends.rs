@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamless::{AutoConnect, Config, Connection, Event, Failure, Mailbox, Reason, Received};
+use beamless::{AutoConnect, Config, Connection, Event, Exception, Failure, Mailbox, Origin, Reason, Received};
 
 use crate::pair::{End, Wire, at, connected, dial, integers, send, storage};
 
@@ -427,5 +427,100 @@ fn a_node_in_memory_that_another_had_begins_with_nothing() {
         // looks for all that is tied to it
         let gone = a.node.register("gone").unwrap();
         a.node.close_mailbox(gone, |t| t.atom("normal")).unwrap();
+    }
+}
+
+/// As `spawn_monitor/4` makes it.
+#[test]
+fn a_process_that_runs_a_function_ends_with_what_it_came_to() {
+    let (mut one, mut other) = (storage(), storage());
+    let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = b.node.register("to").unwrap();
+    b.node.serve(to, ["m:f/0"]).unwrap();
+    let maker = pid("a@host", 1);
+    let mfa = [&[104, 3, 119, 1][..], b"m", &[119, 1], b"f", &[97, 0]].concat();
+    let options = [&[108, 0, 0, 0, 1, 119, 7][..], b"monitor", &[106]].concat();
+    let request =
+        [&[112, 131, 104, 6, 97, 29][..], &reference("a@host", 0, 1), &maker, &maker, &mfa, &options, &[131, 106]].concat();
+    inject(&mut b, &mut wire.b, &request);
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+    assert!(apply.caller.waits());
+    out.raise(&apply, Exception::Exit, |t| t.atom("why")).unwrap();
+    assert!(b.node.poll_transmit(wire.b).ends_with(&[&[119, 3][..], b"why"].concat()));
+    assert_eq!(b.node.in_use().watches, 0);
+}
+
+/// However small what comes after it is.
+#[test]
+fn nothing_overtakes_what_is_due() {
+    for pad in 0..30 {
+        let (mut one, mut other) = (storage(), storage());
+        let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+        let to = b.node.register("to").unwrap();
+        let own = b.node.pid(to).unwrap();
+        let second = Some(Duration::from_secs(1));
+        b.node.outbox(to).unwrap().call(("from", "a@host"), second, |t| t.nil()).unwrap();
+        b.node.handle_timeout(at(0));
+        let [id, serial] = [own.as_pid().id, own.as_pid().serial].map(u32::to_be_bytes);
+        let own = [&[88, 119, 6][..], b"b@host", &id, &serial, &[0, 0, 0, 77]].concat();
+        // without its sender, as some libraries send
+        let head = [&[112, 131, 104, 3, 97, 2, 119, 0][..], &own, &[131]].concat();
+        let padding = [&[109, 0, 0, 0, pad][..], &vec![7; pad.into()]].concat();
+        inject(&mut b, &mut wire.b, &[&head[..], &padding].concat());
+        let fill = |b: &mut End<'_>, wire: &mut Wire| {
+            while b.node.takes_bytes(wire.b) {
+                inject(b, &mut wire.b, &[&head[..], &[106]].concat());
+            }
+        };
+        fill(&mut b, &mut wire);
+        let before = b.node.received(to);
+        b.node.handle_timeout(at(5));
+        let mut came = 0;
+        loop {
+            let (message, _) = b.node.recv(to).unwrap();
+            if matches!(message.received(), Received::Answer { result: Err(Failure::Timeout), .. }) {
+                break;
+            }
+            came += 1;
+            b.node.handle_timeout(at(5));
+            fill(&mut b, &mut wire);
+        }
+        assert_eq!(came, before, "{pad}");
+    }
+}
+
+/// An alias is known as the address of what came to it last, but not beyond its end.
+#[test]
+fn what_comes_to_an_alias_that_ended_is_dropped() {
+    let (mut one, mut other) = (storage(), storage());
+    let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+    let to = b.node.register("to").unwrap();
+    let alias = b.node.alias(to).unwrap();
+    // as from OTP 24 on, while nodes of ours have another operation
+    let message = [&[112, 131, 104, 3, 97, 33][..], &pid("a@host", 1), &reference("b@host", 0, 1), &[131, 97, 5]].concat();
+    (0..3).for_each(|_| inject(&mut b, &mut wire.b, &message));
+    assert_eq!(integers(&mut b, to), [5, 5, 5]);
+    assert!(b.node.unalias(&alias));
+    inject(&mut b, &mut wire.b, &message);
+    assert!(integers(&mut b, to).is_empty());
+}
+
+/// Whatever was under way, connections and groups included.
+#[test]
+fn memory_that_another_node_had_is_as_good_as_new() {
+    let (mut one, mut left) = (storage(), crate::groups::memory());
+    for life in 0..3 {
+        let mut a = End::hidden("a@host", &mut one);
+        assert_eq!(a.node.poll_timeout(), None);
+        for _ in 0..8 {
+            a.node.accept(Origin::default(), 1, at(0)).unwrap();
+        }
+        a.node.set_groups(&mut left).unwrap();
+        let mailbox = a.node.register("").unwrap();
+        for scope in 0..4 {
+            a.node.join(mailbox, &format!("s{life}{scope}"), |t| t.atom("x")).unwrap();
+        }
+        a.node.register_global(mailbox, "n").unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use beamless::{Mailbox, OwnedPid, Received, Term, TermWriter, Written};
 
 use crate::groups::{bytes, memory};
-use crate::pair::{End, Wire, at, connected, storage};
+use crate::pair::{End, Wire, at, connected, dial, storage};
 
 /// What `global` answers: an atom, a process of the node that asks, or one of another.
 #[derive(Clone, Copy)]
@@ -27,24 +27,7 @@ struct Both<'s> {
 impl Both<'_> {
     /// The function that is asked for, once it was answered; empty if nothing is asked.
     fn next(&mut self, answer: Answer) -> String {
-        let own = self.own.as_pid();
-        let others = bytes("O");
-        let write = |t: &mut TermWriter<'_>| -> Result<(), beamless::Misuse> {
-            match answer {
-                Atom(text) => t.atom(text),
-                Own => t.pid(own),
-                Earlier => t.pid(beamless::Pid { serial: 99, ..own }),
-                Others => t.term(Term::parse(&others).unwrap()),
-            }
-            .map(drop)
-        };
-        self.wire.settle(&mut self.a, &mut self.b, || usize::MAX);
-        let Some((message, mut out)) = self.b.node.recv(self.global) else { return String::new() };
-        let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
-        let asked = apply.function.to_string();
-        out.reply(&apply, |t| written(t, write)).unwrap();
-        self.wire.settle(&mut self.a, &mut self.b, || usize::MAX);
-        asked
+        next(&mut self.a, &mut self.b, &mut self.wire, self.global, &self.own, answer)
     }
 
     /// What is asked, one after the other, if each is answered so; nothing is asked after the last.
@@ -62,6 +45,35 @@ impl Both<'_> {
     }
 }
 
+fn next(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, global: Mailbox, own: &OwnedPid, answer: Answer) -> String {
+    let own = own.as_pid();
+    let others = bytes("O");
+    let write = |t: &mut TermWriter<'_>| -> Result<(), beamless::Misuse> {
+        match answer {
+            Atom(text) => t.atom(text),
+            Own => t.pid(own),
+            Earlier => t.pid(beamless::Pid { serial: 99, ..own }),
+            Others => t.term(Term::parse(&others).unwrap()),
+        }
+        .map(drop)
+    };
+    wire.settle(a, b, || usize::MAX);
+    let Some((message, mut out)) = b.node.recv(global) else { return String::new() };
+    let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+    let asked = apply.function.to_string();
+    out.reply(&apply, |t| written(t, write)).unwrap();
+    wire.settle(a, b, || usize::MAX);
+    asked
+}
+
+/// A mailbox that answers for `global`.
+fn serve(b: &mut End<'_>) -> Mailbox {
+    let global = b.node.register("").unwrap();
+    let functions = ["whereis_name/1", "register_name/2", "re_register_name/2", "unregister_name/1", "send/2"];
+    b.node.serve(global, functions.map(|function| format!("global:{function}")).iter().map(String::as_str)).unwrap();
+    global
+}
+
 fn written<'t, 'b>(
     t: &'t mut TermWriter<'b>,
     write: impl FnOnce(&mut TermWriter<'b>) -> Result<(), beamless::Misuse>,
@@ -74,9 +86,7 @@ fn with_name(test: impl FnOnce(&mut Both<'_>)) {
     let (mut one, mut other, mut left) = (storage(), storage(), memory());
     let (mut a, mut b, wire) = connected(&mut one, &mut other);
     a.node.set_groups(&mut left).unwrap();
-    let (mailbox, global) = (a.node.register("").unwrap(), b.node.register("").unwrap());
-    let functions = ["whereis_name/1", "register_name/2", "re_register_name/2", "unregister_name/1", "send/2"];
-    b.node.serve(global, functions.map(|function| format!("global:{function}")).iter().map(String::as_str)).unwrap();
+    let (mailbox, global) = (a.node.register("").unwrap(), serve(&mut b));
     a.node.register_global(mailbox, "n").unwrap();
     let own = a.node.pid(mailbox).unwrap();
     test(&mut Both { a, b, wire, own, global });
@@ -132,6 +142,51 @@ fn what_is_not_answered_is_asked_again() {
         both.a.node.handle_timeout(at(200));
         assert_eq!(both.asked(&[]), [""; 0]);
     });
+}
+
+/// However often time is looked at, as for a scope that is not there.
+#[test]
+fn who_was_asked_has_half_a_minute() {
+    with_name(|both| {
+        let second = both.a.node.register("").unwrap();
+        both.a.node.join(second, "sc", |t| t.atom("x")).unwrap();
+        both.wire.settle(&mut both.a, &mut both.b, || usize::MAX);
+        assert!(both.b.node.recv(both.global).is_some());
+        for second in 1..31 {
+            both.a.node.handle_timeout(at(second));
+            assert_eq!(both.next(Own), "", "{second}");
+        }
+        both.a.node.handle_timeout(at(31));
+        assert_eq!(both.next(Own), "whereis_name");
+    });
+}
+
+/// A name that two nodes forget at once might be another's when the second does: the second is asked once the first has answered.
+#[test]
+fn a_name_is_given_up_at_one_node_after_the_other() {
+    let (mut one, mut other, mut third, mut left) = (storage(), storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut c = End::hidden("c@host", &mut third);
+    c.node.connect("a@host").unwrap();
+    let mut visit = dial(&mut c, &mut a, at(0)).unwrap();
+    visit.settle(&mut c, &mut a, || usize::MAX);
+    let mut back = Wire { a: visit.b, b: visit.a };
+    a.node.set_groups(&mut left).unwrap();
+    let (here, there) = (serve(&mut b), serve(&mut c));
+    let mailbox = a.node.register("").unwrap();
+    let own = a.node.pid(mailbox).unwrap();
+    a.node.register_global(mailbox, "n").unwrap();
+    assert_eq!(next(&mut a, &mut b, &mut wire, here, &own, Own), "whereis_name");
+    assert_eq!(next(&mut a, &mut c, &mut back, there, &own, Own), "whereis_name");
+    a.node.unregister_global("n").unwrap();
+    for asked in ["whereis_name", "unregister_name"] {
+        assert_eq!(next(&mut a, &mut c, &mut back, there, &own, Own), "");
+        assert_eq!(next(&mut a, &mut b, &mut wire, here, &own, Own), asked);
+    }
+    for asked in ["whereis_name", "unregister_name"] {
+        assert_eq!(next(&mut a, &mut c, &mut back, there, &own, Own), asked);
+    }
+    assert_eq!(next(&mut a, &mut b, &mut wire, here, &own, Own), "");
 }
 
 /// Whoever has it from this node is told; somebody else's it leaves alone.

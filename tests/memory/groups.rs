@@ -5,7 +5,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use beamless::{Config, Event, GroupStorage, Instant, Mailbox, Misuse, NodeStorage, Overflow, OwnedPid, Pid, Term};
 
-use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
+use crate::pair::{End, Seed, Wire, at, connect, connected, dial, integers, send, storage};
 
 pub(crate) type Memory = GroupStorage<2, 32, 32>;
 
@@ -357,6 +357,8 @@ fn what_cannot_be_is_said() {
     assert_eq!(text(a.node.register("sc").map(drop)), Misuse::NameTaken.to_string());
     assert_eq!(text(a.node.set_overflow(mailbox, Overflow::Hold)), Misuse::MemberHolds.to_string());
     a.node.set_overflow(mailbox, Overflow::DropNewest).unwrap();
+    let second = a.node.register("second").unwrap();
+    a.node.set_overflow(second, Overflow::Hold).unwrap();
     a.node.join(mailbox, "s2", |t| t.int(1)).unwrap();
     let full = "all of the node's places in groups are in use: leave one, or give the node more";
     assert_eq!(text(a.node.join(mailbox, "s2", |t| t.int(2))), full);
@@ -592,4 +594,165 @@ fn a_scope_outlives_what_a_peer_says() {
         let seen = members(&mut a, "x").len() + members(&mut a, "y").len();
         assert!(seen <= 32, "seed {seed}: {seen}");
     }
+}
+
+/// What the mailbox of `b` that is named as the scope of `a` was sent, as far as the first word of it that matters.
+fn told(a: &mut End<'_>, b: &mut End<'_>, wire: &mut Wire, scope: Mailbox) -> Vec<String> {
+    wire.settle(a, b, || usize::MAX);
+    let all = std::iter::from_fn(|| b.node.recv(scope).map(|(message, _)| message.term().to_string()));
+    let word =
+        |text: String| text.trim_start_matches("{'$gen_cast',").split(',').next().unwrap().trim_start_matches('{').to_owned();
+    all.map(word).collect()
+}
+
+/// One that takes another's place is told all, has no members of the other's, and is monitored in its stead; and so it is when it ends.
+#[test]
+fn a_scope_that_takes_anothers_place_is_begun_with_anew() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mut now = 0;
+    let scope = b.node.register("sc").unwrap();
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "join"]);
+    a.node.monitor_scope("sc").unwrap();
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "discover", "join"]);
+    say(&mut a, &mut b, &mut wire, scope, "sc", "{'$gen_cast',{sync,P,[{x,[P]}]}}");
+    assert_eq!((members(&mut a, "x"), b.node.in_use().watches), (vec![1], 1));
+    // the same looks again
+    say(&mut a, &mut b, &mut wire, scope, "sc", "{discover,P}");
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "join"]);
+    assert_eq!((members(&mut a, "x"), b.node.in_use().watches), (vec![1], 1));
+    say(&mut a, &mut b, &mut wire, scope, "sc", "{discover,Q}");
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "discover", "join"]);
+    assert_eq!((members(&mut a, "x"), b.node.in_use().watches), (vec![], 1));
+    // who was there before has nothing to say any more
+    say(&mut a, &mut b, &mut wire, scope, "sc", "{join,P,x,P}");
+    assert_eq!(members(&mut a, "x"), []);
+    say(&mut a, &mut b, &mut wire, scope, "sc", "{join,Q,x,Q}");
+    assert_eq!(members(&mut a, "x"), [2]);
+    b.node.close_mailbox(scope, |t| t.atom("why")).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert_eq!((members(&mut a, "x"), b.node.in_use().watches), (vec![], 0));
+    let scope = b.node.register("sc").unwrap();
+    settle(&mut a, &mut b, &mut wire, &mut now);
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "discover", "join"]);
+    assert_eq!(b.node.in_use().watches, 1);
+}
+
+/// A scope lasts as long as the node, and one that the node has not is nobody.
+#[test]
+fn the_pid_of_a_scope_is_a_process() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let mailbox = a.node.register("").unwrap();
+    a.node.set_groups(&mut left).unwrap();
+    a.node.monitor_scope("sc").unwrap();
+    let own = a.node.pid(mailbox).unwrap();
+    let from = b.node.register("").unwrap();
+    for (serial, ends) in [(1, false), (2, true)] {
+        let pid = OwnedPid::new(Pid { id: 0, serial, ..own.as_pid() }).unwrap();
+        b.node.outbox(from).unwrap().monitor(&pid).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(b.node.recv(from).is_some(), ends, "{serial}");
+    }
+}
+
+/// What the other's scope said while this node had none of this name went to nobody: it is not waited for.
+#[test]
+fn a_scope_that_begins_late_speaks_first() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let visible = |name| Config::visible(name, "secret").unwrap();
+    let (mut a, mut b) = (End::new(visible("a@host"), &mut one), End::new(visible("b@host"), &mut other));
+    a.node.set_groups(&mut left).unwrap();
+    let (mailbox, scope) = (a.node.register("").unwrap(), b.node.register("sc").unwrap());
+    let mut wire = connect(&mut a, &mut b);
+    a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "join"]);
+}
+
+/// A member that nobody reads holds up no sender; what it drops is its own choice.
+#[test]
+fn a_member_drops_what_it_was_told_to() {
+    for (overflow, drops_newest) in [(Overflow::Hold, false), (Overflow::DropOldest, false), (Overflow::DropNewest, true)] {
+        let (mut one, mut other, mut left) = (storage(), storage(), memory());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let (mailbox, from) = (a.node.register("to").unwrap(), b.node.register("from").unwrap());
+        a.node.set_groups(&mut left).unwrap();
+        a.node.set_overflow(mailbox, overflow).unwrap();
+        a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+        for i in 0..500 {
+            send(&mut b, from, "to", "a@host", i).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+        }
+        let got = integers(&mut a, mailbox);
+        assert_eq!(a.node.dropped(mailbox), 500 - got.len() as u64);
+        assert_eq!((got.first() == Some(&0), got.last() == Some(&499)), (drops_newest, !drops_newest), "{overflow:?}");
+    }
+}
+
+#[test]
+fn only_members_that_are_gone_are_a_change() {
+    for (members, is_change) in [("[]", false), ("[{x,[P]}]", true)] {
+        let (mut one, mut other, mut left) = (storage(), storage(), memory());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let from = b.node.register("").unwrap();
+        a.node.set_groups(&mut left).unwrap();
+        a.node.monitor_scope("sc").unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        say(&mut a, &mut b, &mut wire, from, "sc", &format!("{{'$gen_cast',{{sync,P,{members}}}}}"));
+        a.news();
+        a.node.handle_closed(wire.a, None);
+        let changed = a.news().iter().any(|event| matches!(event, Event::MembersChanged { .. }));
+        assert_eq!(changed, is_change, "{members}");
+    }
+}
+
+/// Whoever comes is told of no member that was one before, though others are still to be told that it left.
+#[test]
+fn a_newcomer_hears_nothing_of_what_was_left() {
+    let (mut one, mut other, mut third, mut left) = (storage(), storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    a.node.set_groups(&mut left).unwrap();
+    let (mailbox, scope) = (a.node.register("").unwrap(), b.node.register("sc").unwrap());
+    a.node.join(mailbox, "sc", |t| t.atom("x")).unwrap();
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["sync", "join"]);
+    // there is no room to tell it
+    while a.node.outbox(mailbox).unwrap().send(("nobody", "b@host"), |t| t.binary(&[0; 50])).is_ok() {}
+    a.node.join(mailbox, "sc", |t| t.atom("y")).unwrap();
+    a.node.leave(mailbox, "sc", |t| t.atom("y")).unwrap();
+    let mut c = End::hidden("c@host", &mut third);
+    let late = c.node.register("sc").unwrap();
+    c.node.connect("a@host").unwrap();
+    let mut visit = dial(&mut c, &mut a, at(0)).unwrap();
+    visit.settle(&mut c, &mut a, || usize::MAX);
+    assert_eq!(told(&mut a, &mut c, &mut Wire { a: visit.b, b: visit.a }, late), ["sync", "join"]);
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.handle_timeout(at(1));
+    assert_eq!(told(&mut a, &mut b, &mut wire, scope), ["join", "leave"]);
+}
+
+/// By which others tell them apart, and answer.
+#[test]
+fn each_scope_has_its_own_pid() {
+    let (mut one, mut other, mut left) = (storage(), storage(), memory());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    a.node.set_groups(&mut left).unwrap();
+    let mailbox = a.node.register("").unwrap();
+    for (scope, serial) in [("s1", 1), ("s2", 2)] {
+        let there = b.node.register(scope).unwrap();
+        a.node.join(mailbox, scope, |t| t.atom("x")).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        let (message, _) = b.node.recv(there).unwrap();
+        let [_, cast] = message.term().tuple().unwrap();
+        let [what, pid, _] = cast.tuple().unwrap();
+        let pid = pid.as_pid().unwrap();
+        assert_eq!((what.is_atom("sync"), pid.id, pid.serial), (true, 0, serial));
+    }
+}
+
+#[test]
+fn memory_for_groups_shows_its_sizes() {
+    assert_eq!(format!("{:?}", GroupStorage::<1, 2, 3>::new()), "GroupStorage<1, 2, 3>");
 }

@@ -738,3 +738,157 @@ fn what_is_sent_after_a_failed_attempt_begins_another() {
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert_eq!(integers(&mut b, to), [2]);
 }
+
+/// Of two connections that are made at once, that of the greater name stays.
+#[test]
+fn both_agree_on_the_connection_that_stays() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+    a.node.connect("b@host").unwrap();
+    b.node.connect("a@host").unwrap();
+    let (mut left, mut right) = (dial(&mut a, &mut b, at(0)).unwrap(), dial(&mut b, &mut a, at(0)).unwrap());
+    while left.step(&mut a, &mut b, usize::MAX) + right.step(&mut b, &mut a, usize::MAX) > 0 {}
+    assert!(a.is_up() && b.is_up());
+    assert!(b.node.is_open(right.a) && a.node.is_open(right.b));
+    assert!(!a.node.is_open(left.a) && !b.node.is_open(left.b));
+}
+
+/// An attempt that went so far and no further.
+#[test]
+fn how_far_an_attempt_came_is_told() {
+    for (status, reason) in [
+        (&b"\x00\x03sok"[..], Reason::Timeout),
+        (b"\x00\x04snok", Reason::Nok),
+        (b"\x00\x06salive", Reason::OldConnection),
+        (b"\x00\x0csnot_allowed", Reason::NotAllowed),
+    ] {
+        let mut one = storage();
+        let mut a = End::hidden("a@host", &mut one);
+        a.node.connect("b@host").unwrap();
+        let (mut connection, _) = a.node.poll_dial(at(0)).unwrap();
+        a.node.handle_connected(connection, 1, at(0));
+        sent(&mut a.node, connection);
+        feed(&mut a.node, &mut connection, status);
+        a.node.handle_timeout(at(0));
+        assert!(a.news().is_empty());
+        a.node.handle_timeout(at(7));
+        let news = a.news();
+        assert!(matches!(&news[..], [Event::ConnectFailed { reason: told, .. }] if *told == reason), "{news:?}");
+    }
+}
+
+/// What it was to say is still here, and nobody takes it.
+#[test]
+fn an_attempt_that_failed_is_told_once() {
+    let mut one = storage();
+    let mut a = End::hidden("a@host", &mut one);
+    a.node.connect("b@host").unwrap();
+    let (connection, _) = a.node.poll_dial(at(0)).unwrap();
+    a.node.handle_connected(connection, 1, at(0));
+    a.node.handle_closed(connection, None);
+    assert!(matches!(&a.news()[..], [Event::ConnectFailed { reason: Reason::ClosedByPeer, .. }]));
+    (1..30).for_each(|second| a.node.handle_timeout(at(second)));
+    assert!(a.news().is_empty() && !a.node.is_open(connection));
+}
+
+/// Many that began together end together: the program reads of each, a few in each call.
+#[test]
+fn those_that_end_together_are_told_in_turn() {
+    let mut one = storage();
+    let mut b = End::hidden("b@host", &mut one);
+    for i in 0..6 {
+        let mut connection = b.node.accept(from(&format!("10.0.0.{i}")), 1, at(0)).unwrap();
+        say_name(&mut b.node, &mut connection, &format!("n{i}@host"));
+    }
+    b.node.handle_timeout(at(0));
+    for told in [4, 2] {
+        assert!(b.node.poll_timeout().is_some_and(|due| due <= at(7)));
+        b.node.handle_timeout(at(7));
+        let news = b.news();
+        assert_eq!(news.len(), told, "{news:?}");
+        assert!(news.iter().all(|event| matches!(event, Event::Refused { reason: Reason::Timeout, .. })));
+    }
+}
+
+#[test]
+fn a_node_is_as_visible_as_it_says() {
+    for visible in [false, true] {
+        let (mut one, mut other) = (storage(), storage());
+        let config = if visible { Config::visible("a@host", "secret") } else { Config::hidden("a@host", "secret") };
+        let (mut a, mut b) = (End::new(config.unwrap(), &mut one), End::hidden("b@host", &mut other));
+        a.node.connect("b@host").unwrap();
+        dial(&mut a, &mut b, at(0)).unwrap().settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(a.node.is_visible(), visible);
+        assert!(matches!(&b.news()[..], [Event::NodeUp { visible: seen, .. }] if *seen == visible));
+    }
+}
+
+/// A packet may have 640 bytes, its length included.
+#[test]
+fn a_packet_too_long_is_refused_when_its_length_is_here() {
+    for (len, is_taken) in [(638_u16, true), (639, false), (u16::MAX, false)] {
+        let mut one = storage();
+        let mut b = End::hidden("b@host", &mut one);
+        let mut connection = b.node.accept(Origin::default(), 1, at(0)).unwrap();
+        feed(&mut b.node, &mut connection, &len.to_be_bytes());
+        assert_eq!((b.node.is_open(connection), b.news().is_empty()), (is_taken, is_taken), "{len}");
+    }
+}
+
+/// A quarter of the places, and eight at most.
+#[test]
+fn some_places_are_kept_for_attempts_of_our_own() {
+    let mut host = Box::new(NodeStorage::<48, 1, 4096>::new());
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut host);
+    let callers: Vec<_> = (0..100).map_while(|_| b.node.accept(Origin::default(), 1, at(0)).ok()).collect();
+    assert_eq!(callers.len(), 48);
+}
+
+/// The time that a newcomer is told is that at which there is a place.
+#[test]
+fn a_newcomer_finds_a_place_when_it_was_told_to_ask_again() {
+    let mut one = storage();
+    let mut b = End::hidden("b@host", &mut one);
+    for _ in 0..8 {
+        b.node.accept(from("10.0.0.1"), 1, ms(100)).unwrap();
+    }
+    let at = b.node.accept(from("10.0.0.2"), 1, ms(101)).unwrap_err();
+    assert!(at > ms(101));
+    assert!(b.node.accept(from("10.0.0.2"), 1, at).is_ok());
+}
+
+/// Of those that have been silent, one goes whose address has the most places, though others have been silent longer; and of those one
+/// without a name.
+#[test]
+fn who_has_the_most_places_makes_way() {
+    let mut one = storage();
+    let mut b = End::hidden("b@host", &mut one);
+    let few: Vec<_> = (0..3).map(|i| b.node.accept(from("10.0.0.1"), 1, ms(i)).unwrap()).collect();
+    let mut named = b.node.accept(from("10.0.0.2"), 1, ms(10)).unwrap();
+    say_name(&mut b.node, &mut named, "n@host");
+    let many: Vec<_> = (0..4).map(|_| b.node.accept(from("10.0.0.2"), 1, ms(20)).unwrap()).collect();
+    b.node.handle_timeout(ms(30));
+    for gone in 0..2 {
+        b.node.accept(from(&format!("10.0.1.{gone}")), 1, ms(1000)).unwrap();
+        assert!(few.iter().chain([&named]).all(|connection| b.node.is_open(*connection)), "{gone}");
+        let open: Vec<_> = many.iter().map(|connection| b.node.is_open(*connection)).collect();
+        assert_eq!(open, [false, gone == 0, true, true], "the one that came first");
+    }
+}
+
+/// What was not begun with is of the next name.
+#[test]
+fn an_attempt_that_was_not_begun_outlives_the_name() {
+    let (mut one, mut other, mut third) = (storage(), storage(), storage());
+    let mut a = End::new(Config::dynamic("host", "secret").unwrap(), &mut one);
+    let (mut b, mut c) = (End::hidden("b@host", &mut other), End::hidden("c@host", &mut third));
+    a.node.connect("b@host").unwrap();
+    let mut wire = dial(&mut a, &mut b, at(0)).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    a.node.connect("c@host").unwrap();
+    a.news();
+    a.node.handle_closed(wire.a, None);
+    assert!(matches!(&a.news()[..], [Event::NodeDown { .. }]));
+    dial(&mut a, &mut c, at(1)).unwrap().settle(&mut a, &mut c, || usize::MAX);
+    assert!(a.is_up() && c.is_up() && a.node.name().is_some());
+}

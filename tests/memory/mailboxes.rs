@@ -636,6 +636,11 @@ fn a_call_that_never_fits_is_told_so() {
         drain(&mut a);
     }
     assert!(fits > 50 && never > 50, "{fits} fit, {never} never do");
+    // the largest does not fit behind something else, but will
+    send(&mut a, from, "to", "b@host", 1).unwrap();
+    let bytes = 1700 + fits - 1;
+    let called = a.node.outbox(from).unwrap().call(("to", "b@host"), None, |t| t.binary(&[0; 2048][..bytes]));
+    assert!(matches!(called, Err(Error::Full(Full::Transmit { .. }))), "{called:?}");
     b.news();
 }
 
@@ -659,4 +664,87 @@ fn a_reason_that_changes_ends_the_mailbox() {
         b.node.register("to").unwrap();
         assert!(b.node.poll_mailbox().is_none());
     }
+}
+
+/// Who moved on and is held up again is told of again; who did not, once.
+#[test]
+fn a_peer_that_is_held_up_again_is_told_of_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    fill(&mut a, &mut b, &mut wire, from);
+    let told = |b: &mut End<'_>, seconds: std::ops::Range<u64>| {
+        seconds.for_each(|second| b.node.handle_timeout(at(second)));
+        b.news().iter().filter(|event| matches!(event, Event::Held { .. })).count()
+    };
+    assert_eq!(told(&mut b, 1..10), 1);
+    // to let it try again moves nobody
+    for second in 10..15 {
+        b.node.set_overflow(to, Overflow::Hold).unwrap();
+        assert_eq!(told(&mut b, second..second + 1), 0);
+    }
+    assert_eq!(told(&mut b, 15..20), 0);
+    // there is room for some of what waits
+    (0..10).for_each(|_| _ = b.node.recv(to).unwrap());
+    assert_eq!(told(&mut b, 20..30), 1);
+}
+
+/// Whichever way they go, most or all of them the short one.
+#[test]
+fn one_peer_alone_may_fill_a_mailbox() {
+    let received = [1, 2].map(|senders| {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+        let from: Vec<_> = (0..senders).map(|_| a.node.register("").unwrap()).collect();
+        let to = b.node.register("to").unwrap();
+        for turn in 0.. {
+            send(&mut a, from[turn % senders], "to", "b@host", 1).unwrap();
+            wire.settle(&mut a, &mut b, || usize::MAX);
+            if !b.node.takes_bytes(wire.b) {
+                break;
+            }
+        }
+        b.node.received(to)
+    });
+    assert_eq!(received[0], received[1]);
+}
+
+/// What drops messages drops no ends and no answers: they wait for room.
+#[test]
+fn a_mailbox_that_drops_the_newest_misses_no_end() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    b.node.set_overflow(to, Overflow::DropNewest).unwrap();
+    let monitor = b.node.outbox(to).unwrap().monitor(("from", "a@host")).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    while b.node.dropped(to) == 0 {
+        send(&mut a, from, "to", "b@host", 1).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    a.node.close_mailbox(from, |t| t.atom("why")).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(!b.node.takes_bytes(wire.b));
+    let mut downs = Vec::new();
+    for second in 0..300 {
+        if let Some((message, _)) = b.node.recv(to) {
+            if let Received::Down { monitor, .. } = message.received() {
+                downs.push(monitor);
+            }
+        }
+        b.node.handle_timeout(at(second));
+    }
+    assert_eq!(downs, [monitor]);
+}
+
+/// Mailboxes without a name have not this one.
+#[test]
+fn the_empty_name_is_nobodys() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("").unwrap(), b.node.register("").unwrap());
+    send(&mut a, from, "", "b@host", 1).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    assert!(b.node.recv(to).is_none());
+    assert_eq!(b.texts(), ["message to  from a@host dropped: no such mailbox"]);
 }

@@ -1,9 +1,10 @@
 //! What a peer asks OTP's own processes, which are no mailboxes: `net_kernel` and `rex`.
 
-use beamless::{Config, Mailbox, Node, Received, Term};
+use beamless::{Config, Exception, Mailbox, Node, Received, Term};
 
 use crate::groups::bytes;
 use crate::pair::{End, Wire, connect, connected, storage};
+use crate::trace::logged;
 
 /// Sends what the text says, in which P is the sender and O a process of a third node.
 fn say(b: &mut End<'_>, from: Mailbox, to: &str, text: &str) {
@@ -59,11 +60,63 @@ fn rex_answers_for_functions_that_nobody_serves() {
     assert_eq!(answers("rex", "{P,{sbcast,nobody,x}}"), ["{rex,a@host,{nonexisting_name,nobody}}"]);
     assert_eq!(answers("rex", "{P,{sbcast,to,x}}"), ["{rex,a@host,a@host}"]);
     assert_eq!(answers("rex", "{P,{x,to,x}}"), [""; 0]);
+    // nobody waits for a cast
+    assert_eq!(answers("rex", "{'$gen_cast',{cast,m,f,[1],l}}"), [""; 0]);
     // another than rex takes none
     assert_eq!(answers("nobody", "{P,{call,m,f,[1],l}}"), [""; 0]);
     assert_eq!(a.node.recv(to).unwrap().0.term().to_string(), "x");
     assert!(a.node.recv(to).is_none());
-    assert_eq!(a.texts(), ["message to nobody from b@host dropped: no such mailbox"]);
+    let dropped = [
+        "message to m:f/1 from b@host dropped: no such function is served",
+        "message to nobody from b@host dropped: no such mailbox",
+    ];
+    assert_eq!(a.texts(), dropped);
+}
+
+/// The stack trace has as much of the call as there is room for.
+#[test]
+fn of_arguments_that_do_not_fit_the_number_is_told() {
+    let (mut one, mut other) = (storage(), Box::new(beamless::NodeStorage::<2, 2, 65_536>::new()));
+    let mut a = End::hidden("a@host", &mut one);
+    let mut b = End::new(Config::hidden("b@host", "secret").unwrap(), &mut other);
+    let mut wire = connect(&mut a, &mut b);
+    let (from, to) = (b.node.register("from").unwrap(), a.node.register("to").unwrap());
+    a.node.outbox(to).unwrap().send(("nobody", "b@host"), |t| t.binary(&[7; 2000])).unwrap();
+    let list = format!("[{}1]", "1,".repeat(200));
+    say(&mut b, from, "rex", &format!("{{P,{{call,m,f,[{list},{list}],l}}}}"));
+    let (lines, _) = logged(|| wire.back(&mut a, &mut b));
+    assert!(!lines.iter().any(|line| line.contains("could not be told")), "{lines:?}");
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, _) = b.node.recv(from).unwrap();
+    assert_eq!(message.term().to_string(), "{rex,{badrpc,{'EXIT',{undef,[{m,f,2,[]}]}}}}");
+}
+
+/// However the function was called, and whatever it came to.
+#[test]
+fn rex_tells_how_a_function_ended() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (b.node.register("from").unwrap(), a.node.register("to").unwrap());
+    a.node.serve(to, ["m:f/1"]).unwrap();
+    for (exception, expected) in [
+        (Exception::Exit, "{rex,{badrpc,{'EXIT',why}}}"),
+        (Exception::Error, "{rex,{badrpc,{'EXIT',{why,[]}}}}"),
+        (Exception::Throw, "{rex,why}"),
+    ] {
+        say(&mut b, from, "rex", "{P,{call,m,f,[1],l}}");
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        let (message, mut out) = a.node.recv(to).unwrap();
+        let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+        assert!(apply.caller.waits());
+        out.raise(&apply, exception, |t| t.atom("why")).unwrap();
+        wire.settle(&mut a, &mut b, || usize::MAX);
+        assert_eq!(b.node.recv(from).unwrap().0.term().to_string(), expected);
+    }
+    say(&mut b, from, "rex", "{'$gen_cast',{cast,m,f,[1],l}}");
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, _) = a.node.recv(to).unwrap();
+    let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+    assert!(!apply.caller.waits() && message.as_cast().is_none());
 }
 
 /// In the two forms in which `rex` takes them.

@@ -94,3 +94,21 @@ fn a_program_may_answer_for_itself() {
     assert_eq!(texts(&mut b, to), [""; 0]);
     assert_eq!(texts(&mut a, from), ["{4,{error,not_supported}}"]);
 }
+
+/// Of 640 bytes, and of one more.
+#[test]
+fn what_has_too_long_a_tag_comes_in() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    let own = a.node.pid(from).unwrap();
+    // a binary has five bytes in front
+    for (len, is_answered) in [(635, true), (636, false)] {
+        let mut out = a.node.outbox(from).unwrap();
+        let tag = vec![7; len];
+        out.send(("to", "b@host"), |t| t.tuple(3)?.atom("system")?.tuple(2)?.pid(own.as_pid())?.binary(&tag)?.atom("get_state"))
+            .unwrap();
+        settle(&mut wire, &mut a, &mut b);
+        assert_eq!((texts(&mut a, from).len(), texts(&mut b, to).len()), (is_answered.into(), (!is_answered).into()), "{len}");
+    }
+}

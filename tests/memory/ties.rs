@@ -596,3 +596,52 @@ fn an_exit_waits_for_room_in_its_turn() {
     assert_eq!(got.last().unwrap(), "why");
     assert_eq!(tied.watches(), (0, 0));
 }
+
+#[test]
+fn a_link_that_is_there_is_not_made_again() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    tied.a_links();
+    let sent = tied.a.node.poll_transmit(tied.wire.a).len();
+    tied.a_links();
+    assert_eq!(tied.a.node.poll_transmit(tied.wire.a).len(), sent);
+    tied.settle();
+    assert_eq!(tied.watches(), (1, 1));
+}
+
+/// As large as a message, and no larger: it is to be told to others.
+#[test]
+fn the_reason_of_a_mailbox_has_its_limit() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    let most = tied.a.node.max_message();
+    // a binary has five bytes in front
+    let mut ends = |bytes: usize| tied.a.node.close_mailbox(tied.one, |t| t.binary(&vec![7; bytes - 5]));
+    let Err(Error::Full(Full::Message { needed, limit })) = ends(most + 1) else { panic!("it ended") };
+    assert_eq!((needed, limit), (most + 1, most));
+    ends(most).unwrap();
+}
+
+/// The exits of both wait for room; of one the mailbox wants to hear no more.
+#[test]
+fn one_of_two_broken_links_is_taken_back() {
+    let (mut one, mut other) = (storage(), storage());
+    let mut tied = Tied::new(&mut one, &mut other);
+    let second = tied.b.node.register("second").unwrap();
+    let second = tied.b.node.pid(second).unwrap();
+    tied.a_links();
+    tied.a.node.outbox(tied.one).unwrap().link(second.as_pid()).unwrap();
+    tied.settle();
+    fill(&mut tied);
+    tied.a.node.handle_closed(tied.wire.a, None);
+    assert_eq!(tied.a.node.in_use().watches, 2);
+    tied.a_unlinks();
+    let exits: Vec<_> = std::iter::from_fn(|| {
+        let (message, _) = tied.a.node.recv(tied.one)?;
+        let Received::Exit { from, .. } = message.received() else { return Some(None) };
+        Some(Some(from.id))
+    })
+    .flatten()
+    .collect();
+    assert_eq!(exits, [second.as_pid().id]);
+}

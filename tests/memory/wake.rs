@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use beamless::mio::net::UnixStream;
 use beamless::mio::{Interest, Token};
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, Node, NodeStorage, Overflow};
+use beamless::{
+    Config, Driver, DriverOptions, Epmd, EpmdSettings, Error, Event, Full, Mailbox, NetworkFault, Node, NodeStorage, Overflow,
+};
 
-use crate::pair::{End, Seed, Wire, at, connect, connected, storage};
+use crate::pair::{End, Seed, Wire, at, connect, connected, send, storage};
 
 /// For a machine with a lot else to do.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -394,6 +396,12 @@ fn a_refused_send_is_told_once_it_fits() {
     a.node.handle_transmitted(wire.a, waiting);
     a.node.handle_transmitted(wire.a, a.node.poll_transmit(wire.a).len());
     assert!(a.node.poll_wake() && !a.node.poll_wake());
+    // also when the larger was refused first
+    send(&mut a, 1900).unwrap();
+    assert!(send(&mut a, 1900).is_err());
+    let Err(Error::Full(Full::Transmit { needed, room })) = send(&mut a, 1000) else { panic!("there was room") };
+    a.node.handle_transmitted(wire.a, needed - room);
+    assert!(a.node.poll_wake());
     b.news();
 }
 
@@ -477,4 +485,41 @@ fn sources_that_were_not_given_yet_end_a_wait() {
         tokens
     });
     assert_eq!(end(&given, "a source of its own"), [1, 2, 3]);
+}
+
+/// What has come of a message so far is nothing to look at.
+#[test]
+fn a_message_is_shown_once_it_is_whole() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    for i in 0..5 {
+        message(&mut a, from, &mut wire, &mut b);
+        assert!(b.node.poll_mailbox().is_some() && b.node.recv(to).is_some());
+        send(&mut a, from, "to", "b@host", i).unwrap();
+        let before = b.node.received(to);
+        while wire.step_each(&mut a, &mut b, 1, 0) > 0 {
+            let is_here = b.node.received(to) > before;
+            assert_eq!((b.node.poll_wake(), b.node.poll_mailbox().is_some()), (is_here, is_here));
+        }
+        assert!(b.node.recv(to).is_some() && b.node.recv(to).is_none());
+    }
+}
+
+/// Its answer was to go to somebody else, who is gone.
+#[test]
+fn a_message_that_was_put_back_is_shown_when_another_is_gone() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    while b.node.outbox(to).unwrap().send(("to", "c@host"), |t| t.binary(&[7; 500])).is_ok() {}
+    message(&mut a, from, &mut wire, &mut b);
+    assert!(b.node.poll_wake());
+    b.node.recv(to).unwrap().0.put_back();
+    let (attempt, _) = b.node.poll_dial(at(0)).unwrap();
+    assert!(!b.node.poll_wake());
+    b.node.handle_unreachable(attempt, NetworkFault::Refused);
+    b.news();
+    assert!(b.node.poll_wake());
+    assert_eq!(b.node.poll_mailbox(), Some(to));
 }
