@@ -35,7 +35,7 @@ swept() {
     TMPDIR=$(mktemp -d "$TMPDIR/beamless-XXXXXX")
     exec 9> >(exec env -u BEAMLESS_TEST_RUN setsid "$TOP/tests/sweep" "$MARK" "$TMPDIR" "${SWEPT[@]}" >/dev/null 2>&1)
     export TMPDIR BEAMLESS_TEST_RUN=${BEAMLESS_TEST_RUN-}:$MARK
-    # a shell keeps what a redirection hides from a function, and its background jobs with it
+    # where it were closed for a function alone, the shell would keep a copy, and so would background jobs
     (exec 9>&-; "$@")
 }
 

@@ -43,8 +43,8 @@ pub(crate) fn packets(pattern: &str) -> Vec<Vec<u8>> {
     captured(pattern).into_iter().map(|found| found.bytes).collect()
 }
 
-/// Calls `each` with every prefix of every packet of this name, and with changes of each single byte of it: some, for each byte others. All of
-/// them are for a fuzzer, which takes its time.
+/// Calls `each` with every prefix of every packet of this name, and with changes of each single byte of it: to sixteen values, which differ
+/// from byte to byte. All of them are for a fuzzer, which takes its time.
 pub(crate) fn damaged(pattern: &str, mut each: impl FnMut(&[u8])) {
     // most are the same in every release; five terms are long, and no different for it
     let distinct: BTreeSet<_> = packets(pattern).into_iter().filter(|bytes| bytes.len() <= 600).collect();

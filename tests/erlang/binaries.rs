@@ -13,9 +13,14 @@ pub(crate) fn beamless() -> PathBuf {
     given().map_or_else(|| env!("CARGO_BIN_EXE_beamless").into(), |folder| folder.join("beamless"))
 }
 
+/// The program `beamless` that cargo built for these tests, which minds what is preloaded: one that is linked statically does not.
+pub(crate) fn dynamic() -> &'static str {
+    env!("CARGO_BIN_EXE_beamless")
+}
+
 /// An example of the library.
 pub(crate) fn example(name: &str) -> PathBuf {
-    given().unwrap_or_else(|| cargo_build(&["--example", name], "debug")).join("examples").join(name)
+    given().unwrap_or_else(|| cargo_build(&["--profile", "test", "--example", name], "debug")).join("examples").join(name)
 }
 
 /// `beamless` as it is shipped: whatever is in a given folder is.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::binaries::beamless;
+use crate::binaries::dynamic;
 use crate::children::command;
 use crate::support::{Agent, World};
 
@@ -84,7 +84,7 @@ impl Shim {
 
     /// `beamless run` with these arguments, just started.
     pub(crate) fn launch(&self, world: &World, args: &[&str]) -> Agent {
-        let mut command = command(beamless());
+        let mut command = command(dynamic());
         command.arg("run").args(args);
         self.dress(&mut command);
         world.launch_as(command)

@@ -569,7 +569,7 @@ fn terms_that_are_kept() {
 }
 
 /// What JSON makes of it, and what is read again.
-#[cfg(feature = "cli")]
+#[cfg(feature = "std")]
 #[test]
 fn another_format_sees_strings_and_bytes() {
     let forms = Forms {
