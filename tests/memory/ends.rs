@@ -415,7 +415,7 @@ fn a_spawn_request_with_a_strangers_reference_is_refused() {
 #[test]
 fn a_node_in_memory_that_another_had_begins_with_nothing() {
     let (mut one, mut other) = (storage(), storage());
-    for _ in 0..3 {
+    for _ in 0..100 {
         let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
         let (mine, theirs) = (a.node.register("mine").unwrap(), b.node.register("theirs").unwrap());
         let pid = b.node.pid(theirs).unwrap();

@@ -753,6 +753,7 @@ fn each_scope_has_its_own_pid() {
 }
 
 #[test]
-fn memory_for_groups_shows_its_sizes() {
+fn memory_shows_its_sizes() {
+    assert_eq!(format!("{:?}", NodeStorage::<1, 2, 4096, 3, 4>::sized()), "NodeStorage<1, 2, 4096, 3, 4>");
     assert_eq!(format!("{:?}", GroupStorage::<1, 2, 3>::new()), "GroupStorage<1, 2, 3>");
 }

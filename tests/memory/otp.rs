@@ -60,6 +60,7 @@ fn rex_answers_for_functions_that_nobody_serves() {
     assert_eq!(answers("rex", "{P,{sbcast,nobody,x}}"), ["{rex,a@host,{nonexisting_name,nobody}}"]);
     assert_eq!(answers("rex", "{P,{sbcast,to,x}}"), ["{rex,a@host,a@host}"]);
     assert_eq!(answers("rex", "{P,{x,to,x}}"), [""; 0]);
+    assert_eq!(answers("rex", "{P,features_request}"), ["{features_reply,a@host,[erpc]}"]);
     // nobody waits for a cast
     assert_eq!(answers("rex", "{'$gen_cast',{cast,m,f,[1],l}}"), [""; 0]);
     // another than rex takes none
