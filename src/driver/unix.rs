@@ -28,7 +28,10 @@ impl Drop for SocketFile {
 /// Listens on the socket at `path`, which is made. One that nobody listens on makes way; any other file stays.
 pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     // the program may change its directory; a directory that was removed has no path
-    let full = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let full = match path::absolute(path) {
+        Err(e) if e.kind() != ErrorKind::InvalidInput => path.to_owned(),
+        full => full?,
+    };
     let listener = match UnixListener::bind(path) {
         Err(e) if e.kind() == ErrorKind::AddrInUse && is_left_over(path) => {
             fs::remove_file(path)?;
