@@ -1,7 +1,7 @@
 %% What an Erlang does to a box all the time: calls, monitors, links, groups, floods, and whatever ends in the middle. It reads its
 %% orders from standard input, a word on a line, and says on standard output what came of them.
 -module(churn).
--export([main/1, sleeper/0]).
+-export([main/1, fill/1, sleeper/0]).
 
 -define(WORKERS, 10).
 
@@ -143,6 +143,17 @@ act(P, Box, N) when P =< 930 ->
 act(P, Box, _) when P =< 932 -> erlang:disconnect_node(Box), ok;
 act(P, _, _) when P =< 934 -> collector ! away, ok;
 act(_, Box, _) -> case net_adm:ping(Box) of pong -> ok; pang -> count(pang), ok end.
+
+%% Fills what these have for messages from a node and to it, again and again until other nodes do so, too.
+fill(Nodes) ->
+    [flood(list_to_atom(Node)) || _ <- lists:seq(1, 40), Node <- Nodes],
+    halt(0, [{flush, false}]).
+
+flood(Node) ->
+    [{echo, Node} ! {flood, N} || N <- lists:seq(1, 500)],
+    Callers = [spawn_monitor(fun() -> gen_server:call({system, Node}, info, 10_000) end) || _ <- lists:seq(1, 40)],
+    [receive {'DOWN', Ref, process, Pid, _} -> ok end || {Pid, Ref} <- Callers],
+    timer:sleep(200).
 
 same(Value, Value) -> ok;
 same(Wanted, Got) -> {wanted, Wanted, got, Got}.

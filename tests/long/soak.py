@@ -41,6 +41,9 @@ CRASHY = LINES.replace("case $line in", 'case $line in "{cast,"*) setsid sleep 1
 TELLS = r"""while :; do echo "{publish,collector,'hub@127.0.0.1',$(date +%s)}"; sleep 1; done"""
 
 
+# an agent has room for 16 nodes, and the other agent is one of them
+FILLERS = 15
+
 # which of the eight strangers has another cookie
 WRONG_COOKIE = 7
 
@@ -244,6 +247,10 @@ class World:
         tls = ["-proto_dist", "inet_tls", "-ssl_dist_optfile", self.dir / "pki" / HOST / "ssl_dist.conf"] if secure else []
         return self.spawn(*self.erl_args(self.name("visitor"), *tls, "-eval", what + "."))
 
+    def filler(self):
+        """An Erlang that sends box and near as much as they have room for at once, and has them answer as much."""
+        return self.spawn(*self.erl_args(self.name("filler"), "-run", "churn", "fill", f"box@{HOST}", f"near@{HOST}"))
+
     def guest(self, turn):
         """Another agent, which calls and is called, and ends in order or not."""
         secure = turn % 2 == 0
@@ -428,7 +435,8 @@ class Soak:
     def fill(self):
         """Fills what the agents remember of those that they turned away, and of names that others sent to and that are not there: they have room for
         256 of either, which would take hours at the pace of a round. Of a node 32 names are told apart, and of those that come at once
-        some are not."""
+        some are not. And their buffers, of which each page is resident once it was used: of a peer's two and of a mailbox's one. The hub
+        is another peer each time it comes, and would fill those of a peer that had them for small things only."""
         for times in range(300):
             for agent in range(2):
                 self.world.stranger(agent + 3 * (WRONG_COOKIE + 8 * times))
@@ -436,6 +444,12 @@ class Soak:
             visitors = [self.world.visitor(secure, 40) for secure in (False, True, False, True)]
             for visitor in visitors:
                 visitor.wait(120)
+        # it would have one of the places
+        self.world.kill_hub()
+        fillers = [self.world.filler() for _ in range(FILLERS)]
+        for filler in fillers:
+            filler.wait(300)
+        self.world.start_hub()
 
     def round(self, number):
         world, begun = self.world, self.now()

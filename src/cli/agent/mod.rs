@@ -26,6 +26,7 @@ mod process;
 mod programs;
 mod publish;
 mod refusals;
+mod spare;
 pub(super) mod step;
 mod store;
 mod strays;

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use beamless::may_take;
 
 use crate::cli::agent::process::Process;
+use crate::cli::agent::spare::give_back;
 
 /// The most bytes that wait at once, of which one node has three quarters at most. With more, calls are refused and other messages dropped; one
 /// message may go beyond.
@@ -72,6 +73,7 @@ impl Input {
                 .for_each(|(_, share)| *share = share.saturating_sub(cost));
         }
         self.shares.retain(|(_, share)| *share > 0);
+        give_back(&mut self.unwritten);
     }
 
     /// Returns true if the message that ends there was written altogether.
@@ -95,6 +97,7 @@ impl Input {
                 return false;
             }
             self.bytes.drain(..written);
+            give_back(&mut self.bytes);
             self.written = self.written.saturating_add(u64::try_from(written).unwrap_or(0));
             self.forget_written();
         }
@@ -126,6 +129,7 @@ mod tests {
         input.written = input.queued;
         input.forget_written();
         assert_eq!((input.unwritten(), input.shares.len()), (0, 0));
+        assert!(input.unwritten.capacity() < 200);
         assert!(input.has_room("one@host"));
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Error, Full, Outbox, OwnedCaller, Term, TermWriter, WriteTermAgain, Written};
 
+use crate::cli::agent::spare::give_back;
 use crate::cli::agent::words;
 use crate::cli::lines::limited;
 
@@ -144,6 +145,7 @@ impl Letters {
             }
         }
         self.wait = if self.waiting.len() < count { RETRY.0 } else { self.wait.saturating_mul(2).min(RETRY.1) };
+        give_back(&mut self.waiting);
         self.at = if self.waiting.is_empty() { None } else { Instant::now().checked_add(self.wait) };
     }
 }

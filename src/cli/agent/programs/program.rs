@@ -19,6 +19,7 @@ use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
 use crate::cli::agent::publish::Said;
+use crate::cli::agent::spare::give_back;
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
 
@@ -620,6 +621,7 @@ impl Program {
                     return false;
                 };
                 let Some(call) = self.calls.remove(at) else { return false };
+                give_back(&mut self.calls);
                 Letter { to: To::Caller(call.caller), node: call.node, term }
             }
             Some(Outgoing::Send { name, node, term }) => {

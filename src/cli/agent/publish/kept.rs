@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::moment::Moment;
 use super::payload;
 use super::reading::Reading;
+use crate::cli::agent::spare::give_back;
 use crate::cli::agent::store::{Read, Store};
 
 /// The readings that wait to be sent, and those that were sent and are not known to have arrived.
@@ -118,6 +119,11 @@ impl Kept {
         }
     }
 
+    /// Gives back the memory of many readings where there are none.
+    fn give_back(&mut self) {
+        [&mut self.sent, &mut self.next, &mut self.behind].into_iter().for_each(give_back);
+    }
+
     pub(super) fn set_most(&mut self, most: Option<usize>) {
         self.most = most;
         self.make_room();
@@ -141,6 +147,7 @@ impl Kept {
         let [_, sent] = &mut self.bytes;
         *sent = sent.saturating_add(size);
         self.sent.push_back(reading);
+        self.give_back();
         size
     }
 
@@ -158,6 +165,7 @@ impl Kept {
             *sent = sent.saturating_sub(reading.size());
         }
         self.asked = 0;
+        self.give_back();
         self.arrived = self.arrived.saturating_add(arrived);
         arrived
     }
@@ -302,6 +310,7 @@ impl Kept {
         }
         let are_all = self.behind.is_empty();
         self.close_up();
+        self.give_back();
         are_all
     }
 
@@ -320,6 +329,7 @@ impl Kept {
             self.behind = core::mem::take(&mut self.next);
         }
         self.unread = self.unread.saturating_add(on_disk as u64);
+        self.give_back();
     }
 
     /// Returns true if what is on disk could be sent.
@@ -465,6 +475,17 @@ mod tests {
         assert_eq!((kept.have_arrived(), kept.under_way(), kept.bytes()), (2, 0, 7 * (LIMIT / 4 + AROUND)));
         kept.clear();
         assert_eq!((kept.bytes(), kept.arrived, kept.len()), (0, 2, 0));
+    }
+
+    #[test]
+    fn what_many_readings_took_is_given_back() {
+        let mut kept = Kept::new(None);
+        (1..=1000).for_each(|number| assert!(!kept.push(reading(number, 1))));
+        while kept.was_sent() > 0 {}
+        kept.ask();
+        assert_eq!(kept.have_arrived(), 1000);
+        let lists = [&kept.sent, &kept.next, &kept.behind];
+        assert!(lists.iter().all(|list| list.capacity() < 100), "{:?}", lists.map(VecDeque::capacity));
     }
 
     /// A random number below the limit.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::cli::agent::spare::give_back;
+
 #[derive(Default)]
 pub(super) struct Queue {
     /// The place of the last record.
@@ -96,6 +98,7 @@ impl Queue {
             bytes = bytes.saturating_add(record.payload.len());
             self.unsynced.pop_front();
         }
+        give_back(&mut self.unsynced);
         bytes
     }
 
