@@ -154,41 +154,6 @@ fn who_filled_a_mailbox_alone_makes_room_for_others() {
     );
 }
 
-/// Who holds little keeps it, though it waits as well and came before all that makes room.
-#[test]
-fn who_filled_a_mailbox_takes_nothing_from_one_that_waits_in_it() {
-    let (mut one, mut two, mut other, mut third) = (storage(), storage(), Box::new(Hub::sized()), storage());
-    let (mut a, mut d) = (End::hidden("a@host", &mut one), End::hidden("d@host", &mut two));
-    let (mut b, mut c) = (hub(&mut other), End::hidden("c@host", &mut third));
-    let to = b.node.register("to").unwrap();
-    let [greedy, modest, honest] = [&mut a, &mut d, &mut c].map(|end| end.node.register("").unwrap());
-    // its answers fill what the hub has for it, and one request waits
-    let mut quiet = join(&mut d, &mut b);
-    let (mut asked, mut answered) = (0, 0);
-    while asked == answered {
-        assert!(ask(&mut d, modest, asked));
-        asked += 1;
-        quiet.there(&mut d, &mut b);
-        while b.node.poll_wake() {
-            answered += i64::try_from(serve(&mut b, to)).unwrap();
-        }
-    }
-    let mut wire = join(&mut a, &mut b);
-    ask_and_never_read(&mut a, greedy, &mut b, to, &mut wire);
-    let mut visit = join(&mut c, &mut b);
-    for number in 0..20 {
-        assert!(ask(&mut c, honest, number));
-        visit.settle(&mut c, &mut b, || usize::MAX);
-        while b.node.poll_wake() {
-            serve(&mut b, to);
-        }
-        visit.settle(&mut c, &mut b, || usize::MAX);
-        assert_eq!(answers(&mut c, honest), [number]);
-    }
-    assert!(b.node.dropped(to) > 0);
-    assert_eq!(read_all(&mut d, modest, &mut b, to, &mut quiet), (0..asked).collect::<Vec<_>>());
-}
-
 /// A place for a monitor goes to everybody who asks for one, however many one has. The refusals are told once.
 #[test]
 fn no_peer_has_all_places_for_monitors() {
