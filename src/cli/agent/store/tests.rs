@@ -35,10 +35,13 @@ impl Scratch {
     /// What the files have in them.
     fn image(&self) -> BTreeMap<String, Vec<u8>> {
         let files = fs::read_dir(&self.0).unwrap().flatten().map(|entry| entry.path());
-        files
-            .filter(|file| file.is_file())
-            .map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap()))
-            .collect()
+        let named = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_owned();
+        let read = |file: PathBuf| match fs::read(&file) {
+            // the writer's thread deletes meanwhile
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            bytes => Some((named(&file), bytes.unwrap())),
+        };
+        files.filter(|file| file.is_file()).filter_map(read).collect()
     }
 
     fn set_image(&self, image: &BTreeMap<String, Vec<u8>>) {
