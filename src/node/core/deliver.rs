@@ -157,6 +157,20 @@ mod tests {
         assert_eq!([b, c, d].map(|peer| unread(&node, peer)), [0, 0, 100_000]);
     }
 
+    #[test]
+    fn room_is_made_of_what_waits_alone() {
+        let mut storage = Box::new(Storage::new());
+        let (mut node, [_, c, d], [mailbox, _]) = node(&mut storage);
+        for (peer, byte) in [(c, 2), (d, 3)] {
+            bring(&mut node, mailbox, peer, byte, 240);
+            node.core.far.links.table.at_mut(peer).unwrap().unread += 100_000;
+        }
+        waits(&mut node, d);
+        let dropped = [(); 2].map(|()| node.core.inboxes.drop_waiting(mailbox.0, &mut node.core.far.links));
+        assert_eq!(dropped, [Some((d, 0)), None]);
+        assert_eq!((next(&mut node, mailbox), next(&mut node, mailbox)), (Some(2), None));
+    }
+
     /// What a peer has unread is what lies in mailboxes that are there, whatever was done last with the one that ends.
     #[test]
     fn the_end_of_a_mailbox_leaves_what_is_unread_in_others() {

@@ -226,6 +226,8 @@ impl From<Process<'_>> for Receiver {
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // as Erlang shows an atom of no letters: who is sent to by such a name, or a mailbox that has none
+            Self::Name(name) if name.is_empty() => f.write_str("''"),
             // a peer may name a process with line feeds, which a log must not show as lines
             Self::Name(name) => write!(f, "{}", name.escape_debug()),
             Self::Pid(id, serial) => write!(f, "<0.{id}.{serial}>"),
@@ -379,5 +381,7 @@ mod tests {
             let (name, reason) = (FixedStr::try_from(name).unwrap(), FixedStr::try_from("why").unwrap());
             assert_eq!(Event::MailboxEnded { mailbox, name, reason }.to_string(), expected);
         }
+        let to = |name| Receiver::Name(FixedStr::try_from(name).unwrap()).to_string();
+        assert_eq!((to(""), to("x")), ("''".into(), "x".into()));
     }
 }
