@@ -746,5 +746,5 @@ fn the_empty_name_is_nobodys() {
     send(&mut a, from, "", "b@host", 1).unwrap();
     wire.settle(&mut a, &mut b, || usize::MAX);
     assert!(b.node.recv(to).is_none());
-    assert_eq!(b.texts(), ["message to  from a@host dropped: no such mailbox"]);
+    assert_eq!(b.texts(), ["message to '' from a@host dropped: no such mailbox"]);
 }
