@@ -487,3 +487,25 @@ pub(crate) fn put_reference(out: &mut Writer<'_>, reference: Reference<'_>) -> R
     out.bytes(words);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes are those of `term_to_binary/1`, with atoms in UTF-8.
+    #[test]
+    fn each_form_goes_as_far_as_erlangs() {
+        let node = Atom::from_str("n");
+        let written = |write: &dyn for<'t, 'b> Fn(&'t mut TermWriter<'b>) -> Written<'t, 'b>| {
+            encode(&mut [0; 64], write).map(<[u8]>::to_vec)
+        };
+        let port = |id| written(&|t| t.port(Port { node, id, creation: 7 })).unwrap();
+        assert_eq!(port(0xfff_ffff), [131, 89, 119, 1, b'n', 15, 255, 255, 255, 0, 0, 0, 7]);
+        assert_eq!(port(0x1000_0000), [131, 120, 119, 1, b'n', 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(written(&|t| t.charlist("\u{ff}")).unwrap(), [131, 107, 0, 1, 255]);
+        assert_eq!(written(&|t| t.charlist("\u{100}")).unwrap(), [131, 108, 0, 0, 0, 1, 98, 0, 0, 1, 0, 106]);
+        assert_eq!(written(&|t| t.list(0)?.nil()).unwrap(), [131, 106]);
+        assert_eq!(written(&|t| t.bits(&[0xff], 3)).unwrap(), [131, 77, 0, 0, 0, 1, 3, 0xe0]);
+        assert!(matches!(written(&|t| t.bits(&[], 3)), Err(Error::Misuse(Misuse::Bits))));
+    }
+}

@@ -449,6 +449,18 @@ mod tests {
         assert_eq!((of(0, &name), of(1, &name), of(2, &name)), (None, None, Some(TermFault::Record)));
         assert_eq!(of(0, &[tag::SMALL_INTEGER, 1]), Some(TermFault::Tag(tag::SMALL_INTEGER)));
         assert_eq!(fault(&[&[tag::RECORD, 255, 255, 255, 255, 0], &NAMES[..], &name].concat()), Some(TermFault::Truncated));
+        for exported in [false, true] {
+            let head = [&[0, 0, 0, 1, exported.into()], &NAMES[..]].concat();
+            let (record, fields) = record::<true>(&mut Reader::new(&head)).unwrap();
+            assert_eq!((record.exported, fields), (exported, 1));
+        }
+    }
+
+    #[test]
+    fn a_list_that_announces_more_than_can_be_counted_is_too_deep() {
+        let list = |count: u32| [&[tag::LIST][..], &count.to_be_bytes(), &[tag::NIL]].concat();
+        assert_eq!(check_depth(&list(0x7fff_fffe), 8), Ok(()));
+        assert_eq!(check_depth(&list(0x7fff_ffff), 8), Err(&list(0x7fff_ffff)[..]));
     }
 
     #[test]

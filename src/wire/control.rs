@@ -439,9 +439,8 @@ impl<'a> Fields<'a> {
         }
         match self.term()?.value() {
             Value::Integer(flags) => u64::try_from(flags).map_err(|_| Misbehaved::Control(self.op)),
-            Value::Big(big) if !big.negative => {
-                Ok(big.magnitude.iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
-            }
+            // those that are known stand in the first byte
+            Value::Big(big) if !big.negative => Ok(big.magnitude.first().map_or(0, |low| (*low).into())),
             _ => Err(Misbehaved::Control(self.op)),
         }
     }
