@@ -423,7 +423,9 @@ mod tests {
         assert_eq!(faults(3, [0, 3, 255, 255]), [None; 4]);
         assert_eq!(faults(4, [0; 4]), [refused; 4]);
         assert_eq!(faults(0, [0, 4, 0, 0]), [refused, refused, None, None]);
-        assert_eq!(fault(&[&[tag::NEWER_REFERENCE, 0, 1], &NODE[..], &[255; 8]].concat()), None);
+        for node in [&NODE[..], &[tag::ATOM, 0, 1, b'n']] {
+            assert_eq!(fault(&[&[tag::NEWER_REFERENCE, 0, 1], node, &[255; 8]].concat()), None, "{node:?}");
+        }
     }
 
     #[test]

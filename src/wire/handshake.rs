@@ -367,6 +367,14 @@ mod tests {
     }
 
     #[test]
+    fn each_packet_has_the_name_of_the_protocol() {
+        let named = |connecting| b"Nnscrax".map(|kind| packet_name(&[kind], connecting));
+        let (none, [name, status, challenge]) = ("unknown packet", ["send_name", "send_status", "send_challenge"]);
+        assert_eq!(named(true), [name, name, status, "send_complement", "send_challenge_reply", none, none]);
+        assert_eq!(named(false), [challenge, challenge, status, none, none, "send_challenge_ack", none]);
+    }
+
+    #[test]
     fn names() {
         for kind in ["send_name", "send_name_hidden", "send_name_dynamic"] {
             for bytes in packets(&format!("handshake/{kind}")) {

@@ -97,6 +97,7 @@ mod tests {
             let Ok(term) = Term::parse(&packet) else { continue };
             let kept = term.to_owned();
             assert_eq!(kept.as_term().as_bytes(), term.as_bytes());
+            assert_eq!((format!("{kept}"), format!("{kept:?}")), (format!("{term}"), format!("{term:?}")));
             assert_eq!(Term::parse(kept.as_bytes()).unwrap().as_bytes(), term.as_bytes());
             // and without its version byte, which is how a term gives its bytes
             assert_eq!(Term::parse(term.as_bytes()).unwrap().as_bytes(), term.as_bytes());
