@@ -271,6 +271,9 @@ mod tests {
         assert_eq!(fault("[a,").3, TextFault::Ends);
         assert_eq!(fault("$").3, TextFault::Ends);
         assert_eq!(fault("a@1.2"), (3, 1, 4, TextFault::Trailing));
+        assert_eq!(fault("a. b"), (1, 1, 2, TextFault::Trailing));
+        assert_eq!(fault("<"), (0, 1, 1, TextFault::Unexpected('<')));
+        assert_eq!(fault("16#fg"), (0, 1, 1, TextFault::Number));
         assert_eq!(fault("{1 + 2}"), (3, 1, 4, TextFault::Operator));
         assert_eq!(fault("receive").3, TextFault::Reserved);
         assert_eq!(fault("#a{}").3, TextFault::Record);
@@ -301,10 +304,21 @@ mod tests {
         // so do the words that are reserved since OTP 27: Erlang 25 reads and prints them as atoms
         assert_eq!(term("{maybe,else}"), "{'maybe','else'}");
         assert_eq!(term("fun 'a@b':'\\e\"'/2"), "fun 'a@b':'\\033\"'/2");
+        assert_eq!(term("fun 'a\u{7f}':'b\u{100}\"'/2"), "fun 'a\u{7f}':'b\u{100}\"'/2");
     }
 
     fn read(text: &str) -> Vec<u8> {
         parse_text(text, &mut [0; 256]).unwrap_or_else(|e| panic!("{text}: {e}")).as_bytes().to_vec()
+    }
+
+    /// In the bytes that Erlang's `term_to_binary` makes of it.
+    #[test]
+    fn lists_of_bytes_are_strings_whatever_they_are_written_as() {
+        for text in ["[1,97,98]", "[1|\"ab\"]", "[1|[97,98]]", "[1,97|\"b\"].", "[1,97,98] . % and nothing more"] {
+            assert_eq!(read(text), [107, 0, 3, 1, 97, 98], "{text}");
+        }
+        assert_eq!(read("[-0,2]"), [107, 0, 2, 0, 2]);
+        assert_eq!(parse_text("[1|\"ab\",2]", &mut [0; 64]).unwrap_err().fault, TextFault::Expected("']'"));
     }
 
     /// What Erlang reads, in the bytes that its `term_to_binary` makes of it.
@@ -314,6 +328,7 @@ mod tests {
             ("16#123456789abcdef01", 0, &[0x01, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01][..]),
             ("-16#ff00000000000000000000", 1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]),
             ("8#7000000000000000000000000", 0, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 7]),
+            ("8#7777777777777777777777777", 0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 7]),
             ("32#vvvvvvvvvvvvvv", 0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f]),
             // zeros in front are no part of it
             ("16#0000000123456789abcdef01", 0, &[0x01, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01]),
@@ -402,13 +417,13 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_erlang_reads_them() {
-        for (text, value) in [("1_000", 1000), ("16#f_f", 255), ("$a", 97), ("36#z", 35), ("-2#11", -3)] {
+        for (text, value) in [("1_000", 1000), ("16#f_f", 255), ("$a", 97), ("36#z", 35), ("-2#11", -3), ("+1", 1), ("- 1", -1)] {
             assert_eq!(Term::trusted(&read(text)).as_i64(), Some(value), "{text}");
         }
         for (text, value) in [("1_0.5", 10.5), ("1.5e1_0", 1.5e10), ("1.0e-100", 1e-100), ("1.25e+2", 125.0), ("1.0e-9", 1e-9)] {
             assert_eq!(Term::trusted(&read(text)).as_f64(), Some(value), "{text}");
         }
-        for text in ["_1", "1_", "1__0", "16#", "16#fg", "16#f_", "37#1", "1#0", "1.0e"] {
+        for text in ["_1", "1_", "1__0", "16#", "16#fg", "16#f_", "16#_f", "37#1", "1#0", "1.0e"] {
             assert!(parse_text(text, &mut [0; 64]).is_err(), "{text}");
         }
         for (value, text) in [
@@ -419,6 +434,10 @@ mod tests {
             (0.001, "0.001"),
             (1e-4, "0.0001"),
             (1.5e-4, "1.5e-4"),
+            (1230.0, "1230.0"),
+            (12300.0, "1.23e4"),
+            (12_345_678_900.0, "12345678900.0"),
+            (123_456_789_000.0, "1.23456789e11"),
         ] {
             let bytes = [&[70][..], &f64::to_be_bytes(value)].concat();
             assert_eq!(Term::trusted(&bytes).to_string(), text);

@@ -410,18 +410,16 @@ fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     // lengths without what both have in common: the digits and the point
     let exponent_form = match exponent {
-        100.. => 4,
         10.. => 3,
         0.. => 2,
         -9.. => 3,
-        -99.. => 4,
-        _ => 5_i32,
+        // longer ones need not be told apart: it is shorter with them in any case
+        _ => 4_i32,
     }
     .saturating_add(if decimals == 0 { 1 } else { 0 });
     let point_form = match exponent.saturating_sub(decimals) {
         zeros @ 0.. => zeros.saturating_add(1),
-        _ if exponent < 0 => exponent.saturating_neg(),
-        _ => 0,
+        _ => exponent.saturating_neg(),
     };
     if value.abs() >= 9_007_199_254_740_992.0 || point_form > exponent_form {
         let rest = if rest.is_empty() { "0" } else { rest };
