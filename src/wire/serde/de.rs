@@ -57,10 +57,9 @@ impl<'de> Deserializer<'de> {
         Self { term, ..*self }
     }
 
-    /// Returns the sign and the magnitude of an integer of up to 128 bits.
+    /// Returns the sign and the magnitude of an integer of up to 128 bits that is none of 64.
     fn wide(&self) -> Option<(bool, u128)> {
         match self.term.value() {
-            Value::Integer(value) => Some((value < 0, value.unsigned_abs().into())),
             Value::Big(Big { negative, magnitude }) if magnitude.len() <= 16 => {
                 Some((negative, magnitude.iter().rev().fold(0, |sum, byte| (sum << 8) | u128::from(*byte))))
             }

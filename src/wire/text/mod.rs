@@ -318,6 +318,12 @@ mod tests {
             assert_eq!(read(text), [107, 0, 3, 1, 97, 98], "{text}");
         }
         assert_eq!(read("[-0,2]"), [107, 0, 2, 0, 2]);
+        // a string has no more
+        for (len, tag) in [(65_535, 107), (65_536, 108)] {
+            let mut buf = vec![0; 3 * 65_536];
+            let term = parse_text(&format!("[{}1]", "1,".repeat(len - 1)), &mut buf).unwrap();
+            assert_eq!((term.as_bytes()[0], term.as_list().unwrap().count()), (tag, len));
+        }
         assert_eq!(parse_text("[1|\"ab\",2]", &mut [0; 64]).unwrap_err().fault, TextFault::Expected("']'"));
     }
 
@@ -352,6 +358,9 @@ mod tests {
             assert_eq!((big.negative, big.magnitude.len()), (sign == 1, 2100 + longer));
             assert_eq!(big.magnitude[..2100], magnitude);
         }
+        let text = format!("8#{}", "7".repeat(8000));
+        let Value::Big(big) = parse_text(&text, &mut buf).unwrap().value() else { panic!() };
+        assert_eq!((big.magnitude.len(), big.magnitude.iter().all(|byte| *byte == 0xff)), (3000, true));
         // seven bits of three digits and more: the lowest byte has the low bits of the third
         let text = format!("8#7{}", "0".repeat(8000));
         let term = parse_text(&text, &mut buf).unwrap();

@@ -870,3 +870,16 @@ fn a_letter_may_be_an_atom_and_only_bytes_make_a_binary() {
     assert_eq!(text(&Letter('\u{e9}')), "'\u{e9}'".trim_matches('\''));
     assert_eq!(refused(&Wrong(vec![true])).0, "[0]: only bytes make a binary");
 }
+
+/// From a format that is not Erlang's, which has no long integers of its own.
+#[test]
+fn an_integer_from_elsewhere_has_its_sign() {
+    use ::serde::de::IntoDeserializer;
+    use ::serde::de::value::{Error, I64Deserializer, I128Deserializer};
+    for value in [-1_i64, 0, 1] {
+        let short: I64Deserializer<Error> = value.into_deserializer();
+        let long: I128Deserializer<Error> = i128::from(value).into_deserializer();
+        let both = [OwnedBig::<16>::deserialize(short), OwnedBig::deserialize(long)].map(Result::unwrap);
+        assert_eq!(both.map(|big| text(&big)), [(); 2].map(|()| value.to_string()));
+    }
+}
