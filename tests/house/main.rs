@@ -15,6 +15,9 @@ mod lints;
 mod page;
 mod rust;
 
+use std::fs;
+use std::path::Path;
+
 use rust::{Source, sources, without};
 
 /// The modules right below the root, each with its floor; counted from the ground up.
@@ -108,6 +111,27 @@ fn nothing_that_a_peer_reaches_may_panic() {
 fn arithmetic_is_checked_in_tests() {
     let greatest = std::hint::black_box(u8::MAX);
     std::hint::black_box(greatest + 1);
+}
+
+/// The binary's modules are compiled once more where fuzzers are put around them, which no other test builds.
+#[test]
+fn the_harness_of_the_fuzzers_has_what_the_binary_uses() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [ours, theirs] = ["Cargo.toml", "tests/fuzz/harness/Cargo.toml"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let dependencies = ours.split_once("\n[dependencies]\n").unwrap().1.split("\n[").next().unwrap();
+    // those of the core; and mio, to which a feature adds another
+    let others = ["heapless ", "md-5 ", "serde_core ", "mio "];
+    let due = dependencies.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
+    let due: Vec<String> = due
+        .filter(|line| !others.iter().any(|name| line.starts_with(name)))
+        .map(|line| line.replace(", optional = true", ""))
+        .collect();
+    assert!(due.len() > 10, "{due:?}");
+    report(
+        due.into_iter()
+            .filter(|line| !theirs.lines().any(|other| other == line))
+            .map(|line| format!("tests/fuzz/harness/Cargo.toml lacks: {line}")),
+    );
 }
 
 fn report(faults: impl Iterator<Item = String>) {
