@@ -101,8 +101,8 @@ impl<'t> Parser<'t, '_> {
         let empty = self.scan.eat("]");
         // a list that is a tail goes on with the list it is in
         if let Some(frame) = self.open.last_mut().filter(|frame| frame.shape == ParseShape::Tail) {
-            frame.shape = if empty { ParseShape::Ending } else { ParseShape::List };
             if !empty {
+                frame.shape = ParseShape::List;
                 frame.extra = frame.extra.saturating_add(1);
             }
             return Ok(empty);
@@ -138,8 +138,7 @@ impl<'t> Parser<'t, '_> {
         if self.scan.eat("}") {
             return self.push_empty();
         }
-        let extra = HEADER.try_into().unwrap_or(0);
-        self.push(ParseFrame { extra, ..ParseFrame::new(ParseShape::Key, at) })
+        self.push(ParseFrame::new(ParseShape::Key, at))
     }
 
     /// Reads a string, or several side by side, which are one.
@@ -161,7 +160,7 @@ impl<'t> Parser<'t, '_> {
         }
         match own {
             Some(frame) if tail => {
-                self.push(ParseFrame { shape: ParseShape::Ending, ..frame })?;
+                self.push(frame)?;
             }
             Some(frame) => frame.end_list(&mut self.out),
             None => {
@@ -277,7 +276,7 @@ impl<'t> Parser<'t, '_> {
                     }
                     self.open.pop();
                 }
-                ParseShape::List | ParseShape::Tail | ParseShape::Ending => {
+                ParseShape::List | ParseShape::Tail => {
                     let more = frame.shape == ParseShape::List;
                     if more && self.scan.eat(",") {
                         return Ok(true);
@@ -291,7 +290,7 @@ impl<'t> Parser<'t, '_> {
                     }
                     if let Some(extra) = frame.extra.checked_sub(1) {
                         frame.extra = extra;
-                        frame.shape = ParseShape::Ending;
+                        frame.shape = ParseShape::Tail;
                     } else {
                         frame.end_list(&mut self.out);
                         self.open.pop();

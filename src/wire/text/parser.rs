@@ -12,10 +12,8 @@ use crate::wire::value::Limits;
 pub(super) enum ParseShape {
     Tuple,
     List,
-    /// Behind the `|` of a list.
+    /// Behind the `|` of a list: its tail, and then only its end may follow.
     Tail,
-    /// Behind the tail of a list: only its end may follow.
-    Ending,
     Key,
     Value,
 }
@@ -31,7 +29,8 @@ pub(super) struct ParseFrame {
     pub(super) at: usize,
     /// Elements or pairs so far.
     pub(super) count: u32,
-    /// Of a list: the number of lists that are tails and open in it. Of a map: the place of its last key, behind `at`.
+    /// Of a list: the number of lists that are tails and open in it. Of a map: the place of its last key, behind `at`,
+    /// from the second one on: the first is compared with none.
     pub(super) extra: u32,
 }
 
@@ -131,7 +130,6 @@ impl<'t, 'b> Parser<'t, 'b> {
             ParseShape::List => frame.element(byte, &mut self.out),
             ParseShape::Tail => {
                 frame.widen(&mut self.out);
-                frame.shape = ParseShape::Ending;
                 frame.improper = true;
                 false
             }
@@ -139,7 +137,7 @@ impl<'t, 'b> Parser<'t, 'b> {
                 frame.count = frame.count.saturating_add(1);
                 false
             }
-            ParseShape::Key | ParseShape::Ending => false,
+            ParseShape::Key => false,
         }
     }
 
