@@ -451,6 +451,109 @@ fn a_process_that_runs_a_function_ends_with_what_it_came_to() {
     assert_eq!(b.node.in_use().watches, 0);
 }
 
+/// A spawn request for the function, with these arguments and options.
+fn spawn(module: &str, function: &str, arity: u8, options: &[&str], args: &[u8]) -> Vec<u8> {
+    let maker = pid("a@host", 1);
+    let atom = |name: &str| [&[119, name.len() as u8][..], name.as_bytes()].concat();
+    let mfa = [&[104, 3][..], &atom(module), &atom(function), &[97, arity]].concat();
+    let options: Vec<u8> = options.iter().flat_map(|option| atom(option)).collect();
+    let options = match options.len() {
+        0 => vec![106],
+        _ => [&[108, 0, 0, 0, 1][..], &options, &[106]].concat(),
+    };
+    [&[112, 131, 104, 6, 97, 29][..], &reference("a@host", 0, 1), &maker, &maker, &mfa, &options, args].concat()
+}
+
+/// `erpc` has two functions that run others. No other name or number of arguments means that.
+#[test]
+fn a_function_is_run_for_those_of_erpc_alone() {
+    let call = crate::groups::bytes("[r,m,f,[1]]");
+    let cast = crate::groups::bytes("[m,f,[1]]");
+    for (module, function, arity, args, runs) in [
+        ("erpc", "execute_call", 4, &call, true),
+        ("erpc", "execute_cast", 3, &cast, true),
+        ("m", "execute_call", 4, &call, false),
+        ("erpc", "x", 4, &call, false),
+        ("erpc", "execute_call", 3, &call, false),
+        ("m", "execute_cast", 3, &cast, false),
+        ("erpc", "x", 3, &cast, false),
+        ("erpc", "execute_cast", 4, &cast, false),
+        // as `rex` has it
+        ("erpc", "execute_cast", 3, &crate::groups::bytes("{'$gen_cast',{cast,m,f,[1],l}}"), false),
+    ] {
+        let (mut one, mut other) = (storage(), storage());
+        let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+        let to = b.node.register("to").unwrap();
+        b.node.serve(to, ["m:f/1"]).unwrap();
+        inject(&mut b, &mut wire.b, &spawn(module, function, arity, &[], args));
+        let ran = b.node.recv(to).map(|(message, _)| match message.received() {
+            Received::Apply(apply) => apply.caller.waits(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(ran, runs.then_some(arity == 4), "{module}:{function}/{arity}");
+    }
+}
+
+/// By a link alone, by a monitor alone, or not at all; whether the function is served or not.
+#[test]
+fn whoever_spawned_is_told_of_the_end_as_it_asked() {
+    for (options, exits, downs) in [(&[][..], 0, 0), (&["link"][..], 1, 0), (&["monitor"], 0, 1)] {
+        for served in [true, false] {
+            let (mut one, mut other) = (storage(), storage());
+            let (_a, mut b, mut wire) = connected(&mut one, &mut other);
+            let to = b.node.register("to").unwrap();
+            if served {
+                b.node.serve(to, ["m:f/0"]).unwrap();
+            }
+            let (lines, _) = crate::trace::logged(|| {
+                inject(&mut b, &mut wire.b, &spawn("m", "f", 0, options, &[131, 106]));
+                if let Some((message, mut out)) = b.node.recv(to) {
+                    let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
+                    out.raise(&apply, Exception::Exit, |t| t.atom("why")).unwrap();
+                }
+            });
+            assert!(!lines.iter().any(|line| line.contains("could not be told")), "{lines:?}");
+            // behind the length and the head of each: 131, a tuple of so many, and the operation
+            let (sent, mut operations) = (b.node.poll_transmit(wire.b), Vec::new());
+            let mut rest = sent;
+            while let Some((len, body)) = rest.split_first_chunk::<4>() {
+                let (body, more) = body.split_at(u32::from_be_bytes(*len) as usize);
+                operations.push(body[5]);
+                rest = more;
+            }
+            let count = |of: &[u8]| operations.iter().filter(|op| of.contains(op)).count();
+            assert_eq!(
+                (operations[0], count(&[3, 24]), count(&[21, 28])),
+                (31, exits, downs),
+                "{options:?} {served} {operations:?}"
+            );
+            assert_eq!(b.node.in_use().watches, 0);
+        }
+    }
+}
+
+/// As processes of OTP 23 have it, while nothing else is asked.
+#[test]
+fn an_answer_that_comes_to_the_pid_is_the_calls() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+    a.node.outbox(from).unwrap().call(("to", "b@host"), None, |t| t.nil()).unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, mut out) = b.node.recv(to).unwrap();
+    let call = message.as_call().unwrap();
+    out.send(call.from, |t| {
+        t.tuple(2)?;
+        t.term(call.tag)?;
+        t.int(1)
+    })
+    .unwrap();
+    wire.settle(&mut a, &mut b, || usize::MAX);
+    let (message, _) = a.node.recv(from).unwrap();
+    let Received::Answer { result: Ok(answer), .. } = message.received() else { panic!("{message:?}") };
+    assert_eq!(answer.as_i64(), Some(1));
+}
+
 /// However small what comes after it is.
 #[test]
 fn nothing_overtakes_what_is_due() {

@@ -2,7 +2,7 @@
 
 use beamless::{Config, Connection, Error, Event, Instant, Misuse, NetworkFault, Node, NodeStorage, Origin, Reason};
 
-use crate::pair::{End, Seed, at, connected, dial, integers, send, storage};
+use crate::pair::{End, Seed, Wire, at, connected, dial, integers, send, storage};
 
 #[test]
 fn every_cut_of_the_stream() {
@@ -710,6 +710,46 @@ fn an_attempt_that_leads_nowhere_turns_nobody_away() {
     z.node.handle_timeout(at(9));
     assert!(a.is_up() && z.is_up());
     assert!(matches!(&z.news()[..], [Event::NodeUp { .. }]));
+}
+
+/// Neither knew of the other's attempt in time to refuse it: whichever handshake is done last, the connection that the greater name made
+/// stays, as a node of Erlang would have it, which may be the other side.
+#[test]
+fn of_two_connections_that_both_come_up_the_greater_names_stays() {
+    for greater_is_last in [true, false] {
+        let (mut one, mut other) = (storage(), storage());
+        let (mut a, mut b) = (End::hidden("a@host", &mut one), End::hidden("b@host", &mut other));
+        a.node.connect("b@host").unwrap();
+        b.node.connect("a@host").unwrap();
+        // b is still on its way when a says its name there
+        let (from_b, _) = b.node.poll_dial(at(0)).unwrap();
+        let mut of_a = dial(&mut a, &mut b, at(0)).unwrap();
+        of_a.there(&mut a, &mut b);
+        let mut of_b = Wire { a: from_b, b: a.node.accept(Origin::default(), 7, at(0)).unwrap() };
+        b.node.handle_connected(from_b, 8, at(0));
+        // it waits for a, but not for long
+        b.node.handle_timeout(at(6));
+        of_b.there(&mut b, &mut a);
+        // a has answered b's challenge, and so proven itself
+        of_a.back(&mut a, &mut b);
+        let proof = sent(&mut a.node, of_a.a);
+        if greater_is_last {
+            feed(&mut b.node, &mut of_a.b, &proof);
+            of_a.settle(&mut a, &mut b, || usize::MAX);
+            assert!(a.is_up() && b.is_up());
+            of_b.settle(&mut b, &mut a, || usize::MAX);
+        } else {
+            of_b.settle(&mut b, &mut a, || usize::MAX);
+            assert!(a.is_up() && b.is_up());
+            feed(&mut b.node, &mut of_a.b, &proof);
+            sent(&mut b.node, of_a.b);
+        }
+        assert!(b.node.is_open(of_b.a) && a.node.is_open(of_b.b) && !b.node.is_open(of_a.b), "{greater_is_last}");
+        let (from, to) = (a.node.register("from").unwrap(), b.node.register("to").unwrap());
+        send(&mut a, from, "to", "b@host", 5).unwrap();
+        of_b.settle(&mut b, &mut a, || usize::MAX);
+        assert_eq!(integers(&mut b, to), [5]);
+    }
 }
 
 #[test]

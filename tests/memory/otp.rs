@@ -74,6 +74,24 @@ fn rex_answers_for_functions_that_nobody_serves() {
     assert_eq!(a.texts(), dropped);
 }
 
+/// `global` begins its conversation with one word, and only that one is answered.
+#[test]
+fn global_is_told_that_it_is_in_sync_when_it_begins() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let from = b.node.register("from").unwrap();
+    for (text, is_answered) in [
+        ("{'$gen_cast',{init_connect,7,b,l}}", true),
+        ("{'$gen_cast',{exchange,7,b,l}}", false),
+        ("{x,{init_connect,7,b,l}}", false),
+    ] {
+        say(&mut b, from, "global_name_server", text);
+        wire.back(&mut a, &mut b);
+        assert_eq!(a.node.poll_transmit(wire.a).windows(7).any(|word| word == b"in_sync"), is_answered, "{text}");
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+}
+
 /// The stack trace has as much of the call as there is room for.
 #[test]
 fn of_arguments_that_do_not_fit_the_number_is_told() {

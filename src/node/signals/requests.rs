@@ -79,11 +79,8 @@ impl Core<'_> {
             self.peers().set_stage(key, Stage::Leaving);
         }
         let Some(request) = self.far.requests.at(key) else { return };
-        let gone = match request.kind {
-            Ask::Alias => Ok(true),
-            _ => take_back(&self.identity, &mut self.far.links, key, request, 0),
-        };
-        match gone {
+        // an alias has no peer, and nothing is sent for it
+        match take_back(&self.identity, &mut self.far.links, key, request, 0) {
             Ok(true) => self.remove_request(key),
             // the answer to the spawn request says whom
             Ok(false) => {}
@@ -351,6 +348,21 @@ mod tests {
                 node.outbox(mailbox).unwrap().rpc("b@host", "m", "f", None, |t| t.nil()).unwrap();
                 assert_eq!(waiting(&node, peer).last(), Some(&(op::SPAWN_REQUEST, Some(9))));
             }
+        }
+    }
+    /// OTP 23 has no number for it, and knows no acknowledgement.
+    #[test]
+    fn an_unlink_without_a_number_is_not_acknowledged() {
+        let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+        let mut node = Node::new(Config::hidden("a@host", "secret").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let own = node.pid(mailbox).unwrap();
+        let theirs = Pid { node: Atom::from_str("b@host"), id: 1, serial: 0, creation: 9 };
+        node.outbox(mailbox).unwrap().link(theirs).unwrap();
+        let (peer, _) = node.core.far.links.table.tenants().next().unwrap();
+        for (id, expected) in [(0, &[][..]), (9, &[(op::UNLINK_ID_ACK, None)])] {
+            node.core.unlinked(peer, id, theirs, own.as_pid());
+            assert_eq!(waiting(&node, peer), [&[(op::LINK, None)], expected].concat());
         }
     }
 }
