@@ -102,8 +102,8 @@ impl Carrier {
         }
     }
 
-    /// Reads what nobody wants any more, a bounded amount of it; `true` at its end.
-    pub(super) fn drain(&mut self) -> bool {
+    /// Reads what nobody wants any more, a bounded amount of it.
+    pub(super) fn drain(&mut self) -> Drained {
         match self {
             Self::Plain(stream) => drain(stream),
             #[cfg(feature = "tls")]
@@ -113,16 +113,26 @@ impl Carrier {
     }
 }
 
-fn drain(stream: &mut impl Read) -> bool {
+/// What is left where nobody wants to read any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// Nothing for now.
+    Empty,
+    /// There may be more, of which the system does not tell again.
+    More,
+    Ended,
+}
+
+fn drain(stream: &mut impl Read) -> Drained {
     let mut nowhere = [0; 4096];
     for _ in 0..16 {
         match stream.read(&mut nowhere) {
-            Ok(0) => return true,
+            Ok(0) => return Drained::Ended,
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return e.kind() != io::ErrorKind::WouldBlock,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Drained::Empty,
+            Err(_) => return Drained::Ended,
         }
     }
-    // a peer that goes on sending is not waited for
-    true
+    Drained::More
 }

@@ -430,14 +430,10 @@ impl Driver {
     /// [`Error::Io`](crate::Error::Io) if the system cannot poll. Whatever happens to a connection is an [`Event`], not an error.
     pub fn poll(&mut self, node: &mut Node<'_>, timeout: Option<Duration>) -> Result<()> {
         let now = self.now();
-        let mut busy = self.hand_out(node, now);
+        let mut busy = self.hand_out(node, false, now);
         self.due = self.poll_timeout(node);
-        if self.is_due(now) {
-            self.handle_timeout(node, now);
-            self.hand_out(node, now);
-            busy = true;
-        }
-        busy |= node.poll_wake() | core::mem::take(&mut self.ready_left);
+        // what has come by now is read before time is judged: an answer that is there is in time, however late the program looks
+        busy |= self.is_due(now) | node.poll_wake() | core::mem::take(&mut self.ready_left);
         let wait = if busy { Some(Duration::ZERO) } else { self.pause(now, timeout) };
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -452,9 +448,11 @@ impl Driver {
         self.sockets.read(node, now);
         // what has come in between may have set an earlier time, but none that is over already
         if self.is_due(now) {
+            // dials that go on are in time, too
+            self.hand_out(node, true, now);
             self.handle_timeout(node, now);
         }
-        self.hand_out(node, now);
+        self.hand_out(node, true, now);
         Ok(())
     }
 
@@ -509,8 +507,9 @@ impl Driver {
         Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Does what needs neither waiting nor time: new dials, and writing. Returns true if there is more to do at once.
-    fn hand_out(&mut self, node: &mut Node<'_>, now: Instant) -> bool {
+    /// Does what needs no waiting: new dials, and writing; and, if the system was asked meanwhile what has come, ends dials that took too long.
+    /// Returns true if there is more to do at once.
+    fn hand_out(&mut self, node: &mut Node<'_>, asked: bool, now: Instant) -> bool {
         if let Some(epmd) = &mut self.epmd {
             if core::mem::take(&mut self.epmd_pending) {
                 self.epmd_pending = epmd.handle_pending(self.poll.registry(), now);
@@ -522,7 +521,7 @@ impl Driver {
         while let Some((connection, peer)) = node.poll_dial(now) {
             self.sockets.dial(connection, peer, node, now);
         }
-        let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), now);
+        let failed = self.sockets.dial_on(node, &mut self.resolver, self.poll.registry(), asked, now);
         self.sockets.write(node, now);
         // a door has its time
         let callers = self.door.is_none() && self.listeners.iter().chain(&self.unix).any(|listener| listener.ready);

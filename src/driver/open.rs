@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use mio::event::Event;
 
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Drained};
 use super::net::reason;
 use crate::error::Reason;
 use crate::node::{Connection, Node};
@@ -132,11 +132,12 @@ impl Open {
     }
 
     /// Closes it, and returns what carried it if the peer may not have read everything yet.
-    pub(super) fn close(mut self) -> Option<Carrier> {
-        if self.ended || self.carrier.shut_down().is_err() || self.carrier.drain() {
+    pub(super) fn close(mut self) -> Option<(Carrier, Drained)> {
+        if self.ended || self.carrier.shut_down().is_err() {
             return None;
         }
-        Some(self.carrier)
+        let drained = self.carrier.drain();
+        (drained != Drained::Ended).then_some((self.carrier, drained))
     }
 }
 

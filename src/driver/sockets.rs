@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Registry, Token};
 
-use super::carrier::{Carrier, Stream};
+use super::carrier::{Carrier, Drained, Stream};
 use super::dial::{At, Dial, Dialed, Way};
 use super::hosts::{Addresses, Resolver};
 use super::line::Line;
@@ -197,11 +197,24 @@ impl Sockets {
         self.securing.remove(place);
         let lingers = if let Kind::Open(open) = kind { open.close() } else { None };
         match (lingers, self.places.get_mut(place)) {
-            (Some(carrier), Some(socket)) => {
+            (Some((carrier, drained)), Some(socket)) => {
                 *socket = Some(Socket { connection, kind: Kind::Lingering(carrier, now.after(LINGER)) });
                 self.lingering.push(place);
+                self.drained(place, drained);
             }
             _ => self.free.push(place),
+        }
+    }
+
+    /// Goes on with a connection that lingers, of which this much was read. A stranger who goes on sending is not waited for; a peer is, to
+    /// which much may be under way, and which may have sent as much while it was held up.
+    #[cold]
+    fn drained(&mut self, place: usize, drained: Drained) {
+        let Some(Socket { connection, .. }) = self.at(place) else { return };
+        match drained {
+            Drained::Empty => {}
+            Drained::More if connection.is_up() => self.touched.push(place),
+            Drained::More | Drained::Ended => self.let_go(place),
         }
     }
 
@@ -209,6 +222,8 @@ impl Sockets {
     #[cold]
     fn let_go(&mut self, place: usize) {
         self.lingering.remove(place);
+        self.readable.remove(place);
+        self.touched.remove(place);
         if self.places.get_mut(place).and_then(Option::take).is_some() {
             self.free.push(place);
         }
@@ -245,11 +260,19 @@ impl Sockets {
         self.dials.push(place);
     }
 
-    /// Goes on with every dial that has something to do: a host to ask for, a socket that became ready, an address that had its time. Returns true
-    /// if one failed, which the program is to hear of at once, or if there is more to do.
-    pub(super) fn dial_on(&mut self, node: &mut Node<'_>, resolver: &mut Resolver, registry: &Registry, now: Instant) -> bool {
+    /// Goes on with every dial that has something to do: a host to ask for, a socket that became ready; and, once the system was asked which
+    /// are, an address that had its time. Returns true if one failed, which the program is to hear of at once, or if there is more to do.
+    pub(super) fn dial_on(
+        &mut self,
+        node: &mut Node<'_>,
+        resolver: &mut Resolver,
+        registry: &Registry,
+        asked: bool,
+        now: Instant,
+    ) -> bool {
         resolver.retain(|connection| node.is_open(connection));
         if self.dials.is_empty() {
+            self.dials_due = None;
             return false;
         }
         let (mut failed, mut left, mut due) = (0_usize, false, None);
@@ -263,7 +286,7 @@ impl Sockets {
                 let at = At { registry, token: token(place), now };
                 let dialed = match dial.begin(*connection, resolver, &at) {
                     Dialed::Waiting if dial.take_ready() => dial.advance(&at),
-                    Dialed::Waiting => dial.handle_timeout(&at),
+                    Dialed::Waiting if asked => dial.handle_timeout(&at),
                     dialed => dialed,
                 };
                 failed = failed.saturating_add(matches!(dialed, Dialed::Failed(_)).into());
@@ -308,9 +331,6 @@ impl Sockets {
                 self.close(place, node, now);
             }
             Dialed::Connected(stream) => self.connected(place, stream, node, now),
-        }
-        if self.dials.is_empty() {
-            self.dials_due = None;
         }
     }
 
@@ -456,9 +476,8 @@ impl Sockets {
             }
             Kind::Dial(dial) => dial.set_ready(),
             Kind::Lingering(carrier, _) => {
-                if carrier.drain() {
-                    self.let_go(place);
-                }
+                let drained = carrier.drain();
+                self.drained(place, drained);
             }
         }
     }
@@ -470,7 +489,15 @@ impl Sockets {
         #[cfg(feature = "tls")]
         self.secure(node, now);
         while let Some(place) = self.readable.pop() {
-            let Some(Socket { connection, kind: Kind::Open(open) }) = self.at(place) else { continue };
+            let (connection, open) = match self.at(place) {
+                Some(Socket { connection, kind: Kind::Open(open) }) => (connection, open),
+                Some(Socket { kind: Kind::Lingering(carrier, _), .. }) => {
+                    let drained = carrier.drain();
+                    self.drained(place, drained);
+                    continue;
+                }
+                _ => continue,
+            };
             let was = *connection;
             open.read(connection, node);
             let (is, is_readable) = (*connection, open.is_readable());
@@ -503,7 +530,8 @@ impl Sockets {
         let Some(Socket { connection, kind }) = self.at(place) else { return };
         let connection = *connection;
         let is_readable = match kind {
-            Kind::Lingering(..) => return,
+            // it was read from, and not to its end
+            Kind::Lingering(..) => return self.readable.push(place),
             Kind::Dial(_) => false,
             Kind::Open(open) => {
                 open.write(connection, node);

@@ -81,6 +81,13 @@ pub struct Connection {
     pub(in crate::node) up: bool,
 }
 
+impl Connection {
+    /// Returns true if the peer had proven who it is when this was last told of it.
+    pub(crate) fn is_up(self) -> bool {
+        self.up
+    }
+}
+
 impl<'s> Node<'s> {
     /// Makes a node with these settings in this memory. Whatever an earlier node left there is gone.
     pub fn new<const PEERS: usize, const MAILBOXES: usize, const BYTES: usize, const WATCHES: usize, const REQUESTS: usize>(

@@ -284,6 +284,7 @@ fn is_text(mut r: Reader<'_>, chars: Chars) -> bool {
         }
         let Ok(count) = r.u32() else { return false };
         for _ in 0..count {
+            skip_empty_lists(&mut r);
             // Only integers are looked at: a list in the list would be walked over once more at every level.
             if !matches!(r.peek(), Ok(tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)) {
                 return false;
@@ -292,6 +293,17 @@ fn is_text(mut r: Reader<'_>, chars: Chars) -> bool {
                 return false;
             }
         }
+    }
+}
+
+/// Skips what has no elements and a tail: it is its tail.
+fn skip_empty_lists(r: &mut Reader<'_>) {
+    loop {
+        let mut behind = *r;
+        if (behind.u8(), behind.u32()) != (Ok(tag::LIST), Ok(0)) {
+            return;
+        }
+        *r = behind;
     }
 }
 

@@ -82,7 +82,7 @@ fn what_comes_from_elsewhere_and_is_something_else_is_said() {
     }
     let found: BoolDeserializer<Error> = true.into_deserializer();
     assert_eq!(
-        <Term as Deserialize>::deserialize(found).unwrap_err().to_string(),
+        <Term<'_> as Deserialize>::deserialize(found).unwrap_err().to_string(),
         "invalid type: boolean `true`, expected the bytes of a term"
     );
     let found: BoolDeserializer<Error> = true.into_deserializer();
