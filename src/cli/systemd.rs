@@ -35,6 +35,7 @@ pub(super) struct Supervisor {
     /// How often the manager is told that the loop turns: twice in the time for which it waits.
     beat: Option<Duration>,
     next_beat: Option<Instant>,
+    is_ready: bool,
     status: String,
 }
 
@@ -44,7 +45,7 @@ impl Supervisor {
         let listens = env::var_os("NOTIFY_SOCKET").is_some();
         let beat = sd_notify::watchdog_enabled().filter(|_| listens).and_then(|limit| limit.checked_div(2));
         let beat = beat.filter(|beat| !beat.is_zero());
-        Self { listens, beat, next_beat: beat.map(|_| Instant::now()), status: String::new() }
+        Self { listens, beat, next_beat: beat.map(|_| Instant::now()), is_ready: false, status: String::new() }
     }
 
     /// Returns true if there is a manager that listens.
@@ -53,7 +54,8 @@ impl Supervisor {
     }
 
     /// Tells that the agent is up.
-    pub(super) fn ready(&self) {
+    pub(super) fn ready(&mut self) {
+        self.is_ready = true;
         self.tell(&[NotifyState::Ready]);
     }
 
@@ -79,12 +81,17 @@ impl Supervisor {
         }
     }
 
-    /// Tells that the loop turns. It is called in every turn, so that the signs stop when the loop does.
+    /// Tells that the loop turns. It is called in every turn, so that the signs stop when the loop does. Until the agent is up, for which EPMD has
+    /// to have its name, that is a reason to wait for longer: a node that is connected would be ended, and started anew, for ever.
     pub(super) fn beat(&mut self) {
         let now = Instant::now();
         match (self.beat, self.next_beat) {
             (Some(beat), Some(next)) if next <= now => {
-                self.tell(&[NotifyState::Watchdog]);
+                let longer = u32::try_from(beat.as_micros().saturating_mul(4)).unwrap_or(u32::MAX);
+                match self.is_ready {
+                    true => self.tell(&[NotifyState::Watchdog]),
+                    false => self.tell(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(longer)]),
+                }
                 self.next_beat = now.checked_add(beat);
             }
             _ => {}

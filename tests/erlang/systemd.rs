@@ -90,6 +90,23 @@ fn ready_when_registered() {
     assert_eq!(manager.count("READY=1"), 1);
 }
 
+/// While the name is not registered the agent is connected and works, and asks not to be ended for it.
+#[test]
+fn a_start_that_waits_for_its_name_asks_for_time() {
+    let world = World::new();
+    let manager = Manager::new(&world);
+    let demo = manager.launch(&world, &["--sname", "demo", "--epmd", "external"], &[("WATCHDOG_USEC", "400000")]);
+    demo.wait(&["not registered"]);
+    let asked = || manager.count("EXTEND_TIMEOUT_USEC=800000");
+    until("time to be asked for again", || (asked() > 2).then_some(()));
+    assert_eq!(manager.count("READY=1"), 0);
+    let _epmd = world.epmd();
+    until("READY", || (manager.count("READY=1") == 1).then_some(()));
+    let (before, beats) = (asked(), manager.count("WATCHDOG=1"));
+    until("the loop to turn", || (manager.count("WATCHDOG=1") > beats + 2).then_some(()));
+    assert_eq!(asked(), before);
+}
+
 /// A box that runs on what worked last says so where people look.
 #[test]
 fn the_status_has_a_last_configuration() {
