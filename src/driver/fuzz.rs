@@ -187,3 +187,36 @@ fn assert_prefixes(ends: &[End; 2]) {
     let [a, b] = ends;
     assert!(b.given.starts_with(&a.got) && a.given.starts_with(&b.got), "what nobody sent came out");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Over TLS 1.2, whose key has its end: what counts as written was sent, up to the last record.
+    #[test]
+    fn what_the_key_may_not_seal_is_not_taken() {
+        for (tls, is_old) in [(&TLS[1], true), (&TLS[2], false)] {
+            let [[near, far], [other_near, other_far]] = [way(), way()];
+            let [near, other_near] = [near, other_near].map(mio::net::TcpStream::from_std);
+            let end = |secure, far| End { secure, far, given: vec![], written: 0, got: vec![], failed: false };
+            let mut ends = [
+                end(Secure::client(tls, near, "localhost").unwrap(), far),
+                end(Secure::server(tls, other_near).unwrap(), other_far),
+            ];
+            settle(&mut ends);
+            ends[0].secure.records = (1 << 24) - 64 - 1;
+            ends[0].given = vec![7; 5];
+            settle(&mut ends);
+            assert_eq!((ends[0].failed, ends[0].written, ends[1].got.len()), (false, 5, 5));
+            ends[0].given.extend([8; 5]);
+            assert_eq!(
+                ends[0].secure.write(&[8; 5]).map_err(|e| e.to_string()),
+                match is_old {
+                    true =>
+                        Err("this node has sent as many records as TLS 1.2 allows over one connection: use TLS 1.3".to_owned()),
+                    false => Ok(5),
+                }
+            );
+        }
+    }
+}

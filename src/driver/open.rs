@@ -122,6 +122,7 @@ impl Open {
                 Ok(written) => node.handle_transmitted(connection, written),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if !matches!(reason(&e), Reason::Network(_)) => self.fail(connection, &e, node),
                 Err(_) => {
                     // the peer is gone; what it sent before comes first, and then reading tells so
                     self.broken = true;

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use rustls::client::verify_server_name;
 use rustls::pki_types::ServerName;
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConnection};
+use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConnection, SupportedCipherSuite};
 
 use super::tls::{Tls, presented};
 use crate::error::TlsFault;
@@ -20,6 +20,9 @@ const RECORD: usize = 4096;
 
 /// The most reads in one go, each of 4 KiB at most: a peer may send records with nothing in them.
 const READS: usize = 16;
+
+/// Records of what one key may seal that are not for the node's bytes: those of the handshake, and alerts.
+const SPARE: u64 = 64;
 
 /// The most bytes that a peer may send in the handshake: its certificates, and the names of its CAs. Without this limit the library would
 /// keep 64 KiB for whoever knocks.
@@ -31,6 +34,8 @@ pub(super) struct Secure {
     session: Connection,
     /// So many of the bytes that wait to be written are in a record that has not left whole yet.
     sealed: usize,
+    /// So many records have had bytes of the node's.
+    pub(super) records: u64,
     /// The last read took all that the socket had.
     drained: bool,
     /// So many bytes have come from the peer in the handshake.
@@ -60,7 +65,18 @@ impl Secure {
 
     fn new(tls: &Tls, stream: TcpStream, session: Connection, check_name: bool) -> Self {
         let told = Arc::clone(&tls.told);
-        Self { stream, session, sealed: 0, drained: false, shaken: 0, failed: None, renegotiates: false, check_name, told }
+        Self {
+            stream,
+            session,
+            sealed: 0,
+            records: 0,
+            drained: false,
+            shaken: 0,
+            failed: None,
+            renegotiates: false,
+            check_name,
+            told,
+        }
     }
 
     pub(super) fn stream(&mut self) -> &mut TcpStream {
@@ -179,11 +195,22 @@ impl Secure {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.sealed == 0 {
             self.flush()?;
+            if self.is_exhausted() {
+                return Err(TlsFault::Exhausted.into());
+            }
             let record = bytes.get(..RECORD).unwrap_or(bytes);
+            self.records = self.records.saturating_add(1);
             self.sealed = self.session.writer().write(record)?;
         }
         self.flush()?;
         Ok(core::mem::take(&mut self.sealed).min(bytes.len()))
+    }
+
+    /// Returns true if no further record may be sealed: what was given all the same, the session would take and not send. With TLS 1.3 it
+    /// changes its key before.
+    fn is_exhausted(&self) -> bool {
+        let Some(SupportedCipherSuite::Tls12(suite)) = self.session.negotiated_cipher_suite() else { return false };
+        self.records >= suite.common.confidentiality_limit.saturating_sub(SPARE)
     }
 
     fn flush(&mut self) -> io::Result<()> {

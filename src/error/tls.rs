@@ -50,6 +50,8 @@ pub enum TlsFault {
     Alert(u8),
     /// The peer wanted to renegotiate, which TLS 1.2 allows and this node does not.
     Renegotiation,
+    /// This node has sent as many records as TLS 1.2 lets one key seal: 2^24 with AES-GCM, each of 4 KiB at most. What was not sent is lost.
+    Exhausted,
     /// The peer's part of the handshake is longer than 28 KiB: it sends too many certificates, or too large ones.
     TooLong,
     /// The peer broke TLS, or somebody between the two nodes did.
@@ -104,6 +106,7 @@ impl fmt::Display for TlsFault {
             }
             Self::RefusedOurs(alert) => return write!(f, "it refused our certificate: {}", AlertName(*alert)),
             Self::Alert(alert) => return write!(f, "it ended TLS with an alert: {}", AlertName(*alert)),
+            Self::Exhausted => "this node has sent as many records as TLS 1.2 allows over one connection: use TLS 1.3",
             Self::Renegotiation => "it wanted to renegotiate TLS 1.2, which this node does not do: use TLS 1.3",
             Self::TooLong => "its part of TLS's handshake is longer than 28 KiB: give it fewer certificates, or smaller ones",
             Self::Broken => "what came is not TLS as it should be: somebody may have changed it on the way",
