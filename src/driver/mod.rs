@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), forbid(clippy::disallowed_macros, clippy::exit, clippy::mem_forget))]
 
 mod carrier;
+mod clock;
 mod dial;
 pub(crate) mod epmd;
 mod epmd_alone;
@@ -152,7 +153,7 @@ impl DriverOptions {
 /// [`Driver::poll_ready`]. What the program sends leaves with the next poll, all of it for one peer in one write.
 /// A turn reads at most one buffer from each peer, so that none can keep the others waiting.
 ///
-/// Memory is allocated when the driver is made and when it connects or looks up a name, never for a message.
+/// Memory is allocated when the driver is made and when it connects or looks up a name, never for a message. A next driver tells of lost peers.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -270,9 +271,10 @@ impl Driver {
         let waker = Arc::new(waker);
         let [a, b, c, d, ..] = random()?.to_le_bytes();
         node.set_creation(u32::from_le_bytes([a, b, c, d]));
+        node.lose_connections();
         Ok(Self {
             events: Events::with_capacity(EVENTS),
-            start: std::time::Instant::now(),
+            start: clock::start(),
             listeners: Vec::new(),
             unix: None,
             home: None,
@@ -446,9 +448,8 @@ impl Driver {
             self.rest.begin(self.start.elapsed());
         }
         self.sockets.read(node, now);
-        // what has come in between may have set an earlier time, but none that is over already
+        // what has come in between may have set an earlier time, but none that is over already; dials that go on are in time, too
         if self.is_due(now) {
-            // dials that go on are in time, too
             self.hand_out(node, true, now);
             self.handle_timeout(node, now);
         }
@@ -502,9 +503,8 @@ impl Driver {
         }
     }
 
-    /// Milliseconds since this driver was made.
     fn now(&self) -> Instant {
-        Instant::from_millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+        clock::since(self.start)
     }
 
     /// Does what needs no waiting: new dials, and writing; and, if the system was asked meanwhile what has come, ends dials that took too long.

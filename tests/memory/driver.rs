@@ -323,6 +323,38 @@ fn turns_that_read_something_begin_a_rest_apart() {
     sending.join().unwrap();
 }
 
+/// A program that returned early, say, and makes another driver: no call waits for ever, and the peers can be had again.
+#[test]
+fn a_node_that_outlives_its_driver_has_lost_its_peers() {
+    let epmd = free_port();
+    let mut storage = Box::new(NodeStorage::<2, 1, 4096>::new());
+    let (mut home, mut hers) = registered("home@localhost", &mut storage, epmd, None);
+    let mut storage = Box::new(Storage::new());
+    let (mut guest, mut his) = registered("guest@localhost", &mut storage, epmd, Some((&mut home, &mut hers)));
+    let inbox = guest.register("inbox").unwrap();
+    let mut turns = Turns(0);
+    while guest.peers().next().is_none() {
+        guest.connect("home@localhost").unwrap();
+        his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+        turns.one_more();
+    }
+    while guest.poll_event().is_some() {}
+    let request = guest.outbox(inbox).unwrap().call(("nobody", "home@localhost"), None, |t| t.int(0)).unwrap();
+    drop(his);
+    let options = DriverOptions::default().epmd(Epmd::External).epmd_settings(EpmdSettings::new(epmd)).outgoing();
+    let mut his = Driver::new(options, &mut guest).unwrap();
+    assert!(guest.peers().next().is_none());
+    assert!(matches!(guest.poll_event(), Some(Event::NodeDown { reason: Reason::ClosedByUs, .. })));
+    assert!(his.wait(&mut guest, request).unwrap().is_err());
+    guest.connect("home@localhost").unwrap();
+    while guest.peers().next().is_none() {
+        his.poll(&mut guest, Some(Duration::from_millis(1))).unwrap();
+        hers.poll(&mut home, Some(Duration::from_millis(1))).unwrap();
+        turns.one_more();
+    }
+}
+
 /// Turns of a loop, of a millisecond each if nothing happens.
 struct Turns(u32);
 

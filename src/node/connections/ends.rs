@@ -51,6 +51,22 @@ impl Node<'_> {
         }
     }
 
+    /// Ends every connection at once, and those that are being made: whoever moved their bytes is gone. What nobody has taken yet of what is to
+    /// be dialled waits on.
+    pub(crate) fn lose_connections(&mut self) {
+        while let Some(begun) = self.half_open.find(HalfOpen::is_begun) {
+            self.give_up(begun, Reason::ClosedByUs);
+            self.half_open.remove(begun);
+        }
+        for index in self.core.far.links.table.indexes() {
+            let key = self.core.far.links.table.key_at(index);
+            let is_carried = |key: &Key| self.core.far.links.table.at(*key).is_some_and(|link| link.phase != Phase::Opening);
+            if let Some(key) = key.filter(is_carried) {
+                self.down(key, Reason::ClosedByUs);
+            }
+        }
+    }
+
     fn was_down(&mut self, node: NodeName, reason: Reason) {
         // one that this node let go of, for being idle or for its name, is made again
         let is_let_go = matches!(reason, Reason::Idle | Reason::NameLost);
