@@ -593,7 +593,7 @@ impl Driver {
                 LISTENERS.. => {
                     let its = |listener: &&mut Listener| listener.token == Token(token);
                     if let Some(listener) = self.listeners.iter_mut().chain(&mut self.unix).find(its) {
-                        listener.ready = true;
+                        listener.ready = self.accept_again.is_none();
                     }
                 }
                 OWN => woken = true,

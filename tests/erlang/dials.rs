@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::binaries::beamless;
 use crate::children::command;
-use crate::support::{Agent, World, register_by_hand, until};
+use crate::support::{Agent, World, free_port, register_by_hand, until};
 
 /// Forty-five hosts whose EPMD says nothing, and one that is there, last: it gets its turn before the others have theirs again.
 #[test]
@@ -114,6 +114,25 @@ fn watch(what: &str, count: impl Fn() -> usize) {
         let _ = writeln!(text, "{number:>3} s {joins:>4} {}", "#".repeat(joins.div_ceil(2)));
     }
     println!("{text}");
+}
+
+/// It has 24 descriptors, and each of those who come takes one.
+#[test]
+fn that_there_are_no_descriptors_is_said_once_a_second() {
+    let world = World::new();
+    let port = free_port();
+    let mut sh = command("sh");
+    sh.args(["-c", &format!("ulimit -n 24 && exec \"$0\" run --name demo@127.0.0.1 --epmd none --listen 127.0.0.1:{port}")]);
+    sh.arg(beamless());
+    let mut agent = world.launch_as(sh);
+    agent.wait_until_up();
+    let begin = Instant::now();
+    let crowd: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let line = ["cannot take connections for a second"];
+    until("it to be said again", || (agent.log.count(&line) > 1).then_some(()));
+    let said = agent.log.count(&line);
+    assert!(u64::try_from(said).unwrap() <= begin.elapsed().as_secs() + 1, "{said} times");
+    drop(crowd);
 }
 
 /// Kills the hub, an Erlang, and starts it again half a minute later; prints how many of a thousand agents come back in each second.
