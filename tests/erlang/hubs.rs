@@ -190,6 +190,26 @@ fn a_program_that_publishes_much_at_once_waits_for_its_hub() {
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
+/// What no message has room for is refused when it is said, and none of what waits makes room for it.
+#[test]
+fn what_fits_no_message_is_not_kept() {
+    let world = World::new();
+    let demo = agent(
+        &world,
+        r#"
+        [keep]
+        memory = "64KiB"
+        [mailbox.large]
+        command = ["sh", "-c", "for n in $(seq 40); do echo \"{publish,x,a,$n}.\"; done; echo \"{publish,x,a,<<\\\"$(printf %0200000d 0)\\\">>}.\"; echo '{publish,x,a,last}.'; exec cat"]
+        "#,
+    );
+    demo.wait(&["mailbox large: not published: more than 13824 bytes, which is what fits a message"]);
+    let erl = world.erl(&["-sname", "b"]);
+    erl.eval(&format!("N = {}", demo.atom()));
+    let counts = "[{K, D} || #{kept := K, dropped := D} <- gen_server:call({system, N}, {info, publish}, 60000)]";
+    erl.eval_until(counts, "[{41,0}]");
+}
+
 #[test]
 fn what_cannot_be_published_is_told() {
     let world = World::new();

@@ -36,6 +36,7 @@ use disk::Disk;
 use moment::Clock;
 use numbers::Numbering;
 use publisher::{Context, Means, Publisher};
+use reading::Trouble;
 use recipient::{Presence, Recipient};
 pub(super) use status::{Last, Room, Status};
 
@@ -213,6 +214,10 @@ impl Publishing {
                 Ok(name) => names.push(name),
                 Err(why) => return refused(&format!("{name}: {why}")),
             }
+        }
+        // it would have others make room for it, and be refused once there is somebody to send it to
+        if term.len() > self.most {
+            return refused(&Trouble::size(self.most).words);
         }
         if names.is_empty() || names.len() > NODES || !(1..=255).contains(&to.len()) {
             return refused(&format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
