@@ -346,7 +346,7 @@ impl Publisher {
 
     /// Keeps what was read.
     fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, world: &Context<'_>, numbers: &mut Numbering) {
-        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes)) {
+        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes, world.most)) {
             Ok(value) => {
                 if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());

@@ -96,12 +96,13 @@ pub(super) fn file(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
-/// Returns the value of a reading, encoded.
-pub(super) fn value(form: Form, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+/// Returns the value of a reading, encoded, of at most `most` bytes: a term may have more than its text.
+pub(super) fn value(form: Form, bytes: &[u8], most: usize) -> Result<Vec<u8>, Trouble> {
     let mut room = Vec::new();
     let read = ReadingValue::read(form, bytes, &mut room)?;
     let mut value = Vec::new();
     match terms::encoded(|t| read.write(t), &mut value) {
+        Ok(_) if value.len() > most => Err(Trouble::size(most)),
         Ok(_) => Ok(value),
         Err(e) => Err(Trouble::new(TroubleKind::Term, format!("cannot be sent: {e}"))),
     }
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
 
     fn encoded(form: Form, bytes: &[u8]) -> Result<Vec<u8>, String> {
-        super::value(form, bytes).map_err(|e| e.words)
+        super::value(form, bytes, 1000).map_err(|e| e.words)
     }
 
     fn value(form: Form, text: &str) -> Result<String, String> {
@@ -259,6 +260,11 @@ mod tests {
         assert_eq!(value(Form::Term, " {ok, #{load => [0.5]}}.\n").as_deref(), Ok("{ok,#{load => [0.5]}}"));
         assert!(value(Form::Term, "{ok,\n").unwrap_err().contains("line 1, column"));
         assert!(encoded(Form::Term, b"\xff").unwrap_err().contains("UTF-8"));
+        // two bytes of text for each, and nine of the term
+        let floats = |count| format!("[{}]", vec!["1.0"; count].join(","));
+        assert_eq!(encoded(Form::Term, floats(110).as_bytes()).map(|term| term.len()), Ok(997));
+        let why = super::value(Form::Term, floats(111).as_bytes(), 1000).unwrap_err();
+        assert!(why.kind == TroubleKind::Size && why.words.contains("more than 1000 bytes"), "{why:?}");
     }
 
     #[test]
