@@ -18,7 +18,7 @@ fn hub(world: &World, alive: &str) -> Erl {
     erl.eval(&format!(
         "spawn(fun() -> register(collector, self()), \
          {{ok, F}} = file:open(\"got_{alive}\", [append, raw]), (fun L() -> receive {{publish, _, Label, Ms, V, I}} when is_integer(Ms) -> \
-         ok = file:write(F, io_lib:format(\"~s ~w ~w~n\", [Label, V, I])), L(); {{sync, To}} -> To ! synced, L() end end)() end)"
+         ok = file:write(F, io_lib:format(\"~s ~w ~w~n\", [Label, if is_tuple(V) -> element(1, V); true -> V end, I])), L(); {{sync, To}} -> To ! synced, L() end end)() end)"
     ));
     erl.eval_until("is_pid(whereis(collector))", "true");
     erl
@@ -188,6 +188,46 @@ fn a_program_that_publishes_much_at_once_waits_for_its_hub() {
     let values = got(&world, "a").into_iter().filter(|(label, ..)| label == "source").map(|(_, value, _)| value);
     assert!(values.eq(1..=20_000));
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+}
+
+/// The same with little memory, and with a disk that has less room than the memory and a hub that hangs for some time.
+#[test]
+fn a_program_whose_hub_is_there_loses_nothing_for_want_of_room() {
+    for (keep, hangs) in [("memory = \"32KiB\"", false), ("disk = \"256KiB\"", true)] {
+        let world = World::new();
+        let _epmd = world.epmd();
+        let one = hub(&world, "a");
+        let text = r#"
+            [mailbox.source]
+            command = ["sh", "-c", "until [ -e go ]; do sleep 0.05; done; seq -f \"{publish,collector,a,{%.0f,<<\\\"$(printf %01000d 0)\\\">>}}.\" 4000; exec cat"]
+            [[publish]]
+            command = ["echo", "1"]
+            as = "number"
+            every = "1h"
+            to = "collector"
+            node = "a"
+            [keep]
+        "#;
+        fs::write(world.home.join("agent.toml"), format!("{text}{keep}")).unwrap();
+        let demo = world.agent(&["--sname", "demo", "--config", "agent.toml", "--state-dir", "state"]);
+        until_got(&world, "a", 1);
+        if hangs {
+            one.signal("STOP");
+        }
+        fs::write(world.home.join("go"), "").unwrap();
+        if hangs {
+            let has_log = || fs::read_dir(world.home.join("state/readings")).is_ok_and(|mut files| files.next().is_some());
+            until("readings on disk", || has_log().then_some(()));
+            // that is full by now if the program was read on
+            std::thread::sleep(Duration::from_secs(8));
+            one.signal("CONT");
+        }
+        until("all readings", || (got(&world, "a").len() > 4000).then_some(()));
+        one.eval(&format!("N = {}", demo.atom()));
+        let dropped = "[D || #{dropped := D} <- gen_server:call({system, N}, {info, publish}, 60000)]";
+        assert_eq!(one.eval(dropped), "[0,0]", "{keep}");
+        assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+    }
 }
 
 /// What no message has room for is refused when it is said, and none of what waits makes room for it.

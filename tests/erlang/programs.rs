@@ -475,6 +475,36 @@ for line in sys.stdin:
     assert_eq!(demo.log.count(&["mailbox pours", "dropped"]), 0);
 }
 
+/// A program publishes with each answer, and the hub that gets it does not read: there is room for what it publishes, so that it goes on to answer.
+#[test]
+fn a_program_answers_while_its_hub_hangs() {
+    const COUNT: usize = 1500;
+    let world = World::new();
+    let answers = python(
+        &world,
+        "answers",
+        r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    print(json.dumps({"publish": "sink", "node": "hangs", "message": "x" * 9000}), flush=True)
+    print(json.dumps({"reply": message["call"], "value": "here"}), flush=True)
+"#,
+    );
+    let (demo, erl) = start(&world, "[keep]\nmemory = \"64MiB\"\n", &[("answers", answers, "json")]);
+    let hangs = world.erl(&["-sname", "hangs"]);
+    hangs.eval("register(sink, self())");
+    let call = "gen_server:call({answers, N}, hello, 60000)";
+    assert_eq!(erl.eval(call), "<<\"here\">>");
+    let arrived = "receive {publish, _, <<\"answers\">>, _, _, _} -> yes after 60000 -> no end";
+    assert_eq!(hangs.eval(arrived), "yes");
+    hangs.signal("STOP");
+    assert_eq!(erl.eval(&format!("[] = [X || _ <- lists:seq(1, {COUNT}), (X = {call}) =/= <<\"here\">>]")), "[]");
+    hangs.signal("CONT");
+    assert_eq!(hangs.eval(&format!("[] = [X || _ <- lists:seq(1, {COUNT}), (X = {arrived}) =/= yes]")), "[]");
+    assert_eq!(demo.log.count(&["dropped"]), 0);
+}
+
 /// Programs that close one of their pipes.
 #[test]
 fn half_closed_programs() {

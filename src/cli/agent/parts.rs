@@ -119,7 +119,7 @@ impl Parts {
             publishing.take(said);
         }
         publishing.turn(node, driver);
-        programs.hold(|mailbox| publishing.is_busy(mailbox));
+        programs.give_room(|mailbox| publishing.room_for(mailbox));
         if let Some(others) = publishing.take_others() {
             connections.want_for_programs(&others, node);
         }

@@ -65,9 +65,9 @@ impl Programs {
         core::mem::take(&mut self.published)
     }
 
-    /// Has no program publish more for which that is true.
-    pub(super) fn hold(&mut self, is_busy: impl Fn(&str) -> bool) {
-        self.programs.iter_mut().for_each(|program| program.is_held = is_busy(&program.given.name));
+    /// Has each program publish so many bytes at most before this is called again.
+    pub(super) fn give_room(&mut self, room: impl Fn(&str) -> usize) {
+        self.programs.iter_mut().for_each(|program| program.room = room(&program.given.name));
     }
 
     /// Returns how each program is.

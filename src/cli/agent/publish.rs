@@ -33,10 +33,11 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use disk::Disk;
+use kept::Kept;
 use moment::Clock;
 use numbers::Numbering;
 use publisher::{Context, Means, Publisher};
-use reading::Trouble;
+use reading::{AROUND, Trouble};
 use recipient::{Presence, Recipient};
 pub(super) use status::{Last, Room, Status};
 
@@ -47,7 +48,8 @@ const RECEIVERS: usize = 64;
 /// The time after which a log on disk that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// The bytes that wait for a receiver that is there before a program is not read any more.
+/// The bytes that may wait for a receiver that is there, whatever else waits, and the most that a program publishes at once; less where there is not
+/// so much memory.
 const BUSY: usize = 1 << 16;
 
 /// What a program publishes.
@@ -58,6 +60,13 @@ pub(super) struct Said {
     pub(super) nodes: Nodes,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
+}
+
+impl Said {
+    /// Returns the bytes that it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        self.term.len().saturating_add(AROUND)
+    }
 }
 
 /// The readings that are published.
@@ -253,16 +262,34 @@ impl Publishing {
         self.publishers.len().checked_sub(1)
     }
 
-    /// Returns true if a program is to publish nothing more for now: its receiver is there, and has to take what waits first.
-    pub(super) fn is_busy(&self, mailbox: &str) -> bool {
-        let of_program = self.publishers.iter().filter(|publisher| publisher.is_of_program() && publisher.given.label == mailbox);
-        let mut busy = of_program.flat_map(|publisher| {
-            let busy = publisher.outlets.iter().filter(|outlet| outlet.kept.waiting_bytes() > BUSY);
-            busy.map(|outlet| (&publisher.given.receiver, outlet.node()))
+    /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
+    /// and there is not much room left. What is read of a program until then is answers to calls as well.
+    pub(super) fn room_for(&self, mailbox: &str) -> usize {
+        let used = bytes(&self.publishers);
+        let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
+        // a segment of the disk that has no room is dropped with what else is in it
+        let on_disk = disk.map(|disk| {
+            let (used_there, limit, _) = disk.status();
+            let [used_there, limit] = [used_there, limit].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            let free = (limit >> 1).saturating_sub(used_there.saturating_add(used));
+            (disk, limit >> 4, free.max(BUSY.min(limit >> 4)))
         });
-        busy.any(|(receiver, node)| {
+        let free = self.limit.saturating_sub(self.limit >> 2).saturating_sub(used).max(BUSY.min(self.limit >> 3));
+        let is_much = |kept: &Kept| {
+            let is_on_disk = |(disk, _, free): (&Disk, _, _)| kept.bytes().saturating_add(disk.bytes(kept)) > free;
+            kept.waiting_bytes() > free || on_disk.is_some_and(is_on_disk)
+        };
+        let of_program = self.publishers.iter().filter(|publisher| publisher.is_of_program() && publisher.given.label == mailbox);
+        let mut much = of_program.flat_map(|publisher| {
+            let much = publisher.outlets.iter().filter(|outlet| is_much(&outlet.kept));
+            much.map(|outlet| (&publisher.given.receiver, outlet.node()))
+        });
+        let is_busy = much.any(|(receiver, node)| {
             self.targets.iter().any(|target| target.takes(receiver, node) && target.state == Presence::There)
-        })
+        });
+        let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(_, most, _)| most));
+        // each of them may use it in one turn
+        if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) }
     }
 
     /// Returns the nodes that programs publish to, if they are others than when this was asked last.

@@ -79,8 +79,8 @@ pub(super) struct Program {
     /// Its standard output is read at this pace.
     pace: Pace,
     letters: Letters,
-    /// What it published is to be taken first, before it is read any further.
-    pub(super) is_held: bool,
+    /// The bytes that it may publish now: without any, what it published is to be taken first, before it is read any further.
+    pub(super) room: usize,
     dropped: Dropped,
 }
 
@@ -142,7 +142,7 @@ impl Program {
             last_id: 0,
             limit,
             letters: Letters::default(),
-            is_held: false,
+            room: 0,
             dropped: Dropped::default(),
         }
     }
@@ -153,7 +153,7 @@ impl Program {
 
     /// Returns true if what it says finds room.
     fn has_room(&self) -> bool {
-        self.letters.has_room() && !self.is_held
+        self.letters.has_room() && self.room > 0
     }
 
     /// Returns how it is.
@@ -635,7 +635,9 @@ impl Program {
             }
             Some(Outgoing::Publish { name, nodes, term }) => {
                 let mailbox = self.given.name.clone();
-                world.published.push(Said { mailbox, to: name, nodes, term });
+                let said = Said { mailbox, to: name, nodes, term };
+                self.room = self.room.saturating_sub(said.size());
+                world.published.push(said);
                 return true;
             }
         };

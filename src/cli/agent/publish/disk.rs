@@ -254,6 +254,12 @@ impl Disk {
         self.at.into_iter().chain(self.store.next_wake()).min()
     }
 
+    /// Returns about how many bytes it has of what is kept.
+    pub(super) fn bytes(&self, kept: &Kept) -> usize {
+        let bytes = kept.queue().map_or(0, |queue| self.store.counts(queue).1);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// Returns the bytes that are used and may be, and whether nothing can be written.
     pub(super) fn status(&self) -> (u64, u64, bool) {
         (self.store.used(), self.store.limit(), self.store.trouble().is_some())

@@ -101,9 +101,10 @@ pub(super) fn value(form: Form, bytes: &[u8], most: usize) -> Result<Vec<u8>, Tr
     let mut room = Vec::new();
     let read = ReadingValue::read(form, bytes, &mut room)?;
     let mut value = Vec::new();
-    match terms::encoded(|t| read.write(t), &mut value) {
-        Ok(_) if value.len() > most => Err(Trouble::size(most)),
-        Ok(_) => Ok(value),
+    let written = terms::encoded(|t| read.write(t), &mut value).map(drop);
+    match written {
+        Ok(()) if value.len() > most => Err(Trouble::size(most)),
+        Ok(()) => Ok(value),
         Err(e) => Err(Trouble::new(TroubleKind::Term, format!("cannot be sent: {e}"))),
     }
 }
