@@ -170,20 +170,27 @@ impl Store {
         let mut pauses = PAUSES;
         for number in numbers {
             let path = writer::path(&self.folder, number);
-            let mut segment = Segment { number, bytes: 0, parts: Vec::new() };
+            let mut segment = Segment::new(number);
             let queues = &mut self.queues;
             let read = patiently(&mut pauses, || {
-                segment.parts.clear();
+                segment = Segment::new(number);
                 let Some(mut file) = record::Segment::open(&path)? else { return Ok(None) };
                 segment.bytes = file.length;
                 segment.scan(&mut file, queues)?;
                 Ok(Some((file.salt, file.at)))
             });
             match read {
-                Ok(Some((salt, at))) if number == self.highest && at == segment.bytes => {
-                    (self.salt, self.full_at) = (Some(salt), self.size);
+                Ok(Some((salt, at))) => {
+                    if number == self.highest && at == segment.bytes {
+                        (self.salt, self.full_at) = (Some(salt), self.size);
+                    }
+                    if segment.damaged > 0 {
+                        let (path, damaged) = (path.display(), segment.damaged);
+                        log::warn!(
+                            "{path}: {damaged} bytes of it cannot be read: they are damaged, or were being written at a power cut"
+                        );
+                    }
                 }
-                Ok(Some(_)) => {}
                 Ok(None) => {
                     self.push(Job::Delete(number));
                     continue;
@@ -198,11 +205,12 @@ impl Store {
             }
             for part in &mut segment.parts {
                 self.queues.change(part.queue, |queue| queue.last = queue.last.max(part.last));
+                let newer = lowest.iter().find(|(queue, _)| *queue == part.queue);
+                part.last = newer.map_or(part.last, |(_, lowest)| part.last.min(lowest.saturating_sub(1)));
+            }
+            for part in &segment.parts {
                 match lowest.iter_mut().find(|(queue, _)| *queue == part.queue) {
-                    Some((_, lowest)) => {
-                        part.last = part.last.min(lowest.saturating_sub(1));
-                        *lowest = part.first.min(*lowest);
-                    }
+                    Some((_, lowest)) => *lowest = part.first.min(*lowest),
                     None => lowest.push((part.queue, part.first)),
                 }
             }
@@ -210,6 +218,10 @@ impl Store {
             self.segments.push_front(segment);
         }
         self.queues.iter_mut().for_each(|(_, queue)| queue.last = queue.last.max(queue.gone));
+        let missing = segment::count_missing(&self.segments, &mut self.queues);
+        if missing > 0 {
+            log::warn!("{}: {missing} readings cannot be read", self.folder.display());
+        }
         self.tidy();
         Ok(())
     }
@@ -274,7 +286,7 @@ impl Store {
         self.acknowledge_at = None;
         self.salt = Some(salt);
         self.highest = self.highest.saturating_add(1);
-        self.segments.push_back(Segment { number: self.highest, bytes: 0, parts: Vec::new() });
+        self.segments.push_back(Segment::new(self.highest));
         self.write(bytes);
         salt
     }
@@ -488,7 +500,7 @@ impl Store {
         queue.failed = None;
         let [first, last] = wanted.places;
         let Some(segment) = self.segments.iter_mut().find(|segment| segment.number == wanted.segment) else { return };
-        let Some(part) = segment.parts.iter_mut().find(|part| part.queue == wanted.queue) else { return };
+        let Some(part) = segment.parts.iter_mut().find(|part| part.queue == wanted.queue && part.last >= first) else { return };
         part.last = first.saturating_sub(1);
         let lost = last.saturating_sub(first.max(queue.gone.saturating_add(1))).saturating_add(1);
         queue.dropped = queue.dropped.saturating_add(lost);
@@ -674,7 +686,7 @@ impl Store {
 fn patiently<T>(pauses: &mut u32, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match read() {
-            Err(e) if *pauses > 0 && e.kind() != ErrorKind::Unsupported => {
+            Err(e) if *pauses > 0 && !matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidData) => {
                 *pauses = pauses.saturating_sub(1);
                 thread::sleep(PAUSE);
             }

@@ -5,7 +5,7 @@
 //! begins with the salt, so that what a power cut left of a deleted segment is not taken for what was written over it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 const LETTERS: [u8; 6] = *b"blkeep";
@@ -45,6 +45,23 @@ pub(super) fn header(salt: u32) -> [u8; HEADER] {
     bytes
 }
 
+/// Returns the salt that a header has, also if one of its bytes is wrong: without it nothing behind could be read.
+fn salt(bytes: &[u8; HEADER]) -> Option<u32> {
+    let read = |bytes: &[u8; HEADER]| {
+        let [.., s0, s1, s2, s3, _, _, _, _] = *bytes;
+        let salt = u32::from_le_bytes([s0, s1, s2, s3]);
+        (header(salt) == *bytes).then_some(salt)
+    };
+    let one_wrong = || (0..HEADER).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte)));
+    read(bytes).or_else(|| {
+        one_wrong().find_map(|(at, byte)| {
+            let mut mended = *bytes;
+            *mended.get_mut(at)? = byte;
+            read(&mended)
+        })
+    })
+}
+
 /// Appends a record to the bytes of a segment with this salt.
 pub(super) fn write(bytes: &mut Vec<u8>, salt: u32, kind: Kind, (queue, place): (u64, u64), payload: &[u8]) {
     let mut head = [0; RECORD - 4];
@@ -72,7 +89,7 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Opens a segment; `None` if it was cut off before it had anything. One of another version is an error.
+    /// Opens a segment; `None` if it was cut off before it had anything. One of another version is an error, and so is one whose beginning is damaged.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -82,13 +99,44 @@ impl Segment {
             return Ok(None);
         }
         file.read_exact(&mut bytes)?;
-        let [letters @ .., v0, v1, s0, s1, s2, s3, _, _, _, _] = bytes;
+        let [letters @ .., v0, v1, _, _, _, _, _, _, _, _] = bytes;
         if letters == LETTERS && [v0, v1] != VERSION.to_le_bytes() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let salt = u32::from_le_bytes([s0, s1, s2, s3]);
-        let is_whole = header(salt) == bytes;
-        Ok(is_whole.then_some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new() }))
+        if bytes == [0; HEADER] {
+            return Ok(None);
+        }
+        let salt = salt(&bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new() }))
+    }
+
+    /// Goes to the record that begins there.
+    pub(super) fn go_to(&mut self, at: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(at))?;
+        self.at = at;
+        Ok(())
+    }
+
+    /// Returns where the next whole record is behind what is damaged there; `None` where there is none, or if too much looks like one and is none.
+    pub(super) fn next_whole(&mut self, damaged: u64) -> io::Result<Option<u64>> {
+        self.go_to(damaged)?;
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes)?;
+        let mut budget = bytes.len().saturating_mul(16);
+        for at in 1..bytes.len() {
+            let Some((head, rest)) = bytes.get(at..).and_then(<[u8]>::split_first_chunk) else { break };
+            let Some(head) = Head::parse(head, self.salt) else { continue };
+            let Some(payload) = rest.get(..usize::try_from(head.length).unwrap_or(usize::MAX)) else { continue };
+            let [said, begun] = head.checksum;
+            if checksum(begun, payload) == said {
+                return Ok(Some(damaged.saturating_add(at as u64)));
+            }
+            budget = budget.saturating_sub(payload.len());
+            if budget == 0 {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// Goes on to the record that begins there.
@@ -136,9 +184,8 @@ impl Head {
     }
 
     fn parse(bytes: &[u8; RECORD], salt: u32) -> Option<Self> {
-        let (said, rest) = bytes.split_first_chunk()?;
-        let begun = checksum(salt, rest);
-        let (length, rest) = rest.split_first_chunk()?;
+        let (said, head) = bytes.split_first_chunk()?;
+        let (length, rest) = head.split_first_chunk()?;
         let (kind, rest) = rest.split_first()?;
         let (queue, rest) = rest.split_first_chunk()?;
         let kind = match kind {
@@ -147,7 +194,7 @@ impl Head {
             _ => return None,
         };
         Some(Self {
-            checksum: [u32::from_le_bytes(*said), begun],
+            checksum: [u32::from_le_bytes(*said), checksum(salt, head)],
             length: u32::from_le_bytes(*length),
             kind,
             queue: u64::from_le_bytes(*queue),

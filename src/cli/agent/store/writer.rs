@@ -282,8 +282,15 @@ impl Disk {
         let mut found = Found { wanted, records: Vec::new(), next: wanted.at, failure: None };
         let read = Segment::open(&path(&self.folder, wanted.segment));
         found.failure = match read.and_then(|segment| segment.map_or(Ok(()), |mut segment| collect(&mut segment, &mut found))) {
-            // it is another file, cut off, or gone
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::Unsupported) => None,
+            // it is another file, damaged, cut off, or gone
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::Unsupported | ErrorKind::InvalidData
+                ) =>
+            {
+                None
+            }
             read => read.err(),
         };
         found
