@@ -289,6 +289,29 @@ fn readings_for_a_name_that_nobody_has_are_kept() {
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
+/// What waits for a node that stays in the list goes there, whatever is put beside it or taken away.
+#[test]
+fn a_list_of_nodes_that_changes_keeps_what_waits_for_those_that_stay() {
+    let world = World::new();
+    let to = |nodes: &str| COUNTER.replace("node = \"a\"", nodes);
+    let demo = agent(&world, COUNTER);
+    until_made(&world, 5);
+    for (times, nodes) in (1..).zip(["nodes = [\"a\", \"b\"]", "nodes = [\"b\", \"c\", \"a\"]", "nodes = [\"a\", \"d\"]"]) {
+        write(&world, &to(nodes));
+        demo.signal("HUP");
+        until("the change", || (demo.log.count(&["publish counter: changed"]) == times).then_some(()));
+        let count = made(&world);
+        until_made(&world, count + 3);
+    }
+    let hub = hub(&world);
+    let got = numbers_up_to(&hub, made(&world));
+    assert!(got.iter().copied().eq(1..=*got.last().unwrap()), "{got:?}");
+    for node in ["b", "c"] {
+        demo.wait(&["publish counter: ", &format!(" readings that were kept for collector at {node}@"), " are lost"]);
+    }
+    assert_eq!(demo.log.count(&["for collector at a@", "lost"]), 0, "{}", demo.log.text());
+}
+
 #[test]
 fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     let world = World::new();

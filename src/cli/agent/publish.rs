@@ -388,7 +388,9 @@ impl Part for Publishing {
         let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
         for (given, same) in settings.publish.iter().zip(same) {
             let alike = |old: &Publish| (&old.label, &old.receiver) == (&given.label, &given.receiver);
-            let publisher = same.unwrap_or_else(|| match take(&alike) {
+            // of a list of nodes that grew or shrank, those that stay keep what waits for them
+            let is_same_list = |old: &Publish| old.label == given.label && old.receiver.shares_with(&given.receiver);
+            let publisher = same.unwrap_or_else(|| match take(&alike).or_else(|| take(&is_same_list)) {
                 Some(publisher) => {
                     log::info!("{}: changed", publisher.name());
                     publisher.changed(given.clone())

@@ -28,7 +28,27 @@ pub(in crate::cli::agent) enum Nodes {
     Each(Vec<String>),
 }
 
+impl Receiver {
+    /// Returns true if what waits for some node is the same for both: readings for one process, on a list of nodes with that in it.
+    pub(in crate::cli::agent) fn shares_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name { to, nodes }, Self::Name { to: also, nodes: others }) => {
+                to == also && nodes.receivers().iter().any(|nodes| others.receivers().contains(nodes))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Nodes {
+    /// Returns the nodes of each that gets the readings.
+    pub(in crate::cli::agent) fn receivers(&self) -> Vec<Vec<String>> {
+        match self {
+            Self::First(names) => vec![names.clone()],
+            Self::Each(names) => names.iter().map(|name| vec![name.clone()]).collect(),
+        }
+    }
+
     /// Returns all of them.
     pub(in crate::cli::agent) fn names(&self) -> &[String] {
         match self {

@@ -136,12 +136,10 @@ impl Publisher {
 
     /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub, of which the first are wanted, so many.
     pub(super) fn set_outlets(&mut self, hubs: &[String], wanted: usize) {
-        let each = |nodes: &[String]| nodes.iter().map(|node| vec![node.clone()]).collect();
         self.replace_outlets(match &self.given.receiver {
-            Receiver::Name { nodes: Nodes::First(nodes), .. } => vec![nodes.clone()],
-            Receiver::Name { nodes: Nodes::Each(nodes), .. } => each(nodes),
+            Receiver::Name { nodes, .. } => nodes.receivers(),
             Receiver::Group(_) => vec![Vec::new()],
-            Receiver::PubSub { .. } => each(hubs),
+            Receiver::PubSub { .. } => hubs.iter().map(|node| vec![node.clone()]).collect(),
         });
         if matches!(self.given.receiver, Receiver::PubSub { .. }) {
             let wanted = hubs.get(..wanted).unwrap_or(hubs);
@@ -154,6 +152,10 @@ impl Publisher {
             core::mem::take(&mut self.outlets).into_iter().partition(|outlet: &Outlet| wanted.contains(&outlet.nodes));
         self.outlets = outlets;
         for outlet in gone {
+            // what is for a node that just happened to be connected nobody misses
+            if outlet.is_lasting {
+                self.tell_lost_of(&outlet);
+            }
             let [arrived, dropped] = &mut self.gone;
             *arrived = arrived.saturating_add(outlet.kept.arrived);
             *dropped = dropped.saturating_add(outlet.kept.dropped);
@@ -260,16 +262,18 @@ impl Publisher {
     /// Logs how many readings were never sent, and never will be, and of how many it is not known whether they arrived: of all, or of those
     /// that are in memory alone.
     pub(super) fn tell_lost(&self, all: bool) {
-        for outlet in self.outlets.iter().filter(|outlet| all || outlet.kept.queue().is_none()) {
-            let (name, to) = (self.name(), to(&self.given.receiver, &outlet.nodes));
-            match outlet.kept.counts() {
-                [0, 0] => {}
-                [0, sent] => log::warn!("{name}: {sent} readings that were sent to {to} are not known to have arrived"),
-                [lost, 0] => log::warn!("{name}: {lost} readings that were kept for {to} are lost"),
-                [lost, sent] => log::warn!(
-                    "{name}: {lost} readings that were kept for {to} are lost, and {sent} that were sent are not known to have arrived"
-                ),
-            }
+        self.outlets.iter().filter(|outlet| all || outlet.kept.queue().is_none()).for_each(|outlet| self.tell_lost_of(outlet));
+    }
+
+    fn tell_lost_of(&self, outlet: &Outlet) {
+        let (name, to) = (self.name(), to(&self.given.receiver, &outlet.nodes));
+        match outlet.kept.counts() {
+            [0, 0] => {}
+            [0, sent] => log::warn!("{name}: {sent} readings that were sent to {to} are not known to have arrived"),
+            [lost, 0] => log::warn!("{name}: {lost} readings that were kept for {to} are lost"),
+            [lost, sent] => log::warn!(
+                "{name}: {lost} readings that were kept for {to} are lost, and {sent} that were sent are not known to have arrived"
+            ),
         }
     }
 
