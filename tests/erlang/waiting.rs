@@ -136,6 +136,42 @@ fn what_is_on_disk_outlives_the_agent() {
     assert_eq!(demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
+/// A hub that hangs while the disk fills: what is under way then arrives all the same, and is not counted as dropped.
+#[test]
+fn what_is_dropped_did_not_arrive() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let text = r#"
+        [[publish]]
+        command = ["sh", "-c", "[ ! -e stop ] && head -c 13000 /dev/zero | tr '\\000' x"]
+        every = "100ms"
+        label = "large"
+        to = "collector"
+        node = "a"
+        [keep]
+        disk = "256KiB"
+    "#;
+    write(&world, text);
+    let hub = world.erl(&["-sname", "a"]);
+    hub.eval("register(collector, self()), put(got, [])");
+    let demo = world.agent(&ARGS);
+    hub.eval("receive {publish, _, _, _, _, First} -> put(got, [First]) after 60000 -> none end");
+    demo.wait(&["has the readings that were kept for it"]);
+    hub.signal("STOP");
+    demo.wait(&["publish: what waits takes 256 KiB, which is `disk` in [keep]: from now on the oldest readings are dropped"]);
+    hub.signal("CONT");
+    demo.wait(&["collector at a@", " takes too little: ", " readings for it were dropped"]);
+    fs::write(world.home.join("stop"), "").unwrap();
+    hub.eval(&format!("N = {}", demo.atom()));
+    hub.eval_until("[K || #{kept := K} <- gen_server:call({system, N}, {info, publish}, 60000)]", "[0]");
+    hub.eval("(fun F() -> receive {publish, _, _, _, _, I} -> put(got, [I | get(got)]), F() after 0 -> ok end end)()");
+    let lost = "Got = lists:usort(get(got)), lists:max(Got) - lists:min(Got) + 1 - length(Got)";
+    let dropped = "[D || #{dropped := D} <- gen_server:call({system, N}, {info, publish}, 60000)]";
+    let lost: usize = hub.eval(lost).parse().unwrap();
+    assert!(lost > 0);
+    assert_eq!(hub.eval(dropped), format!("[{lost}]"));
+}
+
 /// Without a folder readings are kept in memory, and that is said.
 #[test]
 fn a_disk_without_a_folder_is_told() {

@@ -7,6 +7,7 @@ use super::kept::Kept;
 use super::moment::{Clock, Moment, is_step};
 use super::payload;
 use super::publisher::Publisher;
+use crate::cli::agent::config::units::Size;
 use crate::cli::agent::config::{Disk as Settings, Receiver};
 use crate::cli::agent::store::{self, Read, Store};
 
@@ -38,6 +39,8 @@ pub(super) struct Disk {
     nobodys: u64,
     /// When something is to be written.
     at: Option<Instant>,
+    /// The log has that it is used up.
+    is_full: bool,
 }
 
 impl Disk {
@@ -52,7 +55,7 @@ impl Disk {
         let unknown: Vec<u64> = store.queues().into_iter().filter(|queue| *queue != starts).collect();
         // of what is there it is not known how the clock was
         let loose = if unknown.is_empty() { None } else { Some(0) };
-        Ok(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None })
+        Ok(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None, is_full: false })
     }
 
     /// Takes up what is on disk for each publisher. Returns the labels and receivers of programs' readings that are there besides, if a program
@@ -154,6 +157,8 @@ impl Disk {
     /// Reads from the disk what can be sent, as long as there is memory. It is to be sent before memory is looked at again, which would let go of
     /// it if there is too little.
     pub(super) fn read(&mut self, publishers: &mut [Publisher], limit: usize) {
+        // whatever arrives from now on, it is known what was under way when there was no room for it
+        kept(publishers).for_each(|kept| kept.look(&self.store));
         if self.starts_read.is_some() {
             // what the clock said then is to be known first
             return;
@@ -179,14 +184,27 @@ impl Disk {
         }
     }
 
+    /// Tells the disk what has arrived, and takes note of what it had no room for.
+    fn settle(&mut self, publishers: &mut [Publisher]) {
+        let dropped = kept(publishers).map(|kept| kept.settle(&mut self.store)).fold(0, u64::saturating_add);
+        let is_much = self.store.used() > self.store.limit() >> 1;
+        if dropped > 0 && is_much && !core::mem::replace(&mut self.is_full, true) {
+            log::warn!(
+                "publish: what waits takes {}, which is `disk` in [keep]: from now on the oldest readings are dropped",
+                Size::of(usize::try_from(self.store.limit()).unwrap_or(usize::MAX))
+            );
+        }
+        self.is_full &= is_much;
+    }
+
     /// Tells the disk what has arrived, and writes what has waited.
     pub(super) fn end(&mut self, publishers: &mut [Publisher], now: &Moment) {
+        self.settle(publishers);
         let (mut is_hungry, mut has_room) = (false, true);
         let mut wake: Option<Duration> = None;
         for publisher in publishers {
             let (address, outlets) = publisher.parts();
             for kept in outlets.iter_mut().map(|outlet| &mut outlet.kept).filter(|kept| kept.queue().is_some()) {
-                kept.settle(&mut self.store);
                 is_hungry |= kept.is_hungry() && !kept.is_seen;
                 let wait = if kept.is_on_disk() { AGAIN } else { WAIT };
                 let Some(oldest) = kept.in_memory_alone().next() else { continue };
@@ -208,6 +226,7 @@ impl Disk {
 
     /// Writes all that can be written, and lets go of what is on disk as well, since there is no memory for it.
     pub(super) fn make_room(&mut self, publishers: &mut [Publisher], now: &Moment) {
+        self.settle(publishers);
         let mut has_room = true;
         for publisher in publishers {
             let (address, outlets) = publisher.parts();
@@ -286,6 +305,11 @@ impl Disk {
             log::info!("{kept} readings are kept on disk until the next start");
         }
     }
+}
+
+/// Returns all that is kept of these.
+fn kept(publishers: &mut [Publisher]) -> impl Iterator<Item = &mut Kept> {
+    publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept)
 }
 
 #[cfg(test)]

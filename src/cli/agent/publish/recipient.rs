@@ -26,6 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The time from telling how many readings were dropped to telling that again.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A process that readings are sent to: one of a name, or that of a PubSub which hands them on.
 pub(super) struct Recipient {
@@ -51,6 +53,8 @@ pub(super) struct Recipient {
     long_patient: Option<Instant>,
     /// The readings that arrived since it was away; nothing once all had.
     late: Option<u64>,
+    /// When it may be told again how many were dropped meanwhile.
+    tell_at: Option<Instant>,
     /// The node is connected, and does not say whether it reads.
     is_silent: bool,
     /// A node of this name has answered: one that does not is busy.
@@ -91,6 +95,7 @@ impl Recipient {
             patient: None,
             long_patient: None,
             late: Some(0),
+            tell_at: None,
             is_silent: false,
             has_answered: false,
             is_told: false,
@@ -274,7 +279,7 @@ impl Recipient {
         self.state = Presence::There;
         self.is_told = false;
         let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
-        let Some(late) = &mut self.late else { return };
+        let Some(late) = &mut self.late else { return self.tell_dropped(publishers) };
         *late = late.saturating_add(arrived);
         let late = *late;
         if late > 0 && self.own(publishers).all(|kept| kept.len() == 0) {
@@ -286,6 +291,25 @@ impl Recipient {
                 &self.node,
                 "receivers that have their readings",
                 "{} at {} has the readings that were kept for it: {late}{dropped}",
+                self.name(),
+                self.node
+            );
+        }
+    }
+
+    /// Tells from time to time how many readings were dropped though it was there all the time.
+    fn tell_dropped(&mut self, publishers: &mut [Publisher]) {
+        if self.tell_at.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
+        if dropped > 0 {
+            self.tell_at = Some(after(TELL_AGAIN));
+            limited!(
+                warn,
+                &self.node,
+                "receivers that took too little",
+                "{} at {} takes too little: {dropped} readings for it were dropped",
                 self.name(),
                 self.node
             );
