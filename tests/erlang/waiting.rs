@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::children::command;
 use crate::publish::{COUNTER, made, until_made};
 use crate::shim::Shim;
 use crate::support::{Agent, Erl, World, until};
@@ -170,6 +171,38 @@ fn what_is_dropped_did_not_arrive() {
     let lost: usize = hub.eval(lost).parse().unwrap();
     assert!(lost > 0);
     assert_eq!(hub.eval(dropped), format!("[{lost}]"));
+}
+
+/// A pipe that whoever reads it waits for, as for a disk that does not answer, until somebody writes.
+fn pipe(world: &World, path: &str) -> impl FnOnce() {
+    let path = world.home.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(command("mkfifo").arg(&path).status().unwrap().success());
+    move || drop(fs::OpenOptions::new().write(true).open(path).unwrap())
+}
+
+/// The numbers of readings are on a disk that takes its time, and the first readings come with a reload.
+#[test]
+fn nothing_waits_for_the_numbers_but_the_readings() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    write(&world, "[keep]\n");
+    let demo = world.agent(&ARGS);
+    let answer = pipe(&world, "state/starts");
+    write(
+        &world,
+        "[mailbox.prog]\ncommand = [\"sh\", \"-c\", \"echo '{publish,other,a,hello}.'; echo started >started; exec cat\"]\n",
+    );
+    demo.signal("HUP");
+    until("the program", || world.home.join("started").exists().then_some(()));
+    let erl = world.erl(&["-sname", "a"]);
+    erl.eval("register(other, self())");
+    for _ in 0..10 {
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
+    }
+    assert_eq!(erl.eval("receive {publish, _, _, _, hello, _} -> early after 0 -> nothing end"), "nothing");
+    answer();
+    assert_eq!(erl.eval("receive {publish, _, _, _, hello, I} -> is_integer(I) after 60000 -> none end"), "true");
 }
 
 /// Without a folder readings are kept in memory, and that is said.

@@ -104,7 +104,7 @@ impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let clock = Clock::new();
         let mut numbers = Numbering::new(settings.keep.state.clone());
-        if !settings.publish.is_empty() {
+        if !settings.publish.is_empty() || !settings.programs.is_empty() {
             // while nothing is late as yet if the disk is, and nobody has the folder
             numbers.begin(&clock.now);
         }
@@ -265,6 +265,9 @@ impl Publishing {
     /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
     /// and there is not much room left. What is read of a program until then is answers to calls as well.
     pub(super) fn room_for(&self, mailbox: &str) -> usize {
+        if !self.numbers.have_begun() {
+            return 0;
+        }
         let used = bytes(&self.publishers);
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
@@ -482,7 +485,11 @@ impl Part for Publishing {
         let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
         beside.turn();
         let means = Means { registry: driver.registry(), beside: &beside };
-        for place in 0..self.publishers.len() {
+        if !self.publishers.is_empty() || !self.programs.is_empty() {
+            self.numbers.begin_beside(&self.clock.now, &beside);
+        }
+        let ready = if self.numbers.have_begun() { self.publishers.len() } else { 0 };
+        for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
                 publisher.turn(&world, &mut self.numbers, &means);
@@ -500,7 +507,7 @@ impl Part for Publishing {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let publishers = self.publishers.iter().filter_map(Publisher::next_wake);
+        let publishers = self.publishers.iter().filter(|_| self.numbers.have_begun()).filter_map(Publisher::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
         let hangs = self.beside.as_ref().and_then(Beside::next_wake);
         let disk = self.disk.as_ref().and_then(Disk::next_wake);

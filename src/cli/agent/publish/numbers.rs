@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::moment::{Moment, SET};
+use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::store::Numbers;
 use crate::cli::threads;
 
@@ -18,6 +19,8 @@ pub(super) struct Numbering {
     numbers: Option<Numbers>,
     /// They were begun before the clock was set.
     is_early: bool,
+    /// Those of this run, while they are begun beside the loop.
+    begins: Option<Awaited<Numbers>>,
     /// Those to go on with.
     begun: Arc<Mutex<Option<Numbers>>>,
     last: u64,
@@ -26,7 +29,7 @@ pub(super) struct Numbering {
 impl Numbering {
     /// Begins with the first reading: an agent that has none writes nothing.
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, numbers: None, is_early: false, begun: Arc::default(), last: 0 }
+        Self { folder, numbers: None, is_early: false, begins: None, begun: Arc::default(), last: 0 }
     }
 
     /// Begins with those that are written down, which may take as long as the disk likes.
@@ -35,6 +38,24 @@ impl Numbering {
             self.is_early = !now.is_set();
             self.numbers = Some(start(self.folder.as_deref(), now));
         }
+    }
+
+    /// Begins beside the loop, which may not wait for the disk. There is to be no reading before it is done, since numbers never go back.
+    pub(super) fn begin_beside(&mut self, now: &Moment, beside: &Beside) {
+        if self.numbers.is_some() {
+            return;
+        }
+        let begins = self.begins.take().unwrap_or_else(|| {
+            self.is_early = !now.is_set();
+            let (folder, now) = (self.folder.clone(), *now);
+            beside.start(move || start(folder.as_deref(), &now))
+        });
+        self.numbers = begins.take();
+        self.begins = Some(begins).filter(|_| self.numbers.is_none());
+    }
+
+    pub(super) fn have_begun(&self) -> bool {
+        self.numbers.is_some()
     }
 
     /// Returns the next number.
