@@ -205,6 +205,31 @@ fn nothing_waits_for_the_numbers_but_the_readings() {
     assert_eq!(erl.eval("receive {publish, _, _, _, hello, I} -> is_integer(I) after 60000 -> none end"), "true");
 }
 
+/// The folder is free some time after the start, and on a disk that takes its time.
+#[test]
+fn nothing_waits_for_a_folder_that_is_opened_later() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    write(&world, ON_DISK);
+    let mut first = world.agent(&["--sname", "first", "--config", "agent.toml", "--state-dir", "state"]);
+    let demo = world.agent(&ARGS);
+    demo.wait(&["readings are kept in memory alone: ", "another agent has it"]);
+    first.signal("TERM");
+    assert_eq!(first.exit_code(), Some(0));
+    let answer = pipe(&world, "state/readings/0000000000000001.log");
+    // what did not change would not be looked at
+    write(&world, &[ON_DISK, "[mailbox.prog]\ncommand = [\"cat\"]\n"].concat());
+    demo.signal("HUP");
+    demo.wait(&["mailbox prog: started"]);
+    let erl = world.erl(&["-sname", "b"]);
+    for _ in 0..10 {
+        assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
+    }
+    assert_eq!(demo.log.count(&["readings are kept on disk from now on"]), 0);
+    answer();
+    demo.wait(&["readings are kept on disk from now on"]);
+}
+
 /// Without a folder readings are kept in memory, and that is said.
 #[test]
 fn a_disk_without_a_folder_is_told() {

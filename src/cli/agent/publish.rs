@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
 
-use super::beside::Beside;
+use super::beside::{Awaited, Beside};
 use super::config::units::Size;
 use super::config::{self, Form, Nodes, Publish, Receiver, Settings, Source};
 use super::own;
@@ -83,6 +83,8 @@ pub(super) struct Publishing {
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
+    /// What comes of that.
+    opening: Option<Awaited<Result<Disk, String>>>,
     /// Where files are read.
     beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
@@ -116,6 +118,7 @@ impl Publishing {
             clock,
             disk: None,
             closed: None,
+            opening: None,
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
@@ -128,14 +131,14 @@ impl Publishing {
         };
         publishing.prepare(node)?;
         if let Some(wanted) = settings.keep.disk.clone() {
-            publishing.open(wanted, true);
+            publishing.opened(Disk::open(&wanted), wanted, true);
         }
         Ok(publishing)
     }
 
-    /// Opens the log on disk; while that fails readings are kept in memory alone.
-    fn open(&mut self, wanted: config::Disk, is_first: bool) {
-        match Disk::open(&wanted) {
+    /// Takes up the log on disk, if it could be opened; until then readings are kept in memory alone.
+    fn opened(&mut self, opened: Result<Disk, String>, wanted: config::Disk, is_first: bool) {
+        match opened {
             Ok(disk) => {
                 if !is_first {
                     log::info!("readings are kept on disk from now on");
@@ -152,6 +155,20 @@ impl Publishing {
                 // without a name of one there never will be a folder
                 self.closed = Some((wanted, after(AGAIN))).filter(|(wanted, _)| wanted.folder.is_some());
             }
+        }
+    }
+
+    /// Has the log on disk opened that could not be: beside the loop, since all that is there is read.
+    fn open_again(&mut self, beside: &Beside) {
+        if let Some((wanted, at)) = self.closed.as_mut().filter(|(_, at)| *at <= Instant::now()) {
+            *at = after(AGAIN);
+            let wanted = wanted.clone();
+            self.opening.get_or_insert_with(|| beside.start(move || Disk::open(&wanted)));
+        }
+        let Some(opened) = self.opening.as_ref().and_then(Awaited::take) else { return };
+        self.opening = None;
+        if let Some((wanted, _)) = self.closed.take() {
+            self.opened(opened, wanted, false);
         }
     }
 
@@ -474,16 +491,14 @@ impl Part for Publishing {
             }
         }
         self.clock.look();
-        if let Some((wanted, _)) = self.closed.take_if(|(_, at)| *at <= Instant::now()) {
-            self.open(wanted, false);
-        }
+        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
+        beside.turn();
+        self.open_again(&beside);
         if let Some(disk) = &mut self.disk {
             for (label, receiver) in disk.begin(&mut self.publishers, &self.programs, &mut self.clock) {
                 self.of_program(&label, receiver);
             }
         }
-        let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
-        beside.turn();
         let means = Means { registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
