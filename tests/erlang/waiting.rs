@@ -91,6 +91,31 @@ fn all_that_waits_has_one_memory() {
     assert_eq!(demo.log.count(&["the oldest readings are dropped"]), 1);
 }
 
+/// A program floods a node that is not there: what it drops is its own.
+#[test]
+fn a_flood_drops_its_own() {
+    let world = World::new();
+    let text = r#"
+        [mailbox.flood]
+        command = ["sh", "-c", "until [ -e go ]; do sleep 0.05; done; seq -f '{publish,x,nobody,%.0f}.' 20000; exec cat"]
+    "#;
+    write(&world, &[COUNTER, text].concat());
+    let demo = world.agent(&["--sname", "demo", "--config", "agent.toml"]);
+    until_made(&world, 5);
+    fs::write(world.home.join("go"), "").unwrap();
+    demo.wait(&["publish: what waits takes 1 MiB, which is `memory` in [keep]"]);
+    let erl = world.erl(&["-sname", "b"]);
+    erl.eval(&format!("N = {}", demo.atom()));
+    let of = |label: &str, what: &str| {
+        format!(
+            "hd([V || #{{label := L, {what} := V}} <- gen_server:call({{system, N}}, {{info, publish}}, 60000), L =:= <<\"{label}\">>])"
+        )
+    };
+    erl.eval_until(&format!("{} + {}", of("flood", "kept"), of("flood", "dropped")), "20000");
+    assert_eq!(erl.eval(&of("counter", "dropped")), "0");
+    assert_eq!(erl.eval(&format!("{} >= 5", of("counter", "kept"))), "true");
+}
+
 /// What waits when the agent ends, or is killed, is there when it starts again: that of a program too.
 #[test]
 fn what_is_on_disk_outlives_the_agent() {

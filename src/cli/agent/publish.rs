@@ -36,7 +36,7 @@ use disk::Disk;
 use kept::Kept;
 use moment::Clock;
 use numbers::Numbering;
-use publisher::{Context, Means, Publisher};
+use publisher::{Context, Means, Outlet, Publisher};
 use reading::{AROUND, Trouble};
 use recipient::{Presence, Recipient};
 pub(super) use status::{Last, Room, Status};
@@ -351,7 +351,7 @@ impl Publishing {
         }
     }
 
-    /// Drops the oldest of all readings that wait, as long as there is no memory for all.
+    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own.
     fn make_room(&mut self) {
         let mut used = bytes(&self.publishers);
         if let Some(disk) = self.disk.as_mut().filter(|_| used > self.limit) {
@@ -359,9 +359,14 @@ impl Publishing {
             used = bytes(&self.publishers);
         }
         while used > self.limit {
-            let waiting = self.publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept);
-            let oldest = waiting.filter_map(|kept| Some((kept.oldest_waiting()?, kept))).min_by_key(|(number, _)| *number);
-            let Some((_, kept)) = oldest.filter(|(number, _)| *number != self.numbers.last()) else { return };
+            let last = self.numbers.last();
+            let oldest = |outlet: &Outlet| outlet.kept.oldest_waiting().filter(|number| *number != last);
+            let waiting =
+                self.publishers.iter_mut().filter(|publisher| publisher.outlets.iter().any(|outlet| oldest(outlet).is_some()));
+            let most = waiting.max_by_key(|publisher| publisher.waiting_bytes());
+            let outlets = most.into_iter().flat_map(|publisher| &mut publisher.outlets);
+            let oldest = outlets.filter_map(|outlet| Some((oldest(outlet)?, outlet))).min_by_key(|(number, _)| *number);
+            let Some((_, Outlet { kept, .. })) = oldest else { return };
             kept.drop_from_memory();
             used = bytes(&self.publishers);
             if !core::mem::replace(&mut self.is_full, true) {

@@ -254,6 +254,11 @@ impl Publisher {
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.bytes()))
     }
 
+    /// Returns the bytes in memory of all that waits.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.waiting_bytes()))
+    }
+
     /// Returns the bytes of all that was sent and is not known to have arrived.
     pub(super) fn under_way(&self) -> usize {
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.under_way()))
