@@ -595,7 +595,7 @@ mod tests {
         target.long_patient = Some(Instant::now());
         assert_eq!(waiting(&mut target), [0, 0]);
         assert_eq!(publishers[0].outlets[0].kept.dropped, 1);
-        store.close(&mut core::iter::empty(), Duration::ZERO);
+        store.close(&mut core::iter::empty(), Duration::from_secs(60));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
