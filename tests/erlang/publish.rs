@@ -347,3 +347,33 @@ fn other_settings_are_taken_up_and_what_is_lost_is_told() {
     let last = demo.log.text();
     assert!(last.contains("publish one: ") && last.matches("are lost").count() == 2, "{last}");
 }
+
+/// There can be any number of them, and each is asked whether its readings arrive.
+#[test]
+fn as_many_receivers_as_the_file_names_get_their_readings() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    fs::write(world.home.join("value"), "7").unwrap();
+    let hub = world.erl(&["-sname", "a"]);
+    hub.eval(
+        "C = counters:new(40, []), persistent_term:put(c, C), [register(list_to_atom(\"c\" ++ integer_to_list(N)), \
+         spawn(fun F() -> receive _ -> counters:add(C, N, 1), F() end end)) || N <- lists:seq(1, 40)], ok",
+    );
+    let one = |n| format!("[[publish]]\nfile = \"value\"\nevery = \"300ms\"\nlabel = \"l{n}\"\nto = \"c{n}\"\nnode = \"a\"\n");
+    let text: String = (1..=40).map(one).collect();
+    let demo = agent(&world, &text);
+    let seen = "lists:all(fun(N) -> counters:get(persistent_term:get(c), N) >= 10 end, lists:seq(1, 40))";
+    hub.eval_until(seen, "true");
+    assert_eq!(demo.log.count(&["cannot ask whether readings arrive"]), 0);
+}
+
+/// After a while in which nothing else happened.
+#[test]
+fn what_a_program_publishes_has_the_time_at_which_it_was_read() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let hub = hub(&world);
+    let program = format!("sleep 4; echo \\\"{{publish,collector,'{}',$(date +%s%3N)}}\\\"; exec cat", hub.node);
+    let _demo = agent(&world, &format!("connect = [\"a\"]\n[mailbox.tells]\ncommand = [\"sh\", \"-c\", \"{program}\"]\n"));
+    assert_eq!(hub.eval("receive {publish, _, _, Ms, Said, _} -> Ms >= Said after 60000 -> none end"), "true");
+}

@@ -25,7 +25,7 @@ use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
 
 use super::beside::{Awaited, Beside};
 use super::config::units::Size;
-use super::config::{self, Form, Nodes, Publish, Receiver, Settings, Source};
+use super::config::{self, Form, Nodes, Publish, RECEIVERS, Receiver, Settings, Source};
 use super::own;
 use super::part::Part;
 use super::peers::after;
@@ -41,9 +41,8 @@ use reading::{AROUND, Trouble};
 use recipient::{Presence, Recipient};
 pub(super) use status::{Last, Room, Status};
 
-/// The most nodes of a message that a program publishes, and the most receivers of them all.
+/// The most nodes of a message that a program publishes.
 const NODES: usize = 16;
-const RECEIVERS: usize = 64;
 
 /// The time after which a log on disk that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -232,6 +231,8 @@ impl Publishing {
         let refused = |why: &str| {
             limited!(warn, &mailbox, "messages of programs that cannot be published", "mailbox {mailbox}: not published: {why}");
         };
+        // the turn before may be long ago
+        self.clock.look();
         let own = NodeName::new(&self.own).ok();
         let mut names = Vec::new();
         for name in nodes.names() {
@@ -269,7 +270,7 @@ impl Publishing {
             return Some(place);
         }
         let of_programs = || self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
-        if of_programs().count() >= RECEIVERS {
+        if of_programs().count() >= usize::from(RECEIVERS) {
             let (idle, _) = of_programs().find(|(_, publisher)| publisher.is_idle())?;
             self.publishers.remove(idle);
         }

@@ -38,7 +38,7 @@ pub(super) use keep::{Disk, Keep};
 pub(in crate::cli) use page::page;
 pub(super) use receiver::{Nodes, Receiver};
 use sections::Reader;
-pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, Source};
+pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat, ProgramSettings, Publish, RECEIVERS, Source};
 pub(super) use values::node;
 
 /// The arguments of the agent. Each wins over the configuration file.
@@ -239,7 +239,8 @@ fn read(
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
     let keep = keep::keep(table, folder, run.state_folder(), reader.faults);
     let sizes = top.get("sizes");
-    let (sizes, members) = reader.sizes(sizes.as_ref(), programs.len(), running.map(|running| running.sizes));
+    let receivers = publish.iter().map(|publish| publish.receiver.count()).sum();
+    let (sizes, members) = reader.sizes(sizes.as_ref(), (programs.len(), receivers), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
     if let Some(why) = cluster::fault(&programs, &publish) {
         faults.add(top.wrong(&why));

@@ -40,6 +40,16 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// Returns how many processes are asked whether readings arrive: one on each node that is named.
+    pub(in crate::cli::agent) fn count(&self) -> usize {
+        match self {
+            Self::Name { nodes, .. } => nodes.names().len(),
+            Self::PubSub { .. } | Self::Group(_) => 0,
+        }
+    }
+}
+
 impl Nodes {
     /// Returns the nodes of each that gets the readings.
     pub(in crate::cli::agent) fn receivers(&self) -> Vec<Vec<String>> {

@@ -184,6 +184,12 @@ fn versions(list: &Item<'_>) -> Result<TlsVersions, Fault> {
 const MEMORY: usize = 256 << 20;
 /// Places for mailboxes beyond those of the agent and of the file, where the file does not say: room for what a changed file brings.
 const ROOM: u16 = 8;
+/// Requests beside those of receivers.
+const REQUESTS: u16 = 32;
+/// Requests that a receiver of readings may have under way: a monitor of it, and what asks whether they arrive.
+const ASKED: u16 = 3;
+/// The most receivers of what programs publish.
+pub(in crate::cli::agent) const RECEIVERS: u16 = 64;
 
 /// A reader of the tables.
 pub(super) struct Reader<'r> {
@@ -246,16 +252,25 @@ impl Reader<'_> {
         found
     }
 
-    /// Reads `[sizes]`, and how many members of groups elsewhere there can be. `programs` is the number of mailboxes of the file. Where the file
-    /// does not say, a node that runs keeps its number of mailboxes, if that is enough.
-    pub(super) fn sizes(&mut self, table: Option<&Item<'_>>, programs: usize, running: Option<Sizes>) -> (Sizes, u16) {
+    /// Reads `[sizes]`, and how many members of groups elsewhere there can be, for so many mailboxes of the file and receivers of its readings.
+    /// Where the file does not say, a node that runs keeps its numbers of mailboxes and requests, if they are enough.
+    pub(super) fn sizes(
+        &mut self,
+        table: Option<&Item<'_>>,
+        (programs, receivers): (usize, usize),
+        running: Option<Sizes>,
+    ) -> (Sizes, u16) {
         let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
-        let running = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
-        let mailboxes = running.unwrap_or_else(|| needed.saturating_add(ROOM));
+        let kept = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
+        let mailboxes = kept.unwrap_or_else(|| needed.saturating_add(ROOM));
         let keys = Table::of("[sizes]");
         let places = |name| u16::try_from(keys.default(name, units::digit_number)).unwrap_or_default();
         let bytes = usize::try_from(keys.default("message", units::bytes)).unwrap_or_default();
-        let default = Sizes::new(places("nodes"), mailboxes, bytes).watches(places("watches")).requests(places("requests"));
+        let receivers = u16::try_from(receivers).unwrap_or(u16::MAX).saturating_add(if programs > 0 { RECEIVERS } else { 0 });
+        let asked = receivers.saturating_mul(ASKED).min(Sizes::REQUESTS.end().saturating_sub(REQUESTS));
+        let kept = running.map(|sizes| sizes.requests).filter(|requests| *requests >= asked);
+        let requests = kept.unwrap_or_else(|| asked.saturating_add(REQUESTS));
+        let default = Sizes::new(places("nodes"), mailboxes, bytes).watches(places("watches")).requests(requests);
         let default = (default, places("members"));
         let Some(table) = table else { return default };
         let read = |reader: &mut Self, section: &Section<'_>| {
@@ -558,6 +573,9 @@ mod tests {
         );
         let own = u64::from(MAILBOXES.saturating_add(ROOM));
         assert_eq!(key("[sizes]", "mailboxes").default(), format!("{own} and those of the file"));
+        let (each, programs) = (ASKED, RECEIVERS.saturating_mul(ASKED));
+        let requests = format!("{REQUESTS}, {each} for each receiver of readings, and {programs} if there are programs");
+        assert_eq!(key("[sizes]", "requests").default(), requests);
         let (message, bytes) = (key("[sizes]", "message").range(units::bytes), Sizes::BYTES);
         assert_eq!((*message.start(), *message.end()), (*bytes.start() as u64, MEMORY as u64));
         let places = [
