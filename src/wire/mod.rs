@@ -22,6 +22,7 @@ pub(crate) mod ids;
 pub(crate) mod key;
 #[cfg(feature = "std")]
 pub(crate) mod owned;
+mod same;
 #[cfg(feature = "serde")]
 pub mod serde;
 pub(crate) mod split;

@@ -1,6 +1,8 @@
 //! Terms of every kind, made by Erlang, there and back.
 
-use crate::support::{World, demo_and_erl};
+use beamless::{TextError, TextFault, parse_text};
+
+use crate::support::{World, demo_and_erl, otp};
 
 const SEED: u32 = 20_011;
 
@@ -63,4 +65,32 @@ fn deep_terms_are_taken_and_deeper_ones_are_refused_in_words() {
     world.tool(&["rpc", "--timeout", "60", node, "deep:list(1500)"]).failed(1, "", &["nested deeper than 1024 levels"]);
     world.tool(&["call", "--timeout", "60", node, "deep", "1500"]).failed(1, "", &["nested deeper than 1024 levels"]);
     assert_eq!(demo.log.count(&["node down", node]), 0, "the connection ended");
+}
+
+/// Two keys are refused in one map that Erlang refuses, which would end the connection over it; up to OTP 26 it takes 0.0 and -0.0 for one.
+#[test]
+fn a_map_has_no_two_keys_that_are_one_to_erlang() {
+    let (_world, _demo, erl) = demo_and_erl(&[]);
+    let term = |text: &str| parse_text(text, &mut [0; 256]).unwrap().as_bytes().to_vec();
+    let since_27 = if otp() < 27 { "refused" } else { "taken" };
+    for (one, other, ours, theirs) in [
+        ("0.0", "-0.0", "refused", since_27),
+        ("#{a => 1,b => 2}", "#{b => 2,a => 1}", "refused", "refused"),
+        ("#{a => 1,b => 2}", "#{b => 1,a => 2}", "taken", "taken"),
+        ("1", "1.0", "taken", "taken"),
+        ("[]", "{}", "taken", "taken"),
+    ] {
+        for around in ["_", "{5,_}", "[_]", "[a|_]", "#{k => _}", "#{_ => v}", "#{#{_ => v,x => y} => {[_]}}"] {
+            let (one, other) = (around.replace('_', one), around.replace('_', other));
+            let said = match parse_text(&format!("#{{{one} => 1,{other} => 2}}"), &mut [0; 256]) {
+                Ok(_) => "taken",
+                Err(TextError { fault: TextFault::DuplicateKey, .. }) => "refused",
+                Err(e) => panic!("{e}"),
+            };
+            let map = [&[131, 116, 0, 0, 0, 2][..], &term(&one), &[97, 1], &term(&other), &[97, 2]].concat();
+            let bytes = format!("{map:?}").replace(['[', ']'], "");
+            let erlang = erl.eval(&format!("(fun() -> try binary_to_term(<<{bytes}>>), taken catch _:_ -> refused end end)()"));
+            assert_eq!((said, erlang.as_str()), (ours, theirs), "{one} {other}");
+        }
+    }
 }

@@ -59,7 +59,11 @@ pub(crate) fn term<'b>(value: &Value, bytes: &'b mut Vec<u8>) -> Result<Term<'b>
             Misuse::TermIncomplete(1)
         }
     };
-    encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))
+    let term = encoded(|t| put(t, value).map_err(misuse), bytes).map_err(|e| wrong.take().unwrap_or_else(|| e.to_string()))?;
+    if has_pairs(value) {
+        add_alike(&mut String::new(), term).map_err(|key| format!("{{{MAP:?}: ..}} has the key {key} twice"))?;
+    }
+    Ok(term)
 }
 
 /// The reason for which JSON has no term.
@@ -151,21 +155,65 @@ fn of_pair(pair: &Value) -> Option<(&Value, &Value)> {
     }
 }
 
-/// Writes the pairs of a map. Equal keys are refused here: a node that got such a map would take the connection for broken.
 fn put_pairs<'t, 'b>(t: &'t mut TermWriter<'b>, pairs: &[Value]) -> Put<'t, 'b> {
-    let mut seen = Seen::new();
     t.map(pairs.len())?;
     for (key, value) in pairs.iter().filter_map(of_pair) {
-        // equal terms have equal text, though perhaps not equal bytes
-        let mut bytes = Vec::new();
-        let text = term(key, &mut bytes).map_err(Wrong::Words)?.to_string();
         put(put(t, key)?, value)?;
-        if seen.contains_key(&text) {
-            return Err(Wrong::Words(format!("{{{MAP:?}: ..}} has the key {text} twice")));
-        }
-        seen.insert(text, Value::Null);
     }
     Ok(t)
+}
+
+/// Returns true if a map in it has keys that are any terms, and may be equal. Those of an object differ.
+fn has_pairs(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_pairs),
+        Value::Object(object) => object.contains_key(MAP) || object.values().any(has_pairs),
+        _ => false,
+    }
+}
+
+/// Adds text that is the same for terms that a map cannot have both as keys: for a map in any order, a list in any form, 0.0 and -0.0. The
+/// error is a key that a map in the term has twice: a node that got it would take the connection for broken.
+fn add_alike<'a>(text: &mut String, term: Term<'a>) -> Result<(), Term<'a>> {
+    match term.value() {
+        Kind::Float(0.0) => text.push_str("0.0"),
+        Kind::Tuple(elements) => {
+            text.push('{');
+            add_all_alike(text, elements)?;
+        }
+        Kind::List(list) => {
+            text.push('[');
+            add_all_alike(text, list)?;
+            add_all_alike(text, list.tail().into_iter())?;
+        }
+        Kind::Map(pairs) => {
+            let mut seen = Seen::new();
+            for (key, value) in pairs {
+                let (mut key_text, mut value_text) = (String::new(), String::new());
+                add_alike(&mut key_text, key)?;
+                add_alike(&mut value_text, value)?;
+                if seen.insert(key_text, Value::String(value_text)).is_some() {
+                    return Err(key);
+                }
+            }
+            text.push_str("#{");
+            for (key, value) in &seen {
+                text.extend([key, "=>", value.as_str().unwrap_or_default(), ","]);
+            }
+            text.push('}');
+        }
+        _ => text.push_str(&term.text("").long_decimals(0).to_string()),
+    }
+    Ok(())
+}
+
+fn add_all_alike<'a>(text: &mut String, terms: impl Iterator<Item = Term<'a>>) -> Result<(), Term<'a>> {
+    for term in terms {
+        add_alike(text, term)?;
+        text.push(',');
+    }
+    text.push('}');
+    Ok(())
 }
 
 /// Returns a term as JSON, on one line.
@@ -395,12 +443,13 @@ mod tests {
             *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (*seed >> 33) % most
         };
-        const LEAVES: [&str; 18] = [
+        const LEAVES: [&str; 19] = [
             "''",
             "<<>>",
             "\"\"",
             "0",
             "0.0",
+            "-0.0",
             "a",
             "<<\"a\">>",
             "\"a\"",
@@ -421,7 +470,7 @@ mod tests {
             0..=4 => ("#{", "}", draw(5)),
             5 => ("{", "}", draw(3)),
             6 => ("[", "]", draw(3)),
-            _ => return text.push_str(leaf(draw(18))),
+            _ => return text.push_str(leaf(draw(19))),
         };
         text.push_str(open);
         let mut keys: Vec<String> = Vec::new();
@@ -429,12 +478,12 @@ mod tests {
             let mut item = String::new();
             any_term(seed, depth + 1, &mut item);
             if kind <= 4 {
-                // equal terms have equal text, but for the order of their own keys
-                let canonical = erlang(&item, &mut Vec::new()).unwrap().to_string();
-                if keys.contains(&canonical) {
+                let mut alike = String::new();
+                add_alike(&mut alike, erlang(&item, &mut Vec::new()).unwrap()).unwrap();
+                if keys.contains(&alike) {
                     continue;
                 }
-                keys.push(canonical);
+                keys.push(alike);
                 item.push_str(" => ");
                 any_term(seed, depth + 1, &mut item);
             }
@@ -444,6 +493,57 @@ mod tests {
             text.push_str(&item);
         }
         text.push_str(close);
+    }
+
+    /// As keys of one map, of which the text is alike.
+    #[test]
+    fn keys_that_differ_are_told_apart() {
+        let keys = [
+            "1",
+            "1.0",
+            "a",
+            "<<\"a\">>",
+            "\"a\"",
+            "[]",
+            "{}",
+            "#{}",
+            "<<>>",
+            "[a]",
+            "{a}",
+            "[a|b]",
+            "[a,b]",
+            "[[a]|b]",
+            "[[a,b]]",
+            "[{a},b]",
+            "[{a,b}]",
+            "#{a => b}",
+            "#{b => a}",
+            "#{a => 1,b => 2}",
+            "#{a => 2,b => 1}",
+            "#{a => #{b => 1}}",
+            "#{#{a => b} => 1}",
+            "'[a,}}'",
+            "<<1:1>>",
+            "<<1:2>>",
+            "fun a:b/1",
+        ];
+        let pairs: Vec<String> = keys.iter().map(|key| format!("[{{\"@term\":{key:?}}},1]")).collect();
+        assert_eq!(
+            to_erlang(&format!("{{\"@map\":[{}]}}", pairs.join(","))).map(|text| text.matches("=>").count()),
+            Ok(keys.len() + 10)
+        );
+    }
+
+    /// The time grows with the length of the text: keys of maps as keys of maps as keys of maps are written once.
+    #[test]
+    fn maps_as_keys_of_maps_are_read_as_deep_as_json_goes() {
+        let deep = (0..41).fold("1".to_owned(), |key, _| format!("{{\"@map\":[[{key},1]]}}"));
+        let (mut bytes, mut again) = (Vec::new(), Vec::new());
+        let term = read(&deep, &mut bytes).unwrap();
+        assert_eq!(written(read(&written(term, "n@h"), &mut again).unwrap(), "n@h"), deep);
+        let (deepest, end) = ("[".repeat(1000), "]".repeat(1000));
+        let list = format!("{{\"@map\":[[{{\"@term\":\"{deepest}{end}\"}},1]]}}");
+        assert!(read(&list, &mut Vec::new()).is_ok());
     }
 
     /// However many long integers there are, few are decimal, and the work is bounded.
@@ -467,6 +567,16 @@ mod tests {
             ("{\"@tuple\":1}", "takes an array"),
             ("{\"@map\":[[1]]}", "[KEY, VALUE]"),
             ("{\"@map\":[[[97],1],[{\"@term\":\"\\\"a\\\"\"},2]]}", "twice"),
+            (
+                "{\"@map\":[[{\"@term\":\"#{a => 1,b => 2}\"},1],[{\"@term\":\"#{b => 2,a => 1}\"},2]]}",
+                "has the key #{b => 2,a => 1} twice",
+            ),
+            ("[{\"a\":{\"@map\":[[0.0,1],[-0.0,2]]}}]", "has the key -0.0 twice"),
+            (
+                "{\"@map\":[[{\"@map\":[[1,2],[{\"@tuple\":[-0.0,[1]]},3]]},1],[{\"@map\":[[{\"@tuple\":[0.0,[1]]},3],[1,2]]},1]]}",
+                "twice",
+            ),
+            ("{\"@map\":[[{\"@map\":[[{\"@map\":[[1,1],[1,1]]},1]]},1]]}", "has the key 1 twice"),
             ("{\"@atom\":1}", "takes a string"),
             ("{\"@term\":\"Foo\"}", "'Foo'"),
             ("[{\"@atom\":\"x\"},{\"@term\":\"<0.1.0>\"}]", "cannot be written as text"),

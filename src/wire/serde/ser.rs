@@ -10,6 +10,7 @@ use crate::error::Misuse;
 use crate::wire::build::TermWriter;
 use crate::wire::cursor::Reader;
 use crate::wire::ids::Atom;
+use crate::wire::same::SameKey;
 use crate::wire::term::Term;
 
 /// The settings for how values are written.
@@ -523,9 +524,10 @@ impl<'b> Pairs<'_, 'b> {
             let out = &*self.t.out();
             let mut pairs = Reader::new(out.written(at));
             let mut earlier = (0..count).map_while(|_| Term::next(&mut pairs).zip(Term::next(&mut pairs)));
-            let key = out.written(self.key);
-            if earlier.any(|(other, _)| other.as_bytes() == key) {
-                return Err(Error::new(format_args!("the map has the key {} twice", Term::trusted(key))));
+            let key = Term::trusted(out.written(self.key));
+            let mut same = SameKey::new(key);
+            if earlier.any(|(other, _)| same.is(other)) {
+                return Err(Error::new(format_args!("the map has the key {key} twice")));
             }
         }
         self.count = self.count.saturating_add(1);

@@ -282,6 +282,8 @@ mod tests {
         assert_eq!(fault("<<\"a\u{20ac}\">>"), (4, 1, 5, TextFault::Wide));
         assert_eq!(fault("<<1:99999999>>").3, TextFault::SegmentSize);
         assert_eq!(fault("#{a => 1, b => 2, a => 3}"), (20, 1, 21, TextFault::DuplicateKey));
+        assert_eq!(fault("#{#{a => 1,b => 2} => 1, #{b => 2,a => 1} => 2}"), (42, 1, 43, TextFault::DuplicateKey));
+        assert_eq!(fault("[#{0.0 => 1, -0.0 => 2}]"), (18, 1, 19, TextFault::DuplicateKey));
         assert_eq!(fault("1.0e999").3, TextFault::Float);
         assert_eq!(fault(&"9".repeat(4933)).3, TextFault::Integer);
         assert_eq!(fault(&"a".repeat(256)).3, TextFault::AtomTooLong);

@@ -9,6 +9,7 @@ use super::parser::{HEADER, ParseFrame, ParseShape, Parser};
 use super::scan::{Fault, Number};
 use crate::wire::codes::tag;
 use crate::wire::cursor::{Reader, Writer};
+use crate::wire::same::SameKey;
 use crate::wire::split;
 use crate::wire::term::Term;
 
@@ -20,7 +21,8 @@ use crate::wire::term::Term;
 /// [`Term`] prints is read again, except pids, ports, references and local funs. Variables, records, operators and calls
 /// are refused: nothing is evaluated.
 ///
-/// A map keeps the order in which its keys are written, may have 4,096 of them, and no two equal ones. Integers in decimal
+/// A map keeps the order in which its keys are written, may have 4,096 of them, and no two equal ones, among which 0.0 and -0.0 are, since
+/// Erlang takes them so up to OTP 26. Integers in decimal
 /// have at most 2,048 bytes (4,932 digits), and nesting ends at [`Limits::MAX_DEPTH`](crate::Limits::MAX_DEPTH).
 ///
 /// ```
@@ -307,11 +309,13 @@ impl<'t> Parser<'t, '_> {
         if map.count >= TEXT_KEYS {
             return Err((at, TextFault::TooManyKeys));
         }
-        let key = self.out.written(map.at.saturating_add(usize::try_from(map.extra).unwrap_or(usize::MAX)));
+        let mut key = SameKey::new(Term::trusted(
+            self.out.written(map.at.saturating_add(usize::try_from(map.extra).unwrap_or(usize::MAX))),
+        ));
         let mut pairs = Reader::new(self.out.written(map.at.saturating_add(HEADER)));
         for _ in 0..map.count {
             let (Some(other), Some(_)) = (Term::next(&mut pairs), Term::next(&mut pairs)) else { break };
-            if other.as_bytes() == key {
+            if key.is(other) {
                 return Err((at, TextFault::DuplicateKey));
             }
         }

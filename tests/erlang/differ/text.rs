@@ -148,8 +148,10 @@ fn printed_and_read() {
             for format in FORMATS {
                 let text = String::from_utf8(answer.string()).unwrap();
                 let read = parse_text(&text, &mut buf).map(|term| form(term, &mut Seen::default()));
+                // to us a map cannot have both 0.0 and -0.0, as to Erlang up to OTP 26
+                let both_zeros = seen.minus_zero && matches!(&read, Err(e) if e.fault == TextFault::DuplicateKey);
                 // Erlang shows the bytes of UTF-8 in the name of a fun
-                if read.as_ref() != Ok(&ours) && !seen.wide_fun {
+                if read.as_ref() != Ok(&ours) && !seen.wide_fun && !both_zeros {
                     let what = read.map_or_else(|e| e.to_string(), |_| "another term".to_owned());
                     differences.add(format!("Erlang prints with {format} {text}: read as {what}: {}", hex(bytes)));
                 }

@@ -322,6 +322,30 @@ fn a_map_with_a_key_twice_is_refused() {
         part: Part,
     }
     assert_eq!(refused(&Twice { id: 1, part: Part { id: 2 } }).0, "the map has the key id twice");
+
+    // keys that differ to Rust, and are the same to Erlang
+    struct InOrder<K>(Vec<(K, u8)>);
+    impl<K: Serialize> Serialize for InOrder<K> {
+        fn serialize<S: ::serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            s.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+        }
+    }
+    #[derive(Serialize)]
+    struct Parts<K: Serialize, L: Serialize> {
+        #[serde(flatten)]
+        one: InOrder<K>,
+        #[serde(flatten)]
+        other: InOrder<L>,
+    }
+    fn parts<K: Serialize, L: Serialize>(one: K, other: L) -> Parts<K, L> {
+        Parts { one: InOrder(vec![(one, 1)]), other: InOrder(vec![(other, 1)]) }
+    }
+    assert_eq!(text(&parts(vec![1], vec![2])), "#{[1] => 1,[2] => 1}");
+    assert_eq!(text(&parts(1, 1.0)), "#{1 => 1,1.0 => 1}");
+    let maps = parts(InOrder(vec![(1, 1), (2, 2)]), InOrder(vec![(2, 2), (1, 1)]));
+    assert_eq!(refused(&maps).0, "the map has the key #{2 => 2,1 => 1} twice");
+    assert_eq!(refused(&parts((1, 0.0), (1, -0.0))).0, "the map has the key {1,-0.0} twice");
+    assert_eq!(refused(&parts(vec![7], Term::parse(&[107, 0, 1, 7]).unwrap())).0, "the map has the key [7] twice");
 }
 
 #[test]
