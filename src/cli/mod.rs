@@ -29,7 +29,7 @@ use log::LevelFilter;
 use agent::step;
 use command_line::completion;
 use command_line::reading::{self, Read};
-use outcome::{Failure, Of, USAGE, print, printable};
+use outcome::{Failure, Of, USAGE, print, printable, say};
 use tool::COMMANDS;
 
 /// Reads the arguments and runs the command.
@@ -66,7 +66,7 @@ pub(crate) fn main() -> ExitCode {
 /// Says what is wrong with the command line.
 fn misread(why: &str) -> ExitCode {
     logger::finish();
-    eprintln!("error: {why}");
+    say(&format!("error: {why}"));
     ExitCode::from(USAGE)
 }
 
@@ -79,7 +79,7 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
     };
     match failure.of {
         // its lines are ours, what is in them is not
-        Of::Erlang => failure.why.lines().for_each(|line| eprintln!("{}", printable(line))),
+        Of::Erlang => say(&failure.why.lines().map(printable).collect::<Vec<_>>().join("\n")),
         Of::Command | Of::CommandLine => log::error!("{}", failure.why),
     }
     logger::finish();

@@ -59,13 +59,23 @@ impl From<Error> for Failure {
     }
 }
 
-/// Prints a line on standard output. That nobody reads it is not an error, as with any tool in a pipe.
+/// Prints a line on standard output.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
     // in one piece: `writeln` would write a last line by itself
-    match io::stdout().lock().write_all(format!("{line}\n").as_bytes()) {
+    printed(io::stdout().lock().write_all(format!("{line}\n").as_bytes()))
+}
+
+/// Makes a failure of what went wrong on standard output. That nobody reads it is no failure, as with any tool in a pipe.
+pub(crate) fn printed(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::refused(format!("writing to standard output: {e}"))),
         _ => Ok(()),
     }
+}
+
+/// Says something on standard error. That it takes nothing more there is nowhere to say, and the exit code stays what it is.
+pub(crate) fn say(words: &str) {
+    let _ = io::stderr().lock().write_all(format!("{words}\n").as_bytes());
 }
 
 /// Returns text that comes from somebody else for a line on a terminal or in a log: what would end the line, move about in it, or turn it

@@ -210,6 +210,26 @@ fn what_was_typed_wrongly_is_told() {
     assert!(!bare.home.join(".erlang.cookie").exists());
 }
 
+/// On a full disk, and with a reader that is gone.
+#[test]
+fn what_goes_wrong_has_its_code_also_where_it_cannot_be_said() {
+    let (world, _epmd, _erl) = world_and_erl();
+    for (args, code) in [
+        (&["nope"][..], 2),
+        (&["ping"], 2),
+        (&["ping", "b@127.0.0.1"], 1),
+        (&["rpc", A, "erlang:error(x)"], 1),
+        (&["rpc", A, "erlang:exit(\"a\\nb\")"], 1),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut child = world.tool_command(args).stderr(full).spawn().unwrap();
+        assert_eq!(wait_for_exit(&mut child, "a command").code(), Some(code), "{args:?}");
+        let mut child = world.tool_command(args).spawn().unwrap();
+        drop(child.stderr.take());
+        assert_eq!(wait_for_exit(&mut child, "a command").code(), Some(code), "{args:?}");
+    }
+}
+
 #[test]
 fn send_is_done_once_the_node_has_it() {
     let (world, _epmd, erl) = world_and_erl();

@@ -111,6 +111,19 @@ fn the_end_of_its_reader_ends_it() {
     assert_eq!(recv.exit_code(), Some(0));
 }
 
+/// As every other command does.
+#[test]
+fn a_full_disk_is_a_failure() {
+    let world = World::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let recv = world.tool_command(&["recv", "--name", INBOX, "news", "--quiet"]).stdout(full).spawn().unwrap();
+    until("a message that is sent", || (world.tool(&["send", INBOX, "news", "hello"]).code == 0).then_some(()));
+    let output = recv.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: writing to standard output: No space left on device"), "{said}");
+}
+
 /// A reader that does not read holds up who sends: nothing is lost.
 #[test]
 fn a_slow_reader_loses_nothing() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use crate::cli::outcome::Failure;
+use crate::cli::outcome::{Failure, printed};
 
 /// The most lines that wait to be written; what comes after them waits in the mailbox.
 const LINES: usize = 16;
@@ -34,6 +34,8 @@ struct Queue {
     last: bool,
     /// The thread has ended: all is written, or standard output takes no more.
     ended: bool,
+    /// Why it takes no more.
+    failed: Option<io::Error>,
 }
 
 impl Shared {
@@ -49,20 +51,25 @@ impl Shared {
         Some((line, take(&mut state.stalled)))
     }
 
-    fn write_all(&self, waker: &Waker) {
+    fn run(&self, waker: &Waker) {
+        let result = self.write_all(waker);
+        let mut state = self.state();
+        (state.ended, state.failed) = (true, result.err());
+        drop(state);
+        self.changed.notify_all();
+        let _ = waker.wake();
+    }
+
+    fn write_all(&self, waker: &Waker) -> io::Result<()> {
         let mut out = io::stdout().lock();
         while let Some((line, stalled)) = self.next() {
             if stalled {
                 let _ = waker.wake();
             }
-            if let Err(e) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
-                log::debug!("standard output: {e}");
-                break;
-            }
+            out.write_all(line.as_bytes())?;
+            out.flush()?;
         }
-        self.state().ended = true;
-        self.changed.notify_all();
-        let _ = waker.wake();
+        Ok(())
     }
 }
 
@@ -70,7 +77,7 @@ impl Printer {
     pub(super) fn start(waker: Arc<Waker>) -> Result<Self, Failure> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        let write: Box<dyn FnOnce() + Send> = Box::new(move || of_thread.write_all(&waker));
+        let write: Box<dyn FnOnce() + Send> = Box::new(move || of_thread.run(&waker));
         let started = thread::Builder::new().name("beamless-stdout".into()).spawn(write);
         started.map_err(|e| Failure::refused(format!("starting a thread: {e}")))?;
         Ok(Self(shared))
@@ -99,12 +106,14 @@ impl Printer {
         self.0.state().ended
     }
 
-    /// Waits for what was taken to be written, but no longer than that.
-    pub(super) fn finish(self, longest: Duration) {
+    /// Waits for what was taken to be written, but no longer than that. What went wrong with it is a failure.
+    pub(super) fn finish(self, longest: Duration) -> Result<(), Failure> {
         self.no_more();
         let waited = self.0.changed.wait_timeout_while(self.0.state(), longest, |state| !state.ended);
-        if !waited.unwrap_or_else(PoisonError::into_inner).0.ended {
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if !state.ended {
             log::warn!("the last lines are lost: nobody reads standard output");
         }
+        printed(state.failed.take().map_or(Ok(()), Err))
     }
 }

@@ -199,9 +199,9 @@ fn run(options: &Recv) -> Result<(), Failure> {
             };
         }
         if over {
-            receiver.printer.finish(CLOSING);
+            let printed = receiver.printer.finish(CLOSING);
             driver.close(&mut receiver.node, CLOSING)?;
-            return Ok(());
+            return printed;
         }
     }
 }

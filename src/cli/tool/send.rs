@@ -4,7 +4,7 @@ use super::asking::{Tool, storage};
 use super::message::{MessageArguments, no_process};
 use crate::cli::command_line::options::{COOKIE_FILE, DYNAMIC, JSON, NAME, NODE, PROCESS, SNAME, TERM, TIMEOUT, TLS_DIR};
 use crate::cli::command_line::spec::{Opt, Spec};
-use crate::cli::outcome::Failure;
+use crate::cli::outcome::{Failure, say};
 use crate::cli::terms::{self, json};
 
 pub(super) const SPEC: Spec = Spec {
@@ -34,7 +34,7 @@ fn send(message: &MessageArguments) -> Result<(), Failure> {
         return Err(no_process(&message.to, &tool));
     }
     if !has_read {
-        eprintln!("beamless: sent; whether it arrived is not known, since {} does not answer pings", tool.peer);
+        say(&format!("beamless: sent; whether it arrived is not known, since {} does not answer pings", tool.peer));
     }
     Ok(())
 }
