@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::binaries::beamless;
 use crate::children::command;
+use crate::raw::{Waiting, all_flags};
 use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
@@ -250,6 +251,23 @@ fn send_is_done_once_the_node_has_it() {
     assert_eq!(erl.eval("Got() =:= <<\"h\\x{e9}\"/utf8>>"), "true");
     world.tool(&["send", A, "no body", "x"]).failed(1, "", &["noproc", "registered as no body", "erlang:registered()"]);
     world.tool(&["send", "b@127.0.0.1", "sink", "x"]).failed(1, "", &["knows no node of that name"]);
+}
+
+/// A node that takes the connection and then reads nothing: more than what lies between the two never leaves.
+#[test]
+fn a_message_that_has_not_left_is_a_failure() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let node = Waiting::new("mute@127.0.0.1", Some(world.epmd_port));
+    let mut command = world.tool_command(&["send", "mute@127.0.0.1", "sink", "-", "--timeout", "3"]);
+    let mut send = command.stdin(Stdio::piped()).spawn().unwrap();
+    let input = format!("<<\"{}\">>", "x".repeat(8_000_000));
+    send.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let _raw = node.accept(world.cookie.as_bytes(), all_flags());
+    let output = send.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: timeout: ") && said.contains(" bytes were not sent to mute@127.0.0.1 within 3 s"), "{said}");
 }
 
 #[test]

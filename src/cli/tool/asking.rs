@@ -173,7 +173,7 @@ pub(super) struct Tool<'s> {
     /// The words for another command to the same node: options, and the node as it was given.
     given: String,
     means: Means,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// The port of the node, if it was given.
     port: Option<u16>,
     /// The reason for which there will be no answer.
@@ -332,10 +332,17 @@ impl<'s> Tool<'s> {
     }
 
     /// Asks whether the node has read what was sent to it. That it has no `net_kernel`, which nodes that are no Erlang may lack, is an answer
-    /// too. `false`: it does not say.
+    /// too. `false`: it does not say, in this time. It fails if not all of that has left.
     pub(super) fn has_read(&mut self) -> Result<bool, Failure> {
         match self.ask_kernel(&mut |_| Ok(String::new())) {
-            Err(_) if self.is_silent => Ok(false),
+            Err(_) if self.is_silent => match self.node.peers().next().map_or(0, |peer| peer.traffic.pending) {
+                0 => Ok(false),
+                bytes => Err(Failure::refused(format!(
+                    "timeout: {bytes} bytes were not sent to {} within {} s; --timeout SECONDS waits longer",
+                    self.peer,
+                    self.timeout.as_secs_f64()
+                ))),
+            },
             asked => asked.map(|()| true),
         }
     }

@@ -11,7 +11,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "send",
     help: "Send a message to a registered process",
     about: "Send a message, as {NAME,NODE} ! TERM does. It is done once the node has it; that no process has the name is an error. \
-        A node that is no Erlang may not say so: then that is told, once --timeout is over.",
+        A node that is no Erlang may not say so: then that is told, once --timeout is over. What has not left by then is an error.",
     options: &[SNAME, NAME, DYNAMIC, COOKIE_FILE, TLS_DIR, TIMEOUT, Opt { help: "TERM is JSON", ..JSON }],
     positionals: &[NODE, PROCESS, TERM],
     notes: &["Example: beamless send hub@nuc3 readings '{reading, 21.5, <<\"kitchen\">>, #{unit => celsius}}'", json::HELP],
@@ -34,7 +34,8 @@ fn send(message: &MessageArguments) -> Result<(), Failure> {
         return Err(no_process(&message.to, &tool));
     }
     if !has_read {
-        say(&format!("beamless: sent; whether it arrived is not known, since {} does not answer pings", tool.peer));
+        let (peer, seconds) = (&tool.peer, tool.timeout.as_secs_f64());
+        say(&format!("beamless: sent; whether it arrived is not known: {peer} has not said within {seconds} s that it read it"));
     }
     Ok(())
 }
