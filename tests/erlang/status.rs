@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Agent, Epmd, Erl, World, free_port, signal};
+use crate::support::{Agent, Epmd, Erl, World, free_port, signal, wait_for_exit};
 use crate::tool::{A, world_and_erl};
 
 const B: &str = "b@127.0.0.1";
@@ -269,6 +272,26 @@ fn who_is_watched_goes_and_comes() {
     watch.wait_from(from, &[&state(""), "\"version\""]);
     watch.signal("INT");
     assert_eq!(watch.exit_code(), Some(0));
+}
+
+/// The reader of its output reads nothing, and there is no room for a word.
+#[test]
+fn a_reader_that_stands_still_keeps_it_from_nothing() {
+    let (world, _epmd, erl) = world_and_erl();
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    while (&theirs).write(&[b'x'; 4096]).is_ok() {}
+    theirs.set_nonblocking(false).unwrap();
+    let mut command = world.tool_command(&["status", "--watch", A]);
+    command.stdout(OwnedFd::from(theirs));
+    let mut watch = command.spawn().unwrap();
+    drop(command);
+    erl.eval_until("length(nodes(hidden))", "1");
+    // there is something to write by then; were there not, it would be green without need
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    signal(watch.id(), "TERM");
+    let status = wait_for_exit(&mut watch, "status --watch to end");
+    assert_eq!(status.code(), Some(0));
 }
 
 /// On a terminal that `script` makes: the picture is on its other screen, and the first screen is there again in the end.

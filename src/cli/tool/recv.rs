@@ -33,6 +33,8 @@ static GROUPS: Mutex<GroupStorage<PEERS, { membership::MOST }, 1>> = Mutex::new(
 
 const SIGNALS: Token = Token(0);
 const STDOUT: Token = Token(1);
+/// The most lines that wait to be written; what comes after them waits in the mailbox.
+const LINES: usize = 16;
 /// The most time that closing may take, and writing what is left when it is told to stop.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -163,7 +165,7 @@ fn run(options: &Recv) -> Result<(), Failure> {
     ending.watch(driver.registry(), SIGNALS)?;
     // a file cannot be watched, and is never closed by its reader
     let _ = driver.registry().register(&mut SourceFd(&io::stdout().as_raw_fd()), STDOUT, Interest::WRITABLE);
-    let printer = Printer::start(driver.waker())?;
+    let printer = Printer::start(driver.waker(), LINES)?;
     let mut announced = false;
     let mut announce = |node: &Node<'_>, driver: &Driver, epmd: &str| {
         if !core::mem::replace(&mut announced, true) {

@@ -1,9 +1,10 @@
 //! One node that asks many others at once.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, OwnedNode, Ready, Received, Sizes};
-use mio::Registry;
+use mio::{Registry, Waker};
 
 use super::subject::{Asked, State, Subject};
 use crate::cli::host;
@@ -100,6 +101,10 @@ impl Round {
         for subject in self.subjects.iter_mut().filter(|subject| subject.asked != Asked::No) {
             subject.fail(State::Silent, "there was no time left to ask it: --timeout SECONDS gives more");
         }
+    }
+
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        self.driver.waker()
     }
 
     pub(super) fn registry(&self) -> &Registry {

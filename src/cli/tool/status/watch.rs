@@ -1,6 +1,6 @@
 //! The status on a screen, drawn anew every second.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Token};
@@ -14,9 +14,12 @@ use super::table::Line;
 use super::view;
 use crate::cli::local;
 use crate::cli::outcome::Failure;
+use crate::cli::tool::printer::Printer;
 
 /// The time between two pictures.
 const EVERY: Duration = Duration::from_secs(1);
+/// The longest wait for what is still to be written.
+const CLOSING: Duration = Duration::from_secs(1);
 const SIGNALS: Token = Token(0);
 
 /// The other screen of a terminal, without a cursor, where no line goes on below its end.
@@ -33,40 +36,43 @@ pub(super) fn size() -> (usize, usize) {
 }
 
 /// What is drawn on.
-struct Screen {
+struct Screen<'p> {
+    printer: &'p Printer,
     is_terminal: bool,
 }
 
-impl Screen {
-    fn new() -> Result<Self, Failure> {
-        let screen = Self { is_terminal: io::stdout().is_terminal() };
-        screen.write(ENTER)?;
-        Ok(screen)
+impl<'p> Screen<'p> {
+    fn new(printer: &'p Printer) -> Self {
+        let screen = Self { printer, is_terminal: io::stdout().is_terminal() };
+        screen.write(ENTER);
+        screen
     }
 
     /// Writes what only a terminal is told.
-    fn write(&self, text: &str) -> Result<(), Failure> {
-        if self.is_terminal { put(text).map(drop) } else { Ok(()) }
+    fn write(&self, text: &str) {
+        if self.is_terminal {
+            self.printer.add(text);
+        }
     }
 
-    /// Draws the picture over the one before. Returns false if nobody looks any more.
-    fn draw(&self, subjects: &mut [Subject]) -> Result<bool, Failure> {
+    /// Returns the picture, which is drawn over the one before.
+    fn picture(&self, subjects: &mut [Subject]) -> String {
         let (columns, lines) = size();
         if !self.is_terminal {
             let parts = view::draw(subjects, columns);
-            return put(&(parts.iter().flatten().map(|line| line.text.clone() + "\n").collect::<String>() + "\n"));
+            return parts.iter().flatten().map(|line| line.text.clone() + "\n").collect::<String>() + "\n";
         }
         if subjects.len().saturating_add(3) > lines {
             // those that somebody should look at are to be seen
             subjects.sort_by_key(|subject| matches!(subject.state, State::Ok | State::Up));
         }
-        put(&picture(&view::fit(&view::draw(subjects, columns), lines), lines))
+        picture(&view::fit(&view::draw(subjects, columns), lines), lines)
     }
 }
 
-impl Drop for Screen {
+impl Drop for Screen<'_> {
     fn drop(&mut self) {
-        let _ = self.write(LEAVE);
+        self.write(LEAVE);
     }
 }
 
@@ -85,22 +91,19 @@ fn picture(lines: &[Line], height: usize) -> String {
     out + if lines.len() < height { "\r\n\x1b[J" } else { "" }
 }
 
-/// Writes to standard output. Returns false if nobody reads it.
-fn put(text: &str) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(e) => Err(Failure::refused(format!("writing to standard output: {e}"))),
-    }
-}
-
 /// Asks and shows, until a signal comes or nobody reads what is written. `line` is what is written of each node in place of a picture.
 pub(super) fn watch(round: &mut Round, line: Option<fn(&Subject) -> String>) -> Result<(), Failure> {
+    // what is not written by the time of the next picture is out of date: that one is left out
+    let printer = Printer::start(round.waker(), 1)?;
+    let shown = show(round, line, &printer);
+    printer.finish(CLOSING).and(shown)
+}
+
+fn show(round: &mut Round, line: Option<fn(&Subject) -> String>, printer: &Printer) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::refused(format!("handling signals: {e}"));
     let mut signals = local::signals(&[SIGINT, SIGTERM, SIGWINCH, SIGTSTP, SIGCONT])?;
     round.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
-    let screen = if line.is_none() { Some(Screen::new()?) } else { None };
+    let screen = line.is_none().then(|| Screen::new(printer));
     loop {
         let next = Instant::now().checked_add(EVERY).unwrap_or_else(Instant::now);
         round.begin();
@@ -113,23 +116,25 @@ pub(super) fn watch(round: &mut Round, line: Option<fn(&Subject) -> String>) -> 
                     match (signal, &screen) {
                         (SIGINT | SIGTERM, _) => return Ok(()),
                         (SIGTSTP, _) => {
-                            screen.iter().try_for_each(|screen| screen.write(LEAVE))?;
+                            screen.iter().for_each(|screen| screen.write(LEAVE));
+                            printer.wait(CLOSING);
                             emulate_default_handler(SIGTSTP).map_err(failed)?;
                         }
-                        (SIGCONT, Some(screen)) => screen.write(ENTER)?,
-                        (SIGWINCH, Some(screen)) if !screen.draw(&mut round.subjects)? => return Ok(()),
+                        (SIGCONT, Some(screen)) => screen.write(ENTER),
+                        (SIGWINCH, Some(screen)) => {
+                            printer.print(screen.picture(&mut round.subjects));
+                        }
                         _ => {}
                     }
                 }
             }
+            if printer.is_closed() {
+                return Ok(());
+            }
         }
-        let goes_on = match (&screen, line) {
-            (Some(screen), _) => screen.draw(&mut round.subjects)?,
-            (None, Some(line)) => put(&round.subjects.iter().map(|subject| line(subject) + "\n").collect::<String>())?,
-            (None, None) => false,
-        };
-        if !goes_on {
-            return Ok(());
-        }
+        printer.print(match (&screen, line) {
+            (Some(screen), _) => screen.picture(&mut round.subjects),
+            (None, line) => round.subjects.iter().filter_map(|subject| Some(line?(subject) + "\n")).collect(),
+        });
     }
 }
