@@ -274,6 +274,28 @@ fn who_is_watched_goes_and_comes() {
     assert_eq!(watch.exit_code(), Some(0));
 }
 
+/// A node that two hubs see is shown by the one that is left.
+#[test]
+fn a_second_hub_tells_of_what_the_first_saw() {
+    let (world, _epmd, mut a) = world_and_erl();
+    let b = world.erl(&["-name", B]);
+    let _one = world.agent(&["--name", NODES[0], "--connect", A, "--connect", B]);
+    for hub in [&a, &b] {
+        hub.eval_until(&format!("lists:member('{}', nodes(hidden))", NODES[0]), "true");
+    }
+    let command = world.tool_command(&["status", "--all", "--watch", "--json", A, B]);
+    let mut watch = world.launch_between(command, Stdio::null(), Stdio::piped());
+    let said = |node: &str, state: &str| format!("{{\"node\":\"{node}\",\"state\":\"{state}");
+    watch.wait(&[&said(NODES[0], ""), "\"version\""]);
+    a.kill();
+    let from = watch.log.len();
+    watch.wait_from(from, &[&said(A, "away")]);
+    let from = watch.log.len();
+    watch.wait_from(from, &[&said(NODES[0], ""), "\"version\""]);
+    watch.signal("INT");
+    assert_eq!(watch.exit_code(), Some(0));
+}
+
 /// The reader of its output reads nothing, and there is no room for a word.
 #[test]
 fn a_reader_that_stands_still_keeps_it_from_nothing() {

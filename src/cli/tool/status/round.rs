@@ -186,14 +186,24 @@ impl Round {
                 told.push((subject.name.clone(), subject.is_erlang(), subject.sees()));
             }
         }
+        if told.is_empty() {
+            return;
+        }
+        let hubs = self.subjects.iter().filter(|subject| subject.is_hub);
+        let hubs: Vec<_> = hubs.filter_map(|hub| Some((hub.name.clone(), hub.is_erlang(), hub.sees()?))).collect();
         for (hub, is_erlang, seen) in told {
             for kid in self.subjects.iter_mut().filter(|kid| kid.hub.as_ref() == Some(&hub) && kid.asked == Asked::No) {
-                match &seen {
-                    Some(seen) if kid.is_behind && seen.binary_search(&kid.name).is_err() => {
-                        kid.fail(State::Away, "its hub is not connected to it");
+                let sees = |seen: &Vec<String>| seen.binary_search(&kid.name).is_ok();
+                let is_lost = kid.is_behind && !seen.as_ref().is_some_and(sees);
+                match hubs.iter().find(|(_, _, seen)| sees(seen)).filter(|_| is_lost) {
+                    Some((other, is_erlang, _)) => {
+                        (kid.hub, kid.is_behind, kid.asked) = (Some(other.clone()), *is_erlang, Asked::Due);
                     }
-                    None if kid.is_behind => kid.fail(State::Away, "so is its hub"),
-                    _ => kid.asked = Asked::Due,
+                    None if is_lost => {
+                        let why = if seen.is_some() { "its hub is not connected to it" } else { "so is its hub" };
+                        kid.fail(State::Away, why);
+                    }
+                    None => kid.asked = Asked::Due,
                 }
             }
             let mut known: Vec<&String> = self.subjects.iter().map(|subject| &subject.name).collect();
