@@ -1,8 +1,11 @@
 //! The host part of a node's name, as Erlang works it out for `-sname` and `-name`.
 
+use std::time::Duration;
 use std::{fmt, io};
 
 use beamless::{Config, ConfigError, Error, NodeName};
+
+use super::threads;
 
 /// A name as given, which decides how its host part is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,13 +136,19 @@ pub(super) fn with_port(name: &NodeName, port: u16) -> String {
 fn passing_name(peer_host: &str) -> Result<String, String> {
     let number = std::process::id() % PASSING_NAMES;
     let host = if peer_host.contains(['.', ':']) {
-        full_host().or_else(|_| short_host().map(|host| format!("{host}.localdomain")))?
+        let host = own_host()?;
+        let asked = host.clone();
+        // a silent name server is not waited for: the name is needed by nobody
+        let look = |_: &str| threads::within(SOON, move || canonical(&asked).ok().flatten()).flatten();
+        with_domain(&host, look).unwrap_or_else(|| format!("{host}.localdomain"))
     } else {
         short_host()?
     };
     Ok(format!("beamless-{number:03x}@{host}"))
 }
 
+/// The longest look-up for a passing name.
+const SOON: Duration = Duration::from_millis(500);
 /// The number of passing names on one host.
 const PASSING_NAMES: u32 = 0x1000;
 
@@ -156,10 +165,15 @@ fn short_host() -> Result<String, String> {
 /// Returns what `hostname -f` prints: the name with its domain.
 fn full_host() -> Result<String, String> {
     let host = own_host()?;
-    let full = if host.contains('.') { Some(host.clone()) } else { canonical(&host).ok().flatten() };
-    full.filter(|full| full.contains('.')).ok_or_else(|| {
+    with_domain(&host, |host| canonical(host).ok().flatten()).ok_or_else(|| {
         format!("a long name without a host needs this host's full name, and {host} has no domain: give the whole name, such as demo@10.0.0.7")
     })
+}
+
+/// Returns the host's name, if it has a domain; `look` says what it is if not.
+fn with_domain(host: &str, look: impl FnOnce(&str) -> Option<String>) -> Option<String> {
+    let full = if host.contains('.') { Some(host.to_owned()) } else { look(host) };
+    full.filter(|full| full.contains('.'))
 }
 
 fn canonical(host: &str) -> io::Result<Option<String>> {

@@ -1,6 +1,6 @@
 //! The command line: reads the arguments, starts the log, runs the command.
 //!
-//! The files of this folder lean on each other in one direction, from the bottom up: `files`, `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`,
+//! The files of this folder lean on each other in one direction, from the bottom up: `files`, `threads`, `outcome`, `lines`, `events`, `groups`, `host`, `cookie`, `tls`, `terms`, `systemd`,
 //! `logger`; then `command_line`; `local`; `agent`; `tool`, a file for each command; and this one.
 
 mod agent;

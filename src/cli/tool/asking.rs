@@ -81,7 +81,7 @@ impl Means {
 
     /// Returns the settings of the node that asks, which has this name. `peer` is the node that is asked, or one of them.
     pub(super) fn config(&self, own: &str, options: &Asking, peer: &str) -> Result<Config, Failure> {
-        if options.is_named() && is_running(own, &self.epmd) {
+        if options.is_named() && is_running(own, &self.epmd, options.timeout) {
             return Err(Failure::usage(format!(
                 "{own} is running, and {peer} would take this for it: give a name that no node has"
             )));
@@ -151,10 +151,10 @@ impl Means {
 
 /// Returns true if a node of this name is registered with this host's EPMD. The node that is asked would take the tool for that node,
 /// started anew, and end its connection.
-fn is_running(own: &str, epmd: &EpmdSettings) -> bool {
+fn is_running(own: &str, epmd: &EpmdSettings, timeout: Duration) -> bool {
     let alive = own.split('@').next().unwrap_or(own);
     // without an EPMD there is none
-    let names = epmd_names("127.0.0.1", epmd.port, Duration::from_secs(1)).unwrap_or_default();
+    let names = epmd_names("127.0.0.1", epmd.port, timeout.min(Duration::from_secs(1))).unwrap_or_default();
     names.iter().any(|(name, _)| name == alive)
 }
 

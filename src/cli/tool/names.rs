@@ -7,6 +7,7 @@ use beamless::{EpmdSettings, epmd_names};
 use crate::cli::command_line::options::{self, TIMEOUT};
 use crate::cli::command_line::spec::{Positional, Spec};
 use crate::cli::outcome::{Failure, print, printable};
+use crate::cli::threads;
 
 pub(super) const SPEC: Spec = Spec {
     name: "names",
@@ -20,13 +21,16 @@ pub(super) const SPEC: Spec = Spec {
         let timeout = options::timeout(found)?;
         let host = found.next_positional()?.unwrap_or_else(|| "localhost".to_owned());
         let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
-        names(&host, port, timeout)
+        names(host, port, timeout)
     },
 };
 
 /// Prints what `epmd -names` prints, of any host.
-fn names(host: &str, port: u16, timeout: Duration) -> Result<(), Failure> {
-    let names = epmd_names(host, port, timeout).map_err(|e| {
+fn names(host: String, port: u16, timeout: Duration) -> Result<(), Failure> {
+    let silent = format!("asking epmd on {host}, port {port}: timed out");
+    // the look-up of the host's name counts, too
+    let names = threads::within(timeout, move || epmd_names(&host, port, timeout).map_err(|e| e.to_string()));
+    let names = names.unwrap_or(Err(silent)).map_err(|e| {
         Failure::refused(format!(
             "{e}; is a node running there, or an epmd (`beamless epmd` is one)? ERL_EPMD_PORT says where, and firewalls must let it through"
         ))
