@@ -1,5 +1,8 @@
 //! The host part of a node's name, as Erlang works it out for `-sname` and `-name`.
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -131,10 +134,11 @@ pub(super) fn with_port(name: &NodeName, port: u16) -> String {
 /// Makes a name for a node that is there for one question: a long one where the other node's is long. Nobody connects to it, so a host
 /// without a domain may have any.
 ///
-/// The other node makes an atom of the name, which it keeps for ever and of which it has a million. So the names are few: they come of the
-/// process's number, which no other process has at the time.
+/// The other node makes an atom of the name, which it keeps for ever and of which it has a million. So the names are few, and a process holds its
+/// own for as long as it is there: another would take the place of its connection.
 fn passing_name(peer_host: &str) -> Result<String, String> {
-    let number = std::process::id() % PASSING_NAMES;
+    static HELD: OnceLock<(u32, Option<UnixDatagram>)> = OnceLock::new();
+    let (number, _) = HELD.get_or_init(|| free_number(std::process::id()));
     let host = if peer_host.contains(['.', ':']) {
         let host = own_host()?;
         let asked = host.clone();
@@ -145,6 +149,22 @@ fn passing_name(peer_host: &str) -> Result<String, String> {
         short_host()?
     };
     Ok(format!("beamless-{number:03x}@{host}"))
+}
+
+/// Returns the first number from this one on that no process of this host has, of those that look here, and what holds it: a socket that nobody
+/// writes to, whose name the system takes back with the process.
+fn free_number(first: u32) -> (u32, Option<UnixDatagram>) {
+    let numbers = (0..PASSING_NAMES).map(|step| first.wrapping_add(step) % PASSING_NAMES);
+    for number in numbers {
+        let name = SocketAddr::from_abstract_name(format!("beamless-{number:03x}"));
+        match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
+            Ok(socket) => return (number, Some(socket)),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
+            // no sockets of this kind: most likely nobody has the number
+            Err(_) => break,
+        }
+    }
+    (first % PASSING_NAMES, None)
 }
 
 /// The longest look-up for a passing name.
@@ -208,6 +228,18 @@ mod tests {
             assert_eq!(split_port(&given), Ok((node.to_owned(), Some(4711))));
         }
         assert!(split("demo:").is_err() && split("demo:0").is_err() && split("demo@nuc1:99999").is_err());
+    }
+
+    /// As two processes whose numbers differ by 4,096 ask for one.
+    #[test]
+    fn a_passing_name_is_held() {
+        let (one, held) = free_number(PASSING_NAMES + 7);
+        let (other, also_held) = free_number(7);
+        assert!(held.is_some() && also_held.is_some() && one != other && one.max(other) < PASSING_NAMES, "{one} {other}");
+        // the last number comes before the first
+        let last: Vec<_> = (0..3).map(|_| free_number(PASSING_NAMES - 1)).collect();
+        assert!(last.iter().all(|(number, _)| *number < PASSING_NAMES));
+        assert!(last[0].0 != last[1].0 && last[1].0 != last[2].0);
     }
 
     #[test]
