@@ -122,7 +122,16 @@ fn split_port(given: &str) -> Result<(String, Option<u16>), String> {
     };
     let not_a_port = |port| format!("{given}: {port} is no port, which is a number from 1 to 65535");
     let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(|| not_a_port(port))).transpose()?;
-    Ok((before.replace(['[', ']'], ""), port))
+    let node = match before.split_once('@') {
+        Some((name, host)) => format!("{name}@{}", without_brackets(host)),
+        None => before.to_owned(),
+    };
+    Ok((node, port))
+}
+
+/// Returns the host of `[HOST]`, as addresses of IPv6 are written where a port may follow.
+pub(super) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Returns a node's name as one goes around EPMD with it.
@@ -220,6 +229,8 @@ mod tests {
             ("demo@::1", "demo@::1", 0),
             ("demo@[::1]", "demo@::1", 0),
             ("demo@[::1]:4711", "demo@::1", 4711),
+            ("demo@[10.0.0.7", "demo@[10.0.0.7", 0),
+            ("[demo]", "[demo]", 0),
         ] {
             assert_eq!(split(given), Ok((node.to_owned(), port)), "{given}");
         }

@@ -79,7 +79,7 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
     };
     match failure.of {
         // its lines are ours, what is in them is not
-        Of::Erlang => say(&failure.why.lines().map(printable).collect::<Vec<_>>().join("\n")),
+        Of::Erlang => failure.why.lines().for_each(|line| say(&printable(line))),
         Of::Command | Of::CommandLine => log::error!("{}", failure.why),
     }
     logger::finish();

@@ -276,6 +276,9 @@ fn terms_of_megabytes() {
     erl.eval("register(sink, self())");
     let input = format!("<<\"{}\">>", "x".repeat(6_000_000));
     world.tool_with(&["send", A, "sink", "-"], &input).done("");
+    // of the room for messages this leaves none for the question whether it arrived
+    let most = format!("<<\"{}\">>", "x".repeat(8_386_300));
+    world.tool_with(&["send", A, "sink", "-"], &most).done("");
     assert_eq!(erl.eval("receive Large -> byte_size(Large) end"), "6000000");
     let ran = world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 6000000)"]);
     assert_eq!((ran.code, ran.out.len()), (0, 6_000_007));

@@ -238,8 +238,23 @@ impl<'s> Tool<'s> {
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
         self.wait_for_name()?;
-        let mut out = self.node.outbox(self.mailbox)?;
-        let request = ask(&mut out, &self.peer, Some(self.timeout)).map_err(too_large)?;
+        let begun = Instant::now();
+        let request = loop {
+            match ask(&mut self.node.outbox(self.mailbox)?, &self.peer, Some(self.timeout)) {
+                // what was sent before has still to leave
+                Err(Error::Full(Full::Transmit { .. })) => {}
+                asked => break asked.map_err(too_large)?,
+            }
+            let Some(left) = self.timeout.checked_sub(begun.elapsed()) else {
+                self.is_silent = self.node.peers().any(|peer| peer.traffic.pending > 0);
+                return Err(self.timed_out());
+            };
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
+        };
         loop {
             // what an event may tell better
             let mut failed = None;

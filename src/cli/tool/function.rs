@@ -60,6 +60,12 @@ impl<'b> FunctionCall<'b> {
         let before = text.chars().count().saturating_sub(rest.chars().count());
         let inside = rest.get(1..).and_then(|inside| inside.get(..inside.rfind(')')?)).ok_or_else(form)?;
         let list = format!("{}[{inside}]", " ".repeat(before));
+        // a list takes a tail, too, and arguments have none
+        let is_tail =
+            terms::erlang(&list, &mut Vec::new()).is_ok() && terms::erlang(&format!("{{{inside}}}"), &mut Vec::new()).is_err();
+        if is_tail {
+            return Err(told("its arguments have commas between them, and no |; "));
+        }
         let args = terms::erlang(&list, bytes).map_err(|e| Failure::usage(format!("{text}: {}", terms::explained(&list, &e))))?;
         let mixes = is_elixir && inside.replace("<<\"", "").replace("\">>", "").contains('"');
         Ok(Self { module, name, args, mixes })
@@ -257,6 +263,10 @@ mod tests {
         ] {
             assert!(parsed(text).unwrap_err().contains("MOD:FUN(ARGS)"), "{text}");
         }
+        for text in ["lists:seq(1|[2])", "lists:seq(1|2)", "Enum.sum([1|[2]]|[])"] {
+            assert!(parsed(text).unwrap_err().contains("no |; a call is MOD:FUN(ARGS)"), "{text}");
+        }
+        assert_eq!(parsed("lists:sum([1|[2]])").as_deref(), Ok("lists sum [[1,2]]"));
         for (text, word) in [("'Elixir.Map':fetch!(a)", "fetch!"), ("Lists:nth(1)", "Lists"), ("erlang:and(true)", "and")] {
             assert!(parsed(text).unwrap_err().contains(&format!("{word} is an atom only in quotes, '{word}'")), "{text}");
         }

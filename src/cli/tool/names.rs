@@ -6,6 +6,7 @@ use beamless::{EpmdSettings, epmd_names};
 
 use crate::cli::command_line::options::{self, TIMEOUT};
 use crate::cli::command_line::spec::{Positional, Spec};
+use crate::cli::host;
 use crate::cli::outcome::{Failure, print, printable};
 use crate::cli::threads;
 
@@ -20,6 +21,7 @@ pub(super) const SPEC: Spec = Spec {
     run: |found| {
         let timeout = options::timeout(found)?;
         let host = found.next_positional()?.unwrap_or_else(|| "localhost".to_owned());
+        let host = host::without_brackets(&host).to_owned();
         let port = EpmdSettings::from_env().map_err(Failure::usage)?.port;
         names(host, port, timeout)
     },
