@@ -1,12 +1,15 @@
 //! Being a node: its settings out of the options, and the signals that end it.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use beamless::{Config, DriverOptions, Epmd, EpmdSettings, Error, IoError, Node, listen_addresses};
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_default;
 use signal_hook_mio::v1_0::Signals;
 
 use super::cookie::{self, Cookie};
@@ -108,7 +111,13 @@ pub(super) fn announce(node: &Node<'_>, address: Option<SocketAddr>, epmd: &str,
 }
 
 /// The signals that end a program in order, and the one that asks it to read its settings again.
-pub(super) struct Ending(Signals);
+pub(super) struct Ending {
+    signals: Signals,
+    /// No loop looks at the signals: those that end the program do so by themselves.
+    is_at_once: Arc<AtomicBool>,
+    /// Standard error was a terminal.
+    has_terminal: bool,
+}
 
 /// The signals that came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,20 +131,37 @@ pub(super) struct Signalled {
 impl Ending {
     /// Takes the signals: from now on they end nothing by themselves.
     pub(super) fn new() -> Result<Self, Failure> {
-        Ok(Self(signals(&[SIGTERM, SIGINT])?))
+        Self::of(&[SIGTERM, SIGINT])
     }
 
     /// Takes SIGCHLD too, and SIGHUP where it asks for the settings to be read again; it otherwise means that the terminal is gone,
-    /// and ends the program.
+    /// and ends the program. So do SIGTERM and SIGINT while no loop [watches](Self::watch): a start may take as long as a disk or a name server does.
     pub(super) fn of_agent(reloads: bool) -> Result<Self, Failure> {
         let all = [SIGTERM, SIGINT, SIGCHLD, SIGHUP];
         let [without_reloads @ .., _] = &all;
-        Ok(Self(signals(if reloads { &all } else { without_reloads })?))
+        let ending = Self::of(if reloads { &all } else { without_reloads })?;
+        ending.is_at_once.store(true, Ordering::SeqCst);
+        for signal in [SIGTERM, SIGINT] {
+            register_conditional_default(signal, Arc::clone(&ending.is_at_once)).map_err(failed)?;
+        }
+        Ok(ending)
+    }
+
+    fn of(taken: &[i32]) -> Result<Self, Failure> {
+        Ok(Self { signals: signals(taken)?, is_at_once: Arc::default(), has_terminal: io::stderr().is_terminal() })
     }
 
     /// Registers the signals with a poll loop, under this token.
     pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> Result<(), Failure> {
-        Ok(registry.register(&mut self.0, token, Interest::READABLE).map_err(failed)?)
+        registry.register(&mut self.signals, token, Interest::READABLE).map_err(failed)?;
+        self.is_at_once.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes them from that loop, behind which there may be another.
+    pub(super) fn leave(&mut self, registry: &Registry) -> Result<(), Failure> {
+        self.is_at_once.store(true, Ordering::SeqCst);
+        Ok(registry.deregister(&mut self.signals).map_err(failed)?)
     }
 
     /// Logs the signal that ends the program, and returns true if one came.
@@ -146,9 +172,11 @@ impl Ending {
     /// Returns the signals that came since the last look, and logs the one that ends the program.
     pub(super) fn came(&mut self) -> Signalled {
         let mut came = Signalled::default();
-        for signal in self.0.pending() {
+        for signal in self.signals.pending() {
             if signal == SIGHUP {
-                came.reload = true;
+                // that the terminal is gone, or that somebody asks for the settings to be read again
+                let is_gone = self.has_terminal && !io::stderr().is_terminal();
+                (came.end, came.reload) = (came.end | is_gone, !is_gone);
             } else if signal == SIGCHLD {
                 came.child = true;
             } else if !came.end {

@@ -252,6 +252,39 @@ fn a_start_goes_on_with_the_cookie_that_worked() {
     until("it to be kept", || (fs::read_to_string(&kept).unwrap() == "another").then_some(()));
 }
 
+/// A signal is not lost, and does no harm, while the agent starts, or starts again on the configuration that worked last.
+#[test]
+fn signals_count_while_the_agent_starts() {
+    let it = Box::new();
+    let _epmd = it.world.epmd();
+    let slow = format!(
+        "{CONFIG}[mailbox.never]\ncommand = [\"nosuchprogram\"]\n[[publish]]\nfile = \"b.toml\"\nlabel = \"file\"\nevery = \"1h\"\nto = \
+         \"box\"\nnode = \"a\"\n"
+    );
+    fs::write(&it.file, &slow).unwrap();
+    drop(it.start());
+    // somebody has the folder: each start waits a second for it
+    let folder = fs::File::open(&it.state).unwrap();
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut agent = it.launch();
+    agent.wait(&["warn: etc/b.toml:", "mailbox.never.command"]);
+    agent.signal("HUP");
+    agent.wait_until_up();
+    agent.wait(&["etc/b.toml read again: nothing to change"]);
+    agent.signal("TERM");
+    assert_eq!(agent.exit_code(), Some(0));
+    for alone in [false, true] {
+        if alone {
+            fs::write(&it.file, format!("listen = \"203.0.113.9:4000\"\n{slow}")).unwrap();
+        }
+        let mut agent = it.launch();
+        agent.wait(&[if alone { "this node runs on the last configuration that worked" } else { "mailbox.never.command" }]);
+        agent.signal("TERM");
+        // by the signal, or in order where it was up by then
+        assert!(matches!(agent.exit_code(), None | Some(0)), "{}", agent.log.text());
+    }
+}
+
 /// What a mount brings later, or nobody does, keeps nobody out.
 #[test]
 fn a_start_does_without_what_is_not_there() {

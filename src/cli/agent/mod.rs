@@ -34,7 +34,7 @@ mod system;
 mod task;
 mod words;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,17 +70,20 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     let mut last = Last::new(options.state_folder());
-    let (settings, text) = last.settings(options).map_err(all_told)?;
     if options.check {
+        let (settings, _) = last.settings(options).map_err(all_told)?;
         return check::show(options, &settings);
     }
     // first, while there are no threads and no sockets of our own
     let sockets = systemd::epmd_listeners().map_err(Failure::usage)?;
+    // before anything that takes its time
+    let mut ending = Ending::of_agent(options.config.is_some() || Supervisor::from_env().listens())?;
+    let (settings, text) = last.settings(options).map_err(all_told)?;
     children::adopt();
-    let mut ended = start(options, (settings, text), &sockets, &mut last);
+    let mut ended = start(options, (settings, text), &sockets, &mut last, &mut ending);
     if let Err(failure) = &ended {
         if let Some(settings) = last.instead(options, &failure.why) {
-            ended = start(options, (settings, None), &sockets, &mut last);
+            ended = start(options, (settings, None), &sockets, &mut last, &mut ending);
         }
     }
     children::end_all();
@@ -93,6 +96,7 @@ fn start(
     (settings, text): (Settings, Option<Text>),
     sockets: &[TcpListener],
     last: &mut Last,
+    ending: &mut Ending,
 ) -> Result<(), Failure> {
     descriptors::provide(&settings);
     if !sockets.is_empty() && (matches!(settings.local.epmd, Epmd::External | Epmd::None) || settings.local.is_outgoing()) {
@@ -110,7 +114,7 @@ fn start(
         driver.epmd_settings.port = port;
     }
     let certificate = settings.local.tls.clone().zip(tls).map(|(wanted, tls)| Certificate::new(wanted, stamps, tls));
-    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie })
+    serve(options, settings, config, Network { driver, epmd, certificate }, Kept { last, text, cookie }, ending)
 }
 
 /// Logs all faults but the last, which is the failure.
@@ -135,25 +139,27 @@ struct Kept<'a> {
     cookie: Cookie,
 }
 
-fn serve(options: &Arguments, settings: Settings, mut config: Config, network: Network, kept: Kept<'_>) -> Result<(), Failure> {
+fn serve(
+    options: &Arguments,
+    settings: Settings,
+    mut config: Config,
+    network: Network,
+    kept: Kept<'_>,
+    ending: &mut Ending,
+) -> Result<(), Failure> {
     if !settings.allow.is_empty() {
         config = config.allow(&settings.allow).map_err(Failure::usage)?;
     }
     config =
         config.tick_time(settings.tick_time).and_then(|config| config.setup_time(settings.setup_time)).map_err(Failure::usage)?;
     let mut node = OwnedNode::new(config, settings.sizes).map_err(Failure::usage)?;
-    let epmd = network.driver.epmd;
     set_groups(settings.groups, &mut node)?;
     // before anything is listened on: a name that cannot be connected to is the user's to change
     let parts = Parts::new(&settings, options.state_folder(), &mut node)?;
-    let supervisor = Supervisor::from_env();
-    let reloads = options.config.is_some() || supervisor.listens();
-    let mut ending = Ending::of_agent(reloads)?;
     let mut driver = Driver::with_epmd_on(network.epmd, network.driver.rest(settings.rest), &mut node)?;
     if let Some(certificate) = &network.certificate {
         tls::set(&mut driver, certificate.tls());
     }
-    ending.watch(driver.registry(), SIGNALS)?;
     let mut agent = Agent {
         options,
         settings,
@@ -167,36 +173,12 @@ fn serve(options: &Arguments, settings: Settings, mut config: Config, network: N
         own: node.name().map_or_else(String::new, ToString::to_string),
         refusals: Refusals::new(),
         strays: Strays::new(),
-        supervisor,
+        supervisor: Supervisor::from_env(),
         stale: true,
-        has_terminal: io::stderr().is_terminal(),
     };
-    // one that listens nowhere is up, too: the nodes that it connects to may be away for long
-    if epmd == Epmd::None || agent.settings.local.is_outgoing() {
-        agent.announce(&node, &driver, "no epmd");
-    }
-    loop {
-        agent.tell(&node);
-        driver.poll(&mut node, agent.next_wake())?;
-        agent.follow_name(&node);
-        agent.read_events(&mut node, &driver);
-        let came = agent.ready(&mut driver, &mut ending);
-        agent.renew(&mut driver);
-        agent.parts.turn(&mut node, &driver);
-        children::sweep();
-        lines::tell();
-        if came.reload {
-            driver.look_again();
-        }
-        if came.reload && agent.reload(&mut node) || came.end {
-            agent.supervisor.stopping();
-            agent.parts.stop();
-            driver.close(&mut node, CLOSING)?;
-            agent.read_events(&mut node, &driver);
-            log::info!("stopped");
-            return Ok(());
-        }
-    }
+    ending.watch(driver.registry(), SIGNALS)?;
+    let ended = agent.run(&mut node, &mut driver, ending);
+    ended.and(ending.leave(driver.registry()))
 }
 
 /// Gives the node memory for groups and global names, if it is to have some.
@@ -224,11 +206,40 @@ struct Agent<'a> {
     supervisor: Supervisor,
     /// Something happened that the supervisor may not know.
     stale: bool,
-    /// The log goes to a terminal.
-    has_terminal: bool,
 }
 
 impl Agent<'_> {
+    /// Runs until it is to end.
+    fn run(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) -> Result<(), Failure> {
+        // one that listens nowhere is up, too: the nodes that it connects to may be away for long
+        if self.settings.local.epmd == Epmd::None || self.settings.local.is_outgoing() {
+            self.announce(node, driver, "no epmd");
+        }
+        loop {
+            self.tell(node);
+            driver.poll(node, self.next_wake())?;
+            self.follow_name(node);
+            self.read_events(node, driver);
+            let came = self.ready(driver, ending);
+            self.renew(driver);
+            self.parts.turn(node, driver);
+            children::sweep();
+            lines::tell();
+            if came.reload {
+                driver.look_again();
+                self.reload(node);
+            }
+            if came.end {
+                self.supervisor.stopping();
+                self.parts.stop();
+                driver.close(node, CLOSING)?;
+                self.read_events(node, driver);
+                log::info!("stopped");
+                return Ok(());
+            }
+        }
+    }
+
     fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) {
         while let Some(event) = node.poll_event() {
             if matches!(event, Event::MailboxEnded { .. } | Event::Missed(_)) {
@@ -327,11 +338,8 @@ impl Agent<'_> {
         self.parts.show(certificate.tls());
     }
 
-    /// Reads the settings again. Returns true if the terminal is gone, and the agent is to end.
-    fn reload(&mut self, node: &mut OwnedNode) -> bool {
-        if self.has_terminal && !io::stderr().is_terminal() {
-            return true;
-        }
+    /// Reads the settings again.
+    fn reload(&mut self, node: &mut OwnedNode) {
         // whoever asked for it may wait; before it is up nobody does
         if self.announced {
             self.supervisor.reloading();
@@ -346,7 +354,6 @@ impl Agent<'_> {
         if self.announced {
             self.supervisor.ready();
         }
-        false
     }
 
     /// Reads the file again, and changes what can be changed while connections stay as they are.
