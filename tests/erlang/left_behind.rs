@@ -116,6 +116,28 @@ fn a_program_does_not_outlive_an_agent_that_is_killed() {
     are_gone(&pids);
 }
 
+/// A daemon that has the program's output, and says messages without end, does not keep the agent from taking note that the program ended.
+#[test]
+fn what_writes_on_does_not_outlive_a_program() {
+    const WRITES: &str = r#"
+(setsid sh -c 'echo "daemon $$" >>numbers; exec yes "{send,sink,demo,x}"' &)
+while [ ! -s numbers ]; do sleep 0.1; done
+sleep 0.5
+exit 3
+"#;
+    let world = World::new();
+    fs::write(world.home.join("writes.sh"), WRITES).unwrap();
+    let file = world.home.join("beamless.toml");
+    let programs =
+        "[mailbox.writes]\ncommand = [\"sh\", \"writes.sh\"]\n[mailbox.sink]\ncommand = [\"sh\", \"-c\", \"cat >/dev/null\"]\n";
+    fs::write(&file, format!("sname = \"demo\"\n{programs}")).unwrap();
+    let demo = run(&world, command(beamless()), &file);
+    demo.wait(&["mailbox writes: its program ended, exit status: 3"]);
+    let text = fs::read_to_string(world.home.join("numbers")).unwrap();
+    are_gone(&[text.lines().next().unwrap().strip_prefix("daemon ").unwrap().parse().unwrap()]);
+    demo.wait_from(demo.log.len(), &["mailbox writes: its program ended, exit status: 3"]);
+}
+
 /// Programs are started by the file that the agent was started from, also when that has been replaced.
 #[test]
 fn programs_start_after_an_upgrade() {

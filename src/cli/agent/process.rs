@@ -14,7 +14,7 @@ use std::time::Instant;
 use beamless::LogLimit;
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::children;
@@ -62,6 +62,8 @@ pub(super) struct Process {
     has_mailbox: bool,
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
+    /// The bytes of its standard output that are still read, once it has ended or was asked to: it may write on for ever, or what it left behind.
+    left: Option<usize>,
     stderr: Option<pipe::Receiver>,
     /// The beginning of a line on standard error.
     line: Vec<u8>,
@@ -119,6 +121,7 @@ impl Process {
             has_mailbox: input,
             stdin,
             stdout,
+            left: None,
             stderr,
             line: Vec::new(),
             limit: LogLimit::with_lines("lines of a program's standard error", LINES),
@@ -173,16 +176,21 @@ impl Process {
         self.stdin = None;
     }
 
-    /// Reads from its standard output.
+    /// Reads from its standard output. Once it [has ended](Self::has_ended) there is no more than there was by then.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Chunk {
         let Some(pipe) = &mut self.stdout else { return Chunk::End };
-        match read(pipe, into) {
-            Chunk::End => {
-                self.stdout = None;
-                Chunk::End
-            }
-            other => other,
+        let most = self.left.unwrap_or(usize::MAX).min(into.len());
+        let into = into.get_mut(..most).unwrap_or_default();
+        if into.is_empty() {
+            return Chunk::Nothing;
         }
+        let chunk = read(pipe, into);
+        match chunk {
+            Chunk::Bytes(count) => self.left = self.left.map(|left| left.saturating_sub(count)),
+            Chunk::End => self.stdout = None,
+            Chunk::Nothing => {}
+        }
+        chunk
     }
 
     /// Logs what it wrote on its standard error, a line each, and does what is due by time: see [`Process::next_wake`]. Returns true if
@@ -249,11 +257,22 @@ impl Process {
 
     /// Returns true if it has ended. Until [`Process::ended`] has told so, its number is not another's, and what it started can be
     /// [killed](Process::kill).
-    pub(super) fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&mut self) -> bool {
         let Some(child) = self.child.as_ref().filter(|_| !self.is_reaped) else { return true };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         // an error says that there is none such
-        !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
+        let has_ended = !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None));
+        if let Some(pipe) = self.stdout.as_ref().filter(|_| has_ended) {
+            // what is there later is as much or more
+            let left = ioctl_fionread(pipe).unwrap_or(0);
+            self.read_at_most(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        has_ended
+    }
+
+    /// Has no more than these bytes of its standard output be read.
+    pub(super) fn read_at_most(&mut self, left: usize) {
+        self.left = Some(self.left.unwrap_or(usize::MAX).min(left));
     }
 
     /// Returns how it ended, once it has. What it wrote before can still be read.

@@ -62,12 +62,13 @@ impl Task {
 
     fn read(&mut self) -> Option<Ended> {
         self.is_ready = self.process.log_stderr();
-        if self.process.has_ended() {
+        // looked at first: what it printed before its end is all there then, whoever else still holds the pipe
+        let ended = self.process.has_ended().then(|| {
             // what it started, while its number is surely its own
             self.process.kill();
-        }
-        // looked at first: what it printed before its end is all there then, whoever else still holds the pipe
-        let ended = self.process.ended();
+            self.process.ended()
+        });
+        let ended = ended.flatten();
         let mut bytes = [0; 4096];
         loop {
             match self.process.read(&mut bytes) {
