@@ -9,6 +9,9 @@ use crate::cli::agent::config::{Nodes, ProgramFormat};
 use crate::cli::outcome::printable;
 use crate::cli::terms::{self, json};
 
+/// The most characters of a name: those of an atom.
+const NAME: usize = 255;
+
 /// A message for a program.
 #[derive(Clone, Copy)]
 pub(super) enum Incoming<'m> {
@@ -101,9 +104,15 @@ impl fmt::Display for Unclear<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Enough to tell which line it is. It may say no more.
         const SHOWN: usize = 24;
+        /// Enough for the reason, in which what is no number, name or term would else stand as a whole.
+        const REASON: usize = 240;
         let text = String::from_utf8_lossy(self.record.get(..SHOWN).unwrap_or(self.record));
         let more = if self.record.len() > SHOWN { ".." } else { "" };
-        write!(f, "what it wrote was skipped, `{}`{more}: {}", printable(&text), self.why)
+        write!(f, "what it wrote was skipped, `{}`{more}: ", printable(&text))?;
+        match self.why.char_indices().nth(REASON) {
+            Some((end, _)) => write!(f, "{}..", self.why.get(..end).unwrap_or("")),
+            None => f.write_str(&self.why),
+        }
     }
 }
 
@@ -123,7 +132,18 @@ pub(super) fn read(format: ProgramFormat, record: &[u8]) -> Result<Option<Outgoi
             Err(_) => Err("it is not UTF-8".to_owned()),
         },
     };
-    said.map(Some).map_err(|why| Unclear { record, why })
+    said.and_then(named).map(Some).map_err(|why| Unclear { record, why })
+}
+
+/// Refuses what is for a name that nobody can have, or a node: it would stand in the log as a whole.
+fn named(said: Outgoing) -> Result<Outgoing, String> {
+    let is_name = |text: &str| text.chars().nth(NAME).is_none();
+    let is_right = match &said {
+        Outgoing::Reply { .. } => true,
+        Outgoing::Send { name, node, .. } => is_name(name) && is_name(node),
+        Outgoing::Publish { name, nodes, .. } => is_name(name) && nodes.names().iter().all(|node| is_name(node)),
+    };
+    if is_right { Ok(said) } else { Err(format!("a name, or a node, has {NAME} characters at most")) }
 }
 
 fn of_term(term: Term<'_>) -> Result<Outgoing, String> {
@@ -302,6 +322,39 @@ mod tests {
             assert_eq!(said(ProgramFormat::Json, json.as_bytes()), found);
             let mut bytes = [0; 256];
             assert_eq!(said(ProgramFormat::Etf, &owned(parse_text(line, &mut bytes).unwrap())), found);
+        }
+    }
+
+    /// Whatever of a line is wrong, and however long it is: the log has its beginning.
+    #[test]
+    fn a_line_of_the_log_is_short() {
+        let digits = "9".repeat(10_000);
+        let lines = [
+            format!("{{reply,{digits}abc,ok}}"),
+            format!("{{reply,\"{digits}\",ok}}"),
+            format!("{{send,{digits},a,b}}"),
+            format!("{{send,<<\"{digits}\">>,a,b}}"),
+            format!("{{send,a,<<\"{digits}\">>,b}}"),
+            format!("{{publish,<<\"{digits}\">>,a,b}}"),
+            format!("{{publish,a,[a,<<\"{digits}\">>],b}}"),
+            format!("{{publish,a,{{\"{digits}\"}},b}}"),
+            format!("{{\"{digits}\"}}"),
+        ];
+        let objects = [
+            format!(r#"{{"reply": {digits}, "value": 1}}"#),
+            format!(r#"{{"reply": "{digits}", "value": 1}}"#),
+            format!(r#"{{"reply": 1, "value": {{"@term": "{digits}a"}}}}"#),
+            format!(r#"{{"reply": 1, "value": {digits}e999}}"#),
+            format!(r#"{{"reply": 1, "value": {{"@map": [["{digits}", 1], ["{digits}", 2]]}}}}"#),
+            format!(r#"{{"send": "{digits}", "node": "a", "message": 1}}"#),
+            format!(r#"{{"send": "a", "node": "{digits}", "message": 1}}"#),
+            format!(r#"{{"publish": "a", "nodes": ["a", "{digits}"], "message": 1}}"#),
+            format!(r#"{{"{digits}": 1}}"#),
+        ];
+        let all = lines.map(|line| (ProgramFormat::Erlang, line)).into_iter();
+        for (format, line) in all.chain(objects.map(|line| (ProgramFormat::Json, line))) {
+            let why = read(format, line.as_bytes()).err().map(|why| why.to_string()).unwrap_or_default();
+            assert!((1..400).contains(&why.len()), "{line:.60}: {} bytes, {why:.400}", why.len());
         }
     }
 
