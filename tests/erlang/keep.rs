@@ -235,6 +235,62 @@ fn what_is_on_disk_outlives_five_hundred_kills() {
     kills(rounds.unwrap_or(500), now());
 }
 
+/// A program that says something once its input ends, for a receiver that it had nothing for before as well.
+const LAST: &str = r#"
+trap '' TERM
+echo "{publish,box,a,{first,$1}}"
+while read -r call; do id=${call#*,}; id=${id%%,*}; done
+echo "{publish,box,a,{last,$1}}"
+echo "{publish,box$1,a,{last,$1}}"
+[ -z "$id" ] || echo "{reply,$id,answered}"
+"#;
+
+/// Where its settings change, and where the agent ends.
+#[test]
+fn what_a_program_says_until_it_has_ended_counts() {
+    let world = World::new();
+    fs::write(world.home.join("last.sh"), LAST).unwrap();
+    let write = |start: u8| {
+        let text = format!("[keep]\ndisk = \"1MiB\"\n[mailbox.p]\ncommand = [\"sh\", \"last.sh\", \"{start}\"]\n");
+        fs::write(world.home.join("agent.toml"), text).unwrap();
+    };
+    let hub = || {
+        let hub = world.erl(&["-sname", "a"]);
+        hub.eval(
+            "[register(Name, spawn(fun() -> (fun F(Got) -> receive {got, P} -> P ! {got, lists:usort(Got)}, F(Got); \
+             {publish, _, _, _, V, _} -> F([V | Got]) end end)([]) end)) || Name <- [box, box1, box2]]",
+        );
+        hub
+    };
+    let has = |hub: &Erl, name: &str, want: &str| {
+        hub.eval_until(&format!("(fun() -> {name} ! {{got, self()}}, receive {{got, Got}} -> Got end end)()"), want);
+    };
+    let _epmd = world.epmd();
+    write(1);
+    let mut demo = world.agent(&ARGUMENTS);
+    let node = hub();
+    has(&node, "box", "[{first,1}]");
+    let caller = world.erl(&["-sname", "b"]);
+    let call = caller.ask(&format!("catch gen_server:call({{p,{}}}, who, 60000)", demo.atom()));
+    let unread = format!("maps:get(calls, maps:get(p, gen_server:call({{system,{}}}, {{info, programs}}, 60000)))", demo.atom());
+    node.eval_until(&unread, "1");
+    write(2);
+    demo.signal("HUP");
+    has(&node, "box", "[{first,1},{first,2},{last,1}]");
+    has(&node, "box1", "[{last,1}]");
+    assert_eq!(caller.answer(call), "answered");
+    drop(node);
+    demo.wait(&["node down: a@"]);
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    demo.wait(&["readings are kept on disk until the next start"]);
+    let node = hub();
+    write(3);
+    let _demo = world.agent(&ARGUMENTS);
+    has(&node, "box", "[{first,3},{last,2}]");
+    has(&node, "box2", "[{last,2}]");
+}
+
 /// A disk that is full, read-only or broken: it is said once, and all is kept in memory.
 #[test]
 fn with_a_disk_that_fails_readings_wait_in_memory() {

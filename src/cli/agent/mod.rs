@@ -231,7 +231,7 @@ impl Agent<'_> {
             }
             if came.end {
                 self.supervisor.stopping();
-                self.parts.stop();
+                self.parts.stop(node, driver);
                 driver.close(node, CLOSING)?;
                 self.read_events(node, driver);
                 log::info!("stopped");

@@ -32,7 +32,7 @@ pub(super) trait Part {
     fn named(&mut self, _own: &str) {}
 
     /// Ends the processes beside the agent.
-    fn stop(&mut self) {}
+    fn stop(&mut self, _node: &mut Node<'_>, _driver: &Driver) {}
 
     /// Returns its mailboxes, each with its name. Those that end are registered again, as a supervisor would.
     fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {

@@ -169,9 +169,11 @@ impl Parts {
         each!(self, part => part.named(own));
     }
 
-    /// Ends the processes beside the agent.
-    pub(super) fn stop(&mut self) {
-        each!(self, part => part.stop());
+    /// Ends the processes beside the agent, and keeps what they publish until they have ended.
+    pub(super) fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        each!(self, part => part.stop(node, driver), connections echo system functions programs);
+        self.programs.take_published().into_iter().for_each(|said| self.publishing.take(said));
+        self.publishing.stop(node, driver);
     }
 }
 

@@ -60,6 +60,25 @@ impl Programs {
         Ok(Self { programs, leaving: Vec::new(), home, limit, published: Vec::new() })
     }
 
+    /// Has each program do something, and takes what they say to each other and what they publish.
+    fn with_world(&mut self, node: &mut Node<'_>, driver: &Driver, act: fn(&mut Program, &mut World<'_, '_>)) {
+        let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new(), published: Vec::new() };
+        self.programs.iter_mut().for_each(|program| act(program, &mut world));
+        let World { local, published, .. } = world;
+        self.published.extend(published);
+        for (name, term) in local {
+            match self.programs.iter_mut().find(|program| program.given.name == name) {
+                Some(program) => program.tell_term(&term, &self.home),
+                None => limited!(
+                    warn,
+                    &name,
+                    "messages to names that no program has",
+                    "not sent to {name}: no program of this node has a mailbox of that name"
+                ),
+            }
+        }
+    }
+
     /// Returns what they published since this was asked last.
     pub(super) fn take_published(&mut self) -> Vec<Said> {
         core::mem::take(&mut self.published)
@@ -67,7 +86,7 @@ impl Programs {
 
     /// Has each program publish so many bytes at most before this is called again.
     pub(super) fn give_room(&mut self, room: impl Fn(&str) -> usize) {
-        self.programs.iter_mut().for_each(|program| program.room = room(&program.given.name));
+        self.programs.iter_mut().for_each(|program| program.give_room(room(&program.given.name)));
     }
 
     /// Returns how each program is.
@@ -103,7 +122,7 @@ impl Part for Programs {
             }
             if *given != program.given {
                 log::info!("mailbox {}: changed, its program is started again", given.name);
-                program.change(given.clone(), node);
+                program.change(given.clone());
             }
             self.programs.push(program);
         }
@@ -145,21 +164,7 @@ impl Part for Programs {
         for program in &mut self.programs {
             program.places.turn(&program.given.name, &program.given.place, program.mailbox, node);
         }
-        let mut world = World { node, registry: driver.registry(), home: &self.home, local: Vec::new(), published: Vec::new() };
-        self.programs.iter_mut().for_each(|program| program.turn(&mut world));
-        let World { local, published, .. } = world;
-        self.published.extend(published);
-        for (name, term) in local {
-            match self.programs.iter_mut().find(|program| program.given.name == name) {
-                Some(program) => program.tell_term(&term, &self.home),
-                None => limited!(
-                    warn,
-                    &name,
-                    "messages to names that no program has",
-                    "not sent to {name}: no program of this node has a mailbox of that name"
-                ),
-            }
-        }
+        self.with_world(node, driver, Program::turn);
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -173,16 +178,21 @@ impl Part for Programs {
         own.clone_into(&mut self.home);
     }
 
-    /// Ends the programs: asks them, and kills after a second those that are still there.
-    fn stop(&mut self) {
-        let mut leaving = core::mem::take(&mut self.leaving);
-        leaving.append(&mut self.programs);
-        leaving.iter_mut().for_each(Program::leave);
+    /// Ends the programs: asks them, and kills after a second those that are still there. What they say until then counts.
+    fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.programs.iter_mut().for_each(Program::leave);
         let end = Instant::now().checked_add(GRACE);
-        leaving.retain_mut(Program::is_leaving);
-        while !leaving.is_empty() && end.is_some_and(|end| Instant::now() < end) {
+        loop {
+            self.leaving.retain_mut(Program::is_leaving);
+            self.with_world(node, driver, Program::turn_to_end);
+            let is_over = self.leaving.is_empty() && !self.programs.iter().any(Program::is_ending);
+            if is_over || end.is_none_or(|end| end <= Instant::now()) {
+                break;
+            }
             thread::sleep(LOOK_AGAIN);
-            leaving.retain_mut(Program::is_leaving);
         }
+        // with all that they started
+        self.programs.clear();
+        self.leaving.clear();
     }
 }

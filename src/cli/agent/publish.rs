@@ -542,8 +542,12 @@ impl Part for Publishing {
         own.clone_into(&mut self.own);
     }
 
-    /// Writes what waits, or logs what is lost, now that the agent ends.
-    fn stop(&mut self) {
+    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
+    fn stop(&mut self, node: &mut Node<'_>, _driver: &Driver) {
+        if let Some(disk) = &mut self.disk {
+            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
+        }
+        self.send(node);
         self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
         if let Some(disk) = self.disk.take() {
             disk.close(&self.publishers);

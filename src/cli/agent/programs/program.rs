@@ -38,6 +38,9 @@ const LIVED: Duration = Duration::from_secs(30);
 /// The time from being asked to end to being killed.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
+/// The most bytes that are read of a program from being asked to end on: what its pipe holds, and as much again as it may say then.
+const LAST: usize = 1 << 18;
+
 /// The time that a program may run without its standard output, since one that ends closes it a little earlier.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -75,12 +78,14 @@ pub(super) struct Program {
     /// The most bytes of a line or a frame that it writes.
     limit: usize,
     framing: Framing,
+    /// What the program that runs speaks.
+    format: ProgramFormat,
     output: Stdout,
     /// Its standard output is read at this pace.
     pace: Pace,
     letters: Letters,
     /// The bytes that it may publish now: without any, what it published is to be taken first, before it is read any further.
-    pub(super) room: usize,
+    room: usize,
     dropped: Dropped,
 }
 
@@ -126,7 +131,8 @@ impl Program {
     pub(super) fn new(given: config::ProgramSettings, mailbox: Mailbox, limit: usize) -> Self {
         let now = Instant::now();
         Self {
-            framing: Framing::new(given.format == ProgramFormat::Etf, limit),
+            framing: Framing::new(false, limit),
+            format: given.format,
             output: Stdout::Open,
             pace: Pace::new(),
             given,
@@ -156,6 +162,16 @@ impl Program {
         self.letters.has_room() && self.room > 0
     }
 
+    /// Sets how many bytes it may publish for now. One that ends does not wait with what it still says.
+    pub(super) fn give_room(&mut self, room: usize) {
+        self.room = if self.is_ending() { usize::MAX } else { room };
+    }
+
+    /// Returns true if it was asked to end and is still there.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.state, Life::Ending(..))
+    }
+
     /// Returns how it is.
     pub(super) fn status(&self) -> ProgramStatus<'_> {
         ProgramStatus {
@@ -179,8 +195,11 @@ impl Program {
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let (process, at) = match &self.state {
             Life::Away(at) => (None, Some(*at)),
-            Life::Ending(process, at) => (process.next_wake(), Some(*at)),
             // there is more at once; but what finds no room waits for that
+            Life::Ending(process, at) if !(self.is_ready && self.has_room()) => {
+                (process.next_wake(), self.pace.next_wake().into_iter().chain([*at]).min())
+            }
+            Life::Ending(..) => (None, Some(self.since)),
             Life::Up(_) if self.is_ready && self.has_room() => (None, Some(self.since)),
             Life::Up(process) => (process.next_wake(), [self.output.closes(), self.pace.next_wake()].into_iter().flatten().min()),
         };
@@ -193,16 +212,30 @@ impl Program {
         self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
             Life::Away(at) if at <= now => self.start(now, world),
             Life::Up(process) => self.look(process, now, world),
-            Life::Ending(process, at) => self.end(process, at, now),
+            Life::Ending(process, at) => self.end(process, at, now, world),
             away @ Life::Away(_) => away,
         };
         self.receive(world);
         self.write(world);
-        if let Ok(mut out) = world.node.outbox(self.mailbox) {
-            self.letters.turn(&mut out, &self.given.name);
-        }
+        self.post(world);
         if self.dropped.at.is_some_and(|at| at <= now) {
             self.dropped.tell(&self.given.name);
+        }
+    }
+
+    /// Hears what a program that was asked to end still says. It is not started again.
+    pub(super) fn turn_to_end(&mut self, world: &mut World<'_, '_>) {
+        let now = Instant::now();
+        self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
+            Life::Ending(process, at) => self.end(process, at, now, world),
+            other => other,
+        };
+        self.post(world);
+    }
+
+    fn post(&mut self, world: &mut World<'_, '_>) {
+        if let Ok(mut out) = world.node.outbox(self.mailbox) {
+            self.letters.turn(&mut out, &self.given.name);
         }
     }
 
@@ -210,6 +243,7 @@ impl Program {
 
     fn start(&mut self, now: Instant, world: &World<'_, '_>) -> Life {
         self.since = now;
+        self.begin_anew();
         let started = Process::start(self.name(), &self.given.command, true, world.home, world.registry);
         let program = self.given.command.first().map_or("", String::as_str);
         match started {
@@ -250,20 +284,10 @@ impl Program {
 
     /// Looks at a running program.
     fn look(&mut self, mut process: Process, now: Instant, world: &mut World<'_, '_>) -> Life {
-        if self.is_ready || [process.next_wake(), self.pace.next_wake()].into_iter().flatten().any(|at| at <= now) {
-            let has_ended = process.has_ended();
-            if has_ended {
-                // what it started
-                process.kill();
-                self.pace.end();
-            }
-            let more = process.log_stderr();
-            self.is_ready = self.read(&mut process, world) || more;
-            // what it wrote before it ended is read by now
-            if has_ended && !self.is_ready {
-                if let Some(status) = process.ended() {
-                    return self.ended(process, status, now, world);
-                }
+        let is_due = self.is_ready || [process.next_wake(), self.pace.next_wake()].into_iter().flatten().any(|at| at <= now);
+        if is_due && self.hear(&mut process, world) {
+            if let Some(status) = process.ended() {
+                return self.ended(process, status, now, world);
             }
         }
         match self.output {
@@ -282,6 +306,20 @@ impl Program {
             _ => {}
         }
         Life::Up(process)
+    }
+
+    /// Does what the program said. Returns true once it has ended, and all of that is done.
+    fn hear(&mut self, process: &mut Process, world: &mut World<'_, '_>) -> bool {
+        let has_ended = process.has_ended();
+        if has_ended {
+            // what it started
+            process.kill();
+            self.pace.end();
+        }
+        let more = process.log_stderr();
+        self.is_ready = self.read(process, world) || more;
+        // what it wrote before it ended is read by now
+        has_ended && !self.is_ready
     }
 
     fn ended(&mut self, process: Process, status: ExitStatus, now: Instant, world: &mut World<'_, '_>) -> Life {
@@ -319,27 +357,29 @@ impl Program {
     /// Forgets what was between the agent and the program that is gone.
     fn begin_anew(&mut self) {
         self.input = Input::default();
-        self.framing = Framing::new(self.given.format == ProgramFormat::Etf, self.limit);
+        self.format = self.given.format;
+        self.framing = Framing::new(self.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
         self.pace = Pace::new();
     }
 
-    fn end(&mut self, mut process: Process, at: Instant, now: Instant) -> Life {
-        process.log_stderr();
-        if at > now && !process.has_ended() {
+    /// Looks at a program that was asked to end: what it says until it has counts.
+    fn end(&mut self, mut process: Process, at: Instant, now: Instant, world: &mut World<'_, '_>) -> Life {
+        let is_over = self.hear(&mut process, world);
+        if at > now && !is_over {
             return Life::Ending(process, at);
+        }
+        if is_over {
+            self.say_last(world);
         }
         // with what it started
         drop(process);
+        self.refuse_all(Refusal::Restarting, |_| true, world);
         Life::Away(now)
     }
 
-    /// Asks the program to end, and starts it again as the new settings say.
-    pub(super) fn change(&mut self, given: config::ProgramSettings, node: &mut Node<'_>) {
-        if let Ok(mut out) = node.outbox(self.mailbox) {
-            let calls = core::mem::take(&mut self.calls);
-            calls.into_iter().for_each(|call| self.refuse(call, Refusal::Restarting, &mut out));
-        }
+    /// Asks the program to end, and starts it again as the new settings say. Calls that it does not answer meanwhile are answered then.
+    pub(super) fn change(&mut self, given: config::ProgramSettings) {
         self.leave();
         if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
@@ -347,30 +387,29 @@ impl Program {
         self.given = given;
         // how the former one did says nothing of this one
         (self.wait, self.course) = (RETRY.0, Course::new(Instant::now()));
-        self.begin_anew();
     }
 
-    /// Asks the program to end. Nothing is heard of it any more.
+    /// Asks the program to end.
     pub(super) fn leave(&mut self) {
         let now = Instant::now();
+        self.room = usize::MAX;
         self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
             Life::Up(mut process) => {
+                self.input = Input::default();
                 process.close_input();
                 process.terminate();
+                process.read_at_most(LAST);
                 Life::Ending(process, now.checked_add(GRACE).unwrap_or(now))
             }
             other => other,
         };
     }
 
-    /// Returns true while the program that was asked to end is there.
+    /// Returns true while a program is there that was asked to end, and that the settings do not have any more: nothing is heard of it.
     pub(super) fn is_leaving(&mut self) -> bool {
-        let now = Instant::now();
-        match core::mem::replace(&mut self.state, Life::Away(now)) {
-            Life::Ending(process, at) => self.state = self.end(process, at, now),
-            other => self.state = other,
-        }
-        matches!(self.state, Life::Ending(..))
+        let Life::Ending(process, at) = &mut self.state else { return false };
+        process.log_stderr();
+        *at > Instant::now() && !process.has_ended()
     }
 
     // --- what is for it -----------------------------------------------------------------------------------------------------
@@ -557,7 +596,7 @@ impl Program {
         while self.has_room() {
             let (said, len) = match self.framing.next() {
                 None => return true,
-                Some(Ok(record)) => (envelope::read(self.given.format, record).map_err(|why| why.to_string()), record.len()),
+                Some(Ok(record)) => (envelope::read(self.format, record).map_err(|why| why.to_string()), record.len()),
                 Some(Err(fault)) => {
                     if matches!(fault, Unframed::NoFrame(_)) {
                         process.kill();
@@ -601,7 +640,7 @@ impl Program {
     fn say_last(&mut self, world: &mut World<'_, '_>) {
         let said = match self.framing.last() {
             None => return,
-            Some(Ok(record)) => envelope::read(self.given.format, record).map_err(|why| why.to_string()),
+            Some(Ok(record)) => envelope::read(self.format, record).map_err(|why| why.to_string()),
             Some(Err(fault)) => Err(fault.to_string()),
         };
         match said {
