@@ -107,6 +107,41 @@ fn a_start_that_waits_for_its_name_asks_for_time() {
     assert_eq!(asked(), before);
 }
 
+/// One that does not read is not waited for, and is told all that counts once it does. A name with the end of a line in it is told as one.
+#[test]
+fn a_manager_that_does_not_read_holds_nothing_up() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let erl = world.erl(&["-sname", "a"]);
+    let path = world.home.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send_to(b"X", &path).is_ok() {}
+    let file = world.home.join("b.toml");
+    let publish = "file = \"nosuchfile\"\nlabel = \"x\\nMAINPID=1\"\nevery = \"1s\"\nto = \"box\"\nnode = \"a\"\n";
+    fs::write(&file, format!("sname = \"demo\"\n[health]\nreading_overdue = 2\n[[publish]]\n{publish}")).unwrap();
+    let mut command = command(beamless());
+    command.args(["run", "--config", "b.toml"]).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+    let mut demo = world.launch_as(command);
+    demo.wait_until_up();
+    demo.wait(&["warn: alarm: "]);
+    assert_eq!(erl.eval(&format!("net_adm:ping({})", demo.atom())), "pong");
+    let mut said = Vec::new();
+    let mut bytes = [0; 4096];
+    until("all that counts", || {
+        let count = socket.recv(&mut bytes).unwrap();
+        said.extend(String::from_utf8_lossy(&bytes[..count]).lines().map(str::to_owned));
+        let overdue = said.iter().any(|line| line.starts_with("STATUS=") && line.contains("x\\nMAINPID=1"));
+        (overdue && ["READY=1", "WATCHDOG=1"].iter().all(|line| said.iter().any(|said| said == line))).then_some(())
+    });
+    assert!(!said.iter().any(|line| line.starts_with("MAINPID")), "{said:?}");
+    // it stands again
+    while full.send_to(b"X", &path).is_ok() {}
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+}
+
 /// A box that runs on what worked last says so where people look.
 #[test]
 fn the_status_has_a_last_configuration() {
