@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A cookie, and where it came from.
@@ -58,6 +58,12 @@ pub(super) fn find(file: Option<&Path>) -> Result<Cookie, String> {
 /// Returns true unless what is at `file` can be read once only: a pipe.
 pub(super) fn is_kept(file: &Path) -> bool {
     file.metadata().map_or(true, |about| !about.file_type().is_fifo())
+}
+
+/// Returns true if what [`find`] reads may have a cookie, which others than its owner can read as well: then it is refused.
+pub(super) fn is_open(file: Option<&Path>) -> bool {
+    let about = place(file).ok().and_then(|path| path.metadata().ok());
+    about.is_some_and(|about| about.is_file() && about.len() > 0 && about.mode() & 0o077 != 0)
 }
 
 /// Finds the cookie again as [`find`] does, unless it came out of a pipe: that has no more, and would be waited for.

@@ -231,6 +231,12 @@ fn a_start_goes_on_with_the_cookie_that_worked() {
         agent.signal("HUP");
         agent.wait_from(before, &["etc/b.toml read again: nothing to change"]);
     }
+    // that others can read it is for its owner to mend, who may have put another there
+    it.write_cookie(b"another");
+    fs::set_permissions(&it.cookie, Permissions::from_mode(0o644)).unwrap();
+    let said = it.refused(&["--config", "etc/b.toml", "--state-dir", "state"]);
+    assert!(said.contains("must be accessible by owner only") && !said.contains("last.cookie"), "{said}");
+    fs::remove_file(&it.cookie).unwrap();
     // both at once
     fs::write(&it.file, "").unwrap();
     let agent = it.start();

@@ -82,6 +82,28 @@ fn nodes_and_mailboxes_come_and_go_while_the_rest_stays() {
     demo.ends();
 }
 
+/// One that is taken out of the file and put back is not started before the former one, which does not want to end, is gone.
+#[test]
+fn a_mailbox_never_has_two_programs() {
+    const STAYS: &str = r#"
+trap '' TERM
+[ -f number ] && grep -q ') [^Z]' /proc/$(cat number)/stat 2>/dev/null && echo "both are here" >&2
+echo $$ >number
+echo "begins" >&2
+while :; do sleep 1; done
+"#;
+    let world = World::new();
+    let _epmd = world.epmd();
+    fs::write(world.home.join("stays.sh"), STAYS).unwrap();
+    let text = "sname = \"demo\"\n[mailbox.stays]\ncommand = [\"sh\", \"stays.sh\"]\n";
+    let demo = Configured::new(&world, text);
+    demo.agent.wait(&["stays: begins"]);
+    demo.reload("sname = \"demo\"\n", &["mailbox stays: removed"]);
+    demo.reload(text, &["mailbox stays: added", "stays: begins"]);
+    assert_eq!(demo.agent.log.count(&["both are here"]), 0, "{}", demo.agent.log.text());
+    demo.ends();
+}
+
 #[test]
 fn functions_and_readings_come_and_go() {
     let world = World::new();

@@ -111,7 +111,8 @@ impl Last {
         if file.is_some_and(|file| !cookie::is_kept(file)) {
             return None;
         }
-        let why = cookie::find(file).err()?;
+        // that is no power cut's doing, and what is in there may be another cookie
+        let why = cookie::find(file).err().filter(|_| !cookie::is_open(file))?;
         cookie::find(Some(&path)).ok()?;
         log::error!("{why}");
         log::error!(

@@ -8,6 +8,7 @@ mod input;
 mod letters;
 mod places;
 mod program;
+mod stdout;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -133,7 +134,12 @@ impl Part for Programs {
             match node.register(&given.name) {
                 Ok(mailbox) => {
                     log::info!("mailbox {}: added", given.name);
-                    self.programs.push(Program::new(given.clone(), mailbox, self.limit));
+                    let mut program = Program::new(given.clone(), mailbox, self.limit);
+                    let former = self.leaving.iter().position(|leaving| leaving.given.name == given.name);
+                    if let Some(place) = former {
+                        program.follow(self.leaving.swap_remove(place));
+                    }
+                    self.programs.push(program);
                 }
                 Err(e) => {
                     log::warn!("mailbox {}: not added: {}; what needs more room needs a restart", given.name, words::error(&e))

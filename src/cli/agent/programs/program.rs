@@ -15,6 +15,7 @@ use super::framing::{Framing, Unframed};
 use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
+use super::stdout::Stdout;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
@@ -97,15 +98,6 @@ enum Life {
     Ending(Process, Instant),
 }
 
-/// The state of a program's standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stdout {
-    Open,
-    /// It was closed. A program that still runs at that time is taken for one that never answers.
-    Closing(Instant),
-    Closed,
-}
-
 /// A call that waits for its answer.
 struct Waiting {
     id: u32,
@@ -114,16 +106,6 @@ struct Waiting {
     since: Instant,
     node: String,
     caller: OwnedCaller,
-}
-
-impl Stdout {
-    /// Returns when the output is to be taken for closed.
-    fn closes(self) -> Option<Instant> {
-        match self {
-            Self::Closing(at) => Some(at),
-            Self::Open | Self::Closed => None,
-        }
-    }
 }
 
 impl Program {
@@ -318,7 +300,6 @@ impl Program {
         }
         let more = process.log_stderr();
         self.is_ready = self.read(process, world) || more;
-        // what it wrote before it ended is read by now
         has_ended && !self.is_ready
     }
 
@@ -403,6 +384,11 @@ impl Program {
             }
             other => other,
         };
+    }
+
+    /// Begins once the former one of this name, which was asked to end, has.
+    pub(super) fn follow(&mut self, former: Self) {
+        (self.state, self.format, self.framing) = (former.state, former.format, former.framing);
     }
 
     /// Returns true while a program is there that was asked to end, and that the settings do not have any more: nothing is heard of it.
