@@ -43,7 +43,7 @@ const MONITOR_OPTION: Term<'static> = atom(b"\x6c\x00\x00\x00\x01\x77\x07monitor
 /// Every method gives [`Error::NotConnected`] when there is no connection to the node and none may be made; [`Error::Full`] when something
 /// does not fit; [`Error::Misuse`] when what is written is no proper term, the address is on this very node, this (dynamic) node has no
 /// name yet, or the node [no incarnation](Misuse::NoCreation); [`Error::Config`] when the node's name is none, or is long where this node's is
-/// short. Then nothing has happened.
+/// short. Then nothing is sent; but a connection to the node may have taken its place already, and be made.
 ///
 /// ```no_run
 /// use std::time::Duration;
