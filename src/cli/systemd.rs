@@ -5,14 +5,17 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io};
 
 use beamless::Node;
 use rustix::time::{ClockId, clock_gettime};
+use sd_notify::NotifyState;
 
 use super::outcome::printable;
 use super::tls::Tls;
@@ -71,7 +74,7 @@ impl Supervisor {
     /// Tells that the agent is up.
     pub(super) fn ready(&mut self) {
         self.is_ready = true;
-        self.tell("READY=1".to_owned());
+        self.tell(&[NotifyState::Ready]);
     }
 
     /// Tells that the agent reads its settings again; [`Supervisor::ready`] tells that this is done. systemd wants to know when it began,
@@ -80,12 +83,12 @@ impl Supervisor {
     pub(super) fn reloading(&mut self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec).saturating_mul(1_000_000).saturating_add(i128::from(now.tv_nsec / 1000));
-        self.tell(format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        self.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
     }
 
     /// Tells that the agent is about to end.
     pub(super) fn stopping(&mut self) {
-        self.tell("STOPPING=1\nSTATUS=stopping".to_owned());
+        self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
     /// Tells one line for people, if it is another one than before.
@@ -93,7 +96,7 @@ impl Supervisor {
         if status != self.status {
             self.unsaid.retain(|words| !words.starts_with(STATUS_IS));
             // a name in it may have the end of a line, behind which it would be more than a status
-            self.tell(format!("{STATUS_IS}{}", printable(&status)));
+            self.tell(&[NotifyState::Status(&printable(&status))]);
             self.status = status;
         }
     }
@@ -107,10 +110,12 @@ impl Supervisor {
         }
         match (self.beat, self.next_beat) {
             (Some(beat), Some(next)) if next <= now => {
-                let longer = beat.as_micros().saturating_mul(4);
-                let more = if self.is_ready { String::new() } else { format!("\nEXTEND_TIMEOUT_USEC={longer}") };
+                let longer = u32::try_from(beat.as_micros().saturating_mul(4)).unwrap_or(u32::MAX);
                 if self.unsaid.is_empty() {
-                    self.tell(format!("WATCHDOG=1{more}"));
+                    match self.is_ready {
+                        true => self.tell(&[NotifyState::Watchdog]),
+                        false => self.tell(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(longer)]),
+                    }
                 }
                 self.next_beat = now.checked_add(beat);
             }
@@ -123,9 +128,10 @@ impl Supervisor {
         self.next_beat.into_iter().chain(self.again).min()
     }
 
-    fn tell(&mut self, words: String) {
+    fn tell(&mut self, news: &[NotifyState<'_>]) {
         if self.listens {
-            self.unsaid.push_back(words);
+            let words: Vec<String> = news.iter().map(ToString::to_string).collect();
+            self.unsaid.push_back(words.join("\n"));
             if self.unsaid.len() > UNSAID {
                 self.unsaid.pop_front();
             }
@@ -150,12 +156,16 @@ impl Supervisor {
     }
 }
 
-/// Sends something to the manager, if it takes it now.
+/// Sends something to the manager, if it takes it now: `sd_notify::notify` would wait until it does.
 fn send(words: &str) -> io::Result<()> {
     let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&path)?,
+    };
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    socket.connect(path)?;
+    socket.connect_addr(&address)?;
     socket.send(words.as_bytes()).map(drop)
 }
 

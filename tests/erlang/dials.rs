@@ -131,6 +131,7 @@ fn that_there_are_no_descriptors_is_said_once_a_second() {
     let line = ["cannot take connections for a second"];
     until("it to be said again", || (agent.log.count(&line) > 1).then_some(()));
     let said = agent.log.count(&line);
+    // the longer all of this takes, the more often it may have been said
     assert!(u64::try_from(said).unwrap() <= begin.elapsed().as_secs() + 1, "{said} times");
     drop(crowd);
 }

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -140,6 +141,21 @@ fn a_manager_that_does_not_read_holds_nothing_up() {
     while full.send_to(b"X", &path).is_ok() {}
     demo.signal("TERM");
     assert_eq!(demo.exit_code(), Some(0));
+}
+
+/// As in containers: a name that is no file's.
+#[test]
+fn the_manager_may_listen_at_an_abstract_name() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let name = format!("beamless-manager-{}", world.epmd_port);
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let mut command = command(beamless());
+    command.args(["run", "--sname", "demo"]).env("NOTIFY_SOCKET", format!("@{name}"));
+    let _demo = world.launch_as(command);
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut bytes = [0; 4096];
+    while socket.recv(&mut bytes).map(|count| !bytes[..count].starts_with(b"READY=1")).unwrap() {}
 }
 
 /// A box that runs on what worked last says so where people look.

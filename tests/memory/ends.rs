@@ -437,12 +437,7 @@ fn a_process_that_runs_a_function_ends_with_what_it_came_to() {
     let (_a, mut b, mut wire) = connected(&mut one, &mut other);
     let to = b.node.register("to").unwrap();
     b.node.serve(to, ["m:f/0"]).unwrap();
-    let maker = pid("a@host", 1);
-    let mfa = [&[104, 3, 119, 1][..], b"m", &[119, 1], b"f", &[97, 0]].concat();
-    let options = [&[108, 0, 0, 0, 1, 119, 7][..], b"monitor", &[106]].concat();
-    let request =
-        [&[112, 131, 104, 6, 97, 29][..], &reference("a@host", 0, 1), &maker, &maker, &mfa, &options, &[131, 106]].concat();
-    inject(&mut b, &mut wire.b, &request);
+    inject(&mut b, &mut wire.b, &spawn("m", "f", 0, &["monitor"], &[131, 106]));
     let (message, mut out) = b.node.recv(to).unwrap();
     let Received::Apply(apply) = message.received() else { panic!("{message:?}") };
     assert!(apply.caller.waits());

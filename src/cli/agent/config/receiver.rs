@@ -38,9 +38,7 @@ impl Receiver {
             _ => false,
         }
     }
-}
 
-impl Receiver {
     /// Returns how many processes are asked whether readings arrive: one on each node that is named.
     pub(in crate::cli::agent) fn count(&self) -> usize {
         match self {
