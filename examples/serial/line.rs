@@ -65,11 +65,12 @@ impl<'p, B: Board> Line<'p, B> {
         now: Instant,
         program: impl FnOnce(&mut Node<'_>),
     ) -> Result<Option<Instant>, B::Error> {
+        // before time is judged: what lies in the line came in time, however late this turn is
+        let received = self.receive(node, now)?;
         if node.poll_timeout().is_some_and(|due| due <= now) {
             node.handle_timeout(now);
         }
         self.call(node, now)?;
-        let received = self.receive(node, now)?;
         program(node);
         let sent = self.transmit(node, now)?;
         let woken = node.poll_wake();

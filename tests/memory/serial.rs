@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
-use beamless::{AutoConnect, Config, Event, Instant, Node, NodeStorage};
+use beamless::{AutoConnect, Config, Event, Failure, Instant, Node, NodeStorage, Received};
 use line::{Board, Line, TICK_TIME};
 
 use crate::pair::Seed;
@@ -142,4 +142,50 @@ fn the_line_is_unplugged() {
     until_up(&mut a, &mut b, &mut 0);
     a.line.unplugged(&mut a.node);
     assert_eq!(a.node.poll_event().unwrap().to_string(), "node down: b@line (connection closed by the peer)");
+}
+
+/// A line that holds all that is written.
+struct Wire(Way, Way, u64);
+
+impl Board for Wire {
+    type Error = Infallible;
+
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
+        let mut held = self.0.0.borrow_mut();
+        let len = into.len().min(held.len());
+        into.iter_mut().zip(held.drain(..len)).for_each(|(place, byte)| *place = byte);
+        Ok(len)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        self.1.0.borrow_mut().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn random(&mut self) -> Result<u64, Infallible> {
+        Ok(self.2)
+    }
+}
+
+#[test]
+fn an_answer_that_came_during_a_pause_is_in_time() {
+    let (there, back) = (Way::default(), Way::default());
+    let (mut one, mut two) = (Storage::sized(), Storage::sized());
+    let config = |name| Config::hidden(name, "secret").unwrap().tick_time(TICK_TIME).unwrap().auto_connect(AutoConnect::Never);
+    let mut a = (Node::new(config("a@line"), &mut one), Line::new(Wire(there.clone(), back.clone(), 1), None));
+    let mut b = (Node::new(config("b@line"), &mut two), Line::new(Wire(back, there, 2), Some("a@line")));
+    let turn = |(node, line): &mut (Node<'_>, Line<'_, Wire>), now| {
+        let Ok(_due) = line.turn(node, Instant::from_millis(now), |_| {});
+    };
+    for now in 1..20 {
+        turn(&mut a, now);
+        turn(&mut b, now);
+    }
+    let mailbox = b.0.register("").unwrap();
+    b.0.outbox(mailbox).unwrap().rpc("a@line", "m", "f", Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    turn(&mut b, 20);
+    turn(&mut a, 21);
+    turn(&mut b, 2021);
+    let (message, _) = b.0.recv(mailbox).unwrap();
+    assert!(matches!(message.received(), Received::Answer { result: Err(Failure::Undefined), .. }), "{:?}", message.received());
 }

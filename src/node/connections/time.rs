@@ -20,7 +20,7 @@ const LATE: usize = 4;
 
 /// The calls of whoever moves the bytes when time has passed.
 impl Node<'_> {
-    /// Returns the time at which [`Node::handle_timeout`] is to be called next. Call it at once if that time has passed. `None`: nothing
+    /// Returns the time at which [`Node::handle_timeout`] is to be called next: at once, after what there is to read, if that time has passed. `None`: nothing
     /// waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         const AT_ONCE: Instant = Instant::from_millis(0);
@@ -37,6 +37,9 @@ impl Node<'_> {
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
     /// whose mailbox has room again.
+    ///
+    /// To be called after the bytes that have come by `now` were given to the node ([`Node::handle_bytes`]): what lies unread is taken for what
+    /// did not come, and after a pause a call would end with a timeout though its answer is there.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.core.lines.handle_timeout(now);
         self.half_open.settle(self.core.identity.config.setup_time, now);
