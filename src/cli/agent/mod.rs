@@ -69,7 +69,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let mut last = Last::new(options.state_folder());
+    let mut last = Last::new(options.state_folder(), options.config.as_deref());
     if options.check {
         let (settings, _) = last.settings(options).map_err(all_told)?;
         return check::show(options, &settings);
@@ -384,6 +384,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
+            self.parts.reloaded();
             return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{shown} read again");

@@ -81,6 +81,8 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
+    /// Those that the file does not have any more, with what is kept: it may have been read while it was written.
+    removed: Vec<Publisher>,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -90,6 +92,8 @@ pub(super) struct Publishing {
     beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
+    /// The bytes of all that was kept when that was counted last, and of what came since.
+    used: usize,
     /// The log has that it is used up.
     is_full: bool,
     targets: Vec<Recipient>,
@@ -123,7 +127,9 @@ impl Publishing {
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            removed: Vec::new(),
             limit: settings.keep.memory,
+            used: 0,
             beside: None,
             is_full: false,
             targets: Vec::new(),
@@ -170,6 +176,13 @@ impl Publishing {
         self.opening = None;
         if let Some((wanted, _)) = self.closed.take() {
             self.opened(opened, wanted, false);
+        }
+    }
+
+    /// Has a log on disk that could not be opened be tried again at once: whoever reloads may have mended what was in the way.
+    pub(super) fn open_soon(&mut self) {
+        if let Some((_, at)) = &mut self.closed {
+            *at = Instant::now();
         }
     }
 
@@ -239,9 +252,11 @@ impl Publishing {
         match place {
             Ok(place) => {
                 if let Some(publisher) = self.publishers.get_mut(place) {
+                    let before = publisher.bytes();
                     publisher.keep(said.term, now, &now, &mut self.numbers);
+                    let after = publisher.bytes();
+                    self.has_taken(before, after);
                 }
-                self.make_room();
                 Ok(())
             }
             Err(why) => {
@@ -273,8 +288,8 @@ impl Publishing {
         Ok(Receiver::Name { to: said.to.clone(), nodes })
     }
 
-    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. The one that has waited for
-    /// nothing for longest makes room if there are too many; nothing where there is none.
+    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. If there are too many, the one that has
+    /// waited for nothing for longest makes room, else one of a program that has more than its share; nothing where there is none.
     fn of_program(&mut self, label: &str, receiver: Receiver) -> Option<usize> {
         let is_it = |given: &Publish| given.source == Source::Program && given.label == label && given.receiver == receiver;
         if let Some(place) = self.publishers.iter().position(|publisher| is_it(&publisher.given)) {
@@ -282,13 +297,33 @@ impl Publishing {
         }
         let of_programs = || self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
         if of_programs().count() >= usize::from(RECEIVERS) {
-            let (idle, _) = of_programs().find(|(_, publisher)| publisher.is_idle())?;
-            self.publishers.remove(idle);
+            let idle = of_programs().find(|(_, publisher)| publisher.is_idle()).map(|(place, _)| place);
+            let place = idle.or_else(|| self.of_largest(label))?;
+            let gone = self.publishers.remove(place);
+            gone.tell_lost(true);
+            if let Some(disk) = &mut self.disk {
+                disk.forget(&gone);
+            }
         }
         (self.is_stale, self.are_others) = (true, true);
         let (label, every, form) = (label.to_owned(), Duration::ZERO, Form::Term);
         self.publishers.push(Publisher::new(Publish { source: Source::Program, label, every, form, receiver, keep: None }));
         self.publishers.len().checked_sub(1)
+    }
+
+    /// Returns the place of the publisher that makes room for another program, if that has less than its share of the receivers: of those of the program that
+    /// has most, the one to which that published longest ago.
+    fn of_largest(&self, label: &str) -> Option<usize> {
+        let of_programs = self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
+        let of_programs: Vec<_> = of_programs.collect();
+        let of = |label: &str| of_programs.iter().filter(move |(_, publisher)| publisher.given.label == label).count();
+        let share = usize::from(RECEIVERS).checked_div(self.programs.len()).unwrap_or(0);
+        if of(label) >= share {
+            return None;
+        }
+        let largest = of_programs.iter().map(|(_, publisher)| of(&publisher.given.label)).max()?;
+        let of_largest = of_programs.iter().filter(|(_, publisher)| of(&publisher.given.label) == largest);
+        of_largest.min_by_key(|(_, publisher)| publisher.at()).map(|(place, _)| *place)
     }
 
     /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
@@ -297,7 +332,7 @@ impl Publishing {
         if !self.numbers.have_begun() {
             return 0;
         }
-        let used = bytes(&self.publishers);
+        let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
         let on_disk = disk.map(|disk| {
@@ -363,14 +398,33 @@ impl Publishing {
         }
     }
 
-    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own.
-    fn make_room(&mut self) {
-        let mut used = bytes(&self.publishers);
-        if let Some(disk) = self.disk.as_mut().filter(|_| used > self.limit) {
-            disk.make_room(&mut self.publishers, &self.clock.now);
-            used = bytes(&self.publishers);
+    /// Takes note of the bytes that a publisher has before and after it kept something, if it did. All of them are only looked at where there is no
+    /// room: there may be thousands.
+    fn has_taken(&mut self, before: usize, after: usize) {
+        self.used = self.used.saturating_add(after).saturating_sub(before);
+        if self.used > self.limit {
+            self.make_room();
         }
-        while used > self.limit {
+    }
+
+    /// Counts what is kept.
+    fn count(&mut self) {
+        self.used = self.publishers.iter().chain(&self.removed).map(Publisher::bytes).fold(0, usize::saturating_add);
+        self.is_full &= self.used > self.limit.wrapping_div(2);
+    }
+
+    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own. What the file does
+    /// not have any more goes first.
+    fn make_room(&mut self) {
+        self.count();
+        if self.used > self.limit {
+            self.give_way();
+        }
+        if let Some(disk) = self.disk.as_mut().filter(|_| self.used > self.limit) {
+            disk.make_room(&mut self.publishers, &self.clock.now);
+            self.count();
+        }
+        while self.used > self.limit {
             let last = self.numbers.last();
             let oldest = |outlet: &Outlet| outlet.kept.oldest_waiting().filter(|number| *number != last);
             let waiting =
@@ -379,8 +433,9 @@ impl Publishing {
             let outlets = most.into_iter().flat_map(|publisher| &mut publisher.outlets);
             let oldest = outlets.filter_map(|outlet| Some((oldest(outlet)?, outlet))).min_by_key(|(number, _)| *number);
             let Some((_, Outlet { kept, .. })) = oldest else { return };
+            let before = kept.bytes();
             kept.drop_from_memory();
-            used = bytes(&self.publishers);
+            self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
             if !core::mem::replace(&mut self.is_full, true) {
                 log::warn!(
                     "publish: what waits takes {}, which is `memory` in [keep]: from now on the oldest readings are dropped",
@@ -388,7 +443,53 @@ impl Publishing {
                 );
             }
         }
-        self.is_full &= used > self.limit.wrapping_div(2);
+    }
+
+    /// Drops what is kept in memory of what the file does not have any more, as long as there is no memory for the rest.
+    fn give_way(&mut self) {
+        let mut lost = 0_u64;
+        for Outlet { kept, .. } in self.removed.iter_mut().flat_map(|publisher| &mut publisher.outlets) {
+            while self.used > self.limit && kept.oldest_waiting().is_some() {
+                let before = kept.bytes();
+                kept.drop_from_memory();
+                self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
+                lost = lost.saturating_add(1);
+            }
+        }
+        if lost > 0 {
+            log::warn!("publish: {lost} readings of what is not in the file any more were dropped: others need the memory");
+        }
+        self.removed.retain(|publisher| !publisher.is_idle());
+    }
+
+    /// Keeps what waits of a publisher that the file does not have any more, for when it has it again: nothing else is to make room for it.
+    fn set_aside(&mut self, mut publisher: Publisher) {
+        log::info!("{}: removed", publisher.name());
+        publisher.set_aside();
+        if let Some(disk) = &mut self.disk {
+            disk.set_aside(&mut publisher, &self.clock.now);
+        }
+        if !publisher.is_idle() {
+            let until = if self.disk.is_some() { "at the next start" } else { "when the agent ends" };
+            let (name, [_, kept, _]) = (publisher.name(), publisher.counts());
+            log::warn!(
+                "{name}: {kept} readings wait that were kept for it: put it back into the file and reload, if they are to be sent; they are \
+                 dropped {until}, or where others need the room"
+            );
+            self.removed.push(publisher);
+        }
+    }
+
+    /// Returns a publisher that the file has again.
+    fn take_back(&mut self, is_it: &dyn Fn(&Publish) -> bool) -> Option<Publisher> {
+        let place = self.removed.iter().position(|publisher| is_it(&publisher.given))?;
+        let publisher = self.removed.remove(place);
+        let [_, kept, _] = publisher.counts();
+        log::info!("{}: in the file again, with {kept} readings that were kept", publisher.name());
+        if let Some(disk) = &mut self.disk {
+            disk.take_back(&publisher);
+        }
+        Some(publisher)
     }
 
     /// Returns how everything is that is published.
@@ -404,13 +505,8 @@ impl Publishing {
     /// Returns how much of its memory is used.
     pub(super) fn room(&self) -> Room {
         let closed = || self.closed.as_ref().map(|(wanted, _)| (0, wanted.limit, true));
-        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
+        Room { memory: [self.used, self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
     }
-}
-
-/// Returns the bytes of all that is kept.
-fn bytes(publishers: &[Publisher]) -> usize {
-    publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
 }
 
 impl Part for Publishing {
@@ -420,9 +516,11 @@ impl Part for Publishing {
         let (of_programs, mut old): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.publishers).into_iter().partition(Publisher::is_of_program);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
-            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
+            let place = old.iter().position(|publisher| is_it(&publisher.given));
+            place.map(|place| old.remove(place)).or_else(|| self.take_back(is_it))
         };
         let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
+        let mut publishers = Vec::new();
         for (given, same) in settings.publish.iter().zip(same) {
             let alike = |old: &Publish| (&old.label, &old.receiver) == (&given.label, &given.receiver);
             // of a list of nodes that grew or shrank, those that stay keep what waits for them
@@ -438,23 +536,22 @@ impl Part for Publishing {
                     publisher
                 }
             });
-            self.publishers.push(publisher);
+            publishers.push(publisher);
         }
         self.programs = settings.programs.iter().map(|program| program.name.clone()).collect();
         let (of_programs, gone): (Vec<_>, Vec<_>) =
             of_programs.into_iter().partition(|publisher| self.programs.contains(&publisher.given.label));
-        self.publishers.extend(of_programs);
+        publishers.extend(of_programs);
         self.are_others |= !gone.is_empty();
-        for publisher in old.into_iter().chain(gone) {
-            log::info!("{}: removed", publisher.name());
-            publisher.tell_lost(true);
-            if let Some(disk) = &mut self.disk {
-                publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
-            }
+        let programs = self.programs.clone();
+        let is_back = |given: &Publish| given.source == Source::Program && programs.contains(&given.label);
+        while let Some(publisher) = self.take_back(&is_back) {
+            self.are_others = true;
+            publishers.push(publisher);
         }
-        if let Some((_, at)) = &mut self.closed {
-            *at = Instant::now();
-        }
+        self.publishers = publishers;
+        old.into_iter().chain(gone).for_each(|publisher| self.set_aside(publisher));
+        self.open_soon();
         self.limit = settings.keep.memory;
         self.make_room();
         self.wanted.clone_from(&settings.connect);
@@ -506,6 +603,9 @@ impl Part for Publishing {
             if let Err(e) = self.prepare(node) {
                 limited!(warn, "", "readings without a mailbox", "publish: nothing can be sent: {}", words::error(&e));
             }
+            if let Some(disk) = &mut self.disk {
+                disk.forget_unused(self.publishers.iter().chain(&self.removed));
+            }
         }
         self.clock.look();
         let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
@@ -516,6 +616,11 @@ impl Part for Publishing {
                 self.of_program(&label, receiver);
             }
         }
+        if let Some(disk) = self.disk.take_if(|disk| disk.is_gone()) {
+            let all = self.publishers.iter_mut().chain(&mut self.removed);
+            self.closed = Some((disk.let_go(all), after(AGAIN)));
+            self.make_room();
+        }
         let means = Means { registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
@@ -524,9 +629,11 @@ impl Part for Publishing {
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
+                let before = publisher.bytes();
                 publisher.turn(&world, &mut self.numbers, &means);
+                let after = publisher.bytes();
+                self.has_taken(before, after);
             }
-            self.make_room();
         }
         self.beside = Some(beside);
         if let Some(disk) = &mut self.disk {
@@ -536,6 +643,7 @@ impl Part for Publishing {
         if let Some(disk) = &mut self.disk {
             disk.end(&mut self.publishers, &self.clock.now);
         }
+        self.count();
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -559,9 +667,172 @@ impl Part for Publishing {
             disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
         }
         self.send(node);
+        self.publishers.append(&mut self.removed);
         self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
         if let Some(disk) = self.disk.take() {
-            disk.close(&self.publishers);
+            disk.close(&mut self.publishers);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use beamless::{Config, DriverOptions, Epmd, NodeStorage};
+
+    use super::config::{Arguments, Text};
+    use super::publisher::looked_at;
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let arguments = Arguments {
+            config: None,
+            check: false,
+            name: None,
+            cookie_file: None,
+            tls_dir: None,
+            listen: None,
+            epmd: None,
+            visible: false,
+            connect: Vec::new(),
+            state_dir: None,
+        };
+        let text = format!("name = \"a@127.0.0.1\"\n{text}");
+        config::settings(&arguments, Some(&Text { shown: String::new(), file: PathBuf::new(), text }), None).unwrap()
+    }
+
+    fn said(to: &str) -> Said {
+        let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
+        Said { mailbox: "p".to_owned(), to: to.to_owned(), nodes, term: vec![131, 97, 1], line: 0 }
+    }
+
+    /// A file that is read while it is written has not all in it.
+    #[test]
+    fn what_is_back_in_the_file_has_what_was_kept() {
+        let folder = std::env::temp_dir().join(format!("beamless-publish-{}", std::process::id()));
+        for has_disk in [false, true] {
+            let _ = std::fs::remove_dir_all(&folder);
+            let disk = if has_disk { format!("[keep]\ndisk = \"1MiB\"\ndir = {folder:?}\n") } else { String::new() };
+            let publish = "[[publish]]\nfile = \"f\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n";
+            let program = "[mailbox.p]\ncommand = [\"cat\"]\n";
+            let [whole, half] = [[publish, program, &disk].concat(), disk].map(|text| settings(&text));
+            let mut storage = NodeStorage::<2, 4, 4096>::new();
+            let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+            let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+            let mut options = DriverOptions::default().outgoing();
+            options.epmd = Epmd::None;
+            let driver = Driver::new(options, &mut node).unwrap();
+            publishing.turn(&mut node, &driver);
+            let now = publishing.clock.now;
+            let keep = |publishing: &mut Publishing| {
+                (0..5).for_each(|_| drop(publishing.take(said("c"))));
+                publishing.publishers[0].keep(vec![131, 97, 2], now, &now, &mut publishing.numbers);
+            };
+            let kept = |publishing: &Publishing| publishing.status().map(|status| status.counts).collect::<Vec<_>>();
+            keep(&mut publishing);
+            publishing.turn(&mut node, &driver);
+            for round in 1..4 {
+                publishing.apply(&half, &mut node);
+                publishing.turn(&mut node, &driver);
+                assert_eq!((kept(&publishing), publishing.removed.len()), (vec![], 2));
+                // on disk it takes no memory
+                assert_eq!(publishing.used > 0, !has_disk);
+                publishing.apply(&whole, &mut node);
+                keep(&mut publishing);
+                publishing.turn(&mut node, &driver);
+                assert_eq!(kept(&publishing), [[0, 1 + round, 0], [0, 5 + 5 * round, 0]]);
+                assert_eq!(publishing.removed.len(), 0);
+            }
+            // all of it is there at the next start as well
+            publishing.apply(&half, &mut node);
+            publishing.stop(&mut node, &driver);
+            if has_disk {
+                let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+                while kept(&publishing).len() < 2 || kept(&publishing)[1] != [0, 20, 0] {
+                    publishing.turn(&mut node, &driver);
+                    std::thread::yield_now();
+                }
+                assert_eq!(kept(&publishing)[0], [0, 4, 0]);
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What nobody may ever want does not push out what others keep.
+    #[test]
+    fn what_is_not_in_the_file_makes_room_first() {
+        let [whole, half] =
+            ["[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n", "[mailbox.p]\ncommand = [\"cat\"]\n"]
+                .map(settings);
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+        drop(publishing.take(said("c")));
+        for _ in 0..50 {
+            drop(publishing.take(Said { mailbox: "q".to_owned(), ..said("c") }));
+        }
+        publishing.apply(&half, &mut node);
+        publishing.count();
+        publishing.limit = publishing.used;
+        let counts = |publishing: &Publishing| {
+            [&publishing.publishers, &publishing.removed].map(|list| list.iter().map(Publisher::counts).collect::<Vec<_>>())
+        };
+        (0..20).for_each(|_| drop(publishing.take(said("c"))));
+        assert_eq!(counts(&publishing), [vec![[0, 21, 0]], vec![[0, 30, 20]]]);
+        (0..40).for_each(|_| drop(publishing.take(said("c"))));
+        assert_eq!(counts(&publishing), [vec![[0, 51, 10]], vec![]]);
+    }
+
+    /// Whatever names one program comes up with, others have theirs.
+    #[test]
+    fn a_program_with_many_receivers_makes_room_for_another() {
+        let text = "[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n";
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(text), &mut node).unwrap();
+        let names = |publishing: &Publishing, label: &str| {
+            let own = publishing.publishers.iter().filter(|publisher| publisher.given.label == label);
+            own.map(|publisher| publisher.given.receiver.to_string()).collect::<Vec<_>>()
+        };
+        (0..70).for_each(|name| drop(publishing.take(said(&format!("p{name}")))));
+        drop(publishing.take(said("p0")));
+        let first: Vec<String> = (0..64).map(|name| format!("p{name}")).collect();
+        assert_eq!(names(&publishing, "p"), first);
+        (0..40).for_each(|name| drop(publishing.take(Said { mailbox: "q".to_owned(), ..said(&format!("q{name}")) })));
+        // the one that it published to last is not the first to go
+        let left: Vec<String> = [0].into_iter().chain(33..64).map(|name| format!("p{name}")).collect();
+        assert_eq!((names(&publishing, "p"), names(&publishing, "q").len()), (left, 32));
+        drop(publishing.take(said("p99")));
+        assert_eq!(names(&publishing, "p").len(), 32);
+    }
+
+    /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
+    #[test]
+    fn others_are_not_counted_for_each_that_is_published() {
+        let publish = |place| format!("[[publish]]\nfile = \"f{place}\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n");
+        let text: String = (0..300).map(publish).chain(["[mailbox.p]\ncommand = [\"cat\"]\n".to_owned()]).collect();
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(&text), &mut node).unwrap();
+        let mut options = DriverOptions::default().outgoing();
+        options.epmd = Epmd::None;
+        let driver = Driver::new(options, &mut node).unwrap();
+        publishing.turn(&mut node, &driver);
+        let before = looked_at();
+        publishing.turn(&mut node, &driver);
+        let a_turn = looked_at() - before;
+        assert!(a_turn <= 3 * 300, "{a_turn}");
+        let before = looked_at();
+        (0..1000).for_each(|_| drop(publishing.take(said("c"))));
+        let taken = looked_at() - before;
+        assert!(taken <= 3 * 1000, "{taken}");
+        // what there is no room for is dropped all the same
+        publishing.limit = publishing.used / 2;
+        publishing.turn(&mut node, &driver);
+        drop(publishing.take(said("c")));
+        let [used, limit] = publishing.room().memory;
+        assert!(used <= limit && used > limit / 2, "{used} of {limit}");
+        assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);
     }
 }

@@ -168,6 +168,12 @@ impl Publisher {
         }
     }
 
+    /// Takes note that nothing is read any more, and nothing sent. What is kept stays.
+    pub(super) fn set_aside(&mut self) {
+        (self.task, self.file, self.at) = (None, None, Instant::now());
+        self.outlets.iter_mut().for_each(|outlet| outlet.kept.are_lost());
+    }
+
     /// Returns the receiver, and each node that it may be on.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Receiver, &str)> {
         let nodes = self.outlets.iter().flat_map(|outlet| &outlet.nodes);
@@ -224,6 +230,11 @@ impl Publisher {
         &self.address
     }
 
+    /// Returns when it is read next; of a program, when that published last.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
     /// Returns true if its readings come from a program, when that likes.
     pub(super) fn is_of_program(&self) -> bool {
         self.given.source == Source::Program
@@ -251,6 +262,8 @@ impl Publisher {
 
     /// Returns the bytes of all that is kept.
     pub(super) fn bytes(&self) -> usize {
+        #[cfg(test)]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.bytes()))
     }
 
@@ -430,6 +443,18 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
     let into = late.checked_rem(every.as_nanos()).and_then(|into| u64::try_from(into).ok()).unwrap_or(0);
     let begun = now.checked_sub(Duration::from_nanos(into)).unwrap_or(now);
     begun.checked_add(every).unwrap_or(now)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often the bytes of one were counted.
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often the bytes of a publisher were counted.
+#[cfg(test)]
+pub(super) fn looked_at() -> usize {
+    LOOKED_AT.get()
 }
 
 #[cfg(test)]
