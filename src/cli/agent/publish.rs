@@ -229,7 +229,7 @@ impl Publishing {
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
         self.targets.iter_mut().for_each(|target| target.look(node));
-        self.choose();
+        recipient::choose(&mut self.publishers, &self.targets);
         let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
         for target in &mut self.targets {
             // it has just been registered anew where it is not there
@@ -368,36 +368,6 @@ impl Publishing {
         Some(of_programs.flat_map(Publisher::targets).map(|(_, node)| node.to_owned()).collect())
     }
 
-    /// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
-    fn choose(&mut self) {
-        for publisher in &mut self.publishers {
-            let name = publisher.name();
-            let receiver = &publisher.given.receiver;
-            for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
-                let state = |node: &str| {
-                    let target = self.targets.iter().find(|target| target.takes(receiver, node));
-                    target.map_or(Presence::Away, |target| target.state)
-                };
-                let now = state(outlet.node());
-                let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
-                let place = outlet.nodes.iter().position(|node| state(node) == best);
-                // one that has its readings says so first, as nearly always at once
-                let is_busy = now == Presence::There && outlet.kept.are_out();
-                let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
-                    continue;
-                };
-                outlet.turn_to(place);
-                limited!(
-                    info of 40,
-                    outlet.node(),
-                    "nodes that readings go to from now on",
-                    "{name}: readings go to {receiver} at {} from now on",
-                    outlet.node()
-                );
-            }
-        }
-    }
-
     /// Takes note of the bytes that a publisher has before and after it kept something, if it did. All of them are only looked at where there is no
     /// room: there may be thousands.
     fn has_taken(&mut self, before: usize, after: usize) {
@@ -531,12 +501,19 @@ impl Part for Publishing {
                     publisher.changed(given.clone())
                 }
                 None => {
-                    let publisher = Publisher::new(given.clone());
+                    let mut publisher = Publisher::new(given.clone());
                     log::info!("{}: added", publisher.name());
+                    // what another has for its nodes goes with it
+                    publisher.outlets.clear();
                     publisher
                 }
             });
             publishers.push(publisher);
+        }
+        publisher::share_out(&mut publishers, old.iter_mut().chain(&mut self.removed));
+        self.removed.retain(|publisher| !publisher.is_idle());
+        if let Some(disk) = &mut self.disk {
+            publishers.iter().for_each(|publisher| disk.take_back(publisher));
         }
         self.programs = settings.programs.iter().map(|program| program.name.clone()).collect();
         let (of_programs, gone): (Vec<_>, Vec<_>) =
@@ -754,6 +731,65 @@ mod tests {
                     std::thread::yield_now();
                 }
                 assert_eq!(kept(&publishing)[0], [0, 4, 0]);
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Who has a node in the file changes: what waits for it goes along, on disk as well, and none of it is counted as lost.
+    #[test]
+    fn what_waits_for_a_node_moves_with_it() {
+        let folder = std::env::temp_dir().join(format!("beamless-publish-moves-{}", std::process::id()));
+        for has_disk in [false, true] {
+            let _ = std::fs::remove_dir_all(&folder);
+            let disk = if has_disk { format!("[keep]\ndisk = \"1MiB\"\ndir = {folder:?}\n") } else { String::new() };
+            let list = |nodes: &[&str]| {
+                let nodes: Vec<String> = nodes.iter().map(|node| format!("\"{node}@127.0.0.1\"")).collect();
+                let nodes = nodes.join(", ");
+                format!("[[publish]]\nfile = \"f\"\nlabel = \"up\"\nevery = \"1h\"\nto = \"c\"\nnodes = [{nodes}]\n")
+            };
+            let file =
+                |lists: &[&[&str]]| settings(&lists.iter().map(|nodes| list(nodes)).chain([disk.clone()]).collect::<String>());
+            let mut storage = NodeStorage::<2, 4, 4096>::new();
+            let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+            let mut publishing = Publishing::new(&file(&[&["b", "c"]]), &mut node).unwrap();
+            let mut options = DriverOptions::default().outgoing();
+            options.epmd = Epmd::None;
+            let driver = Driver::new(options, &mut node).unwrap();
+            publishing.turn(&mut node, &driver);
+            let now = publishing.clock.now;
+            for _ in 0..5 {
+                publishing.publishers[0].keep(vec![131, 97, 2], now, &now, &mut publishing.numbers);
+            }
+            let kept = |publishing: &Publishing| -> Vec<[u64; 3]> {
+                assert_eq!(publishing.removed.len(), 0);
+                publishing.status().map(|status| status.counts).collect()
+            };
+            let shapes: [(&[&[&str]], &[u64]); 6] = [
+                (&[&["c"], &["b"]], &[5, 5]),
+                (&[&["b", "c"]], &[10]),
+                (&[&["b"], &["d"], &["c"]], &[5, 0, 5]),
+                // each goes to where the other was
+                (&[&["c", "d"], &["b"]], &[5, 5]),
+                (&[], &[]),
+                (&[&["d", "c", "b"]], &[10]),
+            ];
+            for (lists, waiting) in shapes {
+                publishing.apply(&file(lists), &mut node);
+                publishing.turn(&mut node, &driver);
+                if lists.is_empty() {
+                    assert_eq!(publishing.removed.len(), 2);
+                } else {
+                    assert_eq!(kept(&publishing), waiting.iter().map(|kept| [0, *kept, 0]).collect::<Vec<_>>(), "{lists:?}");
+                }
+            }
+            publishing.stop(&mut node, &driver);
+            if has_disk {
+                let mut publishing = Publishing::new(&file(&[&["b"], &["c"]]), &mut node).unwrap();
+                while kept(&publishing) != [[0, 5, 0]; 2] {
+                    publishing.turn(&mut node, &driver);
+                    std::thread::yield_now();
+                }
             }
         }
         std::fs::remove_dir_all(&folder).unwrap();

@@ -168,6 +168,29 @@ impl Publisher {
         }
     }
 
+    /// Takes over what another of its label and receiver has for nodes of its own: of one that `is_gone` from the file all, else what is not for the
+    /// other's nodes any more.
+    fn take_over(&mut self, other: &mut Self, is_gone: bool) {
+        let (Receiver::Name { to, nodes }, Receiver::Name { to: also, nodes: others }) =
+            (&self.given.receiver, &other.given.receiver)
+        else {
+            return;
+        };
+        if (&self.given.label, to) != (&other.given.label, also) || other.is_of_program() {
+            return;
+        }
+        let (wanted, others) = (nodes.receivers(), others.receivers());
+        let is_free = |outlet: &Outlet| wanted.contains(&outlet.nodes) && (is_gone || !others.contains(&outlet.nodes));
+        for place in (0..other.outlets.len()).rev() {
+            let has_it = |outlet: &Outlet| self.outlets.iter().any(|own| own.nodes == outlet.nodes);
+            if other.outlets.get(place).is_some_and(|outlet| is_free(outlet) && !has_it(outlet)) {
+                let mut outlet = other.outlets.remove(place);
+                outlet.kept.set_most(self.given.keep);
+                self.outlets.push(outlet);
+            }
+        }
+    }
+
     /// Takes note that nothing is read any more, and nothing sent. What is kept stays.
     pub(super) fn set_aside(&mut self) {
         (self.task, self.file, self.at) = (None, None, Instant::now());
@@ -416,6 +439,18 @@ impl Publisher {
         if !core::mem::replace(&mut self.is_slow, true) {
             log::warn!("{}: its {what} takes longer than its interval: readings are left out", self.name());
         }
+    }
+}
+
+/// Has what waits for a node go to whoever has that node now, of those in the file, from the others and from those that the file does not have any more.
+pub(super) fn share_out<'p>(publishers: &mut [Publisher], gone: impl IntoIterator<Item = &'p mut Publisher>) {
+    for place in 0..publishers.len() {
+        let (before, rest) = publishers.split_at_mut(place);
+        let Some((publisher, behind)) = rest.split_first_mut() else { continue };
+        before.iter_mut().chain(behind).for_each(|other| publisher.take_over(other, false));
+    }
+    for other in gone {
+        publishers.iter_mut().for_each(|publisher| publisher.take_over(other, true));
     }
 }
 

@@ -469,6 +469,36 @@ impl Recipient {
     }
 }
 
+/// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
+pub(super) fn choose(publishers: &mut [Publisher], targets: &[Recipient]) {
+    for publisher in publishers {
+        let name = publisher.name();
+        let receiver = &publisher.given.receiver;
+        for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
+            let state = |node: &str| {
+                let target = targets.iter().find(|target| target.takes(receiver, node));
+                target.map_or(Presence::Away, |target| target.state)
+            };
+            let now = state(outlet.node());
+            let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
+            let place = outlet.nodes.iter().position(|node| state(node) == best);
+            // one that has its readings says so first, as nearly always at once
+            let is_busy = now == Presence::There && outlet.kept.are_out();
+            let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
+                continue;
+            };
+            outlet.turn_to(place);
+            limited!(
+                info of 40,
+                outlet.node(),
+                "nodes that readings go to from now on",
+                "{name}: readings go to {receiver} at {} from now on",
+                outlet.node()
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use beamless::{Config, NodeStorage};
