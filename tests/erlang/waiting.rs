@@ -215,15 +215,16 @@ fn nothing_waits_for_the_numbers_but_the_readings() {
     write(&world, "[keep]\n");
     let demo = world.agent(&ARGS);
     let answer = pipe(&world, "state/starts");
-    write(
-        &world,
-        "[mailbox.prog]\ncommand = [\"sh\", \"-c\", \"echo '{publish,other,a,hello}.'; echo started >started; exec cat\"]\n",
-    );
+    let says = "echo '{publish,other,a,hello}.'; while read line; do id=${line#*,}; echo \\\"{reply,${id%%,*},hello}\\\"; done";
+    write(&world, &format!("[mailbox.prog]\ncommand = [\"sh\", \"-c\", \"{says}\"]\n"));
     demo.signal("HUP");
-    until("the program", || world.home.join("started").exists().then_some(()));
+    demo.wait(&["mailbox prog: started"]);
+    demo.wait(&["state: it does not answer: nothing is published until it does"]);
     let erl = world.erl(&["-sname", "a"]);
     erl.eval("register(other, self())");
     for _ in 0..10 {
+        // what the program says besides is heard
+        assert_eq!(erl.eval(&format!("gen_server:call({{prog, {}}}, hello, 60000)", demo.atom())), "hello");
         assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
     }
     assert_eq!(erl.eval("receive {publish, _, _, _, hello, _} -> early after 0 -> nothing end"), "nothing");

@@ -34,7 +34,7 @@ use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use disk::Disk;
 use kept::Kept;
-use moment::Clock;
+use moment::{Clock, Moment};
 use numbers::Numbering;
 use publisher::{Context, Means, Outlet, Publisher};
 use reading::{AROUND, Trouble};
@@ -83,6 +83,8 @@ pub(super) struct Publishing {
     publishers: Vec<Publisher>,
     /// Those that the file does not have any more, with what is kept: it may have been read while it was written.
     removed: Vec<Publisher>,
+    /// What programs published, and when, before there were numbers.
+    early: Vec<(Said, Moment)>,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -111,7 +113,7 @@ impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let clock = Clock::new();
         let mut numbers = Numbering::new(settings.keep.state.clone());
-        if !settings.publish.is_empty() || !settings.programs.is_empty() {
+        if !settings.publish.is_empty() {
             // while nothing is late as yet if the disk is, and nobody has the folder
             numbers.begin(&clock.now);
         }
@@ -128,6 +130,7 @@ impl Publishing {
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             removed: Vec::new(),
+            early: Vec::new(),
             limit: settings.keep.memory,
             used: 0,
             beside: None,
@@ -245,6 +248,16 @@ impl Publishing {
         // the turn before may be long ago
         self.clock.look();
         let now = self.clock.now;
+        if self.numbers.have_begun() {
+            return self.keep(said, now);
+        }
+        self.early.push((said, now));
+        Ok(())
+    }
+
+    /// Keeps what a program published then.
+    fn keep(&mut self, said: Said, taken: Moment) -> Result<(), Said> {
+        let now = self.clock.now;
         let place = self.receiver(&said).and_then(|receiver| {
             let place = self.of_program(&said.mailbox, receiver);
             place.ok_or_else(|| format!("readings of programs wait for {RECEIVERS} receivers already"))
@@ -253,7 +266,7 @@ impl Publishing {
             Ok(place) => {
                 if let Some(publisher) = self.publishers.get_mut(place) {
                     let before = publisher.bytes();
-                    publisher.keep(said.term, now, &now, &mut self.numbers);
+                    publisher.keep(said.term, taken, &now, &mut self.numbers);
                     let after = publisher.bytes();
                     self.has_taken(before, after);
                 }
@@ -329,9 +342,6 @@ impl Publishing {
     /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
     /// and there is not much room left. What is read of a program until then is answers to calls as well.
     pub(super) fn room_for(&self, mailbox: &str) -> usize {
-        if !self.numbers.have_begun() {
-            return 0;
-        }
         let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
@@ -355,8 +365,10 @@ impl Publishing {
             self.targets.iter().any(|target| target.takes(receiver, node) && target.state == Presence::There)
         });
         let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(_, most, _)| most));
-        // each of them may use it in one turn
-        if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) }
+        // each of them may use it in one turn, and all the time before there are numbers
+        let room = if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) };
+        let early = self.early.iter().filter(|(said, _)| said.mailbox == mailbox);
+        early.fold(room, |room, (said, _)| room.saturating_sub(said.size()))
     }
 
     /// Returns the nodes that programs publish to, if they are others than when this was asked last.
@@ -602,6 +614,9 @@ impl Part for Publishing {
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
         }
+        if self.numbers.have_begun() {
+            core::mem::take(&mut self.early).into_iter().for_each(|(said, taken)| drop(self.keep(said, taken)));
+        }
         let ready = if self.numbers.have_begun() { self.publishers.len() } else { 0 };
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
@@ -630,7 +645,7 @@ impl Part for Publishing {
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
-        let opens = self.closed.as_ref().map(|(_, at)| *at);
+        let opens = self.closed.as_ref().map(|(_, at)| *at).into_iter().chain(self.numbers.next_wake());
         publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).chain(opens).min()
     }
 
@@ -644,6 +659,9 @@ impl Part for Publishing {
             disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
         }
         self.send(node);
+        if !self.early.is_empty() {
+            log::warn!("publish: {} readings of programs are lost: the state folder does not answer", self.early.len());
+        }
         self.publishers.append(&mut self.removed);
         self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
         if let Some(disk) = self.disk.take() {
@@ -804,6 +822,7 @@ mod tests {
         let mut storage = NodeStorage::<2, 4, 4096>::new();
         let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
         let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
         drop(publishing.take(said("c")));
         for _ in 0..50 {
             drop(publishing.take(Said { mailbox: "q".to_owned(), ..said("c") }));
@@ -827,6 +846,7 @@ mod tests {
         let mut storage = NodeStorage::<2, 4, 4096>::new();
         let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
         let mut publishing = Publishing::new(&settings(text), &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
         let names = |publishing: &Publishing, label: &str| {
             let own = publishing.publishers.iter().filter(|publisher| publisher.given.label == label);
             own.map(|publisher| publisher.given.receiver.to_string()).collect::<Vec<_>>()
