@@ -29,6 +29,7 @@ use super::config::{self, Form, Nodes, Publish, RECEIVERS, Receiver, Settings, S
 use super::own;
 use super::part::Part;
 use super::peers::after;
+use super::task::Task;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -85,6 +86,8 @@ pub(super) struct Publishing {
     removed: Vec<Publisher>,
     /// What programs published, and when, before there were numbers.
     early: Vec<(Said, Moment)>,
+    /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
+    leaving: Vec<Task>,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -131,6 +134,7 @@ impl Publishing {
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             removed: Vec::new(),
             early: Vec::new(),
+            leaving: Vec::new(),
             limit: settings.keep.memory,
             used: 0,
             beside: None,
@@ -241,6 +245,27 @@ impl Publishing {
             }
         }
         members::send(&mut self.publishers, mailbox, node, &world);
+    }
+
+    /// Returns true if files and commands may be read.
+    fn may_read(&self) -> bool {
+        self.numbers.have_begun() && self.leaving.is_empty()
+    }
+
+    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
+    pub(super) fn stop(&mut self, node: &mut Node<'_>) {
+        if let Some(disk) = &mut self.disk {
+            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
+        }
+        self.send(node);
+        if !self.early.is_empty() {
+            log::warn!("publish: {} readings of programs are lost: the state folder does not answer", self.early.len());
+        }
+        self.publishers.append(&mut self.removed);
+        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
+        if let Some(disk) = self.disk.take() {
+            disk.close(&mut self.publishers);
+        }
     }
 
     /// Keeps what a program publishes. Gives it back if that cannot be, which the log has.
@@ -447,6 +472,7 @@ impl Publishing {
     /// Keeps what waits of a publisher that the file does not have any more, for when it has it again: nothing else is to make room for it.
     fn set_aside(&mut self, mut publisher: Publisher) {
         log::info!("{}: removed", publisher.name());
+        self.leaving.extend(publisher.leave());
         publisher.set_aside();
         if let Some(disk) = &mut self.disk {
             disk.set_aside(&mut publisher, &self.clock.now);
@@ -502,14 +528,17 @@ impl Part for Publishing {
             place.map(|place| old.remove(place)).or_else(|| self.take_back(is_it))
         };
         let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
-        let mut publishers = Vec::new();
+        let (mut publishers, mut leaving) = (Vec::new(), Vec::new());
         for (given, same) in settings.publish.iter().zip(same) {
             let alike = |old: &Publish| (&old.label, &old.receiver) == (&given.label, &given.receiver);
             // of a list of nodes that grew or shrank, those that stay keep what waits for them
             let is_same_list = |old: &Publish| old.label == given.label && old.receiver.shares_with(&given.receiver);
             let publisher = same.unwrap_or_else(|| match take(&alike).or_else(|| take(&is_same_list)) {
-                Some(publisher) => {
+                Some(mut publisher) => {
                     log::info!("{}: changed", publisher.name());
+                    if publisher.given.source != given.source {
+                        leaving.extend(publisher.leave());
+                    }
                     publisher.changed(given.clone())
                 }
                 None => {
@@ -522,6 +551,7 @@ impl Part for Publishing {
             });
             publishers.push(publisher);
         }
+        self.leaving.extend(leaving);
         publisher::share_out(&mut publishers, old.iter_mut().chain(&mut self.removed));
         self.removed.retain(|publisher| !publisher.is_idle());
         if let Some(disk) = &mut self.disk {
@@ -578,6 +608,7 @@ impl Part for Publishing {
 
     fn pipes_ready(&mut self) {
         self.publishers.iter_mut().for_each(Publisher::set_ready);
+        self.leaving.iter_mut().for_each(Task::set_ready);
     }
 
     /// Reads what is due, and sends what can be sent.
@@ -617,7 +648,8 @@ impl Part for Publishing {
         if self.numbers.have_begun() {
             core::mem::take(&mut self.early).into_iter().for_each(|(said, taken)| drop(self.keep(said, taken)));
         }
-        let ready = if self.numbers.have_begun() { self.publishers.len() } else { 0 };
+        self.leaving.retain_mut(|task| task.turn().is_none());
+        let ready = if self.may_read() { self.publishers.len() } else { 0 };
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
@@ -639,34 +671,30 @@ impl Part for Publishing {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let publishers = self.publishers.iter().filter(|_| self.numbers.have_begun()).filter_map(Publisher::next_wake);
+        let publishers = self.publishers.iter().filter(|_| self.may_read()).filter_map(Publisher::next_wake);
+        let leaving = self.leaving.iter().filter_map(Task::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
         let hangs = self.beside.as_ref().and_then(Beside::next_wake);
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
         let opens = self.closed.as_ref().map(|(_, at)| *at).into_iter().chain(self.numbers.next_wake());
-        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).chain(opens).min()
+        let mine = leaving.chain(hangs).chain(disk).chain(aims).chain(opens);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(mine).min()
     }
 
     fn named(&mut self, own: &str) {
         own.clone_into(&mut self.own);
     }
 
-    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
-    fn stop(&mut self, node: &mut Node<'_>, _driver: &Driver) {
-        if let Some(disk) = &mut self.disk {
-            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
-        }
-        self.send(node);
-        if !self.early.is_empty() {
-            log::warn!("publish: {} readings of programs are lost: the state folder does not answer", self.early.len());
-        }
-        self.publishers.append(&mut self.removed);
-        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
-        if let Some(disk) = self.disk.take() {
-            disk.close(&mut self.publishers);
-        }
+    fn terminate(&mut self) {
+        self.leaving.extend(self.publishers.iter_mut().filter_map(Publisher::leave));
+    }
+
+    fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+        self.pipes_ready();
+        self.leaving.retain_mut(|task| task.turn().is_none());
+        self.leaving.is_empty()
     }
 }
 
@@ -741,7 +769,7 @@ mod tests {
             }
             // all of it is there at the next start as well
             publishing.apply(&half, &mut node);
-            publishing.stop(&mut node, &driver);
+            publishing.stop(&mut node);
             if has_disk {
                 let mut publishing = Publishing::new(&whole, &mut node).unwrap();
                 while kept(&publishing).len() < 2 || kept(&publishing)[1] != [0, 20, 0] {
@@ -801,7 +829,7 @@ mod tests {
                     assert_eq!(kept(&publishing), waiting.iter().map(|kept| [0, *kept, 0]).collect::<Vec<_>>(), "{lists:?}");
                 }
             }
-            publishing.stop(&mut node, &driver);
+            publishing.stop(&mut node);
             if has_disk {
                 let mut publishing = Publishing::new(&file(&[&["b"], &["c"]]), &mut node).unwrap();
                 while kept(&publishing) != [[0, 5, 0]; 2] {

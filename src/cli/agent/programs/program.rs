@@ -5,8 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
-use mio::Registry;
+use beamless::{Call, Error, Full, Mailbox, Outbox, OwnedCaller, Received, Term, may_take};
 
 use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
@@ -16,6 +15,8 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use super::stdout::Stdout;
+use super::world::{Local, World};
+use crate::cli::agent::children::GRACE;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
@@ -36,9 +37,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// The time from being asked to end to being killed.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
-
 /// The most bytes that are read of a program from being asked to end on: what its pipe holds, and as much again as it may say then.
 const LAST: usize = 1 << 18;
 
@@ -47,26 +45,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// The reads in one turn, and the bytes of each.
 const READ: (u8, usize) = (4, 16_384);
-
-/// The node, and the messages between its own mailboxes.
-pub(super) struct World<'w, 'n> {
-    pub(super) node: &'w mut Node<'n>,
-    pub(super) registry: &'w Registry,
-    /// The name of the node.
-    pub(super) home: &'w str,
-    pub(super) local: Vec<Local>,
-    /// What they publish.
-    pub(super) published: Vec<Said>,
-}
-
-/// A message from one mailbox to another of this node.
-pub(super) struct Local {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) term: Vec<u8>,
-    /// The bytes of the line that said it, or of the frame.
-    pub(super) line: usize,
-}
 
 /// A program and its mailbox.
 pub(super) struct Program {
@@ -339,13 +317,12 @@ impl Program {
             );
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
-        self.begin_anew();
+        self.input = Input::default();
         self.later(now)
     }
 
-    /// Forgets what was between the agent and the program that is gone.
+    /// Forgets what the agent had heard of the program that is gone.
     fn begin_anew(&mut self) {
-        self.input = Input::default();
         self.format = self.given.format;
         self.framing = Framing::new(self.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
@@ -372,6 +349,9 @@ impl Program {
         self.leave();
         if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
+        }
+        if self.given.format != given.format {
+            self.input = Input::default();
         }
         self.given = given;
         // how the former one did says nothing of this one
@@ -404,6 +384,12 @@ impl Program {
         let Life::Ending(process, at) = &mut self.state else { return false };
         process.log_stderr();
         *at > Instant::now() && !process.has_ended()
+    }
+
+    /// Returns when that is to be asked: of what else it has to do nothing is done any more.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let Life::Ending(process, at) = &self.state else { return None };
+        process.next_wake().into_iter().chain([*at]).min()
     }
 
     // --- what is for it -----------------------------------------------------------------------------------------------------
@@ -446,9 +432,12 @@ impl Program {
         (!self.input.has_room(node)).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// Tells the program of a cast or of another message of this node, or drops it.
+    /// Tells the program of a cast or of another message of this node, or drops it. A reading waits for the program's next start: whoever published
+    /// it took it for arrived, since the mailbox is there.
     fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
-        match self.refusal(node) {
+        let refusal = self.refusal(node);
+        let waits = matches!(refusal, Some((Refusal::Restarting, _))) && told.is_reading() && self.input.has_room(node);
+        match refusal.filter(|_| !waits) {
             None => drop(self.input.push(&told.record(self.given.format, home), node)),
             Some((_, why)) => self.dropped.add(&self.given.name, why),
         }
