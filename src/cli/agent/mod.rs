@@ -231,13 +231,30 @@ impl Agent<'_> {
             }
             if came.end {
                 self.supervisor.stopping();
-                self.parts.stop(node, driver);
+                self.end_parts(node, driver, ending);
                 driver.close(node, CLOSING)?;
                 self.read_events(node, driver);
                 log::info!("stopped");
                 return Ok(());
             }
         }
+    }
+
+    /// Ends what is beside the node, which goes on meanwhile: what programs say as they end is to leave.
+    fn end_parts(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) {
+        self.parts.terminate();
+        let end = peers::after(children::GRACE);
+        loop {
+            let is_late = end <= Instant::now();
+            // that the poll fails is said where the node is closed
+            if self.parts.have_ended(node, driver) || is_late || driver.poll(node, Some(children::LOOK_AGAIN)).is_err() {
+                break;
+            }
+            self.follow_name(node);
+            self.read_events(node, driver);
+            let _ = self.ready(driver, ending);
+        }
+        self.parts.stop();
     }
 
     fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) {

@@ -1,12 +1,10 @@
 //! The parts of the agent, together.
 
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
 
-use super::children::LOOK_AGAIN;
 use super::config::Settings;
 use super::connections::Connections;
 use super::echo::Echo;
@@ -140,12 +138,8 @@ impl Parts {
     /// Does what other nodes and programs have a part in.
     fn turn_with_others(&mut self, node: &mut Node<'_>, driver: &Driver) {
         each!(self, part => part.turn(node, driver), connections programs);
+        self.publish();
         let Self { connections, programs, publishing, .. } = self;
-        for said in programs.take_published() {
-            if let Err(said) = publishing.take(said) {
-                programs.waste(&said.mailbox, said.line);
-            }
-        }
         publishing.turn(node, driver);
         programs.give_room(|mailbox| publishing.room_for(mailbox));
         if let Some(others) = publishing.take_others() {
@@ -204,20 +198,35 @@ impl Parts {
         each!(self, part => part.named(own));
     }
 
-    /// Ends the processes beside the agent: asks all of them, and kills after a second those that are still there. What programs say until then
-    /// counts.
-    pub(super) fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
+    /// Asks the processes beside the agent to end.
+    pub(super) fn terminate(&mut self) {
         each!(self, part => part.terminate());
-        loop {
-            let mut is_over = true;
-            each!(self, part => is_over &= part.have_ended(node, driver));
-            if is_over {
-                break;
+    }
+
+    /// Goes on with these while the node does, for a second: what programs say until then counts, and is sent. Returns true once that is done.
+    pub(super) fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+        let mut is_over = true;
+        each!(self, part => is_over &= part.have_ended(node, driver), connections echo system functions programs);
+        self.publish();
+        is_over &= self.publishing.have_ended(node, driver);
+        let Self { programs, publishing, .. } = self;
+        programs.give_room(|mailbox| publishing.room_for(mailbox));
+        is_over
+    }
+
+    /// Lets go of what is left, which has had its time.
+    pub(super) fn stop(&mut self) {
+        self.programs.stop();
+        self.publishing.stop();
+    }
+
+    /// Has what programs published be kept.
+    fn publish(&mut self) {
+        for said in self.programs.take_published() {
+            if let Err(said) = self.publishing.take(said) {
+                self.programs.waste(&said.mailbox, said.line);
             }
-            thread::sleep(LOOK_AGAIN);
         }
-        self.programs.take_published().into_iter().for_each(|said| drop(self.publishing.take(said)));
-        self.publishing.stop(node);
     }
 }
 

@@ -97,6 +97,12 @@ impl Programs {
         self.programs.iter_mut().for_each(|program| program.give_room(room(&program.given.name)));
     }
 
+    /// Ends those that are still there, with all that they started, and says what is not sent.
+    pub(super) fn stop(&mut self) {
+        self.leaving.clear();
+        self.programs.drain(..).for_each(Program::stop);
+    }
+
     /// Returns how each program is.
     pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = ProgramStatus<'_>> {
         self.programs.iter().map(Program::status)
@@ -200,6 +206,6 @@ impl Part for Programs {
     fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
         self.leaving.retain_mut(Program::is_leaving);
         self.with_world(node, driver, Program::turn_to_end);
-        self.leaving.is_empty() && !self.programs.iter().any(Program::is_ending)
+        self.leaving.is_empty() && self.programs.iter().all(Program::is_over)
     }
 }

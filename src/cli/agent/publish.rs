@@ -17,15 +17,16 @@ mod payload;
 mod publisher;
 mod reading;
 mod recipient;
+mod said;
 mod status;
 
 use std::time::{Duration, Instant};
 
-use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
+use beamless::{Driver, Error, Event, Mailbox, Node};
 
 use super::beside::{Awaited, Beside};
 use super::config::units::Size;
-use super::config::{self, Form, Nodes, Publish, RECEIVERS, Receiver, Settings, Source};
+use super::config::{self, Form, Publish, RECEIVERS, Receiver, Settings, Source};
 use super::own;
 use super::part::Part;
 use super::peers::after;
@@ -38,12 +39,9 @@ use kept::Kept;
 use moment::{Clock, Moment};
 use numbers::Numbering;
 use publisher::{Context, Means, Outlet, Publisher};
-use reading::{AROUND, Trouble};
-use recipient::{Presence, Recipient};
+use recipient::Recipient;
+pub(super) use said::Said;
 pub(super) use status::{Last, Room, Status};
-
-/// The most nodes of a message that a program publishes.
-const NODES: usize = 16;
 
 /// The time after which a log on disk that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -51,25 +49,6 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// The bytes that may wait for a receiver that is there, whatever else waits, and the most that a program publishes at once; less where there is not
 /// so much memory.
 const BUSY: usize = 1 << 16;
-
-/// What a program publishes.
-pub(super) struct Said {
-    pub(super) mailbox: String,
-    /// The registered name, and its nodes.
-    pub(super) to: String,
-    pub(super) nodes: Nodes,
-    /// The term, encoded.
-    pub(super) term: Vec<u8>,
-    /// The bytes of the line that said it, or of the frame.
-    pub(super) line: usize,
-}
-
-impl Said {
-    /// Returns the bytes that it takes in memory.
-    pub(super) fn size(&self) -> usize {
-        self.term.len().saturating_add(AROUND)
-    }
-}
 
 /// The readings that are published.
 pub(super) struct Publishing {
@@ -88,6 +67,8 @@ pub(super) struct Publishing {
     early: Vec<(Said, Moment)>,
     /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
     leaving: Vec<Task>,
+    /// The agent ends.
+    is_ending: bool,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -135,6 +116,7 @@ impl Publishing {
             removed: Vec::new(),
             early: Vec::new(),
             leaving: Vec::new(),
+            is_ending: false,
             limit: settings.keep.memory,
             used: 0,
             beside: None,
@@ -249,15 +231,11 @@ impl Publishing {
 
     /// Returns true if files and commands may be read.
     fn may_read(&self) -> bool {
-        self.numbers.have_begun() && self.leaving.is_empty()
+        self.numbers.have_begun() && self.leaving.is_empty() && !self.is_ending
     }
 
-    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
-    pub(super) fn stop(&mut self, node: &mut Node<'_>) {
-        if let Some(disk) = &mut self.disk {
-            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
-        }
-        self.send(node);
+    /// Writes what waits, or logs what is lost, now that the agent ends.
+    pub(super) fn stop(&mut self) {
         if !self.early.is_empty() {
             log::warn!("publish: {} readings of programs are lost: the state folder does not answer", self.early.len());
         }
@@ -266,6 +244,7 @@ impl Publishing {
         if let Some(disk) = self.disk.take() {
             disk.close(&mut self.publishers);
         }
+        self.publishers.iter_mut().for_each(Publisher::tell_dropped);
     }
 
     /// Keeps what a program publishes. Gives it back if that cannot be, which the log has.
@@ -283,7 +262,7 @@ impl Publishing {
     /// Keeps what a program published then.
     fn keep(&mut self, said: Said, taken: Moment) -> Result<(), Said> {
         let now = self.clock.now;
-        let place = self.receiver(&said).and_then(|receiver| {
+        let place = said.receiver(&self.own, self.most).and_then(|receiver| {
             let place = self.of_program(&said.mailbox, receiver);
             place.ok_or_else(|| format!("readings of programs wait for {RECEIVERS} receivers already"))
         });
@@ -303,27 +282,6 @@ impl Publishing {
                 Err(said)
             }
         }
-    }
-
-    /// Returns whom it is for, or why that cannot be.
-    fn receiver(&self, said: &Said) -> Result<Receiver, String> {
-        let own = NodeName::new(&self.own).ok();
-        let mut names = Vec::new();
-        for name in said.nodes.names() {
-            let name = config::node(name, own.as_ref()).map_err(|why| format!("{name}: {why}"))?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        // it would have others make room for it, and be refused once there is somebody to send it to
-        if said.term.len() > self.most {
-            return Err(Trouble::size(self.most).words);
-        }
-        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&said.to.len()) {
-            return Err(format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
-        }
-        let nodes = if let Nodes::Each(_) = said.nodes { Nodes::Each(names) } else { Nodes::First(names) };
-        Ok(Receiver::Name { to: said.to.clone(), nodes })
     }
 
     /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. If there are too many, the one that has
@@ -386,9 +344,8 @@ impl Publishing {
             let much = publisher.outlets.iter().filter(|outlet| is_much(&outlet.kept));
             much.map(|outlet| (&publisher.given.receiver, outlet.node()))
         });
-        let is_busy = much.any(|(receiver, node)| {
-            self.targets.iter().any(|target| target.takes(receiver, node) && target.state == Presence::There)
-        });
+        let is_busy =
+            much.any(|(receiver, node)| self.targets.iter().any(|target| target.takes(receiver, node) && target.is_at_hand()));
         let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(_, most, _)| most));
         // each of them may use it in one turn, and all the time before there are numbers
         let room = if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) };
@@ -688,13 +645,15 @@ impl Part for Publishing {
     }
 
     fn terminate(&mut self) {
+        self.is_ending = true;
         self.leaving.extend(self.publishers.iter_mut().filter_map(Publisher::leave));
     }
 
-    fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+    /// Sends what can be sent meanwhile.
+    fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
         self.pipes_ready();
-        self.leaving.retain_mut(|task| task.turn().is_none());
-        self.leaving.is_empty()
+        self.turn(node, driver);
+        self.leaving.is_empty() && !recipient::are_waited_for(&self.publishers, &self.targets)
     }
 }
 
@@ -704,7 +663,7 @@ mod tests {
 
     use beamless::{Config, DriverOptions, Epmd, NodeStorage};
 
-    use super::config::{Arguments, Text};
+    use super::config::{Arguments, Nodes, Text};
     use super::publisher::looked_at;
     use super::*;
 
@@ -769,7 +728,7 @@ mod tests {
             }
             // all of it is there at the next start as well
             publishing.apply(&half, &mut node);
-            publishing.stop(&mut node);
+            publishing.stop();
             if has_disk {
                 let mut publishing = Publishing::new(&whole, &mut node).unwrap();
                 while kept(&publishing).len() < 2 || kept(&publishing)[1] != [0, 20, 0] {
@@ -829,7 +788,7 @@ mod tests {
                     assert_eq!(kept(&publishing), waiting.iter().map(|kept| [0, *kept, 0]).collect::<Vec<_>>(), "{lists:?}");
                 }
             }
-            publishing.stop(&mut node);
+            publishing.stop();
             if has_disk {
                 let mut publishing = Publishing::new(&file(&[&["b"], &["c"]]), &mut node).unwrap();
                 while kept(&publishing) != [[0, 5, 0]; 2] {

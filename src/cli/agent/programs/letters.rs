@@ -71,6 +71,11 @@ impl Letters {
         self.messages < WAITING.0 && self.bytes < WAITING.1
     }
 
+    /// Returns how many wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Returns how many answers wait for this node, and their bytes.
     pub(super) fn answers_to(&self, node: &str) -> (usize, usize) {
         let answers = self.waiting.iter().filter(|letter| letter.node == node && letter.is_answer());

@@ -130,14 +130,26 @@ impl Program {
         self.letters.has_room() && self.room > 0
     }
 
-    /// Sets how many bytes it may publish for now. One that ends does not wait with what it still says.
+    /// Sets how many bytes it may publish for now.
     pub(super) fn give_room(&mut self, room: usize) {
-        self.room = if self.is_ending() { usize::MAX } else { room };
+        self.room = room;
     }
 
-    /// Returns true if it was asked to end and is still there.
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.state, Life::Ending(..))
+    /// Returns true if it was asked to end and has, and all that it sent is under way.
+    pub(super) fn is_over(&self) -> bool {
+        !matches!(self.state, Life::Ending(..)) && self.letters.count() == 0
+    }
+
+    /// Ends what is left of it when the agent ends, and logs what was not sent.
+    pub(super) fn stop(mut self) {
+        self.dropped.tell(&self.given.name);
+        let count = self.letters.count();
+        if count > 0 {
+            log::warn!(
+                "mailbox {}: {count} messages and answers are lost: their nodes did not read them in time",
+                self.given.name
+            );
+        }
     }
 
     /// Returns how it is.
@@ -198,6 +210,7 @@ impl Program {
             Life::Ending(process, at) => self.end(process, at, now, world),
             other => other,
         };
+        self.receive(world);
         self.post(world);
     }
 
@@ -331,9 +344,16 @@ impl Program {
 
     /// Looks at a program that was asked to end: what it says until it has counts.
     fn end(&mut self, mut process: Process, at: Instant, now: Instant, world: &mut World<'_, '_>) -> Life {
+        if at <= now {
+            // what its pipe holds is not to be lost with it
+            self.room = usize::MAX;
+        }
         let is_over = self.hear(&mut process, world);
         if at > now && !is_over {
             return Life::Ending(process, at);
+        }
+        if !is_over && !self.letters.has_room() {
+            log::warn!("mailbox {}: what its program said last is lost: nodes do not read what it sent before", self.given.name);
         }
         if is_over {
             self.say_last(world);
@@ -361,7 +381,6 @@ impl Program {
     /// Asks the program to end.
     pub(super) fn leave(&mut self) {
         let now = Instant::now();
-        self.room = usize::MAX;
         self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
             Life::Up(mut process) => {
                 self.input = Input::default();

@@ -313,6 +313,17 @@ impl Publisher {
         self.outlets.iter().filter(|outlet| all || outlet.kept.queue().is_none()).for_each(|outlet| self.tell_lost_of(outlet));
     }
 
+    /// Logs how many readings were dropped that the log does not have yet.
+    pub(super) fn tell_dropped(&mut self) {
+        let name = self.name();
+        for outlet in &mut self.outlets {
+            let dropped = outlet.kept.take_untold();
+            if dropped > 0 {
+                log::warn!("{name}: {dropped} readings for {} were dropped", to(&self.given.receiver, &outlet.nodes));
+            }
+        }
+    }
+
     fn tell_lost_of(&self, outlet: &Outlet) {
         let (name, to) = (self.name(), to(&self.given.receiver, &outlet.nodes));
         match outlet.kept.counts() {

@@ -26,6 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The same where the peer has to take what waits for it first.
+const BUSY: Duration = Duration::from_millis(200);
 /// The time from telling how many readings were dropped to telling that again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -38,6 +40,8 @@ pub(super) struct Recipient {
     /// Readings are kept while the node is away.
     is_wanted: bool,
     pub(super) state: Presence,
+    /// It is not known yet whether it is there.
+    is_new: bool,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
     /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
@@ -88,6 +92,7 @@ impl Recipient {
             pubsub: pubsub.cloned(),
             is_wanted: pubsub.is_none(),
             state: Presence::Away,
+            is_new: false,
             question: None,
             watch: None,
             before: (None, None),
@@ -110,6 +115,11 @@ impl Recipient {
                 Receiver::PubSub { pubsub, .. } => self.pubsub.as_ref() == Some(pubsub),
                 Receiver::Group(_) => false,
             }
+    }
+
+    /// Returns true if it takes readings, or if it will be known in a moment whether it does.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.state == Presence::There || (self.state == Presence::Missing && self.is_new)
     }
 
     /// Takes note of the nodes that are wanted whether they run the PubSub or not.
@@ -187,7 +197,7 @@ impl Recipient {
         }
         // A node that has just started may register the name only now, between readings that it drops and the question whether they arrived; and
         // any node may be without a PubSub, and logs what it has no use for. So it is asked for first.
-        self.state = Presence::Missing;
+        (self.state, self.is_new) = (Presence::Missing, true);
         if self.pubsub.is_some() {
             self.is_patient();
             self.is_told = false;
@@ -337,7 +347,7 @@ impl Recipient {
         if self.state == Presence::There {
             self.is_patient();
         }
-        self.state = Presence::Missing;
+        (self.state, self.is_new) = (Presence::Missing, false);
         // one that has ended may be there again already
         let wait = match (is_no_process, self.is_given_up()) {
             (false, _) => Duration::ZERO,
@@ -409,9 +419,10 @@ impl Recipient {
             }
             Err(e) => {
                 let is_first = self.again.is_none();
-                self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
-                if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
+                let is_busy = matches!(e, Error::Full(Full::Transmit { .. }));
+                self.again = Instant::now().checked_add(if is_busy { BUSY } else { TRY_AGAIN });
+                if is_first && !is_busy {
                     limited!(
                         warn,
                         &self.node,
@@ -497,6 +508,15 @@ pub(super) fn choose(publishers: &mut [Publisher], targets: &[Recipient]) {
             );
         }
     }
+}
+
+/// Returns true if readings wait, in memory alone, that could be sent within a moment.
+pub(super) fn are_waited_for(publishers: &[Publisher], targets: &[Recipient]) -> bool {
+    publishers.iter().any(|publisher| {
+        let waiting = publisher.outlets.iter().filter(|outlet| outlet.kept.queue().is_none() && outlet.kept.waiting_bytes() > 0);
+        let is_at_hand = |target: &Recipient, node: &str| target.takes(&publisher.given.receiver, node) && target.is_at_hand();
+        waiting.map(Outlet::node).any(|node| targets.iter().any(|target| is_at_hand(target, node)))
+    })
 }
 
 #[cfg(test)]
