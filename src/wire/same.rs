@@ -6,6 +6,7 @@
 //! Of each term a number of 64 bits is made in one pass, which is the same for equal terms; to compare maps in any order, pair by pair, would take
 //! the product of their sizes. That two other terms meet in one does not happen by chance, and who tries has but a map of his own refused.
 
+use super::check::fun;
 use super::codes::tag;
 use super::cursor::Reader;
 use super::ids::{Atom, Pid, Port};
@@ -126,7 +127,8 @@ fn begin_elements(open: &mut Levels, count: u32) -> Option<()> {
     Some(())
 }
 
-/// Returns the number of a term with none in it. A native record or a local fun, neither of which we write, counts in the form that it has.
+/// Returns the number of a term with none in it. A native record, which we do not write, counts in the form that it has,
+/// and so do the values that a local fun has taken with it.
 fn leaf(term: Term<'_>) -> u64 {
     match term.value() {
         Value::Integer(value) => integer(value),
@@ -147,7 +149,17 @@ fn leaf(term: Term<'_>) -> u64 {
         }
         Value::Port(Port { node, id, creation }) => atom(mixed(of(tag::PORT, id), creation.into()), node),
         Value::Reference(reference) => {
-            atom(bytes(of(tag::REFERENCE, reference.creation.into()), reference.word_bytes()), reference.node)
+            // one with words of 0 behind it is the same
+            let words = reference.word_bytes();
+            let used =
+                words.chunks(4).rposition(|word| word != [0; 4]).map_or(0, |last| last.saturating_add(1).saturating_mul(4));
+            atom(bytes(of(tag::REFERENCE, reference.creation.into()), words.get(..used).unwrap_or(words)), reference.node)
+        }
+        // whoever made it
+        Value::Fun(made) => {
+            let mut r = Reader::new(term.as_bytes()).behind_tag();
+            let _ = fun::<false>(&mut r);
+            bytes(atom(mixed(of(tag::NEW_FUN, made.index.into()), made.uniq.into()), made.module), r.rest())
         }
         Value::Export(Export { module, function, arity }) => atom(atom(of(tag::EXPORT, arity.into()), module), function),
         _ => bytes(0, term.as_bytes()),
@@ -244,6 +256,40 @@ mod tests {
             let inside = |term: &[u8]| [&[104, 2, 97, 7], term].concat();
             assert!(is_same(one, other) && is_same(&inside(one), &inside(other)), "{one:?} {other:?}");
         }
+    }
+
+    /// As each release from 23 to 29 takes maps with two of them for keys: those that are the same it refuses.
+    #[test]
+    fn references_end_with_any_words_of_0_and_a_local_fun_is_anybodys() {
+        let reference = |words: &[u32]| {
+            let count = u8::try_from(words.len()).unwrap();
+            [&[90, 0, count, 119, 1, b'n', 0, 0, 0, 1][..], &words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>()]
+                .concat()
+        };
+        assert!(is_same(&reference(&[5]), &reference(&[5, 0])));
+        assert!(is_same(&reference(&[5, 6]), &reference(&[5, 6, 0])));
+        assert!(is_same(&reference(&[5, 0]), &reference(&[5, 0, 0])));
+        assert!(!is_same(&reference(&[5]), &reference(&[0, 5])));
+        assert!(!is_same(&reference(&[5, 6]), &reference(&[5, 0, 6])));
+        let fun = |index: u8, uniq: u8, by: u8, free: &[u8]| {
+            let pid = [88, 119, 1, b'n', 0, 0, 0, by, 0, 0, 0, 0, 0, 0, 0, 1];
+            let body = [
+                &[0][..],
+                &[7; 16],
+                &[0, 0, 0, 0, 0, 0, 0, u8::from(!free.is_empty()), 119, 1, b'm', 97, index, 97, uniq],
+                &pid,
+                free,
+            ]
+            .concat();
+            [&[112][..], &u32::try_from(body.len() + 4).unwrap().to_be_bytes(), &body].concat()
+        };
+        let one = fun(1, 2, 3, &[]);
+        assert!(is_same(&one, &fun(1, 2, 4, &[])));
+        assert!(is_same(&fun(1, 2, 3, &[97, 5]), &fun(1, 2, 4, &[97, 5])));
+        for other in [fun(2, 2, 3, &[]), fun(1, 1, 3, &[]), fun(1, 2, 3, &[97, 5])] {
+            assert!(!is_same(&one, &other), "{other:?}");
+        }
+        assert!(!is_same(&fun(1, 2, 3, &[97, 6]), &fun(1, 2, 3, &[97, 5])));
     }
 
     #[test]
