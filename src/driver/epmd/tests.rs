@@ -683,18 +683,33 @@ fn takes_over_from_erlangs_own() {
 fn what_is_no_epmd_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let nodes = [Running::client(Epmd::External, "a", port), Running::client(Epmd::Auto, "b", port)];
-    for (node, words) in nodes.iter().zip([&b"HTTP/1.1 400 Bad Request"[..], b""]) {
-        let (mut stream, _) = listener.accept().unwrap();
-        let _ = stream.read(&mut [0; 64]);
-        stream.write_all(words).unwrap();
-        drop(stream);
-        let event = node.event();
-        assert!(matches!(event, EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_)))), "{event:?}");
-    }
-    // one that takes the connection and says nothing: ten seconds
+    let node = Running::client(Epmd::External, "a", port);
+    let (mut stream, _) = listener.accept().unwrap();
+    let _ = stream.read(&mut [0; 64]);
+    stream.write_all(b"HTTP/1.1 400 Bad Request").unwrap();
+    drop(stream);
+    let event = node.event();
+    assert!(matches!(event, EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_)))), "{event:?}");
+    drop(node);
+    // one that closes without an answer, and does not say within ten seconds who has the name
     let settings = EpmdSettings { port, ..EpmdSettings::default() };
-    drop(nodes);
+    let mut poll = mio::Poll::new().unwrap();
+    let mut client = EpmdClient::new(Epmd::Auto, "b", 1, false, settings.clone(), 0).unwrap();
+    client.start(poll.registry(), Instant::default());
+    drop(listener.accept().unwrap());
+    let mut happened = mio::Events::with_capacity(16);
+    until("the question who has the name", || {
+        poll.poll(&mut happened, Some(QUIET)).unwrap();
+        happened.iter().for_each(|event| _ = client.handle(event.token(), poll.registry(), Instant::default()));
+        matches!(client.state, State::Asking(_)).then_some(())
+    });
+    client.handle_timeout(poll.registry(), Instant::default().after(ANSWER_LIMIT - Duration::from_millis(1)));
+    assert_eq!(client.poll_event(), None);
+    client.handle_timeout(poll.registry(), Instant::default().after(ANSWER_LIMIT));
+    let event = client.poll_event();
+    assert!(matches!(event, Some(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_))))), "{event:?}");
+    drop((client, listener.accept().unwrap()));
+    // one that takes the connection and says nothing: ten seconds
     let node = Running::new(EpmdClient::new(Epmd::Auto, "c", 1, false, settings, 0).unwrap(), 100);
     assert_eq!(node.event(), EpmdEvent::Failed(Reason::Network(NetworkFault::TimedOut)));
     let error = epmd_names("127.0.0.1", port, Duration::from_millis(50)).unwrap_err();

@@ -8,9 +8,8 @@ use super::error::Error;
 use super::mode::{ELIXIR, Mode, STRUCT};
 use crate::error::Misuse;
 use crate::wire::build::TermWriter;
-use crate::wire::cursor::Reader;
 use crate::wire::ids::Atom;
-use crate::wire::same::SameKey;
+use crate::wire::same::repeated;
 use crate::wire::term::Term;
 
 /// The settings for how values are written.
@@ -474,7 +473,7 @@ struct Pairs<'s, 'b> {
     variant: Option<&'static str>,
 }
 
-/// Keys of a map of several parts that are compared with all before them, since each comparison walks over the map.
+/// Keys of a map of several parts that are compared with each other: the work grows with the square of their number.
 const COMPARED: usize = 1000;
 
 impl<'b> Pairs<'_, 'b> {
@@ -516,22 +515,10 @@ impl<'b> Pairs<'_, 'b> {
         Serializer { t: &mut *self.t, options: self.options, mode }
     }
 
-    /// Ends a key. A map with a key twice would cost the connection, and a struct and what is flattened into it can have the same.
-    fn check_key(&mut self) -> Result<(), Error> {
+    /// Ends a key.
+    fn key_came(&mut self) {
         self.value = self.t.out().len();
-        if !self.disjoint && self.count < COMPARED {
-            let (at, count) = (self.at.saturating_add(COUNT), self.count);
-            let out = &*self.t.out();
-            let mut pairs = Reader::new(out.written(at));
-            let mut earlier = (0..count).map_while(|_| Term::next(&mut pairs).zip(Term::next(&mut pairs)));
-            let key = Term::trusted(out.written(self.key));
-            let mut same = SameKey::new(key);
-            if earlier.any(|(other, _)| same.is(other)) {
-                return Err(Error::new(format_args!("the map has the key {key} twice")));
-            }
-        }
         self.count = self.count.saturating_add(1);
-        Ok(())
     }
 
     /// Returns the key that was written last, if it fitted.
@@ -540,7 +527,14 @@ impl<'b> Pairs<'_, 'b> {
         self.t.out().written(self.key).get(..len).map(Term::trusted)
     }
 
+    /// Ends the map. One with a key twice would cost the connection, and a struct and what is flattened into it can have the same.
     fn finish(self) -> Result<u8, Error> {
+        if !self.disjoint {
+            let out = &*self.t.out();
+            if let Some((key, _)) = repeated(out.written(self.at.saturating_add(COUNT)), self.count.min(COMPARED)) {
+                return Err(Error::new(format_args!("the map has the key {key} twice")));
+            }
+        }
         patch(self.t, self.at, self.count)?;
         Ok(0)
     }
@@ -607,7 +601,8 @@ impl ser::SerializeMap for Pairs<'_, '_> {
         // collections have one.
         let named = size_of::<&T>() > size_of::<&u8>();
         key.serialize(self.next_key(named))?;
-        self.check_key()
+        self.key_came();
+        Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
