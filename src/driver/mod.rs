@@ -677,10 +677,7 @@ impl Driver {
                         _ => NetworkFault::NoEpmd,
                     }));
                 }
-                EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(match reason {
-                    crate::error::Reason::Network(fault) => fault,
-                    _ => NetworkFault::NoEpmd,
-                })),
+                EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(dial::no_answer(reason))),
             }
         }
     }

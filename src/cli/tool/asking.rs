@@ -129,6 +129,10 @@ impl Means {
                 "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
                  ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
             ),
+            (Reason::Network(NetworkFault::NotEpmd), _) => format!(
+                "something answers on {host}, port {epmd}, and not as epmd does: has another program the port? \
+                 ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
+            ),
             (Reason::Network(NetworkFault::NoSuchName), _) => {
                 format!("epmd on {host}, port {epmd}, knows no node of that name; `beamless names {host}` lists those it knows")
             }
