@@ -474,7 +474,8 @@ impl Driver {
     }
 
     /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most, also over connections that
-    /// are still being made for it. [`Event::ConnectFailed`] and [`Event::NodeDown`] say which of them came to nothing.
+    /// are still being made for it. [`Event::ConnectFailed`] and [`Event::NodeDown`] say which of them came to nothing. A peer that has not
+    /// closed its side by then, and goes on sending, may lose what it had not read.
     ///
     /// # Errors
     /// As [`Driver::poll`].
@@ -492,6 +493,7 @@ impl Driver {
             self.poll(node, Some(end.since(self.now())))?;
         }
         node.close();
+        self.sockets.linger_until(end);
         loop {
             let now = self.now();
             self.sockets.write(node, now);

@@ -357,17 +357,22 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
     }
 }
 
-/// The peer has sent more than is read in one go, which nobody reads, and is slow to read what it was sent.
-#[test]
-fn what_was_sent_before_the_end_arrives_though_the_peer_had_sent_much() {
-    let (mut home, mut guests) = house(2);
-    let guest = &mut guests[1];
+/// Has the guest send as much as there is room for, with the system, too. Nobody reads it.
+fn flood(home: &mut Side, guest: &mut Side) {
     let (mut floods, mut still) = (0, 0);
     while still < 20 && floods < 100_000 {
         still = if guest.fill(HOME, &mut floods) { 0 } else { still + 1 };
         guest.turn();
         home.turn();
     }
+}
+
+/// The peer has sent more than is read in one go, which nobody reads, and is slow to read what it was sent.
+#[test]
+fn what_was_sent_before_the_end_arrives_though_the_peer_had_sent_much() {
+    let (mut home, mut guests) = house(2);
+    let guest = &mut guests[1];
+    flood(&mut home, guest);
     let (mut sent, mut read, mut still) = (0, 0, 0);
     while still < 20 {
         still = if home.fill("guest1@127.0.0.1", &mut sent) { 0 } else { still + 1 };
@@ -382,4 +387,52 @@ fn what_was_sent_before_the_end_arrives_though_the_peer_had_sent_much() {
     });
     guest.drain(&mut read);
     assert_eq!(read, sent);
+}
+
+/// Nor does it matter for how long the peer stands still, if the driver is given as much time.
+#[test]
+fn what_was_sent_before_the_end_arrives_at_a_peer_that_stands_still() {
+    let (mut home, mut guests) = house(1);
+    let mut guest = guests.remove(0);
+    flood(&mut home, &mut guest);
+    let sent = 50;
+    for number in 0..sent {
+        home.send("guest0@127.0.0.1", number).unwrap();
+        home.turn();
+    }
+    let standing = std::thread::spawn(move || {
+        std::thread::sleep(LINGER + Duration::from_millis(200));
+        let mut read = 0;
+        until(|| {
+            guest.wait(Duration::from_millis(1));
+            guest.drain(&mut read);
+            guest.told(|event| matches!(event, Told::NodeDown { .. }))
+        });
+        guest.drain(&mut read);
+        read
+    });
+    home.driver.close(&mut home.node, LINGER * 50).unwrap();
+    assert_eq!(standing.join().unwrap(), sent);
+}
+
+/// It waits for nothing but time.
+#[test]
+fn a_look_up_that_the_system_has_no_thread_for_is_begun_again() {
+    let mut node = OwnedNode::new(Config::hidden("box@localhost", "secret").unwrap(), Sizes::new(1, 1, 4096)).unwrap();
+    let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(EpmdSettings::new(1));
+    let mut driver = Driver::new(options, &mut node).unwrap();
+    driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
+    driver.resolver.has_no_thread = true;
+    node.connect("hub@localhost").unwrap();
+    for _ in 0..3 {
+        driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
+        assert!(driver.sockets.poll_timeout().is_some_and(|at| at <= driver.now().after(AGAIN)));
+    }
+    driver.resolver.has_no_thread = false;
+    driver.start = driver.start.checked_sub(AGAIN).unwrap();
+    until(|| {
+        driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
+        node.poll_event().is_some_and(|event| matches!(event, Told::ConnectFailed { .. }))
+    });
+    assert!(driver.sockets.poll_timeout().is_none());
 }
