@@ -8,6 +8,7 @@ use super::error::Error;
 use super::mode::{ELIXIR, Mode, STRUCT};
 use crate::error::Misuse;
 use crate::wire::build::TermWriter;
+use crate::wire::codes::tag;
 use crate::wire::ids::Atom;
 use crate::wire::same::repeated;
 use crate::wire::term::Term;
@@ -319,7 +320,7 @@ impl<'s, 'b> ser::Serializer for Serializer<'s, 'b> {
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Pairs<'s, 'b>, Error> {
-        // what has no length is put together of several parts, such as a struct with a flattened field
+        // what has no length is put together of several parts, such as a struct with a flattened field, which can have the same
         Ok(Pairs { disjoint: len.is_some(), ..self.pairs(len.unwrap_or(0))? })
     }
 
@@ -468,12 +469,12 @@ struct Pairs<'s, 'b> {
     count: usize,
     /// True if it has the name of an Elixir struct.
     stamped: bool,
-    /// Its keys are known to differ.
+    /// Its keys are known to differ: those of a struct, or of one collection in which all are texts.
     disjoint: bool,
     variant: Option<&'static str>,
 }
 
-/// Keys of a map of several parts that are compared with each other: the work grows with the square of their number.
+/// Keys of a map that are compared with each other: the work grows with the square of their number.
 const COMPARED: usize = 1000;
 
 impl<'b> Pairs<'_, 'b> {
@@ -519,6 +520,9 @@ impl<'b> Pairs<'_, 'b> {
     fn key_came(&mut self) {
         self.value = self.t.out().len();
         self.count = self.count.saturating_add(1);
+        // what else differs in Rust may be the same here, such as 1_u8 and 1_u16 in an enum without tags, or 0.0 and -0.0
+        let is_text = |key: Term<'_>| matches!(key.as_bytes().first(), Some(&(tag::BINARY | tag::SMALL_ATOM_UTF8)));
+        self.disjoint &= self.last_key().is_some_and(is_text);
     }
 
     /// Returns the key that was written last, if it fitted.
@@ -527,7 +531,7 @@ impl<'b> Pairs<'_, 'b> {
         self.t.out().written(self.key).get(..len).map(Term::trusted)
     }
 
-    /// Ends the map. One with a key twice would cost the connection, and a struct and what is flattened into it can have the same.
+    /// Ends the map. One with a key twice would cost the connection.
     fn finish(self) -> Result<u8, Error> {
         if !self.disjoint {
             let out = &*self.t.out();
