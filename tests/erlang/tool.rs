@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::binaries::beamless;
 use crate::children::command;
 use crate::raw::{Waiting, all_flags};
-use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, signal, until, wait_for_exit};
+use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, register_by_hand, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
 #[derive(Debug, PartialEq, Eq)]
@@ -480,6 +480,9 @@ fn completions_offer_what_fits_and_run_nothing() {
     assert_eq!(complete(&["call", "a", "--ti"]), "--timeout");
     // as bash takes it apart
     assert_eq!(complete(&["ping", "--timeout", "=", "5", "a"]), "a");
+    // any user of the host may have a node of that name, which is offered to others
+    let _taken = register_by_hand(world.epmd_port, "c;reboot", 1);
+    assert_eq!(complete(&["ping", "c"]), "c\\;reboot");
     assert_eq!(complete(&["completion", "b"]), "bash");
     assert_eq!(complete(&["man", "b"]), "beamless.toml");
     // files are the shell's to offer
