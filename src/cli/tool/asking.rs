@@ -262,6 +262,7 @@ impl<'s> Tool<'s> {
         loop {
             // what an event may tell better
             let mut failed = None;
+            let mut answer = None;
             while let Some((message, mut out)) = self.node.recv(self.mailbox) {
                 let received = message.received();
                 if let Some(printing) = &mut self.printing {
@@ -288,11 +289,18 @@ impl<'s> Tool<'s> {
                             let levels = Limits::MAX_DEPTH;
                             failed = Some(format!("{}: nested deeper than {levels} levels, which are the most", self.peer));
                         }
-                        result => return then(result),
+                        result => {
+                            answer = Some(then(result));
+                            break;
+                        }
                     },
                     Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
                     _ => {}
                 }
+            }
+            if let Some(answer) = answer {
+                self.print_rest()?;
+                return answer;
             }
             self.read_events();
             if let Some(why) = self.lost.take().or(failed) {
@@ -302,6 +310,25 @@ impl<'s> Tool<'s> {
                 printing.go_on(&mut self.node.outbox(self.mailbox)?, &self.peer, self.timeout);
             }
             self.driver.poll(&mut self.node, None)?;
+        }
+    }
+
+    /// Prints what was to be printed before the answer came, for which the node may have to be asked. What is asked for from now on is not.
+    fn print_rest(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let Some(printing) = &mut self.printing else { return Ok(()) };
+        loop {
+            printing.go_on(&mut self.node.outbox(self.mailbox)?, &self.peer, self.timeout);
+            let is_connected = self.node.peers().next().is_some();
+            let left = self.timeout.checked_sub(begun.elapsed());
+            let Some(left) = left.filter(|_| is_connected && !printing.is_done()) else { return Ok(()) };
+            self.driver.poll(&mut self.node, Some(left))?;
+            while let Some((message, _)) = self.node.recv(self.mailbox) {
+                let received = message.received();
+                if matches!(received, Received::Answer { .. }) {
+                    printing.take(received);
+                }
+            }
         }
     }
 
