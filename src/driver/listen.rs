@@ -9,7 +9,7 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 
 use super::carrier::Stream;
-use super::hosts::points_to;
+use super::hosts::{addresses, points_to};
 use super::net::failed;
 use super::tokens::{LISTENERS, MAX_LISTENERS, UNIX};
 use super::unix::{self, SocketFile};
@@ -87,6 +87,19 @@ pub(super) fn listen_on_all(addresses: &[SocketAddr], registry: &Registry) -> Re
         bind(&mut listeners, address, registry).map_err(|e| failed(&format!("listening on {address}"), e))?;
     }
     Ok(listeners)
+}
+
+/// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if the host has no address.
+pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    let found = addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
+    let with_port = |mut address: SocketAddr| {
+        address.set_port(port);
+        address
+    };
+    Ok(found.into_iter().map(with_port).collect())
 }
 
 /// Adds a listener.

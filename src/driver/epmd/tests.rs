@@ -716,11 +716,15 @@ fn an_epmd_that_keeps_no_name_is_told_of_once() {
     };
     let is_held = |client: &EpmdClient| matches!(client.state, State::Held(_));
     let is_waiting = |client: &EpmdClient| matches!(client.state, State::Waiting { .. });
-    let told = |client: &mut EpmdClient| core::iter::from_fn(|| client.poll_event()).map(|event| event.to_string()).collect::<Vec<_>>();
+    let told =
+        |client: &mut EpmdClient| core::iter::from_fn(|| client.poll_event()).map(|event| event.to_string()).collect::<Vec<_>>();
     let (up, lost) = ("registered with epmd on port", "epmd is gone");
     let is = |client: &mut EpmdClient, words: &[&str]| {
         let told = told(client);
-        assert!(told.len() == words.len() && told.iter().zip(words).all(|(told, words)| told.contains(words)), "{told:?} {words:?}");
+        assert!(
+            told.len() == words.len() && told.iter().zip(words).all(|(told, words)| told.contains(words)),
+            "{told:?} {words:?}"
+        );
     };
     for words in [&[up, lost][..], &[], &[]] {
         let stream = registered(&mut poll, &mut client, now);

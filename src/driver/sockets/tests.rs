@@ -346,11 +346,22 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
         until(|| {
             guest.turn();
             home.wait(Duration::from_millis(1));
-            let Some((message, mut out)) = home.node.recv(home.inbox) else { return false };
-            out.reply(&message.as_call().unwrap(), |t| t.int(2)).unwrap();
-            true
+            home.node.received(home.inbox) > 0
         });
-        home.turn();
+        // in front of the answer stands more than a turn reads
+        let mut others = 0;
+        until(|| {
+            let sent = home.node.outbox(home.inbox).unwrap().send(("nobody", "guest@127.0.0.1"), |t| t.binary(&[7; 1000]));
+            others += u8::from(sent.is_ok());
+            home.turn();
+            others == 12
+        });
+        let (message, mut out) = home.node.recv(home.inbox).unwrap();
+        out.reply(&message.as_call().unwrap(), |t| t.int(2)).unwrap();
+        until(|| {
+            home.turn();
+            home.node.peers().all(|peer| peer.traffic.pending == 0)
+        });
         guest.driver.start = guest.driver.start.checked_sub(LONG).unwrap();
         let answer = guest.driver.wait(&mut guest.node, request).unwrap();
         assert_eq!(answer.unwrap().as_i64(), Some(2), "{pause}");
@@ -395,11 +406,15 @@ fn what_was_sent_before_the_end_arrives_at_a_peer_that_stands_still() {
     let (mut home, mut guests) = house(1);
     let mut guest = guests.remove(0);
     flood(&mut home, &mut guest);
-    let sent = 50;
-    for number in 0..sent {
-        home.send("guest0@127.0.0.1", number).unwrap();
+    // all of it has left for the system, and the peer has no room for all of it there
+    let mut sent = 0;
+    until(|| {
+        if sent < 1500 {
+            home.fill("guest0@127.0.0.1", &mut sent);
+        }
         home.turn();
-    }
+        sent >= 1500 && home.node.peers().all(|peer| peer.traffic.pending == 0)
+    });
     let standing = std::thread::spawn(move || {
         std::thread::sleep(LINGER + Duration::from_millis(200));
         let mut read = 0;
