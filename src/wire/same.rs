@@ -4,7 +4,8 @@
 //! that is in a key. Releases up to OTP 26 take 0.0 and -0.0 for the same as well, so they are here.
 //!
 //! Of each term a number of 64 bits is made in one pass, which is the same for equal terms; to compare maps in any order, pair by pair, would take
-//! the product of their sizes, and to compare each key with all before it a walk over the map for each. That two other terms meet in one does not happen by chance, and who tries has but a map of his own refused.
+//! the product of their sizes, and to compare each key with all before it a walk over the map for each. That two other terms meet in one does
+//! not happen by chance, and who tries has but a map of his own refused.
 
 use super::check::fun;
 use super::codes::tag;
