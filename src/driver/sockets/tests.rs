@@ -322,6 +322,44 @@ fn a_dial_that_is_given_up_leaves_no_time_behind() {
     assert!(driver.sockets.is_empty() && driver.sockets.poll_timeout().is_none());
 }
 
+/// Whoever answered in TLS while nobody looked was in time, too, though a turn goes on with one of them alone.
+#[cfg(feature = "tls")]
+#[test]
+fn of_all_connections_that_are_being_secured_what_came_in_time_counts() {
+    let tls = || crate::driver::fuzz::TLS[0].clone();
+    let name = |number: usize| format!("home{number}@localhost");
+    let mut guest = Side::new("guest@localhost", 4);
+    guest.driver.set_addresses("localhost", [[127, 0, 0, 1].into()]);
+    guest.driver.set_tls(tls());
+    let mut homes: Vec<Side> = (0..4).map(|number| Side::new(&name(number), 1)).collect();
+    for (number, home) in homes.iter_mut().enumerate() {
+        home.driver.set_tls(tls());
+        guest.driver.set_port(&name(number), home.driver.local_addr().unwrap().port()).unwrap();
+        guest.node.connect(&name(number)).unwrap();
+    }
+    // each is asked, and nobody has answered
+    until(|| {
+        guest.wait(Duration::from_millis(1));
+        !guest.driver.sockets.has_more() && guest.driver.sockets.dials.is_empty()
+    });
+    // as nobody of these looks at the guest, all of them have answered
+    for home in &mut homes {
+        let answered = |socket: &mut Socket| matches!(&mut socket.kind, Kind::Open(open) if !open.is_untouched());
+        until(|| {
+            home.wait(Duration::from_millis(1));
+            home.driver.sockets.places.iter_mut().flatten().any(answered)
+        });
+    }
+    guest.driver.start = guest.driver.start.checked_sub(Duration::from_secs(8)).unwrap();
+    until(|| {
+        guest.turn();
+        homes.iter_mut().for_each(Side::turn);
+        let failed = guest.told(|event| matches!(event, Told::ConnectFailed { .. }));
+        assert!(!failed, "with {} of them up", guest.node.peers().count());
+        guest.node.peers().count() == homes.len()
+    });
+}
+
 /// A program that did something else meanwhile, or a host that stood still.
 #[test]
 fn what_came_in_time_counts_however_late_the_program_looks() {
