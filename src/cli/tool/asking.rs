@@ -1,13 +1,12 @@
 //! A question to a node: connect, ask, wait, and say what went wrong.
 
-use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeName, NodeStorage, Outbox, Reason,
-    Received, Request, Term, epmd_names,
+    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
+    Request, Term, epmd_names,
 };
 
 use super::printing::Printing;
@@ -94,17 +93,12 @@ impl Means {
         config.map_err(|e| Failure::usage(format!("{own}: {e}")))
     }
 
-    /// Makes a driver for a node that nobody has to find: it connects out. `is_near`: one of those it connects to has its own host.
-    pub(super) fn driver(&self, node: &mut Node<'_>, is_near: bool) -> Result<Driver, Failure> {
+    /// Makes a driver for a node that nobody has to find: it connects out. It has a thread that looks up hosts, this one too: a name server may be
+    /// slower than --timeout allows.
+    pub(super) fn driver(&self, node: &mut Node<'_>) -> Result<Driver, Failure> {
         let mut driver = Driver::outgoing(&self.epmd, node)?;
         if let Some((_, shown)) = &self.tls {
             tls::set(&mut driver, shown);
-        }
-        if let Some(here) = node.name().map(NodeName::host).filter(|_| is_near) {
-            // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
-            // server may be slower than --timeout allows.
-            let found = (here, 0).to_socket_addrs().into_iter().flatten();
-            driver.set_addresses(here, found.map(|address| address.ip()));
         }
         Ok(driver)
     }
@@ -195,14 +189,15 @@ pub(super) struct Tool<'s> {
 impl<'s> Tool<'s> {
     /// Begins to connect to the node that `given` means.
     pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
-        let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
+        let (Target { node: peer, port }, own) =
+            host::pair(given, options.name.as_ref(), options.timeout).map_err(Failure::usage)?;
         let means = Means::find(options)?;
         let config = means.config(&own, options, &peer)?;
         let is_named = options.is_named();
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
-        let mut driver = means.driver(&mut node, host::part(&peer) == host::part(&own))?;
+        let mut driver = means.driver(&mut node)?;
         if let Some(port) = port {
             driver.set_port(&peer, port)?;
         }
