@@ -273,13 +273,21 @@ fn a_message_that_has_not_left_is_a_failure() {
 #[test]
 fn terms_of_megabytes() {
     let (world, _epmd, erl) = world_and_erl();
-    erl.eval("register(sink, self())");
+    erl.eval("register(sink, self()), Got = fun() -> receive Large -> byte_size(Large) end end");
     let input = format!("<<\"{}\">>", "x".repeat(6_000_000));
     world.tool_with(&["send", A, "sink", "-"], &input).done("");
-    // of the room for messages this leaves none for the question whether it arrived
-    let most = format!("<<\"{}\">>", "x".repeat(8_386_300));
-    world.tool_with(&["send", A, "sink", "-"], &most).done("");
-    assert_eq!(erl.eval("receive Large -> byte_size(Large) end"), "6000000");
+    assert_eq!(erl.eval("Got()"), "6000000");
+    let send = |bytes: usize| world.tool_with(&["send", A, "sink", "-"], &format!("<<\"{}\">>", "x".repeat(bytes)));
+    let large = send(8_400_000);
+    large.failed(2, "", &["the message takes ", " bytes, and ", " are the most: send it in parts"]);
+    let numbers: Vec<usize> = large.err.split(' ').filter_map(|word| word.parse().ok()).collect();
+    // of the room for messages the largest leaves none for what asks whether it arrived, in front of it or behind
+    let most = 8_400_000 - (numbers[0] - numbers[1]);
+    send(most + 1).failed(2, "", &["send it in parts"]);
+    for less in [0, 1, 100, 200] {
+        send(most - less).done("");
+        assert_eq!(erl.eval("Got()"), (most - less).to_string());
+    }
     let ran = world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 6000000)"]);
     assert_eq!((ran.code, ran.out.len()), (0, 6_000_007));
     world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 9000000)"]).failed(

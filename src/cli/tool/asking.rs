@@ -156,6 +156,8 @@ fn is_running(own: &str, epmd: &EpmdSettings, timeout: Duration) -> bool {
     names.iter().any(|(name, _)| name == alive)
 }
 
+/// What is sent to the node of this name.
+type Put<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str) -> Result<(), Error>;
 /// A question: asks the node of this name, with so much time.
 pub(super) type Ask<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>;
 /// The use of an answer: what there is to print of it.
@@ -237,23 +239,11 @@ impl<'s> Tool<'s> {
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
         self.wait_for_name()?;
-        let begun = Instant::now();
-        let request = loop {
-            match ask(&mut self.node.outbox(self.mailbox)?, &self.peer, Some(self.timeout)) {
-                // what was sent before has still to leave
-                Err(Error::Full(Full::Transmit { .. })) => {}
-                asked => break asked.map_err(too_large)?,
-            }
-            let Some(left) = self.timeout.checked_sub(begun.elapsed()) else {
-                self.is_silent = self.node.peers().any(|peer| peer.traffic.pending > 0);
-                return Err(self.timed_out());
-            };
-            self.driver.poll(&mut self.node, Some(left))?;
-            self.read_events();
-            if let Some(why) = self.lost.take() {
-                return Err(Failure::refused(why));
-            }
-        };
+        let (mut request, timeout) = (None, self.timeout);
+        self.put(&mut |out, peer| {
+            request = Some(ask(out, peer, Some(timeout))?);
+            Ok(())
+        })?;
         loop {
             // what an event may tell better
             let mut failed = None;
@@ -265,7 +255,7 @@ impl<'s> Tool<'s> {
                     printing.go_on(&mut out, &self.peer, self.timeout);
                 }
                 match received {
-                    Received::Answer { request: answered, result } if answered == request => match result {
+                    Received::Answer { request: answered, result } if Some(answered) == request => match result {
                         Err(beamless::Failure::NodeDown) => {
                             failed = Some(format!("nodedown: no connection to {}: try `{}`", self.peer, self.again("ping")));
                         }
@@ -327,6 +317,26 @@ impl<'s> Tool<'s> {
         }
     }
 
+    /// Has something sent to the node, as soon as there is room for it: what was sent before has still to leave.
+    fn put(&mut self, put: Put<'_>) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            match put(&mut self.node.outbox(self.mailbox)?, &self.peer) {
+                Err(Error::Full(Full::Transmit { .. })) => {}
+                done => return done.map_err(too_large),
+            }
+            let Some(left) = self.timeout.checked_sub(begun.elapsed()) else {
+                self.is_silent = self.node.peers().any(|peer| peer.traffic.pending > 0);
+                return Err(self.timed_out());
+            };
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
+        }
+    }
+
     /// Has what called functions print appear on standard error from now on.
     pub(super) fn print(&mut self) {
         self.printing = Some(Printing::default());
@@ -355,9 +365,8 @@ impl<'s> Tool<'s> {
     /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
         self.wait_for_name()?;
-        let mut out = self.node.outbox(self.mailbox)?;
-        out.monitor((to, self.peer.as_str())).map_err(too_large)?;
-        out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
+        self.put(&mut |out, peer| out.monitor((to, peer)).map(drop))?;
+        self.put(&mut |out, peer| out.send((to, peer), |t| t.term(term)))
     }
 
     /// Asks what `net_adm:ping` asks. Its answer says that the node has read whatever was sent to it before.
