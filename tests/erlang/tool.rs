@@ -1,7 +1,9 @@
 //! The commands that ask: what they print, what they say, and how they end, against a real Erlang.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use crate::binaries::beamless;
@@ -297,6 +299,34 @@ fn terms_of_megabytes() {
     );
     let input = format!("<<\"{}\">>", "x".repeat(9_000_000));
     world.tool_with(&["send", A, "sink", "-"], &input).failed(2, "", &["the message takes 9000", "in parts"]);
+}
+
+/// A standard output that somebody else who has it has set not to wait, as Node.js does, and the end to read it from.
+pub(crate) fn impatient() -> (Stdio, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (OwnedFd::from(ours).into(), theirs)
+}
+
+/// Reads to the end what a command writes there, once there is no room for more.
+pub(crate) fn read_late(mut from: UnixStream) -> String {
+    let mut text = vec![0];
+    from.read_exact(&mut text).unwrap();
+    // it writes as much as there is room for meanwhile; were it slower, the test would be green without need
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    from.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_standard_output_that_does_not_wait_is_waited_for() {
+    let (world, _epmd, _erl) = world_and_erl();
+    let (stdout, reader) = impatient();
+    let mut command = world.tool_command(&["rpc", A, "binary:copy(<<\"y\">>, 3000000)"]);
+    let mut rpc = command.stdout(stdout).spawn().unwrap();
+    drop(command);
+    let printed = read_late(reader);
+    assert_eq!((wait_for_exit(&mut rpc, "rpc to end").code(), printed.len()), (Some(0), 3_000_007));
 }
 
 #[test]
