@@ -547,6 +547,8 @@ pub enum NetworkFault {
     UnknownHost,
     /// No EPMD answers on the host.
     NoEpmd,
+    /// What answers on EPMD's port of the host does not answer as EPMD does.
+    NotEpmd,
     /// EPMD is there and knows no node of that name.
     NoSuchName,
     /// The node's port refused the connection.
@@ -573,6 +575,9 @@ impl fmt::Display for NetworkFault {
             Self::UnknownHost => f.write_str("the host name has no address: check the part after the '@'"),
             Self::NoEpmd => f.write_str(
                 "no epmd answers on the host: is a node running there, and the port of epmd open (ERL_EPMD_PORT, or 4369)?",
+            ),
+            Self::NotEpmd => f.write_str(
+                "something answers on the host's port of epmd, and not as epmd does: has another program the port (ERL_EPMD_PORT, or 4369)?",
             ),
             Self::NoSuchName => f.write_str("epmd on the host knows no node of that name: see `epmd -names` there"),
             Self::Refused => f.write_str("the node's port refused the connection"),
@@ -614,6 +619,7 @@ mod tests {
         let faults = [
             N::UnknownHost,
             N::NoEpmd,
+            N::NotEpmd,
             N::NoSuchName,
             N::Refused,
             N::NoSocket,

@@ -53,6 +53,11 @@ impl fmt::Display for Name {
 
 /// Returns the node's whole name, with a `?` for what another node is to give; an error is why it is none, without the name.
 pub(super) fn whole_name(name: &Name) -> Result<String, String> {
+    whole(name, canonical)
+}
+
+/// The same; `look` says what this host's name is with its domain.
+fn whole(name: &Name, look: impl FnOnce(&str) -> Option<String>) -> Result<String, String> {
     match name {
         Name::Short(name) => match name.split_once('@') {
             Some((_, host)) if host.contains('.') => Err(format!("a short name's host has no dot: give {name} as a long name")),
@@ -64,7 +69,7 @@ pub(super) fn whole_name(name: &Name) -> Result<String, String> {
                 "a long name's host has a dot or is an address: give {name} as a short name, or with the full host name"
             )),
             Some(_) => Ok(name.clone()),
-            None => full_host().map(|host| format!("{name}@{host}")),
+            None => full_host(look).map(|host| format!("{name}@{host}")),
         },
         Name::Dynamic(host) if host.contains('@') => {
             Err("the host alone is given, such as nuc7 or 10.0.0.7: what stands before the @ another node gives".to_owned())
@@ -90,13 +95,13 @@ pub(super) fn option_for(e: &Error) -> &'static str {
 }
 
 /// Returns the node that `given` means, and the name of the node that asks it: as given, or one that nobody else has. A node without its
-/// host is on the host of the given name, as with `erl -remsh`, and without one on this host.
-pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), String> {
+/// host is on the host of the given name, as with `erl -remsh`, and without one on this host. To look this host's name up takes so long at most.
+pub(super) fn pair(given: &str, own: Option<&Name>, longest: Duration) -> Result<(Target, String), String> {
     if given.starts_with(['\'', '"', ':']) {
         return Err(format!("{given}: a node's name stands here as it is, without quotes or a colon, such as hub@nuc3"));
     }
     let (node, port) = split_port(given)?;
-    let own = own.map(|own| whole_name(own).map_err(|why| format!("{own}: {why}"))).transpose()?;
+    let own = own.map(|own| whole(own, within(longest)).map_err(|why| format!("{own}: {why}"))).transpose()?;
     let node = match (node.contains('@'), &own) {
         (true, _) => node,
         (false, Some(own)) => format!("{node}@{}", part(own)),
@@ -104,7 +109,7 @@ pub(super) fn pair(given: &str, own: Option<&Name>) -> Result<(Target, String), 
     };
     let own = match own {
         Some(own) => own,
-        None => passing_name(part(&node))?,
+        None => passing_name(part(&node), longest)?,
     };
     Ok((Target { node, port }, own))
 }
@@ -145,15 +150,13 @@ pub(super) fn with_port(name: &NodeName, port: u16) -> String {
 ///
 /// The other node makes an atom of the name, which it keeps for ever and of which it has a million. So the names are few, and a process holds its
 /// own for as long as it is there: another would take the place of its connection.
-fn passing_name(peer_host: &str) -> Result<String, String> {
+fn passing_name(peer_host: &str, longest: Duration) -> Result<String, String> {
     static HELD: OnceLock<(u32, Option<UnixDatagram>)> = OnceLock::new();
     let (number, _) = HELD.get_or_init(|| free_number(std::process::id()));
     let host = if peer_host.contains(['.', ':']) {
         let host = own_host()?;
-        let asked = host.clone();
         // a silent name server is not waited for: the name is needed by nobody
-        let look = |_: &str| threads::within(SOON, move || canonical(&asked).ok().flatten()).flatten();
-        with_domain(&host, look).unwrap_or_else(|| format!("{host}.localdomain"))
+        with_domain(&host, within(longest.min(SOON))).unwrap_or_else(|| format!("{host}.localdomain"))
     } else {
         short_host()?
     };
@@ -192,10 +195,13 @@ fn short_host() -> Result<String, String> {
 }
 
 /// Returns what `hostname -f` prints: the name with its domain.
-fn full_host() -> Result<String, String> {
+fn full_host(look: impl FnOnce(&str) -> Option<String>) -> Result<String, String> {
     let host = own_host()?;
-    with_domain(&host, |host| canonical(host).ok().flatten()).ok_or_else(|| {
-        format!("a long name without a host needs this host's full name, and {host} has no domain: give the whole name, such as demo@10.0.0.7")
+    with_domain(&host, look).ok_or_else(|| {
+        format!(
+            "a long name without a host needs this host's full name, and {host} has no domain that a name server tells in time: give the \
+             whole name, such as demo@10.0.0.7"
+        )
     })
 }
 
@@ -205,12 +211,19 @@ fn with_domain(host: &str, look: impl FnOnce(&str) -> Option<String>) -> Option<
     full.filter(|full| full.contains('.'))
 }
 
-fn canonical(host: &str) -> io::Result<Option<String>> {
+/// Returns what looks a host's name up for so long at most.
+fn within(longest: Duration) -> impl FnOnce(&str) -> Option<String> {
+    move |host| {
+        let host = host.to_owned();
+        threads::within(longest, move || canonical(&host)).flatten()
+    }
+}
+
+fn canonical(host: &str) -> Option<String> {
     /// Ask for the canonical name; the same number on every Linux.
     const AI_CANONNAME: i32 = 2;
     let hints = dns_lookup::AddrInfoHints { flags: AI_CANONNAME, ..Default::default() };
-    let mut found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(io::Error::from)?;
-    Ok(found.find_map(|info| info.ok()?.canonname))
+    dns_lookup::getaddrinfo(Some(host), None, Some(hints)).ok()?.find_map(|info| info.ok()?.canonname)
 }
 
 #[cfg(test)]
@@ -255,22 +268,22 @@ mod tests {
 
     #[test]
     fn a_passing_name_is_as_long_as_the_other() {
-        let (target, own) = pair("demo@10.0.0.7", None).unwrap();
+        let (target, own) = pair("demo@10.0.0.7", None, Duration::MAX).unwrap();
         assert_eq!(target.node, "demo@10.0.0.7");
         assert!(own.starts_with("beamless-") && own.split_once('@').unwrap().1.contains('.'), "{own}");
-        let (_, short) = pair("demo@nuc1", None).unwrap();
+        let (_, short) = pair("demo@nuc1", None, Duration::MAX).unwrap();
         assert!(!short.contains('.'), "{short}");
         // the node that is asked is not made to remember any number of names
-        assert_eq!(short, pair("demo@nuc2", None).unwrap().1);
+        assert_eq!(short, pair("demo@nuc2", None, Duration::MAX).unwrap().1);
         let own = Name::Long("me@10.0.0.1".to_owned());
-        let (target, name) = pair("demo:7", Some(&own)).unwrap();
+        let (target, name) = pair("demo:7", Some(&own), Duration::MAX).unwrap();
         assert_eq!((target.node.as_str(), target.port, name.as_str()), ("demo@10.0.0.1", Some(7), "me@10.0.0.1"));
         for atom in ["'demo@nuc2'", ":demo@nuc2", ":\"demo@nuc2\""] {
-            assert!(pair(atom, None).unwrap_err().contains("without quotes"), "{atom}");
+            assert!(pair(atom, None, Duration::MAX).unwrap_err().contains("without quotes"), "{atom}");
         }
         // as `erl -sname me@nuc7 -remsh demo` has it
         let own = Name::Short("me@nuc7".to_owned());
-        assert_eq!(pair("demo", Some(&own)).unwrap().0.node, "demo@nuc7");
-        assert_eq!(pair("demo@nuc2", Some(&own)).unwrap().0.node, "demo@nuc2");
+        assert_eq!(pair("demo", Some(&own), Duration::MAX).unwrap().0.node, "demo@nuc7");
+        assert_eq!(pair("demo@nuc2", Some(&own), Duration::MAX).unwrap().0.node, "demo@nuc2");
     }
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
 
 use beamless::Error;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
 
 /// The exit code when the cluster said no, or the system did.
 const REFUSED: u8 = 1;
@@ -61,8 +65,31 @@ impl From<Error> for Failure {
 
 /// Prints a line on standard output.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
-    // in one piece: `writeln` would write a last line by itself
-    printed(io::stdout().lock().write_all(format!("{line}\n").as_bytes()))
+    printed(write(format!("{line}\n").as_bytes()))
+}
+
+/// Writes all of it on standard output, for as long as that takes. Where somebody else who has it does not want to wait, as programs in Node.js
+/// set pipes, this does.
+pub(crate) fn write(mut bytes: &[u8]) -> io::Result<()> {
+    let out = io::stdout().lock();
+    while !bytes.is_empty() {
+        match rustix::io::write(&out, bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for_room(out.as_raw_fd())?,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_room(out: RawFd) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    poll.registry().register(&mut SourceFd(&out), Token(0), Interest::WRITABLE)?;
+    match poll.poll(&mut Events::with_capacity(1), None) {
+        Err(e) if e.kind() != io::ErrorKind::Interrupted => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a failure of what went wrong on standard output. That nobody reads it is no failure, as with any tool in a pipe.

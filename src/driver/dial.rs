@@ -55,6 +55,8 @@ pub(super) struct Dial {
     /// The address that is tried, and the end of its time if there is another.
     current: usize,
     until: Instant,
+    /// The fault of those before it that says most.
+    why: NetworkFault,
     stage: Stage,
     /// True if a step was done since that was asked.
     moved: bool,
@@ -78,6 +80,7 @@ impl Dial {
             addresses: Addresses::new(),
             current: 0,
             until: Instant::default(),
+            why: NetworkFault::NoEpmd,
             stage: Stage::Addresses { asked: false },
             moved: false,
             ready: false,
@@ -148,15 +151,15 @@ impl Dial {
             return Dialed::Failed(NetworkFault::UnknownHost);
         }
         self.addresses = addresses;
-        self.try_address(NetworkFault::NoEpmd, at)
+        self.try_address(at)
     }
 
-    /// Returns when the next address is to be tried.
+    /// Returns when the next address is to be tried. The last one has its time, too, where an EPMD has said already that there is no such node.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if matches!(self.stage, Stage::Queue) {
             return Some(self.until);
         }
-        let another = self.current.saturating_add(1) < self.addresses.len();
+        let another = self.current.saturating_add(1) < self.addresses.len() || self.why == NetworkFault::NoSuchName;
         (another && !matches!(self.stage, Stage::Addresses { .. })).then_some(self.until)
     }
 
@@ -169,10 +172,9 @@ impl Dial {
         }
     }
 
-    /// Connects to the next address, to the EPMD there unless the node's port is known; when none is left, the fault of the last one is
-    /// the dial's.
-    fn try_address(&mut self, last: NetworkFault, at: &At<'_>) -> Dialed {
-        let mut why = last;
+    /// Connects to the next address, to the EPMD there unless the node's port is known; when none is left, the fault that says most is the
+    /// dial's.
+    fn try_address(&mut self, at: &At<'_>) -> Dialed {
         self.until = at.now.after(EACH);
         while let Some(address) = self.addresses.get(self.current) {
             let (stage, otherwise) = if let Some(Way::Port(port)) = &self.way {
@@ -187,16 +189,23 @@ impl Dial {
                     self.moved = true;
                     return Dialed::Waiting;
                 }
-                Err(e) => why = fault(&e, otherwise),
+                Err(e) => self.pass(fault(&e, otherwise)),
             }
-            self.current = self.current.saturating_add(1);
         }
-        Dialed::Failed(why)
+        Dialed::Failed(self.why)
+    }
+
+    /// Passes on to the next address.
+    fn pass(&mut self, fault: NetworkFault) {
+        self.current = self.current.saturating_add(1);
+        if worth(fault) >= worth(self.why) {
+            self.why = fault;
+        }
     }
 
     fn next_address(&mut self, fault: NetworkFault, at: &At<'_>) -> Dialed {
-        self.current = self.current.saturating_add(1);
-        self.try_address(fault, at)
+        self.pass(fault);
+        self.try_address(at)
     }
 
     /// Goes on after the socket became ready for something.
@@ -240,6 +249,16 @@ impl Dial {
     }
 }
 
+/// Returns how much the fault of one address of a host says of the node: that there is no EPMD at another is no news where one has answered.
+fn worth(fault: NetworkFault) -> u8 {
+    match fault {
+        NetworkFault::NoSuchName => 3,
+        NetworkFault::Refused => 2,
+        NetworkFault::NotEpmd => 1,
+        _ => 0,
+    }
+}
+
 /// The circumstances of a step of a dial.
 pub(super) struct At<'p> {
     pub(super) registry: &'p Registry,
@@ -265,6 +284,15 @@ impl At<'_> {
     }
 }
 
+/// Returns the fault of what did not answer as EPMD does.
+pub(super) fn no_answer(reason: Reason) -> NetworkFault {
+    if let Reason::Network(fault) = reason {
+        return fault;
+    }
+    log::debug!("what answers on epmd's port: {reason}");
+    NetworkFault::NotEpmd
+}
+
 /// Goes on with a look-up: the port, once EPMD has told.
 pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<u16>, NetworkFault> {
     let no_epmd = |e: io::Error| fault(&e, NetworkFault::NoEpmd);
@@ -278,7 +306,6 @@ pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<
             Err(e) => return Err(no_epmd(e)),
         }
     }
-    let no_answer = |reason| if let Reason::Network(fault) = reason { fault } else { NetworkFault::NoEpmd };
     let mut buffer = [0; 64];
     loop {
         match stream.read(&mut buffer) {

@@ -197,6 +197,8 @@ pub(crate) struct EpmdClient {
     events: heapless::Deque<EpmdEvent, EVENTS>,
     /// The event told last, so that two seconds later it is not told again.
     said: Option<EpmdEvent>,
+    /// The registration told last was lost at once. The next one is told when it has lasted, and its loss not before.
+    fleeting: bool,
 }
 
 #[derive(Debug)]
@@ -223,7 +225,10 @@ struct Attempt {
     /// The one of the loopback addresses that is tried.
     address: IpAddr,
     connected: bool,
+    /// The end of the wait for its answer; then, when the registration has lasted.
     until: Instant,
+    /// The creation of a registration that was not told yet.
+    untold: Option<u32>,
     /// True if we were about to serve EPMD and somebody was faster: that is not tried again before the next attempt.
     raced: bool,
 }
@@ -279,6 +284,7 @@ impl EpmdClient {
             state: State::Off,
             events: heapless::Deque::new(),
             said: None,
+            fleeting: false,
         })
     }
 
@@ -356,7 +362,8 @@ impl EpmdClient {
     /// Returns when to call [`EpmdClient::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Off | State::Held(_) => None,
+            State::Off => None,
+            State::Held(attempt) => attempt.untold.map(|_| attempt.until),
             State::Waiting { until } => Some(*until),
             State::Trying(attempt) => Some(attempt.until),
             State::Asking(inquiry) => Some(inquiry.until),
@@ -375,6 +382,11 @@ impl EpmdClient {
                 let otherwise = inquiry.otherwise.clone();
                 self.fail(otherwise, now);
             }
+            State::Held(attempt) if attempt.until <= now => {
+                if let Some(creation) = attempt.untold.take() {
+                    self.registered(creation, self.settings.port, false);
+                }
+            }
             State::Serving(service) => return service.handle_timeout(now),
             _ => {}
         }
@@ -391,7 +403,8 @@ impl EpmdClient {
             Ok(stream) => {
                 let registration = self.registration.clone();
                 let until = now.after(ANSWER_LIMIT);
-                self.state = State::Trying(Attempt { stream, registration, address, connected: false, until, raced });
+                let attempt = Attempt { stream, registration, address, connected: false, until, untold: None, raced };
+                self.state = State::Trying(attempt);
             }
             Err(e) => self.unreachable(address, &e, registry, now, raced),
         }
@@ -407,21 +420,32 @@ impl EpmdClient {
         };
         let was_registered = attempt.registration.is_registered();
         match attempt.advance() {
+            Ok(None) if !was_registered => self.state = State::Trying(attempt),
             Ok(creation) => {
-                self.state = if attempt.registration.is_registered() { State::Held(attempt) } else { State::Trying(attempt) };
                 if let Some(creation) = creation {
-                    self.registered(creation, self.settings.port, false);
+                    attempt.until = now.after(AGAIN);
+                    attempt.untold = Some(creation).filter(|_| self.fleeting);
+                    if attempt.untold.is_none() {
+                        self.registered(creation, self.settings.port, false);
+                    }
                 }
+                self.state = State::Held(attempt);
             }
             // whatever it was: EPMD is gone, or takes the node for gone
             Err(_) if was_registered => {
-                self.say(EpmdEvent::Lost);
+                if attempt.untold.is_none() {
+                    self.fleeting = now < attempt.until;
+                    self.say(EpmdEvent::Lost);
+                }
                 self.state = State::Waiting { until: now.after(AGAIN) };
             }
             Err(Ended::Unreachable(e)) => self.unreachable(attempt.address, &e, registry, now, attempt.raced),
             Err(Ended::Refused) => {
                 let alive = self.alive.clone();
                 self.inquire(attempt.address, EpmdEvent::Refused { alive }, registry, now);
+            }
+            Err(Ended::Closed) if attempt.registration.is_registered() => {
+                self.fail(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd("closed behind its answer"))), now);
             }
             Err(Ended::Closed) => {
                 let closed = Reason::Misbehaved(Misbehaved::Epmd("closed instead of an answer"));
@@ -506,7 +530,7 @@ impl EpmdClient {
     }
 
     fn registered(&mut self, creation: u32, port: u16, embedded: bool) {
-        self.said = None;
+        (self.said, self.fleeting) = (None, false);
         self.say(EpmdEvent::Registered { creation, port, embedded });
     }
 

@@ -20,7 +20,7 @@ use super::secure::Secure;
 use super::tls::{Tls, TlsPem, TlsVersions};
 
 /// The settings of both ends, by the versions that they speak.
-static TLS: LazyLock<[Tls; 3]> = LazyLock::new(|| {
+pub(super) static TLS: LazyLock<[Tls; 3]> = LazyLock::new(|| {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");

@@ -31,11 +31,24 @@ pub(super) struct Resolver {
     asked: VecDeque<(Asker, Box<str>)>,
     /// The hosts whose addresses are known.
     known: Vec<(Box<str>, Addresses)>,
+    /// The system had no thread for the next look-up.
+    stuck: bool,
+    #[cfg(test)]
+    pub(super) has_no_thread: bool,
 }
 
 impl Resolver {
     pub(super) fn new(waker: Arc<Waker>) -> Self {
-        Self { waker, answers: Arc::default(), under_way: Vec::new(), asked: VecDeque::new(), known: Vec::new() }
+        Self {
+            waker,
+            answers: Arc::default(),
+            under_way: Vec::new(),
+            asked: VecDeque::new(),
+            known: Vec::new(),
+            stuck: false,
+            #[cfg(test)]
+            has_no_thread: false,
+        }
     }
 
     /// Sets the addresses of a host, which is not looked up from now on.
@@ -70,14 +83,30 @@ impl Resolver {
 
     /// Begins the look-ups that there are threads for, first asked, first begun. The ones of one host are one.
     fn begin(&mut self) {
+        self.stuck = false;
         for (_, host) in &self.asked {
             if self.under_way.len() >= THREADS {
                 return;
             }
-            if !self.under_way.contains(host) && start(host, &self.answers, &self.waker) {
-                self.under_way.push(host.clone());
+            if self.under_way.contains(host) {
+                continue;
             }
+            #[cfg(test)]
+            if self.has_no_thread {
+                self.stuck = true;
+                return;
+            }
+            if !start(host, &self.answers, &self.waker) {
+                self.stuck = true;
+                return;
+            }
+            self.under_way.push(host.clone());
         }
+    }
+
+    /// Returns true if there is a look-up that nothing but time leads to: the system had no thread for it.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck && !self.asked.is_empty()
     }
 
     /// Returns an answer to one who asked, if there is one.

@@ -9,7 +9,7 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 
 use super::carrier::Stream;
-use super::hosts::points_to;
+use super::hosts::{addresses, points_to};
 use super::net::failed;
 use super::tokens::{LISTENERS, MAX_LISTENERS, UNIX};
 use super::unix::{self, SocketFile};
@@ -89,6 +89,19 @@ pub(super) fn listen_on_all(addresses: &[SocketAddr], registry: &Registry) -> Re
     Ok(listeners)
 }
 
+/// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if the host has no address.
+pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    let found = addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
+    let with_port = |mut address: SocketAddr| {
+        address.set_port(port);
+        address
+    };
+    Ok(found.into_iter().map(with_port).collect())
+}
+
 /// Adds a listener.
 fn bind(listeners: &mut Vec<Listener>, address: SocketAddr, registry: &Registry) -> io::Result<()> {
     let tokens = (LISTENERS..).map(Token).take(MAX_LISTENERS);
@@ -149,11 +162,13 @@ pub(super) struct Home {
     asked: bool,
     /// The trouble with them that the log has.
     said: String,
+    /// The family of which the last look-up told no address any more (true: IPv4), though it is still listened on.
+    unsure: Option<bool>,
 }
 
 impl Home {
     pub(super) fn new(host: &str) -> Self {
-        Self { host: host.into(), due: Instant::default(), asked: false, said: String::new() }
+        Self { host: host.into(), due: Instant::default(), asked: false, said: String::new(), unsure: None }
     }
 
     pub(super) fn host(&self) -> &str {
@@ -178,7 +193,8 @@ impl Home {
 
     /// Listens where the name points now, as far as this host has those addresses; connections stay as they are. If it has none of them, or
     /// the name points nowhere, it goes on listening where it does; at first that is on all addresses, as Erlang does. An error is that it
-    /// listens nowhere.
+    /// listens nowhere. Where the name has lost all its addresses of one family, a name server may have failed to tell of them: they stay until
+    /// a second look-up says the same.
     pub(super) fn follow(
         &mut self,
         listeners: &mut Vec<Listener>,
@@ -188,7 +204,15 @@ impl Home {
     ) -> io::Result<()> {
         self.answered();
         let was = shown(listeners);
-        let wanted = points_to(&self.host, found);
+        let mut wanted = points_to(&self.host, found);
+        let addresses = listeners.iter().filter_map(Listener::address).map(|address| address.ip());
+        let is_of_other = |ip: &IpAddr| !ip.is_unspecified() && wanted.iter().all(|other| other.is_ipv4() != ip.is_ipv4());
+        let unsure: Vec<IpAddr> = addresses.filter(|ip| !wanted.is_empty() && is_of_other(ip)).collect();
+        let family = unsure.first().map(IpAddr::is_ipv4);
+        self.unsure = family.filter(|_| family != self.unsure);
+        if self.unsure.is_some() {
+            wanted.extend(unsure);
+        }
         let (mut here, mut missing) = (Vec::new(), String::new());
         for ip in wanted.iter().take(MAX_LISTENERS) {
             // whether this host has it only listening tells
@@ -219,7 +243,7 @@ impl Home {
         } else {
             format!("not listening on {missing}, an address of {host}, the host of the node's name, but on {is}")
         });
-        self.due = self.due.min(now.after(if self.said.is_empty() { LOOK } else { LOOK_SOON }));
+        self.due = self.due.min(now.after(if self.said.is_empty() && self.unsure.is_none() { LOOK } else { LOOK_SOON }));
         Ok(())
     }
 
@@ -289,6 +313,38 @@ mod tests {
             home.follow(&mut listeners, &[HERE, link], registry, Instant::default()).unwrap();
             assert_eq!((on(&listeners), &*home.said), (vec![HERE], ""));
             assert_eq!(home.poll_timeout(), Some(Instant::default().after(LOOK)));
+        });
+    }
+
+    /// Of a name server that answers for one family and fails for the other, the system tells the one.
+    #[test]
+    fn addresses_of_a_family_that_is_not_told_of_stay_until_the_next_look() {
+        let six = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        if std::net::TcpListener::bind(SocketAddr::new(six, 0)).is_err() {
+            return;
+        }
+        with_home(|mut home, registry| {
+            let (mut listeners, now) = (Vec::new(), Instant::default());
+            home.follow(&mut listeners, &[HERE, six], registry, now).unwrap();
+            let at = port(&listeners);
+            for (found, is) in [
+                (&[six][..], &[HERE, six][..]),
+                (&[HERE], &[HERE, six]),
+                (&[HERE], &[HERE]),
+                (&[six], &[six, HERE]),
+                (&[six, THERE], &[six, THERE]),
+                (&[six], &[six, THERE]),
+                (&[six], &[six]),
+            ] {
+                let was = on(&listeners);
+                home.follow(&mut listeners, found, registry, now).unwrap();
+                let (mut now_on, mut wanted) = (on(&listeners), is.to_vec());
+                now_on.sort();
+                wanted.sort();
+                assert_eq!((now_on, port(&listeners)), (wanted, at), "{found:?} after {was:?}");
+                let soon = if is.len() > found.len() { LOOK_SOON } else { LOOK };
+                assert_eq!(home.poll_timeout(), Some(now.after(soon)));
+            }
         });
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod epmd_service;
 #[cfg(all(feature = "tls", any(test, beamless_fuzz)))]
 pub(crate) mod fuzz;
 mod hosts;
+mod late;
 mod line;
 mod listen;
 mod local;
@@ -53,6 +54,8 @@ use epmd::{EpmdClient, EpmdEvent};
 pub use epmd_alone::EpmdServer;
 pub use epmd_ask::{epmd_kill, epmd_names, epmd_stop};
 use hosts::Resolver;
+use late::Late;
+pub use listen::listen_addresses;
 use listen::{Home, Listener, listen_on_all};
 pub use local::{cookie_file, full_host_name, read_cookie, short_host_name};
 use net::failed;
@@ -198,6 +201,7 @@ pub struct Driver {
     accept_again: Option<Instant>,
     /// The time of whatever is due first, as of the last wait.
     due: Option<Instant>,
+    late: Late,
     rest: Rest,
     ready: VecDeque<Ready>,
     /// True if the program took one of them and left others since the last poll.
@@ -285,6 +289,7 @@ impl Driver {
             door: None,
             accept_again: None,
             due: None,
+            late: Late::default(),
             rest: Rest::new(Duration::ZERO),
             ready: VecDeque::with_capacity(EVENTS),
             ready_left: false,
@@ -449,9 +454,13 @@ impl Driver {
         }
         self.sockets.read(node, now);
         // what has come in between may have set an earlier time, but none that is over already; dials that go on are in time, too
-        if self.is_due(now) {
+        let is_due = self.is_due(now);
+        if is_due {
             self.hand_out(node, true, now);
-            self.handle_timeout(node, now);
+        }
+        let judged = self.late.judged(now, is_due && self.sockets.has_more());
+        if is_due {
+            self.handle_timeout(node, now, judged);
         }
         self.hand_out(node, true, now);
         Ok(())
@@ -474,7 +483,8 @@ impl Driver {
     }
 
     /// Closes every connection in order and withdraws the name from EPMD: sends what waits, for `timeout` at most, also over connections that
-    /// are still being made for it. [`Event::ConnectFailed`] and [`Event::NodeDown`] say which of them came to nothing.
+    /// are still being made for it. [`Event::ConnectFailed`] and [`Event::NodeDown`] say which of them came to nothing. A peer that has not
+    /// closed its side by then, and goes on sending, may lose what it had not read.
     ///
     /// # Errors
     /// As [`Driver::poll`].
@@ -492,6 +502,7 @@ impl Driver {
             self.poll(node, Some(end.since(self.now())))?;
         }
         node.close();
+        self.sockets.linger_until(end);
         loop {
             let now = self.now();
             self.sockets.write(node, now);
@@ -542,13 +553,13 @@ impl Driver {
         self.due.is_some_and(|at| at <= now)
     }
 
-    /// Does what time calls for.
+    /// Does what time calls for, the node by a time of its own.
     #[cold]
-    fn handle_timeout(&mut self, node: &mut Node<'_>, now: Instant) {
+    fn handle_timeout(&mut self, node: &mut Node<'_>, now: Instant, judged: Instant) {
         self.due = None;
         self.look(now);
-        if node.poll_timeout().is_some_and(|at| at <= now) {
-            node.handle_timeout(now);
+        if node.poll_timeout().is_some_and(|at| at <= judged) {
+            node.handle_timeout(judged);
         }
         if let Some(epmd) = self.epmd.as_mut().filter(|epmd| epmd.poll_timeout().is_some_and(|at| at <= now)) {
             self.epmd_pending |= epmd.handle_timeout(self.poll.registry(), now);
@@ -677,24 +688,8 @@ impl Driver {
                         _ => NetworkFault::NoEpmd,
                     }));
                 }
-                EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(match reason {
-                    crate::error::Reason::Network(fault) => fault,
-                    _ => NetworkFault::NoEpmd,
-                })),
+                EpmdEvent::Failed(reason) => node.report(Event::NotRegistered(dial::no_answer(reason))),
             }
         }
     }
-}
-
-/// Returns the addresses of `host` and `port` to listen on, for settings that name a host.
-///
-/// # Errors
-/// [`Error::Io`](crate::Error::Io) if the host has no address.
-pub fn listen_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-    let found = hosts::addresses(host).map_err(|e| failed(&format!("looking up {host}"), e))?;
-    let with_port = |mut address: SocketAddr| {
-        address.set_port(port);
-        address
-    };
-    Ok(found.into_iter().map(with_port).collect())
 }

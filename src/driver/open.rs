@@ -169,6 +169,11 @@ impl Open {
         matches!(&self.carrier, Carrier::Tls(secure) if secure.is_client())
     }
 
+    #[cfg(test)]
+    pub(super) fn is_untouched(&self) -> bool {
+        matches!(&self.carrier, Carrier::Tls(secure) if secure.is_untouched())
+    }
+
     /// Compares the name that a caller gave with its certificate, once it has given it, if that is asked for.
     fn check_name(&mut self, connection: Connection, node: &mut Node<'_>) {
         let Carrier::Tls(secure) = &mut self.carrier else { return };

@@ -28,6 +28,9 @@ use crate::wire::ids::NodeName;
 /// peer's unread, would make the system throw away what it has not sent yet.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The time after which a look-up is begun again that the system had no thread for.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Dials that may fail in one go. Many begin together and fail together, and the program is to read of each.
 const FAILURES: usize = 4;
 
@@ -49,6 +52,8 @@ pub(super) struct Sockets {
     securing: Line,
     /// In the order in which their time ends.
     lingering: Line,
+    /// They may until then, if that is later.
+    may_linger: Instant,
     epmd: u16,
     /// The nodes to which the way is known.
     ways: Vec<(NodeName, Way)>,
@@ -83,6 +88,7 @@ impl Sockets {
             touched: Line::new(capacity),
             securing: Line::new(capacity),
             lingering: Line::new(capacity),
+            may_linger: Instant::default(),
             epmd,
             ways: Vec::new(),
             #[cfg(feature = "tls")]
@@ -231,9 +237,14 @@ impl Sockets {
 
     fn lingers_until(&self, place: usize) -> Option<Instant> {
         match self.places.get(place)?.as_ref()?.kind {
-            Kind::Lingering(_, until) => Some(until),
+            Kind::Lingering(_, until) => Some(until.max(self.may_linger)),
             _ => None,
         }
+    }
+
+    /// Lets those that linger do so until then, since nobody waits for their places.
+    pub(super) fn linger_until(&mut self, end: Instant) {
+        self.may_linger = end;
     }
 
     /// Lets go of those that have lingered long enough.
@@ -271,11 +282,12 @@ impl Sockets {
         now: Instant,
     ) -> bool {
         resolver.retain(|connection| node.is_open(connection));
+        let mut due = resolver.is_stuck().then(|| now.after(AGAIN));
         if self.dials.is_empty() {
-            self.dials_due = None;
+            self.dials_due = due;
             return false;
         }
-        let (mut failed, mut left, mut due) = (0_usize, false, None);
+        let (mut failed, mut left) = (0_usize, false);
         let mut next = self.dials.first();
         while let Some(place) = next {
             next = self.dials.next(place);

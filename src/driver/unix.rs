@@ -33,8 +33,12 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         full => full?,
     };
     let listener = match UnixListener::bind(path) {
-        Err(e) if e.kind() == ErrorKind::AddrInUse && is_left_over(path) => {
-            fs::remove_file(path)?;
+        Err(e) if e.kind() == ErrorKind::AddrInUse => {
+            let was = made(path)?;
+            if !is_left_over(path) {
+                return Err(e);
+            }
+            take_away(path, was)?;
             UnixListener::bind(path)?
         }
         listener => listener?,
@@ -45,6 +49,23 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Returns what tells a file from another that has its name by now, and may have its number.
+fn made(path: &Path) -> io::Result<(u64, u64, i64, i64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino(), file.mtime(), file.mtime_nsec()))
+}
+
+/// Removes the file that was left over. Another program may be doing so, too, and what has the name by now be its own: that stays.
+fn take_away(path: &Path, left_over: (u64, u64, i64, i64)) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    fs::rename(path, &aside)?;
+    if made(Path::new(&aside))? == left_over {
+        return fs::remove_file(&aside);
+    }
+    fs::rename(&aside, path)?;
+    Err(ErrorKind::AddrInUse.into())
 }
 
 /// Returns true if this is a socket that nobody listens on any more, as a program leaves it that was killed.
@@ -64,5 +85,26 @@ pub(super) fn connect(path: &Path) -> Result<Option<UnixStream>, NetworkFault> {
             ErrorKind::PermissionDenied => Err(NetworkFault::Denied),
             _ => Err(fault(&e, NetworkFault::NoSocket)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two programs that start at once find the same socket left over, and one of them is the faster.
+    #[test]
+    fn the_socket_of_a_faster_one_stays() {
+        let path = std::env::temp_dir().join(format!("beamless-unix-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        drop(UnixListener::bind(&path).unwrap());
+        let left_over = made(&path).unwrap();
+        let (faster, _file) = listen(&path).unwrap();
+        assert_eq!(take_away(&path, left_over).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(listen(&path).map(|_| ()).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(faster);
+        take_away(&path, made(&path).unwrap()).unwrap();
+        assert_eq!(take_away(&path, left_over).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -16,6 +16,9 @@ const FILES: [(u32, &str); 6] = [
 
 /// How many values a damaged byte is given one of.
 const CHANGES_APART: usize = 16;
+/// The same in a packet of more than [`LONG`] bytes, most of which are alike: a name, an integer, elements of one kind. A few take all values.
+const CHANGES_APART_IN_LONG: usize = 64;
+const LONG: usize = 100;
 
 /// A captured packet, term or text.
 pub(crate) struct Captured {
@@ -43,19 +46,20 @@ pub(crate) fn packets(pattern: &str) -> Vec<Vec<u8>> {
     captured(pattern).into_iter().map(|found| found.bytes).collect()
 }
 
-/// Calls `each` with every prefix of every packet of this name, and with changes of each single byte of it: to sixteen values, which differ
-/// from byte to byte. All of them are for a fuzzer, which takes its time.
+/// Calls `each` with every prefix of every packet of this name, and with changes of each single byte of it: to sixteen values, or four
+/// where it is long, which differ from byte to byte. All of them are for a fuzzer, which takes its time.
 pub(crate) fn damaged(pattern: &str, mut each: impl FnMut(&[u8])) {
     // most are the same in every release; five terms are long, and no different for it
     let distinct: BTreeSet<_> = packets(pattern).into_iter().filter(|bytes| bytes.len() <= 600).collect();
-    let mut turns = (0..CHANGES_APART).cycle();
+    let mut turns = (0..CHANGES_APART_IN_LONG).cycle();
     for packet in distinct {
+        let apart = if packet.len() > LONG { CHANGES_APART_IN_LONG } else { CHANGES_APART };
         for len in 0..packet.len() {
             each(&packet[..len]);
         }
         let mut changed = packet.clone();
         for at in 0..packet.len() {
-            for value in (0..=255).skip(turns.next().unwrap()).step_by(CHANGES_APART) {
+            for value in (0..=255).skip(turns.next().unwrap() % apart).step_by(apart) {
                 changed[at] = value;
                 each(&changed);
             }

@@ -4,42 +4,55 @@
 //! that is in a key. Releases up to OTP 26 take 0.0 and -0.0 for the same as well, so they are here.
 //!
 //! Of each term a number of 64 bits is made in one pass, which is the same for equal terms; to compare maps in any order, pair by pair, would take
-//! the product of their sizes. That two other terms meet in one does not happen by chance, and who tries has but a map of his own refused.
+//! the product of their sizes, and to compare each key with all before it a walk over the map for each. That two other terms meet in one does
+//! not happen by chance, and who tries has but a map of his own refused.
 
+use super::check::fun;
 use super::codes::tag;
 use super::cursor::Reader;
 use super::ids::{Atom, Pid, Port};
 use super::term::{Term, Value};
 use super::value::{Bits, Export, Limits};
 
-/// A key that is compared with others.
-pub(super) struct SameKey<'k> {
-    key: Term<'k>,
-    /// Its number, once it is needed.
-    number: Option<u64>,
+/// The numbers of keys that are kept at a time: there is a walk over the map for each so many.
+const AT_ONCE: usize = 256;
+
+/// Returns a key that so many pairs, which were checked before, have twice, and where its second place ends.
+#[inline(never)]
+pub(super) fn repeated(pairs: &[u8], count: usize) -> Option<(Term<'_>, usize)> {
+    let (mut rest, mut left) = (Reader::new(pairs), count);
+    // what is compared with none costs nothing
+    while left > 1 {
+        let mut numbers = heapless::Vec::<u64, AT_ONCE>::new();
+        let mut r = rest;
+        for place in 0..left {
+            if place > 0 {
+                Term::next(&mut r)?;
+            }
+            let key = Term::next(&mut r)?;
+            let number = number(key);
+            if numbers.contains(&number) {
+                return Some((key, pairs.len().saturating_sub(r.rest().len())));
+            }
+            if numbers.push(number).is_ok() {
+                rest = r;
+            }
+        }
+        // behind the last key that was kept is its value
+        Term::next(&mut rest)?;
+        left = left.saturating_sub(numbers.len());
+    }
+    None
 }
 
-impl<'k> SameKey<'k> {
-    pub(super) const fn new(key: Term<'k>) -> Self {
-        Self { key, number: None }
+/// Returns the number of a term that was checked before.
+fn number(term: Term<'_>) -> u64 {
+    match term.as_bytes().first() {
+        // what nearly all keys are
+        Some(&(tag::SMALL_ATOM_UTF8 | tag::BINARY | tag::SMALL_INTEGER)) => leaf(term),
+        // one that is deeper than terms go counts in the form that it has
+        _ => number_of_any(term).unwrap_or_else(|| bytes(0, term.as_bytes())),
     }
-
-    /// Returns true if no map has both.
-    #[inline]
-    pub(super) fn is(&mut self, other: Term<'_>) -> bool {
-        self.key.as_bytes() == other.as_bytes() || !(is_plain(self.key) && is_plain(other)) && self.is_in_another_form(other)
-    }
-
-    #[inline(never)]
-    fn is_in_another_form(&mut self, other: Term<'_>) -> bool {
-        self.number = self.number.or_else(|| number(self.key));
-        self.number.is_some() && self.number == number(other)
-    }
-}
-
-/// Returns true for what nearly all keys are. Two of these with other bytes are other terms.
-fn is_plain(term: Term<'_>) -> bool {
-    matches!(term.as_bytes().first(), Some(&(tag::SMALL_ATOM_UTF8 | tag::BINARY | tag::SMALL_INTEGER)))
 }
 
 /// A tuple, list or map that is open.
@@ -75,8 +88,9 @@ impl Open {
 /// All that is open: one more than a term has levels, since a list of bytes is none.
 type Levels = heapless::Vec<Open, { Limits::MAX_DEPTH as usize + 1 }>;
 
-/// Returns the number of a term that was checked before. There is no recursion.
-fn number(term: Term<'_>) -> Option<u64> {
+/// Does what [`number`] does, for any term. There is no recursion.
+#[inline(never)]
+fn number_of_any(term: Term<'_>) -> Option<u64> {
     let mut open = Levels::new();
     let mut r = Reader::new(term.as_bytes());
     loop {
@@ -126,7 +140,8 @@ fn begin_elements(open: &mut Levels, count: u32) -> Option<()> {
     Some(())
 }
 
-/// Returns the number of a term with none in it. A native record or a local fun, neither of which we write, counts in the form that it has.
+/// Returns the number of a term with none in it. A native record, which we do not write, counts in the form that it has,
+/// and so do the values that a local fun has taken with it.
 fn leaf(term: Term<'_>) -> u64 {
     match term.value() {
         Value::Integer(value) => integer(value),
@@ -147,7 +162,17 @@ fn leaf(term: Term<'_>) -> u64 {
         }
         Value::Port(Port { node, id, creation }) => atom(mixed(of(tag::PORT, id), creation.into()), node),
         Value::Reference(reference) => {
-            atom(bytes(of(tag::REFERENCE, reference.creation.into()), reference.word_bytes()), reference.node)
+            // one with words of 0 behind it is the same
+            let words = reference.word_bytes();
+            let used =
+                words.chunks(4).rposition(|word| word != [0; 4]).map_or(0, |last| last.saturating_add(1).saturating_mul(4));
+            atom(bytes(of(tag::REFERENCE, reference.creation.into()), words.get(..used).unwrap_or(words)), reference.node)
+        }
+        // whoever made it
+        Value::Fun(made) => {
+            let mut r = Reader::new(term.as_bytes()).behind_tag();
+            let _ = fun::<false>(&mut r);
+            bytes(atom(mixed(of(tag::NEW_FUN, made.index.into()), made.uniq.into()), made.module), r.rest())
         }
         Value::Export(Export { module, function, arity }) => atom(atom(of(tag::EXPORT, arity.into()), module), function),
         _ => bytes(0, term.as_bytes()),
@@ -192,10 +217,8 @@ mod tests {
     use crate::wire::text::parse_text;
 
     fn is_same(a: &[u8], b: &[u8]) -> bool {
-        let (a, b) = (Term::parse(a).unwrap(), Term::parse(b).unwrap());
-        let same = SameKey::new(a).is(b);
-        assert_eq!(SameKey::new(b).is(a), same, "{a} {b}");
-        same
+        let of = |bytes| number(Term::parse(bytes).unwrap());
+        of(a) == of(b)
     }
 
     fn text(text: &str) -> Vec<u8> {
@@ -244,6 +267,40 @@ mod tests {
             let inside = |term: &[u8]| [&[104, 2, 97, 7], term].concat();
             assert!(is_same(one, other) && is_same(&inside(one), &inside(other)), "{one:?} {other:?}");
         }
+    }
+
+    /// As each release from 23 to 29 takes maps with two of them for keys: those that are the same it refuses.
+    #[test]
+    fn references_end_with_any_words_of_0_and_a_local_fun_is_anybodys() {
+        let reference = |words: &[u32]| {
+            let count = u8::try_from(words.len()).unwrap();
+            [&[90, 0, count, 119, 1, b'n', 0, 0, 0, 1][..], &words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>()]
+                .concat()
+        };
+        assert!(is_same(&reference(&[5]), &reference(&[5, 0])));
+        assert!(is_same(&reference(&[5, 6]), &reference(&[5, 6, 0])));
+        assert!(is_same(&reference(&[5, 0]), &reference(&[5, 0, 0])));
+        assert!(!is_same(&reference(&[5]), &reference(&[0, 5])));
+        assert!(!is_same(&reference(&[5, 6]), &reference(&[5, 0, 6])));
+        let fun = |index: u8, uniq: u8, by: u8, free: &[u8]| {
+            let pid = [88, 119, 1, b'n', 0, 0, 0, by, 0, 0, 0, 0, 0, 0, 0, 1];
+            let body = [
+                &[0][..],
+                &[7; 16],
+                &[0, 0, 0, 0, 0, 0, 0, u8::from(!free.is_empty()), 119, 1, b'm', 97, index, 97, uniq],
+                &pid,
+                free,
+            ]
+            .concat();
+            [&[112][..], &u32::try_from(body.len() + 4).unwrap().to_be_bytes(), &body].concat()
+        };
+        let one = fun(1, 2, 3, &[]);
+        assert!(is_same(&one, &fun(1, 2, 4, &[])));
+        assert!(is_same(&fun(1, 2, 3, &[97, 5]), &fun(1, 2, 4, &[97, 5])));
+        for other in [fun(2, 2, 3, &[]), fun(1, 1, 3, &[]), fun(1, 2, 3, &[97, 5])] {
+            assert!(!is_same(&one, &other), "{other:?}");
+        }
+        assert!(!is_same(&fun(1, 2, 3, &[97, 6]), &fun(1, 2, 3, &[97, 5])));
     }
 
     #[test]
@@ -330,6 +387,38 @@ mod tests {
         }
     }
 
+    /// Of any two places in a map, whether both, one or none are among those whose numbers are kept at once.
+    #[test]
+    fn a_key_is_found_twice_wherever_it_stands() {
+        let pairs = |keys: &[usize]| -> Vec<u8> {
+            let key = |key: &usize| match key % 2 {
+                0 => text(&format!("{key}")),
+                _ => text(&format!("#{{{key} => [a,b,{{}}]}}")),
+            };
+            keys.iter().flat_map(|one| [key(one), text("#{v => [1,x]}")].concat()).collect()
+        };
+        for count in [0, 1, 2, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 3] {
+            let keys: Vec<usize> = (0..count).collect();
+            let whole = pairs(&keys);
+            assert!(repeated(&whole, count).is_none(), "{count}");
+            for first in [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE] {
+                for then in [1, 2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 2 * AT_ONCE + 2] {
+                    if first >= then || then >= count {
+                        continue;
+                    }
+                    let mut keys = keys.clone();
+                    keys[then] = first;
+                    let bytes = pairs(&keys);
+                    let key = pairs(&[first]);
+                    let value = text("#{v => [1,x]}").len();
+                    let (found, end) = repeated(&bytes, count).unwrap();
+                    assert_eq!(found.as_bytes(), &key[..key.len() - value], "{first} {then} of {count}");
+                    assert_eq!(end, pairs(&keys[..=then]).len() - value, "{first} {then} of {count}");
+                }
+            }
+        }
+    }
+
     /// A map as key of a map, as deep as terms go, with a list of bytes at the bottom, which is no level.
     #[test]
     fn the_deepest_keys_are_compared() {
@@ -360,7 +449,7 @@ mod tests {
             for values in 0..200_i64 {
                 let (first, then) = ((keys / 10, values / 10), (30 + keys % 10, values % 10));
                 let bytes = encode(&mut buf, |t| t.map(2)?.int(first.0)?.int(first.1)?.int(then.0)?.int(then.1)).unwrap();
-                numbers.insert(number(Term::parse(bytes).unwrap()).unwrap());
+                numbers.insert(number(Term::parse(bytes).unwrap()));
                 maps += 1;
             }
         }

@@ -16,7 +16,7 @@ pub struct Limits {
 impl Limits {
     /// The deepest nesting that is ever taken: an iolist to which something was appended this many times. It bounds the stack that terms need
     /// on a 64 bit machine: 4 KiB for the check of one that comes (if it has so many tuples, lists and maps at all), 12 KiB to be printed, and
-    /// 24 KiB to be parsed from text, or 48 KiB with maps that have keys other than atoms, binaries and small integers.
+    /// 26 KiB to be parsed from text, or 50 KiB with maps that have keys other than atoms, binaries and small integers.
     pub const MAX_DEPTH: u16 = 1024;
 
     /// Makes limits of a term's depth and its bytes.

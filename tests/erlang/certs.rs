@@ -87,7 +87,17 @@ fn what_is_there_is_kept_or_renewed() {
     assert_eq!(world.tool(&["certs", "init", "pki"]).code, 0);
     let (key, cert) = (read("pki/ca.key"), read("pki/ca.crt"));
     world.tool(&["certs", "init", "pki"]).failed(1, "", &["pki/ca.crt is there already, and stays"]);
-    assert_eq!((read("pki/ca.key"), read("pki/ca.crt")), (key, cert.clone()));
+    assert_eq!((read("pki/ca.key"), read("pki/ca.crt")), (key.clone(), cert));
+    // as it is where init was ended in between
+    fs::remove_file(world.home.join("pki/ca.crt")).unwrap();
+    world.tool(&["certs", "node", "pki", "nuc7"]).failed(
+        1,
+        "",
+        &["pki/ca.crt: there is no CA", "beamless certs init pki makes one"],
+    );
+    assert_eq!(world.tool(&["certs", "init", "pki"]).code, 0);
+    let cert = read("pki/ca.crt");
+    assert_eq!(read("pki/ca.key"), key);
 
     let first = world.tool(&["certs", "node", "pki", "nuc7", "10.0.0.7", "--at", "/etc/erlang/tls"]);
     assert!(

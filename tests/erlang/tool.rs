@@ -1,13 +1,15 @@
 //! The commands that ask: what they print, what they say, and how they end, against a real Erlang.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use crate::binaries::beamless;
 use crate::children::command;
 use crate::raw::{Waiting, all_flags};
-use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, signal, until, wait_for_exit};
+use crate::support::{Epmd, Erl, World, epmd_command, free_port, otp, register_by_hand, signal, until, wait_for_exit};
 
 /// How a command ended, and what it printed where.
 #[derive(Debug, PartialEq, Eq)]
@@ -273,13 +275,21 @@ fn a_message_that_has_not_left_is_a_failure() {
 #[test]
 fn terms_of_megabytes() {
     let (world, _epmd, erl) = world_and_erl();
-    erl.eval("register(sink, self())");
+    erl.eval("register(sink, self()), Got = fun() -> receive Large -> byte_size(Large) end end");
     let input = format!("<<\"{}\">>", "x".repeat(6_000_000));
     world.tool_with(&["send", A, "sink", "-"], &input).done("");
-    // of the room for messages this leaves none for the question whether it arrived
-    let most = format!("<<\"{}\">>", "x".repeat(8_386_300));
-    world.tool_with(&["send", A, "sink", "-"], &most).done("");
-    assert_eq!(erl.eval("receive Large -> byte_size(Large) end"), "6000000");
+    assert_eq!(erl.eval("Got()"), "6000000");
+    let send = |bytes: usize| world.tool_with(&["send", A, "sink", "-"], &format!("<<\"{}\">>", "x".repeat(bytes)));
+    let large = send(8_400_000);
+    large.failed(2, "", &["the message takes ", " bytes, and ", " are the most: send it in parts"]);
+    let numbers: Vec<usize> = large.err.split(' ').filter_map(|word| word.parse().ok()).collect();
+    // of the room for messages the largest leaves none for what asks whether it arrived, in front of it or behind
+    let most = 8_400_000 - (numbers[0] - numbers[1]);
+    send(most + 1).failed(2, "", &["send it in parts"]);
+    for less in [0, 1, 100, 200] {
+        send(most - less).done("");
+        assert_eq!(erl.eval("Got()"), (most - less).to_string());
+    }
     let ran = world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 6000000)"]);
     assert_eq!((ran.code, ran.out.len()), (0, 6_000_007));
     world.tool(&["rpc", A, "binary:copy(<<\"y\">>, 9000000)"]).failed(
@@ -289,6 +299,34 @@ fn terms_of_megabytes() {
     );
     let input = format!("<<\"{}\">>", "x".repeat(9_000_000));
     world.tool_with(&["send", A, "sink", "-"], &input).failed(2, "", &["the message takes 9000", "in parts"]);
+}
+
+/// A standard output that somebody else who has it has set not to wait, as Node.js does, and the end to read it from.
+pub(crate) fn impatient() -> (Stdio, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (OwnedFd::from(ours).into(), theirs)
+}
+
+/// Reads to the end what a command writes there, once there is no room for more.
+pub(crate) fn read_late(mut from: UnixStream) -> String {
+    let mut text = vec![0];
+    from.read_exact(&mut text).unwrap();
+    // it writes as much as there is room for meanwhile; were it slower, the test would be green without need
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    from.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_standard_output_that_does_not_wait_is_waited_for() {
+    let (world, _epmd, _erl) = world_and_erl();
+    let (stdout, reader) = impatient();
+    let mut command = world.tool_command(&["rpc", A, "binary:copy(<<\"y\">>, 3000000)"]);
+    let mut rpc = command.stdout(stdout).spawn().unwrap();
+    drop(command);
+    let printed = read_late(reader);
+    assert_eq!((wait_for_exit(&mut rpc, "rpc to end").code(), printed.len()), (Some(0), 3_000_007));
 }
 
 #[test]
@@ -480,6 +518,9 @@ fn completions_offer_what_fits_and_run_nothing() {
     assert_eq!(complete(&["call", "a", "--ti"]), "--timeout");
     // as bash takes it apart
     assert_eq!(complete(&["ping", "--timeout", "=", "5", "a"]), "a");
+    // any user of the host may have a node of that name, which is offered to others
+    let _taken = register_by_hand(world.epmd_port, "c;reboot", 1);
+    assert_eq!(complete(&["ping", "c"]), "c\\;reboot");
     assert_eq!(complete(&["completion", "b"]), "bash");
     assert_eq!(complete(&["man", "b"]), "beamless.toml");
     // files are the shell's to offer

@@ -44,6 +44,16 @@ fn what_it_prints_appears_here_if_that_is_wanted() {
              {var,1,'N'}]}]}]), {module, _} = code:load_binary(M, \"x\", B)",
     );
     printed(&rpc("counts:to(200)"), "200\n", &lines);
+    // also what nobody waits for, and takes a question
+    erl.eval(
+        r#"(fun() ->
+            Form = fun(S) -> {ok, Tokens, _} = erl_scan:string(S), {ok, F} = erl_parse:parse_form(Tokens), F end,
+            {ok, Module, Code} = compile:forms(lists:map(Form, ["-module(hurries).", "-export([to/1]).",
+                "to(N) -> [group_leader() ! {io_request, self(), I, {put_chars, unicode, io_lib, format, [\"~p~n\", [I]]}}
+                    || I <- lists:seq(1, N)], N."])),
+            code:load_binary(Module, "x", Code) end)()"#,
+    );
+    printed(&rpc("hurries:to(200)"), "200\n", &lines);
     // there is nobody who types, and no terminal
     printed(&rpc("io:get_line('> ')"), "eof\n", "");
     printed(&rpc("io:columns()"), "{error,enotsup}\n", "");

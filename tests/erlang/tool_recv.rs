@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Stdio};
 
 use crate::raw::{Raw, all_flags, atom, erlang, int, pid, tuple};
 use crate::support::{Erl, World, signal, until, wait_for_exit};
-use crate::tool::A;
+use crate::tool::{A, impatient, read_late};
 use crate::tool_groups::pubsub;
 
 const INBOX: &str = "inbox@127.0.0.1";
@@ -141,6 +141,19 @@ fn a_slow_reader_loses_nothing() {
     }
     assert_eq!(lines, COUNT);
     assert_eq!(erl.answer(sent), "sent");
+    assert_eq!(recv.exit_code(), Some(0));
+}
+
+/// Nor does one that has the other end not to wait for it.
+#[test]
+fn a_slow_reader_for_whom_nobody_is_to_wait_loses_nothing() {
+    const COUNT: usize = 20;
+    let world = World::new();
+    let (stdout, reader) = impatient();
+    let mut recv = Recv::start(&world, &["news", "--count", &COUNT.to_string()], stdout);
+    let erl = erl(&world);
+    erl.eval(&format!("[{{news, N}} ! binary:copy(<<$x>>, 50000) || _ <- lists:seq(1, {COUNT})], sent"));
+    assert_eq!(read_late(reader), format!("<<\"{}\">>\n", "x".repeat(50_000)).repeat(COUNT));
     assert_eq!(recv.exit_code(), Some(0));
 }
 

@@ -18,13 +18,13 @@ const LIES: [(&str, &str, &str); 5] = [
     ("another", "10.77.0.3", "another"),
 ];
 
-/// Has the box ask the name server for every host but itself and the one of the hub.
-fn asks_the_name_server(lan: &Lan) {
+/// Has the box ask the name server for every host but these, and wait so many seconds for what it says.
+fn asks_the_name_server(lan: &Lan, hosts: &str, seconds: u8) {
     let home = lan.host("edge").home;
-    lan.set_hosts("edge", "10.77.0.1 edge\n10.77.0.3 roger-nuc0\n");
+    lan.set_hosts("edge", hosts);
     for (file, text) in [
-        ("/etc/resolv.conf", "nameserver 10.77.0.99\noptions timeout:1 attempts:1\n"),
-        ("/etc/nsswitch.conf", "hosts: files dns\n"),
+        ("/etc/resolv.conf", format!("nameserver 10.77.0.99\noptions timeout:{seconds} attempts:1\n")),
+        ("/etc/nsswitch.conf", "hosts: files dns\n".to_owned()),
     ] {
         let own = home.join(file.rsplit('/').next().unwrap());
         fs::write(&own, text).unwrap();
@@ -43,7 +43,7 @@ fn node(world: &World, name: &str) -> Agent {
 #[test]
 fn a_name_server_lies_and_comes_back() {
     let Some(lan) = Lan::relayed(&["edge", "roger-nuc3", "roger-nuc0"]) else { return };
-    asks_the_name_server(&lan);
+    asks_the_name_server(&lan, "10.77.0.1 edge\n10.77.0.3 roger-nuc0\n", 1);
     let table: String = LIES.iter().map(|(host, ..)| format!("10.77.0.2 {host}\n")).collect();
     lan.set_hosts("roger-nuc3", &(table + "10.77.0.1 edge\n10.77.0.2 roger-nuc3\n"));
     let hub = Host::new(&lan, "roger-nuc0", "hub");
@@ -84,4 +84,18 @@ fn a_name_server_lies_and_comes_back() {
         agent.wait_from(from, &["node up", &format!("{host}@{host}")]);
     }
     assert_eq!(agent.log.count(&["node down"]), 1 + LIES.len(), "{}", agent.log.text());
+}
+
+/// The box has its own name from there, and asks for it no longer than it is told.
+#[test]
+fn a_silent_name_server_takes_no_longer_than_the_timeout() {
+    let Some(lan) = Lan::relayed(&["edge"]) else { return };
+    asks_the_name_server(&lan, "", 30);
+    lan.relay("name edge silent");
+    let world = lan.host("edge");
+    for node in ["hub", "hub@edge", "hub@edge:4711"] {
+        world.tool(&["ping", node, "--timeout", "1"]).failed(1, "pang\n", &["timeout: no connection to hub@edge within 1 s"]);
+    }
+    let asked = world.tool(&["ping", "hub@10.77.0.1", "--name", "me", "--timeout", "1"]);
+    asked.failed(2, "", &["edge has no domain that a name server tells in time"]);
 }

@@ -1,6 +1,6 @@
 //! The driver's own promises: what wakes it, and what it costs to wait.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -123,6 +123,57 @@ fn one_that_only_connects_out_listens_nowhere() {
     // what was said last holds
     assert_eq!(reason(event_of("x@made-up.invalid", &[])), Reason::Network(NetworkFault::UnknownHost));
     assert!(matches!(event_of("home@127.0.0.1", &[]), Event::NodeUp { .. }), "an address is one whatever is said of it");
+}
+
+/// What an EPMD said of the node is worth more than that another address of the host has none; and what is none is told as such.
+#[test]
+fn of_several_addresses_the_fault_that_says_most_is_told() {
+    let port = free_port();
+    let listener = |last: u8| TcpListener::bind((IpAddr::from([127, 0, 0, last]), port)).unwrap();
+    for (last, words) in [(1, &b"HTTP/1.1 400 Bad Request"[..]), (2, b"w\x01"), (3, b"HTTP/1.1 400 Bad Request")] {
+        let listener = listener(last);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 64]);
+                let _ = stream.write_all(words);
+            }
+        });
+    }
+    let silent = listener(4);
+    let mut storage = Box::new(Storage::new());
+    let mut node = Node::new(Config::hidden("tool@127.0.0.1", "secret").unwrap(), &mut storage);
+    let options = DriverOptions::default().epmd(Epmd::External).epmd_settings(EpmdSettings::new(port));
+    let mut driver = Driver::new(options, &mut node).unwrap();
+    let mut event = |addresses: &[u8]| {
+        driver.set_addresses("made-up.invalid", addresses.iter().map(|last| IpAddr::from([127, 0, 0, *last])));
+        if !addresses.is_empty() {
+            node.connect("x@made-up.invalid").unwrap();
+        }
+        loop {
+            driver.poll(&mut node, Some(LONG)).unwrap();
+            if let Some(event) = node.poll_event() {
+                break event;
+            }
+        }
+    };
+    let registering = event(&[]);
+    assert!(matches!(registering, Event::NotRegistered(NetworkFault::NotEpmd)), "{registering}");
+    for (addresses, fault) in [
+        (&[2, 5][..], NetworkFault::NoSuchName),
+        (&[5, 2], NetworkFault::NoSuchName),
+        (&[2, 3], NetworkFault::NoSuchName),
+        (&[2, 4], NetworkFault::NoSuchName),
+        (&[3, 5], NetworkFault::NotEpmd),
+        (&[5, 5], NetworkFault::NoEpmd),
+    ] {
+        let event = event(addresses);
+        assert!(
+            matches!(&event, Event::ConnectFailed { reason: Reason::Network(told), .. } if *told == fault),
+            "{event} {addresses:?}"
+        );
+    }
+    drop(silent);
 }
 
 /// The one peer there is room for comes back after a crash, while strangers fill every place for a handshake and say nothing.

@@ -109,7 +109,7 @@ impl Wanted {
 
     /// Returns true if asking the host's EPMD has told this already.
     fn is_told_of(&self, reason: Reason) -> bool {
-        let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
+        let of_epmd = [NetworkFault::NoEpmd, NetworkFault::NotEpmd, NetworkFault::NoSuchName, NetworkFault::UnknownHost];
         self.by == By::Discover as u8 && of_epmd.iter().any(|fault| reason == Reason::Network(*fault))
     }
 
@@ -335,6 +335,9 @@ impl Peers {
         match reason {
             Reason::Network(NetworkFault::NoEpmd) => {
                 format!("no epmd answers on {host}, port {port}: is a node running there, and the port open?")
+            }
+            Reason::Network(NetworkFault::NotEpmd) => {
+                format!("something answers on {host}, port {port}, and not as epmd does: has another program the port?")
             }
             Reason::Network(NetworkFault::NoSuchName) => {
                 // the tool knows no file

@@ -3,6 +3,7 @@
 //! What is read from JSON is printed as the same JSON, but for `@atom` and `@term`, which come out in the simplest form for their value.
 
 use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use beamless::{Atom, Misuse, Pairs, Term, TermWriter, Value as Kind};
 use serde_json::{Map, Value};
@@ -172,8 +173,9 @@ fn has_pairs(value: &Value) -> bool {
     }
 }
 
-/// Adds text that is the same for terms that a map cannot have both as keys: for a map in any order, a list in any form, 0.0 and -0.0. The
-/// error is a key that a map in the term has twice: a node that got it would take the connection for broken.
+/// Adds text that is the same for terms that a map cannot have both as keys: for a map in any order, a list in any form, 0.0 and -0.0. Of a map
+/// it is a number, so that what is within many is not copied for each; that two meet in one does not happen by chance. The error is a key that
+/// a map in the term has twice: a node that got it would take the connection for broken.
 fn add_alike<'a>(text: &mut String, term: Term<'a>) -> Result<(), Term<'a>> {
     match term.value() {
         Kind::Float(0.0) => text.push_str("0.0"),
@@ -196,11 +198,9 @@ fn add_alike<'a>(text: &mut String, term: Term<'a>) -> Result<(), Term<'a>> {
                     return Err(key);
                 }
             }
-            text.push_str("#{");
-            for (key, value) in &seen {
-                text.extend([key, "=>", value.as_str().unwrap_or_default(), ","]);
-            }
-            text.push('}');
+            let mut number = DefaultHasher::new();
+            seen.iter().for_each(|(key, value)| (key, value.as_str()).hash(&mut number));
+            text.push_str(&format!("#{}", number.finish()));
         }
         _ => text.push_str(&term.text("").long_decimals(0).to_string()),
     }
@@ -418,6 +418,15 @@ mod tests {
         assert_eq!(to_erlang("{\"@term\":\"{read, \\\"x\\\"}\"}").unwrap(), "{read,\"x\"}");
         assert_eq!(to_erlang("1E2").unwrap(), "100.0");
         assert!(parse_text("nil", &mut [0; 8]).unwrap().as_bytes() == read("null", &mut Vec::new()).unwrap().as_bytes());
+    }
+
+    /// What is compared of a map is short whatever is in it, or maps around it would make it long.
+    #[test]
+    fn a_large_term_within_many_maps_is_not_copied_for_each() {
+        let text = format!("{}<<\"{}\">>{}", "#{#{a => 1} => ".repeat(100), "x".repeat(100_000), "}".repeat(100));
+        let mut alike = String::new();
+        add_alike(&mut alike, erlang(&text, &mut Vec::new()).unwrap()).unwrap();
+        assert!(alike.len() < 30, "{}", alike.len());
     }
 
     /// Whatever keys a map has, among them those that look alike in JSON: what is printed is read, and printed the same.

@@ -3,7 +3,7 @@
 mod erlang;
 pub(crate) mod json;
 
-use std::io;
+use std::io::{self, Read};
 
 use beamless::Term;
 
@@ -17,12 +17,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The most bytes of a term's text on standard input. A message has 8 MiB at most, and may take several times that as text.
+const INPUT: u64 = 64 << 20;
+
 /// Reads a term that was given, or with `-` from standard input, into `bytes`.
 pub(crate) fn read<'b>(given: &str, format: Format, bytes: &'b mut Vec<u8>) -> Result<Term<'b>, Failure> {
     let from_input;
     let text = if given == "-" {
-        from_input = io::read_to_string(io::stdin().lock())
-            .map_err(|e| Failure::usage(format!("reading a term from standard input: {e}")))?;
+        from_input =
+            all(io::stdin().lock()).map_err(|why| Failure::usage(format!("reading a term from standard input: {why}")))?;
         &from_input
     } else {
         given
@@ -48,10 +51,36 @@ pub(crate) fn read<'b>(given: &str, format: Format, bytes: &'b mut Vec<u8>) -> R
     }
 }
 
+/// Reads a text to its end, which may never come.
+fn all(input: impl Read) -> Result<String, String> {
+    let mut text = Vec::new();
+    input.take(INPUT.saturating_add(1)).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    if text.len() as u64 > INPUT {
+        return Err(format!("it has more than {} MiB: send it in parts", INPUT >> 20));
+    }
+    String::from_utf8(text).map_err(|e| e.utf8_error().to_string())
+}
+
 /// Returns a term for standard output.
 pub(crate) fn written(term: Term<'_>, format: Format, home: &str) -> String {
     match format {
         Format::Erlang => text(term, home),
         Format::Json => json::written(term, home),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_without_an_end_is_refused() {
+        assert_eq!(all(&b"ok"[..]).unwrap(), "ok");
+        assert!(all(io::repeat(b' ').take(INPUT)).is_ok());
+        // in the middle of a character, too
+        let long = io::repeat(b' ').take(INPUT).chain("\u{e9}".as_bytes());
+        assert_eq!(all(long).unwrap_err(), "it has more than 64 MiB: send it in parts");
+        assert!(all(io::repeat(0)).unwrap_err().starts_with("it has more than"));
+        assert!(all(&b"\xff"[..]).unwrap_err().contains("invalid utf-8"));
     }
 }

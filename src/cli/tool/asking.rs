@@ -1,13 +1,12 @@
 //! A question to a node: connect, ask, wait, and say what went wrong.
 
-use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use beamless::{
-    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeName, NodeStorage, Outbox, Reason,
-    Received, Request, Term, epmd_names,
+    Config, Driver, EpmdSettings, Error, Event, Full, Limits, Mailbox, NetworkFault, Node, NodeStorage, Outbox, Reason, Received,
+    Request, Term, epmd_names,
 };
 
 use super::printing::Printing;
@@ -94,17 +93,12 @@ impl Means {
         config.map_err(|e| Failure::usage(format!("{own}: {e}")))
     }
 
-    /// Makes a driver for a node that nobody has to find: it connects out. `is_near`: one of those it connects to has its own host.
-    pub(super) fn driver(&self, node: &mut Node<'_>, is_near: bool) -> Result<Driver, Failure> {
+    /// Makes a driver for a node that nobody has to find: it connects out. It has a thread that looks up hosts, this one too: a name server may be
+    /// slower than --timeout allows.
+    pub(super) fn driver(&self, node: &mut Node<'_>) -> Result<Driver, Failure> {
         let mut driver = Driver::outgoing(&self.epmd, node)?;
         if let Some((_, shown)) = &self.tls {
             tls::set(&mut driver, shown);
-        }
-        if let Some(here) = node.name().map(NodeName::host).filter(|_| is_near) {
-            // This host knows its own name, so nothing is gained by a thread that asks for it. For another host the driver has one: a name
-            // server may be slower than --timeout allows.
-            let found = (here, 0).to_socket_addrs().into_iter().flatten();
-            driver.set_addresses(here, found.map(|address| address.ip()));
         }
         Ok(driver)
     }
@@ -127,6 +121,10 @@ impl Means {
             }
             (Reason::Network(NetworkFault::NoEpmd), _) => format!(
                 "no epmd answers on {host}, port {epmd}: is a node running there, and the port open? \
+                 ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
+            ),
+            (Reason::Network(NetworkFault::NotEpmd), _) => format!(
+                "something answers on {host}, port {epmd}, and not as epmd does: has another program the port? \
                  ERL_EPMD_PORT names another, and NODE:PORT goes around epmd"
             ),
             (Reason::Network(NetworkFault::NoSuchName), _) => {
@@ -158,6 +156,8 @@ fn is_running(own: &str, epmd: &EpmdSettings, timeout: Duration) -> bool {
     names.iter().any(|(name, _)| name == alive)
 }
 
+/// What is sent to the node of this name.
+type Put<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str) -> Result<(), Error>;
 /// A question: asks the node of this name, with so much time.
 pub(super) type Ask<'f> = &'f mut dyn FnMut(&mut Outbox<'_>, &str, Option<Duration>) -> Result<Request, Error>;
 /// The use of an answer: what there is to print of it.
@@ -191,14 +191,15 @@ pub(super) struct Tool<'s> {
 impl<'s> Tool<'s> {
     /// Begins to connect to the node that `given` means.
     pub(super) fn open(given: &str, options: &Asking, storage: &'s mut Storage) -> Result<Self, Failure> {
-        let (Target { node: peer, port }, own) = host::pair(given, options.name.as_ref()).map_err(Failure::usage)?;
+        let (Target { node: peer, port }, own) =
+            host::pair(given, options.name.as_ref(), options.timeout).map_err(Failure::usage)?;
         let means = Means::find(options)?;
         let config = means.config(&own, options, &peer)?;
         let is_named = options.is_named();
         let mut node = Node::new(config, storage);
         node.connect(&peer).map_err(|e| Failure::usage(format!("{given}: {e}{}", host::option_for(&e))))?;
         let mailbox = node.register("")?;
-        let mut driver = means.driver(&mut node, host::part(&peer) == host::part(&own))?;
+        let mut driver = means.driver(&mut node)?;
         if let Some(port) = port {
             driver.set_port(&peer, port)?;
         }
@@ -238,26 +239,15 @@ impl<'s> Tool<'s> {
     /// no answer in time.
     pub(super) fn ask(&mut self, ask: Ask<'_>, then: Then<'_>) -> Result<String, Failure> {
         self.wait_for_name()?;
-        let begun = Instant::now();
-        let request = loop {
-            match ask(&mut self.node.outbox(self.mailbox)?, &self.peer, Some(self.timeout)) {
-                // what was sent before has still to leave
-                Err(Error::Full(Full::Transmit { .. })) => {}
-                asked => break asked.map_err(too_large)?,
-            }
-            let Some(left) = self.timeout.checked_sub(begun.elapsed()) else {
-                self.is_silent = self.node.peers().any(|peer| peer.traffic.pending > 0);
-                return Err(self.timed_out());
-            };
-            self.driver.poll(&mut self.node, Some(left))?;
-            self.read_events();
-            if let Some(why) = self.lost.take() {
-                return Err(Failure::refused(why));
-            }
-        };
+        let (mut request, timeout) = (None, self.timeout);
+        self.put(&mut |out, peer| {
+            request = Some(ask(out, peer, Some(timeout))?);
+            Ok(())
+        })?;
         loop {
             // what an event may tell better
             let mut failed = None;
+            let mut answer = None;
             while let Some((message, mut out)) = self.node.recv(self.mailbox) {
                 let received = message.received();
                 if let Some(printing) = &mut self.printing {
@@ -265,7 +255,7 @@ impl<'s> Tool<'s> {
                     printing.go_on(&mut out, &self.peer, self.timeout);
                 }
                 match received {
-                    Received::Answer { request: answered, result } if answered == request => match result {
+                    Received::Answer { request: answered, result } if Some(answered) == request => match result {
                         Err(beamless::Failure::NodeDown) => {
                             failed = Some(format!("nodedown: no connection to {}: try `{}`", self.peer, self.again("ping")));
                         }
@@ -284,11 +274,18 @@ impl<'s> Tool<'s> {
                             let levels = Limits::MAX_DEPTH;
                             failed = Some(format!("{}: nested deeper than {levels} levels, which are the most", self.peer));
                         }
-                        result => return then(result),
+                        result => {
+                            answer = Some(then(result));
+                            break;
+                        }
                     },
                     Received::Down { reason, .. } => self.is_missing |= reason.is_atom("noproc"),
                     _ => {}
                 }
+            }
+            if let Some(answer) = answer {
+                self.print_rest()?;
+                return answer;
             }
             self.read_events();
             if let Some(why) = self.lost.take().or(failed) {
@@ -298,6 +295,45 @@ impl<'s> Tool<'s> {
                 printing.go_on(&mut self.node.outbox(self.mailbox)?, &self.peer, self.timeout);
             }
             self.driver.poll(&mut self.node, None)?;
+        }
+    }
+
+    /// Prints what was to be printed before the answer came, for which the node may have to be asked. What is asked for from now on is not.
+    fn print_rest(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let Some(printing) = &mut self.printing else { return Ok(()) };
+        loop {
+            printing.go_on(&mut self.node.outbox(self.mailbox)?, &self.peer, self.timeout);
+            let is_connected = self.node.peers().next().is_some();
+            let left = self.timeout.checked_sub(begun.elapsed());
+            let Some(left) = left.filter(|_| is_connected && !printing.is_done()) else { return Ok(()) };
+            self.driver.poll(&mut self.node, Some(left))?;
+            while let Some((message, _)) = self.node.recv(self.mailbox) {
+                let received = message.received();
+                if matches!(received, Received::Answer { .. }) {
+                    printing.take(received);
+                }
+            }
+        }
+    }
+
+    /// Has something sent to the node, as soon as there is room for it: what was sent before has still to leave.
+    fn put(&mut self, put: Put<'_>) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            match put(&mut self.node.outbox(self.mailbox)?, &self.peer) {
+                Err(Error::Full(Full::Transmit { .. })) => {}
+                done => return done.map_err(too_large),
+            }
+            let Some(left) = self.timeout.checked_sub(begun.elapsed()) else {
+                self.is_silent = self.node.peers().any(|peer| peer.traffic.pending > 0);
+                return Err(self.timed_out());
+            };
+            self.driver.poll(&mut self.node, Some(left))?;
+            self.read_events();
+            if let Some(why) = self.lost.take() {
+                return Err(Failure::refused(why));
+            }
         }
     }
 
@@ -329,9 +365,8 @@ impl<'s> Tool<'s> {
     /// Sends to a registered process, and watches whether there is one: [`Tool::is_missing`] says so once the node has answered something.
     pub(super) fn send(&mut self, to: &str, term: Term<'_>) -> Result<(), Failure> {
         self.wait_for_name()?;
-        let mut out = self.node.outbox(self.mailbox)?;
-        out.monitor((to, self.peer.as_str())).map_err(too_large)?;
-        out.send((to, self.peer.as_str()), |t| t.term(term)).map_err(too_large)
+        self.put(&mut |out, peer| out.monitor((to, peer)).map(drop))?;
+        self.put(&mut |out, peer| out.send((to, peer), |t| t.term(term)))
     }
 
     /// Asks what `net_adm:ping` asks. Its answer says that the node has read whatever was sent to it before.

@@ -79,18 +79,22 @@ fn read(found: &mut Found) -> Result<(), Failure> {
     }
 }
 
-/// Makes a CA, where there is none.
+/// Makes a CA, where there is none. An `init` that was ended in between has left a key, which this one goes on with.
 fn init(folder: &Path, days: u32) -> Result<(), Failure> {
     let (cert, key) = (folder.join("ca.crt"), folder.join("ca.key"));
-    if let Some(there) = [&cert, &key].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+    if cert.symlink_metadata().is_ok() {
         return Err(Failure::refused(format!(
             "{} is there already, and stays: the certificates of a cluster are of one CA; another folder can have another",
-            there.display()
+            cert.display()
         )));
     }
     fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
-    let made = authority::made(days).map_err(Failure::refused)?;
-    put(&key, &made.key, true)?;
+    let is_there = key.symlink_metadata().is_ok();
+    let made = if is_there { authority::made_with(&readable(&key)?, days) } else { authority::made(days) };
+    let made = made.map_err(|why| Failure::refused(format!("{}: {why}", folder.display())))?;
+    if !is_there {
+        put(&key, &made.key, true)?;
+    }
     put(&cert, &made.cert, false)?;
     print(&format!(
         "{0}/ca.crt: the CA, valid until {1}\n{0}/ca.key: its key. Whoever has it can be any node: it stays here\n\

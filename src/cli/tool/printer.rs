@@ -2,7 +2,7 @@
 //! connections alive.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use crate::cli::outcome::{Failure, printed};
+use crate::cli::outcome::{Failure, printed, write};
 
 /// The thread that writes lines to standard output.
 pub(super) struct Printer {
@@ -68,13 +68,11 @@ impl Shared {
     }
 
     fn write_all(&self, waker: &Waker) -> io::Result<()> {
-        let mut out = io::stdout().lock();
         while let Some((line, stalled)) = self.next() {
             if stalled {
                 let _ = waker.wake();
             }
-            out.write_all(line.as_bytes())?;
-            out.flush()?;
+            write(line.as_bytes())?;
         }
         Ok(())
     }

@@ -80,6 +80,11 @@ impl Printing {
         self.steps.push_back(step);
     }
 
+    /// Returns true if nothing is to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.applied.is_none()
+    }
+
     /// Does what is to be done, up to what has to wait: for the value of a function, or for room.
     pub(super) fn go_on(&mut self, out: &mut Outbox<'_>, peer: &str, timeout: Duration) {
         while self.applied.is_none() {

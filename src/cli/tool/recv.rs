@@ -133,8 +133,9 @@ fn read(found: &mut Found) -> Result<(), Failure> {
 
 /// Returns the node's name, which may be one that is made up, and the nodes to connect to.
 fn hubs(given: Option<Name>, connect: &[String]) -> Result<(Name, Vec<Target>), Failure> {
-    let pairs =
-        connect.iter().map(|hub| host::pair(hub, given.as_ref())).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+    // as long as the system takes to look names up: it lasts anyway
+    let pairs = connect.iter().map(|hub| host::pair(hub, given.as_ref(), Duration::MAX)).collect::<Result<Vec<_>, _>>();
+    let pairs = pairs.map_err(Failure::usage)?;
     let own = pairs.first().map(|(_, own)| own.clone());
     let is_long = |own: &String| host::part(own).contains(['.', ':']);
     let made_up = own.map(|own| if is_long(&own) { Name::Long(own) } else { Name::Short(own) });

@@ -679,22 +679,115 @@ fn takes_over_from_erlangs_own() {
     assert_eq!((serving, names(port).len()), (1, 3));
 }
 
+/// A client with an EPMD on this port, whose time passes as the test says.
+fn by_hand(alive: &str, port: u16) -> (mio::Poll, EpmdClient) {
+    let poll = mio::Poll::new().unwrap();
+    let mut client = EpmdClient::new(Epmd::External, alive, 40_000, true, EpmdSettings::new(port), 0).unwrap();
+    client.start(poll.registry(), Instant::default());
+    (poll, client)
+}
+
+/// Hands such a client what happens, until this is so.
+fn turns(poll: &mut mio::Poll, client: &mut EpmdClient, now: Instant, is_so: impl Fn(&EpmdClient) -> bool) {
+    let mut happened = mio::Events::with_capacity(16);
+    until("what is to be", || {
+        poll.poll(&mut happened, Some(QUIET)).unwrap();
+        happened.iter().for_each(|event| _ = client.handle(event.token(), poll.registry(), now));
+        is_so(client).then_some(())
+    });
+}
+
+/// A registration is lost every two seconds; that it was there, and is not, is told the first time, and then when it has lasted.
+#[test]
+fn an_epmd_that_keeps_no_name_is_told_of_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut poll, mut client) = by_hand("a", listener.local_addr().unwrap().port());
+    let mut now = Instant::default();
+    let registered = |poll: &mut mio::Poll, client: &mut EpmdClient, now| {
+        let (mut stream, _) = listener.accept().unwrap();
+        let is_asked = |client: &EpmdClient| match &client.state {
+            State::Trying(attempt) => attempt.registration.transmit().is_empty(),
+            other => panic!("{other:?}"),
+        };
+        turns(poll, client, now, is_asked);
+        assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+        stream.write_all(b"v\0\0\0\0\x07").unwrap();
+        stream
+    };
+    let is_held = |client: &EpmdClient| matches!(client.state, State::Held(_));
+    let is_waiting = |client: &EpmdClient| matches!(client.state, State::Waiting { .. });
+    let told =
+        |client: &mut EpmdClient| core::iter::from_fn(|| client.poll_event()).map(|event| event.to_string()).collect::<Vec<_>>();
+    let (up, lost) = ("registered with epmd on port", "epmd is gone");
+    let is = |client: &mut EpmdClient, words: &[&str]| {
+        let told = told(client);
+        assert!(
+            told.len() == words.len() && told.iter().zip(words).all(|(told, words)| told.contains(words)),
+            "{told:?} {words:?}"
+        );
+    };
+    for words in [&[up, lost][..], &[], &[]] {
+        let stream = registered(&mut poll, &mut client, now);
+        turns(&mut poll, &mut client, now, is_held);
+        drop(stream);
+        turns(&mut poll, &mut client, now, is_waiting);
+        is(&mut client, words);
+        now = now.after(AGAIN);
+        client.handle_timeout(poll.registry(), now);
+    }
+    let stream = registered(&mut poll, &mut client, now);
+    turns(&mut poll, &mut client, now, is_held);
+    assert_eq!((told(&mut client), client.poll_timeout()), (Vec::new(), Some(now.after(AGAIN))));
+    now = now.after(AGAIN);
+    client.handle_timeout(poll.registry(), now);
+    is(&mut client, &[up]);
+    assert_eq!(client.poll_timeout(), None);
+    drop(stream);
+    turns(&mut poll, &mut client, now, is_waiting);
+    is(&mut client, &[lost]);
+    // this one had lasted
+    now = now.after(AGAIN);
+    client.handle_timeout(poll.registry(), now);
+    let stream = registered(&mut poll, &mut client, now);
+    turns(&mut poll, &mut client, now, is_held);
+    is(&mut client, &[up]);
+    drop(stream);
+    turns(&mut poll, &mut client, now, is_waiting);
+    is(&mut client, &[lost]);
+    // its end came with the answer
+    for words in [&["not registered with epmd"][..], &[]] {
+        now = now.after(AGAIN);
+        client.handle_timeout(poll.registry(), now);
+        drop(registered(&mut poll, &mut client, now));
+        turns(&mut poll, &mut client, now, is_waiting);
+        is(&mut client, words);
+    }
+}
+
 #[test]
 fn what_is_no_epmd_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let nodes = [Running::client(Epmd::External, "a", port), Running::client(Epmd::Auto, "b", port)];
-    for (node, words) in nodes.iter().zip([&b"HTTP/1.1 400 Bad Request"[..], b""]) {
-        let (mut stream, _) = listener.accept().unwrap();
-        let _ = stream.read(&mut [0; 64]);
-        stream.write_all(words).unwrap();
-        drop(stream);
-        let event = node.event();
-        assert!(matches!(event, EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_)))), "{event:?}");
-    }
+    let node = Running::client(Epmd::External, "a", port);
+    let (mut stream, _) = listener.accept().unwrap();
+    let _ = stream.read(&mut [0; 64]);
+    stream.write_all(b"HTTP/1.1 400 Bad Request").unwrap();
+    drop(stream);
+    let event = node.event();
+    assert!(matches!(event, EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_)))), "{event:?}");
+    drop(node);
+    // one that closes without an answer, and does not say within ten seconds who has the name
+    let (mut poll, mut client) = by_hand("b", port);
+    drop(listener.accept().unwrap());
+    turns(&mut poll, &mut client, Instant::default(), |client| matches!(client.state, State::Asking(_)));
+    client.handle_timeout(poll.registry(), Instant::default().after(ANSWER_LIMIT - Duration::from_millis(1)));
+    assert_eq!(client.poll_event(), None);
+    client.handle_timeout(poll.registry(), Instant::default().after(ANSWER_LIMIT));
+    let event = client.poll_event();
+    assert!(matches!(event, Some(EpmdEvent::Failed(Reason::Misbehaved(Misbehaved::Epmd(_))))), "{event:?}");
+    drop((client, listener.accept().unwrap()));
     // one that takes the connection and says nothing: ten seconds
-    let settings = EpmdSettings { port, ..EpmdSettings::default() };
-    drop(nodes);
+    let settings = EpmdSettings::new(port);
     let node = Running::new(EpmdClient::new(Epmd::Auto, "c", 1, false, settings, 0).unwrap(), 100);
     assert_eq!(node.event(), EpmdEvent::Failed(Reason::Network(NetworkFault::TimedOut)));
     let error = epmd_names("127.0.0.1", port, Duration::from_millis(50)).unwrap_err();

@@ -322,6 +322,44 @@ fn a_dial_that_is_given_up_leaves_no_time_behind() {
     assert!(driver.sockets.is_empty() && driver.sockets.poll_timeout().is_none());
 }
 
+/// Whoever answered in TLS while nobody looked was in time, too, though a turn goes on with one of them alone.
+#[cfg(feature = "tls")]
+#[test]
+fn of_all_connections_that_are_being_secured_what_came_in_time_counts() {
+    let tls = || crate::driver::fuzz::TLS[0].clone();
+    let name = |number: usize| format!("home{number}@localhost");
+    let mut guest = Side::new("guest@localhost", 4);
+    guest.driver.set_addresses("localhost", [[127, 0, 0, 1].into()]);
+    guest.driver.set_tls(tls());
+    let mut homes: Vec<Side> = (0..4).map(|number| Side::new(&name(number), 1)).collect();
+    for (number, home) in homes.iter_mut().enumerate() {
+        home.driver.set_tls(tls());
+        guest.driver.set_port(&name(number), home.driver.local_addr().unwrap().port()).unwrap();
+        guest.node.connect(&name(number)).unwrap();
+    }
+    // each is asked, and nobody has answered
+    until(|| {
+        guest.wait(Duration::from_millis(1));
+        !guest.driver.sockets.has_more() && guest.driver.sockets.dials.is_empty()
+    });
+    // as nobody of these looks at the guest, all of them have answered
+    for home in &mut homes {
+        let answered = |socket: &mut Socket| matches!(&mut socket.kind, Kind::Open(open) if !open.is_untouched());
+        until(|| {
+            home.wait(Duration::from_millis(1));
+            home.driver.sockets.places.iter_mut().flatten().any(answered)
+        });
+    }
+    guest.driver.start = guest.driver.start.checked_sub(Duration::from_secs(8)).unwrap();
+    until(|| {
+        guest.turn();
+        homes.iter_mut().for_each(Side::turn);
+        let failed = guest.told(|event| matches!(event, Told::ConnectFailed { .. }));
+        assert!(!failed, "with {} of them up", guest.node.peers().count());
+        guest.node.peers().count() == homes.len()
+    });
+}
+
 /// A program that did something else meanwhile, or a host that stood still.
 #[test]
 fn what_came_in_time_counts_however_late_the_program_looks() {
@@ -346,14 +384,35 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
         until(|| {
             guest.turn();
             home.wait(Duration::from_millis(1));
-            let Some((message, mut out)) = home.node.recv(home.inbox) else { return false };
-            out.reply(&message.as_call().unwrap(), |t| t.int(2)).unwrap();
-            true
+            home.node.received(home.inbox) > 0
         });
-        home.turn();
+        // in front of the answer stands more than a turn reads
+        let mut others = 0;
+        until(|| {
+            let sent = home.node.outbox(home.inbox).unwrap().send(("nobody", "guest@127.0.0.1"), |t| t.binary(&[7; 1000]));
+            others += u8::from(sent.is_ok());
+            home.turn();
+            others == 12
+        });
+        let (message, mut out) = home.node.recv(home.inbox).unwrap();
+        out.reply(&message.as_call().unwrap(), |t| t.int(2)).unwrap();
+        until(|| {
+            home.turn();
+            home.node.peers().all(|peer| peer.traffic.pending == 0)
+        });
         guest.driver.start = guest.driver.start.checked_sub(LONG).unwrap();
         let answer = guest.driver.wait(&mut guest.node, request).unwrap();
         assert_eq!(answer.unwrap().as_i64(), Some(2), "{pause}");
+    }
+}
+
+/// Has the guest send as much as there is room for, with the system, too. Nobody reads it.
+fn flood(home: &mut Side, guest: &mut Side) {
+    let (mut floods, mut still) = (0, 0);
+    while still < 20 && floods < 100_000 {
+        still = if guest.fill(HOME, &mut floods) { 0 } else { still + 1 };
+        guest.turn();
+        home.turn();
     }
 }
 
@@ -362,12 +421,7 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
 fn what_was_sent_before_the_end_arrives_though_the_peer_had_sent_much() {
     let (mut home, mut guests) = house(2);
     let guest = &mut guests[1];
-    let (mut floods, mut still) = (0, 0);
-    while still < 20 && floods < 100_000 {
-        still = if guest.fill(HOME, &mut floods) { 0 } else { still + 1 };
-        guest.turn();
-        home.turn();
-    }
+    flood(&mut home, guest);
     let (mut sent, mut read, mut still) = (0, 0, 0);
     while still < 20 {
         still = if home.fill("guest1@127.0.0.1", &mut sent) { 0 } else { still + 1 };
@@ -382,4 +436,56 @@ fn what_was_sent_before_the_end_arrives_though_the_peer_had_sent_much() {
     });
     guest.drain(&mut read);
     assert_eq!(read, sent);
+}
+
+/// Nor does it matter for how long the peer stands still, if the driver is given as much time.
+#[test]
+fn what_was_sent_before_the_end_arrives_at_a_peer_that_stands_still() {
+    let (mut home, mut guests) = house(1);
+    let mut guest = guests.remove(0);
+    flood(&mut home, &mut guest);
+    // all of it has left for the system, and the peer has no room for all of it there
+    let mut sent = 0;
+    until(|| {
+        if sent < 1500 {
+            home.fill("guest0@127.0.0.1", &mut sent);
+        }
+        home.turn();
+        sent >= 1500 && home.node.peers().all(|peer| peer.traffic.pending == 0)
+    });
+    let standing = std::thread::spawn(move || {
+        std::thread::sleep(LINGER + Duration::from_millis(200));
+        let mut read = 0;
+        until(|| {
+            guest.wait(Duration::from_millis(1));
+            guest.drain(&mut read);
+            guest.told(|event| matches!(event, Told::NodeDown { .. }))
+        });
+        guest.drain(&mut read);
+        read
+    });
+    home.driver.close(&mut home.node, LINGER * 50).unwrap();
+    assert_eq!(standing.join().unwrap(), sent);
+}
+
+/// It waits for nothing but time.
+#[test]
+fn a_look_up_that_the_system_has_no_thread_for_is_begun_again() {
+    let mut node = OwnedNode::new(Config::hidden("box@localhost", "secret").unwrap(), Sizes::new(1, 1, 4096)).unwrap();
+    let options = DriverOptions::default().epmd(Epmd::None).epmd_settings(EpmdSettings::new(1));
+    let mut driver = Driver::new(options, &mut node).unwrap();
+    driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
+    driver.resolver.has_no_thread = true;
+    node.connect("hub@localhost").unwrap();
+    for _ in 0..3 {
+        driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
+        assert!(driver.sockets.poll_timeout().is_some_and(|at| at <= driver.now().after(AGAIN)));
+    }
+    driver.resolver.has_no_thread = false;
+    driver.start = driver.start.checked_sub(AGAIN).unwrap();
+    until(|| {
+        driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
+        node.poll_event().is_some_and(|event| matches!(event, Told::ConnectFailed { .. }))
+    });
+    assert!(driver.sockets.poll_timeout().is_none());
 }

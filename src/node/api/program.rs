@@ -297,6 +297,9 @@ impl Node<'_> {
 
     /// Closes the connection to a node, once what waits to be sent to it has been; gives up one that is being made for what was sent.
     ///
+    /// A [`Driver`](crate::Driver) waits for two seconds until the peer has closed its side, too. One that does not, since it stands still, and
+    /// goes on sending then, may lose what it had not read: the system resets the connection. What has to arrive is to be answered.
+    ///
     /// # Errors
     /// [`Error::NotConnected`]; [`ConfigError`](crate::ConfigError) for a name that is none.
     pub fn disconnect(&mut self, node: &str) -> Result<(), Error> {

@@ -8,9 +8,9 @@ use super::error::Error;
 use super::mode::{ELIXIR, Mode, STRUCT};
 use crate::error::Misuse;
 use crate::wire::build::TermWriter;
-use crate::wire::cursor::Reader;
+use crate::wire::codes::tag;
 use crate::wire::ids::Atom;
-use crate::wire::same::SameKey;
+use crate::wire::same::repeated;
 use crate::wire::term::Term;
 
 /// The settings for how values are written.
@@ -320,7 +320,7 @@ impl<'s, 'b> ser::Serializer for Serializer<'s, 'b> {
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Pairs<'s, 'b>, Error> {
-        // what has no length is put together of several parts, such as a struct with a flattened field
+        // what has no length is put together of several parts, such as a struct with a flattened field, which can have the same
         Ok(Pairs { disjoint: len.is_some(), ..self.pairs(len.unwrap_or(0))? })
     }
 
@@ -469,12 +469,12 @@ struct Pairs<'s, 'b> {
     count: usize,
     /// True if it has the name of an Elixir struct.
     stamped: bool,
-    /// Its keys are known to differ.
+    /// Its keys are known to differ: those of a struct, or of one collection in which all are texts.
     disjoint: bool,
     variant: Option<&'static str>,
 }
 
-/// Keys of a map of several parts that are compared with all before them, since each comparison walks over the map.
+/// Keys of a map that are compared with each other: the work grows with the square of their number.
 const COMPARED: usize = 1000;
 
 impl<'b> Pairs<'_, 'b> {
@@ -516,22 +516,13 @@ impl<'b> Pairs<'_, 'b> {
         Serializer { t: &mut *self.t, options: self.options, mode }
     }
 
-    /// Ends a key. A map with a key twice would cost the connection, and a struct and what is flattened into it can have the same.
-    fn check_key(&mut self) -> Result<(), Error> {
+    /// Ends a key.
+    fn key_came(&mut self) {
         self.value = self.t.out().len();
-        if !self.disjoint && self.count < COMPARED {
-            let (at, count) = (self.at.saturating_add(COUNT), self.count);
-            let out = &*self.t.out();
-            let mut pairs = Reader::new(out.written(at));
-            let mut earlier = (0..count).map_while(|_| Term::next(&mut pairs).zip(Term::next(&mut pairs)));
-            let key = Term::trusted(out.written(self.key));
-            let mut same = SameKey::new(key);
-            if earlier.any(|(other, _)| same.is(other)) {
-                return Err(Error::new(format_args!("the map has the key {key} twice")));
-            }
-        }
         self.count = self.count.saturating_add(1);
-        Ok(())
+        // what else differs in Rust may be the same here, such as 1_u8 and 1_u16 in an enum without tags, or 0.0 and -0.0
+        let is_text = |key: Term<'_>| matches!(key.as_bytes().first(), Some(&(tag::BINARY | tag::SMALL_ATOM_UTF8)));
+        self.disjoint &= self.last_key().is_some_and(is_text);
     }
 
     /// Returns the key that was written last, if it fitted.
@@ -540,7 +531,14 @@ impl<'b> Pairs<'_, 'b> {
         self.t.out().written(self.key).get(..len).map(Term::trusted)
     }
 
+    /// Ends the map. One with a key twice would cost the connection.
     fn finish(self) -> Result<u8, Error> {
+        if !self.disjoint {
+            let out = &*self.t.out();
+            if let Some((key, _)) = repeated(out.written(self.at.saturating_add(COUNT)), self.count.min(COMPARED)) {
+                return Err(Error::new(format_args!("the map has the key {key} twice")));
+            }
+        }
         patch(self.t, self.at, self.count)?;
         Ok(0)
     }
@@ -607,7 +605,8 @@ impl ser::SerializeMap for Pairs<'_, '_> {
         // collections have one.
         let named = size_of::<&T>() > size_of::<&u8>();
         key.serialize(self.next_key(named))?;
-        self.check_key()
+        self.key_came();
+        Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {

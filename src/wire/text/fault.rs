@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::wire::value::Limits;
 
-/// The most keys of a map that is written as text. Each key is compared with all that came before it.
+/// The most keys of a map that is written as text. The number of each is compared with those of all others.
 pub(super) const TEXT_KEYS: u32 = 4096;
 
 /// The place and the fault of text that is no term, or none we take.

@@ -94,10 +94,18 @@ impl Digits<'_> {
     pub(super) fn magnitude(&self) -> Option<[u8; DECIMAL_BYTES]> {
         let mut limbs = [0_u32; LIMBS];
         let mut used = 0_usize;
-        for digit in self.values() {
-            let mut carry = u64::from(digit);
+        let base = u64::from(self.base);
+        // as many digits at once as a limb takes
+        let more = u32::MAX.checked_ilog(self.base).map_or(0, |most| most.saturating_sub(1));
+        let mut digits = self.values().map(u64::from);
+        while let Some(first) = digits.next() {
+            let (mut factor, mut carry) = (base, first);
+            for digit in digits.by_ref().take(usize::try_from(more).unwrap_or(0)) {
+                factor = factor.wrapping_mul(base);
+                carry = carry.wrapping_mul(base).wrapping_add(digit);
+            }
             for limb in limbs.iter_mut().take(used) {
-                let value = u64::from(*limb).wrapping_mul(self.base.into()).wrapping_add(carry);
+                let value = u64::from(*limb).wrapping_mul(factor).wrapping_add(carry);
                 *limb = low(value & 0xffff_ffff);
                 carry = value >> 32;
             }

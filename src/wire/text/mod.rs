@@ -298,6 +298,21 @@ mod tests {
         assert_eq!(e.fault, TextFault::TooManyKeys);
     }
 
+    /// As many keys as there may be, each of which is a map: a key is found twice, and its place, in a walk over the map for each few hundred.
+    #[test]
+    fn of_the_most_keys_one_is_found_twice() {
+        let key = |number: u32| (0..6).map(|pair| format!("{pair}=>{number},")).collect::<String>();
+        let keys: Vec<_> = (0..TEXT_KEYS - 1).map(|number| format!("#{{{}}}=>v", key(number).trim_end_matches(','))).collect();
+        let mut buf = vec![0; 1 << 18];
+        let text = format!("[#{{{},\n", keys.join(","));
+        let term = parse_text(&format!("{text}last=>v}}]"), &mut buf).unwrap();
+        assert_eq!(term.as_list().unwrap().next().unwrap().as_map().unwrap().len(), keys.len() + 1);
+        let other_order: String = (0..6).rev().map(|pair| format!(",{pair}=>4000")).collect();
+        let e = parse_text(&format!("{text}#{{{}}}=>{{}}}}|Foo]", &other_order[1..]), &mut buf).unwrap_err();
+        let column = "#{}=>".len() + other_order.len() - 2;
+        assert_eq!((e.line, e.column, e.fault), (2, column, TextFault::DuplicateKey));
+    }
+
     #[test]
     fn reserved_words_in_the_name_of_a_fun_need_no_quotes() {
         let term = |text| parse_text(text, &mut [0; 64]).unwrap().to_string();

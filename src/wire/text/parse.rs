@@ -8,8 +8,8 @@ use super::fault::{TEXT_KEYS, TextError, TextFault};
 use super::parser::{HEADER, ParseFrame, ParseShape, Parser};
 use super::scan::{Fault, Number};
 use crate::wire::codes::tag;
-use crate::wire::cursor::{Reader, Writer};
-use crate::wire::same::SameKey;
+use crate::wire::cursor::Writer;
+use crate::wire::same::repeated;
 use crate::wire::split;
 use crate::wire::term::Term;
 
@@ -39,7 +39,12 @@ use crate::wire::term::Term;
 /// [`TextError`] says where what is wrong. If only the buffer is too small, it says how many bytes the term takes.
 pub fn parse_text<'b>(text: &str, buf: &'b mut [u8]) -> Result<Term<'b>, TextError> {
     let mut parser = Parser::new(text, Writer::new(&mut *buf));
-    let done = parser.run();
+    let mut done = parser.run();
+    if let (Err((_, TextFault::DuplicateKey)), Some(_)) = (done, parser.twice) {
+        // what a map is of is compared at its end: where the key stands in the text is seen as it is read once more
+        parser.rewind();
+        done = parser.run();
+    }
     match done.and_then(|()| parser.out.finish().map_err(|e| (0, TextFault::Room { needed: e.needed, room: e.room }))) {
         Ok(len) => Ok(Term::trusted(buf.get(..len).unwrap_or(&[]))),
         Err((at, fault)) => {
@@ -257,26 +262,33 @@ impl<'t> Parser<'t, '_> {
                         return self.due("'=>'");
                     }
                     frame.shape = ParseShape::Value;
-                    let frame = *frame;
-                    return self.check_key(frame).map(|()| true);
+                    // the place of the arrow
+                    let at = self.scan.at.saturating_sub(2);
+                    if frame.count >= TEXT_KEYS {
+                        return Err((at, TextFault::TooManyKeys));
+                    }
+                    if self.twice == Some(self.out.len()) {
+                        return Err((at, TextFault::DuplicateKey));
+                    }
+                    return Ok(true);
                 }
                 ParseShape::Tuple | ParseShape::Value => {
                     if self.scan.eat(",") {
                         if frame.shape == ParseShape::Value {
                             frame.shape = ParseShape::Key;
-                            frame.extra = u32::try_from(self.out.len().saturating_sub(frame.at)).unwrap_or(u32::MAX);
                         }
                         return Ok(true);
                     }
                     if !self.scan.eat("}") {
                         return self.due("',' or '}'");
                     }
+                    let frame = *frame;
+                    self.open.pop();
                     if frame.shape == ParseShape::Tuple {
                         frame.end_tuple(&mut self.out);
                     } else {
-                        self.out.patch_u32(frame.at.saturating_add(1), frame.count);
+                        self.end_map(frame)?;
                     }
-                    self.open.pop();
                 }
                 ParseShape::List | ParseShape::Tail => {
                     let more = frame.shape == ParseShape::List;
@@ -302,22 +314,13 @@ impl<'t> Parser<'t, '_> {
         }
     }
 
-    /// Refuses a key that the map has already: Erlang would close the connection over such a map. The key is the last
-    /// that was written, and its arrow has just been read.
-    fn check_key(&self, map: ParseFrame) -> Result<(), Fault> {
-        let at = self.scan.at.saturating_sub(2);
-        if map.count >= TEXT_KEYS {
-            return Err((at, TextFault::TooManyKeys));
-        }
-        let mut key = SameKey::new(Term::trusted(
-            self.out.written(map.at.saturating_add(usize::try_from(map.extra).unwrap_or(usize::MAX))),
-        ));
-        let mut pairs = Reader::new(self.out.written(map.at.saturating_add(HEADER)));
-        for _ in 0..map.count {
-            let (Some(other), Some(_)) = (Term::next(&mut pairs), Term::next(&mut pairs)) else { break };
-            if key.is(other) {
-                return Err((at, TextFault::DuplicateKey));
-            }
+    /// Ends a map, and refuses it if it has a key twice: Erlang would close the connection over it.
+    fn end_map(&mut self, map: ParseFrame) -> Result<(), Fault> {
+        self.out.patch_u32(map.at.saturating_add(1), map.count);
+        let pairs = map.at.saturating_add(HEADER);
+        if let Some((_, end)) = repeated(self.out.written(pairs), usize::try_from(map.count).unwrap_or(0)) {
+            self.twice = Some(pairs.saturating_add(end));
+            return self.fail(TextFault::DuplicateKey);
         }
         Ok(())
     }

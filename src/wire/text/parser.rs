@@ -29,8 +29,7 @@ pub(super) struct ParseFrame {
     pub(super) at: usize,
     /// Elements or pairs so far.
     pub(super) count: u32,
-    /// Of a list: the number of lists that are tails and open in it. Of a map: the place of its last key, behind `at`,
-    /// from the second one on: the first is compared with none.
+    /// Of a list: the number of lists that are tails and open in it.
     pub(super) extra: u32,
 }
 
@@ -112,11 +111,20 @@ pub(super) struct Parser<'t, 'b> {
     pub(super) scan: Scan<'t>,
     pub(super) out: Writer<'b>,
     pub(super) open: heapless::Vec<ParseFrame, { Limits::MAX_DEPTH as usize }>,
+    /// Where a key ends, in the output, that its map has before it, once that is known.
+    pub(super) twice: Option<usize>,
 }
 
 impl<'t, 'b> Parser<'t, 'b> {
     pub(super) fn new(text: &'t str, out: Writer<'b>) -> Self {
-        Self { scan: Scan { text, at: 0 }, out, open: heapless::Vec::new() }
+        Self { scan: Scan { text, at: 0 }, out, open: heapless::Vec::new(), twice: None }
+    }
+
+    /// Goes back to the start of the text, with what is known of a key.
+    pub(super) fn rewind(&mut self) {
+        self.scan.at = 0;
+        self.out.advance_to(0);
+        self.open.clear();
     }
 
     pub(super) fn fail<T>(&self, fault: TextFault) -> Result<T, Fault> {

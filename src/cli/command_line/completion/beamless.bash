@@ -14,7 +14,8 @@ _beamless() {
     COMPREPLY=()
     while IFS= read -r line; do
         line=${line%%$'\t'*}
-        [[ $line && $line == "${COMP_WORDS[COMP_CWORD]}"* ]] && COMPREPLY+=("$line")
+        # others may have made up the names of nodes: what means something to the shell is quoted
+        [[ $line && $line == "${COMP_WORDS[COMP_CWORD]}"* ]] && printf -v line %q "$line" && COMPREPLY+=("$line")
     done < <("$1" --complete "${words[@]}" 2>/dev/null)
 }
 complete -o default -F _beamless beamless

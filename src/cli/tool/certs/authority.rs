@@ -68,10 +68,22 @@ fn of(key: &KeyPair, until: Day) -> Result<CertificateParams, String> {
 
 /// Makes a CA.
 pub(super) fn made(days: u32) -> Result<Made, String> {
+    ca(&new_key()?, days)
+}
+
+/// Makes a CA of a key that is there.
+pub(super) fn made_with(key: &str, days: u32) -> Result<Made, String> {
+    ca(&read_key(key)?, days)
+}
+
+fn ca(key: &KeyPair, days: u32) -> Result<Made, String> {
     let until = Day(today()?.0.saturating_add(days.into()));
-    let key = new_key()?;
-    let cert = of(&key, until)?.self_signed(&key).map_err(|e| e.to_string())?;
+    let cert = of(key, until)?.self_signed(key).map_err(|e| e.to_string())?;
     Ok(Made { cert: cert.pem(), key: key.serialize_pem(), until })
+}
+
+fn read_key(key: &str) -> Result<KeyPair, String> {
+    KeyPair::from_pem(key).map_err(|e| format!("ca.key cannot be read: {e}"))
 }
 
 fn new_key() -> Result<KeyPair, String> {
@@ -101,7 +113,7 @@ pub(super) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Reads a CA.
     pub(super) fn new(key: &str, cert: &'a str) -> Result<Self, String> {
-        let key = KeyPair::from_pem(key).map_err(|e| format!("ca.key cannot be read: {e}"))?;
+        let key = read_key(key)?;
         let of_cert = |e: &dyn std::fmt::Display| format!("ca.crt cannot be read: {e}");
         let der = CertificateDer::from_pem_slice(cert.as_bytes()).map_err(|e| of_cert(&e))?;
         let anchor = anchor_from_trusted_cert(&der).map_err(|e| of_cert(&e))?.to_owned();
@@ -163,6 +175,24 @@ mod tests {
         let hosts = ["nuc7".to_owned(), "10.0.0.7".to_owned(), "fd00::7".to_owned()];
         assert!(authority.certificate(&hosts, 9).unwrap().until < ca.until);
         assert!(authority.certificate(&hosts, 400).unwrap().until == ca.until);
+    }
+
+    /// `certs init` that was ended once it had written the key.
+    #[test]
+    fn a_key_alone_is_gone_on_with() {
+        let (ca, again) = (made(10).unwrap(), made(9).unwrap());
+        let cert = made_with(&ca.key, 9).unwrap().cert;
+        let host = ["nuc7".to_owned()];
+        assert!(Authority::new(&ca.key, &cert).unwrap().certificate(&host, 1).is_ok());
+        // whatever it was that the key had signed before is of the CA still
+        let before = Authority::new(&ca.key, &ca.cert).unwrap().certificate(&host, 1).unwrap();
+        let der = CertificateDer::from_pem_slice(before.cert.as_bytes()).unwrap();
+        let is_of = |cert: &str| {
+            let anchor = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+            verify(&der, &anchor_from_trusted_cert(&anchor).unwrap(), UnixTime::now()).is_ok()
+        };
+        assert!(is_of(&cert) && is_of(&ca.cert) && !is_of(&again.cert));
+        assert!(made_with("", 9).err().unwrap().starts_with("ca.key cannot be read: "));
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub(super) struct Round {
 impl Round {
     /// Makes a node to ask these; with `all` those that they see, too.
     pub(super) fn open(given: &[String], all: bool, options: &Asking) -> Result<Self, Failure> {
-        let pairs = given.iter().map(|given| host::pair(given, options.name.as_ref())).collect::<Result<Vec<_>, _>>();
+        let pairs =
+            given.iter().map(|given| host::pair(given, options.name.as_ref(), options.timeout)).collect::<Result<Vec<_>, _>>();
         let pairs = pairs.map_err(Failure::usage)?;
         let (first, own) = pairs.first().ok_or_else(|| "NODE is missing".to_owned())?;
         let means = Means::find(options)?;
@@ -45,8 +46,7 @@ impl Round {
         let sizes = Sizes::new(u16::try_from(peers).unwrap_or(u16::MAX), 1, BYTES).watches(8).requests(REQUESTS);
         let mut node = OwnedNode::new(means.config(own, options, &first.node)?, sizes).map_err(Failure::usage)?;
         let mailbox = node.register("")?;
-        let is_near = pairs.iter().any(|(target, _)| host::part(&target.node) == host::part(own));
-        let mut driver = means.driver(&mut node, is_near)?;
+        let mut driver = means.driver(&mut node)?;
         let (mut subjects, mut ports): (Vec<Subject>, _) = (Vec::new(), Vec::new());
         let is_long = |name: &str| host::part(name).contains(['.', ':']);
         for ((target, _), given) in pairs.iter().zip(given) {

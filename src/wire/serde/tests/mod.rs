@@ -346,6 +346,22 @@ fn a_map_with_a_key_twice_is_refused() {
     assert_eq!(refused(&maps).0, "the map has the key #{2 => 2,1 => 1} twice");
     assert_eq!(refused(&parts((1, 0.0), (1, -0.0))).0, "the map has the key {1,-0.0} twice");
     assert_eq!(refused(&parts(vec![7], Term::parse(&[107, 0, 1, 7]).unwrap())).0, "the map has the key [7] twice");
+
+    // so may those of one collection
+    #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+    #[serde(untagged)]
+    enum Any {
+        Short(u8),
+        Long(u16),
+    }
+    let any = |keys: [Any; 2]| keys.into_iter().zip(1..).collect::<BTreeMap<_, u8>>();
+    assert_eq!(text(&any([Any::Short(1), Any::Long(2)])), "#{1 => 1,2 => 2}");
+    assert_eq!(refused(&any([Any::Short(1), Any::Long(1)])).0, "the map has the key 1 twice");
+    assert_eq!(refused(&InOrder(vec![(0.0, 1), (-0.0, 1)])).0, "the map has the key -0.0 twice");
+    let mut mixed = InOrder(vec![(("a", 1.0), 1), (("b", 0.0), 1)]);
+    assert_eq!(text(&mixed), "#{{<<\"a\">>,1.0} => 1,{<<\"b\">>,0.0} => 1}");
+    mixed.0.push((("b", -0.0), 1));
+    assert_eq!(refused(&mixed).0, "the map has the key {<<\"b\">>,-0.0} twice");
 }
 
 #[test]
