@@ -20,6 +20,7 @@ mod recipient;
 mod said;
 mod status;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
@@ -50,6 +51,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// so much memory.
 const BUSY: usize = 1 << 16;
 
+/// The most commands that are started in one turn: each takes the loop a millisecond and more.
+const STARTS: u8 = 8;
+
 /// The readings that are published.
 pub(super) struct Publishing {
     /// The mailbox that they are sent from; there is none without readings.
@@ -65,6 +69,8 @@ pub(super) struct Publishing {
     removed: Vec<Publisher>,
     /// What programs published, and when, before there were numbers.
     early: Vec<(Said, Moment)>,
+    /// The place of the one that is read first, since its command was not started in the turn before.
+    first: usize,
     /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
     leaving: Vec<Task>,
     /// The agent ends.
@@ -115,6 +121,7 @@ impl Publishing {
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             removed: Vec::new(),
             early: Vec::new(),
+            first: 0,
             leaving: Vec::new(),
             is_ending: false,
             limit: settings.keep.memory,
@@ -598,7 +605,7 @@ impl Part for Publishing {
             self.closed = Some((disk.let_go(all), after(AGAIN)));
             self.make_room();
         }
-        let means = Means { registry: driver.registry(), beside: &beside };
+        let means = Means { starts: Cell::new(STARTS), registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
         }
@@ -607,15 +614,20 @@ impl Part for Publishing {
         }
         self.leaving.retain_mut(|task| task.turn().is_none());
         let ready = if self.may_read() { self.publishers.len() } else { 0 };
-        for place in 0..ready {
+        let first = core::mem::take(&mut self.first).min(ready);
+        let mut late = None;
+        for place in (first..ready).chain(0..first) {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
                 let before = publisher.bytes();
-                publisher.turn(&world, &mut self.numbers, &means);
+                if !publisher.turn(&world, &mut self.numbers, &means) {
+                    late = late.or(Some(place));
+                }
                 let after = publisher.bytes();
                 self.has_taken(before, after);
             }
         }
+        self.first = late.unwrap_or(0);
         self.beside = Some(beside);
         if let Some(disk) = &mut self.disk {
             disk.read(&mut self.publishers, self.limit);
@@ -877,5 +889,24 @@ mod tests {
         let [used, limit] = publishing.room().memory;
         assert!(used <= limit && used > limit / 2, "{used} of {limit}");
         assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);
+    }
+
+    /// Commands that are all due are started some a turn, and none of them is left out though those before it are due again.
+    #[test]
+    fn few_commands_are_started_in_a_turn() {
+        let text = "[[publish]]\ncommand = [\"/no/such/program\"]\nlabel = \"x\"\nevery = \"1h\"\nto = \"hub\"\nnode = \"b@127.0.0.1\"\n";
+        let mut settings = settings(text);
+        settings.publish[0].every = Duration::from_nanos(1);
+        settings.publish = std::iter::repeat_n(settings.publish[0].clone(), 20).collect();
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings, &mut node).unwrap();
+        let mut options = DriverOptions::default().outgoing();
+        options.epmd = Epmd::None;
+        let driver = Driver::new(options, &mut node).unwrap();
+        for tried in [8, 16, 20, 20] {
+            publishing.turn(&mut node, &driver);
+            assert_eq!(publishing.publishers.iter().filter(|publisher| publisher.trouble().is_some()).count(), tried);
+        }
     }
 }
