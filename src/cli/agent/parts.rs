@@ -116,7 +116,9 @@ impl Parts {
         each!(self, part => part.turn(node, driver), connections echo system functions programs);
         let Self { system, connections, programs, publishing, health, .. } = self;
         for said in programs.take_published() {
-            publishing.take(said);
+            if let Err(said) = publishing.take(said) {
+                programs.waste(&said.mailbox, said.line);
+            }
         }
         publishing.turn(node, driver);
         programs.give_room(|mailbox| publishing.room_for(mailbox));
@@ -172,7 +174,7 @@ impl Parts {
     /// Ends the processes beside the agent, and keeps what they publish until they have ended.
     pub(super) fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
         each!(self, part => part.stop(node, driver), connections echo system functions programs);
-        self.programs.take_published().into_iter().for_each(|said| self.publishing.take(said));
+        self.programs.take_published().into_iter().for_each(|said| drop(self.publishing.take(said)));
         self.publishing.stop(node, driver);
     }
 }

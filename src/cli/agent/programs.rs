@@ -22,7 +22,7 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 pub(super) use course::{ProgramStatus, RECENT};
-use program::{GRACE, Program, World};
+use program::{GRACE, Local, Program, World};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
@@ -67,17 +67,26 @@ impl Programs {
         self.programs.iter_mut().for_each(|program| act(program, &mut world));
         let World { local, published, .. } = world;
         self.published.extend(published);
-        for (name, term) in local {
-            match self.programs.iter_mut().find(|program| program.given.name == name) {
+        for Local { from, to, term, line } in local {
+            match self.programs.iter_mut().find(|program| program.given.name == to) {
                 Some(program) => program.tell_term(&term, &self.home),
-                None => limited!(
-                    warn,
-                    &name,
-                    "messages to names that no program has",
-                    "not sent to {name}: no program of this node has a mailbox of that name"
-                ),
+                None => {
+                    limited!(
+                        warn,
+                        &to,
+                        "messages to names that no program has",
+                        "not sent to {to}: no program of this node has a mailbox of that name"
+                    );
+                    self.waste(&from, line);
+                }
             }
         }
+    }
+
+    /// Takes note that a line of so many bytes, of the program of this mailbox, was of no use.
+    pub(super) fn waste(&mut self, mailbox: &str, line: usize) {
+        let program = self.programs.iter_mut().find(|program| program.given.name == mailbox);
+        program.into_iter().for_each(|program| program.waste(line, 1));
     }
 
     /// Returns what they published since this was asked last.

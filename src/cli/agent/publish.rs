@@ -59,6 +59,8 @@ pub(super) struct Said {
     pub(super) nodes: Nodes,
     /// The term, encoded.
     pub(super) term: Vec<u8>,
+    /// The bytes of the line that said it, or of the frame.
+    pub(super) line: usize,
 }
 
 impl Said {
@@ -225,41 +227,50 @@ impl Publishing {
         members::send(&mut self.publishers, mailbox, node, &world);
     }
 
-    /// Keeps what a program publishes.
-    pub(super) fn take(&mut self, said: Said) {
-        let Said { mailbox, to, nodes, term } = said;
-        let refused = |why: &str| {
-            limited!(warn, &mailbox, "messages of programs that cannot be published", "mailbox {mailbox}: not published: {why}");
-        };
+    /// Keeps what a program publishes. Gives it back if that cannot be, which the log has.
+    pub(super) fn take(&mut self, said: Said) -> Result<(), Said> {
         // the turn before may be long ago
         self.clock.look();
+        let now = self.clock.now;
+        let place = self.receiver(&said).and_then(|receiver| {
+            let place = self.of_program(&said.mailbox, receiver);
+            place.ok_or_else(|| format!("readings of programs wait for {RECEIVERS} receivers already"))
+        });
+        match place {
+            Ok(place) => {
+                if let Some(publisher) = self.publishers.get_mut(place) {
+                    publisher.keep(said.term, now, &now, &mut self.numbers);
+                }
+                self.make_room();
+                Ok(())
+            }
+            Err(why) => {
+                let name = &said.mailbox;
+                limited!(warn, name, "messages of programs that cannot be published", "mailbox {name}: not published: {why}");
+                Err(said)
+            }
+        }
+    }
+
+    /// Returns whom it is for, or why that cannot be.
+    fn receiver(&self, said: &Said) -> Result<Receiver, String> {
         let own = NodeName::new(&self.own).ok();
         let mut names = Vec::new();
-        for name in nodes.names() {
-            match config::node(name, own.as_ref()) {
-                Ok(name) if names.contains(&name) => {}
-                Ok(name) => names.push(name),
-                Err(why) => return refused(&format!("{name}: {why}")),
+        for name in said.nodes.names() {
+            let name = config::node(name, own.as_ref()).map_err(|why| format!("{name}: {why}"))?;
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         // it would have others make room for it, and be refused once there is somebody to send it to
-        if term.len() > self.most {
-            return refused(&Trouble::size(self.most).words);
+        if said.term.len() > self.most {
+            return Err(Trouble::size(self.most).words);
         }
-        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&to.len()) {
-            return refused(&format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
+        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&said.to.len()) {
+            return Err(format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
         }
-        let nodes = if let Nodes::Each(_) = nodes { Nodes::Each(names) } else { Nodes::First(names) };
-        let now = self.clock.now;
-        match self.of_program(&mailbox, Receiver::Name { to, nodes }) {
-            Some(place) => {
-                if let Some(publisher) = self.publishers.get_mut(place) {
-                    publisher.keep(term, now, &now, &mut self.numbers);
-                }
-                self.make_room();
-            }
-            None => refused(&format!("readings of programs wait for {RECEIVERS} receivers already")),
-        }
+        let nodes = if let Nodes::Each(_) = said.nodes { Nodes::Each(names) } else { Nodes::First(names) };
+        Ok(Receiver::Name { to: said.to.clone(), nodes })
     }
 
     /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. The one that has waited for

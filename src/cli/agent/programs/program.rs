@@ -54,10 +54,18 @@ pub(super) struct World<'w, 'n> {
     pub(super) registry: &'w Registry,
     /// The name of the node.
     pub(super) home: &'w str,
-    /// The names of mailboxes, and the terms that go there.
-    pub(super) local: Vec<(String, Vec<u8>)>,
+    pub(super) local: Vec<Local>,
     /// What they publish.
     pub(super) published: Vec<Said>,
+}
+
+/// A message from one mailbox to another of this node.
+pub(super) struct Local {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) term: Vec<u8>,
+    /// The bytes of the line that said it, or of the frame.
+    pub(super) line: usize,
 }
 
 /// A program and its mailbox.
@@ -591,7 +599,7 @@ impl Program {
                 }
             };
             let is_of_use = match said {
-                Ok(said) => self.act(said, world),
+                Ok(said) => self.act(said, len, world),
                 Err(why) => {
                     self.not_understood(&why);
                     false
@@ -610,14 +618,14 @@ impl Program {
     }
 
     /// Takes note of bytes that were of no use: of too many the rest is read slowly.
-    fn waste(&mut self, bytes: usize, lines: usize) {
+    pub(super) fn waste(&mut self, bytes: usize, lines: usize) {
         if self.pace.spend(bytes, lines, Instant::now()) {
             let name = &self.given.name;
             limited!(
                 warn,
                 name,
                 "programs that write too much on standard output",
-                "mailbox {name}: its program writes too much that is no message, and is read slowly from now on"
+                "mailbox {name}: its program writes too much that is no message or for nobody, and is read slowly from now on"
             );
         }
     }
@@ -630,13 +638,13 @@ impl Program {
             Some(Err(fault)) => Err(fault.to_string()),
         };
         match said {
-            Ok(said) => drop(self.act(said, world)),
+            Ok(said) => drop(self.act(said, 0, world)),
             Err(why) => self.not_understood(&why),
         }
     }
 
-    /// Returns false if what it said is for nobody.
-    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) -> bool {
+    /// Does what it said in a line of so many bytes. Returns false if that is for nobody; where it is others who know, they tell its pace.
+    fn act(&mut self, said: Option<Outgoing>, line: usize, world: &mut World<'_, '_>) -> bool {
         let letter = match said {
             None => return false,
             Some(Outgoing::Reply { id, term }) => {
@@ -653,23 +661,21 @@ impl Program {
                 let host = world.home.split_once('@').map_or("", |(_, host)| host);
                 let node = if node.contains('@') { node } else { format!("{node}@{host}") };
                 if node == world.home {
-                    world.local.push((name, term));
+                    world.local.push(Local { from: self.given.name.clone(), to: name, term, line });
                     return true;
                 }
                 Letter { to: To::Name(name), node, term }
             }
             Some(Outgoing::Publish { name, nodes, term }) => {
                 let mailbox = self.given.name.clone();
-                let said = Said { mailbox, to: name, nodes, term };
+                let said = Said { mailbox, to: name, nodes, term, line };
                 self.room = self.room.saturating_sub(said.size());
                 world.published.push(said);
                 return true;
             }
         };
-        if let Ok(mut out) = world.node.outbox(self.mailbox) {
-            self.letters.post(letter, &mut out, &self.given.name);
-        }
-        true
+        let Ok(mut out) = world.node.outbox(self.mailbox) else { return true };
+        self.letters.post(letter, &mut out, &self.given.name)
     }
 
     /// Tells the program of a message of one of this node's own programs.
