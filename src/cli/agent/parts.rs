@@ -1,10 +1,12 @@
 //! The parts of the agent, together.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
 
+use super::children::LOOK_AGAIN;
 use super::config::Settings;
 use super::connections::Connections;
 use super::echo::Echo;
@@ -171,11 +173,20 @@ impl Parts {
         each!(self, part => part.named(own));
     }
 
-    /// Ends the processes beside the agent, and keeps what they publish until they have ended.
+    /// Ends the processes beside the agent: asks all of them, and kills after a second those that are still there. What programs say until then
+    /// counts.
     pub(super) fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        each!(self, part => part.stop(node, driver), connections echo system functions programs);
+        each!(self, part => part.terminate());
+        loop {
+            let mut is_over = true;
+            each!(self, part => is_over &= part.have_ended(node, driver));
+            if is_over {
+                break;
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
         self.programs.take_published().into_iter().for_each(|said| drop(self.publishing.take(said)));
-        self.publishing.stop(node, driver);
+        self.publishing.stop(node);
     }
 }
 

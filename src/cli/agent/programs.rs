@@ -9,9 +9,9 @@ mod letters;
 mod places;
 mod program;
 mod stdout;
+mod world;
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use beamless::{Driver, Event, Mailbox, Node};
 
@@ -22,16 +22,14 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 pub(super) use course::{ProgramStatus, RECENT};
-use program::{GRACE, Local, Program, World};
+use program::Program;
+use world::{Local, World};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
 
 /// The shortest limit of a line in bytes, and the longest.
 const LIMITS: (usize, usize) = (1 << 18, 1 << 27);
-
-/// The time between two looks whether the programs have ended, when the agent ends.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The programs behind mailboxes.
 pub(super) struct Programs {
@@ -193,21 +191,14 @@ impl Part for Programs {
         own.clone_into(&mut self.home);
     }
 
-    /// Ends the programs: asks them, and kills after a second those that are still there. What they say until then counts.
-    fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
+    fn terminate(&mut self) {
         self.programs.iter_mut().for_each(Program::leave);
-        let end = Instant::now().checked_add(GRACE);
-        loop {
-            self.leaving.retain_mut(Program::is_leaving);
-            self.with_world(node, driver, Program::turn_to_end);
-            let is_over = self.leaving.is_empty() && !self.programs.iter().any(Program::is_ending);
-            if is_over || end.is_none_or(|end| end <= Instant::now()) {
-                break;
-            }
-            thread::sleep(LOOK_AGAIN);
-        }
-        // with all that they started
-        self.programs.clear();
-        self.leaving.clear();
+    }
+
+    /// Hears what they still say.
+    fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+        self.leaving.retain_mut(Program::is_leaving);
+        self.with_world(node, driver, Program::turn_to_end);
+        self.leaving.is_empty() && !self.programs.iter().any(Program::is_ending)
     }
 }

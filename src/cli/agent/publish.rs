@@ -29,6 +29,7 @@ use super::config::{self, Form, Nodes, Publish, RECEIVERS, Receiver, Settings, S
 use super::own;
 use super::part::Part;
 use super::peers::after;
+use super::task::Task;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
@@ -81,6 +82,8 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
+    /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
+    leaving: Vec<Task>,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -123,6 +126,7 @@ impl Publishing {
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            leaving: Vec::new(),
             limit: settings.keep.memory,
             beside: None,
             is_full: false,
@@ -225,6 +229,23 @@ impl Publishing {
             }
         }
         members::send(&mut self.publishers, mailbox, node, &world);
+    }
+
+    /// Returns true if files and commands may be read.
+    fn may_read(&self) -> bool {
+        self.numbers.have_begun() && self.leaving.is_empty()
+    }
+
+    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
+    pub(super) fn stop(&mut self, node: &mut Node<'_>) {
+        if let Some(disk) = &mut self.disk {
+            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
+        }
+        self.send(node);
+        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
+        if let Some(disk) = self.disk.take() {
+            disk.close(&self.publishers);
+        }
     }
 
     /// Keeps what a program publishes. Gives it back if that cannot be, which the log has.
@@ -428,8 +449,11 @@ impl Part for Publishing {
             // of a list of nodes that grew or shrank, those that stay keep what waits for them
             let is_same_list = |old: &Publish| old.label == given.label && old.receiver.shares_with(&given.receiver);
             let publisher = same.unwrap_or_else(|| match take(&alike).or_else(|| take(&is_same_list)) {
-                Some(publisher) => {
+                Some(mut publisher) => {
                     log::info!("{}: changed", publisher.name());
+                    if publisher.given.source != given.source {
+                        self.leaving.extend(publisher.leave());
+                    }
                     publisher.changed(given.clone())
                 }
                 None => {
@@ -445,8 +469,9 @@ impl Part for Publishing {
             of_programs.into_iter().partition(|publisher| self.programs.contains(&publisher.given.label));
         self.publishers.extend(of_programs);
         self.are_others |= !gone.is_empty();
-        for publisher in old.into_iter().chain(gone) {
+        for mut publisher in old.into_iter().chain(gone) {
             log::info!("{}: removed", publisher.name());
+            self.leaving.extend(publisher.leave());
             publisher.tell_lost(true);
             if let Some(disk) = &mut self.disk {
                 publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
@@ -492,6 +517,7 @@ impl Part for Publishing {
 
     fn pipes_ready(&mut self) {
         self.publishers.iter_mut().for_each(Publisher::set_ready);
+        self.leaving.iter_mut().for_each(Task::set_ready);
     }
 
     /// Reads what is due, and sends what can be sent.
@@ -520,7 +546,8 @@ impl Part for Publishing {
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
         }
-        let ready = if self.numbers.have_begun() { self.publishers.len() } else { 0 };
+        self.leaving.retain_mut(|task| task.turn().is_none());
+        let ready = if self.may_read() { self.publishers.len() } else { 0 };
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
@@ -539,29 +566,35 @@ impl Part for Publishing {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let publishers = self.publishers.iter().filter(|_| self.numbers.have_begun()).filter_map(Publisher::next_wake);
+        let publishers = self.publishers.iter().filter(|_| self.may_read()).filter_map(Publisher::next_wake);
+        let leaving = self.leaving.iter().filter_map(Task::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
         let hangs = self.beside.as_ref().and_then(Beside::next_wake);
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
         let opens = self.closed.as_ref().map(|(_, at)| *at);
-        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).chain(opens).min()
+        publishers
+            .chain(leaving)
+            .chain(targets.filter_map(|target| target.again))
+            .chain(hangs)
+            .chain(disk)
+            .chain(aims)
+            .chain(opens)
+            .min()
     }
 
     fn named(&mut self, own: &str) {
         own.clone_into(&mut self.own);
     }
 
-    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
-    fn stop(&mut self, node: &mut Node<'_>, _driver: &Driver) {
-        if let Some(disk) = &mut self.disk {
-            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
-        }
-        self.send(node);
-        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
-        if let Some(disk) = self.disk.take() {
-            disk.close(&self.publishers);
-        }
+    fn terminate(&mut self) {
+        self.leaving.extend(self.publishers.iter_mut().filter_map(Publisher::leave));
+    }
+
+    fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+        self.pipes_ready();
+        self.leaving.retain_mut(|task| task.turn().is_none());
+        self.leaving.is_empty()
     }
 }

@@ -5,8 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
-use mio::Registry;
+use beamless::{Call, Error, Full, Mailbox, Outbox, OwnedCaller, Received, Term, may_take};
 
 use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
@@ -16,6 +15,8 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use super::stdout::Stdout;
+use super::world::{Local, World};
+use crate::cli::agent::children::GRACE;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
@@ -36,9 +37,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// The time from being asked to end to being killed.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
-
 /// The most bytes that are read of a program from being asked to end on: what its pipe holds, and as much again as it may say then.
 const LAST: usize = 1 << 18;
 
@@ -47,26 +45,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// The reads in one turn, and the bytes of each.
 const READ: (u8, usize) = (4, 16_384);
-
-/// The node, and the messages between its own mailboxes.
-pub(super) struct World<'w, 'n> {
-    pub(super) node: &'w mut Node<'n>,
-    pub(super) registry: &'w Registry,
-    /// The name of the node.
-    pub(super) home: &'w str,
-    pub(super) local: Vec<Local>,
-    /// What they publish.
-    pub(super) published: Vec<Said>,
-}
-
-/// A message from one mailbox to another of this node.
-pub(super) struct Local {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) term: Vec<u8>,
-    /// The bytes of the line that said it, or of the frame.
-    pub(super) line: usize,
-}
 
 /// A program and its mailbox.
 pub(super) struct Program {

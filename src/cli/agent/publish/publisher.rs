@@ -134,6 +134,13 @@ impl Publisher {
         Self { at: self.at.min(soon), given, ..self }
     }
 
+    /// Asks its command to end, if one runs, and gives it away: what it prints is of no use.
+    pub(super) fn leave(&mut self) -> Option<Task> {
+        let (mut task, _) = self.task.take()?;
+        task.terminate();
+        Some(task)
+    }
+
     /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub, of which the first are wanted, so many.
     pub(super) fn set_outlets(&mut self, hubs: &[String], wanted: usize) {
         self.replace_outlets(match &self.given.receiver {
