@@ -212,7 +212,7 @@ impl Agent<'_> {
     /// Runs until it is to end.
     fn run(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) -> Result<(), Failure> {
         // one that listens nowhere is up, too: the nodes that it connects to may be away for long
-        if self.settings.local.epmd == Epmd::None || self.settings.local.is_outgoing() {
+        if !self.settings.local.is_registered() {
             self.announce(node, driver, "no epmd");
         }
         loop {
@@ -274,6 +274,12 @@ impl Agent<'_> {
             Event::Registered { embedded, port } if !self.announced => {
                 let kind = if *embedded { "embedded" } else { "external" };
                 return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+            }
+            Event::NameTaken if self.parts.are_held() => {
+                events::log_as(event, &words::event(event, self.settings.local.tls.as_ref()));
+                return log::warn!(
+                    "until it has its name this node connects to no other, starts no program and takes no reading"
+                );
             }
             Event::NodeUp { .. } if !core::mem::replace(&mut self.is_cookie_shared, true) => {
                 self.last.keep_cookie(&self.cookie, true);
