@@ -122,6 +122,36 @@ fn commands_are_asked_to_end() {
     said(&["second asked", "call asked"]);
 }
 
+/// What is there no more but for its end is looked at when that is due, and not all the time.
+#[test]
+fn a_program_that_is_to_end_is_waited_for_at_rest() {
+    let world = World::new();
+    let file = world.home.join("beamless.toml");
+    fs::write(world.home.join("stays.sh"), "trap '' TERM\nexec yes '{send,sink,demo,x}'\n").unwrap();
+    let sink = "sname = \"demo\"\n[mailbox.sink]\ncommand = [\"sh\", \"-c\", \"cat >/dev/null\"]\n";
+    fs::write(&file, format!("{sink}[mailbox.stays]\ncommand = [\"sh\", \"stays.sh\"]\n")).unwrap();
+    let demo = run(&world, command(beamless()), &file);
+    let pid = demo.wait(&["mailbox stays: started "]).rsplit(' ').next().unwrap().parse().unwrap();
+    // it is read
+    let written = || {
+        let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok()).unwrap()
+    };
+    until("more than a pipe holds", || (written() > 1_000_000).then_some(()));
+    fs::write(&file, sink).unwrap();
+    demo.signal("HUP");
+    demo.wait(&["mailbox stays: removed"]);
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", demo.pid())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = ticks();
+    are_gone(&[pid]);
+    let after = ticks();
+    assert!(after - before < 10, "{} hundredths of a second", after - before);
+}
+
 /// Whoever becomes the agent may have children, which are none of its business.
 #[test]
 fn what_was_there_before_the_agent_stays() {

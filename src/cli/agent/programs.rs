@@ -183,7 +183,8 @@ impl Part for Programs {
     fn next_wake(&self) -> Option<Instant> {
         let programs: &[Program] = if self.home.is_empty() { &[] } else { &self.programs };
         let places = programs.iter().filter_map(|program| program.places.next_wake());
-        programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+        let leaving = self.leaving.iter().filter_map(Program::next_look);
+        programs.iter().filter_map(Program::next_wake).chain(leaving).chain(places).min()
     }
 
     /// What runs goes on: only what is started from now on is told another name.

@@ -384,6 +384,12 @@ impl Program {
         *at > Instant::now() && !process.has_ended()
     }
 
+    /// Returns when that is to be asked: of what else it has to do nothing is done any more.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let Life::Ending(process, at) = &self.state else { return None };
+        process.next_wake().into_iter().chain([*at]).min()
+    }
+
     // --- what is for it -----------------------------------------------------------------------------------------------------
 
     /// Empties the mailbox, whatever the program does, so that nobody is held up.
