@@ -56,6 +56,7 @@ macro_rules! pages {
         /// [system_info]: crate::manual::system_info
         /// [ties]: crate::manual::processes#links-and-monitors
         /// [tls]: crate::manual::tls
+        /// [to_programs]: crate::manual::programs#readings-for-a-program
         /// [tool]: crate::manual::tool
         /// [topics]: crate::manual::publishing#to-the-subscribers-of-a-topic
         /// [unit]: crate::manual::agent#under-systemd

@@ -317,13 +317,12 @@ impl Program {
             );
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
-        self.begin_anew();
+        self.input = Input::default();
         self.later(now)
     }
 
-    /// Forgets what was between the agent and the program that is gone.
+    /// Forgets what the agent had heard of the program that is gone.
     fn begin_anew(&mut self) {
-        self.input = Input::default();
         self.format = self.given.format;
         self.framing = Framing::new(self.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
@@ -350,6 +349,9 @@ impl Program {
         self.leave();
         if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
+        }
+        if self.given.format != given.format {
+            self.input = Input::default();
         }
         self.given = given;
         // how the former one did says nothing of this one
@@ -430,9 +432,12 @@ impl Program {
         (!self.input.has_room(node)).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// Tells the program of a cast or of another message of this node, or drops it.
+    /// Tells the program of a cast or of another message of this node, or drops it. A reading waits for the program's next start: whoever published
+    /// it took it for arrived, since the mailbox is there.
     fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
-        match self.refusal(node) {
+        let refusal = self.refusal(node);
+        let waits = matches!(refusal, Some((Refusal::Restarting, _))) && told.is_reading() && self.input.has_room(node);
+        match refusal.filter(|_| !waits) {
             None => drop(self.input.push(&told.record(self.given.format, home), node)),
             Some((_, why)) => self.dropped.add(&self.given.name, why),
         }
