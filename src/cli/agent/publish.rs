@@ -19,6 +19,7 @@ mod reading;
 mod recipient;
 mod status;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
@@ -52,6 +53,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// so much memory.
 const BUSY: usize = 1 << 16;
 
+/// The most commands that are started in one turn: each takes the loop a millisecond and more.
+const STARTS: u8 = 8;
+
 /// What a program publishes.
 pub(super) struct Said {
     pub(super) mailbox: String,
@@ -82,6 +86,8 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
+    /// The place of the one that is read first, since its command was not started in the turn before.
+    first: usize,
     /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
     leaving: Vec<Task>,
     disk: Option<Disk>,
@@ -126,6 +132,7 @@ impl Publishing {
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            first: 0,
             leaving: Vec::new(),
             limit: settings.keep.memory,
             beside: None,
@@ -542,19 +549,24 @@ impl Part for Publishing {
                 self.of_program(&label, receiver);
             }
         }
-        let means = Means { registry: driver.registry(), beside: &beside };
+        let means = Means { starts: Cell::new(STARTS), registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
         }
         self.leaving.retain_mut(|task| task.turn().is_none());
         let ready = if self.may_read() { self.publishers.len() } else { 0 };
-        for place in 0..ready {
+        let first = core::mem::take(&mut self.first).min(ready);
+        let mut late = None;
+        for place in (first..ready).chain(0..first) {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
-                publisher.turn(&world, &mut self.numbers, &means);
+                if !publisher.turn(&world, &mut self.numbers, &means) {
+                    late = late.or(Some(place));
+                }
             }
             self.make_room();
         }
+        self.first = late.unwrap_or(0);
         self.beside = Some(beside);
         if let Some(disk) = &mut self.disk {
             disk.read(&mut self.publishers, self.limit);
@@ -596,5 +608,53 @@ impl Part for Publishing {
         self.pipes_ready();
         self.leaving.retain_mut(|task| task.turn().is_none());
         self.leaving.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beamless::{Config, EpmdSettings, OwnedNode, Sizes};
+
+    use super::*;
+
+    /// Commands that are all due are started some a turn, and none of them is left out though those before it are due again.
+    #[test]
+    fn few_commands_are_started_in_a_turn() {
+        let mut node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
+        let driver = Driver::outgoing(&EpmdSettings::default(), &mut node).unwrap();
+        let given = Publish {
+            source: Source::Command(vec!["/no/such/program".to_owned()]),
+            label: "x".to_owned(),
+            every: Duration::from_nanos(1),
+            form: Form::Text,
+            receiver: Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["a@host".to_owned()]) },
+            keep: None,
+        };
+        let mut publishing = Publishing {
+            mailbox: None,
+            own: "edge@host".to_owned(),
+            most: 100,
+            clock: Clock::new(),
+            numbers: Numbering::new(None),
+            publishers: std::iter::repeat_n(given, 20).map(Publisher::new).collect(),
+            first: 0,
+            leaving: Vec::new(),
+            disk: None,
+            closed: None,
+            opening: None,
+            beside: None,
+            limit: 1 << 20,
+            is_full: false,
+            targets: Vec::new(),
+            programs: Vec::new(),
+            are_others: false,
+            wanted: Vec::new(),
+            is_stale: true,
+        };
+        publishing.numbers.begin(&publishing.clock.now);
+        for tried in [8, 16, 20, 20] {
+            publishing.turn(&mut node, &driver);
+            assert_eq!(publishing.publishers.iter().filter(|publisher| publisher.trouble().is_some()).count(), tried);
+        }
     }
 }

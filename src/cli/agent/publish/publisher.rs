@@ -1,5 +1,6 @@
 //! A `[[publish]]`: when it is read, and whom its readings are for.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ type FileRead = Awaited<Result<Vec<u8>, Trouble>>;
 
 /// What readings are taken with.
 pub(super) struct Means<'w> {
+    /// How many commands may be started in this turn.
+    pub(super) starts: Cell<u8>,
     pub(super) registry: &'w Registry,
     pub(super) beside: &'w Beside,
 }
@@ -294,8 +297,8 @@ impl Publisher {
         self.task.iter_mut().for_each(|(task, _)| task.set_ready());
     }
 
-    /// Reads what is due.
-    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbering, means: &Means<'_>) {
+    /// Reads what is due. Returns false if that has to wait for the next turn, since many commands were started in this one.
+    pub(super) fn turn(&mut self, world: &Context<'_>, numbers: &mut Numbering, means: &Means<'_>) -> bool {
         if let Some((ended, taken)) = self.task.as_mut().and_then(|(task, taken)| Some((task.turn()?, *taken))) {
             self.task = None;
             let bytes = self.printed(ended, world);
@@ -311,7 +314,11 @@ impl Publisher {
             log::warn!("{}: {state} for a minute, after {changes} changes", self.name());
         }
         if self.at > now || self.is_of_program() {
-            return;
+            return true;
+        }
+        if matches!(self.given.source, Source::Command(_)) && self.task.is_none() {
+            let Some(left) = means.starts.get().checked_sub(1) else { return false };
+            means.starts.set(left);
         }
         self.at = next(self.at, self.given.every, now);
         match &self.given.source {
@@ -330,6 +337,7 @@ impl Publisher {
                 }
             }
         }
+        true
     }
 
     /// Returns when it has something to do.
