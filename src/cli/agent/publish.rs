@@ -88,6 +88,8 @@ pub(super) struct Publishing {
     beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
+    /// The bytes of all that was kept when that was counted last, and of what came since.
+    used: usize,
     /// The log has that it is used up.
     is_full: bool,
     targets: Vec<Recipient>,
@@ -122,6 +124,7 @@ impl Publishing {
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
             limit: settings.keep.memory,
+            used: 0,
             beside: None,
             is_full: false,
             targets: Vec::new(),
@@ -254,9 +257,11 @@ impl Publishing {
         match self.of_program(&mailbox, Receiver::Name { to, nodes }) {
             Some(place) => {
                 if let Some(publisher) = self.publishers.get_mut(place) {
+                    let before = publisher.bytes();
                     publisher.keep(term, now, &now, &mut self.numbers);
+                    let after = publisher.bytes();
+                    self.has_taken(before, after);
                 }
-                self.make_room();
             }
             None => refused(&format!("readings of programs wait for {RECEIVERS} receivers already")),
         }
@@ -286,7 +291,7 @@ impl Publishing {
         if !self.numbers.have_begun() {
             return 0;
         }
-        let used = bytes(&self.publishers);
+        let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
         let on_disk = disk.map(|disk| {
@@ -352,14 +357,29 @@ impl Publishing {
         }
     }
 
+    /// Takes note of the bytes that a publisher has before and after it kept something, if it did. All of them are only looked at where there is no
+    /// room: there may be thousands.
+    fn has_taken(&mut self, before: usize, after: usize) {
+        self.used = self.used.saturating_add(after).saturating_sub(before);
+        if self.used > self.limit {
+            self.make_room();
+        }
+    }
+
+    /// Counts what is kept.
+    fn count(&mut self) {
+        self.used = self.publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add);
+        self.is_full &= self.used > self.limit.wrapping_div(2);
+    }
+
     /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own.
     fn make_room(&mut self) {
-        let mut used = bytes(&self.publishers);
-        if let Some(disk) = self.disk.as_mut().filter(|_| used > self.limit) {
+        self.count();
+        if let Some(disk) = self.disk.as_mut().filter(|_| self.used > self.limit) {
             disk.make_room(&mut self.publishers, &self.clock.now);
-            used = bytes(&self.publishers);
+            self.count();
         }
-        while used > self.limit {
+        while self.used > self.limit {
             let last = self.numbers.last();
             let oldest = |outlet: &Outlet| outlet.kept.oldest_waiting().filter(|number| *number != last);
             let waiting =
@@ -368,8 +388,9 @@ impl Publishing {
             let outlets = most.into_iter().flat_map(|publisher| &mut publisher.outlets);
             let oldest = outlets.filter_map(|outlet| Some((oldest(outlet)?, outlet))).min_by_key(|(number, _)| *number);
             let Some((_, Outlet { kept, .. })) = oldest else { return };
+            let before = kept.bytes();
             kept.drop_from_memory();
-            used = bytes(&self.publishers);
+            self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
             if !core::mem::replace(&mut self.is_full, true) {
                 log::warn!(
                     "publish: what waits takes {}, which is `memory` in [keep]: from now on the oldest readings are dropped",
@@ -377,7 +398,6 @@ impl Publishing {
                 );
             }
         }
-        self.is_full &= used > self.limit.wrapping_div(2);
     }
 
     /// Returns how everything is that is published.
@@ -393,13 +413,8 @@ impl Publishing {
     /// Returns how much of its memory is used.
     pub(super) fn room(&self) -> Room {
         let closed = || self.closed.as_ref().map(|(wanted, _)| (0, wanted.limit, true));
-        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
+        Room { memory: [self.used, self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
     }
-}
-
-/// Returns the bytes of all that is kept.
-fn bytes(publishers: &[Publisher]) -> usize {
-    publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
 }
 
 impl Part for Publishing {
@@ -513,9 +528,11 @@ impl Part for Publishing {
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
+                let before = publisher.bytes();
                 publisher.turn(&world, &mut self.numbers, &means);
+                let after = publisher.bytes();
+                self.has_taken(before, after);
             }
-            self.make_room();
         }
         self.beside = Some(beside);
         if let Some(disk) = &mut self.disk {
@@ -525,6 +542,7 @@ impl Part for Publishing {
         if let Some(disk) = &mut self.disk {
             disk.end(&mut self.publishers, &self.clock.now);
         }
+        self.count();
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -552,5 +570,66 @@ impl Part for Publishing {
         if let Some(disk) = self.disk.take() {
             disk.close(&self.publishers);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use beamless::{Config, DriverOptions, Epmd, NodeStorage};
+
+    use super::config::{Arguments, Text};
+    use super::publisher::looked_at;
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let arguments = Arguments {
+            config: None,
+            check: false,
+            name: None,
+            cookie_file: None,
+            tls_dir: None,
+            listen: None,
+            epmd: None,
+            visible: false,
+            connect: Vec::new(),
+            state_dir: None,
+        };
+        let text = format!("name = \"a@127.0.0.1\"\n{text}");
+        config::settings(&arguments, Some(&Text { shown: String::new(), file: PathBuf::new(), text }), None).unwrap()
+    }
+
+    /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
+    #[test]
+    fn others_are_not_counted_for_each_that_is_published() {
+        let publish = |place| format!("[[publish]]\nfile = \"f{place}\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n");
+        let text: String = (0..300).map(publish).chain(["[mailbox.p]\ncommand = [\"cat\"]\n".to_owned()]).collect();
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(&text), &mut node).unwrap();
+        let mut options = DriverOptions::default().outgoing();
+        options.epmd = Epmd::None;
+        let driver = Driver::new(options, &mut node).unwrap();
+        publishing.turn(&mut node, &driver);
+        let before = looked_at();
+        publishing.turn(&mut node, &driver);
+        let a_turn = looked_at() - before;
+        assert!(a_turn <= 3 * 300, "{a_turn}");
+        let before = looked_at();
+        for _ in 0..1000 {
+            let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
+            publishing.take(Said { mailbox: "p".to_owned(), to: "c".to_owned(), nodes, term: vec![131, 97, 1] });
+        }
+        let taken = looked_at() - before;
+        assert!(taken <= 3 * 1000, "{taken}");
+        // what there is no room for is dropped all the same
+        publishing.limit = publishing.used / 2;
+        publishing.turn(&mut node, &driver);
+        let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
+        publishing.take(Said { mailbox: "p".to_owned(), to: "c".to_owned(), nodes, term: vec![131, 97, 1] });
+        let [used, limit] = publishing.room().memory;
+        assert!(used <= limit && used > limit / 2, "{used} of {limit}");
+        assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);
     }
 }

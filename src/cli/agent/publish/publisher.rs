@@ -251,6 +251,8 @@ impl Publisher {
 
     /// Returns the bytes of all that is kept.
     pub(super) fn bytes(&self) -> usize {
+        #[cfg(test)]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.bytes()))
     }
 
@@ -430,6 +432,18 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
     let into = late.checked_rem(every.as_nanos()).and_then(|into| u64::try_from(into).ok()).unwrap_or(0);
     let begun = now.checked_sub(Duration::from_nanos(into)).unwrap_or(now);
     begun.checked_add(every).unwrap_or(now)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often the bytes of one were counted.
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often the bytes of a publisher were counted.
+#[cfg(test)]
+pub(super) fn looked_at() -> usize {
+    LOOKED_AT.get()
 }
 
 #[cfg(test)]
