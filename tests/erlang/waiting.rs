@@ -300,6 +300,25 @@ fn a_disk_that_comes_late_is_taken_up() {
     is_whole(&got, &[], &demo);
 }
 
+/// Somebody removes the folder while the agent runs.
+#[test]
+fn a_folder_that_is_removed_is_made_anew() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let demo = world.agent(&ARGS);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    fs::remove_dir_all(world.home.join("state/readings")).unwrap();
+    demo.wait(&["state/readings: it was removed, or another one is in its place: ", " readings that were there are lost"]);
+    demo.wait(&["warn: alarm: readings cannot be kept on disk"]);
+    let removed = made(&world);
+    write(&world, &[COUNTER, ON_DISK, "[health]\nnode_away = \"1h\"\n"].concat());
+    demo.signal("HUP");
+    demo.wait(&["readings are kept on disk from now on"]);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    let (_hub, got) = collected(&world, made(&world));
+    assert!(got.iter().any(|(value, ..)| *value == removed + 1), "{got:?}");
+}
+
 /// A box without a battery: it starts in 1970, and its clock is set later.
 #[test]
 fn readings_have_their_time_also_if_the_clock_was_set_later() {

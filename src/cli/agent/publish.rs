@@ -520,6 +520,10 @@ impl Part for Publishing {
                 self.of_program(&label, receiver);
             }
         }
+        if let Some(disk) = self.disk.take_if(|disk| disk.is_gone()) {
+            self.closed = Some((disk.let_go(&mut self.publishers), after(AGAIN)));
+            self.make_room();
+        }
         let means = Means { registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);

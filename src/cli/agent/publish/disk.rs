@@ -1,6 +1,7 @@
 //! What of the readings is on disk: that which waits for longer, and all of it while the agent does not run.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::kept::Kept;
@@ -24,6 +25,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 
 /// The log on disk, and what is known of it.
 pub(super) struct Disk {
+    wanted: Settings,
     store: Store,
     /// The queue of what the clock said at each start of the box.
     starts: u64,
@@ -55,7 +57,19 @@ impl Disk {
         let unknown: Vec<u64> = store.queues().into_iter().filter(|queue| *queue != starts).collect();
         // of what is there it is not known how the clock was
         let loose = if unknown.is_empty() { None } else { Some(0) };
-        Ok(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None, is_full: false })
+        let wanted = wanted.clone();
+        Ok(Self {
+            wanted,
+            store,
+            starts,
+            starts_read: Some(0),
+            known: None,
+            loose,
+            unknown,
+            nobodys: 0,
+            at: None,
+            is_full: false,
+        })
     }
 
     /// Takes up what is on disk for each publisher. Returns the labels and receivers of programs' readings that are there besides, if a program
@@ -89,6 +103,23 @@ impl Disk {
             log::warn!("{} readings on disk were dropped: what they are of is not in the file any more", self.nobodys);
         }
         found
+    }
+
+    /// Returns true if the folder is gone, and all in it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.store.is_gone()
+    }
+
+    /// Lets go of a folder that is gone. Returns the settings with which another is to be opened.
+    pub(super) fn let_go(mut self, publishers: &mut [Publisher]) -> Settings {
+        let nobodys = self.unknown.iter().map(|queue| self.store.counts(*queue).0).fold(0, u64::saturating_add);
+        let lost = kept(publishers).map(|kept| kept.detach(&mut self.store)).fold(nobodys, u64::saturating_add);
+        log::warn!(
+            "{}: it was removed, or another one is in its place: {lost} readings that were there are lost, and readings are kept in memory \
+             alone until it is made anew, within a minute",
+            self.wanted.folder.as_deref().unwrap_or(Path::new("")).display()
+        );
+        self.wanted
     }
 
     /// Gives each receiver that has none a queue of its own, and takes up what is in it.
@@ -315,7 +346,7 @@ fn kept(publishers: &mut [Publisher]) -> impl Iterator<Item = &mut Kept> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::super::numbers::Numbering;
     use super::*;

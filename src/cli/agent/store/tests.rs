@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::env;
 
+use super::open::patiently;
 use super::*;
 
 /// A folder that is gone with the test.
@@ -291,11 +292,52 @@ fn a_folder_that_cannot_be_written_is_tried_again() {
     fs::remove_dir(second).unwrap();
     let mut store = scratch.open_with(1 << 20, 500);
     assert_eq!(read_all(&mut store, 1, 100), all.iter().map(|place| (*place, payload(1, *place))).collect::<Vec<_>>());
-    // at its end it is tried a last time
-    fs::remove_dir_all(&scratch.0).unwrap();
-    store.append(1, b"x");
-    store.append(1, b"y");
-    assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
+}
+
+/// Somebody removes the folder, or has another one in its place: what is in that is not touched.
+#[test]
+fn a_folder_that_is_gone_is_noticed() {
+    let scratch = Scratch::new("gone");
+    let other = || -> BTreeMap<_, _> { [1, 2].map(|number| (format!("{number:016x}.log"), b"another's".to_vec())).into() };
+    for is_replaced in [false, true] {
+        let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+        store.append(1, b"one");
+        wait(&mut store, |store| store.unsynced == 0);
+        assert!(!store.is_gone());
+        fs::remove_dir_all(&scratch.0).unwrap();
+        if is_replaced {
+            fs::create_dir(&scratch.0).unwrap();
+            other().iter().for_each(|(name, bytes)| fs::write(scratch.0.join(name), bytes).unwrap());
+        }
+        store.append(1, b"two");
+        store.append(2, b"three");
+        wait(&mut store, |store| store.is_gone());
+        // what was not written yet is there
+        let rest = |store: &Store| {
+            [1, 2].map(|queue| store.in_memory_behind(queue, 0).map(|(_, bytes)| bytes.to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(rest(&store), [[b"two".to_vec()], [b"three".to_vec()]]);
+        store.forget(1);
+        store.forget(2);
+        close(store);
+        if is_replaced {
+            assert_eq!(scratch.image(), other());
+            scratch.set_image(&BTreeMap::new());
+        } else {
+            assert!(!scratch.0.exists());
+        }
+    }
+    // at its end, too
+    for is_open in [false, true] {
+        let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_secs(3600)).unwrap();
+        store.append(1, b"one");
+        if is_open {
+            wait(&mut store, |_| !scratch.image().is_empty());
+        }
+        fs::remove_dir_all(&scratch.0).unwrap();
+        store.append(1, b"two");
+        assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
+    }
 }
 
 #[test]
@@ -306,11 +348,10 @@ fn what_cannot_be_read_is_counted_and_what_is_behind_it_comes() {
     close(store);
     let mut store = scratch.open_with(1 << 20, 500);
     // a byte of the second segment, while it is open
-    let mut image = scratch.image();
-    let damaged = image.values_mut().nth(1).unwrap();
+    let (name, mut damaged) = scratch.image().into_iter().nth(1).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    scratch.set_image(&image);
+    fs::write(scratch.0.join(name), damaged).unwrap();
     let found = places(&read_all(&mut store, 1, 100));
     let dropped = store.take_dropped(1);
     assert!(dropped > 0 && found.len() as u64 + dropped == 40, "{dropped} {found:?}");
