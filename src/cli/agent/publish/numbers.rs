@@ -74,7 +74,7 @@ impl Numbering {
     /// Begins anew now that the clock is set, if it is ahead of what was written down: that may be gone, or what cannot be written. The disk is not
     /// waited for.
     fn go_on(&mut self, now: Moment) {
-        if self.last >> BITS >= since_2020(&now) {
+        if self.last >> BITS >= since_2020(&now).wrapping_div(1000) {
             return;
         }
         let (folder, begun) = (self.folder.clone(), Arc::clone(&self.begun));
@@ -100,10 +100,9 @@ fn start(folder: Option<&Path>, now: &Moment) -> Numbers {
     numbers
 }
 
-/// Returns the seconds since 2020, or 0 if the clock is not set.
+/// Returns the milliseconds since 2020, or 0 if the clock is not set.
 fn since_2020(now: &Moment) -> u64 {
-    let since = now.clock.saturating_sub(SET).max(0);
-    u64::try_from(since.checked_div(1000).unwrap_or(0)).unwrap_or(0)
+    u64::try_from(now.clock.saturating_sub(SET)).unwrap_or(0)
 }
 
 #[cfg(test)]
