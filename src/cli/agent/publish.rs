@@ -79,6 +79,8 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
+    /// Those that the file does not have any more, with what is kept: it may have been read while it was written.
+    removed: Vec<Publisher>,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -123,6 +125,7 @@ impl Publishing {
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            removed: Vec::new(),
             limit: settings.keep.memory,
             used: 0,
             beside: None,
@@ -368,13 +371,17 @@ impl Publishing {
 
     /// Counts what is kept.
     fn count(&mut self) {
-        self.used = self.publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add);
+        self.used = self.publishers.iter().chain(&self.removed).map(Publisher::bytes).fold(0, usize::saturating_add);
         self.is_full &= self.used > self.limit.wrapping_div(2);
     }
 
-    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own.
+    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own. What the file does
+    /// not have any more goes first.
     fn make_room(&mut self) {
         self.count();
+        if self.used > self.limit {
+            self.give_way();
+        }
         if let Some(disk) = self.disk.as_mut().filter(|_| self.used > self.limit) {
             disk.make_room(&mut self.publishers, &self.clock.now);
             self.count();
@@ -398,6 +405,53 @@ impl Publishing {
                 );
             }
         }
+    }
+
+    /// Drops what is kept in memory of what the file does not have any more, as long as there is no memory for the rest.
+    fn give_way(&mut self) {
+        let mut lost = 0_u64;
+        for Outlet { kept, .. } in self.removed.iter_mut().flat_map(|publisher| &mut publisher.outlets) {
+            while self.used > self.limit && kept.oldest_waiting().is_some() {
+                let before = kept.bytes();
+                kept.drop_from_memory();
+                self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
+                lost = lost.saturating_add(1);
+            }
+        }
+        if lost > 0 {
+            log::warn!("publish: {lost} readings of what is not in the file any more were dropped: others need the memory");
+        }
+        self.removed.retain(|publisher| !publisher.is_idle());
+    }
+
+    /// Keeps what waits of a publisher that the file does not have any more, for when it has it again: nothing else is to make room for it.
+    fn set_aside(&mut self, mut publisher: Publisher) {
+        log::info!("{}: removed", publisher.name());
+        publisher.set_aside();
+        if let Some(disk) = &mut self.disk {
+            disk.set_aside(&mut publisher, &self.clock.now);
+        }
+        if !publisher.is_idle() {
+            let until = if self.disk.is_some() { "at the next start" } else { "when the agent ends" };
+            let (name, [_, kept, _]) = (publisher.name(), publisher.counts());
+            log::warn!(
+                "{name}: {kept} readings wait that were kept for it: put it back into the file and reload, if they are to be sent; they are \
+                 dropped {until}, or where others need the room"
+            );
+            self.removed.push(publisher);
+        }
+    }
+
+    /// Returns a publisher that the file has again.
+    fn take_back(&mut self, is_it: &dyn Fn(&Publish) -> bool) -> Option<Publisher> {
+        let place = self.removed.iter().position(|publisher| is_it(&publisher.given))?;
+        let publisher = self.removed.remove(place);
+        let [_, kept, _] = publisher.counts();
+        log::info!("{}: in the file again, with {kept} readings that were kept", publisher.name());
+        if let Some(disk) = &mut self.disk {
+            disk.take_back(&publisher);
+        }
+        Some(publisher)
     }
 
     /// Returns how everything is that is published.
@@ -424,9 +478,11 @@ impl Part for Publishing {
         let (of_programs, mut old): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.publishers).into_iter().partition(Publisher::is_of_program);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
-            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
+            let place = old.iter().position(|publisher| is_it(&publisher.given));
+            place.map(|place| old.remove(place)).or_else(|| self.take_back(is_it))
         };
         let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
+        let mut publishers = Vec::new();
         for (given, same) in settings.publish.iter().zip(same) {
             let alike = |old: &Publish| (&old.label, &old.receiver) == (&given.label, &given.receiver);
             // of a list of nodes that grew or shrank, those that stay keep what waits for them
@@ -442,20 +498,21 @@ impl Part for Publishing {
                     publisher
                 }
             });
-            self.publishers.push(publisher);
+            publishers.push(publisher);
         }
         self.programs = settings.programs.iter().map(|program| program.name.clone()).collect();
         let (of_programs, gone): (Vec<_>, Vec<_>) =
             of_programs.into_iter().partition(|publisher| self.programs.contains(&publisher.given.label));
-        self.publishers.extend(of_programs);
+        publishers.extend(of_programs);
         self.are_others |= !gone.is_empty();
-        for publisher in old.into_iter().chain(gone) {
-            log::info!("{}: removed", publisher.name());
-            publisher.tell_lost(true);
-            if let Some(disk) = &mut self.disk {
-                publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
-            }
+        let programs = self.programs.clone();
+        let is_back = |given: &Publish| given.source == Source::Program && programs.contains(&given.label);
+        while let Some(publisher) = self.take_back(&is_back) {
+            self.are_others = true;
+            publishers.push(publisher);
         }
+        self.publishers = publishers;
+        old.into_iter().chain(gone).for_each(|publisher| self.set_aside(publisher));
         if let Some((_, at)) = &mut self.closed {
             *at = Instant::now();
         }
@@ -521,7 +578,8 @@ impl Part for Publishing {
             }
         }
         if let Some(disk) = self.disk.take_if(|disk| disk.is_gone()) {
-            self.closed = Some((disk.let_go(&mut self.publishers), after(AGAIN)));
+            let all = self.publishers.iter_mut().chain(&mut self.removed);
+            self.closed = Some((disk.let_go(all), after(AGAIN)));
             self.make_room();
         }
         let means = Means { registry: driver.registry(), beside: &beside };
@@ -570,9 +628,10 @@ impl Part for Publishing {
             disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
         }
         self.send(node);
+        self.publishers.append(&mut self.removed);
         self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
         if let Some(disk) = self.disk.take() {
-            disk.close(&self.publishers);
+            disk.close(&mut self.publishers);
         }
     }
 }
@@ -604,6 +663,88 @@ mod tests {
         config::settings(&arguments, Some(&Text { shown: String::new(), file: PathBuf::new(), text }), None).unwrap()
     }
 
+    fn said(to: &str) -> Said {
+        let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
+        Said { mailbox: "p".to_owned(), to: to.to_owned(), nodes, term: vec![131, 97, 1] }
+    }
+
+    /// A file that is read while it is written has not all in it.
+    #[test]
+    fn what_is_back_in_the_file_has_what_was_kept() {
+        let folder = std::env::temp_dir().join(format!("beamless-publish-{}", std::process::id()));
+        for has_disk in [false, true] {
+            let _ = std::fs::remove_dir_all(&folder);
+            let disk = if has_disk { format!("[keep]\ndisk = \"1MiB\"\ndir = {folder:?}\n") } else { String::new() };
+            let publish = "[[publish]]\nfile = \"f\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n";
+            let program = "[mailbox.p]\ncommand = [\"cat\"]\n";
+            let [whole, half] = [[publish, program, &disk].concat(), disk].map(|text| settings(&text));
+            let mut storage = NodeStorage::<2, 4, 4096>::new();
+            let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+            let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+            let mut options = DriverOptions::default().outgoing();
+            options.epmd = Epmd::None;
+            let driver = Driver::new(options, &mut node).unwrap();
+            publishing.turn(&mut node, &driver);
+            let now = publishing.clock.now;
+            let keep = |publishing: &mut Publishing| {
+                (0..5).for_each(|_| publishing.take(said("c")));
+                publishing.publishers[0].keep(vec![131, 97, 2], now, &now, &mut publishing.numbers);
+            };
+            let kept = |publishing: &Publishing| publishing.status().map(|status| status.counts).collect::<Vec<_>>();
+            keep(&mut publishing);
+            publishing.turn(&mut node, &driver);
+            for round in 1..4 {
+                publishing.apply(&half, &mut node);
+                publishing.turn(&mut node, &driver);
+                assert_eq!((kept(&publishing), publishing.removed.len()), (vec![], 2));
+                // on disk it takes no memory
+                assert_eq!(publishing.used > 0, !has_disk);
+                publishing.apply(&whole, &mut node);
+                keep(&mut publishing);
+                publishing.turn(&mut node, &driver);
+                assert_eq!(kept(&publishing), [[0, 1 + round, 0], [0, 5 + 5 * round, 0]]);
+                assert_eq!(publishing.removed.len(), 0);
+            }
+            // all of it is there at the next start as well
+            publishing.apply(&half, &mut node);
+            publishing.stop(&mut node, &driver);
+            if has_disk {
+                let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+                while kept(&publishing).len() < 2 || kept(&publishing)[1] != [0, 20, 0] {
+                    publishing.turn(&mut node, &driver);
+                    std::thread::yield_now();
+                }
+                assert_eq!(kept(&publishing)[0], [0, 4, 0]);
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What nobody may ever want does not push out what others keep.
+    #[test]
+    fn what_is_not_in_the_file_makes_room_first() {
+        let [whole, half] =
+            ["[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n", "[mailbox.p]\ncommand = [\"cat\"]\n"]
+                .map(settings);
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+        publishing.take(said("c"));
+        for _ in 0..50 {
+            publishing.take(Said { mailbox: "q".to_owned(), ..said("c") });
+        }
+        publishing.apply(&half, &mut node);
+        publishing.count();
+        publishing.limit = publishing.used;
+        let counts = |publishing: &Publishing| {
+            [&publishing.publishers, &publishing.removed].map(|list| list.iter().map(Publisher::counts).collect::<Vec<_>>())
+        };
+        (0..20).for_each(|_| publishing.take(said("c")));
+        assert_eq!(counts(&publishing), [vec![[0, 21, 0]], vec![[0, 30, 20]]]);
+        (0..40).for_each(|_| publishing.take(said("c")));
+        assert_eq!(counts(&publishing), [vec![[0, 51, 10]], vec![]]);
+    }
+
     /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
     #[test]
     fn others_are_not_counted_for_each_that_is_published() {
@@ -621,17 +762,13 @@ mod tests {
         let a_turn = looked_at() - before;
         assert!(a_turn <= 3 * 300, "{a_turn}");
         let before = looked_at();
-        for _ in 0..1000 {
-            let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
-            publishing.take(Said { mailbox: "p".to_owned(), to: "c".to_owned(), nodes, term: vec![131, 97, 1] });
-        }
+        (0..1000).for_each(|_| publishing.take(said("c")));
         let taken = looked_at() - before;
         assert!(taken <= 3 * 1000, "{taken}");
         // what there is no room for is dropped all the same
         publishing.limit = publishing.used / 2;
         publishing.turn(&mut node, &driver);
-        let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
-        publishing.take(Said { mailbox: "p".to_owned(), to: "c".to_owned(), nodes, term: vec![131, 97, 1] });
+        publishing.take(said("c"));
         let [used, limit] = publishing.room().memory;
         assert!(used <= limit && used > limit / 2, "{used} of {limit}");
         assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);

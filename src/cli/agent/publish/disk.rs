@@ -111,7 +111,7 @@ impl Disk {
     }
 
     /// Lets go of a folder that is gone. Returns the settings with which another is to be opened.
-    pub(super) fn let_go(mut self, publishers: &mut [Publisher]) -> Settings {
+    pub(super) fn let_go<'p>(mut self, publishers: impl IntoIterator<Item = &'p mut Publisher>) -> Settings {
         let nobodys = self.unknown.iter().map(|queue| self.store.counts(*queue).0).fold(0, u64::saturating_add);
         let lost = kept(publishers).map(|kept| kept.detach(&mut self.store)).fold(nobodys, u64::saturating_add);
         log::warn!(
@@ -155,9 +155,20 @@ impl Disk {
         }
     }
 
-    /// Drops what is on disk of what is no longer published.
-    pub(super) fn forget(&mut self, queue: u64) {
-        self.store.forget(queue);
+    /// Writes what waits of what is no longer published, as far as there is room at once. It makes room on disk before anything else does.
+    pub(super) fn set_aside(&mut self, publisher: &mut Publisher, now: &Moment) {
+        publisher.take_gone().into_iter().for_each(|queue| drop(self.store.forget(queue)));
+        self.make_room(core::slice::from_mut(publisher), now);
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.set_first(queue, true);
+        }
+    }
+
+    /// Takes note that it is published again.
+    pub(super) fn take_back(&mut self, publisher: &Publisher) {
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.set_first(queue, false);
+        }
     }
 
     /// Reads what the clock said at former starts of the box.
@@ -189,7 +200,7 @@ impl Disk {
     /// it if there is too little.
     pub(super) fn read(&mut self, publishers: &mut [Publisher], limit: usize) {
         // whatever arrives from now on, it is known what was under way when there was no room for it
-        kept(publishers).for_each(|kept| kept.look(&self.store));
+        kept(&mut *publishers).for_each(|kept| kept.look(&self.store));
         if self.starts_read.is_some() {
             // what the clock said then is to be known first
             return;
@@ -316,7 +327,8 @@ impl Disk {
     }
 
     /// Writes all that waits, now that the agent ends, and says what is lost.
-    pub(super) fn close(self, publishers: &[Publisher]) {
+    pub(super) fn close(mut self, publishers: &mut [Publisher]) {
+        self.settle(publishers);
         let mut kept = 0_u64;
         let mut rest = publishers.iter().flat_map(|publisher| {
             let outlets = publisher.outlets.iter().filter_map(|outlet| Some((outlet.kept.queue()?, &outlet.kept)));
@@ -339,8 +351,8 @@ impl Disk {
 }
 
 /// Returns all that is kept of these.
-fn kept(publishers: &mut [Publisher]) -> impl Iterator<Item = &mut Kept> {
-    publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept)
+fn kept<'p>(publishers: impl IntoIterator<Item = &'p mut Publisher>) -> impl Iterator<Item = &'p mut Kept> {
+    publishers.into_iter().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept)
 }
 
 #[cfg(test)]
@@ -418,8 +430,8 @@ mod tests {
             found
         }
 
-        fn stop(self) {
-            self.disk.close(&self.publishers);
+        fn stop(mut self) {
+            self.disk.close(&mut self.publishers);
         }
     }
 

@@ -168,6 +168,12 @@ impl Publisher {
         }
     }
 
+    /// Takes note that nothing is read any more, and nothing sent. What is kept stays.
+    pub(super) fn set_aside(&mut self) {
+        (self.task, self.file, self.at) = (None, None, Instant::now());
+        self.outlets.iter_mut().for_each(|outlet| outlet.kept.are_lost());
+    }
+
     /// Returns the receiver, and each node that it may be on.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Receiver, &str)> {
         let nodes = self.outlets.iter().flat_map(|outlet| &outlet.nodes);

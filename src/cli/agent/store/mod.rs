@@ -164,7 +164,9 @@ impl Store {
         let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.iter().len() as u64));
         self.full_at = self.size.max(length.saturating_add(most));
         while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
-            self.drop_oldest();
+            if !self.drop_first() {
+                self.drop_oldest();
+            }
         }
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
@@ -224,6 +226,30 @@ impl Store {
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
         self.push(Job::Delete(segment.number));
+    }
+
+    /// Drops all of a queue that is to make room before the others do; false if there is none with anything in it.
+    fn drop_first(&mut self) -> bool {
+        let Some((id, queue)) = self.queues.iter_mut().find(|(_, queue)| queue.is_first) else { return false };
+        (queue.is_first, queue.failed) = (false, None);
+        let id = *id;
+        let records = self.forget(id);
+        if let Some(queue) = self.queues.get_mut(id) {
+            queue.dropped = queue.dropped.saturating_add(records);
+        }
+        if records > 0 {
+            log::warn!(
+                "publish: {records} readings on disk of what is not in the file any more were dropped: others need the room"
+            );
+        }
+        true
+    }
+
+    /// Has a queue make room before the others do, or not any more.
+    pub(super) fn set_first(&mut self, queue: u64, is_first: bool) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.is_first = is_first;
+        }
     }
 
     /// Takes note that all records of a queue up to this place arrived, or are of no use any more.

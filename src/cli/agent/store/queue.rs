@@ -14,6 +14,8 @@ pub(super) struct Queue {
     /// The log does not have all that was acknowledged.
     pub(super) is_behind: bool,
     pub(super) dropped: u64,
+    /// It makes room before the others do.
+    pub(super) is_first: bool,
     /// Those that are not known to be synced.
     pub(super) unsynced: VecDeque<Unsynced>,
     pub(super) reading: Reading,

@@ -230,6 +230,29 @@ fn the_oldest_make_room() {
     assert_eq!((store.take_dropped(1), store.counts(1).0, store.used()), (2001 - dropped[0], 1, BLOCK));
 }
 
+/// What nobody may ever want makes room, though it is the newest.
+#[test]
+fn what_is_to_make_room_first_does() {
+    let scratch = Scratch::new("first");
+    let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    let append = |store: &mut Store, queue: u64, count: u64| {
+        let large = vec![queue as u8; 1000];
+        (0..count).for_each(|_| wait(store, |store| store.append(queue, &large).is_some()));
+    };
+    append(&mut store, 1, 8);
+    append(&mut store, 2, 8);
+    append(&mut store, 3, 4);
+    [2, 3].into_iter().for_each(|queue| store.set_first(queue, true));
+    // it is wanted again
+    store.set_first(3, false);
+    append(&mut store, 1, 12);
+    let counts = |store: &Store| [1, 2, 3].map(|queue| store.counts(queue).0);
+    assert_eq!(counts(&store), [20, 0, 4]);
+    assert_eq!([1, 2, 3].map(|queue| store.take_dropped(queue)), [0, 8, 0]);
+    append(&mut store, 1, 40);
+    assert!(store.take_dropped(1) > 0 && store.counts(2).0 == 0);
+}
+
 #[test]
 fn a_disk_that_is_behind_takes_no_more() {
     let scratch = Scratch::new("behind");
