@@ -19,7 +19,8 @@ fn write(world: &World, text: &str) {
 /// Bytes in the log on disk.
 fn on_disk(world: &World) -> u64 {
     let folder = fs::read_dir(world.home.join("state/readings"));
-    folder.into_iter().flatten().flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    let segments = folder.into_iter().flatten().flatten().filter(|file| file.path().extension().is_some_and(|it| it == "log"));
+    segments.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }
 
 /// A hub `a` that collects what it gets, and has had all readings up to this one: each with its time and number.
@@ -253,6 +254,30 @@ fn nothing_waits_for_a_folder_that_is_opened_later() {
     assert_eq!(demo.log.count(&["readings are kept on disk from now on"]), 0);
     answer();
     demo.wait(&["readings are kept on disk from now on"]);
+}
+
+/// Somebody starts another agent on the same folder while the first does not run.
+#[test]
+fn what_is_on_disk_is_not_another_agents_to_drop() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let mut demo = world.agent(&ARGS);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    let (bytes, stopped) = (on_disk(&world), made(&world));
+    fs::write(world.home.join("other.toml"), ON_DISK).unwrap();
+    let mut other = world.agent(&["--sname", "other", "--config", "other.toml", "--state-dir", "state"]);
+    other.wait(&[
+        "readings are kept in memory alone: ",
+        "what is there is of the agent with /",
+        "/agent.toml: give this one a --state-dir",
+    ]);
+    other.signal("TERM");
+    assert_eq!((other.exit_code(), on_disk(&world)), (Some(0), bytes));
+    let demo = world.agent(&ARGS);
+    let (_hub, got) = collected(&world, stopped + 1);
+    is_whole(&got, &[stopped, stopped + 1], &demo);
 }
 
 /// Without a folder readings are kept in memory, and that is said.

@@ -69,7 +69,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let mut last = Last::new(options.state_folder());
+    let mut last = Last::new(options.state_folder(), options.config.as_deref());
     if options.check {
         let (settings, _) = last.settings(options).map_err(all_told)?;
         return check::show(options, &settings);

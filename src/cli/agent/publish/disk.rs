@@ -49,7 +49,8 @@ impl Disk {
     /// Opens the log; an error is why readings are kept in memory alone.
     pub(super) fn open(wanted: &Settings) -> Result<Self, String> {
         let folder = wanted.folder.as_ref().ok_or(Settings::NO_FOLDER)?;
-        let store = Store::open(folder, wanted.limit, wanted.sync).map_err(|e| {
+        let owner = Some(&*wanted.owner).filter(|owner| owner.is_absolute());
+        let store = Store::open(folder, owner, wanted.limit, wanted.sync).map_err(|e| {
             let why = if e.kind() == ErrorKind::WouldBlock { "another agent has it".to_owned() } else { e.to_string() };
             format!("{}: {why}", folder.display())
         })?;
@@ -157,7 +158,9 @@ impl Disk {
 
     /// Writes what waits of what is no longer published, as far as there is room at once. It makes room on disk before anything else does.
     pub(super) fn set_aside(&mut self, publisher: &mut Publisher, now: &Moment) {
-        publisher.take_gone().into_iter().for_each(|queue| drop(self.store.forget(queue)));
+        for queue in publisher.take_gone() {
+            self.store.forget(queue);
+        }
         self.make_room(core::slice::from_mut(publisher), now);
         for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
             self.store.set_first(queue, true);
@@ -381,7 +384,8 @@ mod tests {
 
     impl World {
         fn start(folder: &Path, now: Moment) -> Self {
-            let wanted = Settings { limit: 1 << 20, folder: Some(folder.to_owned()), sync: Duration::from_secs(5) };
+            let wanted =
+                Settings { limit: 1 << 20, folder: Some(folder.to_owned()), owner: PathBuf::new(), sync: Duration::from_secs(5) };
             let given = Publish {
                 source: Source::Command(vec!["true".to_owned()]),
                 label: "cpu".to_owned(),

@@ -546,7 +546,7 @@ mod tests {
         }
 
         fn open(folder: &Path, most: Option<usize>) -> (Store, Kept) {
-            let store = Store::open(folder, 1 << 20, Duration::from_secs(5)).unwrap();
+            let store = Store::open(folder, None, 1 << 20, Duration::from_secs(5)).unwrap();
             let mut kept = Kept::new(most);
             kept.attach(7, &store);
             (store, kept)
@@ -557,7 +557,7 @@ mod tests {
             let mut rest = kept.in_memory_alone().map(|reading| (7, payload::written(reading, &[])));
             // another has the folder, which is let go of with the first
             let other = self.folder.with_extension("other");
-            let old = core::mem::replace(store, Store::open(&other, 1 << 20, Duration::from_secs(5)).unwrap());
+            let old = core::mem::replace(store, Store::open(&other, None, 1 << 20, Duration::from_secs(5)).unwrap());
             assert_eq!(old.close(&mut rest, Duration::from_secs(60)), 0);
             drop(rest);
             (self.store, self.kept) = Self::open(&self.folder, self.kept.most);
@@ -640,7 +640,7 @@ mod tests {
         for seed in 1..=24 {
             let mut state = seed;
             let mut world = World::new(std::env::temp_dir().join(format!("beamless-kept-small-{}-{seed}", std::process::id())));
-            world.store = Store::open(&world.folder.with_extension("other"), 1 << 18, Duration::from_secs(5)).unwrap();
+            world.store = Store::open(&world.folder.with_extension("other"), None, 1 << 18, Duration::from_secs(5)).unwrap();
             world.kept = Kept::new(None);
             world.kept.attach(7, &world.store);
             let mut pushed = 0;
@@ -719,7 +719,7 @@ mod tests {
         assert_eq!((world.kept.bytes(), world.kept.queue()), (2 * AROUND + 11, None));
         // another one has it all
         let other = world.folder.with_extension("other");
-        world.store = Store::open(&other, 1 << 20, Duration::from_secs(5)).unwrap();
+        world.store = Store::open(&other, None, 1 << 20, Duration::from_secs(5)).unwrap();
         world.kept.attach(7, &world.store);
         assert!(world.kept.spill(&mut world.store, &[]));
         assert_eq!((world.kept.bytes(), world.kept.unread, world.store.counts(7).0), (0, 2, 2));

@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn what_waits_on_disk_for_a_pubsub_waits_longer() {
         let folder = std::env::temp_dir().join(format!("beamless-recipient-{}", std::process::id()));
-        let mut store = Store::open(&folder, 1 << 20, Duration::from_secs(5)).unwrap();
+        let mut store = Store::open(&folder, None, 1 << 20, Duration::from_secs(5)).unwrap();
         let mut storage = NodeStorage::<2, 1, 4096>::new();
         let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
         let mailbox = node.register("").unwrap();

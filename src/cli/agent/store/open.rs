@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -14,17 +15,20 @@ use super::queue::Queues;
 use super::segment::{self, Segment};
 use super::writer::{self, Job};
 use super::{SEGMENT, Store, record};
+use crate::cli::files;
 
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
 const PAUSES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+/// The file that says whose the folder is.
+const OWNER: &str = "owner";
 
 impl Store {
     /// Opens the log in a folder, which is made if there is none, and reads through what is there. It may take this many bytes of the disk, and is
-    /// synced this long after something was written. Nothing is written yet.
+    /// synced this long after something was written. Nothing is written yet, but whose it is: the owner's, a file.
     ///
-    /// Fails if the folder cannot be made or read, or if another process has it open ([`ErrorKind::WouldBlock`]).
-    pub(in crate::cli::agent) fn open(folder: &Path, limit: u64, sync: Duration) -> io::Result<Self> {
+    /// Fails if the folder cannot be made or read, if it is another's, or if another process has it open ([`ErrorKind::WouldBlock`]).
+    pub(in crate::cli::agent) fn open(folder: &Path, owner: Option<&Path>, limit: u64, sync: Duration) -> io::Result<Self> {
         // made already, on a disk that may be read-only by now
         fs::create_dir_all(folder)?;
         let lock = File::open(folder)?;
@@ -32,6 +36,7 @@ impl Store {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(ErrorKind::WouldBlock.into());
         }
+        owner.map_or(Ok(()), |owner| claim(folder, owner))?;
         let [least, most] = SEGMENT;
         let mut store = Self {
             folder: folder.to_owned(),
@@ -127,6 +132,26 @@ impl Store {
         }
         self.tidy();
         Ok(())
+    }
+}
+
+/// Takes a folder that is nobody's. Fails if it is another's, who would miss what is in it: it is of no use here, and would be dropped.
+fn claim(folder: &Path, owner: &Path) -> io::Result<()> {
+    let path = folder.join(OWNER);
+    let own = [owner.as_os_str().as_bytes(), b"\n"].concat();
+    match fs::read(&path) {
+        Ok(found) if found == own => Ok(()),
+        // one that is torn is nobody's
+        Ok(found) if found.ends_with(b"\n") => Err(io::Error::other(format!(
+            "what is there is of the agent with {}: give this one a --state-dir of its own, or remove {} if there is no such agent any more",
+            String::from_utf8_lossy(found.trim_ascii_end()).escape_debug(),
+            path.display()
+        ))),
+        _ => {
+            // what cannot be written now is told as soon as something is to be
+            let _ = files::replace(&path, &own, 0o600);
+            Ok(())
+        }
     }
 }
 

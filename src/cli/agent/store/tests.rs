@@ -3,7 +3,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 use std::collections::BTreeMap;
-use std::env;
+use std::path::Path;
+use std::{env, fs, thread};
 
 use super::open::patiently;
 use super::*;
@@ -27,7 +28,7 @@ impl Scratch {
 
     /// Opens the log with small segments, which is never synced by time.
     fn open_with(&self, limit: u64, size: u64) -> Store {
-        let mut store = Store::open(&self.0, limit, Duration::from_secs(3600)).unwrap();
+        let mut store = Store::open(&self.0, None, limit, Duration::from_secs(3600)).unwrap();
         store.size = size;
         store.full_at = store.full_at.min(size);
         store
@@ -268,19 +269,48 @@ fn a_disk_that_is_behind_takes_no_more() {
 fn one_agent_has_it() {
     let scratch = Scratch::new("lock");
     let store = scratch.open();
-    assert_eq!(Store::open(&scratch.0, 1 << 20, TRY_AGAIN).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
+    assert_eq!(Store::open(&scratch.0, None, 1 << 20, TRY_AGAIN).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
     drop(store);
     scratch.open();
+}
+
+/// It may be open to nobody while its agent is started again.
+#[test]
+fn a_folder_has_one_owner() {
+    let scratch = Scratch::new("owner");
+    let open = |owner: &str| Store::open(&scratch.0, Some(Path::new(owner)), 1 << 20, TRY_AGAIN);
+    let mut store = scratch.open();
+    store.append(1, b"x");
+    close(store);
+    // one from before there were owners is taken over, and so is one with half a name
+    for found in [None, Some(&b""[..]), Some(b"/etc/o")] {
+        found.into_iter().for_each(|found| fs::write(scratch.0.join("owner"), found).unwrap());
+        close(open("/etc/a.toml").unwrap());
+        let error = open("/etc/a.tom").err().unwrap().to_string();
+        assert!(
+            error.starts_with(
+                "what is there is of the agent with /etc/a.toml: give this one a --state-dir of its own, or remove "
+            )
+        );
+        assert!(error.contains("/owner if"), "{error}");
+        let store = open("/etc/a.toml").unwrap();
+        assert_eq!(store.counts(1).0, 1);
+        close(store);
+    }
+    fs::remove_file(scratch.0.join("owner")).unwrap();
+    close(open("/etc/b.toml").unwrap());
+    assert!(open("/etc/a.toml").is_err());
+    assert_eq!(fs::read(scratch.0.join("owner")).unwrap(), b"/etc/b.toml\n");
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_tried_again() {
     let scratch = Scratch::new("trouble");
     fs::write(scratch.0.join("file"), "").unwrap();
-    assert!(Store::open(&scratch.0.join("file"), 1 << 20, TRY_AGAIN).is_err());
+    assert!(Store::open(&scratch.0.join("file"), None, 1 << 20, TRY_AGAIN).is_err());
     fs::remove_file(scratch.0.join("file")).unwrap();
 
-    let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+    let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_millis(10)).unwrap();
     store.size = 500;
     (1..=20).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
     // the next segments have no place
@@ -323,7 +353,7 @@ fn a_folder_that_is_gone_is_noticed() {
     let scratch = Scratch::new("gone");
     let other = || -> BTreeMap<_, _> { [1, 2].map(|number| (format!("{number:016x}.log"), b"another's".to_vec())).into() };
     for is_replaced in [false, true] {
-        let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+        let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_millis(10)).unwrap();
         store.append(1, b"one");
         wait(&mut store, |store| store.unsynced == 0);
         assert!(!store.is_gone());
@@ -352,7 +382,7 @@ fn a_folder_that_is_gone_is_noticed() {
     }
     // at its end, too
     for is_open in [false, true] {
-        let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_secs(3600)).unwrap();
+        let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_secs(3600)).unwrap();
         store.append(1, b"one");
         if is_open {
             wait(&mut store, |_| !scratch.image().is_empty());
