@@ -455,6 +455,40 @@ fn one_wrong_byte_takes_one_record() {
 }
 
 /// A file that cannot be opened, as if the agent were short of descriptors, and a disk that cannot read.
+/// What this thread has read of files so far, in bytes.
+fn bytes_read() -> usize {
+    let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+/// A segment with damage everywhere is not read anew for each.
+#[test]
+fn much_damage_does_not_take_long() {
+    let scratch = Scratch::new("much");
+    let mut store = scratch.open_with(1 << 22, 1 << 20);
+    for place in 1..=4000 {
+        wait(&mut store, |store| store.append(1, &payload(1, place)).is_some());
+    }
+    close(store);
+    let (name, mut bytes) = scratch.image().into_iter().next().unwrap();
+    let mut at = 16;
+    for place in 1..=4000 {
+        // in the payload, or in the head
+        bytes[at + if place % 4 == 0 { 26 } else { 9 }] ^= u8::from(place % 2 == 0);
+        at += 25 + payload(1, place).len();
+    }
+    assert_eq!(at, bytes.len());
+    fs::write(scratch.0.join(name), &bytes).unwrap();
+    let before = bytes_read();
+    let mut store = scratch.open_with(1 << 22, 1 << 20);
+    let read = bytes_read() - before;
+    assert!(read < 4 * bytes.len(), "{read} of {}", bytes.len());
+    // the last is damaged, and nobody knows that it was there
+    assert_eq!((store.counts(1).0, store.take_dropped(1)), (2000, 1999));
+    let odd: Vec<u64> = (0..2000).map(|place| 2 * place + 1).collect();
+    assert_eq!(places(&read_all(&mut store, 1, 10_000)), odd);
+}
+
 #[test]
 fn what_cannot_be_read_for_a_while_is_there_later() {
     let scratch = Scratch::new("while");
