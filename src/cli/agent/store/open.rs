@@ -20,6 +20,8 @@ use crate::cli::files;
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
 const PAUSES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+/// The highest number that a segment comes to have, and some more.
+const HIGHEST: u64 = u64::MAX >> 1;
 /// The file that says whose the folder is.
 const OWNER: &str = "owner";
 
@@ -72,6 +74,14 @@ impl Store {
         let names = fs::read_dir(&self.folder)?.flatten().map(|entry| entry.file_name());
         let mut numbers: Vec<u64> = names.filter_map(|name| writer::number(name.to_str()?)).collect();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
+        // damage gave it that name, and there are to be others behind it
+        let wild = numbers.partition_point(|number| *number > HIGHEST);
+        for number in numbers.drain(..wild) {
+            log::warn!(
+                "{}: left as it is: no file here comes to have such a number",
+                writer::path(&self.folder, number).display()
+            );
+        }
         self.highest = numbers.first().copied().unwrap_or(0);
         // what was written again after a failure counts where it is newer
         let mut lowest: Vec<(u64, u64)> = Vec::new();

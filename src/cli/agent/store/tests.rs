@@ -670,17 +670,23 @@ fn a_file_of_another_version_is_left_as_it_is() {
     let scratch = Scratch::new("version");
     let mut other = record::header(1).to_vec();
     other[6] = 2;
-    let image: BTreeMap<_, _> =
-        [("0000000000000005.log", other), ("0000000000000004.log", vec![0; 9]), ("note", b"mine".to_vec())]
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), bytes))
-            .collect();
+    // and one whose name is damaged
+    let wild = record::header(1).to_vec();
+    let image: BTreeMap<_, _> = [
+        ("0000000000000005.log", other),
+        ("0000000000000004.log", vec![0; 9]),
+        ("note", b"mine".to_vec()),
+        ("ffffffffffffffff.log", wild),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), bytes))
+    .collect();
     scratch.set_image(&image);
     let mut store = scratch.open();
     store.append(1, b"x");
     close(store);
     let names: Vec<String> = scratch.image().into_keys().collect();
-    assert_eq!(names, ["0000000000000005.log", "0000000000000006.log", "note"]);
+    assert_eq!(names, ["0000000000000005.log", "0000000000000006.log", "ffffffffffffffff.log", "note"]);
 }
 
 /// Appends, acknowledges and reads by chance. What is open in the model is what waits: by queue, the places and the payloads.
