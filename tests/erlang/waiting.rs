@@ -243,10 +243,8 @@ fn nothing_waits_for_a_folder_that_is_opened_later() {
     first.signal("TERM");
     assert_eq!(first.exit_code(), Some(0));
     let answer = pipe(&world, "state/readings/0000000000000001.log");
-    // what did not change would not be looked at
-    write(&world, &[ON_DISK, "[mailbox.prog]\ncommand = [\"cat\"]\n"].concat());
     demo.signal("HUP");
-    demo.wait(&["mailbox prog: started"]);
+    demo.wait(&["read again: nothing to change"]);
     let erl = world.erl(&["-sname", "b"]);
     for _ in 0..10 {
         assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
@@ -315,8 +313,7 @@ fn a_disk_that_comes_late_is_taken_up() {
     erl.eval(&format!("Disk = fun() -> maps:get(disk, gen_server:call({{system, {}}}, {{info, keep}}, 60000)) end", demo.atom()));
     assert_eq!(erl.eval("Disk() =:= #{used => 0, limit => 1048576, failed => true}"), "true");
     fs::remove_file(state.join("readings")).unwrap();
-    // within a minute by itself, and at once with the file
-    write(&world, &[COUNTER, ON_DISK, "[health]\nnode_away = \"1h\"\n"].concat());
+    // within a minute by itself, and at once with a reload
     demo.signal("HUP");
     demo.wait(&["readings are kept on disk from now on"]);
     until("something on disk", || (on_disk(&world) > 0).then_some(()));
@@ -336,7 +333,6 @@ fn a_folder_that_is_removed_is_made_anew() {
     demo.wait(&["state/readings: it was removed, or another one is in its place: ", " readings that were there are lost"]);
     demo.wait(&["warn: alarm: readings cannot be kept on disk"]);
     let removed = made(&world);
-    write(&world, &[COUNTER, ON_DISK, "[health]\nnode_away = \"1h\"\n"].concat());
     demo.signal("HUP");
     demo.wait(&["readings are kept on disk from now on"]);
     until("something on disk", || (on_disk(&world) > 0).then_some(()));

@@ -384,6 +384,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
+            self.parts.reloaded();
             return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{shown} read again");

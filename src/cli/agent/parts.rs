@@ -164,6 +164,11 @@ impl Parts {
         self.health.apply(settings);
     }
 
+    /// Takes note of a reload in which nothing changed.
+    pub(super) fn reloaded(&mut self) {
+        self.publishing.open_soon();
+    }
+
     /// Takes note of the name that another node gave to this one.
     pub(super) fn named(&mut self, own: &str) {
         each!(self, part => part.named(own));

@@ -177,6 +177,13 @@ impl Publishing {
         }
     }
 
+    /// Has a log on disk that could not be opened be tried again at once: whoever reloads may have mended what was in the way.
+    pub(super) fn open_soon(&mut self) {
+        if let Some((_, at)) = &mut self.closed {
+            *at = Instant::now();
+        }
+    }
+
     /// Makes the mailbox if there are readings, and follows the groups that they go to.
     fn prepare(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
         if self.mailbox.is_none() && !self.publishers.is_empty() {
@@ -513,9 +520,7 @@ impl Part for Publishing {
         }
         self.publishers = publishers;
         old.into_iter().chain(gone).for_each(|publisher| self.set_aside(publisher));
-        if let Some((_, at)) = &mut self.closed {
-            *at = Instant::now();
-        }
+        self.open_soon();
         self.limit = settings.keep.memory;
         self.make_room();
         self.wanted.clone_from(&settings.connect);
