@@ -572,6 +572,9 @@ impl Part for Publishing {
             if let Err(e) = self.prepare(node) {
                 limited!(warn, "", "readings without a mailbox", "publish: nothing can be sent: {}", words::error(&e));
             }
+            if let Some(disk) = &mut self.disk {
+                disk.forget_unused(self.publishers.iter().chain(&self.removed));
+            }
         }
         self.clock.look();
         let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));

@@ -167,6 +167,13 @@ impl Disk {
         }
     }
 
+    /// Forgets what is not published any more, and that nothing waits of.
+    pub(super) fn forget_unused<'p>(&mut self, publishers: impl Iterator<Item = &'p Publisher>) {
+        let outlets = publishers.flat_map(|publisher| &publisher.outlets);
+        let used: Vec<u64> = outlets.filter_map(|outlet| outlet.kept.queue()).chain([self.starts]).collect();
+        self.store.forget_unused(|queue| used.contains(&queue));
+    }
+
     /// Takes note that it is published again.
     pub(super) fn take_back(&mut self, publisher: &Publisher) {
         for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {

@@ -274,6 +274,14 @@ impl Store {
         records
     }
 
+    /// Forgets the queues that are not used and that nothing is left of on disk, so that there is nothing to be known of what arrived. There may be ever
+    /// new names.
+    pub(super) fn forget_unused(&mut self, is_used: impl Fn(u64) -> bool) {
+        let Self { queues, segments, .. } = self;
+        let is_there = |id| segments.iter().any(|segment| segment.queues.contains(&id));
+        queues.retain(|id, queue| is_used(id) || !queue.unsynced.is_empty() || is_there(id));
+    }
+
     /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
     fn tidy(&mut self) {
         let Self { segments, queues, .. } = self;

@@ -72,6 +72,10 @@ impl Queues {
         self.get_mut(id).map(change);
     }
 
+    pub(super) fn retain(&mut self, is_kept: impl Fn(u64, &Queue) -> bool) {
+        self.0.retain(|(id, queue)| is_kept(*id, queue));
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(u64, Queue)> {
         self.0.iter()
     }

@@ -231,6 +231,34 @@ fn the_oldest_make_room() {
     assert_eq!((store.take_dropped(1), store.counts(1).0, store.used()), (2001 - dropped[0], 1, BLOCK));
 }
 
+/// Ever new names: nothing stays of those that are used no more.
+#[test]
+fn names_are_forgotten_with_what_was_written_of_them() {
+    let scratch = Scratch::new("names");
+    let mut store = scratch.open_with(1 << 20, 500);
+    store.append(1, b"waits");
+    for queue in 2..=60 {
+        store.append(queue, &[0; 100]);
+        store.acknowledge(queue, 1);
+        store.forget_unused(|id| id == queue);
+        // that of the first, and what is in the last segment
+        let names: Vec<u64> = store.queues.iter().map(|(id, _)| *id).collect();
+        assert!(names.len() < 9 && names.contains(&1) && names.contains(&queue), "{names:?}");
+    }
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(store.queues(), [1]);
+    store.forget_unused(|_| false);
+    assert!(store.queues.iter().len() < 9);
+    assert_eq!(read_all(&mut store, 1, 100), [(1, b"waits".to_vec())]);
+    // one that is used again begins anew, unless some of it is there
+    assert_eq!((store.append(2, b"again"), store.append(30, b"again")), (Some(2), Some(1)));
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(read_all(&mut store, 2, 100), [(2, b"again".to_vec())]);
+    assert_eq!(read_all(&mut store, 30, 100), [(1, b"again".to_vec())]);
+}
+
 /// What nobody may ever want makes room, though it is the newest.
 #[test]
 fn what_is_to_make_room_first_does() {
