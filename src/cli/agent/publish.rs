@@ -277,8 +277,8 @@ impl Publishing {
         }
     }
 
-    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. The one that has waited for
-    /// nothing for longest makes room if there are too many; nothing where there is none.
+    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. If there are too many, the one that has
+    /// waited for nothing for longest makes room, else one of a program that has more than its share; nothing where there is none.
     fn of_program(&mut self, label: &str, receiver: Receiver) -> Option<usize> {
         let is_it = |given: &Publish| given.source == Source::Program && given.label == label && given.receiver == receiver;
         if let Some(place) = self.publishers.iter().position(|publisher| is_it(&publisher.given)) {
@@ -286,13 +286,33 @@ impl Publishing {
         }
         let of_programs = || self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
         if of_programs().count() >= usize::from(RECEIVERS) {
-            let (idle, _) = of_programs().find(|(_, publisher)| publisher.is_idle())?;
-            self.publishers.remove(idle);
+            let idle = of_programs().find(|(_, publisher)| publisher.is_idle()).map(|(place, _)| place);
+            let place = idle.or_else(|| self.of_largest(label))?;
+            let gone = self.publishers.remove(place);
+            gone.tell_lost(true);
+            if let Some(disk) = &mut self.disk {
+                disk.forget(&gone);
+            }
         }
         (self.is_stale, self.are_others) = (true, true);
         let (label, every, form) = (label.to_owned(), Duration::ZERO, Form::Term);
         self.publishers.push(Publisher::new(Publish { source: Source::Program, label, every, form, receiver, keep: None }));
         self.publishers.len().checked_sub(1)
+    }
+
+    /// Returns the place of the publisher that makes room for another program, if that has less than its share of the receivers: of those of the program that
+    /// has most, the one to which that published longest ago.
+    fn of_largest(&self, label: &str) -> Option<usize> {
+        let of_programs = self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
+        let of_programs: Vec<_> = of_programs.collect();
+        let of = |label: &str| of_programs.iter().filter(move |(_, publisher)| publisher.given.label == label).count();
+        let share = usize::from(RECEIVERS).checked_div(self.programs.len()).unwrap_or(0);
+        if of(label) >= share {
+            return None;
+        }
+        let largest = of_programs.iter().map(|(_, publisher)| of(&publisher.given.label)).max()?;
+        let of_largest = of_programs.iter().filter(|(_, publisher)| of(&publisher.given.label) == largest);
+        of_largest.min_by_key(|(_, publisher)| publisher.at()).map(|(place, _)| *place)
     }
 
     /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
@@ -751,6 +771,29 @@ mod tests {
         assert_eq!(counts(&publishing), [vec![[0, 21, 0]], vec![[0, 30, 20]]]);
         (0..40).for_each(|_| publishing.take(said("c")));
         assert_eq!(counts(&publishing), [vec![[0, 51, 10]], vec![]]);
+    }
+
+    /// Whatever names one program comes up with, others have theirs.
+    #[test]
+    fn a_program_with_many_receivers_makes_room_for_another() {
+        let text = "[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n";
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(text), &mut node).unwrap();
+        let names = |publishing: &Publishing, label: &str| {
+            let own = publishing.publishers.iter().filter(|publisher| publisher.given.label == label);
+            own.map(|publisher| publisher.given.receiver.to_string()).collect::<Vec<_>>()
+        };
+        (0..70).for_each(|name| publishing.take(said(&format!("p{name}"))));
+        publishing.take(said("p0"));
+        let first: Vec<String> = (0..64).map(|name| format!("p{name}")).collect();
+        assert_eq!(names(&publishing, "p"), first);
+        (0..40).for_each(|name| publishing.take(Said { mailbox: "q".to_owned(), ..said(&format!("q{name}")) }));
+        // the one that it published to last is not the first to go
+        let left: Vec<String> = [0].into_iter().chain(33..64).map(|name| format!("p{name}")).collect();
+        assert_eq!((names(&publishing, "p"), names(&publishing, "q").len()), (left, 32));
+        publishing.take(said("p99"));
+        assert_eq!(names(&publishing, "p").len(), 32);
     }
 
     /// What a turn costs, or a reading of a program, does not grow with the square of what is published.

@@ -167,6 +167,13 @@ impl Disk {
         }
     }
 
+    /// Drops what is on disk of a publisher that is gone for good.
+    pub(super) fn forget(&mut self, publisher: &Publisher) {
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.forget(queue);
+        }
+    }
+
     /// Forgets what is not published any more, and that nothing waits of.
     pub(super) fn forget_unused<'p>(&mut self, publishers: impl Iterator<Item = &'p Publisher>) {
         let outlets = publishers.flat_map(|publisher| &publisher.outlets);

@@ -230,6 +230,11 @@ impl Publisher {
         &self.address
     }
 
+    /// Returns when it is read next; of a program, when that published last.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
     /// Returns true if its readings come from a program, when that likes.
     pub(super) fn is_of_program(&self) -> bool {
         self.given.source == Source::Program
