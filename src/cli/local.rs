@@ -40,6 +40,11 @@ impl Local {
         self.name.is_dynamic() || self.listen.as_deref() == Some(NOWHERE)
     }
 
+    /// Returns true if an EPMD is to have the node's name.
+    pub(super) fn is_registered(&self) -> bool {
+        self.epmd != Epmd::None && !self.is_outgoing()
+    }
+
     /// Returns the option or key, and what is wrong with it for a node that listens nowhere, or whose name another node gives.
     pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let is_dynamic = self.name.is_dynamic();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::binaries::beamless;
 use crate::children::command;
-use crate::support::{PATIENCE, World, demo_and_erl, free_port, hex, packet, register_by_hand, until};
+use crate::support::{Agent, PATIENCE, World, demo_and_erl, free_port, hex, packet, register_by_hand, until};
 
 #[test]
 fn erlang_lives_with_the_embedded_epmd() {
@@ -42,6 +42,48 @@ fn a_name_is_given_once() {
         assert!(erl.log.wait_from(0, &["seems to be in use by another Erlang node"]).is_some());
     }
     world.wait_for_names(&["a", "demo"]);
+}
+
+/// A second agent of a name is in nobody's way: it would take the first one's place at the hub, and its program the serial port. Where the name is
+/// free, or there is no EPMD, nothing is waited for.
+#[test]
+fn a_second_agent_of_a_name_waits_for_it() {
+    let world = World::new();
+    let hub = world.agent(&["--sname", "hub"]);
+    let text = "sname = \"box\"\nconnect = [\"hub\"]\n[mailbox.p]\ncommand = [\"cat\"]\n[[publish]]\ncommand = [\"sh\", \"-c\", \"echo read >>read\"]\n\
+                every = \"1h\"\nto = \"echo\"\nnode = \"hub\"\n";
+    let file = world.home.join("box.toml");
+    std::fs::write(&file, text).unwrap();
+    let args = ["--config", "box.toml"];
+    let begun = |agent: &Agent| {
+        agent.wait(&["mailbox p: started "]);
+        agent.wait(&["node up: hub@"]);
+    };
+    let mut first = world.agent(&args);
+    begun(&first);
+    let second = world.launch(&args);
+    second.wait(&["warn: epmd on this host has another node of this alive name"]);
+    second.wait(&["until it has its name this node connects to no other, starts no program and takes no reading"]);
+    // it is asked for again meanwhile; a reload and what it brings wait as well
+    std::fs::write(&file, format!("{text}[mailbox.q]\ncommand = [\"cat\"]\n")).unwrap();
+    second.signal("HUP");
+    second.wait(&["mailbox q: added"]);
+    sleep(Duration::from_secs(1));
+    assert_eq!((second.log.count(&["node up: "]), second.log.count(&[": started "])), (0, 0));
+    assert_eq!(first.log.count(&["node down: "]), 0);
+    assert_eq!(hub.log.count(&["node up: box@"]), 1);
+    let read = || std::fs::read_to_string(world.home.join("read")).map_or(0, |text| text.lines().count());
+    until("a reading", || (read() > 0).then_some(()));
+    assert_eq!(read(), 1);
+    first.signal("TERM");
+    assert_eq!(first.exit_code(), Some(0));
+    begun(&second);
+    second.wait(&["mailbox q: started "]);
+    let alone = World::new();
+    std::fs::write(alone.home.join("box.toml"), format!("epmd = \"external\"\n{text}")).unwrap();
+    let alone = alone.launch(&args);
+    alone.wait(&["mailbox p: started "]);
+    alone.wait(&["cannot connect to hub@"]);
 }
 
 #[test]

@@ -153,8 +153,12 @@ fn a_program_that_writes_without_end_waits() {
         programs.iter().map(|(name, text)| format!("[mailbox.{name}]\ncommand = [\"sh\", \"-c\", \"exec {text}\"]\n")).collect();
     fs::write(&file, format!("sname = \"demo\"\n{programs}")).unwrap();
     let demo = world.agent(&["--config", &file.display().to_string()]);
-    demo.wait(&["warn: mailbox short: its program writes too much that is no message, and is read slowly from now on"]);
-    demo.wait(&["warn: mailbox endless: its program writes too much that is no message, and is read slowly from now on"]);
+    demo.wait(&[
+        "warn: mailbox short: its program writes too much that is no message or for nobody, and is read slowly from now on",
+    ]);
+    demo.wait(&[
+        "warn: mailbox endless: its program writes too much that is no message or for nobody, and is read slowly from now on",
+    ]);
     demo.wait(&["warn: noisy: it writes too much on its standard error, which is read slowly from now on"]);
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", demo.pid())).unwrap();
     let pids: Vec<&str> = children.split_whitespace().collect();
@@ -169,6 +173,28 @@ fn a_program_that_writes_without_end_waits() {
         assert!(0 < new && new < most, "{new} of {most}");
     }
     assert_eq!(demo.log.count(&["read slowly from now on"]), 3);
+}
+
+/// What can go to nobody is no message either, though it is one by its form. Long lines, since a machine may be slow.
+#[test]
+fn a_program_whose_messages_are_refused_waits() {
+    const FLOOD: &str = "exec yes \"{$1,\\\"$(head -c 8000 /dev/zero | tr '\\0' y)\\\"}\"\n";
+    let world = World::new();
+    fs::write(world.home.join("flood.sh"), FLOOD).unwrap();
+    let file = world.home.join("beamless.toml");
+    let messages =
+        [("unpublished", "publish,collector,a@b@c"), ("unsent", "send,collector,a@b@c"), ("stray", "send,collector,demo")];
+    let programs = messages.map(|(name, to)| format!("[mailbox.{name}]\ncommand = [\"sh\", \"flood.sh\", \"{to}\"]\n")).concat();
+    fs::write(&file, format!("sname = \"demo\"\n{programs}")).unwrap();
+    let demo = world.agent(&["--config", &file.display().to_string()]);
+    for (name, _) in messages {
+        demo.wait(&[&format!("warn: mailbox {name}: its program writes too much"), "is read slowly from now on"]);
+    }
+    for words in
+        ["unpublished: not published: a@b@c: ", "unsent: not sent to collector on a@b@c: ", "not sent to collector: no program"]
+    {
+        assert!(demo.log.count(&[words]) > 0, "{words}");
+    }
 }
 
 /// What a program writes last is read, though it wrote so much before that it is read slowly.

@@ -291,6 +291,54 @@ fn what_a_program_says_until_it_has_ended_counts() {
     has(&node, "box2", "[{last,2}]");
 }
 
+/// A program that says much once its input ends, more than memory has, than a connection takes at once, and than a pipe holds.
+const MUCH: &str = r#"
+trap '' TERM
+while read -r line; do :; done
+x=$(printf '%01000d' 0)
+for i in $(seq 100); do echo "{send,box,a,{$i,<<\"$x\">>}}"; done
+for i in $(seq 101 220); do echo "{publish,$1,a,{$i,<<\"$x\">>}}"; done
+echo "all said" >&2
+"#;
+
+/// Nothing of it is lost where the node takes it, and without a disk either.
+#[test]
+fn much_that_a_program_says_as_it_ends_arrives() {
+    let world = World::new();
+    fs::write(world.home.join("much.sh"), MUCH).unwrap();
+    let write = |name: &str| {
+        let text =
+            format!("connect = [\"a\"]\n[keep]\nmemory = \"64KiB\"\n[mailbox.p]\ncommand = [\"sh\", \"much.sh\", \"{name}\"]\n");
+        fs::write(world.home.join("agent.toml"), text).unwrap();
+    };
+    let _epmd = world.epmd();
+    let hub = world.erl(&["-sname", "a"]);
+    hub.eval(
+        "Box = fun F(Got) -> receive {got, P} -> P ! {got, length(lists:usort(Got))}, F(Got); {I, _} -> F([I | Got]); \
+         {publish, _, _, _, {I, _}, _} -> F([I | Got]) end end, [register(Name, spawn(fun() -> Box([]) end)) || Name <- [box, box1, box2]]",
+    );
+    let has = |name: &str, want: &str| {
+        hub.eval_until(&format!("(fun() -> {name} ! {{got, self()}}, receive {{got, Got}} -> Got end end)()"), want);
+    };
+    write("box1");
+    let mut demo = world.agent(&ARGUMENTS);
+    demo.wait(&["mailbox p: started"]);
+    demo.wait(&["node up: a@"]);
+    write("box2");
+    demo.signal("HUP");
+    demo.wait(&["all said"]);
+    has("box", "100");
+    has("box1", "120");
+    hub.eval("exit(whereis(box), kill), timer:sleep(50), register(box, spawn(fun() -> Box([]) end))");
+    let before = demo.log.len();
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    demo.wait_from(before, &["all said"]);
+    has("box", "100");
+    has("box2", "120");
+    assert_eq!(demo.log.count(&["lost"]) + demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
+}
+
 /// A disk that is full, read-only or broken: it is said once, and all is kept in memory.
 #[test]
 fn with_a_disk_that_fails_readings_wait_in_memory() {

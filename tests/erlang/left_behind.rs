@@ -86,6 +86,72 @@ fn nothing_outlives_a_program_or_the_agent() {
     assert!(second.iter().all(|pid| !is_there(*pid)));
 }
 
+/// A command is asked to end where a reload takes it away, and where the agent ends, as a program is: it may have something to put in order.
+#[test]
+fn commands_are_asked_to_end() {
+    const ASKED: &str =
+        "trap 'sleep 0.1; echo \"$1 asked\" >>said; exit' TERM\necho \"$1 begun\" >>said\nwhile :; do sleep 0.05; done\n";
+    let world = World::new();
+    fs::write(world.home.join("asked.sh"), ASKED).unwrap();
+    let file = world.home.join("beamless.toml");
+    let write = |words: &str| {
+        let reading = format!(
+            "[[publish]]\ncommand = [\"sh\", \"asked.sh\", \"{words}\"]\nlabel = \"x\"\nevery = \"1h\"\nto = \"x\"\nnode = \"x\"\n"
+        );
+        fs::write(&file, format!("sname = \"demo\"\n{reading}[functions]\n\"box:f/0\" = [\"sh\", \"asked.sh\", \"call\"]\n"))
+            .unwrap();
+    };
+    let said = |lines: &[&str]| {
+        until(&format!("{lines:?}"), || {
+            let text = fs::read_to_string(world.home.join("said")).ok()?;
+            lines.iter().all(|line| text.lines().any(|said| said == *line)).then_some(text)
+        })
+    };
+    write("first");
+    let mut demo = run(&world, command(beamless()), &file);
+    let erl = world.erl(&["-sname", "a"]);
+    erl.ask(&format!("rpc:call({}, box, f, [])", demo.atom()));
+    said(&["first begun", "call begun"]);
+    write("second");
+    demo.signal("HUP");
+    let text = said(&["second begun"]);
+    // which may need what the first one has
+    assert!(text.find("first asked") < text.find("second begun") && text.contains("first asked"), "{text}");
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    said(&["second asked", "call asked"]);
+}
+
+/// What is there no more but for its end is looked at when that is due, and not all the time.
+#[test]
+fn a_program_that_is_to_end_is_waited_for_at_rest() {
+    let world = World::new();
+    let file = world.home.join("beamless.toml");
+    fs::write(world.home.join("stays.sh"), "trap '' TERM\nexec yes '{send,sink,demo,x}'\n").unwrap();
+    let sink = "sname = \"demo\"\n[mailbox.sink]\ncommand = [\"sh\", \"-c\", \"cat >/dev/null\"]\n";
+    fs::write(&file, format!("{sink}[mailbox.stays]\ncommand = [\"sh\", \"stays.sh\"]\n")).unwrap();
+    let demo = run(&world, command(beamless()), &file);
+    let pid = demo.wait(&["mailbox stays: started "]).rsplit(' ').next().unwrap().parse().unwrap();
+    // it is read
+    let written = || {
+        let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok()).unwrap()
+    };
+    until("more than a pipe holds", || (written() > 1_000_000).then_some(()));
+    fs::write(&file, sink).unwrap();
+    demo.signal("HUP");
+    demo.wait(&["mailbox stays: removed"]);
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", demo.pid())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = ticks();
+    are_gone(&[pid]);
+    let after = ticks();
+    assert!(after - before < 10, "{} hundredths of a second", after - before);
+}
+
 /// Whoever becomes the agent may have children, which are none of its business.
 #[test]
 fn what_was_there_before_the_agent_stays() {

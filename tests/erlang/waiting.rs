@@ -19,7 +19,8 @@ fn write(world: &World, text: &str) {
 /// Bytes in the log on disk.
 fn on_disk(world: &World) -> u64 {
     let folder = fs::read_dir(world.home.join("state/readings"));
-    folder.into_iter().flatten().flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    let segments = folder.into_iter().flatten().flatten().filter(|file| file.path().extension().is_some_and(|it| it == "log"));
+    segments.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }
 
 /// A hub `a` that collects what it gets, and has had all readings up to this one: each with its time and number.
@@ -214,15 +215,16 @@ fn nothing_waits_for_the_numbers_but_the_readings() {
     write(&world, "[keep]\n");
     let demo = world.agent(&ARGS);
     let answer = pipe(&world, "state/starts");
-    write(
-        &world,
-        "[mailbox.prog]\ncommand = [\"sh\", \"-c\", \"echo '{publish,other,a,hello}.'; echo started >started; exec cat\"]\n",
-    );
+    let says = "echo '{publish,other,a,hello}.'; while read line; do id=${line#*,}; echo \\\"{reply,${id%%,*},hello}\\\"; done";
+    write(&world, &format!("[mailbox.prog]\ncommand = [\"sh\", \"-c\", \"{says}\"]\n"));
     demo.signal("HUP");
-    until("the program", || world.home.join("started").exists().then_some(()));
+    demo.wait(&["mailbox prog: started"]);
+    demo.wait(&["state: it does not answer: nothing is published until it does"]);
     let erl = world.erl(&["-sname", "a"]);
     erl.eval("register(other, self())");
     for _ in 0..10 {
+        // what the program says besides is heard
+        assert_eq!(erl.eval(&format!("gen_server:call({{prog, {}}}, hello, 60000)", demo.atom())), "hello");
         assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
     }
     assert_eq!(erl.eval("receive {publish, _, _, _, hello, _} -> early after 0 -> nothing end"), "nothing");
@@ -242,10 +244,8 @@ fn nothing_waits_for_a_folder_that_is_opened_later() {
     first.signal("TERM");
     assert_eq!(first.exit_code(), Some(0));
     let answer = pipe(&world, "state/readings/0000000000000001.log");
-    // what did not change would not be looked at
-    write(&world, &[ON_DISK, "[mailbox.prog]\ncommand = [\"cat\"]\n"].concat());
     demo.signal("HUP");
-    demo.wait(&["mailbox prog: started"]);
+    demo.wait(&["read again: nothing to change"]);
     let erl = world.erl(&["-sname", "b"]);
     for _ in 0..10 {
         assert_eq!(erl.eval(&format!("gen_server:call({{echo, {}}}, hello, 60000)", demo.atom())), "hello");
@@ -253,6 +253,30 @@ fn nothing_waits_for_a_folder_that_is_opened_later() {
     assert_eq!(demo.log.count(&["readings are kept on disk from now on"]), 0);
     answer();
     demo.wait(&["readings are kept on disk from now on"]);
+}
+
+/// Somebody starts another agent on the same folder while the first does not run.
+#[test]
+fn what_is_on_disk_is_not_another_agents_to_drop() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let mut demo = world.agent(&ARGS);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    demo.signal("TERM");
+    assert_eq!(demo.exit_code(), Some(0));
+    let (bytes, stopped) = (on_disk(&world), made(&world));
+    fs::write(world.home.join("other.toml"), ON_DISK).unwrap();
+    let mut other = world.agent(&["--sname", "other", "--config", "other.toml", "--state-dir", "state"]);
+    other.wait(&[
+        "readings are kept in memory alone: ",
+        "what is there is of the agent with /",
+        "/agent.toml: give this one a --state-dir",
+    ]);
+    other.signal("TERM");
+    assert_eq!((other.exit_code(), on_disk(&world)), (Some(0), bytes));
+    let demo = world.agent(&ARGS);
+    let (_hub, got) = collected(&world, stopped + 1);
+    is_whole(&got, &[stopped, stopped + 1], &demo);
 }
 
 /// Without a folder readings are kept in memory, and that is said.
@@ -290,14 +314,31 @@ fn a_disk_that_comes_late_is_taken_up() {
     erl.eval(&format!("Disk = fun() -> maps:get(disk, gen_server:call({{system, {}}}, {{info, keep}}, 60000)) end", demo.atom()));
     assert_eq!(erl.eval("Disk() =:= #{used => 0, limit => 1048576, failed => true}"), "true");
     fs::remove_file(state.join("readings")).unwrap();
-    // within a minute by itself, and at once with the file
-    write(&world, &[COUNTER, ON_DISK, "[health]\nnode_away = \"1h\"\n"].concat());
+    // within a minute by itself, and at once with a reload
     demo.signal("HUP");
     demo.wait(&["readings are kept on disk from now on"]);
     until("something on disk", || (on_disk(&world) > 0).then_some(()));
     assert_eq!(erl.eval("maps:get(failed, Disk())"), "false");
     let (_hub, got) = collected(&world, made(&world));
     is_whole(&got, &[], &demo);
+}
+
+/// Somebody removes the folder while the agent runs.
+#[test]
+fn a_folder_that_is_removed_is_made_anew() {
+    let world = World::new();
+    write(&world, &[COUNTER, ON_DISK].concat());
+    let demo = world.agent(&ARGS);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    fs::remove_dir_all(world.home.join("state/readings")).unwrap();
+    demo.wait(&["state/readings: it was removed, or another one is in its place: ", " readings that were there are lost"]);
+    demo.wait(&["warn: alarm: readings cannot be kept on disk"]);
+    let removed = made(&world);
+    demo.signal("HUP");
+    demo.wait(&["readings are kept on disk from now on"]);
+    until("something on disk", || (on_disk(&world) > 0).then_some(()));
+    let (_hub, got) = collected(&world, made(&world));
+    assert!(got.iter().any(|(value, ..)| *value == removed + 1), "{got:?}");
 }
 
 /// A box without a battery: it starts in 1970, and its clock is set later.

@@ -12,11 +12,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, 
 /// The variable that says which start a process stems from: the agent's number in the system, a full stop, and the number of the start.
 pub(super) const MARK: &str = "BEAMLESS_START";
 
-/// The time from being asked to end to being killed, for what was left behind.
-const GRACE: Duration = Duration::from_secs(1);
+/// The time from being asked to end to being killed.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// The time between two looks whether they have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// The time between two looks whether they have ended, when the agent ends.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A process that the agent has started.
 struct Started {

@@ -24,6 +24,11 @@ impl Connections {
         Ok(Self { peers: Peers::new(settings, node)?, discovery: Discovery::new(settings)?, gossip: Gossip::new(settings) })
     }
 
+    /// Begins to connect where the node's name had to be registered first.
+    pub(super) fn release(&mut self) {
+        self.peers.release();
+    }
+
     /// Connects to the nodes that programs publish to.
     pub(super) fn want_for_programs(&mut self, nodes: &[String], node: &mut Node<'_>) {
         for (name, e) in self.peers.want(By::Program, nodes, node) {

@@ -214,6 +214,22 @@ impl Part for Functions {
         }
     }
 
+    fn terminate(&mut self) {
+        self.jobs.retain(Job::is_running);
+        self.jobs.iter_mut().for_each(Job::terminate);
+    }
+
+    /// Answers nobody any more.
+    fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+        self.pipes_ready();
+        let most = self.most;
+        self.jobs.retain_mut(|job| {
+            job.look(most);
+            job.is_running()
+        });
+        self.jobs.is_empty()
+    }
+
     fn next_wake(&self) -> Option<Instant> {
         self.jobs.iter().filter_map(Job::next_wake).min()
     }

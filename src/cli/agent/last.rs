@@ -1,9 +1,7 @@
 //! What worked last: the configuration and the cookie with which the node was up, kept in the state folder. A start goes on with them where a power
 //! cut has left the files empty or torn, or somebody a wrong one, so that the box is in the cluster and can be mended from there.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -31,6 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 pub(super) struct Last {
     /// Without one nothing is kept.
     folder: Option<PathBuf>,
+    /// The whole path of the configuration file, if there is one.
+    file: Option<PathBuf>,
     /// Held by whoever writes there.
     writing: Arc<Mutex<()>>,
     /// The words for a configuration that took the place of a wrong one.
@@ -44,8 +44,9 @@ pub(super) struct Last {
 }
 
 impl Last {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, writing: Arc::default(), settings: None, is_wrong_for_start: false, was_up: false, cookie: None }
+    pub(super) fn new(folder: Option<PathBuf>, file: Option<&Path>) -> Self {
+        let file = file.and_then(|file| std::path::absolute(file).ok());
+        Self { folder, file, writing: Arc::default(), settings: None, is_wrong_for_start: false, was_up: false, cookie: None }
     }
 
     /// Returns what to say as long as the agent runs on something that is not what its files say.
@@ -114,6 +115,10 @@ impl Last {
         // that is no power cut's doing, and what is in there may be another cookie
         let why = cookie::find(file).err().filter(|_| !cookie::is_open(file))?;
         cookie::find(Some(&path)).ok()?;
+        if self.is_anothers() {
+            log::warn!("{}: not taken: it is that of another agent; give each a --state-dir of its own", path.display());
+            return None;
+        }
         log::error!("{why}");
         log::error!(
             "this node runs with the last cookie that worked, kept in {}; mend the cookie file, or remove this one if there is to be another \
@@ -154,9 +159,15 @@ impl Last {
     /// has, too: half a cookie is one as well.
     pub(super) fn keep_cookie(&self, cookie: &Cookie, is_shared: bool) {
         let path = self.path(cookie::LAST).filter(|path| *path != cookie.path && cookie::is_kept(&cookie.path));
-        if let Some(path) = path.filter(|path| is_shared || cookie::find(Some(path)).is_err()) {
+        if let Some(path) = path.filter(|path| is_shared || cookie::find(Some(path)).is_err() || self.is_anothers()) {
             self.keep(path, cookie.value.clone().into_bytes(), 0o400);
         }
+    }
+
+    /// Returns true if the last that was up with this folder was another agent, with another configuration file.
+    fn is_anothers(&self) -> bool {
+        let whole = self.path(TEXT).and_then(|path| whole(&path));
+        whole.is_some_and(|(_, file)| self.file.as_ref() != Some(&file))
     }
 
     /// Writes a file, unless it has these bytes.
@@ -167,7 +178,7 @@ impl Last {
         let (writing, shown) = (self.writing.clone(), path.clone());
         let write = move || {
             let _held = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            write(&path, &bytes, mode).unwrap_or_else(|e| not_kept(&path, &e));
+            files::replace(&path, &bytes, mode).unwrap_or_else(|e| not_kept(&path, &e));
         };
         match threads::start("kept", Box::new(write)) {
             Ok(writer) => {
@@ -197,36 +208,26 @@ fn sealed(text: &str, file: &str) -> String {
 
 /// Returns the text of this file that is kept, if it is whole.
 fn kept(path: &Path, file: &Path) -> Option<Text> {
+    let file = std::path::absolute(file).ok()?;
+    let (text, _) = whole(path).filter(|(_, of)| *of == file)?;
+    Some(Text { shown: path.display().to_string(), file, text })
+}
+
+/// Returns the text that is kept, and the file that it is of, if it is whole.
+fn whole(path: &Path) -> Option<(String, PathBuf)> {
     let sealed = String::from_utf8(files::read(path, LARGEST).ok()??).ok()?;
     let (text, seal) = sealed.strip_suffix('\n')?.rsplit_once(SEAL)?;
     let (bytes, of) = seal.split_once(" bytes of ")?;
-    let file = std::path::absolute(file).ok()?;
-    let is_whole = bytes.parse() == Ok(text.len()) && Path::new(of) == file;
-    is_whole.then(|| Text { shown: path.display().to_string(), file, text: text.to_owned() })
+    (bytes.parse() == Ok(text.len())).then(|| (text.to_owned(), PathBuf::from(of)))
 }
 
 fn not_kept(path: &Path, why: &io::Error) {
     log::warn!("cannot keep {}, with which this node would start if a power cut left its files empty: {why}", path.display());
 }
 
-/// Writes a file as a whole, or not at all, wherever the power is cut.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let draft = path.with_extension("new");
-    let _ = fs::remove_file(&draft);
-    let written = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
-        File::open(folder)?.sync_all()
-    };
-    written().inspect_err(|_| drop(fs::remove_file(&draft)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_whole_or_not_at_all() {
         let folder = folder("torn");
-        let last = Last::new(Some(folder.join("made")));
+        let last = Last::new(Some(folder.join("made")), None);
         let path = folder.join("made").join(TEXT);
         let file = Path::new("/etc/a file.toml");
         assert!(kept(&path, file).is_none());
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn what_did_not_change_is_not_written() {
         let folder = folder("same");
-        let last = Last::new(Some(folder.clone()));
+        let last = Last::new(Some(folder.clone()), Some(Path::new("/etc/a.toml")));
         let about = |file| folder.join(file).metadata().map(|about| (about.ino(), about.mode() & 0o777)).unwrap();
         let cookie = |value: &str, path: PathBuf| Cookie { value: value.to_owned(), path, made: false };
         last.keep_text(&text("/etc/a.toml", "x"));
@@ -295,11 +296,33 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
+    /// Two agents with one folder: each goes on with a cookie of its own alone.
+    #[test]
+    fn the_cookie_that_is_kept_is_not_another_agents() {
+        let folder = folder("two");
+        let [a, b] = ["/etc/a.toml", "/etc/b.toml"].map(|file| Last::new(Some(folder.clone()), Some(Path::new(file))));
+        let is_up = |last: &Last, file, value: &str| {
+            let cookie = Cookie { value: value.to_owned(), path: folder.join("cookie"), made: false };
+            last.keep_cookie(&cookie, false);
+            last.keep_text(&text(file, "x"));
+            fs::read(folder.join(cookie::LAST)).unwrap()
+        };
+        assert_eq!(is_up(&a, "/etc/a.toml", "abc"), b"abc");
+        assert!(!a.is_anothers() && b.is_anothers());
+        assert_eq!(is_up(&b, "/etc/b.toml", "bcd"), b"bcd");
+        assert!(a.is_anothers() && !b.is_anothers() && Last::new(Some(folder.clone()), None).is_anothers());
+        assert_eq!(is_up(&a, "/etc/a.toml", "abc"), b"abc");
+        // one that is torn is nobody's
+        fs::write(folder.join(TEXT), "x").unwrap();
+        assert!(!a.is_anothers() && !b.is_anothers());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
     /// The loop goes on, and what is kept in the end is written once the disk does.
     #[test]
     fn a_disk_that_hangs_is_not_waited_for() {
         let folder = folder("hangs");
-        let last = Last::new(Some(folder.clone()));
+        let last = Last::new(Some(folder.clone()), None);
         let disk = last.writing.clone();
         let hangs = disk.lock().unwrap();
         last.keep_text(&text("/etc/a.toml", "x"));

@@ -69,7 +69,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs the agent.
 pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
-    let mut last = Last::new(options.state_folder());
+    let mut last = Last::new(options.state_folder(), options.config.as_deref());
     if options.check {
         let (settings, _) = last.settings(options).map_err(all_told)?;
         return check::show(options, &settings);
@@ -212,7 +212,7 @@ impl Agent<'_> {
     /// Runs until it is to end.
     fn run(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) -> Result<(), Failure> {
         // one that listens nowhere is up, too: the nodes that it connects to may be away for long
-        if self.settings.local.epmd == Epmd::None || self.settings.local.is_outgoing() {
+        if !self.settings.local.is_registered() {
             self.announce(node, driver, "no epmd");
         }
         loop {
@@ -231,13 +231,30 @@ impl Agent<'_> {
             }
             if came.end {
                 self.supervisor.stopping();
-                self.parts.stop(node, driver);
+                self.end_parts(node, driver, ending);
                 driver.close(node, CLOSING)?;
                 self.read_events(node, driver);
                 log::info!("stopped");
                 return Ok(());
             }
         }
+    }
+
+    /// Ends what is beside the node, which goes on meanwhile: what programs say as they end is to leave.
+    fn end_parts(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) {
+        self.parts.terminate();
+        let end = peers::after(children::GRACE);
+        loop {
+            let is_late = end <= Instant::now();
+            // that the poll fails is said where the node is closed
+            if self.parts.have_ended(node, driver) || is_late || driver.poll(node, Some(children::LOOK_AGAIN)).is_err() {
+                break;
+            }
+            self.follow_name(node);
+            self.read_events(node, driver);
+            let _ = self.ready(driver, ending);
+        }
+        self.parts.stop();
     }
 
     fn read_events(&mut self, node: &mut Node<'_>, driver: &Driver) {
@@ -274,6 +291,12 @@ impl Agent<'_> {
             Event::Registered { embedded, port } if !self.announced => {
                 let kind = if *embedded { "embedded" } else { "external" };
                 return self.announce(node, driver, &format!("epmd {kind} on port {port}"));
+            }
+            Event::NameTaken if self.parts.are_held() => {
+                events::log_as(event, &words::event(event, self.settings.local.tls.as_ref()));
+                return log::warn!(
+                    "until it has its name this node connects to no other, starts no program and takes no reading"
+                );
             }
             Event::NodeUp { .. } if !core::mem::replace(&mut self.is_cookie_shared, true) => {
                 self.last.keep_cookie(&self.cookie, true);
@@ -384,6 +407,7 @@ impl Agent<'_> {
             log::warn!("{}: changed in {shown}; restart to apply", fixed.join(", "));
         }
         if settings == self.settings {
+            self.parts.reloaded();
             return log::info!("{shown} read again: nothing {}to change", if fixed.is_empty() { "" } else { "else " });
         }
         log::info!("{shown} read again");

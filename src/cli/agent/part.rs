@@ -31,8 +31,13 @@ pub(super) trait Part {
     /// name.
     fn named(&mut self, _own: &str) {}
 
-    /// Ends the processes beside the agent.
-    fn stop(&mut self, _node: &mut Node<'_>, _driver: &Driver) {}
+    /// Asks the processes beside the agent to end.
+    fn terminate(&mut self) {}
+
+    /// Goes on with those that were asked to end. Returns true once there is none: it has been killed by then if it had to be.
+    fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {
+        true
+    }
 
     /// Returns its mailboxes, each with its name. Those that end are registered again, as a supervisor would.
     fn mailboxes(&mut self) -> Vec<(&mut Mailbox, &str)> {

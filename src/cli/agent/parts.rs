@@ -34,6 +34,9 @@ pub(super) struct Parts {
     programs: Programs,
     publishing: Publishing,
     health: Health,
+    /// It is not known yet whether another node has this one's name, or one has: what the others of the cluster would take for that node's doing, and
+    /// what two cannot do at once, is not begun.
+    is_held: bool,
     /// The time at which mailboxes that could not be registered are tried again.
     revive_at: Option<Instant>,
 }
@@ -62,16 +65,27 @@ impl Parts {
             programs: Programs::new(settings, node)?,
             publishing: Publishing::new(settings, node)?,
             health: Health::new(settings, folder),
+            is_held: settings.local.is_registered(),
             revive_at: None,
         })
     }
 
     /// Takes note of what happened. Returns true if nothing is left to be said of it.
     pub(super) fn handle(&mut self, event: &Event, node: &Node<'_>) -> bool {
+        // where nobody takes the name, nobody says that another has it
+        if matches!(event, Event::Registered { .. } | Event::NotRegistered(_) | Event::EpmdFull) {
+            self.is_held = false;
+            self.connections.release();
+        }
         let mut is_known = false;
         each!(self, part => is_known |= part.handle(event, node));
         self.health.handle(event);
         is_known
+    }
+
+    /// Returns true as long as nothing is begun, since another node may have this one's name.
+    pub(super) fn are_held(&self) -> bool {
+        self.is_held
     }
 
     /// Takes note of what is shown over TLS.
@@ -113,23 +127,33 @@ impl Parts {
         // the one that tells of others
         let Self { system, connections, functions, programs, publishing, health, .. } = self;
         system.answer(node, &Told { connections, functions, programs, publishing, alarms: health.alarms() });
-        each!(self, part => part.turn(node, driver), connections echo system functions programs);
-        let Self { system, connections, programs, publishing, health, .. } = self;
-        for said in programs.take_published() {
-            publishing.take(said);
+        each!(self, part => part.turn(node, driver), echo system functions);
+        if !self.is_held {
+            self.turn_with_others(node, driver);
         }
+        let Self { system, connections, programs, publishing, health, .. } = self;
+        health.turn(&Looked { connections, programs, publishing }, node, system.mailbox());
+    }
+
+    /// Does what other nodes and programs have a part in.
+    fn turn_with_others(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        each!(self, part => part.turn(node, driver), connections programs);
+        self.publish();
+        let Self { connections, programs, publishing, .. } = self;
         publishing.turn(node, driver);
         programs.give_room(|mailbox| publishing.room_for(mailbox));
         if let Some(others) = publishing.take_others() {
             connections.want_for_programs(&others, node);
         }
-        health.turn(&Looked { connections, programs, publishing }, node, system.mailbox());
     }
 
     /// Returns when a part has something to do by itself.
     pub(super) fn next_wake(&mut self) -> Option<Instant> {
         let mut wake = self.revive_at.into_iter().chain(self.health.next_wake()).min();
-        each!(self, part => wake = wake.into_iter().chain(part.next_wake()).min());
+        each!(self, part => wake = wake.into_iter().chain(part.next_wake()).min(), echo system functions);
+        if !self.is_held {
+            each!(self, part => wake = wake.into_iter().chain(part.next_wake()).min(), connections programs publishing);
+        }
         let wake = wake?;
         // whoever has something to do and no mailbox to do it with cannot do it now
         Some(if self.revive_at.is_some() { wake.max(after(NO_MAILBOX)) } else { wake })
@@ -164,16 +188,45 @@ impl Parts {
         self.health.apply(settings);
     }
 
+    /// Takes note of a reload in which nothing changed.
+    pub(super) fn reloaded(&mut self) {
+        self.publishing.open_soon();
+    }
+
     /// Takes note of the name that another node gave to this one.
     pub(super) fn named(&mut self, own: &str) {
         each!(self, part => part.named(own));
     }
 
-    /// Ends the processes beside the agent, and keeps what they publish until they have ended.
-    pub(super) fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
-        each!(self, part => part.stop(node, driver), connections echo system functions programs);
-        self.programs.take_published().into_iter().for_each(|said| self.publishing.take(said));
-        self.publishing.stop(node, driver);
+    /// Asks the processes beside the agent to end.
+    pub(super) fn terminate(&mut self) {
+        each!(self, part => part.terminate());
+    }
+
+    /// Goes on with these while the node does, for a second: what programs say until then counts, and is sent. Returns true once that is done.
+    pub(super) fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+        let mut is_over = true;
+        each!(self, part => is_over &= part.have_ended(node, driver), connections echo system functions programs);
+        self.publish();
+        is_over &= self.publishing.have_ended(node, driver);
+        let Self { programs, publishing, .. } = self;
+        programs.give_room(|mailbox| publishing.room_for(mailbox));
+        is_over
+    }
+
+    /// Lets go of what is left, which has had its time.
+    pub(super) fn stop(&mut self) {
+        self.programs.stop();
+        self.publishing.stop();
+    }
+
+    /// Has what programs published be kept.
+    fn publish(&mut self) {
+        for said in self.programs.take_published() {
+            if let Err(said) = self.publishing.take(said) {
+                self.programs.waste(&said.mailbox, said.line);
+            }
+        }
     }
 }
 

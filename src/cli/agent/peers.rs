@@ -149,6 +149,8 @@ pub(in crate::cli) struct Peers {
     wanted: Vec<Wanted>,
     /// The first in the queue found no place, and asks again then.
     ask_again: Option<Instant>,
+    /// This node's name may be another's: nobody is tried as yet.
+    is_held: bool,
     /// The log has that there is no room, and no node has left since.
     is_full: bool,
     epmd_port: u16,
@@ -156,10 +158,10 @@ pub(in crate::cli) struct Peers {
 }
 
 impl Peers {
-    /// Begins to connect to the nodes that the settings name.
+    /// Begins to connect to the nodes that the settings name: once [it may](Self::release), where the name is to be registered.
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let epmd_port = settings.epmd_port.unwrap_or_else(|| EpmdSettings::from_env().unwrap_or_default().port);
-        let mut peers = Self::none(epmd_port, None);
+        let mut peers = Self { is_held: settings.local.is_registered(), ..Self::none(epmd_port, None) };
         possible(peers.set(settings, node))?;
         Ok(peers)
     }
@@ -177,7 +179,12 @@ impl Peers {
     }
 
     fn none(epmd_port: u16, tls: Option<tls::Wanted>) -> Self {
-        Self { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port, tls }
+        Self { wanted: Vec::new(), ask_again: None, is_held: false, is_full: false, epmd_port, tls }
+    }
+
+    /// Begins to try: nobody says that another has this node's name.
+    pub(super) fn release(&mut self) {
+        self.is_held = false;
     }
 
     fn set(&mut self, settings: &Settings, node: &mut Node<'_>) -> Vec<(String, Error)> {
@@ -222,7 +229,7 @@ impl Peers {
             let state = Link::Waiting(Instant::now());
             let (name, backoff, presence) = (name.clone(), Backoff::NEW, Presence::new());
             let mut peer = Wanted { name, by: bit, state, backoff, patient: false, said: None, presence };
-            match peer.connect(node) {
+            match if self.is_held { Ok(Tried::Begun) } else { peer.connect(node) } {
                 Ok(tried) => {
                     self.tell_tried(&peer.name, &tried);
                     self.wanted.push(peer);
@@ -367,6 +374,9 @@ impl Peers {
 
     /// Returns when the next try is due, or something to be said.
     pub(in crate::cli) fn next_wake(&self) -> Option<Instant> {
+        if self.is_held {
+            return None;
+        }
         let due = |peer: &Wanted| if let Link::Waiting(at) = peer.state { Some(at) } else { None };
         let first = self.wanted.iter().filter_map(due).min();
         // nobody is tried before the first in the queue is
@@ -376,7 +386,7 @@ impl Peers {
     /// Tries again what is due, first come first served.
     pub(in crate::cli) fn turn(&mut self, node: &mut Node<'_>) {
         let now = Instant::now();
-        if self.ask_again.is_some_and(|at| at > now) {
+        if self.is_held || self.ask_again.is_some_and(|at| at > now) {
             return;
         }
         self.ask_again = None;
@@ -463,7 +473,7 @@ mod tests {
 
     fn with_peers(test: impl FnOnce(Peers, OwnedNode)) {
         let node = OwnedNode::new(Config::hidden("edge@host", "x").unwrap(), Sizes::new(2, 1, 4096)).unwrap();
-        let peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369, tls: None };
+        let peers = Peers::none(4369, None);
         test(peers, node);
     }
 
@@ -582,7 +592,7 @@ mod tests {
         const ANSWER: u64 = 3000;
         let config = Config::hidden("edge@host", "x").unwrap();
         let mut node = OwnedNode::new(config, Sizes::new(16, 1, 4096)).unwrap();
-        let mut peers = Peers { wanted: Vec::new(), ask_again: None, is_full: false, epmd_port: 4369, tls: None };
+        let mut peers = Peers::none(4369, None);
         let mut all: Vec<String> = (0..300).map(|number| format!("a{number}@host")).collect();
         all.push("slow@host".to_owned());
         peers.want(By::Connect, &all, &mut node);

@@ -9,9 +9,9 @@ mod letters;
 mod places;
 mod program;
 mod stdout;
+mod world;
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use beamless::{Driver, Event, Mailbox, Node};
 
@@ -22,16 +22,14 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 pub(super) use course::{ProgramStatus, RECENT};
-use program::{GRACE, Program, World};
+use program::Program;
+use world::{Local, World};
 
 /// The most bytes that a program may write for each byte of the term in a line.
 const LINE: usize = 8;
 
 /// The shortest limit of a line in bytes, and the longest.
 const LIMITS: (usize, usize) = (1 << 18, 1 << 27);
-
-/// The time between two looks whether the programs have ended, when the agent ends.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The programs behind mailboxes.
 pub(super) struct Programs {
@@ -67,17 +65,26 @@ impl Programs {
         self.programs.iter_mut().for_each(|program| act(program, &mut world));
         let World { local, published, .. } = world;
         self.published.extend(published);
-        for (name, term) in local {
-            match self.programs.iter_mut().find(|program| program.given.name == name) {
+        for Local { from, to, term, line } in local {
+            match self.programs.iter_mut().find(|program| program.given.name == to) {
                 Some(program) => program.tell_term(&term, &self.home),
-                None => limited!(
-                    warn,
-                    &name,
-                    "messages to names that no program has",
-                    "not sent to {name}: no program of this node has a mailbox of that name"
-                ),
+                None => {
+                    limited!(
+                        warn,
+                        &to,
+                        "messages to names that no program has",
+                        "not sent to {to}: no program of this node has a mailbox of that name"
+                    );
+                    self.waste(&from, line);
+                }
             }
         }
+    }
+
+    /// Takes note that a line of so many bytes, of the program of this mailbox, was of no use.
+    pub(super) fn waste(&mut self, mailbox: &str, line: usize) {
+        let program = self.programs.iter_mut().find(|program| program.given.name == mailbox);
+        program.into_iter().for_each(|program| program.waste(line, 1));
     }
 
     /// Returns what they published since this was asked last.
@@ -88,6 +95,12 @@ impl Programs {
     /// Has each program publish so many bytes at most before this is called again.
     pub(super) fn give_room(&mut self, room: impl Fn(&str) -> usize) {
         self.programs.iter_mut().for_each(|program| program.give_room(room(&program.given.name)));
+    }
+
+    /// Ends those that are still there, with all that they started, and says what is not sent.
+    pub(super) fn stop(&mut self) {
+        self.leaving.clear();
+        self.programs.drain(..).for_each(Program::stop);
     }
 
     /// Returns how each program is.
@@ -176,7 +189,8 @@ impl Part for Programs {
     fn next_wake(&self) -> Option<Instant> {
         let programs: &[Program] = if self.home.is_empty() { &[] } else { &self.programs };
         let places = programs.iter().filter_map(|program| program.places.next_wake());
-        programs.iter().chain(&self.leaving).filter_map(Program::next_wake).chain(places).min()
+        let leaving = self.leaving.iter().filter_map(Program::next_look);
+        programs.iter().filter_map(Program::next_wake).chain(leaving).chain(places).min()
     }
 
     /// What runs goes on: only what is started from now on is told another name.
@@ -184,21 +198,14 @@ impl Part for Programs {
         own.clone_into(&mut self.home);
     }
 
-    /// Ends the programs: asks them, and kills after a second those that are still there. What they say until then counts.
-    fn stop(&mut self, node: &mut Node<'_>, driver: &Driver) {
+    fn terminate(&mut self) {
         self.programs.iter_mut().for_each(Program::leave);
-        let end = Instant::now().checked_add(GRACE);
-        loop {
-            self.leaving.retain_mut(Program::is_leaving);
-            self.with_world(node, driver, Program::turn_to_end);
-            let is_over = self.leaving.is_empty() && !self.programs.iter().any(Program::is_ending);
-            if is_over || end.is_none_or(|end| end <= Instant::now()) {
-                break;
-            }
-            thread::sleep(LOOK_AGAIN);
-        }
-        // with all that they started
-        self.programs.clear();
-        self.leaving.clear();
+    }
+
+    /// Hears what they still say.
+    fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+        self.leaving.retain_mut(Program::is_leaving);
+        self.with_world(node, driver, Program::turn_to_end);
+        self.leaving.is_empty() && self.programs.iter().all(Program::is_over)
     }
 }

@@ -17,32 +17,31 @@ mod payload;
 mod publisher;
 mod reading;
 mod recipient;
+mod said;
 mod status;
 
 use std::time::{Duration, Instant};
 
-use beamless::{Driver, Error, Event, Mailbox, Node, NodeName};
+use beamless::{Driver, Error, Event, Mailbox, Node};
 
 use super::beside::{Awaited, Beside};
 use super::config::units::Size;
-use super::config::{self, Form, Nodes, Publish, RECEIVERS, Receiver, Settings, Source};
+use super::config::{self, Form, Publish, RECEIVERS, Receiver, Settings, Source};
 use super::own;
 use super::part::Part;
 use super::peers::after;
+use super::task::Task;
 use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use disk::Disk;
 use kept::Kept;
-use moment::Clock;
+use moment::{Clock, Moment};
 use numbers::Numbering;
 use publisher::{Context, Means, Outlet, Publisher};
-use reading::{AROUND, Trouble};
-use recipient::{Presence, Recipient};
+use recipient::Recipient;
+pub(super) use said::Said;
 pub(super) use status::{Last, Room, Status};
-
-/// The most nodes of a message that a program publishes.
-const NODES: usize = 16;
 
 /// The time after which a log on disk that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -50,23 +49,6 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// The bytes that may wait for a receiver that is there, whatever else waits, and the most that a program publishes at once; less where there is not
 /// so much memory.
 const BUSY: usize = 1 << 16;
-
-/// What a program publishes.
-pub(super) struct Said {
-    pub(super) mailbox: String,
-    /// The registered name, and its nodes.
-    pub(super) to: String,
-    pub(super) nodes: Nodes,
-    /// The term, encoded.
-    pub(super) term: Vec<u8>,
-}
-
-impl Said {
-    /// Returns the bytes that it takes in memory.
-    pub(super) fn size(&self) -> usize {
-        self.term.len().saturating_add(AROUND)
-    }
-}
 
 /// The readings that are published.
 pub(super) struct Publishing {
@@ -79,6 +61,14 @@ pub(super) struct Publishing {
     clock: Clock,
     numbers: Numbering,
     publishers: Vec<Publisher>,
+    /// Those that the file does not have any more, with what is kept: it may have been read while it was written.
+    removed: Vec<Publisher>,
+    /// What programs published, and when, before there were numbers.
+    early: Vec<(Said, Moment)>,
+    /// The commands that were asked to end. Nothing is read meanwhile, since what is new may be one of them again.
+    leaving: Vec<Task>,
+    /// The agent ends.
+    is_ending: bool,
     disk: Option<Disk>,
     /// The log on disk that could not be opened, and when that is tried again.
     closed: Option<(config::Disk, Instant)>,
@@ -88,6 +78,8 @@ pub(super) struct Publishing {
     beside: Option<Beside>,
     /// The memory for all that is kept, in bytes.
     limit: usize,
+    /// The bytes of all that was kept when that was counted last, and of what came since.
+    used: usize,
     /// The log has that it is used up.
     is_full: bool,
     targets: Vec<Recipient>,
@@ -105,7 +97,7 @@ impl Publishing {
     pub(super) fn new(settings: &Settings, node: &mut Node<'_>) -> Result<Self, Failure> {
         let clock = Clock::new();
         let mut numbers = Numbering::new(settings.keep.state.clone());
-        if !settings.publish.is_empty() || !settings.programs.is_empty() {
+        if !settings.publish.is_empty() {
             // while nothing is late as yet if the disk is, and nobody has the folder
             numbers.begin(&clock.now);
         }
@@ -121,7 +113,12 @@ impl Publishing {
             programs: settings.programs.iter().map(|program| program.name.clone()).collect(),
             are_others: false,
             publishers: settings.publish.iter().cloned().map(Publisher::new).collect(),
+            removed: Vec::new(),
+            early: Vec::new(),
+            leaving: Vec::new(),
+            is_ending: false,
             limit: settings.keep.memory,
+            used: 0,
             beside: None,
             is_full: false,
             targets: Vec::new(),
@@ -171,6 +168,13 @@ impl Publishing {
         }
     }
 
+    /// Has a log on disk that could not be opened be tried again at once: whoever reloads may have mended what was in the way.
+    pub(super) fn open_soon(&mut self) {
+        if let Some((_, at)) = &mut self.closed {
+            *at = Instant::now();
+        }
+    }
+
     /// Makes the mailbox if there are readings, and follows the groups that they go to.
     fn prepare(&mut self, node: &mut Node<'_>) -> Result<(), Error> {
         if self.mailbox.is_none() && !self.publishers.is_empty() {
@@ -214,7 +218,7 @@ impl Publishing {
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
         self.targets.iter_mut().for_each(|target| target.look(node));
-        self.choose();
+        recipient::choose(&mut self.publishers, &self.targets);
         let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
         for target in &mut self.targets {
             // it has just been registered anew where it is not there
@@ -225,45 +229,63 @@ impl Publishing {
         members::send(&mut self.publishers, mailbox, node, &world);
     }
 
-    /// Keeps what a program publishes.
-    pub(super) fn take(&mut self, said: Said) {
-        let Said { mailbox, to, nodes, term } = said;
-        let refused = |why: &str| {
-            limited!(warn, &mailbox, "messages of programs that cannot be published", "mailbox {mailbox}: not published: {why}");
-        };
+    /// Returns true if files and commands may be read.
+    fn may_read(&self) -> bool {
+        self.numbers.have_begun() && self.leaving.is_empty() && !self.is_ending
+    }
+
+    /// Writes what waits, or logs what is lost, now that the agent ends.
+    pub(super) fn stop(&mut self) {
+        if !self.early.is_empty() {
+            log::warn!("publish: {} readings of programs are lost: the state folder does not answer", self.early.len());
+        }
+        self.publishers.append(&mut self.removed);
+        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
+        if let Some(disk) = self.disk.take() {
+            disk.close(&mut self.publishers);
+        }
+        self.publishers.iter_mut().for_each(Publisher::tell_dropped);
+    }
+
+    /// Keeps what a program publishes. Gives it back if that cannot be, which the log has.
+    pub(super) fn take(&mut self, said: Said) -> Result<(), Said> {
         // the turn before may be long ago
         self.clock.look();
-        let own = NodeName::new(&self.own).ok();
-        let mut names = Vec::new();
-        for name in nodes.names() {
-            match config::node(name, own.as_ref()) {
-                Ok(name) if names.contains(&name) => {}
-                Ok(name) => names.push(name),
-                Err(why) => return refused(&format!("{name}: {why}")),
-            }
-        }
-        // it would have others make room for it, and be refused once there is somebody to send it to
-        if term.len() > self.most {
-            return refused(&Trouble::size(self.most).words);
-        }
-        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&to.len()) {
-            return refused(&format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
-        }
-        let nodes = if let Nodes::Each(_) = nodes { Nodes::Each(names) } else { Nodes::First(names) };
         let now = self.clock.now;
-        match self.of_program(&mailbox, Receiver::Name { to, nodes }) {
-            Some(place) => {
+        if self.numbers.have_begun() {
+            return self.keep(said, now);
+        }
+        self.early.push((said, now));
+        Ok(())
+    }
+
+    /// Keeps what a program published then.
+    fn keep(&mut self, said: Said, taken: Moment) -> Result<(), Said> {
+        let now = self.clock.now;
+        let place = said.receiver(&self.own, self.most).and_then(|receiver| {
+            let place = self.of_program(&said.mailbox, receiver);
+            place.ok_or_else(|| format!("readings of programs wait for {RECEIVERS} receivers already"))
+        });
+        match place {
+            Ok(place) => {
                 if let Some(publisher) = self.publishers.get_mut(place) {
-                    publisher.keep(term, now, &now, &mut self.numbers);
+                    let before = publisher.bytes();
+                    publisher.keep(said.term, taken, &now, &mut self.numbers);
+                    let after = publisher.bytes();
+                    self.has_taken(before, after);
                 }
-                self.make_room();
+                Ok(())
             }
-            None => refused(&format!("readings of programs wait for {RECEIVERS} receivers already")),
+            Err(why) => {
+                let name = &said.mailbox;
+                limited!(warn, name, "messages of programs that cannot be published", "mailbox {name}: not published: {why}");
+                Err(said)
+            }
         }
     }
 
-    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. The one that has waited for
-    /// nothing for longest makes room if there are too many; nothing where there is none.
+    /// Returns the place of the publisher of a program's readings for a receiver, which is made if there is none. If there are too many, the one that has
+    /// waited for nothing for longest makes room, else one of a program that has more than its share; nothing where there is none.
     fn of_program(&mut self, label: &str, receiver: Receiver) -> Option<usize> {
         let is_it = |given: &Publish| given.source == Source::Program && given.label == label && given.receiver == receiver;
         if let Some(place) = self.publishers.iter().position(|publisher| is_it(&publisher.given)) {
@@ -271,8 +293,13 @@ impl Publishing {
         }
         let of_programs = || self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
         if of_programs().count() >= usize::from(RECEIVERS) {
-            let (idle, _) = of_programs().find(|(_, publisher)| publisher.is_idle())?;
-            self.publishers.remove(idle);
+            let idle = of_programs().find(|(_, publisher)| publisher.is_idle()).map(|(place, _)| place);
+            let place = idle.or_else(|| self.of_largest(label))?;
+            let gone = self.publishers.remove(place);
+            gone.tell_lost(true);
+            if let Some(disk) = &mut self.disk {
+                disk.forget(&gone);
+            }
         }
         (self.is_stale, self.are_others) = (true, true);
         let (label, every, form) = (label.to_owned(), Duration::ZERO, Form::Term);
@@ -280,13 +307,25 @@ impl Publishing {
         self.publishers.len().checked_sub(1)
     }
 
+    /// Returns the place of the publisher that makes room for another program, if that has less than its share of the receivers: of those of the program that
+    /// has most, the one to which that published longest ago.
+    fn of_largest(&self, label: &str) -> Option<usize> {
+        let of_programs = self.publishers.iter().enumerate().filter(|(_, publisher)| publisher.is_of_program());
+        let of_programs: Vec<_> = of_programs.collect();
+        let of = |label: &str| of_programs.iter().filter(move |(_, publisher)| publisher.given.label == label).count();
+        let share = usize::from(RECEIVERS).checked_div(self.programs.len()).unwrap_or(0);
+        if of(label) >= share {
+            return None;
+        }
+        let largest = of_programs.iter().map(|(_, publisher)| of(&publisher.given.label)).max()?;
+        let of_largest = of_programs.iter().filter(|(_, publisher)| of(&publisher.given.label) == largest);
+        of_largest.min_by_key(|(_, publisher)| publisher.at()).map(|(place, _)| *place)
+    }
+
     /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
     /// and there is not much room left. What is read of a program until then is answers to calls as well.
     pub(super) fn room_for(&self, mailbox: &str) -> usize {
-        if !self.numbers.have_begun() {
-            return 0;
-        }
-        let used = bytes(&self.publishers);
+        let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
         let on_disk = disk.map(|disk| {
@@ -305,12 +344,13 @@ impl Publishing {
             let much = publisher.outlets.iter().filter(|outlet| is_much(&outlet.kept));
             much.map(|outlet| (&publisher.given.receiver, outlet.node()))
         });
-        let is_busy = much.any(|(receiver, node)| {
-            self.targets.iter().any(|target| target.takes(receiver, node) && target.state == Presence::There)
-        });
+        let is_busy =
+            much.any(|(receiver, node)| self.targets.iter().any(|target| target.takes(receiver, node) && target.is_at_hand()));
         let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(_, most, _)| most));
-        // each of them may use it in one turn
-        if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) }
+        // each of them may use it in one turn, and all the time before there are numbers
+        let room = if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) };
+        let early = self.early.iter().filter(|(said, _)| said.mailbox == mailbox);
+        early.fold(room, |room, (said, _)| room.saturating_sub(said.size()))
     }
 
     /// Returns the nodes that programs publish to, if they are others than when this was asked last.
@@ -322,44 +362,33 @@ impl Publishing {
         Some(of_programs.flat_map(Publisher::targets).map(|(_, node)| node.to_owned()).collect())
     }
 
-    /// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
-    fn choose(&mut self) {
-        for publisher in &mut self.publishers {
-            let name = publisher.name();
-            let receiver = &publisher.given.receiver;
-            for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
-                let state = |node: &str| {
-                    let target = self.targets.iter().find(|target| target.takes(receiver, node));
-                    target.map_or(Presence::Away, |target| target.state)
-                };
-                let now = state(outlet.node());
-                let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
-                let place = outlet.nodes.iter().position(|node| state(node) == best);
-                // one that has its readings says so first, as nearly always at once
-                let is_busy = now == Presence::There && outlet.kept.are_out();
-                let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
-                    continue;
-                };
-                outlet.turn_to(place);
-                limited!(
-                    info of 40,
-                    outlet.node(),
-                    "nodes that readings go to from now on",
-                    "{name}: readings go to {receiver} at {} from now on",
-                    outlet.node()
-                );
-            }
+    /// Takes note of the bytes that a publisher has before and after it kept something, if it did. All of them are only looked at where there is no
+    /// room: there may be thousands.
+    fn has_taken(&mut self, before: usize, after: usize) {
+        self.used = self.used.saturating_add(after).saturating_sub(before);
+        if self.used > self.limit {
+            self.make_room();
         }
     }
 
-    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own.
+    /// Counts what is kept.
+    fn count(&mut self) {
+        self.used = self.publishers.iter().chain(&self.removed).map(Publisher::bytes).fold(0, usize::saturating_add);
+        self.is_full &= self.used > self.limit.wrapping_div(2);
+    }
+
+    /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own. What the file does
+    /// not have any more goes first.
     fn make_room(&mut self) {
-        let mut used = bytes(&self.publishers);
-        if let Some(disk) = self.disk.as_mut().filter(|_| used > self.limit) {
-            disk.make_room(&mut self.publishers, &self.clock.now);
-            used = bytes(&self.publishers);
+        self.count();
+        if self.used > self.limit {
+            self.give_way();
         }
-        while used > self.limit {
+        if let Some(disk) = self.disk.as_mut().filter(|_| self.used > self.limit) {
+            disk.make_room(&mut self.publishers, &self.clock.now);
+            self.count();
+        }
+        while self.used > self.limit {
             let last = self.numbers.last();
             let oldest = |outlet: &Outlet| outlet.kept.oldest_waiting().filter(|number| *number != last);
             let waiting =
@@ -368,8 +397,9 @@ impl Publishing {
             let outlets = most.into_iter().flat_map(|publisher| &mut publisher.outlets);
             let oldest = outlets.filter_map(|outlet| Some((oldest(outlet)?, outlet))).min_by_key(|(number, _)| *number);
             let Some((_, Outlet { kept, .. })) = oldest else { return };
+            let before = kept.bytes();
             kept.drop_from_memory();
-            used = bytes(&self.publishers);
+            self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
             if !core::mem::replace(&mut self.is_full, true) {
                 log::warn!(
                     "publish: what waits takes {}, which is `memory` in [keep]: from now on the oldest readings are dropped",
@@ -377,7 +407,54 @@ impl Publishing {
                 );
             }
         }
-        self.is_full &= used > self.limit.wrapping_div(2);
+    }
+
+    /// Drops what is kept in memory of what the file does not have any more, as long as there is no memory for the rest.
+    fn give_way(&mut self) {
+        let mut lost = 0_u64;
+        for Outlet { kept, .. } in self.removed.iter_mut().flat_map(|publisher| &mut publisher.outlets) {
+            while self.used > self.limit && kept.oldest_waiting().is_some() {
+                let before = kept.bytes();
+                kept.drop_from_memory();
+                self.used = self.used.saturating_add(kept.bytes()).saturating_sub(before);
+                lost = lost.saturating_add(1);
+            }
+        }
+        if lost > 0 {
+            log::warn!("publish: {lost} readings of what is not in the file any more were dropped: others need the memory");
+        }
+        self.removed.retain(|publisher| !publisher.is_idle());
+    }
+
+    /// Keeps what waits of a publisher that the file does not have any more, for when it has it again: nothing else is to make room for it.
+    fn set_aside(&mut self, mut publisher: Publisher) {
+        log::info!("{}: removed", publisher.name());
+        self.leaving.extend(publisher.leave());
+        publisher.set_aside();
+        if let Some(disk) = &mut self.disk {
+            disk.set_aside(&mut publisher, &self.clock.now);
+        }
+        if !publisher.is_idle() {
+            let until = if self.disk.is_some() { "at the next start" } else { "when the agent ends" };
+            let (name, [_, kept, _]) = (publisher.name(), publisher.counts());
+            log::warn!(
+                "{name}: {kept} readings wait that were kept for it: put it back into the file and reload, if they are to be sent; they are \
+                 dropped {until}, or where others need the room"
+            );
+            self.removed.push(publisher);
+        }
+    }
+
+    /// Returns a publisher that the file has again.
+    fn take_back(&mut self, is_it: &dyn Fn(&Publish) -> bool) -> Option<Publisher> {
+        let place = self.removed.iter().position(|publisher| is_it(&publisher.given))?;
+        let publisher = self.removed.remove(place);
+        let [_, kept, _] = publisher.counts();
+        log::info!("{}: in the file again, with {kept} readings that were kept", publisher.name());
+        if let Some(disk) = &mut self.disk {
+            disk.take_back(&publisher);
+        }
+        Some(publisher)
     }
 
     /// Returns how everything is that is published.
@@ -393,13 +470,8 @@ impl Publishing {
     /// Returns how much of its memory is used.
     pub(super) fn room(&self) -> Room {
         let closed = || self.closed.as_ref().map(|(wanted, _)| (0, wanted.limit, true));
-        Room { memory: [bytes(&self.publishers), self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
+        Room { memory: [self.used, self.limit], disk: self.disk.as_ref().map(Disk::status).or_else(closed) }
     }
-}
-
-/// Returns the bytes of all that is kept.
-fn bytes(publishers: &[Publisher]) -> usize {
-    publishers.iter().map(Publisher::bytes).fold(0, usize::saturating_add)
 }
 
 impl Part for Publishing {
@@ -409,41 +481,53 @@ impl Part for Publishing {
         let (of_programs, mut old): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.publishers).into_iter().partition(Publisher::is_of_program);
         let mut take = |is_it: &dyn Fn(&Publish) -> bool| {
-            old.iter().position(|publisher| is_it(&publisher.given)).map(|place| old.remove(place))
+            let place = old.iter().position(|publisher| is_it(&publisher.given));
+            place.map(|place| old.remove(place)).or_else(|| self.take_back(is_it))
         };
         let same: Vec<Option<Publisher>> = settings.publish.iter().map(|given| take(&|old| old == given)).collect();
+        let (mut publishers, mut leaving) = (Vec::new(), Vec::new());
         for (given, same) in settings.publish.iter().zip(same) {
             let alike = |old: &Publish| (&old.label, &old.receiver) == (&given.label, &given.receiver);
             // of a list of nodes that grew or shrank, those that stay keep what waits for them
             let is_same_list = |old: &Publish| old.label == given.label && old.receiver.shares_with(&given.receiver);
             let publisher = same.unwrap_or_else(|| match take(&alike).or_else(|| take(&is_same_list)) {
-                Some(publisher) => {
+                Some(mut publisher) => {
                     log::info!("{}: changed", publisher.name());
+                    if publisher.given.source != given.source {
+                        leaving.extend(publisher.leave());
+                    }
                     publisher.changed(given.clone())
                 }
                 None => {
-                    let publisher = Publisher::new(given.clone());
+                    let mut publisher = Publisher::new(given.clone());
                     log::info!("{}: added", publisher.name());
+                    // what another has for its nodes goes with it
+                    publisher.outlets.clear();
                     publisher
                 }
             });
-            self.publishers.push(publisher);
+            publishers.push(publisher);
+        }
+        self.leaving.extend(leaving);
+        publisher::share_out(&mut publishers, old.iter_mut().chain(&mut self.removed));
+        self.removed.retain(|publisher| !publisher.is_idle());
+        if let Some(disk) = &mut self.disk {
+            publishers.iter().for_each(|publisher| disk.take_back(publisher));
         }
         self.programs = settings.programs.iter().map(|program| program.name.clone()).collect();
         let (of_programs, gone): (Vec<_>, Vec<_>) =
             of_programs.into_iter().partition(|publisher| self.programs.contains(&publisher.given.label));
-        self.publishers.extend(of_programs);
+        publishers.extend(of_programs);
         self.are_others |= !gone.is_empty();
-        for publisher in old.into_iter().chain(gone) {
-            log::info!("{}: removed", publisher.name());
-            publisher.tell_lost(true);
-            if let Some(disk) = &mut self.disk {
-                publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).for_each(|queue| disk.forget(queue));
-            }
+        let programs = self.programs.clone();
+        let is_back = |given: &Publish| given.source == Source::Program && programs.contains(&given.label);
+        while let Some(publisher) = self.take_back(&is_back) {
+            self.are_others = true;
+            publishers.push(publisher);
         }
-        if let Some((_, at)) = &mut self.closed {
-            *at = Instant::now();
-        }
+        self.publishers = publishers;
+        old.into_iter().chain(gone).for_each(|publisher| self.set_aside(publisher));
+        self.open_soon();
         self.limit = settings.keep.memory;
         self.make_room();
         self.wanted.clone_from(&settings.connect);
@@ -481,6 +565,7 @@ impl Part for Publishing {
 
     fn pipes_ready(&mut self) {
         self.publishers.iter_mut().for_each(Publisher::set_ready);
+        self.leaving.iter_mut().for_each(Task::set_ready);
     }
 
     /// Reads what is due, and sends what can be sent.
@@ -495,6 +580,9 @@ impl Part for Publishing {
             if let Err(e) = self.prepare(node) {
                 limited!(warn, "", "readings without a mailbox", "publish: nothing can be sent: {}", words::error(&e));
             }
+            if let Some(disk) = &mut self.disk {
+                disk.forget_unused(self.publishers.iter().chain(&self.removed));
+            }
         }
         self.clock.look();
         let beside = self.beside.take().unwrap_or_else(|| Beside::new(driver.waker()));
@@ -505,17 +593,28 @@ impl Part for Publishing {
                 self.of_program(&label, receiver);
             }
         }
+        if let Some(disk) = self.disk.take_if(|disk| disk.is_gone()) {
+            let all = self.publishers.iter_mut().chain(&mut self.removed);
+            self.closed = Some((disk.let_go(all), after(AGAIN)));
+            self.make_room();
+        }
         let means = Means { registry: driver.registry(), beside: &beside };
         if !self.publishers.is_empty() || !self.programs.is_empty() {
             self.numbers.begin_beside(&self.clock.now, &beside);
         }
-        let ready = if self.numbers.have_begun() { self.publishers.len() } else { 0 };
+        if self.numbers.have_begun() {
+            core::mem::take(&mut self.early).into_iter().for_each(|(said, taken)| drop(self.keep(said, taken)));
+        }
+        self.leaving.retain_mut(|task| task.turn().is_none());
+        let ready = if self.may_read() { self.publishers.len() } else { 0 };
         for place in 0..ready {
             let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };
             if let Some(publisher) = self.publishers.get_mut(place) {
+                let before = publisher.bytes();
                 publisher.turn(&world, &mut self.numbers, &means);
+                let after = publisher.bytes();
+                self.has_taken(before, after);
             }
-            self.make_room();
         }
         self.beside = Some(beside);
         if let Some(disk) = &mut self.disk {
@@ -525,32 +624,258 @@ impl Part for Publishing {
         if let Some(disk) = &mut self.disk {
             disk.end(&mut self.publishers, &self.clock.now);
         }
+        self.count();
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let publishers = self.publishers.iter().filter(|_| self.numbers.have_begun()).filter_map(Publisher::next_wake);
+        let publishers = self.publishers.iter().filter(|_| self.may_read()).filter_map(Publisher::next_wake);
+        let leaving = self.leaving.iter().filter_map(Task::next_wake);
         let targets = self.targets.iter().filter(|_| !self.own.is_empty());
         let hangs = self.beside.as_ref().and_then(Beside::next_wake);
         let disk = self.disk.as_ref().and_then(Disk::next_wake);
         // what was found on disk is to be sent somewhere
         let aims = self.is_stale.then(Instant::now);
-        let opens = self.closed.as_ref().map(|(_, at)| *at);
-        publishers.chain(targets.filter_map(|target| target.again)).chain(hangs).chain(disk).chain(aims).chain(opens).min()
+        let opens = self.closed.as_ref().map(|(_, at)| *at).into_iter().chain(self.numbers.next_wake());
+        let mine = leaving.chain(hangs).chain(disk).chain(aims).chain(opens);
+        publishers.chain(targets.filter_map(|target| target.again)).chain(mine).min()
     }
 
     fn named(&mut self, own: &str) {
         own.clone_into(&mut self.own);
     }
 
-    /// Writes what waits, or logs what is lost, now that the agent ends. What programs said last is sent where that can be done at once.
-    fn stop(&mut self, node: &mut Node<'_>, _driver: &Driver) {
-        if let Some(disk) = &mut self.disk {
-            disk.begin(&mut self.publishers, &self.programs, &mut self.clock);
+    fn terminate(&mut self) {
+        self.is_ending = true;
+        self.leaving.extend(self.publishers.iter_mut().filter_map(Publisher::leave));
+    }
+
+    /// Sends what can be sent meanwhile.
+    fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
+        self.pipes_ready();
+        self.turn(node, driver);
+        self.leaving.is_empty() && !recipient::are_waited_for(&self.publishers, &self.targets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use beamless::{Config, DriverOptions, Epmd, NodeStorage};
+
+    use super::config::{Arguments, Nodes, Text};
+    use super::publisher::looked_at;
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let arguments = Arguments {
+            config: None,
+            check: false,
+            name: None,
+            cookie_file: None,
+            tls_dir: None,
+            listen: None,
+            epmd: None,
+            visible: false,
+            connect: Vec::new(),
+            state_dir: None,
+        };
+        let text = format!("name = \"a@127.0.0.1\"\n{text}");
+        config::settings(&arguments, Some(&Text { shown: String::new(), file: PathBuf::new(), text }), None).unwrap()
+    }
+
+    fn said(to: &str) -> Said {
+        let nodes = Nodes::First(vec!["b@127.0.0.1".to_owned()]);
+        Said { mailbox: "p".to_owned(), to: to.to_owned(), nodes, term: vec![131, 97, 1], line: 0 }
+    }
+
+    /// A file that is read while it is written has not all in it.
+    #[test]
+    fn what_is_back_in_the_file_has_what_was_kept() {
+        let folder = std::env::temp_dir().join(format!("beamless-publish-{}", std::process::id()));
+        for has_disk in [false, true] {
+            let _ = std::fs::remove_dir_all(&folder);
+            let disk = if has_disk { format!("[keep]\ndisk = \"1MiB\"\ndir = {folder:?}\n") } else { String::new() };
+            let publish = "[[publish]]\nfile = \"f\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n";
+            let program = "[mailbox.p]\ncommand = [\"cat\"]\n";
+            let [whole, half] = [[publish, program, &disk].concat(), disk].map(|text| settings(&text));
+            let mut storage = NodeStorage::<2, 4, 4096>::new();
+            let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+            let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+            let mut options = DriverOptions::default().outgoing();
+            options.epmd = Epmd::None;
+            let driver = Driver::new(options, &mut node).unwrap();
+            publishing.turn(&mut node, &driver);
+            let now = publishing.clock.now;
+            let keep = |publishing: &mut Publishing| {
+                (0..5).for_each(|_| drop(publishing.take(said("c"))));
+                publishing.publishers[0].keep(vec![131, 97, 2], now, &now, &mut publishing.numbers);
+            };
+            let kept = |publishing: &Publishing| publishing.status().map(|status| status.counts).collect::<Vec<_>>();
+            keep(&mut publishing);
+            publishing.turn(&mut node, &driver);
+            for round in 1..4 {
+                publishing.apply(&half, &mut node);
+                publishing.turn(&mut node, &driver);
+                assert_eq!((kept(&publishing), publishing.removed.len()), (vec![], 2));
+                // on disk it takes no memory
+                assert_eq!(publishing.used > 0, !has_disk);
+                publishing.apply(&whole, &mut node);
+                keep(&mut publishing);
+                publishing.turn(&mut node, &driver);
+                assert_eq!(kept(&publishing), [[0, 1 + round, 0], [0, 5 + 5 * round, 0]]);
+                assert_eq!(publishing.removed.len(), 0);
+            }
+            // all of it is there at the next start as well
+            publishing.apply(&half, &mut node);
+            publishing.stop();
+            if has_disk {
+                let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+                while kept(&publishing).len() < 2 || kept(&publishing)[1] != [0, 20, 0] {
+                    publishing.turn(&mut node, &driver);
+                    std::thread::yield_now();
+                }
+                assert_eq!(kept(&publishing)[0], [0, 4, 0]);
+            }
         }
-        self.send(node);
-        self.publishers.iter().for_each(|publisher| publisher.tell_lost(self.disk.is_none()));
-        if let Some(disk) = self.disk.take() {
-            disk.close(&self.publishers);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Who has a node in the file changes: what waits for it goes along, on disk as well, and none of it is counted as lost.
+    #[test]
+    fn what_waits_for_a_node_moves_with_it() {
+        let folder = std::env::temp_dir().join(format!("beamless-publish-moves-{}", std::process::id()));
+        for has_disk in [false, true] {
+            let _ = std::fs::remove_dir_all(&folder);
+            let disk = if has_disk { format!("[keep]\ndisk = \"1MiB\"\ndir = {folder:?}\n") } else { String::new() };
+            let list = |nodes: &[&str]| {
+                let nodes: Vec<String> = nodes.iter().map(|node| format!("\"{node}@127.0.0.1\"")).collect();
+                let nodes = nodes.join(", ");
+                format!("[[publish]]\nfile = \"f\"\nlabel = \"up\"\nevery = \"1h\"\nto = \"c\"\nnodes = [{nodes}]\n")
+            };
+            let file =
+                |lists: &[&[&str]]| settings(&lists.iter().map(|nodes| list(nodes)).chain([disk.clone()]).collect::<String>());
+            let mut storage = NodeStorage::<2, 4, 4096>::new();
+            let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+            let mut publishing = Publishing::new(&file(&[&["b", "c"]]), &mut node).unwrap();
+            let mut options = DriverOptions::default().outgoing();
+            options.epmd = Epmd::None;
+            let driver = Driver::new(options, &mut node).unwrap();
+            publishing.turn(&mut node, &driver);
+            let now = publishing.clock.now;
+            for _ in 0..5 {
+                publishing.publishers[0].keep(vec![131, 97, 2], now, &now, &mut publishing.numbers);
+            }
+            let kept = |publishing: &Publishing| -> Vec<[u64; 3]> {
+                assert_eq!(publishing.removed.len(), 0);
+                publishing.status().map(|status| status.counts).collect()
+            };
+            let shapes: [(&[&[&str]], &[u64]); 6] = [
+                (&[&["c"], &["b"]], &[5, 5]),
+                (&[&["b", "c"]], &[10]),
+                (&[&["b"], &["d"], &["c"]], &[5, 0, 5]),
+                // each goes to where the other was
+                (&[&["c", "d"], &["b"]], &[5, 5]),
+                (&[], &[]),
+                (&[&["d", "c", "b"]], &[10]),
+            ];
+            for (lists, waiting) in shapes {
+                publishing.apply(&file(lists), &mut node);
+                publishing.turn(&mut node, &driver);
+                if lists.is_empty() {
+                    assert_eq!(publishing.removed.len(), 2);
+                } else {
+                    assert_eq!(kept(&publishing), waiting.iter().map(|kept| [0, *kept, 0]).collect::<Vec<_>>(), "{lists:?}");
+                }
+            }
+            publishing.stop();
+            if has_disk {
+                let mut publishing = Publishing::new(&file(&[&["b"], &["c"]]), &mut node).unwrap();
+                while kept(&publishing) != [[0, 5, 0]; 2] {
+                    publishing.turn(&mut node, &driver);
+                    std::thread::yield_now();
+                }
+            }
         }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What nobody may ever want does not push out what others keep.
+    #[test]
+    fn what_is_not_in_the_file_makes_room_first() {
+        let [whole, half] =
+            ["[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n", "[mailbox.p]\ncommand = [\"cat\"]\n"]
+                .map(settings);
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&whole, &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
+        drop(publishing.take(said("c")));
+        for _ in 0..50 {
+            drop(publishing.take(Said { mailbox: "q".to_owned(), ..said("c") }));
+        }
+        publishing.apply(&half, &mut node);
+        publishing.count();
+        publishing.limit = publishing.used;
+        let counts = |publishing: &Publishing| {
+            [&publishing.publishers, &publishing.removed].map(|list| list.iter().map(Publisher::counts).collect::<Vec<_>>())
+        };
+        (0..20).for_each(|_| drop(publishing.take(said("c"))));
+        assert_eq!(counts(&publishing), [vec![[0, 21, 0]], vec![[0, 30, 20]]]);
+        (0..40).for_each(|_| drop(publishing.take(said("c"))));
+        assert_eq!(counts(&publishing), [vec![[0, 51, 10]], vec![]]);
+    }
+
+    /// Whatever names one program comes up with, others have theirs.
+    #[test]
+    fn a_program_with_many_receivers_makes_room_for_another() {
+        let text = "[mailbox.p]\ncommand = [\"cat\"]\n[mailbox.q]\ncommand = [\"cat\"]\n";
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(text), &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
+        let names = |publishing: &Publishing, label: &str| {
+            let own = publishing.publishers.iter().filter(|publisher| publisher.given.label == label);
+            own.map(|publisher| publisher.given.receiver.to_string()).collect::<Vec<_>>()
+        };
+        (0..70).for_each(|name| drop(publishing.take(said(&format!("p{name}")))));
+        drop(publishing.take(said("p0")));
+        let first: Vec<String> = (0..64).map(|name| format!("p{name}")).collect();
+        assert_eq!(names(&publishing, "p"), first);
+        (0..40).for_each(|name| drop(publishing.take(Said { mailbox: "q".to_owned(), ..said(&format!("q{name}")) })));
+        // the one that it published to last is not the first to go
+        let left: Vec<String> = [0].into_iter().chain(33..64).map(|name| format!("p{name}")).collect();
+        assert_eq!((names(&publishing, "p"), names(&publishing, "q").len()), (left, 32));
+        drop(publishing.take(said("p99")));
+        assert_eq!(names(&publishing, "p").len(), 32);
+    }
+
+    /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
+    #[test]
+    fn others_are_not_counted_for_each_that_is_published() {
+        let publish = |place| format!("[[publish]]\nfile = \"f{place}\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n");
+        let text: String = (0..300).map(publish).chain(["[mailbox.p]\ncommand = [\"cat\"]\n".to_owned()]).collect();
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings(&text), &mut node).unwrap();
+        let mut options = DriverOptions::default().outgoing();
+        options.epmd = Epmd::None;
+        let driver = Driver::new(options, &mut node).unwrap();
+        publishing.turn(&mut node, &driver);
+        let before = looked_at();
+        publishing.turn(&mut node, &driver);
+        let a_turn = looked_at() - before;
+        assert!(a_turn <= 3 * 300, "{a_turn}");
+        let before = looked_at();
+        (0..1000).for_each(|_| drop(publishing.take(said("c"))));
+        let taken = looked_at() - before;
+        assert!(taken <= 3 * 1000, "{taken}");
+        // what there is no room for is dropped all the same
+        publishing.limit = publishing.used / 2;
+        publishing.turn(&mut node, &driver);
+        drop(publishing.take(said("c")));
+        let [used, limit] = publishing.room().memory;
+        assert!(used <= limit && used > limit / 2, "{used} of {limit}");
+        assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);
     }
 }

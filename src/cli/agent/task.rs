@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
+use super::children::GRACE;
 use super::process::{Chunk, Process};
 
 /// A command that runs. Dropping it kills it, and whatever it started.
@@ -45,6 +46,13 @@ impl Task {
     ) -> io::Result<Self> {
         let process = Process::start(name, command, false, node, registry)?;
         Ok(Self { process, printed: Vec::new(), most, end: Instant::now().checked_add(time), is_ready: true })
+    }
+
+    /// Asks it to end, and has it be killed a second later if it has not.
+    pub(super) fn terminate(&mut self) {
+        self.process.terminate();
+        let end = Instant::now().checked_add(GRACE);
+        self.end = self.end.into_iter().chain(end).min();
     }
 
     /// Takes note that a pipe of some process is ready, or that a process ended.

@@ -25,6 +25,8 @@ pub(in crate::cli::agent) struct Disk {
     pub(in crate::cli::agent) limit: u64,
     /// The folder; without one everything is in memory.
     pub(in crate::cli::agent) folder: Option<PathBuf>,
+    /// The configuration file of the agent, by which others know whose the folder is.
+    pub(in crate::cli::agent) owner: PathBuf,
     /// The time from which what was written outlives a power cut.
     pub(in crate::cli::agent) sync: Duration,
 }
@@ -35,8 +37,9 @@ impl Disk {
         "`disk` in [keep] needs a folder: give --state-dir, or StateDirectory= in the unit, or `dir` in [keep]";
 }
 
-/// Reads the table, if it is there. Paths begin at the folder; `state` is that for what outlives a restart.
-pub(super) fn keep(section: Option<Section<'_>>, folder: &Path, state: Option<PathBuf>, faults: &mut Faults) -> Keep {
+/// Reads the table, if it is there. Paths begin at the folder of the file; `state` is that for what outlives a restart.
+pub(super) fn keep(section: Option<Section<'_>>, file: &Path, state: Option<PathBuf>, faults: &mut Faults) -> Keep {
+    let folder = file.parent().unwrap_or(Path::new("/"));
     let keys = Table::of("[keep]");
     let mut bytes = |name| section.as_ref()?.get(name).and_then(|item| faults.keep(item.bytes()));
     let (memory, limit) = (bytes("memory"), bytes("disk"));
@@ -53,6 +56,6 @@ pub(super) fn keep(section: Option<Section<'_>>, folder: &Path, state: Option<Pa
     // that one has other files, and locks of its own
     let is_other = |dir: &PathBuf| state.as_ref().is_none_or(|state| path::absolute(state).ok() != path::absolute(dir).ok());
     let dir = dir.filter(is_other).or_else(|| state.as_ref().map(|state| state.join("readings")));
-    let disk = limit.map(|limit| Disk { limit, folder: dir, sync: sync.unwrap_or_default() });
+    let disk = limit.map(|limit| Disk { limit, folder: dir, owner: file.to_owned(), sync: sync.unwrap_or_default() });
     Keep { memory, disk, state }
 }

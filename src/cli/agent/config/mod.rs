@@ -194,9 +194,9 @@ pub(super) fn settings(run: &Arguments, text: Option<&Text>, running: Option<&Se
         None => Asked::Start,
     };
     let (shown, written) = text.map_or(("", ""), |text| (&text.shown, &text.text));
-    let folder = text.and_then(|text| text.file.parent()).unwrap_or(Path::new("/"));
+    let path = text.map_or(Path::new("/"), |text| &text.file);
     let settings = match file::parse(written) {
-        Ok(table) => read(run, Section::whole(written, table.get_ref()), folder, (asked, running), &mut faults),
+        Ok(table) => read(run, Section::whole(written, table.get_ref()), path, (asked, running), &mut faults),
         Err(fault) => faults.keep(Err(fault)),
     };
     match settings.filter(|_| faults.is_empty()) {
@@ -212,10 +212,11 @@ pub(super) fn settings(run: &Arguments, text: Option<&Text>, running: Option<&Se
 fn read(
     run: &Arguments,
     top: Section<'_>,
-    folder: &Path,
+    path: &Path,
     (asked, running): (Asked<'_>, Option<&Settings>),
     faults: &mut Faults,
 ) -> Option<Settings> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
     let name = name(run, &top, running, faults);
     let cookie_file = cookie_file(run, &top, folder, asked, faults);
     let tls = tls(run, &top, folder, faults);
@@ -237,7 +238,7 @@ fn read(
     let functions = top.get("functions").map(|table| reader.functions(&table)).unwrap_or_default();
     let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
-    let keep = keep::keep(table, folder, run.state_folder(), reader.faults);
+    let keep = keep::keep(table, path, run.state_folder(), reader.faults);
     let sizes = top.get("sizes");
     let receivers = publish.iter().map(|publish| publish.receiver.count()).sum();
     let (sizes, members) = reader.sizes(sizes.as_ref(), (programs.len(), receivers), running.map(|running| running.sizes));

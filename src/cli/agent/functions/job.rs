@@ -67,6 +67,13 @@ impl Job {
         matches!(self.state, Progress::Running(_))
     }
 
+    /// Asks the command to end.
+    pub(super) fn terminate(&mut self) {
+        if let Progress::Running(task) = &mut self.state {
+            task.terminate();
+        }
+    }
+
     pub(super) fn set_ready(&mut self) {
         if let Progress::Running(task) = &mut self.state {
             task.set_ready();

@@ -24,6 +24,12 @@ pub(super) enum Incoming<'m> {
 }
 
 impl Incoming<'_> {
+    /// Returns true for a reading, `{publish,Node,Label,Milliseconds,Value,Number}`: whoever published it does not know what is behind the mailbox.
+    pub(super) fn is_reading(self) -> bool {
+        let (Self::Info(term) | Self::Broadcast(_, term)) = self else { return false };
+        term.tuple::<6>().is_some_and(|[what, ..]| what.is_atom("publish"))
+    }
+
     /// Returns the line or the frame that the program reads.
     pub(super) fn record(self, format: ProgramFormat, home: &str) -> Vec<u8> {
         match format {

@@ -49,6 +49,8 @@ pub(super) enum To {
 enum Sent {
     Done,
     Later,
+    /// It can go to nobody.
+    Refused,
 }
 
 /// The letters that wait for a busy peer, in order.
@@ -69,6 +71,11 @@ impl Letters {
         self.messages < WAITING.0 && self.bytes < WAITING.1
     }
 
+    /// Returns how many wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Returns how many answers wait for this node, and their bytes.
     pub(super) fn answers_to(&self, node: &str) -> (usize, usize) {
         let answers = self.waiting.iter().filter(|letter| letter.node == node && letter.is_answer());
@@ -80,21 +87,25 @@ impl Letters {
         self.waiting.len() < ANSWERS
     }
 
-    /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait.
-    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, name: &str) {
+    /// Sends a letter, now or when the peer has room. It is called when there [is room](Letters::has_room) for it to wait. Returns false for one that
+    /// can go to nobody.
+    pub(super) fn post(&mut self, mut letter: Letter, out: &mut Outbox<'_>, name: &str) -> bool {
         let is_behind = self.waiting.iter().any(|other| other.node == letter.node);
         if is_behind && letter.is_answer() && self.answers_to(&letter.node).1 >= UNREAD {
             let node = &letter.node;
-            return limited!(
+            limited!(
                 warn,
                 node,
                 "answers that nodes do not read",
                 "mailbox {name}: no answer to {node}, which does not read what it is sent"
             );
+            return true;
         }
-        if is_behind || matches!(send(&mut letter, out, name), Sent::Later) {
+        let sent = if is_behind { Sent::Later } else { send(&mut letter, out, name) };
+        if matches!(sent, Sent::Later) {
             self.keep(letter);
         }
+        !matches!(sent, Sent::Refused)
     }
 
     /// Keeps a letter for later.
@@ -195,7 +206,7 @@ fn send(letter: &mut Letter, out: &mut Outbox<'_>, name: &str) -> Sent {
                 letter.node,
                 words::error(&e)
             );
-            Sent::Done
+            Sent::Refused
         }
     }
 }

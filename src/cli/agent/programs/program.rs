@@ -5,8 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
-use mio::Registry;
+use beamless::{Call, Error, Full, Mailbox, Outbox, OwnedCaller, Received, Term, may_take};
 
 use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
@@ -16,6 +15,8 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use super::stdout::Stdout;
+use super::world::{Local, World};
+use crate::cli::agent::children::GRACE;
 use crate::cli::agent::config::{self, ProgramFormat};
 use crate::cli::agent::pace::Pace;
 use crate::cli::agent::process::{Chunk, Process};
@@ -36,9 +37,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// The time after which a run was a good one, and the first wait is due again.
 const LIVED: Duration = Duration::from_secs(30);
 
-/// The time from being asked to end to being killed.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
-
 /// The most bytes that are read of a program from being asked to end on: what its pipe holds, and as much again as it may say then.
 const LAST: usize = 1 << 18;
 
@@ -47,18 +45,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// The reads in one turn, and the bytes of each.
 const READ: (u8, usize) = (4, 16_384);
-
-/// The node, and the messages between its own mailboxes.
-pub(super) struct World<'w, 'n> {
-    pub(super) node: &'w mut Node<'n>,
-    pub(super) registry: &'w Registry,
-    /// The name of the node.
-    pub(super) home: &'w str,
-    /// The names of mailboxes, and the terms that go there.
-    pub(super) local: Vec<(String, Vec<u8>)>,
-    /// What they publish.
-    pub(super) published: Vec<Said>,
-}
 
 /// A program and its mailbox.
 pub(super) struct Program {
@@ -144,14 +130,26 @@ impl Program {
         self.letters.has_room() && self.room > 0
     }
 
-    /// Sets how many bytes it may publish for now. One that ends does not wait with what it still says.
+    /// Sets how many bytes it may publish for now.
     pub(super) fn give_room(&mut self, room: usize) {
-        self.room = if self.is_ending() { usize::MAX } else { room };
+        self.room = room;
     }
 
-    /// Returns true if it was asked to end and is still there.
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.state, Life::Ending(..))
+    /// Returns true if it was asked to end and has, and all that it sent is under way.
+    pub(super) fn is_over(&self) -> bool {
+        !matches!(self.state, Life::Ending(..)) && self.letters.count() == 0
+    }
+
+    /// Ends what is left of it when the agent ends, and logs what was not sent.
+    pub(super) fn stop(mut self) {
+        self.dropped.tell(&self.given.name);
+        let count = self.letters.count();
+        if count > 0 {
+            log::warn!(
+                "mailbox {}: {count} messages and answers are lost: their nodes did not read them in time",
+                self.given.name
+            );
+        }
     }
 
     /// Returns how it is.
@@ -212,6 +210,7 @@ impl Program {
             Life::Ending(process, at) => self.end(process, at, now, world),
             other => other,
         };
+        self.receive(world);
         self.post(world);
     }
 
@@ -331,13 +330,12 @@ impl Program {
             );
         }
         self.refuse_all(Refusal::ExitStatus(code), |_| true, world);
-        self.begin_anew();
+        self.input = Input::default();
         self.later(now)
     }
 
-    /// Forgets what was between the agent and the program that is gone.
+    /// Forgets what the agent had heard of the program that is gone.
     fn begin_anew(&mut self) {
-        self.input = Input::default();
         self.format = self.given.format;
         self.framing = Framing::new(self.format == ProgramFormat::Etf, self.limit);
         self.output = Stdout::Open;
@@ -346,9 +344,16 @@ impl Program {
 
     /// Looks at a program that was asked to end: what it says until it has counts.
     fn end(&mut self, mut process: Process, at: Instant, now: Instant, world: &mut World<'_, '_>) -> Life {
+        if at <= now {
+            // what its pipe holds is not to be lost with it
+            self.room = usize::MAX;
+        }
         let is_over = self.hear(&mut process, world);
         if at > now && !is_over {
             return Life::Ending(process, at);
+        }
+        if !is_over && !self.letters.has_room() {
+            log::warn!("mailbox {}: what its program said last is lost: nodes do not read what it sent before", self.given.name);
         }
         if is_over {
             self.say_last(world);
@@ -365,6 +370,9 @@ impl Program {
         if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
         }
+        if self.given.format != given.format {
+            self.input = Input::default();
+        }
         self.given = given;
         // how the former one did says nothing of this one
         (self.wait, self.course) = (RETRY.0, Course::new(Instant::now()));
@@ -373,7 +381,6 @@ impl Program {
     /// Asks the program to end.
     pub(super) fn leave(&mut self) {
         let now = Instant::now();
-        self.room = usize::MAX;
         self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
             Life::Up(mut process) => {
                 self.input = Input::default();
@@ -396,6 +403,12 @@ impl Program {
         let Life::Ending(process, at) = &mut self.state else { return false };
         process.log_stderr();
         *at > Instant::now() && !process.has_ended()
+    }
+
+    /// Returns when that is to be asked: of what else it has to do nothing is done any more.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let Life::Ending(process, at) = &self.state else { return None };
+        process.next_wake().into_iter().chain([*at]).min()
     }
 
     // --- what is for it -----------------------------------------------------------------------------------------------------
@@ -438,9 +451,12 @@ impl Program {
         (!self.input.has_room(node)).then_some((Refusal::Busy, "the program does not read its standard input"))
     }
 
-    /// Tells the program of a cast or of another message of this node, or drops it.
+    /// Tells the program of a cast or of another message of this node, or drops it. A reading waits for the program's next start: whoever published
+    /// it took it for arrived, since the mailbox is there.
     fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
-        match self.refusal(node) {
+        let refusal = self.refusal(node);
+        let waits = matches!(refusal, Some((Refusal::Restarting, _))) && told.is_reading() && self.input.has_room(node);
+        match refusal.filter(|_| !waits) {
             None => drop(self.input.push(&told.record(self.given.format, home), node)),
             Some((_, why)) => self.dropped.add(&self.given.name, why),
         }
@@ -591,7 +607,7 @@ impl Program {
                 }
             };
             let is_of_use = match said {
-                Ok(said) => self.act(said, world),
+                Ok(said) => self.act(said, len, world),
                 Err(why) => {
                     self.not_understood(&why);
                     false
@@ -610,14 +626,14 @@ impl Program {
     }
 
     /// Takes note of bytes that were of no use: of too many the rest is read slowly.
-    fn waste(&mut self, bytes: usize, lines: usize) {
+    pub(super) fn waste(&mut self, bytes: usize, lines: usize) {
         if self.pace.spend(bytes, lines, Instant::now()) {
             let name = &self.given.name;
             limited!(
                 warn,
                 name,
                 "programs that write too much on standard output",
-                "mailbox {name}: its program writes too much that is no message, and is read slowly from now on"
+                "mailbox {name}: its program writes too much that is no message or for nobody, and is read slowly from now on"
             );
         }
     }
@@ -630,13 +646,13 @@ impl Program {
             Some(Err(fault)) => Err(fault.to_string()),
         };
         match said {
-            Ok(said) => drop(self.act(said, world)),
+            Ok(said) => drop(self.act(said, 0, world)),
             Err(why) => self.not_understood(&why),
         }
     }
 
-    /// Returns false if what it said is for nobody.
-    fn act(&mut self, said: Option<Outgoing>, world: &mut World<'_, '_>) -> bool {
+    /// Does what it said in a line of so many bytes. Returns false if that is for nobody; where it is others who know, they tell its pace.
+    fn act(&mut self, said: Option<Outgoing>, line: usize, world: &mut World<'_, '_>) -> bool {
         let letter = match said {
             None => return false,
             Some(Outgoing::Reply { id, term }) => {
@@ -653,23 +669,21 @@ impl Program {
                 let host = world.home.split_once('@').map_or("", |(_, host)| host);
                 let node = if node.contains('@') { node } else { format!("{node}@{host}") };
                 if node == world.home {
-                    world.local.push((name, term));
+                    world.local.push(Local { from: self.given.name.clone(), to: name, term, line });
                     return true;
                 }
                 Letter { to: To::Name(name), node, term }
             }
             Some(Outgoing::Publish { name, nodes, term }) => {
                 let mailbox = self.given.name.clone();
-                let said = Said { mailbox, to: name, nodes, term };
+                let said = Said { mailbox, to: name, nodes, term, line };
                 self.room = self.room.saturating_sub(said.size());
                 world.published.push(said);
                 return true;
             }
         };
-        if let Ok(mut out) = world.node.outbox(self.mailbox) {
-            self.letters.post(letter, &mut out, &self.given.name);
-        }
-        true
+        let Ok(mut out) = world.node.outbox(self.mailbox) else { return true };
+        self.letters.post(letter, &mut out, &self.given.name)
     }
 
     /// Tells the program of a message of one of this node's own programs.

@@ -1,6 +1,7 @@
 //! What of the readings is on disk: that which waits for longer, and all of it while the agent does not run.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::kept::Kept;
@@ -24,6 +25,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 
 /// The log on disk, and what is known of it.
 pub(super) struct Disk {
+    wanted: Settings,
     store: Store,
     /// The queue of what the clock said at each start of the box.
     starts: u64,
@@ -47,7 +49,8 @@ impl Disk {
     /// Opens the log; an error is why readings are kept in memory alone.
     pub(super) fn open(wanted: &Settings) -> Result<Self, String> {
         let folder = wanted.folder.as_ref().ok_or(Settings::NO_FOLDER)?;
-        let store = Store::open(folder, wanted.limit, wanted.sync).map_err(|e| {
+        let owner = Some(&*wanted.owner).filter(|owner| owner.is_absolute());
+        let store = Store::open(folder, owner, wanted.limit, wanted.sync).map_err(|e| {
             let why = if e.kind() == ErrorKind::WouldBlock { "another agent has it".to_owned() } else { e.to_string() };
             format!("{}: {why}", folder.display())
         })?;
@@ -55,7 +58,19 @@ impl Disk {
         let unknown: Vec<u64> = store.queues().into_iter().filter(|queue| *queue != starts).collect();
         // of what is there it is not known how the clock was
         let loose = if unknown.is_empty() { None } else { Some(0) };
-        Ok(Self { store, starts, starts_read: Some(0), known: None, loose, unknown, nobodys: 0, at: None, is_full: false })
+        let wanted = wanted.clone();
+        Ok(Self {
+            wanted,
+            store,
+            starts,
+            starts_read: Some(0),
+            known: None,
+            loose,
+            unknown,
+            nobodys: 0,
+            at: None,
+            is_full: false,
+        })
     }
 
     /// Takes up what is on disk for each publisher. Returns the labels and receivers of programs' readings that are there besides, if a program
@@ -91,6 +106,23 @@ impl Disk {
         found
     }
 
+    /// Returns true if the folder is gone, and all in it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.store.is_gone()
+    }
+
+    /// Lets go of a folder that is gone. Returns the settings with which another is to be opened.
+    pub(super) fn let_go<'p>(mut self, publishers: impl IntoIterator<Item = &'p mut Publisher>) -> Settings {
+        let nobodys = self.unknown.iter().map(|queue| self.store.counts(*queue).0).fold(0, u64::saturating_add);
+        let lost = kept(publishers).map(|kept| kept.detach(&mut self.store)).fold(nobodys, u64::saturating_add);
+        log::warn!(
+            "{}: it was removed, or another one is in its place: {lost} readings that were there are lost, and readings are kept in memory \
+             alone until it is made anew, within a minute",
+            self.wanted.folder.as_deref().unwrap_or(Path::new("")).display()
+        );
+        self.wanted
+    }
+
     /// Gives each receiver that has none a queue of its own, and takes up what is in it.
     fn attach(&mut self, publishers: &mut [Publisher]) {
         let queues =
@@ -124,9 +156,36 @@ impl Disk {
         }
     }
 
-    /// Drops what is on disk of what is no longer published.
-    pub(super) fn forget(&mut self, queue: u64) {
-        self.store.forget(queue);
+    /// Writes what waits of what is no longer published, as far as there is room at once. It makes room on disk before anything else does.
+    pub(super) fn set_aside(&mut self, publisher: &mut Publisher, now: &Moment) {
+        for queue in publisher.take_gone() {
+            self.store.forget(queue);
+        }
+        self.make_room(core::slice::from_mut(publisher), now);
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.set_first(queue, true);
+        }
+    }
+
+    /// Drops what is on disk of a publisher that is gone for good.
+    pub(super) fn forget(&mut self, publisher: &Publisher) {
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.forget(queue);
+        }
+    }
+
+    /// Forgets what is not published any more, and that nothing waits of.
+    pub(super) fn forget_unused<'p>(&mut self, publishers: impl Iterator<Item = &'p Publisher>) {
+        let outlets = publishers.flat_map(|publisher| &publisher.outlets);
+        let used: Vec<u64> = outlets.filter_map(|outlet| outlet.kept.queue()).chain([self.starts]).collect();
+        self.store.forget_unused(|queue| used.contains(&queue));
+    }
+
+    /// Takes note that it is published again.
+    pub(super) fn take_back(&mut self, publisher: &Publisher) {
+        for queue in publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()) {
+            self.store.set_first(queue, false);
+        }
     }
 
     /// Reads what the clock said at former starts of the box.
@@ -158,7 +217,7 @@ impl Disk {
     /// it if there is too little.
     pub(super) fn read(&mut self, publishers: &mut [Publisher], limit: usize) {
         // whatever arrives from now on, it is known what was under way when there was no room for it
-        kept(publishers).for_each(|kept| kept.look(&self.store));
+        kept(&mut *publishers).for_each(|kept| kept.look(&self.store));
         if self.starts_read.is_some() {
             // what the clock said then is to be known first
             return;
@@ -285,7 +344,8 @@ impl Disk {
     }
 
     /// Writes all that waits, now that the agent ends, and says what is lost.
-    pub(super) fn close(self, publishers: &[Publisher]) {
+    pub(super) fn close(mut self, publishers: &mut [Publisher]) {
+        self.settle(publishers);
         let mut kept = 0_u64;
         let mut rest = publishers.iter().flat_map(|publisher| {
             let outlets = publisher.outlets.iter().filter_map(|outlet| Some((outlet.kept.queue()?, &outlet.kept)));
@@ -308,14 +368,14 @@ impl Disk {
 }
 
 /// Returns all that is kept of these.
-fn kept(publishers: &mut [Publisher]) -> impl Iterator<Item = &mut Kept> {
-    publishers.iter_mut().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept)
+fn kept<'p>(publishers: impl IntoIterator<Item = &'p mut Publisher>) -> impl Iterator<Item = &'p mut Kept> {
+    publishers.into_iter().flat_map(|publisher| &mut publisher.outlets).map(|outlet| &mut outlet.kept)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::super::numbers::Numbering;
     use super::*;
@@ -338,7 +398,8 @@ mod tests {
 
     impl World {
         fn start(folder: &Path, now: Moment) -> Self {
-            let wanted = Settings { limit: 1 << 20, folder: Some(folder.to_owned()), sync: Duration::from_secs(5) };
+            let wanted =
+                Settings { limit: 1 << 20, folder: Some(folder.to_owned()), owner: PathBuf::new(), sync: Duration::from_secs(5) };
             let given = Publish {
                 source: Source::Command(vec!["true".to_owned()]),
                 label: "cpu".to_owned(),
@@ -387,8 +448,8 @@ mod tests {
             found
         }
 
-        fn stop(self) {
-            self.disk.close(&self.publishers);
+        fn stop(mut self) {
+            self.disk.close(&mut self.publishers);
         }
     }
 

@@ -285,6 +285,27 @@ impl Kept {
         }
     }
 
+    /// Goes on in memory alone, since what was written is gone: what was on disk alone is dropped, but for what is in memory there as well. Returns
+    /// how many those were.
+    pub(super) fn detach(&mut self, store: &mut Store) -> u64 {
+        let Some(queue) = self.queue else { return 0 };
+        self.settle(store);
+        let back = store.in_memory_behind(queue, self.read).filter_map(|(_, payload)| Some(payload::read(payload, 0)?.0));
+        let before = self.next.len();
+        self.next.extend(back.take(usize::try_from(self.unread).unwrap_or(usize::MAX)));
+        let [waiting, _] = &mut self.bytes;
+        *waiting = self.next.range(before..).map(Reading::size).fold(*waiting, usize::saturating_add);
+        let lost = self.unread.saturating_sub(self.next.len().saturating_sub(before) as u64);
+        self.are_dropped(lost);
+        self.sent.iter_mut().chain(&mut self.next).for_each(|reading| reading.place = 0);
+        self.unread = 0;
+        self.close_up();
+        (self.queue, self.unread_since, self.spared) = (None, None, 0);
+        (self.read, self.done, self.gone) = (0, 0, 0);
+        self.make_room();
+        lost
+    }
+
     /// Returns those that are in memory alone, oldest first.
     pub(super) fn in_memory_alone(&self) -> impl Iterator<Item = &Reading> {
         let alone = |list: &VecDeque<Reading>| list.partition_point(|reading| reading.place > 0);
@@ -525,7 +546,7 @@ mod tests {
         }
 
         fn open(folder: &Path, most: Option<usize>) -> (Store, Kept) {
-            let store = Store::open(folder, 1 << 20, Duration::from_secs(5)).unwrap();
+            let store = Store::open(folder, None, 1 << 20, Duration::from_secs(5)).unwrap();
             let mut kept = Kept::new(most);
             kept.attach(7, &store);
             (store, kept)
@@ -536,7 +557,7 @@ mod tests {
             let mut rest = kept.in_memory_alone().map(|reading| (7, payload::written(reading, &[])));
             // another has the folder, which is let go of with the first
             let other = self.folder.with_extension("other");
-            let old = core::mem::replace(store, Store::open(&other, 1 << 20, Duration::from_secs(5)).unwrap());
+            let old = core::mem::replace(store, Store::open(&other, None, 1 << 20, Duration::from_secs(5)).unwrap());
             assert_eq!(old.close(&mut rest, Duration::from_secs(60)), 0);
             drop(rest);
             (self.store, self.kept) = Self::open(&self.folder, self.kept.most);
@@ -619,7 +640,7 @@ mod tests {
         for seed in 1..=24 {
             let mut state = seed;
             let mut world = World::new(std::env::temp_dir().join(format!("beamless-kept-small-{}-{seed}", std::process::id())));
-            world.store = Store::open(&world.folder.with_extension("other"), 1 << 18, Duration::from_secs(5)).unwrap();
+            world.store = Store::open(&world.folder.with_extension("other"), None, 1 << 18, Duration::from_secs(5)).unwrap();
             world.kept = Kept::new(None);
             world.kept.attach(7, &world.store);
             let mut pushed = 0;
@@ -675,6 +696,35 @@ mod tests {
             }
         }
         assert!(all_dropped > 100, "{all_dropped}");
+    }
+
+    /// The folder on disk is gone: what was written is lost, and all else goes on.
+    #[test]
+    fn without_its_disk_it_goes_on_in_memory() {
+        let mut world = World::new(std::env::temp_dir().join(format!("beamless-kept-gone-{}", std::process::id())));
+        // so large that it is synced at once
+        world.kept.push(reading(1, 1 << 16));
+        assert!(world.kept.spill(&mut world.store, &[]));
+        let is_written = |world: &World| world.store.in_memory_behind(7, 0).count() == 0;
+        while !is_written(&world) {
+            world.store.turn();
+            std::thread::yield_now();
+        }
+        world.kept.push(reading(2, 5));
+        assert!(world.kept.spill(&mut world.store, &[]));
+        world.kept.push(reading(3, 6));
+        assert_eq!((world.kept.unread, numbers(&world.kept.behind)), (2, vec![3]));
+        assert_eq!(world.kept.detach(&mut world.store), 1);
+        assert_eq!((numbers(&world.kept.next), world.kept.len(), world.kept.dropped), (vec![2, 3], 2, 1));
+        assert_eq!((world.kept.bytes(), world.kept.queue()), (2 * AROUND + 11, None));
+        // another one has it all
+        let other = world.folder.with_extension("other");
+        world.store = Store::open(&other, None, 1 << 20, Duration::from_secs(5)).unwrap();
+        world.kept.attach(7, &world.store);
+        assert!(world.kept.spill(&mut world.store, &[]));
+        assert_eq!((world.kept.bytes(), world.kept.unread, world.store.counts(7).0), (0, 2, 2));
+        assert_eq!(world.kept.detach(&mut world.store), 0);
+        assert_eq!(numbers(&world.kept.next), [2, 3]);
     }
 
     #[test]

@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::moment::{Moment, SET};
 use crate::cli::agent::beside::{Awaited, Beside};
+use crate::cli::agent::peers::after;
 use crate::cli::agent::store::Numbers;
 use crate::cli::threads;
 
 /// The bits of a number below the time at which its run began.
 const BITS: u32 = 24;
+
+/// The time after which the log says that a disk does not answer.
+const LONG: Duration = Duration::from_secs(2);
 
 /// The numbers to come: each is larger than all before, those of an agent that ran before included.
 pub(super) struct Numbering {
@@ -21,6 +26,8 @@ pub(super) struct Numbering {
     is_early: bool,
     /// Those of this run, while they are begun beside the loop.
     begins: Option<Awaited<Numbers>>,
+    /// When the log is to have that this takes long.
+    told_at: Option<Instant>,
     /// Those to go on with.
     begun: Arc<Mutex<Option<Numbers>>>,
     last: u64,
@@ -29,7 +36,7 @@ pub(super) struct Numbering {
 impl Numbering {
     /// Begins with the first reading: an agent that has none writes nothing.
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, numbers: None, is_early: false, begins: None, begun: Arc::default(), last: 0 }
+        Self { folder, numbers: None, is_early: false, begins: None, told_at: None, begun: Arc::default(), last: 0 }
     }
 
     /// Begins with those that are written down, which may take as long as the disk likes.
@@ -47,11 +54,21 @@ impl Numbering {
         }
         let begins = self.begins.take().unwrap_or_else(|| {
             self.is_early = !now.is_set();
+            self.told_at = Some(after(LONG));
             let (folder, now) = (self.folder.clone(), *now);
             beside.start(move || start(folder.as_deref(), &now))
         });
         self.numbers = begins.take();
         self.begins = Some(begins).filter(|_| self.numbers.is_none());
+        if self.numbers.is_none() && self.told_at.take_if(|at| *at <= Instant::now()).is_some() {
+            let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+            log::warn!("{}: it does not answer: nothing is published until it does", folder.display());
+        }
+    }
+
+    /// Returns when there is something to be said of that.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.told_at.filter(|_| self.numbers.is_none())
     }
 
     pub(super) fn have_begun(&self) -> bool {
@@ -74,7 +91,7 @@ impl Numbering {
     /// Begins anew now that the clock is set, if it is ahead of what was written down: that may be gone, or what cannot be written. The disk is not
     /// waited for.
     fn go_on(&mut self, now: Moment) {
-        if self.last >> BITS >= since_2020(&now) {
+        if self.last >> BITS >= since_2020(&now).wrapping_div(1000) {
             return;
         }
         let (folder, begun) = (self.folder.clone(), Arc::clone(&self.begun));
@@ -100,10 +117,9 @@ fn start(folder: Option<&Path>, now: &Moment) -> Numbers {
     numbers
 }
 
-/// Returns the seconds since 2020, or 0 if the clock is not set.
+/// Returns the milliseconds since 2020, or 0 if the clock is not set.
 fn since_2020(now: &Moment) -> u64 {
-    let since = now.clock.saturating_sub(SET).max(0);
-    u64::try_from(since.checked_div(1000).unwrap_or(0)).unwrap_or(0)
+    u64::try_from(now.clock.saturating_sub(SET)).unwrap_or(0)
 }
 
 #[cfg(test)]

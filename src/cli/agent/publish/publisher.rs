@@ -134,6 +134,13 @@ impl Publisher {
         Self { at: self.at.min(soon), given, ..self }
     }
 
+    /// Asks its command to end, if one runs, and gives it away: what it prints is of no use.
+    pub(super) fn leave(&mut self) -> Option<Task> {
+        let (mut task, _) = self.task.take()?;
+        task.terminate();
+        Some(task)
+    }
+
     /// Has an outlet for each receiver: for each of these nodes if the readings are for a PubSub, of which the first are wanted, so many.
     pub(super) fn set_outlets(&mut self, hubs: &[String], wanted: usize) {
         self.replace_outlets(match &self.given.receiver {
@@ -166,6 +173,35 @@ impl Publisher {
                 self.outlets.push(Outlet { nodes, place: 0, is_lasting: true, kept: Kept::new(self.given.keep) });
             }
         }
+    }
+
+    /// Takes over what another of its label and receiver has for nodes of its own: of one that `is_gone` from the file all, else what is not for the
+    /// other's nodes any more.
+    fn take_over(&mut self, other: &mut Self, is_gone: bool) {
+        let (Receiver::Name { to, nodes }, Receiver::Name { to: also, nodes: others }) =
+            (&self.given.receiver, &other.given.receiver)
+        else {
+            return;
+        };
+        if (&self.given.label, to) != (&other.given.label, also) || other.is_of_program() {
+            return;
+        }
+        let (wanted, others) = (nodes.receivers(), others.receivers());
+        let is_free = |outlet: &Outlet| wanted.contains(&outlet.nodes) && (is_gone || !others.contains(&outlet.nodes));
+        for place in (0..other.outlets.len()).rev() {
+            let has_it = |outlet: &Outlet| self.outlets.iter().any(|own| own.nodes == outlet.nodes);
+            if other.outlets.get(place).is_some_and(|outlet| is_free(outlet) && !has_it(outlet)) {
+                let mut outlet = other.outlets.remove(place);
+                outlet.kept.set_most(self.given.keep);
+                self.outlets.push(outlet);
+            }
+        }
+    }
+
+    /// Takes note that nothing is read any more, and nothing sent. What is kept stays.
+    pub(super) fn set_aside(&mut self) {
+        (self.task, self.file, self.at) = (None, None, Instant::now());
+        self.outlets.iter_mut().for_each(|outlet| outlet.kept.are_lost());
     }
 
     /// Returns the receiver, and each node that it may be on.
@@ -224,6 +260,11 @@ impl Publisher {
         &self.address
     }
 
+    /// Returns when it is read next; of a program, when that published last.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
     /// Returns true if its readings come from a program, when that likes.
     pub(super) fn is_of_program(&self) -> bool {
         self.given.source == Source::Program
@@ -251,6 +292,8 @@ impl Publisher {
 
     /// Returns the bytes of all that is kept.
     pub(super) fn bytes(&self) -> usize {
+        #[cfg(test)]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
         self.outlets.iter().fold(0, |bytes, outlet| bytes.saturating_add(outlet.kept.bytes()))
     }
 
@@ -268,6 +311,17 @@ impl Publisher {
     /// that are in memory alone.
     pub(super) fn tell_lost(&self, all: bool) {
         self.outlets.iter().filter(|outlet| all || outlet.kept.queue().is_none()).for_each(|outlet| self.tell_lost_of(outlet));
+    }
+
+    /// Logs how many readings were dropped that the log does not have yet.
+    pub(super) fn tell_dropped(&mut self) {
+        let name = self.name();
+        for outlet in &mut self.outlets {
+            let dropped = outlet.kept.take_untold();
+            if dropped > 0 {
+                log::warn!("{name}: {dropped} readings for {} were dropped", to(&self.given.receiver, &outlet.nodes));
+            }
+        }
     }
 
     fn tell_lost_of(&self, outlet: &Outlet) {
@@ -406,6 +460,18 @@ impl Publisher {
     }
 }
 
+/// Has what waits for a node go to whoever has that node now, of those in the file, from the others and from those that the file does not have any more.
+pub(super) fn share_out<'p>(publishers: &mut [Publisher], gone: impl IntoIterator<Item = &'p mut Publisher>) {
+    for place in 0..publishers.len() {
+        let (before, rest) = publishers.split_at_mut(place);
+        let Some((publisher, behind)) = rest.split_first_mut() else { continue };
+        before.iter_mut().chain(behind).for_each(|other| publisher.take_over(other, false));
+    }
+    for other in gone {
+        publishers.iter_mut().for_each(|publisher| publisher.take_over(other, true));
+    }
+}
+
 /// Returns the message of a reading. What is no term, which none of ours is, has none.
 pub(super) fn message<'m>(given: &'m Publish, reading: &'m Reading, world: &'m Context<'_>) -> Option<Message<'m>> {
     let topic = if let Receiver::PubSub { topic, .. } = &given.receiver { Some(topic.as_str()) } else { None };
@@ -430,6 +496,18 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
     let into = late.checked_rem(every.as_nanos()).and_then(|into| u64::try_from(into).ok()).unwrap_or(0);
     let begun = now.checked_sub(Duration::from_nanos(into)).unwrap_or(now);
     begun.checked_add(every).unwrap_or(now)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often the bytes of one were counted.
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often the bytes of a publisher were counted.
+#[cfg(test)]
+pub(super) fn looked_at() -> usize {
+    LOOKED_AT.get()
 }
 
 #[cfg(test)]

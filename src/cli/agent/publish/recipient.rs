@@ -26,6 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The same where the peer has to take what waits for it first.
+const BUSY: Duration = Duration::from_millis(200);
 /// The time from telling how many readings were dropped to telling that again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -38,6 +40,8 @@ pub(super) struct Recipient {
     /// Readings are kept while the node is away.
     is_wanted: bool,
     pub(super) state: Presence,
+    /// It is not known yet whether it is there.
+    is_new: bool,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
     /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
@@ -88,6 +92,7 @@ impl Recipient {
             pubsub: pubsub.cloned(),
             is_wanted: pubsub.is_none(),
             state: Presence::Away,
+            is_new: false,
             question: None,
             watch: None,
             before: (None, None),
@@ -110,6 +115,11 @@ impl Recipient {
                 Receiver::PubSub { pubsub, .. } => self.pubsub.as_ref() == Some(pubsub),
                 Receiver::Group(_) => false,
             }
+    }
+
+    /// Returns true if it takes readings, or if it will be known in a moment whether it does.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.state == Presence::There || (self.state == Presence::Missing && self.is_new)
     }
 
     /// Takes note of the nodes that are wanted whether they run the PubSub or not.
@@ -187,7 +197,7 @@ impl Recipient {
         }
         // A node that has just started may register the name only now, between readings that it drops and the question whether they arrived; and
         // any node may be without a PubSub, and logs what it has no use for. So it is asked for first.
-        self.state = Presence::Missing;
+        (self.state, self.is_new) = (Presence::Missing, true);
         if self.pubsub.is_some() {
             self.is_patient();
             self.is_told = false;
@@ -337,7 +347,7 @@ impl Recipient {
         if self.state == Presence::There {
             self.is_patient();
         }
-        self.state = Presence::Missing;
+        (self.state, self.is_new) = (Presence::Missing, false);
         // one that has ended may be there again already
         let wait = match (is_no_process, self.is_given_up()) {
             (false, _) => Duration::ZERO,
@@ -409,9 +419,10 @@ impl Recipient {
             }
             Err(e) => {
                 let is_first = self.again.is_none();
-                self.again = Instant::now().checked_add(TRY_AGAIN);
                 // that the peer has to take what waits for it first is nothing to tell
-                if is_first && !matches!(e, Error::Full(Full::Transmit { .. })) {
+                let is_busy = matches!(e, Error::Full(Full::Transmit { .. }));
+                self.again = Instant::now().checked_add(if is_busy { BUSY } else { TRY_AGAIN });
+                if is_first && !is_busy {
                     limited!(
                         warn,
                         &self.node,
@@ -467,6 +478,45 @@ impl Recipient {
         }
         Ok((asked?, monitor))
     }
+}
+
+/// Has readings for which there are several nodes go to the first of them that has their receiver; else to the first that is connected.
+pub(super) fn choose(publishers: &mut [Publisher], targets: &[Recipient]) {
+    for publisher in publishers {
+        let name = publisher.name();
+        let receiver = &publisher.given.receiver;
+        for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
+            let state = |node: &str| {
+                let target = targets.iter().find(|target| target.takes(receiver, node));
+                target.map_or(Presence::Away, |target| target.state)
+            };
+            let now = state(outlet.node());
+            let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
+            let place = outlet.nodes.iter().position(|node| state(node) == best);
+            // one that has its readings says so first, as nearly always at once
+            let is_busy = now == Presence::There && outlet.kept.are_out();
+            let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
+                continue;
+            };
+            outlet.turn_to(place);
+            limited!(
+                info of 40,
+                outlet.node(),
+                "nodes that readings go to from now on",
+                "{name}: readings go to {receiver} at {} from now on",
+                outlet.node()
+            );
+        }
+    }
+}
+
+/// Returns true if readings wait, in memory alone, that could be sent within a moment.
+pub(super) fn are_waited_for(publishers: &[Publisher], targets: &[Recipient]) -> bool {
+    publishers.iter().any(|publisher| {
+        let waiting = publisher.outlets.iter().filter(|outlet| outlet.kept.queue().is_none() && outlet.kept.waiting_bytes() > 0);
+        let is_at_hand = |target: &Recipient, node: &str| target.takes(&publisher.given.receiver, node) && target.is_at_hand();
+        waiting.map(Outlet::node).any(|node| targets.iter().any(|target| is_at_hand(target, node)))
+    })
 }
 
 #[cfg(test)]
@@ -558,7 +608,7 @@ mod tests {
     #[test]
     fn what_waits_on_disk_for_a_pubsub_waits_longer() {
         let folder = std::env::temp_dir().join(format!("beamless-recipient-{}", std::process::id()));
-        let mut store = Store::open(&folder, 1 << 20, Duration::from_secs(5)).unwrap();
+        let mut store = Store::open(&folder, None, 1 << 20, Duration::from_secs(5)).unwrap();
         let mut storage = NodeStorage::<2, 1, 4096>::new();
         let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
         let mailbox = node.register("").unwrap();

@@ -13,6 +13,7 @@
 //! What a power cut leaves: all records that were synced, and of those behind them as many as are whole. What was acknowledged since the last
 //! sync, and a segment that was just deleted, may come back.
 
+mod open;
 mod queue;
 mod record;
 mod segment;
@@ -20,13 +21,11 @@ mod starts;
 mod writer;
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::thread;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -36,7 +35,7 @@ use queue::{Queue, Queues, Reading, Unsynced};
 use record::{HEADER, Kind, RECORD};
 use segment::{Part, Segment};
 pub(super) use starts::Numbers;
-use writer::{EARLY, Found, Job, Wanted, Writer};
+use writer::{EARLY, Found, GONE, Job, Wanted, Writer};
 
 /// The bytes of records that are taken beyond what is synced.
 const ROOM: usize = 2 * EARLY;
@@ -49,9 +48,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 const HANGS: &str = "the disk has not answered for a minute";
 /// How often the disk may fail to read something before that is given up.
 const READS: u32 = 10;
-/// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
-const PAUSES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(200);
 /// The time after which it is looked whether the thread has done what is waited for.
 const SOON: Duration = Duration::from_millis(20);
 
@@ -98,6 +94,8 @@ pub(super) struct Store {
     /// When acknowledgements are written that were not.
     acknowledge_at: Option<Instant>,
     trouble: Option<Trouble>,
+    /// The folder was removed, or has another one in its place.
+    is_gone: bool,
     /// A record was not taken for want of room, or is being read.
     is_waited_for: bool,
     /// The thread has to do something at once and has not done anything since.
@@ -118,114 +116,6 @@ struct Trouble {
 }
 
 impl Store {
-    /// Opens the log in a folder, which is made if there is none, and reads through what is there. It may take this many bytes of the disk, and is
-    /// synced this long after something was written. Nothing is written yet.
-    ///
-    /// Fails if the folder cannot be made or read, or if another process has it open ([`ErrorKind::WouldBlock`]).
-    pub(super) fn open(folder: &Path, limit: u64, sync: Duration) -> io::Result<Self> {
-        // made already, on a disk that may be read-only by now
-        fs::create_dir_all(folder)?;
-        let lock = File::open(folder)?;
-        // some file systems have no locks
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let [least, most] = SEGMENT;
-        let mut store = Self {
-            folder: folder.to_owned(),
-            lock,
-            limit,
-            size: (limit >> 4).clamp(least, most),
-            sync,
-            segments: VecDeque::new(),
-            highest: 0,
-            salt: None,
-            full_at: 0,
-            queues: Queues::default(),
-            unsynced: 0,
-            writer: None,
-            stack: writer::STACK,
-            undeleted: Vec::new(),
-            ticket: 0,
-            synced: 0,
-            acknowledge_at: None,
-            trouble: None,
-            is_waited_for: false,
-            idle_since: None,
-            hangs: false,
-            read_at: None,
-        };
-        store.read_all()?;
-        Ok(store)
-    }
-
-    /// Reads all segments, the newest first: what is acknowledged stands in the same or in newer ones.
-    fn read_all(&mut self) -> io::Result<()> {
-        let names = fs::read_dir(&self.folder)?.flatten().map(|entry| entry.file_name());
-        let mut numbers: Vec<u64> = names.filter_map(|name| writer::number(name.to_str()?)).collect();
-        numbers.sort_unstable_by(|a, b| b.cmp(a));
-        self.highest = numbers.first().copied().unwrap_or(0);
-        // what was written again after a failure counts where it is newer
-        let mut lowest: Vec<(u64, u64)> = Vec::new();
-        let mut pauses = PAUSES;
-        for number in numbers {
-            let path = writer::path(&self.folder, number);
-            let mut segment = Segment::new(number);
-            let queues = &mut self.queues;
-            let read = patiently(&mut pauses, || {
-                segment = Segment::new(number);
-                let Some(mut file) = record::Segment::open(&path)? else { return Ok(None) };
-                segment.bytes = file.length;
-                segment.scan(&mut file, queues)?;
-                Ok(Some((file.salt, file.at)))
-            });
-            match read {
-                Ok(Some((salt, at))) => {
-                    if number == self.highest && at == segment.bytes {
-                        (self.salt, self.full_at) = (Some(salt), self.size);
-                    }
-                    if segment.damaged > 0 {
-                        let (path, damaged) = (path.display(), segment.damaged);
-                        log::warn!(
-                            "{path}: {damaged} bytes of it cannot be read: they are damaged, or were being written at a power cut"
-                        );
-                    }
-                }
-                Ok(None) => {
-                    self.push(Job::Delete(number));
-                    continue;
-                }
-                // what was read of it is there
-                Err(e) if !segment.parts.is_empty() => log::warn!("{}: not read to its end: {e}", path.display()),
-                // it may be read another time, or by another version
-                Err(e) => {
-                    log::warn!("{}: left as it is: {e}", path.display());
-                    continue;
-                }
-            }
-            for part in &mut segment.parts {
-                self.queues.change(part.queue, |queue| queue.last = queue.last.max(part.last));
-                let newer = lowest.iter().find(|(queue, _)| *queue == part.queue);
-                part.last = newer.map_or(part.last, |(_, lowest)| part.last.min(lowest.saturating_sub(1)));
-            }
-            for part in &segment.parts {
-                match lowest.iter_mut().find(|(queue, _)| *queue == part.queue) {
-                    Some((_, lowest)) => *lowest = part.first.min(*lowest),
-                    None => lowest.push((part.queue, part.first)),
-                }
-            }
-            segment.parts.retain(|part| part.first <= part.last);
-            self.segments.push_front(segment);
-        }
-        self.queues.iter_mut().for_each(|(_, queue)| queue.last = queue.last.max(queue.gone));
-        let missing = segment::count_missing(&self.segments, &mut self.queues);
-        if missing > 0 {
-            log::warn!("{}: {missing} readings cannot be read", self.folder.display());
-        }
-        self.tidy();
-        Ok(())
-    }
-
     /// Appends a record to a queue. Returns its place, which is higher than all before; `None` if the disk is behind or in trouble: then nothing was
     /// taken, and it is to be tried again some time later.
     ///
@@ -273,7 +163,9 @@ impl Store {
         let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.iter().len() as u64));
         self.full_at = self.size.max(length.saturating_add(most));
         while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
-            self.drop_oldest();
+            if !self.drop_first() {
+                self.drop_oldest();
+            }
         }
         let salt = getrandom::u32().unwrap_or(0);
         let mut bytes = record::header(salt).to_vec();
@@ -335,6 +227,30 @@ impl Store {
         self.push(Job::Delete(segment.number));
     }
 
+    /// Drops all of a queue that is to make room before the others do; false if there is none with anything in it.
+    fn drop_first(&mut self) -> bool {
+        let Some((id, queue)) = self.queues.iter_mut().find(|(_, queue)| queue.is_first) else { return false };
+        (queue.is_first, queue.failed) = (false, None);
+        let id = *id;
+        let records = self.forget(id);
+        if let Some(queue) = self.queues.get_mut(id) {
+            queue.dropped = queue.dropped.saturating_add(records);
+        }
+        if records > 0 {
+            log::warn!(
+                "publish: {records} readings on disk of what is not in the file any more were dropped: others need the room"
+            );
+        }
+        true
+    }
+
+    /// Has a queue make room before the others do, or not any more.
+    pub(super) fn set_first(&mut self, queue: u64, is_first: bool) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.is_first = is_first;
+        }
+    }
+
     /// Takes note that all records of a queue up to this place arrived, or are of no use any more.
     pub(super) fn acknowledge(&mut self, queue: u64, up_to: u64) {
         let Some(queue) = self.queues.get_mut(queue) else { return };
@@ -356,6 +272,14 @@ impl Store {
         let (records, _) = self.counts(queue);
         self.acknowledge(queue, u64::MAX);
         records
+    }
+
+    /// Forgets the queues that are not used and that nothing is left of on disk, so that there is nothing to be known of what arrived. There may be ever
+    /// new names.
+    pub(super) fn forget_unused(&mut self, is_used: impl Fn(u64) -> bool) {
+        let Self { queues, segments, .. } = self;
+        let is_there = |id| segments.iter().any(|segment| segment.queues.contains(&id));
+        queues.retain(|id, queue| is_used(id) || !queue.unsynced.is_empty() || is_there(id));
     }
 
     /// Deletes the segments in which nothing waits. The last stays for what is acknowledged in it, unless nothing waits in any.
@@ -432,6 +356,7 @@ impl Store {
             self.unsynced = self.unsynced.saturating_sub(freed);
         }
         match (failure, &self.trouble) {
+            (Some(e), _) if e.kind() == GONE => self.is_gone = true,
             (Some(e), None) => self.fails(&e),
             (Some(e), Some(trouble)) if trouble.tried.is_some() => self.fails(&e),
             (None, Some(trouble)) if trouble.tried.is_some_and(|ticket| ticket <= synced) => {
@@ -616,6 +541,12 @@ impl Store {
         self.parts(id).map(|part| part.waiting(place)).chain(in_memory).fold(0, u64::saturating_add)
     }
 
+    /// Returns how many records of a queue wait that were written or are about to be.
+    fn written(&self, id: u64) -> u64 {
+        let gone = self.gone(id);
+        self.parts(id).map(|part| part.waiting(gone)).fold(0, u64::saturating_add)
+    }
+
     fn parts(&self, id: u64) -> impl Iterator<Item = &Part> {
         self.segments.iter().flat_map(|segment| &segment.parts).filter(move |part| part.queue == id)
     }
@@ -638,6 +569,19 @@ impl Store {
     /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.
     pub(super) fn take_dropped(&mut self, queue: u64) -> u64 {
         self.queues.get_mut(queue).map_or(0, |queue| core::mem::take(&mut queue.dropped))
+    }
+
+    /// Returns true if the folder is gone, with all that was written: there is nothing to be done but to open another.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// Returns what is in memory as well, of what waits in a queue behind a place.
+    pub(super) fn in_memory_behind(&self, id: u64, place: u64) -> impl Iterator<Item = (u64, &[u8])> {
+        let queue = self.queues.get(id).into_iter();
+        let records =
+            queue.flat_map(move |queue| queue.unsynced.iter().filter(move |record| record.place > place.max(queue.gone)));
+        records.map(|record| (record.place, &*record.payload))
     }
 
     /// Returns the bytes of the disk that are taken.
@@ -670,28 +614,21 @@ impl Store {
         } else if !self.undeleted.is_empty() {
             self.has_writer();
         }
-        let synced = self.writer.as_ref().map(|writer| {
+        let ended = self.writer.as_ref().map(|writer| {
             writer.end(most);
-            writer.state().0
+            writer.state()
         });
+        let (synced, failure) = ended.map_or((None, None), |(synced, failure)| (Some(synced), failure));
+        if failure.is_some_and(|e| e.kind() == GONE) {
+            log::warn!("{}: it was removed", self.folder.display());
+            let dropped = self.queues.iter().map(|(id, queue)| self.written(*id).saturating_add(queue.dropped));
+            return dropped.fold(0, u64::saturating_add);
+        }
         let lost = self.queues.iter_mut().map(|(_, queue)| {
             synced.map(|synced| queue.are_synced(synced));
             (queue.unsynced.len() as u64).saturating_add(queue.dropped)
         });
         lost.fold(0, u64::saturating_add)
-    }
-}
-
-/// Does what may fail for a moment again, after a pause each time, as long as there are pauses left.
-fn patiently<T>(pauses: &mut u32, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match read() {
-            Err(e) if *pauses > 0 && !matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidData) => {
-                *pauses = pauses.saturating_sub(1);
-                thread::sleep(PAUSE);
-            }
-            done => return done,
-        }
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Queue {
     /// The log does not have all that was acknowledged.
     pub(super) is_behind: bool,
     pub(super) dropped: u64,
+    /// It makes room before the others do.
+    pub(super) is_first: bool,
     /// Those that are not known to be synced.
     pub(super) unsynced: VecDeque<Unsynced>,
     pub(super) reading: Reading,
@@ -68,6 +70,10 @@ impl Queues {
             self.0.push((id, Queue::default()));
         }
         self.get_mut(id).map(change);
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(u64, &Queue) -> bool) {
+        self.0.retain(|(id, queue)| is_kept(*id, queue));
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(u64, Queue)> {

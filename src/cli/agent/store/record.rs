@@ -86,6 +86,10 @@ pub(super) struct Segment {
     /// The bytes of the file.
     pub(super) length: u64,
     payload: Vec<u8>,
+    /// What is behind the first damage, once there was some, and where that begins.
+    rest: (u64, Vec<u8>),
+    /// The bytes that may still be looked at in vain behind damage.
+    budget: usize,
 }
 
 impl Segment {
@@ -107,32 +111,39 @@ impl Segment {
             return Ok(None);
         }
         let salt = salt(&bytes).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new() }))
+        Ok(Some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new(), rest: (0, Vec::new()), budget: 0 }))
     }
 
     /// Goes to the record that begins there.
     pub(super) fn go_to(&mut self, at: u64) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(at))?;
+        // mostly near by, where what was read ahead can stay
+        let now = self.file.stream_position()?;
+        self.file.seek_relative(i64::try_from(at).unwrap_or(i64::MAX).saturating_sub_unsigned(now))?;
         self.at = at;
         Ok(())
     }
 
     /// Returns where the next whole record is behind what is damaged there; `None` where there is none, or if too much looks like one and is none.
     pub(super) fn next_whole(&mut self, damaged: u64) -> io::Result<Option<u64>> {
-        self.go_to(damaged)?;
-        let mut bytes = Vec::new();
-        self.file.read_to_end(&mut bytes)?;
-        let mut budget = bytes.len().saturating_mul(16);
-        for at in 1..bytes.len() {
+        let (from, bytes) = &mut self.rest;
+        if bytes.is_empty() {
+            // once for all damage in it
+            self.file.seek(SeekFrom::Start(damaged))?;
+            *from = damaged;
+            self.file.read_to_end(bytes)?;
+            self.budget = bytes.len().saturating_mul(16);
+        }
+        let first = usize::try_from(damaged.saturating_sub(*from)).unwrap_or(usize::MAX).saturating_add(1);
+        for at in first..bytes.len() {
             let Some((head, rest)) = bytes.get(at..).and_then(<[u8]>::split_first_chunk) else { break };
             let Some(head) = Head::parse(head, self.salt) else { continue };
             let Some(payload) = rest.get(..usize::try_from(head.length).unwrap_or(usize::MAX)) else { continue };
             let [said, begun] = head.checksum;
             if checksum(begun, payload) == said {
-                return Ok(Some(damaged.saturating_add(at as u64)));
+                return Ok(Some(from.saturating_add(at as u64)));
             }
-            budget = budget.saturating_sub(payload.len());
-            if budget == 0 {
+            self.budget = self.budget.saturating_sub(payload.len());
+            if self.budget == 0 {
                 break;
             }
         }

@@ -11,6 +11,8 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// What waits in it.
     pub(super) parts: Vec<Part>,
+    /// The queues that it has records of, whether they wait or not.
+    pub(super) queues: Vec<u64>,
     /// The bytes that could not be read, and where what is behind them begins.
     pub(super) damaged: u64,
     whole_from: u64,
@@ -28,7 +30,7 @@ pub(super) struct Part {
 
 impl Segment {
     pub(super) fn new(number: u64) -> Self {
-        Self { number, bytes: 0, parts: Vec::new(), damaged: 0, whole_from: 0 }
+        Self { number, bytes: 0, parts: Vec::new(), queues: Vec::new(), damaged: 0, whole_from: 0 }
     }
 
     /// Reads what is in it, up to where it is torn: damage that has something whole behind it is left out.
@@ -64,7 +66,12 @@ impl Segment {
                 part.last = place;
                 part.bytes = part.bytes.saturating_add(bytes);
             }
-            _ => self.parts.push(Part { queue, first: place, last: place, bytes, at }),
+            _ => {
+                self.parts.push(Part { queue, first: place, last: place, bytes, at });
+                if !self.queues.contains(&queue) {
+                    self.queues.push(queue);
+                }
+            }
         }
     }
 }

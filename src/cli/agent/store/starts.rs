@@ -30,12 +30,16 @@ pub(in crate::cli::agent) struct Numbers {
 }
 
 impl Numbers {
-    /// Begins another epoch: the one behind that in the folder, or the seconds of the clock since 2020 if those are more (0 if the clock is not set).
-    /// The folder has the new one when this returns. Without a folder, or if it cannot be written, which comes back as well, numbers grow over
+    /// Begins another epoch: the one behind that in the folder, or the seconds since 2020 if those are more, by a clock of milliseconds (0 if it is not
+    /// set). The folder has the new one when this returns. Without a folder, or if it cannot be written, which comes back as well, numbers grow over
     /// restarts as long as the clock does.
     pub(in crate::cli::agent) fn start(folder: Option<&Path>, clock: u64) -> (Self, io::Result<()>) {
-        let (epoch, written) = folder.map_or((clock, Ok(())), |folder| next_epoch(folder, clock));
-        (Self { folder: folder.map(Path::to_owned), epoch, count: 0, next: Arc::default() }, written)
+        let (seconds, rest) = (clock.wrapping_div(1000), clock % 1000);
+        let (epoch, written) = folder.map_or((seconds, Ok(())), |folder| next_epoch(folder, seconds));
+        // another start within this second has the same epoch, if nobody knows of this one
+        let is_known = folder.is_some() && written.is_ok();
+        let count = if is_known || epoch > seconds { 0 } else { (rest << BITS).wrapping_div(1000) };
+        (Self { folder: folder.map(Path::to_owned), epoch, count, next: Arc::default() }, written)
     }
 
     /// Returns the next number. They stay below 2^53 until the year 2036.
@@ -113,8 +117,8 @@ mod tests {
     fn numbers_grow_over_restarts_and_never_come_twice() {
         let folder = std::env::temp_dir().join(format!("beamless-starts-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
-        let start = |clock| {
-            let (numbers, written) = Numbers::start(Some(&folder), clock);
+        let start = |clock: u64| {
+            let (numbers, written) = Numbers::start(Some(&folder), 1000 * clock + 999);
             written.unwrap();
             numbers
         };
@@ -153,11 +157,31 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
 
         // without a folder, or one that cannot be made
-        let (mut numbers, written) = Numbers::start(None, 9);
+        let (mut numbers, written) = Numbers::start(None, 9000);
         assert_eq!((numbers.next(), written.is_ok()), (9 << 24, true));
         fs::write(&folder, "").unwrap();
-        let (mut numbers, written) = Numbers::start(Some(&folder.join("state")), 9);
+        let (mut numbers, written) = Numbers::start(Some(&folder.join("state")), 9000);
         assert_eq!((numbers.next(), written.is_ok()), (9 << 24, false));
         fs::remove_file(&folder).unwrap();
+    }
+
+    /// As soon after each other as an agent can be killed and started again.
+    #[test]
+    fn two_starts_within_a_second_have_other_numbers() {
+        let file = std::env::temp_dir().join(format!("beamless-starts-file-{}", std::process::id()));
+        fs::write(&file, "").unwrap();
+        for folder in [None, Some(&*file.join("state"))] {
+            let mut last = None;
+            for clock in [9000, 9001, 9450, 9999, 10_000] {
+                let mut numbers = Numbers::start(folder, clock).0;
+                for _ in 0..1000 {
+                    let number = numbers.next();
+                    assert!(last < Some(number), "{last:?} {number}");
+                    last = Some(number);
+                }
+            }
+            assert_eq!(last, Some((10 << BITS) + 999));
+        }
+        fs::remove_file(&file).unwrap();
     }
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 use std::collections::BTreeMap;
-use std::env;
+use std::path::Path;
+use std::{env, fs, thread};
 
+use super::open::patiently;
 use super::*;
 
 /// A folder that is gone with the test.
@@ -26,7 +28,7 @@ impl Scratch {
 
     /// Opens the log with small segments, which is never synced by time.
     fn open_with(&self, limit: u64, size: u64) -> Store {
-        let mut store = Store::open(&self.0, limit, Duration::from_secs(3600)).unwrap();
+        let mut store = Store::open(&self.0, None, limit, Duration::from_secs(3600)).unwrap();
         store.size = size;
         store.full_at = store.full_at.min(size);
         store
@@ -229,6 +231,57 @@ fn the_oldest_make_room() {
     assert_eq!((store.take_dropped(1), store.counts(1).0, store.used()), (2001 - dropped[0], 1, BLOCK));
 }
 
+/// Ever new names: nothing stays of those that are used no more.
+#[test]
+fn names_are_forgotten_with_what_was_written_of_them() {
+    let scratch = Scratch::new("names");
+    let mut store = scratch.open_with(1 << 20, 500);
+    store.append(1, b"waits");
+    for queue in 2..=60 {
+        store.append(queue, &[0; 100]);
+        store.acknowledge(queue, 1);
+        store.forget_unused(|id| id == queue);
+        // that of the first, and what is in the last segment
+        let names: Vec<u64> = store.queues.iter().map(|(id, _)| *id).collect();
+        assert!(names.len() < 9 && names.contains(&1) && names.contains(&queue), "{names:?}");
+    }
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(store.queues(), [1]);
+    store.forget_unused(|_| false);
+    assert!(store.queues.iter().len() < 9);
+    assert_eq!(read_all(&mut store, 1, 100), [(1, b"waits".to_vec())]);
+    // one that is used again begins anew, unless some of it is there
+    assert_eq!((store.append(2, b"again"), store.append(30, b"again")), (Some(2), Some(1)));
+    close(store);
+    let mut store = scratch.open_with(1 << 20, 500);
+    assert_eq!(read_all(&mut store, 2, 100), [(2, b"again".to_vec())]);
+    assert_eq!(read_all(&mut store, 30, 100), [(1, b"again".to_vec())]);
+}
+
+/// What nobody may ever want makes room, though it is the newest.
+#[test]
+fn what_is_to_make_room_first_does() {
+    let scratch = Scratch::new("first");
+    let mut store = scratch.open_with(10 * BLOCK, BLOCK);
+    let append = |store: &mut Store, queue: u64, count: u64| {
+        let large = vec![queue as u8; 1000];
+        (0..count).for_each(|_| wait(store, |store| store.append(queue, &large).is_some()));
+    };
+    append(&mut store, 1, 8);
+    append(&mut store, 2, 8);
+    append(&mut store, 3, 4);
+    [2, 3].into_iter().for_each(|queue| store.set_first(queue, true));
+    // it is wanted again
+    store.set_first(3, false);
+    append(&mut store, 1, 12);
+    let counts = |store: &Store| [1, 2, 3].map(|queue| store.counts(queue).0);
+    assert_eq!(counts(&store), [20, 0, 4]);
+    assert_eq!([1, 2, 3].map(|queue| store.take_dropped(queue)), [0, 8, 0]);
+    append(&mut store, 1, 40);
+    assert!(store.take_dropped(1) > 0 && store.counts(2).0 == 0);
+}
+
 #[test]
 fn a_disk_that_is_behind_takes_no_more() {
     let scratch = Scratch::new("behind");
@@ -244,19 +297,48 @@ fn a_disk_that_is_behind_takes_no_more() {
 fn one_agent_has_it() {
     let scratch = Scratch::new("lock");
     let store = scratch.open();
-    assert_eq!(Store::open(&scratch.0, 1 << 20, TRY_AGAIN).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
+    assert_eq!(Store::open(&scratch.0, None, 1 << 20, TRY_AGAIN).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
     drop(store);
     scratch.open();
+}
+
+/// It may be open to nobody while its agent is started again.
+#[test]
+fn a_folder_has_one_owner() {
+    let scratch = Scratch::new("owner");
+    let open = |owner: &str| Store::open(&scratch.0, Some(Path::new(owner)), 1 << 20, TRY_AGAIN);
+    let mut store = scratch.open();
+    store.append(1, b"x");
+    close(store);
+    // one from before there were owners is taken over, and so is one with half a name
+    for found in [None, Some(&b""[..]), Some(b"/etc/o")] {
+        found.into_iter().for_each(|found| fs::write(scratch.0.join("owner"), found).unwrap());
+        close(open("/etc/a.toml").unwrap());
+        let error = open("/etc/a.tom").err().unwrap().to_string();
+        assert!(
+            error.starts_with(
+                "what is there is of the agent with /etc/a.toml: give this one a --state-dir of its own, or remove "
+            )
+        );
+        assert!(error.contains("/owner if"), "{error}");
+        let store = open("/etc/a.toml").unwrap();
+        assert_eq!(store.counts(1).0, 1);
+        close(store);
+    }
+    fs::remove_file(scratch.0.join("owner")).unwrap();
+    close(open("/etc/b.toml").unwrap());
+    assert!(open("/etc/a.toml").is_err());
+    assert_eq!(fs::read(scratch.0.join("owner")).unwrap(), b"/etc/b.toml\n");
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_tried_again() {
     let scratch = Scratch::new("trouble");
     fs::write(scratch.0.join("file"), "").unwrap();
-    assert!(Store::open(&scratch.0.join("file"), 1 << 20, TRY_AGAIN).is_err());
+    assert!(Store::open(&scratch.0.join("file"), None, 1 << 20, TRY_AGAIN).is_err());
     fs::remove_file(scratch.0.join("file")).unwrap();
 
-    let mut store = Store::open(&scratch.0, 1 << 20, Duration::from_millis(10)).unwrap();
+    let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_millis(10)).unwrap();
     store.size = 500;
     (1..=20).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
     // the next segments have no place
@@ -291,11 +373,52 @@ fn a_folder_that_cannot_be_written_is_tried_again() {
     fs::remove_dir(second).unwrap();
     let mut store = scratch.open_with(1 << 20, 500);
     assert_eq!(read_all(&mut store, 1, 100), all.iter().map(|place| (*place, payload(1, *place))).collect::<Vec<_>>());
-    // at its end it is tried a last time
-    fs::remove_dir_all(&scratch.0).unwrap();
-    store.append(1, b"x");
-    store.append(1, b"y");
-    assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
+}
+
+/// Somebody removes the folder, or has another one in its place: what is in that is not touched.
+#[test]
+fn a_folder_that_is_gone_is_noticed() {
+    let scratch = Scratch::new("gone");
+    let other = || -> BTreeMap<_, _> { [1, 2].map(|number| (format!("{number:016x}.log"), b"another's".to_vec())).into() };
+    for is_replaced in [false, true] {
+        let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_millis(10)).unwrap();
+        store.append(1, b"one");
+        wait(&mut store, |store| store.unsynced == 0);
+        assert!(!store.is_gone());
+        fs::remove_dir_all(&scratch.0).unwrap();
+        if is_replaced {
+            fs::create_dir(&scratch.0).unwrap();
+            other().iter().for_each(|(name, bytes)| fs::write(scratch.0.join(name), bytes).unwrap());
+        }
+        store.append(1, b"two");
+        store.append(2, b"three");
+        wait(&mut store, |store| store.is_gone());
+        // what was not written yet is there
+        let rest = |store: &Store| {
+            [1, 2].map(|queue| store.in_memory_behind(queue, 0).map(|(_, bytes)| bytes.to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(rest(&store), [[b"two".to_vec()], [b"three".to_vec()]]);
+        store.forget(1);
+        store.forget(2);
+        close(store);
+        if is_replaced {
+            assert_eq!(scratch.image(), other());
+            scratch.set_image(&BTreeMap::new());
+        } else {
+            assert!(!scratch.0.exists());
+        }
+    }
+    // at its end, too
+    for is_open in [false, true] {
+        let mut store = Store::open(&scratch.0, None, 1 << 20, Duration::from_secs(3600)).unwrap();
+        store.append(1, b"one");
+        if is_open {
+            wait(&mut store, |_| !scratch.image().is_empty());
+        }
+        fs::remove_dir_all(&scratch.0).unwrap();
+        store.append(1, b"two");
+        assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
+    }
 }
 
 #[test]
@@ -306,11 +429,10 @@ fn what_cannot_be_read_is_counted_and_what_is_behind_it_comes() {
     close(store);
     let mut store = scratch.open_with(1 << 20, 500);
     // a byte of the second segment, while it is open
-    let mut image = scratch.image();
-    let damaged = image.values_mut().nth(1).unwrap();
+    let (name, mut damaged) = scratch.image().into_iter().nth(1).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    scratch.set_image(&image);
+    fs::write(scratch.0.join(name), damaged).unwrap();
     let found = places(&read_all(&mut store, 1, 100));
     let dropped = store.take_dropped(1);
     assert!(dropped > 0 && found.len() as u64 + dropped == 40, "{dropped} {found:?}");
@@ -361,6 +483,40 @@ fn one_wrong_byte_takes_one_record() {
 }
 
 /// A file that cannot be opened, as if the agent were short of descriptors, and a disk that cannot read.
+/// What this thread has read of files so far, in bytes.
+fn bytes_read() -> usize {
+    let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+/// A segment with damage everywhere is not read anew for each.
+#[test]
+fn much_damage_does_not_take_long() {
+    let scratch = Scratch::new("much");
+    let mut store = scratch.open_with(1 << 22, 1 << 20);
+    for place in 1..=4000 {
+        wait(&mut store, |store| store.append(1, &payload(1, place)).is_some());
+    }
+    close(store);
+    let (name, mut bytes) = scratch.image().into_iter().next().unwrap();
+    let mut at = 16;
+    for place in 1..=4000 {
+        // in the payload, or in the head
+        bytes[at + if place % 4 == 0 { 26 } else { 9 }] ^= u8::from(place % 2 == 0);
+        at += 25 + payload(1, place).len();
+    }
+    assert_eq!(at, bytes.len());
+    fs::write(scratch.0.join(name), &bytes).unwrap();
+    let before = bytes_read();
+    let mut store = scratch.open_with(1 << 22, 1 << 20);
+    let read = bytes_read() - before;
+    assert!(read < 4 * bytes.len(), "{read} of {}", bytes.len());
+    // the last is damaged, and nobody knows that it was there
+    assert_eq!((store.counts(1).0, store.take_dropped(1)), (2000, 1999));
+    let odd: Vec<u64> = (0..2000).map(|place| 2 * place + 1).collect();
+    assert_eq!(places(&read_all(&mut store, 1, 10_000)), odd);
+}
+
 #[test]
 fn what_cannot_be_read_for_a_while_is_there_later() {
     let scratch = Scratch::new("while");
@@ -542,17 +698,23 @@ fn a_file_of_another_version_is_left_as_it_is() {
     let scratch = Scratch::new("version");
     let mut other = record::header(1).to_vec();
     other[6] = 2;
-    let image: BTreeMap<_, _> =
-        [("0000000000000005.log", other), ("0000000000000004.log", vec![0; 9]), ("note", b"mine".to_vec())]
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), bytes))
-            .collect();
+    // and one whose name is damaged
+    let wild = record::header(1).to_vec();
+    let image: BTreeMap<_, _> = [
+        ("0000000000000005.log", other),
+        ("0000000000000004.log", vec![0; 9]),
+        ("note", b"mine".to_vec()),
+        ("ffffffffffffffff.log", wild),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), bytes))
+    .collect();
     scratch.set_image(&image);
     let mut store = scratch.open();
     store.append(1, b"x");
     close(store);
     let names: Vec<String> = scratch.image().into_keys().collect();
-    assert_eq!(names, ["0000000000000005.log", "0000000000000006.log", "note"]);
+    assert_eq!(names, ["0000000000000005.log", "0000000000000006.log", "ffffffffffffffff.log", "note"]);
 }
 
 /// Appends, acknowledges and reads by chance. What is open in the model is what waits: by queue, the places and the payloads.

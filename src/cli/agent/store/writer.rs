@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -14,6 +15,9 @@ use super::record::{Kind, Segment};
 pub(super) const EARLY: usize = 64 << 10;
 /// Room for a few calls: nothing large lies on the thread's stack but the buffer of a path.
 pub(super) const STACK: usize = 64 << 10;
+
+/// What goes wrong with the disk if the folder is gone: files in it are made where there is none.
+pub(super) const GONE: ErrorKind = ErrorKind::NotFound;
 
 /// What the thread is to do.
 pub(super) enum Job {
@@ -57,7 +61,7 @@ struct Shared {
     found: Vec<Found>,
     /// All up to this ticket is synced.
     synced: u64,
-    /// Why writing failed: nothing is written until this is taken back.
+    /// Why writing failed: nothing is written until this is taken back. If the folder is gone, nothing at all is done any more.
     failure: Option<io::Error>,
     /// The thread is to end once it has done all its jobs.
     ends: bool,
@@ -97,7 +101,7 @@ impl Writer {
     /// Has the thread do something. What is to be written after a failure is forgotten.
     pub(super) fn push(&self, job: Job) {
         let mut shared = lock(&self.shared);
-        if matches!(job, Job::Write { .. }) && shared.failure.is_some() {
+        if shared.failure.as_ref().is_some_and(|e| matches!(job, Job::Write { .. }) || e.kind() == GONE) {
             return;
         }
         match (job, shared.jobs.back_mut()) {
@@ -112,7 +116,8 @@ impl Writer {
         self.shared.1.notify_all();
     }
 
-    /// Returns the ticket up to which all is synced, and the failure, if there was one: nothing is written until that is [taken back](Self::again).
+    /// Returns the ticket up to which all is synced, and the failure, if there was one: nothing is written until that is [taken back](Self::again). It
+    /// is of the kind [`GONE`] if the folder is gone.
     pub(super) fn state(&self) -> (u64, Option<io::Error>) {
         let shared = lock(&self.shared);
         let failure =
@@ -207,8 +212,9 @@ impl Disk {
             if let Err(e) = done {
                 (self.open, self.unsynced, self.since, self.is_stale) = (None, 0, None, true);
                 self.written = self.synced;
+                let is_gone = e.kind() == GONE;
                 guard.failure = Some(e);
-                guard.jobs.retain(|job| !matches!(job, Job::Write { .. }));
+                guard.jobs.retain(|job| !is_gone && !matches!(job, Job::Write { .. }));
             }
             if ends {
                 // whoever waits for this may open the folder again
@@ -237,7 +243,19 @@ impl Disk {
         Ok(())
     }
 
+    /// Fails if the folder was removed, or another one is in its place: nobody would find again what is written, and what is in that one is not ours.
+    fn is_there(&self) -> io::Result<()> {
+        let Some(held) = &self.lock else { return Ok(()) };
+        let which = |about: fs::Metadata| [about.dev(), about.ino()];
+        let is_gone = match fs::metadata(&self.folder) {
+            Ok(named) => held.metadata().is_ok_and(|held| which(held) != which(named)),
+            Err(e) => e.kind() == GONE,
+        };
+        if is_gone { Err(GONE.into()) } else { Ok(()) }
+    }
+
     fn sync(&mut self) -> io::Result<()> {
+        self.is_there()?;
         if let (Some((_, file)), Some(_)) = (&self.open, self.since) {
             file.sync_data()?;
         }
@@ -253,6 +271,7 @@ impl Disk {
         self.doomed.push(segment);
         let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == segment);
         if is_open {
+            self.is_there()?;
             // nobody needs what is in it
             (self.open, self.unsynced, self.since, self.synced) = (None, 0, None, self.written);
         } else {

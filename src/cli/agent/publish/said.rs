@@ -1,0 +1,49 @@
+//! What programs publish.
+
+use beamless::NodeName;
+
+use super::reading::{AROUND, Trouble};
+use crate::cli::agent::config::{self, Nodes, Receiver};
+
+/// The most nodes of a message that a program publishes.
+const NODES: usize = 16;
+
+/// What a program publishes.
+pub(in crate::cli::agent) struct Said {
+    pub(in crate::cli::agent) mailbox: String,
+    /// The registered name, and its nodes.
+    pub(in crate::cli::agent) to: String,
+    pub(in crate::cli::agent) nodes: Nodes,
+    /// The term, encoded.
+    pub(in crate::cli::agent) term: Vec<u8>,
+    /// The bytes of the line that said it, or of the frame.
+    pub(in crate::cli::agent) line: usize,
+}
+
+impl Said {
+    /// Returns the bytes that it takes in memory.
+    pub(in crate::cli::agent) fn size(&self) -> usize {
+        self.term.len().saturating_add(AROUND)
+    }
+
+    /// Returns whom it is for, or why that cannot be.
+    pub(super) fn receiver(&self, own: &str, most: usize) -> Result<Receiver, String> {
+        let own = NodeName::new(own).ok();
+        let mut names = Vec::new();
+        for name in self.nodes.names() {
+            let name = config::node(name, own.as_ref()).map_err(|why| format!("{name}: {why}"))?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        // it would have others make room for it, and be refused once there is somebody to send it to
+        if self.term.len() > most {
+            return Err(Trouble::size(most).words);
+        }
+        if names.is_empty() || names.len() > NODES || !(1..=255).contains(&self.to.len()) {
+            return Err(format!("a message goes to a name of 1 to 255 bytes, on 1 to {NODES} nodes"));
+        }
+        let nodes = if let Nodes::Each(_) = self.nodes { Nodes::Each(names) } else { Nodes::First(names) };
+        Ok(Receiver::Name { to: self.to.clone(), nodes })
+    }
+}
