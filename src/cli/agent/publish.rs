@@ -637,7 +637,7 @@ impl Part for Publishing {
         let aims = self.is_stale.then(Instant::now);
         let opens = self.closed.as_ref().map(|(_, at)| *at).into_iter().chain(self.numbers.next_wake());
         let mine = leaving.chain(hangs).chain(disk).chain(aims).chain(opens);
-        publishers.chain(targets.filter_map(|target| target.again)).chain(mine).min()
+        publishers.chain(targets.filter_map(Recipient::next_wake)).chain(mine).min()
     }
 
     fn named(&mut self, own: &str) {
