@@ -277,6 +277,8 @@ impl Publisher {
 
     /// Returns true if nothing waits.
     pub(super) fn is_idle(&self) -> bool {
+        #[cfg(test)]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
         self.outlets.iter().all(|outlet| outlet.kept.len() == 0)
     }
 
@@ -500,11 +502,11 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
 
 #[cfg(test)]
 thread_local! {
-    /// How often the bytes of one were counted.
+    /// How often what is kept of one was counted.
     static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Returns how often the bytes of a publisher were counted.
+/// Returns how often what is kept of a publisher was counted.
 #[cfg(test)]
 pub(super) fn looked_at() -> usize {
     LOOKED_AT.get()

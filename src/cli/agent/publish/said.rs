@@ -21,9 +21,10 @@ pub(in crate::cli::agent) struct Said {
 }
 
 impl Said {
-    /// Returns the bytes that it takes in memory.
+    /// Returns the bytes that it takes in memory, where each receiver counts.
     pub(in crate::cli::agent) fn size(&self) -> usize {
-        self.term.len().saturating_add(AROUND)
+        let receivers = if let Nodes::Each(names) = &self.nodes { names.len().max(1) } else { 1 };
+        self.term.len().saturating_add(AROUND).saturating_mul(receivers)
     }
 
     /// Returns whom it is for, or why that cannot be.
