@@ -58,9 +58,9 @@ pub(super) struct Recipient {
     patient: Option<Instant>,
     /// The same of what is kept on disk.
     long_patient: Option<Instant>,
-    /// The readings that arrived since it was away; nothing once all had.
+    /// The readings that arrived since it was away; nothing once it has all that waited then.
     late: Option<u64>,
-    /// When it may be told again how many were dropped meanwhile.
+    /// When it is told again how many were dropped, if any were meanwhile.
     tell_at: Option<Instant>,
     /// The node is connected, and does not say whether it reads.
     is_silent: bool,
@@ -282,13 +282,15 @@ impl Recipient {
         if self.pubsub.is_some() && self.state == Presence::Missing {
             self.is_found(publishers);
         }
-        self.state = Presence::There;
+        if core::mem::replace(&mut self.state, Presence::There) != Presence::There {
+            self.own(publishers).for_each(Kept::are_late);
+        }
         self.is_told = false;
         let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
         let Some(late) = &mut self.late else { return self.tell_dropped(publishers) };
         *late = late.saturating_add(arrived);
         let late = *late;
-        if late > 0 && self.own(publishers).all(|kept| kept.len() == 0) {
+        if late > 0 && self.own(publishers).all(|kept| !kept.has_late()) {
             self.late = None;
             let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
             let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
@@ -305,7 +307,7 @@ impl Recipient {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.again
+        self.again.into_iter().chain(self.tell_at).min()
     }
 
     /// Tells from time to time how many readings were dropped though it was there all the time.
@@ -313,6 +315,7 @@ impl Recipient {
         if self.tell_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
+        self.tell_at = None;
         let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
         if dropped > 0 {
             self.tell_at = Some(after(TELL_AGAIN));
@@ -388,6 +391,9 @@ impl Recipient {
     /// Sends what can be sent, and asks whether it arrived.
     pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
         self.let_go(out);
+        if self.tell_at.take_if(|at| *at <= Instant::now()).is_some() && self.late.is_none() {
+            self.tell_dropped(publishers);
+        }
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
             // what is sent would take the room again that the question waits for
@@ -705,6 +711,57 @@ mod tests {
         assert_eq!((target.watch, target.before.1.len()), (Some(monitor), 1));
         target.let_go(&mut empty.outbox(mailbox_there).unwrap());
         assert_eq!(target.before.1.len(), 0);
+    }
+
+    /// Of a burst the first that are dropped are told at once, and the others later, though nothing arrives any more.
+    #[test]
+    fn all_that_is_dropped_is_told() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let clock = Clock::new();
+        let (mut target, publisher) = waiting(Some(1), 3, &clock);
+        let mut publishers = [publisher];
+        (target.state, target.late) = (Presence::There, None);
+        target.have_arrived(&mut publishers);
+        assert_eq!((publishers[0].outlets[0].kept.take_untold(), target.next_wake()), (0, target.tell_at));
+        push(&mut publishers[0], 3, &clock);
+        let mut turn = |target: &mut Recipient, publishers: &mut [Publisher]| {
+            let world = Context { node: "a@host", most: 0, limit: 0, clock: &clock };
+            target.turn(publishers, &mut node.outbox(mailbox).unwrap(), &world);
+            target.next_wake()
+        };
+        let at = target.tell_at;
+        assert_eq!((turn(&mut target, &mut publishers), publishers[0].counts()[2]), (at, 5));
+        target.tell_at = Some(Instant::now());
+        assert!(turn(&mut target, &mut publishers) > at);
+        assert_eq!(publishers[0].outlets[0].kept.take_untold(), 0);
+        target.tell_at = Some(Instant::now());
+        assert_eq!(turn(&mut target, &mut publishers), None);
+        // what is dropped while it is away is told when it is back
+        push(&mut publishers[0], 1, &clock);
+        target.is_away(&mut publishers);
+        target.tell_at = Some(Instant::now());
+        assert_eq!(turn(&mut target, &mut publishers), None);
+        assert_eq!(publishers[0].outlets[0].kept.take_untold(), 1);
+    }
+
+    #[test]
+    fn what_waited_has_arrived_though_more_always_waits() {
+        let clock = Clock::new();
+        let (mut target, publisher) = waiting(None, 3, &clock);
+        let mut publishers = [publisher];
+        target.state = Presence::Missing;
+        target.have_arrived(&mut publishers);
+        let late = [0, 1, 2, 3].map(|_| {
+            push(&mut publishers[0], 1, &clock);
+            let kept = &mut publishers[0].outlets[0].kept;
+            kept.was_sent();
+            kept.ask();
+            target.have_arrived(&mut publishers);
+            target.late
+        });
+        assert_eq!(late, [Some(1), Some(2), None, None]);
     }
 
     /// A node without a PubSub: what waits in memory is of no use, what waits on disk is for when it has it again.
