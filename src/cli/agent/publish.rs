@@ -895,6 +895,29 @@ mod tests {
         assert!(publishing.rooms()("p") > 0);
     }
 
+    #[test]
+    fn what_is_taken_fits_a_message_beside_the_longest_names() {
+        let own = format!("{}@127.0.0.1", "a".repeat(245));
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden(&own, "cookie").unwrap().creation(7), &mut storage);
+        let mut publishing = Publishing::new(&settings("[mailbox.p]\ncommand = [\"cat\"]\n"), &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
+        let (mailbox, to) = ("p".repeat(255), "c".repeat(255));
+        let most = publisher::most(publishing.most, &own, &mailbox, to.len());
+        let mut take = |more: usize| {
+            let length = u32::try_from(most + more - 6).unwrap();
+            let term = [&[131, 109][..], &length.to_be_bytes(), &vec![7; most + more - 6]].concat();
+            drop(publishing.take(Said { mailbox: mailbox.clone(), term, ..said(&to) }));
+            publishing.publishers.len()
+        };
+        assert_eq!([1, 0].map(&mut take), [0, 1]);
+        publishing.aim(&mut node);
+        publishing.prepare(&mut node).unwrap();
+        publishing.targets[0].state = Presence::There;
+        publishing.send(&mut node);
+        assert_eq!((publishing.publishers[0].outlets[0].kept.counts(), publishing.publishers[0].counts()[2]), ([0, 1], 0));
+    }
+
     /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
     #[test]
     fn others_are_not_counted_for_each_that_is_published() {

@@ -14,6 +14,7 @@ use super::reading::{self, Message, Reading, Trouble, TroubleKind};
 use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 use crate::cli::agent::flaps::Flaps;
+use crate::cli::agent::own;
 use crate::cli::agent::store;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
@@ -411,7 +412,14 @@ impl Publisher {
 
     /// Keeps what was read.
     fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, world: &Context<'_>, numbers: &mut Numbering) {
-        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes, world.most)) {
+        let receiver = match &self.given.receiver {
+            Receiver::Name { to, .. } => to.len(),
+            Receiver::PubSub { pubsub, topic } => pubsub.adapter.len().saturating_add(topic.len()),
+            // the nodes of its members have names of 255 bytes at most
+            Receiver::Group(_) => 255,
+        };
+        let most = most(world.most, world.node, &self.given.label, receiver);
+        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes, most)) {
             Ok(value) => {
                 if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
@@ -472,6 +480,12 @@ pub(super) fn share_out<'p>(publishers: &mut [Publisher], gone: impl IntoIterato
     for other in gone {
         publishers.iter_mut().for_each(|publisher| publisher.take_over(other, true));
     }
+}
+
+/// Returns the most bytes of a value that fits a message from this node, with this label, for a receiver with so many bytes of names.
+pub(super) fn most(most: usize, node: &str, label: &str, receiver: usize) -> usize {
+    // the node is there twice, as where it comes from and whose it is
+    own::beside(most, node.len().saturating_mul(2).saturating_add(label.len()).saturating_add(receiver))
 }
 
 /// Returns the message of a reading. What is no term, which none of ours is, has none.

@@ -2,6 +2,7 @@
 
 use beamless::NodeName;
 
+use super::publisher::most as most_beside;
 use super::reading::{AROUND, Trouble};
 use crate::cli::agent::config::{self, Nodes, Receiver};
 
@@ -29,6 +30,7 @@ impl Said {
 
     /// Returns whom it is for, or why that cannot be.
     pub(super) fn receiver(&self, own: &str, most: usize) -> Result<Receiver, String> {
+        let most = most_beside(most, own, &self.mailbox, self.to.len());
         let own = NodeName::new(own).ok();
         let mut names = Vec::new();
         for name in self.nodes.names() {
