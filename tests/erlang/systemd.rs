@@ -384,6 +384,15 @@ fn the_cookie_is_a_credential() {
     drop(demo);
     let own = file("own", "ONESOWN", 0o400);
     launch(&["--sname", "demo", "--cookie-file", &own]).wait(&["up as", "cookie from", &own]);
+    // torn by a power cut, it is as any other file
+    let with_state = ["--sname", "demo", "--state-dir", "state"];
+    launch(&with_state).wait_until_up();
+    until("it to be kept", || world.home.join("state/last.cookie").exists().then_some(()));
+    fs::remove_file(&path).unwrap();
+    file("cookie", &"\0".repeat(14), 0o440);
+    let demo = launch(&with_state);
+    demo.wait(&["error: this node runs with the last cookie that worked, kept in state/last.cookie"]);
+    demo.wait(&["up as", "cookie from state/last.cookie"]);
 }
 
 /// A line for the journal has its priority in front; one that goes elsewhere has none, though the variable is inherited.
