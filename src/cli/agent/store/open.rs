@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::queue::Queues;
 use super::segment::{self, Segment};
 use super::writer::{self, Job};
-use super::{SEGMENT, Store, record};
+use super::{HEADER, SEGMENT, Store, record};
 use crate::cli::files;
 
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
@@ -101,6 +101,11 @@ impl Store {
                 Ok(Some((salt, at))) => {
                     if number == self.highest && at == segment.bytes {
                         (self.salt, self.full_at) = (Some(salt), self.size);
+                    }
+                    // somebody may want to look at it, and it may be another time
+                    if segment.damaged > 0 && segment.damaged.saturating_add(HEADER as u64) == segment.bytes {
+                        log::warn!("{}: left as it is: nothing in it can be read", path.display());
+                        continue;
                     }
                     if segment.damaged > 0 {
                         let (path, damaged) = (path.display(), segment.damaged);

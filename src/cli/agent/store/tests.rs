@@ -445,6 +445,35 @@ fn what_cannot_be_read_is_counted_and_what_is_behind_it_comes() {
     assert!(found.iter().all(|place| again.contains(place)) && again.len() == 39, "{again:?}");
 }
 
+/// Somebody may want to look at a file of which nothing is understood: a disk may have lost its beginning alone.
+#[test]
+fn what_is_not_understood_is_left_as_it_is() {
+    let scratch = Scratch::new("left");
+    let mut store = scratch.open();
+    (1..=5).for_each(|place| assert_eq!(store.append(1, &payload(1, place)), Some(place)));
+    close(store);
+    let (name, whole) = scratch.image().into_iter().next().unwrap();
+    let filled = |from: usize, to: usize, byte: u8| {
+        let mut bytes = whole.clone();
+        bytes[from..to].fill(byte);
+        bytes
+    };
+    let end = whole.len();
+    let lefts = [filled(0, 16, 0), filled(0, end - 1, 0), filled(16, end, 0), filled(16, end, b'x'), filled(0, end, 0)];
+    for left in lefts {
+        scratch.set_image(&[(name.clone(), left.clone())].into());
+        for place in 1..=2 {
+            let mut store = scratch.open();
+            assert_eq!(store.counts(1).0, place - 1);
+            assert_eq!(store.append(1, b"x"), Some(place));
+            close(store);
+        }
+        // a file system leaves zeros of what it did not write
+        let expected = Some(left).filter(|left| left.iter().any(|byte| *byte != 0));
+        assert_eq!(scratch.image().remove(&name), expected);
+    }
+}
+
 /// Any byte is wrong: it takes one record, and that is counted where another is behind it.
 #[test]
 fn one_wrong_byte_takes_one_record() {
