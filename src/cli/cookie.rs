@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use beamless::Error;
+
 /// A cookie, and where it came from.
 pub(super) struct Cookie {
     pub(super) value: String,
@@ -60,10 +62,14 @@ pub(super) fn is_kept(file: &Path) -> bool {
     file.metadata().map_or(true, |about| !about.file_type().is_fifo())
 }
 
-/// Returns true if what [`find`] reads may have a cookie, which others than its owner can read as well: then it is refused.
+/// Returns true if [`find`] refuses a file, which may have a cookie, since others than its owner can read it as well.
 pub(super) fn is_open(file: Option<&Path>) -> bool {
-    let about = place(file).ok().and_then(|path| path.metadata().ok());
-    about.is_some_and(|about| about.is_file() && about.len() > 0 && about.mode() & 0o077 != 0)
+    let Ok(path) = place(file) else { return false };
+    let about = path.metadata();
+    let may_be_read = about.is_ok_and(|about| about.is_file() && about.len() > 0 && about.mode() & 0o077 != 0);
+    // what systemd hands over may look like that, and is not refused for it
+    let is_refused = |e: &Error| matches!(e, Error::Io(e) if e.source.kind() == io::ErrorKind::PermissionDenied);
+    may_be_read && beamless::read_cookie(&path).is_err_and(|e| is_refused(&e))
 }
 
 /// Finds the cookie again as [`find`] does, unless it came out of a pipe: that has no more, and would be waited for.

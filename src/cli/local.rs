@@ -163,10 +163,14 @@ impl Ending {
         Ok(())
     }
 
-    /// Takes them from that loop, behind which there may be another.
+    /// Takes them from that loop. They end nothing by themselves behind it, either: there is something to be ended in order yet.
     pub(super) fn leave(&mut self, registry: &Registry) -> Result<(), Failure> {
-        self.is_at_once.store(true, Ordering::SeqCst);
         Ok(registry.deregister(&mut self.signals).map_err(failed)?)
+    }
+
+    /// Has them be as before the first loop, for there is to be another.
+    pub(super) fn starts_again(&self) {
+        self.is_at_once.store(true, Ordering::SeqCst);
     }
 
     /// Logs the signal that ends the program, and returns true if one came.

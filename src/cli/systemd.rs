@@ -105,27 +105,15 @@ impl Supervisor {
     /// to have its name, that is a reason to wait for longer: a node that is connected would be ended, and started anew, for ever.
     pub(super) fn beat(&mut self) {
         let now = Instant::now();
-        if self.again.is_some_and(|again| again <= now) {
+        if self.next_beat().is_some_and(|next| next <= now) {
             self.say(now);
-        }
-        match (self.beat, self.next_beat) {
-            (Some(beat), Some(next)) if next <= now => {
-                let longer = u32::try_from(beat.as_micros().saturating_mul(4)).unwrap_or(u32::MAX);
-                if self.unsaid.is_empty() {
-                    match self.is_ready {
-                        true => self.tell(&[NotifyState::Watchdog]),
-                        false => self.tell(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(longer)]),
-                    }
-                }
-                self.next_beat = now.checked_add(beat);
-            }
-            _ => {}
         }
     }
 
     /// Returns when the loop has to turn for that.
     pub(super) fn next_beat(&self) -> Option<Instant> {
-        self.next_beat.into_iter().chain(self.again).min()
+        // one that does not read takes no sign either
+        self.again.or(self.next_beat)
     }
 
     fn tell(&mut self, news: &[NotifyState<'_>]) {
@@ -139,20 +127,38 @@ impl Supervisor {
         }
     }
 
-    /// Tells what it takes.
+    /// Tells what it takes, and first of all, if it is time for that, that the loop turns: without a sign it ends the agent.
     fn say(&mut self, now: Instant) {
         self.again = None;
-        while let Some(words) = self.unsaid.front() {
-            match send(words) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.again = now.checked_add(AGAIN);
-                    return;
-                }
-                Err(e) => log::warn!("cannot tell the service manager how it stands: {e}"),
-                Ok(()) => {}
+        if let (Some(beat), true) = (self.beat, self.next_beat.is_some_and(|next| next <= now)) {
+            let longer = u32::try_from(beat.as_micros().saturating_mul(4)).unwrap_or(u32::MAX);
+            let sign = match self.is_ready {
+                true => NotifyState::Watchdog.to_string(),
+                false => format!("{}\n{}", NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(longer)),
+            };
+            if !self.is_taken(&sign, now) {
+                return;
             }
-            self.unsaid.pop_front();
+            self.next_beat = now.checked_add(beat);
         }
+        while let Some(words) = self.unsaid.pop_front() {
+            if !self.is_taken(&words, now) {
+                return self.unsaid.push_front(words);
+            }
+        }
+    }
+
+    /// Returns false if it is to be told again.
+    fn is_taken(&mut self, words: &str, now: Instant) -> bool {
+        match send(words) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.again = now.checked_add(AGAIN);
+                return false;
+            }
+            Err(e) => log::warn!("cannot tell the service manager how it stands: {e}"),
+            Ok(()) => {}
+        }
+        true
     }
 }
 

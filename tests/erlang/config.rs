@@ -247,7 +247,7 @@ fn a_check_says_what_would_be_done() {
         &format!("cookie    a new one would be made, in {}/.erlang.cookie", world.home.display()),
         "allow     every node on hub, hub@nuc3",
         "tick time 90s",
-        "sizes     4 nodes, 14 mailboxes, messages of 8 KiB, 1024 watches, 242 requests: ",
+        "sizes     4 nodes, 14 mailboxes, messages of 8 KiB, 1024 watches, 250 requests: ",
         &format!("connect   hub@{host}"),
         "connect   store@nuc4",
         "discover  what EPMD names on nuc3, nuc4, asked every 1m",

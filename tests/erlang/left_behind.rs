@@ -152,6 +152,21 @@ fn a_program_that_is_to_end_is_waited_for_at_rest() {
     assert!(after - before < 10, "{} hundredths of a second", after - before);
 }
 
+/// Whoever is in a hurry does not leave anything behind.
+#[test]
+fn a_second_signal_does_not_end_it_earlier() {
+    let world = World::new();
+    let mut demo = start(&world, command(beamless()), "");
+    let all = numbers(&world, 0);
+    demo.signal("TERM");
+    demo.wait(&["stopped"]);
+    // the session, which does not want to end, is given a second
+    demo.signal("TERM");
+    demo.signal("INT");
+    assert_eq!(demo.exit_code(), Some(0));
+    assert!(all.iter().all(|pid| !is_there(*pid)));
+}
+
 /// Whoever becomes the agent may have children, which are none of its business.
 #[test]
 fn what_was_there_before_the_agent_stays() {

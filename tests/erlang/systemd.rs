@@ -143,6 +143,41 @@ fn a_manager_that_does_not_read_holds_nothing_up() {
     assert_eq!(demo.exit_code(), Some(0));
 }
 
+/// A sign that the manager had no time for is the first thing that it is told, whatever else waits: without it the agent would be ended.
+#[test]
+fn a_sign_of_life_is_not_left_out() {
+    let world = World::new();
+    let path = world.home.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let next = || {
+        let mut bytes = [0; 4096];
+        let count = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    let mut command = command(beamless());
+    command.args(["run", "--sname", "demo", "--epmd", "none"]).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000");
+    let demo = world.launch_as(command);
+    while next() != "READY=1" {}
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send_to(b"X", &path).is_ok() {}
+    demo.signal("HUP");
+    demo.wait(&["SIGHUP: nothing to reload"]);
+    // the next sign is due
+    std::thread::sleep(Duration::from_millis(1100));
+    let mut said: Vec<String> = Vec::new();
+    while !said.iter().any(|words| words.starts_with("RELOADING=1")) {
+        match next() {
+            // what is behind it was told once there was room
+            words if words == "X" => said.clear(),
+            words if words.starts_with("STATUS=") => {}
+            words => said.push(words),
+        }
+    }
+    assert_eq!(said[0], "WATCHDOG=1");
+}
+
 /// As in containers: a name that is no file's.
 #[test]
 fn the_manager_may_listen_at_an_abstract_name() {
@@ -349,6 +384,15 @@ fn the_cookie_is_a_credential() {
     drop(demo);
     let own = file("own", "ONESOWN", 0o400);
     launch(&["--sname", "demo", "--cookie-file", &own]).wait(&["up as", "cookie from", &own]);
+    // torn by a power cut, it is as any other file
+    let with_state = ["--sname", "demo", "--state-dir", "state"];
+    launch(&with_state).wait_until_up();
+    until("it to be kept", || world.home.join("state/last.cookie").exists().then_some(()));
+    fs::remove_file(&path).unwrap();
+    file("cookie", &"\0".repeat(14), 0o440);
+    let demo = launch(&with_state);
+    demo.wait(&["error: this node runs with the last cookie that worked, kept in state/last.cookie"]);
+    demo.wait(&["up as", "cookie from state/last.cookie"]);
 }
 
 /// A line for the journal has its priority in front; one that goes elsewhere has none, though the variable is inherited.

@@ -83,6 +83,7 @@ pub(super) fn run(options: &Arguments) -> Result<(), Failure> {
     let mut ended = start(options, (settings, text), &sockets, &mut last, &mut ending);
     if let Err(failure) = &ended {
         if let Some(settings) = last.instead(options, &failure.why) {
+            ending.starts_again();
             ended = start(options, (settings, None), &sockets, &mut last, &mut ending);
         }
     }

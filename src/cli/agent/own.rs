@@ -12,9 +12,17 @@ pub(super) const MAILBOXES: u16 = 4;
 /// The bytes of a message that stand around a value: its length, the addresses, and what tells the receiver what it is.
 const AROUND: usize = 512;
 
+/// The bytes of these that are there for names; the others are less than a hundred and fifty.
+const NAMES: usize = 360;
+
 /// Returns how many bytes a value may have to fit a message.
 pub(super) fn largest_value(node: &Node<'_>) -> usize {
     node.max_message().saturating_sub(AROUND)
+}
+
+/// Returns how many of these a value may have beside names of so many bytes in all.
+pub(super) fn beside(largest: usize, names: usize) -> usize {
+    largest.saturating_sub(names.saturating_sub(NAMES))
 }
 
 /// Returns the names that no program's mailbox can have: those above, and what the node answers itself.

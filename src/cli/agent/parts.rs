@@ -141,7 +141,7 @@ impl Parts {
         self.publish();
         let Self { connections, programs, publishing, .. } = self;
         publishing.turn(node, driver);
-        programs.give_room(|mailbox| publishing.room_for(mailbox));
+        programs.give_room(publishing.rooms());
         if let Some(others) = publishing.take_others() {
             connections.want_for_programs(&others, node);
         }
@@ -210,7 +210,7 @@ impl Parts {
         self.publish();
         is_over &= self.publishing.have_ended(node, driver);
         let Self { programs, publishing, .. } = self;
-        programs.give_room(|mailbox| publishing.room_for(mailbox));
+        programs.give_room(publishing.rooms());
         is_over
     }
 

@@ -21,6 +21,7 @@ mod said;
 mod status;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use beamless::{Driver, Error, Event, Mailbox, Node};
@@ -36,7 +37,6 @@ use super::words;
 use crate::cli::lines::limited;
 use crate::cli::outcome::Failure;
 use disk::Disk;
-use kept::Kept;
 use moment::{Clock, Moment};
 use numbers::Numbering;
 use publisher::{Context, Means, Outlet, Publisher};
@@ -47,7 +47,7 @@ pub(super) use status::{Last, Room, Status};
 /// The time after which a log on disk that could not be opened is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// The bytes that may wait for a receiver that is there, whatever else waits, and the most that a program publishes at once; less where there is not
+/// The bytes of a program that may wait for receivers that are there, whatever else waits, and the most that a program publishes at once; less where there is not
 /// so much memory.
 const BUSY: usize = 1 << 16;
 
@@ -329,9 +329,9 @@ impl Publishing {
         of_largest.min_by_key(|(_, publisher)| publisher.at()).map(|(place, _)| *place)
     }
 
-    /// Returns how many bytes a program may publish before this is asked again: none while one of its receivers is there, has to take what waits first,
-    /// and there is not much room left. What is read of a program until then is answers to calls as well.
-    pub(super) fn room_for(&self, mailbox: &str) -> usize {
+    /// Returns how many bytes the program of a mailbox may publish before this is asked again: none while much of it waits for receivers that are
+    /// there and have to take that first, and there is not much room left. What is read of a program until then is answers to calls as well.
+    pub(super) fn rooms(&self) -> impl Fn(&str) -> usize {
         let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
         // a segment of the disk that has no room is dropped with what else is in it
@@ -339,25 +339,32 @@ impl Publishing {
             let (used_there, limit, _) = disk.status();
             let [used_there, limit] = [used_there, limit].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
             let free = (limit >> 1).saturating_sub(used_there.saturating_add(used));
-            (disk, limit >> 4, free.max(BUSY.min(limit >> 4)))
+            (limit >> 4, free.max(BUSY.min(limit >> 4)))
         });
         let free = self.limit.saturating_sub(self.limit >> 2).saturating_sub(used).max(BUSY.min(self.limit >> 3));
-        let is_much = |kept: &Kept| {
-            let is_on_disk = |(disk, _, free): (&Disk, _, _)| kept.bytes().saturating_add(disk.bytes(kept)) > free;
-            kept.waiting_bytes() > free || on_disk.is_some_and(is_on_disk)
-        };
-        let of_program = self.publishers.iter().filter(|publisher| publisher.is_of_program() && publisher.given.label == mailbox);
-        let mut much = of_program.flat_map(|publisher| {
-            let much = publisher.outlets.iter().filter(|outlet| is_much(&outlet.kept));
-            much.map(|outlet| (&publisher.given.receiver, outlet.node()))
-        });
-        let is_busy =
-            much.any(|(receiver, node)| self.targets.iter().any(|target| target.takes(receiver, node) && target.is_at_hand()));
-        let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(_, most, _)| most));
+        // of each program the bytes in memory that wait, and all that the disk may come to have
+        let mut waiting: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+        for publisher in self.publishers.iter().filter(|publisher| publisher.is_of_program() && !publisher.is_idle()) {
+            let Publish { label, receiver, .. } = &publisher.given;
+            let is_there = |outlet: &&Outlet| {
+                let mut there = self.targets.iter().filter(|target| target.is_at_hand());
+                outlet.kept.len() > 0 && there.any(|target| target.takes(receiver, outlet.node()))
+            };
+            for Outlet { kept, .. } in publisher.outlets.iter().filter(is_there) {
+                let [memory, all] = waiting.entry(label).or_default();
+                *memory = memory.saturating_add(kept.waiting_bytes());
+                *all = all.saturating_add(kept.bytes()).saturating_add(disk.map_or(0, |disk| disk.bytes(kept)));
+            }
+        }
+        let most = (self.limit >> 2).min(on_disk.map_or(usize::MAX, |(most, _)| most));
         // each of them may use it in one turn, and all the time before there are numbers
-        let room = if is_busy { 0 } else { most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY) };
-        let early = self.early.iter().filter(|(said, _)| said.mailbox == mailbox);
-        early.fold(room, |room, (said, _)| room.saturating_sub(said.size()))
+        let most = most.checked_div(self.programs.len()).unwrap_or(most).clamp(1, BUSY);
+        move |mailbox| {
+            let [memory, all] = waiting.get(mailbox).copied().unwrap_or_default();
+            let room = if memory > free || on_disk.is_some_and(|(_, free)| all > free) { 0 } else { most };
+            let early = self.early.iter().filter(|(said, _)| said.mailbox == mailbox);
+            early.fold(room, |room, (said, _)| room.saturating_sub(said.size()))
+        }
     }
 
     /// Returns the nodes that programs publish to, if they are others than when this was asked last.
@@ -649,7 +656,7 @@ impl Part for Publishing {
         let aims = self.is_stale.then(Instant::now);
         let opens = self.closed.as_ref().map(|(_, at)| *at).into_iter().chain(self.numbers.next_wake());
         let mine = leaving.chain(hangs).chain(disk).chain(aims).chain(opens);
-        publishers.chain(targets.filter_map(|target| target.again)).chain(mine).min()
+        publishers.chain(targets.filter_map(Recipient::next_wake)).chain(mine).min()
     }
 
     fn named(&mut self, own: &str) {
@@ -677,6 +684,7 @@ mod tests {
 
     use super::config::{Arguments, Nodes, Text};
     use super::publisher::looked_at;
+    use super::recipient::Presence;
     use super::*;
 
     fn settings(text: &str) -> Settings {
@@ -862,6 +870,66 @@ mod tests {
         assert_eq!(names(&publishing, "p").len(), 32);
     }
 
+    /// A program that publishes to each of several nodes, all of which are there, and does so faster than they take it.
+    #[test]
+    fn a_program_waits_for_all_that_it_publishes_to() {
+        let settings = settings("[mailbox.p]\ncommand = [\"cat\"]\n");
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+        let mut publishing = Publishing::new(&settings, &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
+        let nodes: Vec<String> = (0..8).map(|place| format!("b{place}@127.0.0.1")).collect();
+        let said = || Said { nodes: Nodes::Each(nodes.clone()), term: vec![131; 1000], ..said("c") };
+        let mut rounds = 0;
+        while publishing.rooms()("p") > 0 {
+            let mut room = publishing.rooms()("p");
+            while room > 0 {
+                room = room.saturating_sub(said().size());
+                drop(publishing.take(said()));
+            }
+            publishing.aim(&mut node);
+            publishing.targets.iter_mut().for_each(|target| target.state = Presence::There);
+            // as much as may be under way
+            let mut under_way = publishing.publishers[0].under_way();
+            for outlet in &mut publishing.publishers[0].outlets {
+                while outlet.kept.next(under_way, publishing.limit).is_some() {
+                    under_way += outlet.kept.was_sent();
+                }
+            }
+            rounds += 1;
+            assert!(rounds < 100);
+        }
+        let [_, kept, dropped] = publishing.publishers[0].counts();
+        assert!(kept > 500 && dropped == 0, "{kept} {dropped} {rounds}");
+        assert!(publishing.used < publishing.limit && publishing.rooms()("q") > 0);
+        publishing.targets[..7].iter_mut().for_each(|target| target.state = Presence::Away);
+        // those that are away it does not wait for
+        assert!(publishing.rooms()("p") > 0);
+    }
+
+    #[test]
+    fn what_is_taken_fits_a_message_beside_the_longest_names() {
+        let own = format!("{}@127.0.0.1", "a".repeat(245));
+        let mut storage = NodeStorage::<2, 4, 4096>::new();
+        let mut node = Node::new(Config::hidden(&own, "cookie").unwrap().creation(7), &mut storage);
+        let mut publishing = Publishing::new(&settings("[mailbox.p]\ncommand = [\"cat\"]\n"), &mut node).unwrap();
+        publishing.numbers.begin(&publishing.clock.now);
+        let (mailbox, to) = ("p".repeat(255), "c".repeat(255));
+        let most = publisher::most(publishing.most, &own, &mailbox, to.len());
+        let mut take = |more: usize| {
+            let length = u32::try_from(most + more - 6).unwrap();
+            let term = [&[131, 109][..], &length.to_be_bytes(), &vec![7; most + more - 6]].concat();
+            drop(publishing.take(Said { mailbox: mailbox.clone(), term, ..said(&to) }));
+            publishing.publishers.len()
+        };
+        assert_eq!([1, 0].map(&mut take), [0, 1]);
+        publishing.aim(&mut node);
+        publishing.prepare(&mut node).unwrap();
+        publishing.targets[0].state = Presence::There;
+        publishing.send(&mut node);
+        assert_eq!((publishing.publishers[0].outlets[0].kept.counts(), publishing.publishers[0].counts()[2]), ([0, 1], 0));
+    }
+
     /// What a turn costs, or a reading of a program, does not grow with the square of what is published.
     #[test]
     fn others_are_not_counted_for_each_that_is_published() {
@@ -882,6 +950,12 @@ mod tests {
         (0..1000).for_each(|_| drop(publishing.take(said("c"))));
         let taken = looked_at() - before;
         assert!(taken <= 3 * 1000, "{taken}");
+        let before = looked_at();
+        let room = publishing.rooms();
+        assert!((0..300).all(|_| room("p") > 0));
+        drop(room);
+        let looked = looked_at() - before;
+        assert!(looked <= 300, "{looked}");
         // what there is no room for is dropped all the same
         publishing.limit = publishing.used / 2;
         publishing.turn(&mut node, &driver);

@@ -97,7 +97,7 @@ check_names | switch | `false` | true | Refuse a node whose host is not a name o
 nodes | integer 1 65534 | `16` | 16 | Connections. Further nodes are refused.
 mailboxes | integer 0 16383 | 12 and those of the file | 16 | Mailboxes: at least the agent's own 4, and those of this file.
 watches | integer 0 65534 | `1024` | 1024 | Links, monitors by others, processes that wait in a `gen_server:call`, and callers of functions. One node has at most three times as many as are free then; more of it are refused with `system_limit`.
-requests | integer 0 65534 | 32, 3 for each receiver of readings, and 192 if there are programs | 64 | Monitors and calls of the agent's own. Each receiver of readings takes up to three, and programs may publish to 64.
+requests | integer 0 65534 | 32, 3 for each receiver of readings, 2 for each PubSub on each of `nodes`, and 192 if there are programs | 64 | Monitors and calls of the agent's own. Each receiver of readings takes up to three, and programs may publish to 64.
 members | integer 1 16384 | `64` | 64 | Members of groups on other nodes, in all scopes with a group that readings go to. Those beyond get none.
 message | size 4KiB 256MiB | `"16KiB"` | "16KiB" | The largest message that is taken, as `16384` or `"16KiB"`. A larger one is skipped, which is logged. What is sent has up to 2 KiB less.
 "#;

@@ -239,9 +239,7 @@ fn read(
     let health = reader.health(top.get("health").as_ref());
     let table = top.get("keep").and_then(|item| reader.faults.keep(item.section()));
     let keep = keep::keep(table, path, run.state_folder(), reader.faults);
-    let sizes = top.get("sizes");
-    let receivers = publish.iter().map(|publish| publish.receiver.count()).sum();
-    let (sizes, members) = reader.sizes(sizes.as_ref(), (programs.len(), receivers), running.map(|running| running.sizes));
+    let (sizes, members) = reader.sizes(&top, (&programs, &publish), running.map(|running| running.sizes));
     let groups = GroupSizes::of(&programs, &publish, members, running.and_then(|running| running.groups));
     if let Some(why) = cluster::fault(&programs, &publish) {
         faults.add(top.wrong(&why));
@@ -367,4 +365,58 @@ fn listen(run: &Arguments, top: &Section<'_>, running: Option<&Settings>, faults
         faults.keep(local::listen_on(text).map(drop).map_err(|why| item.wrong(why)));
     }
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, running: Option<&Settings>) -> Settings {
+        let run = Arguments {
+            config: Some(PathBuf::from("/b.toml")),
+            check: false,
+            name: None,
+            cookie_file: None,
+            tls_dir: None,
+            listen: None,
+            epmd: None,
+            visible: false,
+            connect: Vec::new(),
+            state_dir: None,
+        };
+        let text = format!("name = \"box@127.0.0.1\"\n{text}");
+        let text = Text { shown: "b.toml".to_owned(), file: PathBuf::from("/b.toml"), text };
+        settings(&run, Some(&text), running).unwrap()
+    }
+
+    /// A `[[publish]]` for this receiver.
+    fn publish(receiver: &str) -> String {
+        format!("[[publish]]\nfile = \"/proc/uptime\"\nevery = \"1s\"\n{receiver}\n")
+    }
+
+    #[test]
+    fn readings_and_programs_that_come_need_no_restart() {
+        let plain = read("", None);
+        let names: String = (0..40).map(|number| publish(&format!("to = \"c\"\nnode = \"n{number}@127.0.0.1\""))).collect();
+        let pubsubs: String = (0..40).map(|number| publish(&format!("pubsub = \"A{number}.PubSub\"\ntopic = \"t\""))).collect();
+        for text in ["[mailbox.first]\ncommand = [\"sh\"]\n", &names, &pubsubs, &format!("[sizes]\nnodes = 16\n{names}")] {
+            let (updated, fixed) = plain.updated(read(text, Some(&plain)));
+            assert_eq!(fixed, [""; 0], "{text}");
+            assert_eq!((updated.sizes, updated.programs.len() + updated.publish.len() > 0), (plain.sizes, true), "{text}");
+        }
+        let (_, fixed) = plain.updated(read("[sizes]\nrequests = 33\n", Some(&plain)));
+        assert_eq!(fixed, ["sizes"]);
+    }
+
+    #[test]
+    fn all_that_readings_ask_at_a_time_has_room() {
+        let requests = |text: &str| read(text, None).sizes.requests;
+        let of = |pubsub: &str, topic: &str| publish(&format!("pubsub = \"{pubsub}\"\ntopic = \"{topic}\""));
+        assert_eq!(requests(""), 32);
+        let three = [of("A", "x"), of("A", "y"), of("B", "x"), of("C", "x")].concat();
+        assert_eq!(requests(&three), 32 + 3 * 16 * 2);
+        assert_eq!(requests(&format!("[sizes]\nnodes = 4\n{three}")), 32 + 3 * 4 * 2);
+        assert_eq!(requests(&format!("[sizes]\nrequests = 9\n{three}")), 9);
+        assert_eq!(requests(&format!("{three}{}", publish("to = \"c\"\nnodes = [\"a@h.x\", \"b@h.x\"]"))), 32 + 96 + 6);
+    }
 }

@@ -39,7 +39,7 @@ impl Receiver {
         }
     }
 
-    /// Returns how many processes are asked whether readings arrive: one on each node that is named.
+    /// Returns how many processes of this name are asked whether readings arrive: one on each node that is named.
     pub(in crate::cli::agent) fn count(&self) -> usize {
         match self {
             Self::Name { nodes, .. } => nodes.names().len(),

@@ -186,8 +186,9 @@ const MEMORY: usize = 256 << 20;
 const ROOM: u16 = 8;
 /// Requests beside those of receivers.
 const REQUESTS: u16 = 32;
-/// Requests that a receiver of readings may have under way: a monitor of it, and what asks whether they arrive.
+/// Requests that a receiver of readings may have under way: a monitor of it, and what asks whether they arrive. A PubSub is not watched.
 const ASKED: u16 = 3;
+const ASKED_OF_PUBSUB: u16 = 2;
 /// The most receivers of what programs publish.
 pub(in crate::cli::agent) const RECEIVERS: u16 = 64;
 
@@ -252,28 +253,29 @@ impl Reader<'_> {
         found
     }
 
-    /// Reads `[sizes]`, and how many members of groups elsewhere there can be, for so many mailboxes of the file and receivers of its readings.
-    /// Where the file does not say, a node that runs keeps its numbers of mailboxes and requests, if they are enough.
+    /// Reads `[sizes]`, and how many members of groups elsewhere there can be, for these mailboxes of the file and its readings. Where the file
+    /// does not say, a node that runs keeps its number of mailboxes, if they are enough, and of requests: with few it works, too.
     pub(super) fn sizes(
         &mut self,
-        table: Option<&Item<'_>>,
-        (programs, receivers): (usize, usize),
+        top: &Section<'_>,
+        (programs, publish): (&[ProgramSettings], &[Publish]),
         running: Option<Sizes>,
     ) -> (Sizes, u16) {
-        let needed = u16::try_from(programs).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
+        let needed = u16::try_from(programs.len()).unwrap_or(u16::MAX).saturating_add(MAILBOXES);
         let kept = running.map(|sizes| sizes.mailboxes).filter(|mailboxes| *mailboxes >= needed);
         let mailboxes = kept.unwrap_or_else(|| needed.saturating_add(ROOM));
         let keys = Table::of("[sizes]");
         let places = |name| u16::try_from(keys.default(name, units::digit_number)).unwrap_or_default();
         let bytes = usize::try_from(keys.default("message", units::bytes)).unwrap_or_default();
-        let receivers = u16::try_from(receivers).unwrap_or(u16::MAX).saturating_add(if programs > 0 { RECEIVERS } else { 0 });
-        let asked = receivers.saturating_mul(ASKED).min(Sizes::REQUESTS.end().saturating_sub(REQUESTS));
-        let kept = running.map(|sizes| sizes.requests).filter(|requests| *requests >= asked);
-        let requests = kept.unwrap_or_else(|| asked.saturating_add(REQUESTS));
-        let default = Sizes::new(places("nodes"), mailboxes, bytes).watches(places("watches")).requests(requests);
+        let asked = |peers| most_asked(!programs.is_empty(), publish, peers);
+        let requests = |peers| running.map_or_else(|| asked(peers).saturating_add(REQUESTS), |running| running.requests);
+        let peers = places("nodes");
+        let default = Sizes::new(peers, mailboxes, bytes).watches(places("watches")).requests(requests(peers));
         let default = (default, places("members"));
-        let Some(table) = table else { return default };
+        let table = top.get("sizes");
+        let mut says_requests = false;
         let read = |reader: &mut Self, section: &Section<'_>| {
+            says_requests = section.get("requests").is_some();
             let mut places = |name, default| {
                 let given = section.get(name).map_or(Ok(u64::from(default)), |item| item.integer());
                 reader.faults.keep(given).and_then(|number| u16::try_from(number).ok()).unwrap_or(default)
@@ -282,19 +284,27 @@ impl Reader<'_> {
             let peers = places("nodes", default.peers);
             let mailboxes = places("mailboxes", default.mailboxes);
             let watches = places("watches", default.watches);
-            let requests = places("requests", default.requests);
+            let requests = places("requests", requests(peers));
             let members = places("members", members);
             if let Some(item) = section.get("mailboxes").filter(|_| mailboxes < needed) {
                 reader.faults.add(item.wrong(format!(
-                    "the agent's own are {MAILBOXES}, and those of this file {programs}: write {needed} or more, or leave it out"
+                    "the agent's own are {MAILBOXES}, and those of this file {}: write {needed} or more, or leave it out",
+                    programs.len()
                 )));
             }
             let bytes = section.get("message").and_then(|item| reader.faults.keep(item.bytes()));
             let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default.bytes);
             (Sizes::new(peers, mailboxes, bytes).watches(watches).requests(requests), members)
         };
-        let (sizes, members) = self.table(table, read).unwrap_or(default);
-        if sizes.memory() > MEMORY {
+        let (sizes, members) = table.as_ref().and_then(|table| self.table(table, read)).unwrap_or(default);
+        let asked = asked(sizes.peers);
+        if running.is_some() && !says_requests && asked > sizes.requests {
+            self.faults.miss(top.wrong(&format!(
+                "the receivers of readings may take {asked} monitors and calls at a time, and this node has room for {}: restart for more",
+                sizes.requests
+            )));
+        }
+        if let Some(table) = table.filter(|_| sizes.memory() > MEMORY) {
             let Sizes { peers, mailboxes, bytes, .. } = sizes;
             self.faults.add(table.wrong(format!(
                 "{peers} nodes with two buffers each and {mailboxes} mailboxes with one, of {} each, take {} in all, and {} are the \
@@ -541,6 +551,23 @@ impl Reader<'_> {
     }
 }
 
+/// Returns how many requests the receivers of readings may have under way at a time, on a node with so many others.
+fn most_asked(has_programs: bool, publish: &[Publish], peers: u16) -> u16 {
+    let names: usize = publish.iter().map(|publish| publish.receiver.count()).sum();
+    let names = u16::try_from(names).unwrap_or(u16::MAX).saturating_add(if has_programs { RECEIVERS } else { 0 });
+    let mut pubsubs: Vec<&PubSub> = Vec::new();
+    for publish in publish {
+        match &publish.receiver {
+            // on each node it is one, whatever the topics
+            Receiver::PubSub { pubsub, .. } if !pubsubs.contains(&pubsub) => pubsubs.push(pubsub),
+            _ => {}
+        }
+    }
+    let pubsubs = u16::try_from(pubsubs.len()).unwrap_or(u16::MAX).saturating_mul(peers);
+    let asked = names.saturating_mul(ASKED).saturating_add(pubsubs.saturating_mul(ASKED_OF_PUBSUB));
+    asked.min(Sizes::REQUESTS.end().saturating_sub(REQUESTS))
+}
+
 /// Returns what a reading is called if the file does not say.
 fn last_part(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
@@ -574,7 +601,10 @@ mod tests {
         let own = u64::from(MAILBOXES.saturating_add(ROOM));
         assert_eq!(key("[sizes]", "mailboxes").default(), format!("{own} and those of the file"));
         let (each, programs) = (ASKED, RECEIVERS.saturating_mul(ASKED));
-        let requests = format!("{REQUESTS}, {each} for each receiver of readings, and {programs} if there are programs");
+        let requests = format!(
+            "{REQUESTS}, {each} for each receiver of readings, {ASKED_OF_PUBSUB} for each PubSub on each of `nodes`, and {programs} if there are \
+             programs"
+        );
         assert_eq!(key("[sizes]", "requests").default(), requests);
         let (message, bytes) = (key("[sizes]", "message").range(units::bytes), Sizes::BYTES);
         assert_eq!((*message.start(), *message.end()), (*bytes.start() as u64, MEMORY as u64));

@@ -149,6 +149,8 @@ impl Disk {
                 .unattached(choose)
                 .map(|(queue, kept)| {
                     kept.attach(queue, store);
+                    // what is missing from the start on has not made room for anything
+                    kept.settle(store);
                     queue
                 })
                 .collect();
@@ -612,6 +614,31 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2));
         }
         assert_eq!(world.publishers.iter().map(|publisher| publisher.outlets[0].kept.dropped).sum::<u64>(), 0);
+        world.stop();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What is missing at a start has not made room for anything, however much of the disk is used.
+    #[test]
+    fn what_is_damaged_is_not_told_as_a_disk_that_is_used_up() {
+        let folder = scratch("damaged");
+        let now = at(1, NOW, 10);
+        let mut world = World::start(&folder, now);
+        world.turn(now);
+        let mut numbers = Numbering::new(None);
+        (0..70).for_each(|_| world.publishers[0].keep(vec![7; 9000], now, &now, &mut numbers));
+        world.stop();
+        let mut segments: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|it| it == "log"));
+        segments.sort();
+        let mut bytes = fs::read(&segments[1]).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&segments[1], bytes).unwrap();
+        let mut world = World::start(&folder, now);
+        world.turn(now);
+        assert!(world.disk.store.used() > world.disk.store.limit() / 2);
+        assert_eq!((world.kept().len(), world.kept().dropped, world.disk.is_full), (69, 1, false));
         world.stop();
         fs::remove_dir_all(&folder).unwrap();
     }

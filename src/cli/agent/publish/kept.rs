@@ -48,6 +48,8 @@ pub(super) struct Kept {
     untold: u64,
     /// Readings that the disk had no room for, and counts as dropped, while they were under way.
     spared: u64,
+    /// How many will have arrived, or been dropped, with the last that waited when its receiver came.
+    late: u64,
 }
 
 impl Kept {
@@ -72,6 +74,7 @@ impl Kept {
             dropped: 0,
             untold: 0,
             spared: 0,
+            late: 0,
         }
     }
 
@@ -183,6 +186,16 @@ impl Kept {
         let dropped = self.discard();
         self.are_dropped(dropped);
         self.make_room();
+    }
+
+    /// Takes note that its receiver has just come: what is kept has waited for it.
+    pub(super) fn are_late(&mut self) {
+        self.late = self.arrived.saturating_add(self.dropped).saturating_add(u64::try_from(self.len()).unwrap_or(u64::MAX));
+    }
+
+    /// Returns true if some of these are not known to have arrived.
+    pub(super) fn has_late(&self) -> bool {
+        self.arrived.saturating_add(self.dropped) < self.late && self.len() > 0
     }
 
     /// Returns how many were dropped since this was asked last.

@@ -15,6 +15,7 @@ use super::reading::{self, Message, Reading, Trouble, TroubleKind};
 use crate::cli::agent::beside::{Awaited, Beside};
 use crate::cli::agent::config::{Nodes, Publish, Receiver, Source};
 use crate::cli::agent::flaps::Flaps;
+use crate::cli::agent::own;
 use crate::cli::agent::store;
 use crate::cli::agent::task::{Ended, Task};
 use crate::cli::lines::limited;
@@ -280,6 +281,8 @@ impl Publisher {
 
     /// Returns true if nothing waits.
     pub(super) fn is_idle(&self) -> bool {
+        #[cfg(test)]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
         self.outlets.iter().all(|outlet| outlet.kept.len() == 0)
     }
 
@@ -417,7 +420,14 @@ impl Publisher {
 
     /// Keeps what was read.
     fn take(&mut self, bytes: Result<Vec<u8>, Trouble>, taken: Moment, world: &Context<'_>, numbers: &mut Numbering) {
-        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes, world.most)) {
+        let receiver = match &self.given.receiver {
+            Receiver::Name { to, .. } => to.len(),
+            Receiver::PubSub { pubsub, topic } => pubsub.adapter.len().saturating_add(topic.len()),
+            // the nodes of its members have names of 255 bytes at most
+            Receiver::Group(_) => 255,
+        };
+        let most = most(world.most, world.node, &self.given.label, receiver);
+        match bytes.and_then(|bytes| reading::value(self.given.form, &bytes, most)) {
             Ok(value) => {
                 if self.trouble.take().is_some() && self.flaps.change(&self.name(), Instant::now()) {
                     limited!(info, &self.name(), "sources that have readings again", "{}: readings again", self.name());
@@ -480,6 +490,12 @@ pub(super) fn share_out<'p>(publishers: &mut [Publisher], gone: impl IntoIterato
     }
 }
 
+/// Returns the most bytes of a value that fits a message from this node, with this label, for a receiver with so many bytes of names.
+pub(super) fn most(most: usize, node: &str, label: &str, receiver: usize) -> usize {
+    // the node is there twice, as where it comes from and whose it is
+    own::beside(most, node.len().saturating_mul(2).saturating_add(label.len()).saturating_add(receiver))
+}
+
 /// Returns the message of a reading. What is no term, which none of ours is, has none.
 pub(super) fn message<'m>(given: &'m Publish, reading: &'m Reading, world: &'m Context<'_>) -> Option<Message<'m>> {
     let topic = if let Receiver::PubSub { topic, .. } = &given.receiver { Some(topic.as_str()) } else { None };
@@ -508,11 +524,11 @@ fn next(at: Instant, every: Duration, now: Instant) -> Instant {
 
 #[cfg(test)]
 thread_local! {
-    /// How often the bytes of one were counted.
+    /// How often what is kept of one was counted.
     static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns how often the bytes of a publisher were counted.
+/// Returns how often what is kept of a publisher was counted.
 #[cfg(test)]
 pub(super) fn looked_at() -> usize {
     LOOKED_AT.get()

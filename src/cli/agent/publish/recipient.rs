@@ -26,8 +26,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// The same where the peer has to take what waits for it first.
-const BUSY: Duration = Duration::from_millis(200);
 /// The time from telling how many readings were dropped to telling that again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -44,20 +42,25 @@ pub(super) struct Recipient {
     is_new: bool,
     /// The question that the peer has not answered.
     question: Option<(Request, Monitor)>,
+    /// Its monitor, while there is no room for the rest of it.
+    begun: Option<Monitor>,
     /// The monitor of the process that was there when it was last asked for: what was sent since is not for another one, of which a later
     /// question may be answered.
     watch: Option<Monitor>,
-    /// The same two of before it was taken for away. A node that is still connected goes on answering them, so they are to be given up.
-    before: (Option<(Request, Monitor)>, Option<Monitor>),
+    /// Those that are of no use any more. A node that is still connected goes on answering them, so they are to be given up, once there is room to
+    /// say so.
+    before: (Vec<Request>, Vec<Monitor>),
     /// The time at which something is tried again.
-    pub(super) again: Option<Instant>,
+    again: Option<Instant>,
+    /// There was no room for the question, which goes before anything else then.
+    is_held_up: bool,
     /// Until when readings wait for a PubSub that is not there.
     patient: Option<Instant>,
     /// The same of what is kept on disk.
     long_patient: Option<Instant>,
-    /// The readings that arrived since it was away; nothing once all had.
+    /// The readings that arrived since it was away; nothing once it has all that waited then.
     late: Option<u64>,
-    /// When it may be told again how many were dropped meanwhile.
+    /// When it is told again how many were dropped, if any were meanwhile.
     tell_at: Option<Instant>,
     /// The node is connected, and does not say whether it reads.
     is_silent: bool,
@@ -94,9 +97,11 @@ impl Recipient {
             state: Presence::Away,
             is_new: false,
             question: None,
+            begun: None,
             watch: None,
-            before: (None, None),
+            before: (Vec::new(), Vec::new()),
             again: None,
+            is_held_up: false,
             patient: None,
             long_patient: None,
             late: Some(0),
@@ -149,37 +154,26 @@ impl Recipient {
 
     /// Has what was asked be given up once there is somebody to do so.
     fn set_aside(&mut self) {
-        let (question, watch) = &mut self.before;
-        *question = self.question.take().or(*question);
-        *watch = self.watch.take().or(*watch);
+        let (questions, monitors) = &mut self.before;
+        let (question, monitor) = self.question.take().unzip();
+        questions.extend(question);
+        monitors.extend(monitor.into_iter().chain(self.begun.take()).chain(self.watch.take()));
     }
 
-    /// Gives up what was asked before it was taken for away.
+    /// Gives up what is of no use any more; what the peer has no room for now stays.
     fn let_go(&mut self, out: &mut Outbox<'_>) {
-        let (question, watch) = core::mem::take(&mut self.before);
-        if let Some((request, monitor)) = question {
-            // one that is gone meanwhile is no error
-            let _ = (out.abandon(request), out.demonitor(monitor));
-        }
-        if let Some(watch) = watch {
-            let _ = out.demonitor(watch);
-        }
-    }
-
-    fn take_back(&mut self, out: &mut Outbox<'_>) {
-        if let Some((request, monitor)) = self.question.take() {
-            // one that is gone meanwhile is no error
-            let _ = (out.abandon(request), out.demonitor(monitor));
-        }
+        // one that is gone meanwhile is no error
+        let is_left = |result| matches!(result, Err(Error::Full(Full::Transmit { .. })));
+        let (questions, monitors) = &mut self.before;
+        questions.retain(|question| is_left(out.abandon(*question)));
+        monitors.retain(|monitor| is_left(out.demonitor(*monitor)));
     }
 
     /// Goes on watching the process that has just been asked for; for a PubSub, which is there as long as its node, that would be much.
     fn goes_on(&mut self, monitor: Monitor, out: &mut Outbox<'_>) {
         let before = if self.pubsub.is_some() { Some(monitor) } else { self.watch.replace(monitor) };
-        if let Some(before) = before {
-            // one that is gone meanwhile is no error
-            let _ = out.demonitor(before);
-        }
+        self.before.1.extend(before);
+        self.let_go(out);
     }
 
     /// Takes note that the node is not connected any more, or may not have been meanwhile: what is not known to have arrived is sent again.
@@ -218,14 +212,15 @@ impl Recipient {
     /// Takes an answer of the peer.
     pub(super) fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
         if let Received::Down { monitor, reason } = received {
-            if self.watch == Some(monitor) {
-                self.watch = None;
-                self.take_back(out);
-                return if reason.is_atom("noconnection") {
-                    self.is_away(publishers)
-                } else {
-                    self.is_missing(publishers, false)
-                };
+            let is_begun = self.begun.take_if(|begun| *begun == monitor).is_some();
+            if is_begun || self.watch.take_if(|watch| *watch == monitor).is_some() {
+                self.set_aside();
+                self.let_go(out);
+                if reason.is_atom("noconnection") {
+                    return self.is_away(publishers);
+                }
+                self.has_answered = true;
+                return self.is_missing(publishers, is_begun && reason.is_atom("noproc"));
             }
         }
         let Some((request, monitor)) = self.question else { return };
@@ -252,7 +247,8 @@ impl Recipient {
                 if reason.is_atom("noconnection") {
                     return self.is_away(publishers);
                 }
-                let _ = out.abandon(request);
+                self.before.0.push(request);
+                self.let_go(out);
                 self.has_answered = true;
                 self.is_missing(publishers, reason.is_atom("noproc"));
             }
@@ -286,13 +282,15 @@ impl Recipient {
         if self.pubsub.is_some() && self.state == Presence::Missing {
             self.is_found(publishers);
         }
-        self.state = Presence::There;
+        if core::mem::replace(&mut self.state, Presence::There) != Presence::There {
+            self.own(publishers).for_each(Kept::are_late);
+        }
         self.is_told = false;
         let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
         let Some(late) = &mut self.late else { return self.tell_dropped(publishers) };
         *late = late.saturating_add(arrived);
         let late = *late;
-        if late > 0 && self.own(publishers).all(|kept| kept.len() == 0) {
+        if late > 0 && self.own(publishers).all(|kept| !kept.has_late()) {
             self.late = None;
             let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
             let dropped = if dropped > 0 { format!(", and {dropped} were dropped") } else { String::new() };
@@ -307,11 +305,17 @@ impl Recipient {
         }
     }
 
+    /// Returns when it has something to do.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.again.into_iter().chain(self.tell_at).min()
+    }
+
     /// Tells from time to time how many readings were dropped though it was there all the time.
     fn tell_dropped(&mut self, publishers: &mut [Publisher]) {
         if self.tell_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
+        self.tell_at = None;
         let dropped = self.own(publishers).map(Kept::take_untold).fold(0, u64::saturating_add);
         if dropped > 0 {
             self.tell_at = Some(after(TELL_AGAIN));
@@ -387,8 +391,13 @@ impl Recipient {
     /// Sends what can be sent, and asks whether it arrived.
     pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
         self.let_go(out);
+        if self.tell_at.take_if(|at| *at <= Instant::now()).is_some() && self.late.is_none() {
+            self.tell_dropped(publishers);
+        }
         let is_due = self.again.is_none_or(|again| again <= Instant::now());
         match self.state {
+            // what is sent would take the room again that the question waits for
+            Presence::There if self.is_held_up && self.own(publishers).any(|kept| kept.are_out()) => {}
             Presence::There => self.send(publishers, out, world),
             Presence::Missing if self.is_given_up() || !self.is_wanted => {
                 let is_over = !self.is_wanted || self.long_patient.is_none_or(|until| until <= Instant::now());
@@ -411,18 +420,22 @@ impl Recipient {
             self.again = self.again.filter(|_| !is_due);
             return;
         }
+        let is_first = self.again.is_none();
+        let was_held_up = core::mem::take(&mut self.is_held_up);
+        self.again = None;
         match self.ask(out, world.node) {
             Ok(question) => {
                 self.question = Some(question);
-                self.again = None;
                 self.own(publishers).for_each(Kept::ask);
+                if was_held_up && self.state == Presence::There {
+                    self.send(publishers, out, world);
+                }
             }
+            // the peer has to take what waits for it first: the loop turns as soon as it has
+            Err(Error::Full(Full::Transmit { .. })) => self.is_held_up = true,
             Err(e) => {
-                let is_first = self.again.is_none();
-                // that the peer has to take what waits for it first is nothing to tell
-                let is_busy = matches!(e, Error::Full(Full::Transmit { .. }));
-                self.again = Instant::now().checked_add(if is_busy { BUSY } else { TRY_AGAIN });
-                if is_first && !is_busy {
+                self.again = Instant::now().checked_add(TRY_AGAIN);
+                if is_first {
                     limited!(
                         warn,
                         &self.node,
@@ -465,16 +478,25 @@ impl Recipient {
     }
 
     /// Asks whether there is such a process, and behind that whether the node reads.
-    fn ask(&self, out: &mut Outbox<'_>, own: &str) -> Result<(Request, Monitor), Error> {
-        let monitor = out.monitor((self.to.as_str(), self.node.as_str()))?;
+    fn ask(&mut self, out: &mut Outbox<'_>, own: &str) -> Result<(Request, Monitor), Error> {
+        let monitor = match self.begun.take() {
+            Some(monitor) => monitor,
+            None => out.monitor((self.to.as_str(), self.node.as_str()))?,
+        };
         let asked = out.call(("net_kernel", self.node.as_str()), Some(ANSWER_TIME), |t| {
             t.tuple(2)?;
             t.atom("is_auth")?;
             t.atom(own)
         });
-        if asked.is_err() {
+        match &asked {
             // for the next try
-            let _ = out.demonitor(monitor);
+            Err(Error::Full(Full::Transmit { .. })) => self.begun = Some(monitor),
+            // others may need its place
+            Err(_) => {
+                self.before.1.push(monitor);
+                self.let_go(out);
+            }
+            Ok(_) => {}
         }
         Ok((asked?, monitor))
     }
@@ -521,7 +543,7 @@ pub(super) fn are_waited_for(publishers: &[Publisher], targets: &[Recipient]) ->
 
 #[cfg(test)]
 mod tests {
-    use beamless::{Config, NodeStorage};
+    use beamless::{Config, NodeStorage, Term};
 
     use super::super::moment::Clock;
     use super::super::numbers::Numbering;
@@ -602,6 +624,144 @@ mod tests {
             target.receive(Received::Answer { request, result: Err(No::Timeout) }, &mut [], &mut out);
             assert_eq!((target.is_silent, target.state, target.question), (!has_answered, state, None));
         }
+    }
+
+    /// One to whom this many readings wait to be sent, and who publishes them.
+    fn waiting(keep: Option<usize>, count: usize, clock: &Clock) -> (Recipient, Publisher) {
+        let receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(vec!["b@host".to_owned()]) };
+        let (source, label, form) = (Source::Command(Vec::new()), "cpu".to_owned(), Form::Text);
+        let target = Recipient::new(&receiver, "b@host").unwrap();
+        let mut publisher = Publisher::new(Publish { source, label, every: Duration::from_secs(1), form, receiver, keep });
+        push(&mut publisher, count, clock);
+        (target, publisher)
+    }
+
+    fn push(publisher: &mut Publisher, count: usize, clock: &Clock) {
+        (0..count).for_each(|_| publisher.keep(vec![131, 97, 1], clock.now, &clock.now, &mut Numbering::new(None)));
+    }
+
+    /// A burst fills the buffer each time: the question whether it arrived waits for room there, and not for a second.
+    #[test]
+    fn a_question_that_finds_no_room_comes_before_more_readings() {
+        let (mut storage, mut other) = (NodeStorage::<2, 1, 4096>::new(), NodeStorage::<2, 1, 4096>::new());
+        let [mut full, mut empty] =
+            [&mut storage, &mut other].map(|storage| Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), storage));
+        let clock = Clock::new();
+        let (mut target, publisher) = waiting(None, 60, &clock);
+        let mut publishers = [publisher];
+        target.state = Presence::There;
+        let mut turn = |node: &mut Node<'_>| {
+            let mailbox = node.register("").unwrap();
+            let world = Context { node: "a@host", most: 0, limit: 1 << 20, clock: &clock };
+            target.turn(&mut publishers, &mut node.outbox(mailbox).unwrap(), &world);
+            node.close_mailbox(mailbox, |t| t.atom("normal")).unwrap();
+            (target.question.is_some(), target.next_wake(), publishers[0].outlets[0].kept.counts()[1])
+        };
+        let (is_asked, wake, sent) = turn(&mut full);
+        assert!(!is_asked && wake.is_none() && (10..40).contains(&sent), "{is_asked} {wake:?} {sent}");
+        // what took that went out: the question is next, and then the rest
+        let (is_asked, wake, all) = turn(&mut empty);
+        assert!(is_asked && wake.is_none() && all > sent + 10, "{is_asked} {wake:?} {all}");
+        assert_eq!(publishers[0].outlets[0].kept.have_arrived(), sent as u64);
+    }
+
+    /// There may be room for the one half of the question alone.
+    #[test]
+    fn what_is_asked_in_two_halves_is_one_question() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let (mut target, _) = waiting(None, 0, &Clock::new());
+        target.state = Presence::There;
+        let mut out = node.outbox(mailbox).unwrap();
+        out.send(("hub", "b@host"), |t| t.int(1)).unwrap();
+        let large = out.send(("hub", "b@host"), |t| t.binary(&[0; 2000]));
+        let Err(Error::Full(Full::Transmit { needed, room })) = large else { panic!("{large:?}") };
+        out.send(("hub", "b@host"), |t| t.binary(&vec![0; room - 100 - (needed - 2000)])).unwrap();
+        let tried = [0, 1].map(|_| (target.ask(&mut out, "a@host").is_err(), target.begun.is_some()));
+        assert_eq!((tried, target.question), ([(true, true); 2], None));
+        let reason = Term::parse(b"\x83w\x06noproc").unwrap();
+        target.receive(Received::Down { monitor: target.begun.unwrap(), reason }, &mut [], &mut out);
+        assert_eq!((target.state, target.begun), (Presence::Missing, None));
+        assert_eq!(node.in_use().requests, 1);
+        // where there is a place for the one half alone, others may have it
+        let mut storage = NodeStorage::<2, 1, 4096, 8, 1>::sized();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let asked = target.ask(&mut node.outbox(mailbox).unwrap(), "a@host");
+        assert!(matches!(asked, Err(Error::Full(Full::Requests))));
+        assert_eq!((target.begun, node.in_use().requests), (None, 0));
+    }
+
+    /// With each answer there is a monitor less to have: it is not left behind where the peer is to take other things first.
+    #[test]
+    fn what_is_of_no_use_is_given_up_once_there_is_room() {
+        let (mut storage, mut other) = (NodeStorage::<2, 1, 4096>::new(), NodeStorage::<2, 1, 4096>::new());
+        let [mut full, mut empty] =
+            [&mut storage, &mut other].map(|storage| Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), storage));
+        let (mailbox, mailbox_there) = (full.register("").unwrap(), empty.register("").unwrap());
+        let (mut target, _) = waiting(None, 0, &Clock::new());
+        target.state = Presence::There;
+        let mut out = full.outbox(mailbox).unwrap();
+        target.watch = Some(out.monitor(("hub", "b@host")).unwrap());
+        let (request, monitor) = target.ask(&mut out, "a@host").unwrap();
+        target.question = Some((request, monitor));
+        while out.send(("hub", "b@host"), |t| t.int(1)).is_ok() {}
+        target.receive(Received::Answer { request, result: Err(No::Timeout) }, &mut [], &mut out);
+        assert_eq!((target.watch, target.before.1.len()), (Some(monitor), 1));
+        target.let_go(&mut empty.outbox(mailbox_there).unwrap());
+        assert_eq!(target.before.1.len(), 0);
+    }
+
+    /// Of a burst the first that are dropped are told at once, and the others later, though nothing arrives any more.
+    #[test]
+    fn all_that_is_dropped_is_told() {
+        let mut storage = NodeStorage::<2, 1, 4096>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let clock = Clock::new();
+        let (mut target, publisher) = waiting(Some(1), 3, &clock);
+        let mut publishers = [publisher];
+        (target.state, target.late) = (Presence::There, None);
+        target.have_arrived(&mut publishers);
+        assert_eq!((publishers[0].outlets[0].kept.take_untold(), target.next_wake()), (0, target.tell_at));
+        push(&mut publishers[0], 3, &clock);
+        let mut turn = |target: &mut Recipient, publishers: &mut [Publisher]| {
+            let world = Context { node: "a@host", most: 0, limit: 0, clock: &clock };
+            target.turn(publishers, &mut node.outbox(mailbox).unwrap(), &world);
+            target.next_wake()
+        };
+        let at = target.tell_at;
+        assert_eq!((turn(&mut target, &mut publishers), publishers[0].counts()[2]), (at, 5));
+        target.tell_at = Some(Instant::now());
+        assert!(turn(&mut target, &mut publishers) > at);
+        assert_eq!(publishers[0].outlets[0].kept.take_untold(), 0);
+        target.tell_at = Some(Instant::now());
+        assert_eq!(turn(&mut target, &mut publishers), None);
+        // what is dropped while it is away is told when it is back
+        push(&mut publishers[0], 1, &clock);
+        target.is_away(&mut publishers);
+        target.tell_at = Some(Instant::now());
+        assert_eq!(turn(&mut target, &mut publishers), None);
+        assert_eq!(publishers[0].outlets[0].kept.take_untold(), 1);
+    }
+
+    #[test]
+    fn what_waited_has_arrived_though_more_always_waits() {
+        let clock = Clock::new();
+        let (mut target, publisher) = waiting(None, 3, &clock);
+        let mut publishers = [publisher];
+        target.state = Presence::Missing;
+        target.have_arrived(&mut publishers);
+        let late = [0, 1, 2, 3].map(|_| {
+            push(&mut publishers[0], 1, &clock);
+            let kept = &mut publishers[0].outlets[0].kept;
+            kept.was_sent();
+            kept.ask();
+            target.have_arrived(&mut publishers);
+            target.late
+        });
+        assert_eq!(late, [Some(1), Some(2), None, None]);
     }
 
     /// A node without a PubSub: what waits in memory is of no use, what waits on disk is for when it has it again.

@@ -2,6 +2,7 @@
 
 use beamless::NodeName;
 
+use super::publisher::most as most_beside;
 use super::reading::{AROUND, Trouble};
 use crate::cli::agent::config::{self, Nodes, Receiver};
 
@@ -21,13 +22,15 @@ pub(in crate::cli::agent) struct Said {
 }
 
 impl Said {
-    /// Returns the bytes that it takes in memory.
+    /// Returns the bytes that it takes in memory, where each receiver counts.
     pub(in crate::cli::agent) fn size(&self) -> usize {
-        self.term.len().saturating_add(AROUND)
+        let receivers = if let Nodes::Each(names) = &self.nodes { names.len().max(1) } else { 1 };
+        self.term.len().saturating_add(AROUND).saturating_mul(receivers)
     }
 
     /// Returns whom it is for, or why that cannot be.
     pub(super) fn receiver(&self, own: &str, most: usize) -> Result<Receiver, String> {
+        let most = most_beside(most, own, &self.mailbox, self.to.len());
         let own = NodeName::new(own).ok();
         let mut names = Vec::new();
         for name in self.nodes.names() {

@@ -1,6 +1,6 @@
 //! The log when it is opened: what of it is there.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -12,9 +12,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::queue::Queues;
-use super::segment::{self, Segment};
+use super::segment::{self, Hole, Segment};
 use super::writer::{self, Job};
-use super::{SEGMENT, Store, record};
+use super::{HEADER, SEGMENT, Store, record};
 use crate::cli::files;
 
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const HIGHEST: u64 = u64::MAX >> 1;
 /// The file that says whose the folder is.
 const OWNER: &str = "owner";
+/// The file that says which readings were counted as lost: of each queue, from one place to another.
+const COUNTED: &str = "counted";
 
 impl Store {
     /// Opens the log in a folder, which is made if there is none, and reads through what is there. It may take this many bytes of the disk, and is
@@ -102,6 +104,11 @@ impl Store {
                     if number == self.highest && at == segment.bytes {
                         (self.salt, self.full_at) = (Some(salt), self.size);
                     }
+                    // somebody may want to look at it, and it may be another time
+                    if segment.damaged > 0 && segment.damaged.saturating_add(HEADER as u64) == segment.bytes {
+                        log::warn!("{}: left as it is: nothing in it can be read", path.display());
+                        continue;
+                    }
                     if segment.damaged > 0 {
                         let (path, damaged) = (path.display(), segment.damaged);
                         log::warn!(
@@ -136,12 +143,32 @@ impl Store {
             self.segments.push_front(segment);
         }
         self.queues.iter_mut().for_each(|(_, queue)| queue.last = queue.last.max(queue.gone));
-        let missing = segment::count_missing(&self.segments, &mut self.queues);
-        if missing > 0 {
-            log::warn!("{}: {missing} readings cannot be read", self.folder.display());
-        }
+        self.count_lost();
         self.tidy();
         Ok(())
+    }
+
+    /// Counts as dropped what is missing between others, but for what an earlier start has counted: damage stays as long as its file.
+    fn count_lost(&mut self) {
+        let path = self.folder.join(COUNTED);
+        let known = fs::read_to_string(&path).unwrap_or_default();
+        let counted: HashSet<&str> = known.lines().collect();
+        let (mut text, mut all) = (String::new(), 0_u64);
+        for Hole { queue, first, last, lost } in segment::holes(&self.segments, &self.queues) {
+            let line = format!("{queue:016x} {first} {last}");
+            if !counted.contains(&*line) {
+                self.queues.change(queue, |queue| queue.dropped = queue.dropped.saturating_add(lost));
+                all = all.saturating_add(lost);
+            }
+            text.extend([&line, "\n"]);
+        }
+        if all > 0 {
+            log::warn!("{}: {all} readings cannot be read", self.folder.display());
+        }
+        if text != known {
+            // what cannot be written now is counted again
+            let _ = if text.is_empty() { fs::remove_file(&path) } else { files::replace(&path, text.as_bytes(), 0o600) };
+        }
     }
 }
 

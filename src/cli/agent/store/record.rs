@@ -93,7 +93,8 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Opens a segment; `None` if it was cut off before it had anything. One of another version is an error, and so is one whose beginning is damaged.
+    /// Opens a segment; `None` if it was cut off before it had anything, and is zeros at most. One of another version is an error, and so is one whose
+    /// beginning is damaged.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -108,7 +109,12 @@ impl Segment {
             return Err(io::ErrorKind::Unsupported.into());
         }
         if bytes == [0; HEADER] {
-            return Ok(None);
+            // a block that the disk has lost is zeros, too, and then there is something behind it
+            let mut rest = file.bytes();
+            return match rest.find(|byte| !matches!(byte, Ok(0))) {
+                Some(byte) => byte.and(Err(io::ErrorKind::InvalidData.into())),
+                None => Ok(None),
+            };
         }
         let salt = salt(&bytes).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Some(Self { file, salt, at: HEADER as u64, length, payload: Vec::new(), rest: (0, Vec::new()), budget: 0 }))

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::queue::Queues;
-use super::record::{self, Kind};
+use super::record::{self, Kind, RECORD};
 
 pub(super) struct Segment {
     pub(super) number: u64,
@@ -16,6 +16,8 @@ pub(super) struct Segment {
     /// The bytes that could not be read, and where what is behind them begins.
     pub(super) damaged: u64,
     whole_from: u64,
+    /// The most that can have been in them of what was appended.
+    lost: u64,
 }
 
 /// The records of a queue in a segment that wait, or some of them.
@@ -26,11 +28,22 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// Where in the segment the first is.
     pub(super) at: u64,
+    /// The most records that can have been in what is damaged before it in the segment.
+    lost: u64,
+}
+
+/// Records of a queue that are nowhere, though some behind them are there.
+pub(super) struct Hole {
+    pub(super) queue: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// How many of them are lost, and have not arrived.
+    pub(super) lost: u64,
 }
 
 impl Segment {
     pub(super) fn new(number: u64) -> Self {
-        Self { number, bytes: 0, parts: Vec::new(), queues: Vec::new(), damaged: 0, whole_from: 0 }
+        Self { number, bytes: 0, parts: Vec::new(), queues: Vec::new(), damaged: 0, whole_from: 0, lost: 0 }
     }
 
     /// Reads what is in it, up to where it is torn: damage that has something whole behind it is left out.
@@ -43,7 +56,12 @@ impl Segment {
                 _ => {
                     let next = file.next_whole(at)?;
                     file.go_to(next.unwrap_or(at))?;
-                    self.damaged = self.damaged.saturating_add(next.unwrap_or(file.length).saturating_sub(at));
+                    let damaged = next.unwrap_or(file.length).saturating_sub(at);
+                    self.damaged = self.damaged.saturating_add(damaged);
+                    // what has just the bytes of acknowledgements is some
+                    if damaged.checked_rem(RECORD as u64) != Some(0) {
+                        self.lost = self.lost.saturating_add(damaged.checked_div(RECORD as u64).unwrap_or(0));
+                    }
                     let Some(next) = next else { return Ok(()) };
                     self.whole_from = next;
                     continue;
@@ -67,7 +85,7 @@ impl Segment {
                 part.bytes = part.bytes.saturating_add(bytes);
             }
             _ => {
-                self.parts.push(Part { queue, first: place, last: place, bytes, at });
+                self.parts.push(Part { queue, first: place, last: place, bytes, at, lost: self.lost });
                 if !self.queues.contains(&queue) {
                     self.queues.push(queue);
                 }
@@ -76,24 +94,31 @@ impl Segment {
     }
 }
 
-/// Counts as dropped what is missing between the records of each queue. Returns how many those are.
-pub(super) fn count_missing(segments: &VecDeque<Segment>, queues: &mut Queues) -> u64 {
-    let (mut ends, mut all): (Vec<(u64, u64)>, u64) = (Vec::new(), 0);
-    let parts = segments.iter().flat_map(|segment| segment.parts.iter().map(|part| (part, segment.whole_from)));
-    for (part, whole_from) in parts {
-        let Some(queue) = queues.get_mut(part.queue) else { continue };
-        let end = ends.iter_mut().find(|(id, _)| *id == part.queue);
-        // what is before the first has arrived, unless there is damage before it
-        let missing = if end.is_some() || (1..=part.at).contains(&whole_from) { part.first.saturating_sub(1) } else { 0 };
-        let missing = missing.saturating_sub(end.as_ref().map_or(0, |(_, end)| *end).max(queue.gone));
-        match end {
-            Some((_, end)) => *end = part.last,
-            None => ends.push((part.queue, part.last)),
+/// Returns what is missing between the records of each queue, and before the first.
+pub(super) fn holes(segments: &VecDeque<Segment>, queues: &Queues) -> Vec<Hole> {
+    let (mut ends, mut holes): (Vec<(u64, u64)>, Vec<Hole>) = (Vec::new(), Vec::new());
+    for segment in segments {
+        let mut found = 0_u64;
+        for part in &segment.parts {
+            let end = ends.iter_mut().find(|(id, _)| *id == part.queue);
+            let gone = queues.get(part.queue).map_or(0, |queue| queue.gone);
+            let before = end.as_ref().map_or(0, |(_, end)| *end).max(gone);
+            let mut lost = part.first.saturating_sub(1).saturating_sub(before);
+            match end {
+                Some((_, end)) => *end = part.last,
+                None => {
+                    ends.push((part.queue, part.last));
+                    // what is before the first has arrived, but for what the damage took: it may have taken the acknowledgement
+                    lost = lost.min(part.lost.saturating_sub(found));
+                    found = found.saturating_add(lost);
+                }
+            }
+            if lost > 0 {
+                holes.push(Hole { queue: part.queue, first: before.saturating_add(1), last: part.first.saturating_sub(1), lost });
+            }
         }
-        queue.dropped = queue.dropped.saturating_add(missing);
-        all = all.saturating_add(missing);
     }
-    all
+    holes
 }
 
 impl Part {
