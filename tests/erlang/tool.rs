@@ -286,7 +286,7 @@ fn terms_of_megabytes() {
     // of the room for messages the largest leaves none for what asks whether it arrived, in front of it or behind
     let most = 8_400_000 - (numbers[0] - numbers[1]);
     send(most + 1).failed(2, "", &["send it in parts"]);
-    for less in [0, 1, 100, 200] {
+    for less in [0, 100] {
         send(most - less).done("");
         assert_eq!(erl.eval("Got()"), (most - less).to_string());
     }
