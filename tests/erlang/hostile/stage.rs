@@ -158,7 +158,7 @@ impl Stage {
         let (memory, most) = (self.agent.memory_kib("VmRSS:"), self.memory + self.more_memory);
         assert!(memory <= most, "{memory} KiB of memory, not {most}");
         let took = begin.elapsed();
-        let (lines, most) = (self.lines() - lines, LINES.0 + LINES.1 * took.as_secs() as usize);
+        let (lines, most) = (self.lines() - lines, LINES.0 + LINES.1 * took.as_millis() as usize / 1000);
         assert!(lines <= most, "{lines} lines in the log, not {most}");
         assert_eq!(self.agent.log.count(&["panicked"]), 0);
         let escapes = self.agent.log.text().chars().filter(|c| c.is_control() && *c != '\n').count();
