@@ -20,6 +20,9 @@ use crate::cli::files;
 /// The pauses that are made for files that cannot be read when the log is opened, all together, and how long one is.
 const PAUSES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often a folder is tried again that is locked, and the pause before that.
+const LOCKED: u32 = 20;
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 /// The highest number that a segment comes to have, and some more.
 const HIGHEST: u64 = u64::MAX >> 1;
 /// The file that says whose the folder is.
@@ -36,9 +39,11 @@ impl Store {
         // made already, on a disk that may be read-only by now
         fs::create_dir_all(folder)?;
         let lock = File::open(folder)?;
-        // some file systems have no locks
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(ErrorKind::WouldBlock.into());
+        // some file systems have no locks, and a child that has not begun its program yet has those of its parent
+        let mut tries = LOCKED;
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            tries = tries.checked_sub(1).ok_or(ErrorKind::WouldBlock)?;
+            thread::sleep(LOCKED_PAUSE);
         }
         owner.map_or(Ok(()), |owner| claim(folder, owner))?;
         let [least, most] = SEGMENT;
