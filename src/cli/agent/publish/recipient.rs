@@ -806,6 +806,6 @@ mod tests {
         assert_eq!(waiting(&mut target), [0, 0]);
         assert_eq!(publishers[0].outlets[0].kept.dropped, 1);
         store.close(&mut core::iter::empty(), Duration::from_secs(60));
-        std::fs::remove_dir_all(&folder).unwrap();
+        let _ = std::fs::remove_dir_all(&folder);
     }
 }
