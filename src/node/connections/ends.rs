@@ -53,6 +53,7 @@ impl Node<'_> {
 
     /// Ends every connection at once, and those that are being made: whoever moved their bytes is gone. What nobody has taken yet of what is to
     /// be dialled waits on.
+    #[cfg(feature = "std")]
     pub(crate) fn lose_connections(&mut self) {
         while let Some(begun) = self.half_open.find(HalfOpen::is_begun) {
             self.give_up(begun, Reason::ClosedByUs);

@@ -81,6 +81,7 @@ pub struct Connection {
     pub(in crate::node) up: bool,
 }
 
+#[cfg(feature = "std")]
 impl Connection {
     /// Returns true if the peer had proven who it is when this was last told of it.
     pub(crate) fn is_up(self) -> bool {
