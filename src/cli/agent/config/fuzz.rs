@@ -51,16 +51,6 @@ fn file(text: &str) -> Text {
 }
 
 fn arguments() -> Arguments {
-    Arguments {
-        config: Some(PathBuf::from(FILE)),
-        check: true,
-        name: None,
-        cookie_file: None,
-        tls_dir: None,
-        listen: None,
-        epmd: None,
-        visible: false,
-        connect: Vec::new(),
-        state_dir: Some(PathBuf::from("/nonexistent")),
-    }
+    let state_dir = Some(PathBuf::from("/nonexistent"));
+    Arguments { config: Some(PathBuf::from(FILE)), check: true, state_dir, ..Arguments::default() }
 }

@@ -42,6 +42,7 @@ pub(super) use sections::{Discover, Form, Function, Output, Place, ProgramFormat
 pub(super) use values::node;
 
 /// The arguments of the agent. Each wins over the configuration file.
+#[derive(Default)]
 pub(in crate::cli) struct Arguments {
     pub(in crate::cli) config: Option<PathBuf>,
     pub(in crate::cli) check: bool,
@@ -372,18 +373,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, running: Option<&Settings>) -> Settings {
-        let run = Arguments {
-            config: Some(PathBuf::from("/b.toml")),
-            check: false,
-            name: None,
-            cookie_file: None,
-            tls_dir: None,
-            listen: None,
-            epmd: None,
-            visible: false,
-            connect: Vec::new(),
-            state_dir: None,
-        };
+        let run = Arguments { config: Some(PathBuf::from("/b.toml")), ..Arguments::default() };
         let text = format!("name = \"box@127.0.0.1\"\n{text}");
         let text = Text { shown: "b.toml".to_owned(), file: PathBuf::from("/b.toml"), text };
         settings(&run, Some(&text), running).unwrap()

@@ -29,6 +29,8 @@ const HIGHEST: u64 = u64::MAX >> 1;
 const OWNER: &str = "owner";
 /// The file that says which readings were counted as lost: of each queue, from one place to another.
 const COUNTED: &str = "counted";
+/// The bytes that either of them has fewer than.
+const LARGEST: u64 = 1 << 20;
 
 impl Store {
     /// Opens the log in a folder, which is made if there is none, and reads through what is there. It may take this many bytes of the disk, and is
@@ -156,7 +158,8 @@ impl Store {
     /// Counts as dropped what is missing between others, but for what an earlier start has counted: damage stays as long as its file.
     fn count_lost(&mut self) {
         let path = self.folder.join(COUNTED);
-        let known = fs::read_to_string(&path).unwrap_or_default();
+        let known =
+            files::read(&path, LARGEST).ok().flatten().and_then(|known| String::from_utf8(known).ok()).unwrap_or_default();
         let counted: HashSet<&str> = known.lines().collect();
         let (mut text, mut all) = (String::new(), 0_u64);
         for Hole { queue, first, last, lost } in segment::holes(&self.segments, &self.queues) {
@@ -181,10 +184,11 @@ impl Store {
 fn claim(folder: &Path, owner: &Path) -> io::Result<()> {
     let path = folder.join(OWNER);
     let own = [owner.as_os_str().as_bytes(), b"\n"].concat();
-    match fs::read(&path) {
-        Ok(found) if found == own => Ok(()),
+    match files::read(&path, LARGEST) {
+        Ok(Some(found)) if found == own => Ok(()),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(io::Error::other(format!("{}: {e}", path.display()))),
         // one that is torn is nobody's
-        Ok(found) if found.ends_with(b"\n") => Err(io::Error::other(format!(
+        Ok(Some(found)) if found.ends_with(b"\n") => Err(io::Error::other(format!(
             "what is there is of the agent with {}: give this one a --state-dir of its own, or remove {} if there is no such agent any more",
             String::from_utf8_lossy(found.trim_ascii_end()).escape_debug(),
             path.display()
