@@ -42,8 +42,8 @@ ttl | integer 1 255 | `1` | 1 | How many networks heartbeats pass through: 1 is 
 listen | switch | `false` | true | Connect to every node that says a heartbeat, and listen for them.
 
 [keep]
-memory | size 4KiB 256MiB | `"1MiB"` | "1MiB" | The memory for them. With more the oldest of all are dropped, which is counted and logged. The newest is kept whatever its size.
-disk | size 256KiB 1024MiB | none | "16MiB" | The room on disk for what waits longer than five seconds, and for all of it while the agent does not run. With more the oldest are dropped.
+memory | size 4KiB 256MiB | `"1MiB"` | "1MiB" | The memory for them. With more the oldest of what has most are dropped, which is counted and logged. The newest is kept whatever its size.
+disk | size 256KiB 1024MiB | none | "16MiB" | The room on disk for what waits longer than five seconds, and for all of it while the agent does not run. With more the oldest of what has most there are dropped.
 dir | text | `readings` in the folder of `--state-dir`, or in that of systemd's `StateDirectory=` | "/var/lib/beamless/readings" | The folder for that, which is made.
 sync | time 1s 1h | `"5s"` | "5s" | How long after it was written it outlives a power cut.
 

@@ -360,7 +360,7 @@ impl Disk {
         }
         let lost = self.store.close(&mut rest, CLOSING);
         if lost > 0 {
-            log::warn!("{lost} readings are lost: they could not be written");
+            log::warn!("{lost} readings are lost: there was no room, or they could not be written");
         }
         let kept = kept.saturating_sub(lost);
         if kept > 0 {

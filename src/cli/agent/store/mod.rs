@@ -2,7 +2,8 @@
 //!
 //! A record is appended to a queue, read some time later, and acknowledged once it arrived. Records of all queues lie behind each other in
 //! segments, files that are only ever appended to. An acknowledgement is a record as well; each segment begins with all that hold, so that any
-//! other can be deleted once nothing in it waits. If there is no room for another segment, the oldest is deleted with what waits in it.
+//! other can be deleted once nothing in it waits. If there is no room for another segment, the oldest records of whatever has most are dropped, and what
+//! else is in their segments is put together in fewer.
 //!
 //! All that touches the disk is done by a thread of its own, but for what is there when the log is opened. It syncs some seconds after the first
 //! record that is not synced, or after 64 KiB. Until then records are held in memory, too, so that nothing is lost if writing fails: it is then
@@ -16,33 +17,34 @@
 mod open;
 mod queue;
 mod record;
+mod room;
 mod segment;
 mod starts;
+mod trouble;
 mod writer;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
 use crate::cli::lines::limited;
-pub(super) use queue::Read;
 use queue::{Queue, Queues, Reading, Unsynced};
+pub(super) use queue::{Read, queue};
 use record::{HEADER, Kind, RECORD};
 use segment::{Part, Segment};
 pub(super) use starts::Numbers;
+use trouble::Trouble;
 use writer::{EARLY, Found, GONE, Job, Wanted, Writer};
 
 /// The bytes of records that are taken beyond what is synced.
 const ROOM: usize = 2 * EARLY;
 /// The sizes that a segment may have; in between it is a sixteenth of what all may have.
 const SEGMENT: [u64; 2] = [64 << 10, 1 << 20];
-/// What a file takes at least.
-const BLOCK: u64 = 4096;
 /// The time after which writing is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 const HANGS: &str = "the disk has not answered for a minute";
@@ -50,16 +52,6 @@ const HANGS: &str = "the disk has not answered for a minute";
 const READS: u32 = 10;
 /// The time after which it is looked whether the thread has done what is waited for.
 const SOON: Duration = Duration::from_millis(20);
-
-/// Returns the queue for what has this name, which is made of parts: the same after a restart.
-pub(super) fn queue(name: &[&str]) -> u64 {
-    let mut hash = Sha256::new();
-    for part in name {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().first_chunk().copied().map_or(0, u64::from_le_bytes)
-}
 
 /// The records of all queues, on disk, of one folder, which no other process may have open.
 ///
@@ -86,6 +78,8 @@ pub(super) struct Store {
     writer: Option<Writer>,
     /// The bytes of the thread's stack.
     stack: usize,
+    /// What waits in the first of these segments is being moved into the second, or within the one.
+    moving: Option<[u64; 2]>,
     /// Segments to delete once there is a thread.
     undeleted: Vec<u64>,
     ticket: u64,
@@ -106,22 +100,17 @@ pub(super) struct Store {
     read_at: Option<Instant>,
 }
 
-/// What keeps records from being written.
-struct Trouble {
-    words: String,
-    /// When it is tried again.
-    again: Option<Instant>,
-    /// It is being tried: it is over once this ticket is synced.
-    tried: Option<u64>,
-}
-
 impl Store {
     /// Appends a record to a queue. Returns its place, which is higher than all before; `None` if the disk is behind or in trouble: then nothing was
     /// taken, and it is to be tried again some time later.
     ///
-    /// Records are read in the order in which they were appended. If there is no room, the oldest of all queues are dropped and counted.
+    /// Records are read in the order in which they were appended. If there is no room, the oldest of the queue that has most are dropped and counted.
     pub(super) fn append(&mut self, queue: u64, payload: &[u8]) -> Option<u64> {
         if self.trouble.is_some() || (self.unsynced > 0 && self.unsynced.saturating_add(payload.len()) > ROOM) {
+            self.is_waited_for = true;
+            return None;
+        }
+        if self.makes_room((RECORD as u64).saturating_add(payload.len() as u64)) {
             self.is_waited_for = true;
             return None;
         }
@@ -146,8 +135,7 @@ impl Store {
     /// Writes a record into the last segment, or into another one if that is full.
     fn put(&mut self, kind: Kind, (queue, place): (u64, u64), payload: &[u8]) {
         let length = (RECORD as u64).saturating_add(payload.len() as u64);
-        let has_room = |segment: &Segment| segment.bytes.saturating_add(length) <= self.full_at;
-        let salt = self.salt.filter(|_| self.segments.back().is_some_and(has_room));
+        let salt = self.salt.filter(|_| self.fits(length));
         let salt = salt.unwrap_or_else(|| self.begin(length));
         let mut bytes = Vec::with_capacity(payload.len().saturating_add(RECORD));
         record::write(&mut bytes, salt, kind, (queue, place), payload);
@@ -160,9 +148,9 @@ impl Store {
 
     /// Begins another segment that has room for this many bytes, with all that is acknowledged. Returns its salt.
     fn begin(&mut self, length: u64) -> u32 {
-        let most = (HEADER as u64).saturating_add((RECORD as u64).saturating_mul(self.queues.iter().len() as u64));
-        self.full_at = self.size.max(length.saturating_add(most));
-        while !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
+        self.full_at = self.whole(length);
+        // what is being moved has room soon
+        while self.moving.is_none() && !self.segments.is_empty() && self.used().saturating_add(self.full_at) > self.limit {
             if !self.drop_first() {
                 self.drop_oldest();
             }
@@ -213,6 +201,68 @@ impl Store {
             (None, Job::Delete(segment)) => self.undeleted.push(segment),
             (None, _) => {}
         }
+    }
+
+    /// Returns the bytes of a segment with room for a record of this many.
+    fn whole(&self, length: u64) -> u64 {
+        let acknowledged = (RECORD as u64).saturating_mul(self.queues.iter().len() as u64);
+        self.size.max(length.saturating_add(HEADER as u64).saturating_add(acknowledged))
+    }
+
+    /// Returns whether the last segment has room for a record of this many bytes.
+    fn fits(&self, length: u64) -> bool {
+        self.salt.is_some() && self.segments.back().is_some_and(|segment| segment.bytes.saturating_add(length) <= self.full_at)
+    }
+
+    /// Makes room for a record of this many bytes, by what is to make room first and whatever has most. Returns true while that takes time. Where it
+    /// cannot be made so, the oldest segment makes room.
+    fn makes_room(&mut self, length: u64) -> bool {
+        let whole = self.whole(length);
+        while !self.fits(length) && self.used().saturating_add(whole) > self.limit {
+            if !self.has_writer() {
+                return false;
+            }
+            if self.moving.is_some() {
+                return true;
+            }
+            if let Some((segments, kept)) = room::to_move(&self.segments, &self.queues, self.size) {
+                self.moving = Some(segments);
+                self.push(Job::Move { segments, kept });
+            } else if !self.drop_first() {
+                let Some((id, last)) = room::oldest_of_most(&self.segments, &self.queues) else { return false };
+                let before = self.counts(id).0;
+                self.acknowledge(id, last);
+                let dropped = before.saturating_sub(self.counts(id).0);
+                self.queues.change(id, |queue| (queue.dropped, queue.failed) = (queue.dropped.saturating_add(dropped), None));
+            }
+        }
+        false
+    }
+
+    /// Takes note that something was moved.
+    fn has_moved(&mut self, moved: io::Result<Segment>) {
+        let Some([from, into]) = self.moving.take() else { return };
+        match moved {
+            Ok(segment) => {
+                self.segments.retain(|other| other.number != from || other.number == into);
+                if let Some(place) = self.segments.iter_mut().find(|other| other.number == into) {
+                    *place = segment;
+                }
+                // where the next is there is not known any more
+                self.queues.iter_mut().for_each(|(_, queue)| queue.cursor = None);
+                if self.trouble.is_some() {
+                    self.forget_unsynced();
+                }
+            }
+            Err(e) => {
+                let path = writer::path(&self.folder, into);
+                limited!(warn, "", "files that could not be made smaller", "{}: cannot be made smaller: {e}", path.display());
+                if self.trouble.is_none() {
+                    self.drop_oldest();
+                }
+            }
+        }
+        self.tidy();
     }
 
     fn drop_oldest(&mut self) {
@@ -293,9 +343,10 @@ impl Store {
             self.queues.iter_mut().for_each(|(_, queue)| queue.is_behind = false);
         }
         let last = self.segments.back().map(|segment| segment.number);
-        let (empty, kept): (VecDeque<_>, _) = core::mem::take(&mut self.segments)
-            .into_iter()
-            .partition(|segment| segment.parts.is_empty() && (is_empty || Some(segment.number) != last));
+        let is_moving = |number: u64| self.moving.is_some_and(|moving| moving.contains(&number));
+        let (empty, kept): (VecDeque<_>, _) = core::mem::take(&mut self.segments).into_iter().partition(|segment| {
+            segment.parts.is_empty() && (is_empty || Some(segment.number) != last) && !is_moving(segment.number)
+        });
         self.segments = kept;
         empty.into_iter().for_each(|segment| self.push(Job::Delete(segment.number)));
     }
@@ -332,7 +383,7 @@ impl Store {
             self.read_at = Some(self.read_at.map_or(again, |at| at.min(again)));
             return Read::Later;
         }
-        if !self.has_writer() {
+        if !self.has_writer() || self.moving.is_some_and(|moving| moving.contains(&segment)) {
             return Read::Later;
         }
         let Some(queue) = self.queues.get_mut(id) else { return Read::Nothing };
@@ -346,9 +397,11 @@ impl Store {
     pub(super) fn turn(&mut self) {
         (self.is_waited_for, self.read_at) = (false, None);
         let (synced, failure) = self.writer.as_ref().map_or((0, None), Writer::state);
+        // what was read is from before
+        let moved = self.writer.as_ref().and_then(Writer::moved);
         let found = self.writer.as_ref().map(Writer::found).unwrap_or_default();
         let now = Instant::now();
-        self.look_after(now, synced > self.synced || !found.is_empty());
+        self.look_after(now, synced > self.synced || !found.is_empty() || moved.is_some());
         found.into_iter().for_each(|found| self.has_read(found));
         if synced > self.synced {
             self.synced = synced;
@@ -364,17 +417,22 @@ impl Store {
                 log::info!("{}: readings are kept on disk again", self.folder.display());
                 self.tidy();
             }
-            (_, Some(trouble)) if trouble.again.is_some_and(|at| at <= now) => self.try_again(),
+            (_, Some(trouble)) if trouble.again.is_some_and(|at| at <= now) && self.moving.is_none() => self.try_again(),
             (None, None) if self.writer.is_none() && !self.undeleted.is_empty() => drop(self.has_writer()),
-            (None, None) if self.acknowledge_at.is_some_and(|at| at <= now) => self.write_acknowledgements(),
+            (None, None) if self.acknowledge_at.is_some_and(|at| at <= now) && self.moving.is_none() => {
+                self.write_acknowledgements();
+            }
             _ => {}
+        }
+        if let Some(moved) = moved {
+            self.has_moved(moved);
         }
     }
 
     /// Takes note whether the disk answers.
     fn look_after(&mut self, now: Instant, answers: bool) {
         let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none());
-        if answers || fails || !(self.is_reading() || self.unsynced >= EARLY || self.trouble.is_some()) {
+        if answers || fails || !(self.is_busy() || self.unsynced >= EARLY || self.trouble.is_some()) {
             self.idle_since = None;
             if core::mem::take(&mut self.hangs) {
                 log::info!("{}: the disk answers again", self.folder.display());
@@ -388,8 +446,9 @@ impl Store {
         }
     }
 
-    fn is_reading(&self) -> bool {
-        self.queues.iter().any(|(_, queue)| matches!(queue.reading, Reading::Behind(_)))
+    /// Returns true while the thread reads or moves something.
+    fn is_busy(&self) -> bool {
+        self.moving.is_some() || self.queues.iter().any(|(_, queue)| matches!(queue.reading, Reading::Behind(_)))
     }
 
     fn has_read(&mut self, Found { wanted, records, next, failure }: Found) {
@@ -453,13 +512,7 @@ impl Store {
     /// Takes note that nothing can be written: what was not synced is only in memory now.
     fn fails(&mut self, e: &io::Error) {
         self.salt = None;
-        for segment in &mut self.segments {
-            for part in &mut segment.parts {
-                let first = self.queues.get(part.queue).and_then(|queue| queue.unsynced.front());
-                part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
-            }
-            segment.parts.retain(|part| part.first <= part.last);
-        }
+        self.forget_unsynced();
         self.tidy();
         let again = Instant::now().checked_add(TRY_AGAIN);
         if let Some(trouble) = &mut self.trouble {
@@ -467,19 +520,21 @@ impl Store {
             (trouble.again, trouble.tried) = (again, None);
             return;
         }
-        let what = match e.kind() {
-            ErrorKind::StorageFull => "free some of it, or lower `disk` in [keep]",
-            ErrorKind::QuotaExceeded => "raise the quota, or lower `disk` in [keep]",
-            ErrorKind::ReadOnlyFilesystem => "mount it read-write, or name another folder with `dir` in [keep]",
-            ErrorKind::WouldBlock | ErrorKind::OutOfMemory => {
-                "there is no memory or no thread left for it; raise `TasksMax` in the unit"
-            }
-            ErrorKind::PermissionDenied => "the agent's user must be able to write there",
-            _ => "the disk may be failing",
-        };
         let words = format!("{}: {e}", self.folder.display());
+        let what = trouble::advice(e.kind());
         log::warn!("{words}: readings are kept in memory alone, and this is tried again each minute; {what}");
         self.trouble = Some(Trouble { words, again, tried: None });
+    }
+
+    /// Takes note that what was not synced is nowhere on disk.
+    fn forget_unsynced(&mut self) {
+        for segment in &mut self.segments {
+            for part in &mut segment.parts {
+                let first = self.queues.get(part.queue).and_then(|queue| queue.unsynced.front());
+                part.last = part.last.min(first.map_or(u64::MAX, |first| first.place.saturating_sub(1)));
+            }
+            segment.parts.retain(|part| part.first <= part.last);
+        }
     }
 
     /// Writes into another segment what is in memory alone.
@@ -513,7 +568,7 @@ impl Store {
     /// Returns when [`turn`](Self::turn) has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let is_tried = self.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_some());
-        let soon = self.is_reading() || is_tried || (self.is_waited_for && self.trouble.is_none());
+        let soon = self.is_busy() || is_tried || (self.is_waited_for && self.trouble.is_none());
         // the less often the longer it takes
         let pause = self
             .idle_since
@@ -526,9 +581,7 @@ impl Store {
     /// Returns how many records of a queue wait, and about how many bytes of the disk they take.
     pub(super) fn counts(&self, id: u64) -> (u64, u64) {
         let Some(queue) = self.queues.get(id) else { return (0, 0) };
-        let bytes = self
-            .parts(id)
-            .map(|part| part.bytes.saturating_mul(part.waiting(queue.gone)).checked_div(part.waiting(0)).unwrap_or(0));
+        let bytes = self.parts(id).map(|part| part.waiting_bytes(queue.gone));
         let in_memory = self.in_memory(queue).map(|record| record.payload.len() as u64);
         (self.behind(id, 0), bytes.chain(in_memory).fold(0, u64::saturating_add))
     }
@@ -586,8 +639,7 @@ impl Store {
 
     /// Returns the bytes of the disk that are taken.
     pub(super) fn used(&self) -> u64 {
-        let blocks = |segment: &Segment| segment.bytes.checked_next_multiple_of(BLOCK).unwrap_or(segment.bytes);
-        self.segments.iter().map(blocks).fold(0, u64::saturating_add)
+        self.segments.iter().map(|segment| room::on_disk(segment.bytes)).fold(0, u64::saturating_add)
     }
 
     /// Returns the bytes of the disk that may be taken.
@@ -604,7 +656,14 @@ impl Store {
     /// Appends what else waits, each for its queue, whatever the disk says; writes and syncs it all, and waits for that, but no longer than this. Returns
     /// how many records are lost: those that could not be written, and those that were dropped and not asked for yet.
     pub(super) fn close(mut self, rest: &mut dyn Iterator<Item = (u64, Vec<u8>)>, most: Duration) -> u64 {
+        let start = Instant::now();
         for (queue, payload) in rest {
+            let length = (RECORD as u64).saturating_add(payload.len() as u64);
+            // the rest of the time is for writing
+            while self.trouble.is_none() && start.elapsed().saturating_mul(2) < most && self.makes_room(length) {
+                thread::sleep(Duration::from_millis(1));
+                self.turn();
+            }
             self.take(queue, payload);
         }
         if self.trouble.is_some() {
@@ -615,7 +674,7 @@ impl Store {
             self.has_writer();
         }
         let ended = self.writer.as_ref().map(|writer| {
-            writer.end(most);
+            writer.end(most.saturating_sub(start.elapsed()));
             writer.state()
         });
         let (synced, failure) = ended.map_or((None, None), |(synced, failure)| (Some(synced), failure));

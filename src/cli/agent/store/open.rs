@@ -62,6 +62,7 @@ impl Store {
             queues: Queues::default(),
             unsynced: 0,
             writer: None,
+            moving: None,
             stack: writer::STACK,
             undeleted: Vec::new(),
             ticket: 0,
@@ -80,6 +81,8 @@ impl Store {
 
     /// Reads all segments, the newest first: what is acknowledged stands in the same or in newer ones.
     fn read_all(&mut self) -> io::Result<()> {
+        // what was not done at a power cut
+        let _ = fs::remove_file(self.folder.join(writer::MOVED));
         let names = fs::read_dir(&self.folder)?.flatten().map(|entry| entry.file_name());
         let mut numbers: Vec<u64> = names.filter_map(|name| writer::number(name.to_str()?)).collect();
         numbers.sort_unstable_by(|a, b| b.cmp(a));

@@ -3,7 +3,19 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
+
 use crate::cli::agent::spare::give_back;
+
+/// Returns the queue for what has this name, which is made of parts: the same after a restart.
+pub(in crate::cli::agent) fn queue(name: &[&str]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in name {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().first_chunk().copied().map_or(0, u64::from_le_bytes)
+}
 
 #[derive(Default)]
 pub(super) struct Queue {

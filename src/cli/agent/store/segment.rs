@@ -126,4 +126,9 @@ impl Part {
     pub(super) fn waiting(&self, gone: u64) -> u64 {
         self.last.saturating_add(1).saturating_sub(self.first.max(gone.saturating_add(1)))
     }
+
+    /// Returns about how many bytes they take.
+    pub(super) fn waiting_bytes(&self, gone: u64) -> u64 {
+        self.bytes.saturating_mul(self.waiting(gone)).checked_div(self.waiting(0)).unwrap_or(0)
+    }
 }

@@ -2,11 +2,13 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::{env, fs, thread};
 
 use super::open::patiently;
+use super::room::BLOCK;
 use super::*;
 
 /// A folder that is gone with the test.
@@ -35,7 +37,7 @@ impl Scratch {
     }
 
     /// What the files have in them.
-    fn image(&self) -> BTreeMap<String, Vec<u8>> {
+    fn image(&self) -> Image {
         let files = fs::read_dir(&self.0).unwrap().flatten().map(|entry| entry.path());
         let named = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_owned();
         let read = |file: PathBuf| match fs::read(&file) {
@@ -46,7 +48,7 @@ impl Scratch {
         files.filter(|file| file.is_file()).filter_map(read).collect()
     }
 
-    fn set_image(&self, image: &BTreeMap<String, Vec<u8>>) {
+    fn set_image(&self, image: &Image) {
         fs::remove_dir_all(&self.0).unwrap();
         fs::create_dir(&self.0).unwrap();
         image.iter().for_each(|(name, bytes)| fs::write(self.0.join(name), bytes).unwrap());
@@ -229,6 +231,64 @@ fn the_oldest_make_room() {
     assert_eq!(read(&mut store, 1, 0, 1), [(2001, large)]);
     assert!(store.append(1, b"small").is_some());
     assert_eq!((store.take_dropped(1), store.counts(1).0, store.used()), (2001 - dropped[0], 1, BLOCK));
+}
+
+/// One queue has ever more, whose oldest make room, and what the others have lies between those.
+#[test]
+fn who_has_most_makes_room() {
+    let scratch = Scratch::new("most");
+    let mut store = scratch.open_with(16 * BLOCK, BLOCK);
+    let mut most = 0;
+    for place in 1..=4000 {
+        wait(&mut store, |store| store.append(1, &payload(1, place)).is_some());
+        if place % 40 == 0 {
+            (2..=3).for_each(|queue| wait(&mut store, |store| store.append(queue, &payload(queue, place / 40)).is_some()));
+        }
+        most = most.max(store.used());
+    }
+    assert!((15 * BLOCK..=16 * BLOCK).contains(&most), "{most}");
+    let mut dropped = 0;
+    for is_anew in [false, true] {
+        if is_anew {
+            // with what waits in memory
+            let rest = (4001..=5000).map(|place| (1, payload(1, place)));
+            dropped += store.close(&mut { rest }, Duration::from_secs(60));
+            store = scratch.open_with(16 * BLOCK, BLOCK);
+        }
+        let left = store.counts(1).0;
+        assert!((400..1000).contains(&left), "{left}");
+        dropped += store.take_dropped(1);
+        let last = if is_anew { 5000 } else { 4000 };
+        assert_eq!(
+            (left, places(&read_all(&mut store, 1, 1000))),
+            (last - dropped, (last + 1 - left..=last).collect::<Vec<_>>())
+        );
+        for queue in 2..=3 {
+            let found = read_all(&mut store, queue, 1000);
+            assert_eq!((places(&found), store.take_dropped(queue)), ((1..=100).collect(), 0));
+            assert!(found.iter().all(|(place, bytes)| *bytes == payload(queue, *place)));
+        }
+    }
+    assert!(!scratch.image().contains_key(writer::MOVED));
+}
+
+/// Where what is left cannot be moved, the oldest of all makes room.
+#[test]
+fn what_cannot_be_moved_makes_room() {
+    let scratch = Scratch::new("stuck");
+    fs::create_dir(scratch.0.join(writer::MOVED)).unwrap();
+    let mut store = scratch.open_with(16 * BLOCK, BLOCK);
+    for place in 1..=2000 {
+        wait(&mut store, |store| store.append(1, &payload(1, place)).is_some());
+        if place % 40 == 0 {
+            wait(&mut store, |store| store.append(2, &payload(2, place / 40)).is_some());
+        }
+    }
+    assert!(store.trouble().is_none() && store.take_dropped(1) > 1000 && store.take_dropped(2) > 10);
+    for (queue, last) in [(1, 2000), (2, 50)] {
+        let first = last + 1 - store.counts(queue).0;
+        assert_eq!(places(&read_all(&mut store, queue, 1000)), (first..=last).collect::<Vec<_>>());
+    }
 }
 
 /// Ever new names: nothing stays of those that are used no more.
@@ -415,7 +475,8 @@ fn a_folder_that_is_gone_is_noticed() {
         if is_open {
             wait(&mut store, |_| !scratch.image().is_empty());
         }
-        fs::remove_dir_all(&scratch.0).unwrap();
+        // the thread may be making a file
+        while fs::remove_dir_all(&scratch.0).is_err() {}
         store.append(1, b"two");
         assert_eq!(store.close(&mut [(2, vec![])].into_iter(), Duration::from_secs(60)), 3);
     }
@@ -791,6 +852,8 @@ struct Model {
     waiting: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,
     dropped: BTreeMap<u64, u64>,
     appended: u64,
+    /// The files into which something was moved.
+    moved: BTreeSet<u64>,
     /// Writing fails now and then, and how often that has been.
     fails: bool,
     failures: u64,
@@ -798,7 +861,15 @@ struct Model {
 
 impl Model {
     fn new(seed: u64) -> Self {
-        Self { seed: Seed(seed), waiting: BTreeMap::new(), dropped: BTreeMap::new(), appended: 0, fails: false, failures: 0 }
+        Self {
+            seed: Seed(seed),
+            waiting: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            appended: 0,
+            moved: BTreeSet::new(),
+            fails: false,
+            failures: 0,
+        }
     }
 
     fn record(&mut self, queue: u64) -> Vec<u8> {
@@ -826,6 +897,7 @@ impl Model {
                     self.failures += u64::from(store.trouble.as_ref().is_some_and(|trouble| trouble.tried.is_none()));
                     try_soon(store);
                     place = store.append(queue, &bytes);
+                    self.moved.extend(store.moving.map(|[_, into]| into));
                     place.is_some()
                 });
                 let waiting = self.waiting.entry(queue).or_default();
@@ -947,8 +1019,11 @@ fn live(name: &str, fails: bool) -> (u64, u64) {
     (dropped, failures)
 }
 
+/// Files by their names.
+type Image = BTreeMap<String, Vec<u8>>;
+
 /// What a power cut leaves of files, of which the beginning was synced.
-fn cut(seed: &mut Seed, synced: &BTreeMap<String, Vec<u8>>, written: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+fn cut(seed: &mut Seed, synced: &Image, written: &Image, moved: &BTreeSet<u64>) -> Image {
     let mut left = BTreeMap::new();
     // what was deleted may be there again, as if it had never been
     for (name, bytes) in synced.iter().filter(|(name, _)| !written.contains_key(*name)) {
@@ -958,6 +1033,11 @@ fn cut(seed: &mut Seed, synced: &BTreeMap<String, Vec<u8>>, written: &BTreeMap<S
     }
     for (name, bytes) in written {
         let mut bytes = bytes.clone();
+        // it had that name once it was synced
+        if writer::number(name).is_some_and(|number| moved.contains(&number)) {
+            left.insert(name.clone(), bytes);
+            continue;
+        }
         let kept = synced.get(name).map_or(0, Vec::len);
         let from = kept + seed.below(bytes.len() - kept + 1);
         let behind = bytes.len() - from;
@@ -982,25 +1062,28 @@ fn cut(seed: &mut Seed, synced: &BTreeMap<String, Vec<u8>>, written: &BTreeMap<S
 fn a_power_cut_at_any_byte_takes_nothing_that_was_synced() {
     const CUTS: usize = 1000;
     let scratch = Scratch::new("cuts");
-    let mut cuts = 0;
+    let (mut cuts, mut moves) = (0, 0);
     for seed in 0.. {
         if cuts >= CUTS {
             break;
         }
         let mut model = Model::new(1000 + seed);
+        // with room for all, and without
+        let (limit, steps) = if seed % 2 == 0 { (40 * BLOCK, 150) } else { (6 * BLOCK, 400) };
         scratch.set_image(&BTreeMap::new());
-        let mut store = scratch.open_with(40 * BLOCK, 1500);
-        (0..model.seed.below(150)).for_each(|_| model.step(&mut store));
+        let mut store = scratch.open_with(limit, 1500);
+        (0..model.seed.below(steps)).for_each(|_| model.step(&mut store));
         close(store);
         let synced = scratch.image();
         let safe = model.waiting.clone();
-        let mut store = scratch.open_with(40 * BLOCK, 1500);
-        (0..model.seed.below(150)).for_each(|_| model.step(&mut store));
+        let mut store = scratch.open_with(limit, 1500);
+        (0..model.seed.below(steps)).for_each(|_| model.step(&mut store));
         close(store);
+        moves += model.moved.len();
         let written = scratch.image();
         for _ in 0..20 {
             cuts += 1;
-            scratch.set_image(&cut(&mut model.seed, &synced, &written));
+            scratch.set_image(&cut(&mut model.seed, &synced, &written, &model.moved));
             let mut store = scratch.open_with(40 * BLOCK, 1500);
             let mut last = BTreeMap::new();
             for queue in 0..4 {
@@ -1034,4 +1117,5 @@ fn a_power_cut_at_any_byte_takes_nothing_that_was_synced() {
             }
         }
     }
+    assert!(moves > 50, "{moves}");
 }

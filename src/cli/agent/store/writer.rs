@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::record::{Kind, Segment};
+use super::record::{self, HEADER, Kind};
+use super::segment::Segment;
 
 /// The bytes from which what was written is synced at once.
 pub(super) const EARLY: usize = 64 << 10;
@@ -18,6 +19,9 @@ pub(super) const STACK: usize = 64 << 10;
 
 /// What goes wrong with the disk if the folder is gone: files in it are made where there is none.
 pub(super) const GONE: ErrorKind = ErrorKind::NotFound;
+
+/// The file into which is written what is moved, as long as that is not all there.
+pub(super) const MOVED: &str = "moved";
 
 /// What the thread is to do.
 pub(super) enum Job {
@@ -30,6 +34,12 @@ pub(super) enum Job {
     /// Delete a segment, once all that was written is synced.
     Delete(u64),
     Read(Wanted),
+    /// Have one segment in place of two that are behind each other, or of one that stands here twice, with nothing in it but these records: of a queue,
+    /// from one place to another.
+    Move {
+        segments: [u64; 2],
+        kept: Vec<[u64; 3]>,
+    },
 }
 
 /// Records of a queue that are to be read: those from one place to another, and no more of them than this many bytes, but one at least.
@@ -59,6 +69,7 @@ pub(super) struct Found {
 struct Shared {
     jobs: VecDeque<Job>,
     found: Vec<Found>,
+    moved: Option<io::Result<Segment>>,
     /// All up to this ticket is synced.
     synced: u64,
     /// Why writing failed: nothing is written until this is taken back. If the folder is gone, nothing at all is done any more.
@@ -130,6 +141,11 @@ impl Writer {
         core::mem::take(&mut lock(&self.shared).found)
     }
 
+    /// Returns what came of moving something, once it is done.
+    pub(super) fn moved(&self) -> Option<io::Result<Segment>> {
+        lock(&self.shared).moved.take()
+    }
+
     /// Tries to write again after a failure.
     pub(super) fn again(&self) {
         lock(&self.shared).failure = None;
@@ -195,7 +211,7 @@ impl Disk {
                 continue;
             }
             drop(guard);
-            let mut found = None;
+            let (mut found, mut moved) = (None, None);
             let done = match job {
                 Some(Job::Write { segment, ticket, bytes }) => self.write(segment, ticket, &bytes),
                 Some(Job::Delete(segment)) => self.delete(segment),
@@ -203,10 +219,20 @@ impl Disk {
                     found = Some(self.read(wanted));
                     Ok(())
                 }
+                Some(Job::Move { segments, kept }) => {
+                    // what was written last may be among it
+                    let synced = self.sync();
+                    moved = Some(match &synced {
+                        Ok(()) => self.gather(segments, &kept),
+                        Err(e) => Err(e.kind().into()),
+                    });
+                    synced
+                }
                 None => self.sync(),
             };
             let mut guard = lock(shared);
             guard.found.extend(found);
+            guard.moved = moved.or(guard.moved.take());
             // of what was written since, nobody knows what is there if this failed
             guard.synced = self.synced;
             if let Err(e) = done {
@@ -297,9 +323,56 @@ impl Disk {
         }
     }
 
+    /// Puts these records of two segments into one file, which then has the place of the second: if the first is still there at the next start, it has
+    /// nothing that a newer one has not.
+    fn gather(&mut self, [from, into]: [u64; 2], kept: &[[u64; 3]]) -> io::Result<Segment> {
+        let new = self.folder.join(MOVED);
+        let (salt, mut bytes) = (getrandom::u32().unwrap_or(0), Vec::new());
+        let mut segment = Segment::new(into);
+        let mut file = BufWriter::new(File::create(&new)?);
+        file.write_all(&record::header(salt))?;
+        segment.bytes = HEADER as u64;
+        for number in core::iter::once(from).chain((from != into).then_some(into)) {
+            let mut old = record::Segment::open(&path(&self.folder, number))?.ok_or(ErrorKind::InvalidData)?;
+            while let Some(head) = old.head()? {
+                let is_kept = |[queue, first, last]: &[u64; 3]| head.queue == *queue && (*first..=*last).contains(&head.place);
+                if head.kind != Kind::Data || !kept.iter().any(is_kept) {
+                    old.skip(&head)?;
+                    continue;
+                }
+                let Some(payload) = old.payload(&head)? else { break };
+                bytes.clear();
+                record::write(&mut bytes, salt, Kind::Data, (head.queue, head.place), payload);
+                file.write_all(&bytes)?;
+                segment.add(head.queue, head.place, segment.bytes, bytes.len() as u64);
+                segment.bytes = segment.bytes.saturating_add(bytes.len() as u64);
+            }
+        }
+        // up to where it is torn, if it is
+        let has = |[queue, _, last]: &[u64; 3]| {
+            segment.parts.iter().any(|part| part.queue == *queue && (part.first..=part.last).contains(last))
+        };
+        if !kept.iter().all(has) {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        file.into_inner()?.sync_data()?;
+        fs::rename(&new, path(&self.folder, into))?;
+        self.open.take_if(|(open, _)| *open == into || *open == from);
+        self.doomed.extend((from != into).then_some(from));
+        // in this order: what is neither here nor there would be lost
+        match self.lock.as_ref().map_or(Ok(()), File::sync_all) {
+            Ok(()) => self.delete_doomed(),
+            Err(_) => self.is_stale = true,
+        }
+        if self.is_stale {
+            self.since.get_or_insert_with(Instant::now);
+        }
+        Ok(segment)
+    }
+
     fn read(&self, wanted: Wanted) -> Found {
         let mut found = Found { wanted, records: Vec::new(), next: wanted.at, failure: None };
-        let read = Segment::open(&path(&self.folder, wanted.segment));
+        let read = record::Segment::open(&path(&self.folder, wanted.segment));
         found.failure = match read.and_then(|segment| segment.map_or(Ok(()), |mut segment| collect(&mut segment, &mut found))) {
             // it is another file, damaged, cut off, or gone
             Err(e)
@@ -316,7 +389,7 @@ impl Disk {
     }
 }
 
-fn collect(segment: &mut Segment, found: &mut Found) -> io::Result<()> {
+fn collect(segment: &mut record::Segment, found: &mut Found) -> io::Result<()> {
     let Wanted { queue, places: [first, last], most, at, .. } = found.wanted;
     let mut bytes = 0_usize;
     segment.skip_to(at)?;
