@@ -68,6 +68,8 @@ pub(super) struct Recipient {
     has_answered: bool,
     /// The log has that nobody has the name.
     is_told: bool,
+    /// The log has that it has no room for the question.
+    is_refusal_told: bool,
 }
 
 /// Whether a process is there; the later, the better.
@@ -109,6 +111,7 @@ impl Recipient {
             is_silent: false,
             has_answered: false,
             is_told: false,
+            is_refusal_told: false,
         })
     }
 
@@ -212,48 +215,40 @@ impl Recipient {
     /// Takes an answer of the peer.
     pub(super) fn receive(&mut self, received: Received<'_>, publishers: &mut [Publisher], out: &mut Outbox<'_>) {
         if let Received::Down { monitor, reason } = received {
-            let is_begun = self.begun.take_if(|begun| *begun == monitor).is_some();
-            if is_begun || self.watch.take_if(|watch| *watch == monitor).is_some() {
+            let is_asked = self.begun == Some(monitor) || self.question.is_some_and(|(_, asked)| asked == monitor);
+            if is_asked && reason.is_atom("system_limit") {
+                self.is_refused();
+            } else if is_asked || self.watch == Some(monitor) {
                 self.set_aside();
-                self.let_go(out);
                 if reason.is_atom("noconnection") {
                     return self.is_away(publishers);
                 }
                 self.has_answered = true;
-                return self.is_missing(publishers, is_begun && reason.is_atom("noproc"));
+                self.is_missing(publishers, is_asked && reason.is_atom("noproc"));
             }
+            return self.let_go(out);
         }
         let Some((request, monitor)) = self.question else { return };
-        match received {
-            Received::Answer { request: answered, result } if answered == request => {
-                // whatever else it is, it is an answer
-                if matches!(result, Err(No::NodeDown)) {
-                    return self.is_away(publishers);
-                }
-                self.goes_on(monitor, out);
-                let is_timeout = matches!(result, Err(No::Timeout));
-                self.has_answered |= !is_timeout;
-                if is_timeout && self.has_answered && (self.pubsub.is_none() || self.state == Presence::There) {
-                    // it has much to do, and may end without having read them
-                    self.question = None;
-                    return;
-                }
-                if is_timeout && self.is_mute() {
-                    return self.is_missing(publishers, true);
-                }
-                self.have_arrived(publishers);
-            }
-            Received::Down { monitor: ended, reason } if ended == monitor => {
-                if reason.is_atom("noconnection") {
-                    return self.is_away(publishers);
-                }
-                self.before.0.push(request);
-                self.let_go(out);
-                self.has_answered = true;
-                self.is_missing(publishers, reason.is_atom("noproc"));
-            }
-            _ => {}
+        let Received::Answer { request: answered, result } = received else { return };
+        if answered != request {
+            return;
         }
+        // whatever else it is, it is an answer
+        if matches!(result, Err(No::NodeDown)) {
+            return self.is_away(publishers);
+        }
+        self.goes_on(monitor, out);
+        let is_timeout = matches!(result, Err(No::Timeout));
+        self.has_answered |= !is_timeout;
+        if is_timeout && self.has_answered && (self.pubsub.is_none() || self.state == Presence::There) {
+            // it has much to do, and may end without having read them
+            self.question = None;
+            return;
+        }
+        if is_timeout && self.is_mute() {
+            return self.is_missing(publishers, true);
+        }
+        self.have_arrived(publishers);
     }
 
     /// Takes note that the node does not answer. Returns true if the process is one that is not there, then.
@@ -285,7 +280,7 @@ impl Recipient {
         if core::mem::replace(&mut self.state, Presence::There) != Presence::There {
             self.own(publishers).for_each(Kept::are_late);
         }
-        self.is_told = false;
+        (self.is_told, self.is_refusal_told) = (false, false);
         let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
         let Some(late) = &mut self.late else { return self.tell_dropped(publishers) };
         *late = late.saturating_add(arrived);
@@ -345,18 +340,37 @@ impl Recipient {
         );
     }
 
+    /// Takes note that the node has no room for the question. Whether the process is there is known as far as it was before: it is watched as before.
+    fn is_refused(&mut self) {
+        let watch = self.watch.take();
+        self.set_aside();
+        (self.watch, self.has_answered, self.is_new) = (watch, true, false);
+        self.again = Some(after(TRY_AGAIN));
+        if !core::mem::replace(&mut self.is_refusal_told, true) {
+            limited!(
+                warn,
+                &self.node,
+                "receivers that could not be asked",
+                "{} at {}: cannot ask whether readings arrive, trying again: that node has no room for a monitor more (system_limit)",
+                self.name(),
+                self.node
+            );
+        }
+    }
+
     /// Takes note that there is no process of the name, or that it has just ended.
     fn is_missing(&mut self, publishers: &mut [Publisher], is_no_process: bool) {
         self.goes_back(publishers);
-        if self.state == Presence::There {
+        let was_there = self.state == Presence::There;
+        if was_there {
             self.is_patient();
         }
         (self.state, self.is_new) = (Presence::Missing, false);
-        // one that has ended may be there again already
-        let wait = match (is_no_process, self.is_given_up()) {
-            (false, _) => Duration::ZERO,
-            (true, false) => ASK_AGAIN,
-            (true, true) => LOOK_AGAIN,
+        let wait = match self.is_given_up() {
+            // one that has ended may be there again already; whatever else is said of one that was not there would be said again at once
+            false if was_there && !is_no_process => Duration::ZERO,
+            false => ASK_AGAIN,
+            true => LOOK_AGAIN,
         };
         self.again = Instant::now().checked_add(wait);
         if self.pubsub.is_some() {
@@ -691,6 +705,37 @@ mod tests {
         let asked = target.ask(&mut node.outbox(mailbox).unwrap(), "a@host");
         assert!(matches!(asked, Err(Error::Full(Full::Requests))));
         assert_eq!((target.begun, node.in_use().requests), (None, 0));
+    }
+
+    /// Whatever a node says at once of each monitor, it is not asked again at once.
+    #[test]
+    fn a_node_that_refuses_each_monitor_is_not_asked_without_end() {
+        let mut storage = NodeStorage::<2, 1, 16_384>::new();
+        let mut node = Node::new(Config::hidden("a@host", "cookie").unwrap().creation(7), &mut storage);
+        let mailbox = node.register("").unwrap();
+        let (mut target, publisher) = waiting(None, 3, &Clock::new());
+        let (mut publishers, mut out) = ([publisher], node.outbox(mailbox).unwrap());
+        publishers[0].outlets[0].kept.was_sent();
+        let watch = out.monitor(("hub", "b@host")).unwrap();
+        let mut down = |target: &mut Recipient, is_watch: bool, reason: &str| {
+            let (request, asked) = target.ask(&mut out, "a@host").unwrap();
+            target.question = Some((request, asked));
+            let monitor = target.watch.filter(|_| is_watch).unwrap_or(asked);
+            let bytes = [&[131, 119, u8::try_from(reason.len()).unwrap()], reason.as_bytes()].concat();
+            target.receive(Received::Down { monitor, reason: Term::parse(&bytes).unwrap() }, &mut publishers, &mut out);
+            let waits = target.again.is_some_and(|again| again > after(TRY_AGAIN / 2));
+            (target.state, waits, target.watch.is_some(), publishers[0].outlets[0].kept.counts()[1])
+        };
+        target.state = Presence::Missing;
+        assert_eq!(down(&mut target, false, "system_limit"), (Presence::Missing, true, false, 1));
+        // it is watched, and goes on being there: what was sent may have arrived
+        (target.state, target.watch) = (Presence::There, Some(watch));
+        assert_eq!(down(&mut target, false, "system_limit"), (Presence::There, true, true, 1));
+        assert_eq!(down(&mut target, true, "killed"), (Presence::Missing, false, false, 0));
+        assert_eq!(down(&mut target, false, "killed"), (Presence::Missing, true, false, 0));
+        target.state = Presence::There;
+        assert_eq!(down(&mut target, false, "killed"), (Presence::Missing, false, false, 0));
+        assert_eq!(node.in_use().requests, 0);
     }
 
     /// With each answer there is a monitor less to have: it is not left behind where the peer is to take other things first.
