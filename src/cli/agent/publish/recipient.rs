@@ -24,6 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The time after which a node that has not answered is one that does not say whether it reads: it may be no Erlang. One that is may be busy,
 /// but not for so long, since it would be taken for dead.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// The time for which readings go on to another node of a list, once a better one is there, as long as it is not known to have all that it was sent.
+const GIVEN_WAY: Duration = Duration::from_secs(1);
 /// The time until something is tried again for which there was no room.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// The time from telling how many readings were dropped to telling that again.
@@ -66,6 +68,8 @@ pub(super) struct Recipient {
     is_silent: bool,
     /// A node of this name has answered: one that does not is busy.
     has_answered: bool,
+    /// It has just come: until then those that have readings of its may still say so.
+    just_come: Option<Instant>,
     /// The log has that nobody has the name.
     is_told: bool,
     /// The log has that it has no room for the question.
@@ -110,6 +114,7 @@ impl Recipient {
             tell_at: None,
             is_silent: false,
             has_answered: false,
+            just_come: None,
             is_told: false,
             is_refusal_told: false,
         })
@@ -279,6 +284,7 @@ impl Recipient {
         }
         if core::mem::replace(&mut self.state, Presence::There) != Presence::There {
             self.own(publishers).for_each(Kept::are_late);
+            self.just_come = Some(after(GIVEN_WAY));
         }
         (self.is_told, self.is_refusal_told) = (false, false);
         let arrived = self.own(publishers).map(Kept::have_arrived).fold(0, u64::saturating_add);
@@ -302,7 +308,7 @@ impl Recipient {
 
     /// Returns when it has something to do.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.again.into_iter().chain(self.tell_at).min()
+        [self.again, self.tell_at, self.just_come].into_iter().flatten().min()
     }
 
     /// Tells from time to time how many readings were dropped though it was there all the time.
@@ -405,6 +411,7 @@ impl Recipient {
     /// Sends what can be sent, and asks whether it arrived.
     pub(super) fn turn(&mut self, publishers: &mut [Publisher], out: &mut Outbox<'_>, world: &Context<'_>) {
         self.let_go(out);
+        self.just_come = self.just_come.filter(|until| *until > Instant::now());
         if self.tell_at.take_if(|at| *at <= Instant::now()).is_some() && self.late.is_none() {
             self.tell_dropped(publishers);
         }
@@ -522,18 +529,18 @@ pub(super) fn choose(publishers: &mut [Publisher], targets: &[Recipient]) {
         let name = publisher.name();
         let receiver = &publisher.given.receiver;
         for outlet in publisher.outlets.iter_mut().filter(|outlet| outlet.nodes.len() > 1) {
-            let state = |node: &str| {
-                let target = targets.iter().find(|target| target.takes(receiver, node));
-                target.map_or(Presence::Away, |target| target.state)
-            };
+            let target = |node: &str| targets.iter().find(|target| target.takes(receiver, node));
+            let state = |node: &str| target(node).map_or(Presence::Away, |target| target.state);
             let now = state(outlet.node());
             let best = outlet.nodes.iter().map(|node| state(node)).max().unwrap_or(now);
             let place = outlet.nodes.iter().position(|node| state(node) == best);
-            // one that has its readings says so first, as nearly always at once
-            let is_busy = now == Presence::There && outlet.kept.are_out();
-            let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place) && !is_busy) else {
+            let Some(place) = place.filter(|place| best > Presence::Away && !outlet.is_at(*place)) else { continue };
+            // one that has its readings says so first, as nearly always at once; but where they follow each other faster than its answers, some
+            // are always under way
+            let has_just_come = |node: &String| target(node).is_some_and(|target| target.just_come > Some(Instant::now()));
+            if now == Presence::There && outlet.kept.are_out() && outlet.nodes.get(place).is_some_and(has_just_come) {
                 continue;
-            };
+            }
             outlet.turn_to(place);
             limited!(
                 info of 40,
@@ -736,6 +743,35 @@ mod tests {
         target.state = Presence::There;
         assert_eq!(down(&mut target, false, "killed"), (Presence::Missing, false, false, 0));
         assert_eq!(node.in_use().requests, 0);
+    }
+
+    /// Of two hubs the first is back, and the other has not answered for what it was sent; by a line with some delay it never has for all.
+    #[test]
+    fn readings_go_back_to_the_first_though_some_are_always_under_way() {
+        let clock = Clock::new();
+        let (_, mut publisher) = waiting(None, 3, &clock);
+        let nodes = ["a@host", "b@host"].map(str::to_owned);
+        publisher.given.receiver = Receiver::Name { to: "hub".to_owned(), nodes: Nodes::First(nodes.to_vec()) };
+        publisher.set_outlets(&[], 0);
+        push(&mut publisher, 3, &clock);
+        let mut targets = nodes.map(|node| Recipient::new(&publisher.given.receiver, &node).unwrap());
+        let mut publishers = [publisher];
+        let mut chosen = |targets: &[Recipient]| {
+            choose(&mut publishers, targets);
+            let outlet = &mut publishers[0].outlets[0];
+            if !outlet.kept.are_out() {
+                outlet.kept.was_sent();
+            }
+            outlet.node().to_owned()
+        };
+        assert_eq!(chosen(&targets), "a@host");
+        targets[1].state = Presence::There;
+        assert_eq!(chosen(&targets), "b@host");
+        targets[0].have_arrived(&mut []);
+        assert_eq!((targets[0].state, chosen(&targets).as_str()), (Presence::There, "b@host"));
+        assert_eq!(targets[0].next_wake(), targets[0].just_come);
+        targets[0].just_come = Some(Instant::now());
+        assert_eq!(chosen(&targets), "a@host");
     }
 
     /// With each answer there is a monitor less to have: it is not left behind where the peer is to take other things first.
