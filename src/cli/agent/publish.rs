@@ -91,6 +91,8 @@ pub(super) struct Publishing {
     /// The log has that it is used up.
     is_full: bool,
     targets: Vec<Recipient>,
+    /// Those that nothing goes to any more, until what they were asked is given up.
+    former: Vec<Recipient>,
     /// The mailboxes of programs.
     programs: Vec<String>,
     /// Programs publish to other nodes than before.
@@ -131,6 +133,7 @@ impl Publishing {
             beside: None,
             is_full: false,
             targets: Vec::new(),
+            former: Vec::new(),
             wanted: settings.connect.clone(),
             is_stale: true,
         };
@@ -213,8 +216,14 @@ impl Publishing {
         }
         targets.iter_mut().for_each(|target| target.set_wanted(&self.wanted));
         self.targets = targets;
+        self.former.extend(gone);
+        self.give_up(node);
+    }
+
+    /// Gives up what was asked of those that nothing goes to any more.
+    fn give_up(&mut self, node: &mut Node<'_>) {
         if let Some(mut out) = self.mailbox.and_then(|mailbox| node.outbox(mailbox).ok()) {
-            gone.into_iter().for_each(|target| target.give_up(&mut out));
+            self.former.retain_mut(|target| !target.give_up(&mut out));
         }
     }
 
@@ -226,6 +235,7 @@ impl Publishing {
             let received = message.received();
             self.targets.iter_mut().for_each(|target| target.receive(received, &mut self.publishers, &mut out));
         }
+        self.give_up(node);
         self.targets.iter_mut().for_each(|target| target.look(node));
         recipient::choose(&mut self.publishers, &self.targets);
         let world = Context { node: &self.own, most: self.most, limit: self.limit, clock: &self.clock };

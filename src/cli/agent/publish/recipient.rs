@@ -154,10 +154,17 @@ impl Recipient {
         self.pubsub.as_ref().map_or_else(|| self.to.clone(), PubSub::to_string)
     }
 
-    /// Gives up what was asked.
-    pub(super) fn give_up(mut self, out: &mut Outbox<'_>) {
+    /// Watches the process, as after a question that was answered.
+    #[cfg(test)]
+    pub(super) fn watch(&mut self, out: &mut Outbox<'_>) {
+        self.watch = Some(out.monitor((self.to.as_str(), self.node.as_str())).unwrap());
+    }
+
+    /// Gives up what was asked, as far as the peer has room for that. Returns true once that is all of it.
+    pub(super) fn give_up(&mut self, out: &mut Outbox<'_>) -> bool {
         self.set_aside();
         self.let_go(out);
+        self.before.0.is_empty() && self.before.1.is_empty()
     }
 
     /// Has what was asked be given up once there is somebody to do so.
@@ -587,7 +594,7 @@ mod tests {
         // it was asked, and then nothing is to be sent there any more
         target.question = Some(target.ask(&mut out, "a@host").unwrap());
         assert!(node.in_use().requests > 0);
-        target.give_up(&mut node.outbox(mailbox).unwrap());
+        assert!(target.give_up(&mut node.outbox(mailbox).unwrap()));
         assert_eq!(node.in_use().requests, 0);
     }
 
@@ -790,8 +797,8 @@ mod tests {
         while out.send(("hub", "b@host"), |t| t.int(1)).is_ok() {}
         target.receive(Received::Answer { request, result: Err(No::Timeout) }, &mut [], &mut out);
         assert_eq!((target.watch, target.before.1.len()), (Some(monitor), 1));
-        target.let_go(&mut empty.outbox(mailbox_there).unwrap());
-        assert_eq!(target.before.1.len(), 0);
+        assert!(!target.give_up(&mut out));
+        assert!(target.give_up(&mut empty.outbox(mailbox_there).unwrap()));
     }
 
     /// Of a burst the first that are dropped are told at once, and the others later, though nothing arrives any more.

@@ -276,6 +276,27 @@ fn others_are_not_counted_for_each_that_is_published() {
     assert_eq!(publishing.status().map(|status| status.counts[1] + status.counts[2]).sum::<u64>(), 1001);
 }
 
+/// A peer goes on watching for whom that is of no use any more until it has room to hear so.
+#[test]
+fn a_receiver_that_nothing_goes_to_any_more_leaves_no_monitor_behind() {
+    let [whole, none] = ["[[publish]]\nfile = \"f\"\nevery = \"1h\"\nto = \"c\"\nnode = \"b@127.0.0.1\"\n", ""].map(settings);
+    let (mut storage, mut other) = (NodeStorage::<2, 4, 4096>::new(), NodeStorage::<2, 4, 4096>::new());
+    let [mut full, mut empty] = [&mut storage, &mut other]
+        .map(|storage| Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap().creation(7), storage));
+    let mut publishing = Publishing::new(&whole, &mut full).unwrap();
+    publishing.aim(&mut full);
+    let mut out = full.outbox(publishing.mailbox.unwrap()).unwrap();
+    publishing.targets[0].watch(&mut out);
+    while out.send(("c", "b@127.0.0.1"), |t| t.int(1)).is_ok() {}
+    publishing.apply(&none, &mut full);
+    publishing.send(&mut full);
+    assert_eq!((publishing.targets.len(), publishing.former.len(), full.in_use().requests), (0, 1, 1));
+    // what took the room went out
+    publishing.mailbox = Some(empty.register("").unwrap());
+    publishing.send(&mut empty);
+    assert_eq!(publishing.former.len(), 0);
+}
+
 /// Commands that are all due are started some a turn, and none of them is left out though those before it are due again.
 #[test]
 fn few_commands_are_started_in_a_turn() {
