@@ -626,12 +626,13 @@ fn a_reload_touches_what_changed() {
     assert_eq!(demo.exit_code(), Some(0));
 }
 
-/// Whoever publishes to an agent hears that the mailbox is there, and lets go of the reading: it waits for the program. All else is dropped.
+/// Whoever publishes to an agent hears that the mailbox is there, and lets go of the reading: it waits for the program, whatever that will speak. All else is
+/// dropped.
 #[test]
 fn readings_wait_for_a_program() {
     let world = World::new();
     let late = world.home.join("late").display().to_string();
-    let (demo, erl) = start(&world, "", &[("late", vec![late], "erlang")]);
+    let (demo, erl) = start(&world, "", &[("late", vec![late.clone()], "erlang")]);
     demo.wait(&["mailbox late: ", "cannot be started"]);
     erl.eval("Send = fun(M) -> {late, N} ! M end, Reading = fun(I) -> {publish, node(), <<\"x\">>, 1700000000000, I, I} end");
     erl.eval("[Send(M) || M <- [Reading(1), not_kept, {forward_to_local, <<\"t\">>, Reading(2), 'Elixir.Phoenix.PubSub'}, Reading(3)]]");
@@ -641,11 +642,14 @@ fn readings_wait_for_a_program() {
     erl.eval("[Send(Reading(binary:copy(<<\"y\">>, 5000))) || _ <- lists:seq(1, 30)], ok");
     demo.wait_from(before, &["warn: mailbox late: 1", " messages were dropped: the program is not running"]);
     assert_eq!(erl.eval("gen_server:call({late, N}, who, 20000)"), "{error,restarting}");
+    configure(&world, "", &[("late", vec![late], "json")]);
+    demo.signal("HUP");
+    demo.wait(&["mailbox late: changed, its program is started again"]);
     sh(&world, "late.draft", "exec cat >&2");
     fs::rename(world.home.join("late.draft"), world.home.join("late")).unwrap();
-    let told = |n: u8| format!(",<<\"x\">>,1700000000000,{n},{n}}}}}");
-    demo.wait(&["late: {info,{publish,", &told(1)]);
-    demo.wait(&["late: {info,{publish,", &told(3)]);
+    let told = |n: u8| format!(",\"x\",1700000000000,{n},{n}]}}}}");
+    demo.wait(&["late: {\"info\":{\"@tuple\":[\"publish\",", &told(1)]);
+    demo.wait(&["late: {\"info\":{\"@tuple\":[\"publish\",", &told(3)]);
     assert_eq!((demo.log.count(&["not_kept"]), demo.log.count(&[&told(2)])), (0, 0));
 }
 

@@ -23,7 +23,24 @@ pub(super) enum Incoming<'m> {
     Broadcast(Term<'m>, Term<'m>),
 }
 
-impl Incoming<'_> {
+impl<'m> Incoming<'m> {
+    /// Returns a reading as it waits for a program of which it is not known what that will speak, for [`Incoming::read`].
+    pub(super) fn kept(self) -> Vec<u8> {
+        let (topic, message) = match self {
+            Self::Broadcast(topic, message) => (topic.as_bytes(), message),
+            Self::Call(_, message) | Self::Cast(message) | Self::Info(message) => (&[][..], message),
+        };
+        [&u32::try_from(topic.len()).unwrap_or(0).to_be_bytes(), topic, message.as_bytes()].concat()
+    }
+
+    /// Reads a reading that has waited.
+    pub(super) fn read(kept: &'m [u8]) -> Option<Self> {
+        let (topic, terms) = kept.split_first_chunk()?;
+        let (topic, message) = terms.split_at_checked(usize::try_from(u32::from_be_bytes(*topic)).ok()?)?;
+        let message = Term::parse(message).ok()?;
+        Some(if topic.is_empty() { Self::Info(message) } else { Self::Broadcast(Term::parse(topic).ok()?, message) })
+    }
+
     /// Returns true for a reading, `{publish,Node,Label,Milliseconds,Value,Number}`: whoever published it does not know what is behind the mailbox.
     pub(super) fn is_reading(self) -> bool {
         let (Self::Info(term) | Self::Broadcast(_, term)) = self else { return false };
@@ -260,6 +277,18 @@ mod tests {
         let frame = broadcast.record(ProgramFormat::Etf, "n@h");
         assert_eq!(frame[..25], *b"\0\0\0\x24\x83h\x03w\x09broadcastm\0\0\0\x03cm");
         assert_eq!(Incoming::Call(u32::MAX, term).record(ProgramFormat::Etf, "n@h")[3], 30);
+    }
+
+    #[test]
+    fn what_waits_is_read_again() {
+        let (topic, mut deep) = (Term::parse(b"\x83m\0\0\0\x03cmd").unwrap(), b"l\0\0\0\x01".repeat(1023));
+        deep.extend([106; 1024]);
+        let deep = Term::parse(&deep).unwrap();
+        for told in [Incoming::Info(deep), Incoming::Broadcast(topic, deep), Incoming::Info(topic)] {
+            let kept = told.kept();
+            let again = Incoming::read(&kept).unwrap();
+            assert_eq!(again.record(ProgramFormat::Etf, "n@h"), told.record(ProgramFormat::Etf, "n@h"));
+        }
     }
 
     /// Neither an end of line nor any other control character is ever in a line, whatever the term is made of.

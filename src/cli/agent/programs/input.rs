@@ -50,17 +50,34 @@ impl Input {
 
     /// Adds a message of this node. Returns where it ends, for [`Input::is_written`].
     pub(super) fn push(&mut self, record: &[u8], node: &str) -> u64 {
+        self.push_of(record, self.senders.hash_one(node))
+    }
+
+    fn push_of(&mut self, record: &[u8], sender: Sender) -> u64 {
         self.bytes.extend(record);
         self.queued = self.queued.saturating_add(u64::try_from(record.len()).unwrap_or(0));
         // small messages are not free
         let cost = record.len().saturating_add(size_of::<Unwritten>());
-        let sender = self.senders.hash_one(node);
         match self.shares.iter_mut().find(|(other, _)| *other == sender) {
             Some((_, share)) => *share = share.saturating_add(cost),
             None => self.shares.push((sender, cost)),
         }
         self.unwritten.push_back(Unwritten { end: self.queued, cost, sender });
         self.queued
+    }
+
+    /// Has each message, of which nothing was written yet, say what this makes of it; nothing where it makes nothing.
+    pub(super) fn rewrite(&mut self, write: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        let senders = self.senders.clone();
+        let Self { bytes, unwritten, .. } = core::mem::replace(self, Self { senders, ..Self::default() });
+        let (bytes, mut start) = (Vec::from(bytes), 0);
+        for Unwritten { end, sender, .. } in unwritten {
+            let end = usize::try_from(end).unwrap_or(usize::MAX);
+            if let Some(record) = bytes.get(start..end).and_then(&write) {
+                self.push_of(&record, sender);
+            }
+            start = end;
+        }
     }
 
     /// Forgets the messages that were written altogether.
@@ -108,6 +125,23 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_is_written_anew() {
+        let mut input = Input::default();
+        for record in [&b"one"[..], b"", b"three"] {
+            input.push(record, "one@host");
+        }
+        input.push(&[7; WAITING / 2], "two@host");
+        input.rewrite(|record| if record.is_empty() { None } else { Some(record.repeat(2)) });
+        assert_eq!((input.unwritten(), input.queued, input.bytes.len()), (3, 16 + WAITING as u64, 16 + WAITING));
+        assert!(input.bytes.iter().take(16).eq(b"oneonethreethree"));
+        assert!(!input.has_room("two@host") && input.shares.iter().any(|(_, share)| *share == 16 + 2 * size_of::<Unwritten>()));
+        // as it would be after that
+        input.written = 6;
+        input.forget_written();
+        assert_eq!((input.unwritten(), input.is_written(6), input.is_written(16)), (2, true, false));
+    }
 
     #[test]
     fn one_node_leaves_room_for_the_others() {

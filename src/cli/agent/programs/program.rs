@@ -237,6 +237,8 @@ impl Program {
                     self.name(),
                     process.id().unwrap_or(0)
                 );
+                let (format, home) = (self.format, world.home);
+                self.input.rewrite(|kept| Some(Incoming::read(kept)?.record(format, home)));
                 self.is_ready = true;
                 self.course.since = now;
                 Life::Up(process)
@@ -370,9 +372,6 @@ impl Program {
         if let Life::Away(at) = &mut self.state {
             *at = Instant::now();
         }
-        if self.given.format != given.format {
-            self.input = Input::default();
-        }
         self.given = given;
         // how the former one did says nothing of this one
         (self.wait, self.course) = (RETRY.0, Course::new(Instant::now()));
@@ -456,8 +455,10 @@ impl Program {
     fn tell(&mut self, told: Incoming<'_>, node: &str, home: &str) {
         let refusal = self.refusal(node);
         let waits = matches!(refusal, Some((Refusal::Restarting, _))) && told.is_reading() && self.input.has_room(node);
-        match refusal.filter(|_| !waits) {
+        match refusal {
             None => drop(self.input.push(&told.record(self.given.format, home), node)),
+            // what its next start speaks is known then
+            Some(_) if waits => drop(self.input.push(&told.kept(), node)),
             Some((_, why)) => self.dropped.add(&self.given.name, why),
         }
     }
