@@ -38,6 +38,10 @@ impl Said {
             if !names.contains(&name) {
                 names.push(name);
             }
+            // of a list that is too long each would be looked for among all the others
+            if names.len() > NODES {
+                break;
+            }
         }
         // it would have others make room for it, and be refused once there is somebody to send it to
         if self.term.len() > most {
@@ -48,5 +52,27 @@ impl Said {
         }
         let nodes = if let Nodes::Each(_) = self.nodes { Nodes::Each(names) } else { Nodes::First(names) };
         Ok(Receiver::Name { to: self.to.clone(), nodes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However long a list is, it is looked at only as far as it may be: what stands behind that is not even a name.
+    #[test]
+    fn a_list_of_nodes_has_its_length() {
+        let receiver = |nodes: Vec<String>| {
+            let said =
+                Said { mailbox: "p".to_owned(), to: "c".to_owned(), nodes: Nodes::Each(nodes), term: vec![131, 106], line: 0 };
+            said.receiver("a@host", 1000)
+        };
+        let names = |count: usize| {
+            (0..count).map(|place| format!("n{}@host", place / 2)).chain(["no name".to_owned()]).collect::<Vec<_>>()
+        };
+        let all = Nodes::Each((0..NODES).map(|place| format!("n{place}@host")).collect());
+        assert_eq!(receiver(names(2 * NODES)[..2 * NODES].to_vec()), Ok(Receiver::Name { to: "c".to_owned(), nodes: all }));
+        let why = [names(2 * NODES), names(2 * NODES + 1), Vec::new()].map(|names| receiver(names).unwrap_err());
+        assert!(why[0].starts_with("no name: ") && why[1].ends_with("on 1 to 16 nodes") && why[1] == why[2], "{why:?}");
     }
 }
