@@ -156,10 +156,18 @@ impl Last {
     }
 
     /// Keeps the cookie, unless it came out of a pipe: then it is to be nowhere. One that is kept it only replaces by one that another node
-    /// has, too: half a cookie is one as well.
+    /// has, too: half a cookie is one as well. That of another agent it replaces when this one comes up, and `last.toml` says so from then on; what comes
+    /// up without a file has no such word, and leaves it.
     pub(super) fn keep_cookie(&self, cookie: &Cookie, is_shared: bool) {
         let path = self.path(cookie::LAST).filter(|path| *path != cookie.path && cookie::is_kept(&cookie.path));
-        if let Some(path) = path.filter(|path| is_shared || cookie::find(Some(path)).is_err() || self.is_anothers()) {
+        let Some(path) = path else { return };
+        let is_anothers = self.is_anothers();
+        if is_anothers && !is_shared && self.file.is_none() {
+            log::warn!("{}: not kept: it is that of another agent; give each a --state-dir of its own", path.display());
+        }
+        let is_kept =
+            if is_anothers { !is_shared && self.file.is_some() } else { is_shared || cookie::find(Some(&path)).is_err() };
+        if is_kept {
             self.keep(path, cookie.value.clone().into_bytes(), 0o400);
         }
     }
@@ -312,6 +320,17 @@ mod tests {
         assert_eq!(is_up(&b, "/etc/b.toml", "bcd"), b"bcd");
         assert!(a.is_anothers() && !b.is_anothers() && Last::new(Some(folder.clone()), None).is_anothers());
         assert_eq!(is_up(&a, "/etc/a.toml", "abc"), b"abc");
+        // one that is up meanwhile leaves it, and so does one without a file, which would have to say whose it is
+        let by_hand = Last::new(Some(folder.clone()), None);
+        for (last, is_shared) in [(&b, true), (&by_hand, false), (&by_hand, true)] {
+            let cookie = Cookie { value: "cde".to_owned(), path: folder.join("cookie"), made: false };
+            last.keep_cookie(&cookie, is_shared);
+            assert_eq!(fs::read(folder.join(cookie::LAST)).unwrap(), b"abc");
+            fs::rename(folder.join(cookie::LAST), folder.join("aside")).unwrap();
+            last.keep_cookie(&cookie, is_shared);
+            assert!(!folder.join(cookie::LAST).exists());
+            fs::rename(folder.join("aside"), folder.join(cookie::LAST)).unwrap();
+        }
         // one that is torn is nobody's
         fs::write(folder.join(TEXT), "x").unwrap();
         assert!(!a.is_anothers() && !b.is_anothers());
