@@ -357,13 +357,8 @@ impl Publishing {
         // of each program the bytes in memory that wait, and all that the disk may come to have
         let mut waiting: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
         for publisher in self.publishers.iter().filter(|publisher| publisher.is_of_program() && !publisher.is_idle()) {
-            let Publish { label, receiver, .. } = &publisher.given;
-            let is_there = |outlet: &&Outlet| {
-                let mut there = self.targets.iter().filter(|target| target.is_at_hand());
-                outlet.kept.len() > 0 && there.any(|target| target.takes(receiver, outlet.node()))
-            };
-            for Outlet { kept, .. } in publisher.outlets.iter().filter(is_there) {
-                let [memory, all] = waiting.entry(label).or_default();
+            for Outlet { kept, .. } in publisher.outlets.iter().filter(|outlet| is_taken(&self.targets, publisher, outlet)) {
+                let [memory, all] = waiting.entry(&publisher.given.label).or_default();
                 *memory = memory.saturating_add(kept.waiting_bytes());
                 *all = all.saturating_add(kept.bytes()).saturating_add(disk.map_or(0, |disk| disk.bytes(kept)));
             }
@@ -404,7 +399,7 @@ impl Publishing {
     }
 
     /// Drops the oldest readings of whatever has most of them, as long as there is no memory for all: whoever floods drops its own. What the file does
-    /// not have any more goes first.
+    /// not have any more goes first, and what a program may have waiting for receivers that are there does not count: it is about to go.
     fn make_room(&mut self) {
         self.count();
         if self.used > self.limit {
@@ -414,12 +409,17 @@ impl Publishing {
             disk.make_room(&mut self.publishers, &self.clock.now);
             self.count();
         }
+        let (targets, spared) = (&self.targets, BUSY.min(self.limit >> 3).saturating_mul(2));
         while self.used > self.limit {
             let last = self.numbers.last();
             let oldest = |outlet: &Outlet| outlet.kept.oldest_waiting().filter(|number| *number != last);
             let waiting =
                 self.publishers.iter_mut().filter(|publisher| publisher.outlets.iter().any(|outlet| oldest(outlet).is_some()));
-            let most = waiting.max_by_key(|publisher| publisher.waiting_bytes());
+            let most = waiting.max_by_key(|publisher| {
+                let is_going =
+                    publisher.is_of_program() && publisher.outlets.iter().any(|outlet| is_taken(targets, publisher, outlet));
+                publisher.waiting_bytes().saturating_sub(if is_going { spared } else { 0 })
+            });
             let outlets = most.into_iter().flat_map(|publisher| &mut publisher.outlets);
             let oldest = outlets.filter_map(|outlet| Some((oldest(outlet)?, outlet))).min_by_key(|(number, _)| *number);
             let Some((_, Outlet { kept, .. })) = oldest else { return };
@@ -686,4 +686,10 @@ impl Part for Publishing {
         self.turn(node, driver);
         self.leaving.is_empty() && !recipient::are_waited_for(&self.publishers, &self.targets)
     }
+}
+
+/// Returns whether something waits there for a receiver that takes it, or of which that is known in a moment.
+fn is_taken(targets: &[Recipient], publisher: &Publisher, outlet: &Outlet) -> bool {
+    let mut there = targets.iter().filter(|target| target.is_at_hand());
+    outlet.kept.len() > 0 && there.any(|target| target.takes(&publisher.given.receiver, outlet.node()))
 }

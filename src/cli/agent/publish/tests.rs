@@ -218,6 +218,53 @@ fn a_program_waits_for_all_that_it_publishes_to() {
     assert!(publishing.rooms()("p") > 0);
 }
 
+/// Its receiver is there and takes a burst, however much waits for others that are away, each with less.
+#[test]
+fn what_is_about_to_go_does_not_make_room_for_what_waits() {
+    let lists: String = (0..20)
+        .map(|n| format!("[[publish]]\nfile = \"f\"\nlabel = \"{n}\"\nevery = \"1h\"\nto = \"c\"\nnode = \"dead@127.0.0.1\"\n"))
+        .collect();
+    let settings = settings(&format!("{lists}[mailbox.p]\ncommand = [\"cat\"]\n"));
+    let mut storage = NodeStorage::<2, 64, 4096>::new();
+    let mut node = Node::new(Config::hidden("a@127.0.0.1", "cookie").unwrap(), &mut storage);
+    let mut publishing = Publishing::new(&settings, &mut node).unwrap();
+    publishing.numbers.begin(&publishing.clock.now);
+    let said = || Said { term: vec![131; 1000], ..said("d") };
+    drop(publishing.take(said()));
+    publishing.aim(&mut node);
+    publishing
+        .targets
+        .iter_mut()
+        .filter(|target| target.takes(&publishing.publishers[20].given.receiver, "b@127.0.0.1"))
+        .for_each(|target| target.state = Presence::There);
+    let now = publishing.clock.now;
+    // all that there is room for waits for the node that is away
+    for _ in 0..400 {
+        for place in 0..20 {
+            let before = publishing.publishers[place].bytes();
+            publishing.publishers[place].keep(vec![131; 200], now, &now, &mut publishing.numbers);
+            let after = publishing.publishers[place].bytes();
+            publishing.has_taken(before, after);
+        }
+    }
+    let mut room = publishing.rooms()("p");
+    assert!(room > 50_000);
+    for _ in 0..100 {
+        while room > 0 {
+            room = room.saturating_sub(said().size());
+            drop(publishing.take(said()));
+        }
+        room = publishing.rooms()("p");
+    }
+    assert_eq!(room, 0);
+    let [_, kept, dropped] = publishing.publishers[20].counts();
+    assert!(kept > 50 && dropped == 0, "{kept} {dropped}");
+    assert!(publishing.used <= publishing.limit && publishing.publishers[0].counts()[2] > 0);
+    // it does not have all there is, either
+    (0..2000).for_each(|_| drop(publishing.take(said())));
+    assert!(publishing.publishers[20].counts()[2] > 1000 && publishing.publishers[0].counts()[1] > 50);
+}
+
 #[test]
 fn what_is_taken_fits_a_message_beside_the_longest_names() {
     let own = format!("{}@127.0.0.1", "a".repeat(245));
