@@ -330,8 +330,11 @@ fn much_that_a_program_says_as_it_ends_arrives() {
     has("box", "100");
     has("box1", "120");
     hub.eval("exit(whereis(box), kill), timer:sleep(50), register(box, spawn(fun() -> Box([]) end))");
+    hub.eval(&format!("M = monitor(process, {{p, {}}})", demo.atom()));
     let before = demo.log.len();
     demo.signal("TERM");
+    // a box that publishes to it is to keep what nobody reads any more
+    assert_eq!(hub.eval("receive {'DOWN', M, _, _, Why} -> Why end"), "shutdown");
     assert_eq!(demo.exit_code(), Some(0));
     demo.wait_from(before, &["all said"]);
     has("box", "100");

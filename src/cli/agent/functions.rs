@@ -214,7 +214,7 @@ impl Part for Functions {
         }
     }
 
-    fn terminate(&mut self) {
+    fn terminate(&mut self, _node: &mut Node<'_>) {
         self.jobs.retain(Job::is_running);
         self.jobs.iter_mut().for_each(Job::terminate);
     }

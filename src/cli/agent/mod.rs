@@ -243,7 +243,7 @@ impl Agent<'_> {
 
     /// Ends what is beside the node, which goes on meanwhile: what programs say as they end is to leave.
     fn end_parts(&mut self, node: &mut OwnedNode, driver: &mut Driver, ending: &mut Ending) {
-        self.parts.terminate();
+        self.parts.terminate(node);
         let end = peers::after(children::GRACE);
         loop {
             let is_late = end <= Instant::now();

@@ -32,7 +32,7 @@ pub(super) trait Part {
     fn named(&mut self, _own: &str) {}
 
     /// Asks the processes beside the agent to end.
-    fn terminate(&mut self) {}
+    fn terminate(&mut self, _node: &mut Node<'_>) {}
 
     /// Goes on with those that were asked to end. Returns true once there is none: it has been killed by then if it had to be.
     fn have_ended(&mut self, _node: &mut Node<'_>, _driver: &Driver) -> bool {

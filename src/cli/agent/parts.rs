@@ -199,8 +199,8 @@ impl Parts {
     }
 
     /// Asks the processes beside the agent to end.
-    pub(super) fn terminate(&mut self) {
-        each!(self, part => part.terminate());
+    pub(super) fn terminate(&mut self, node: &mut Node<'_>) {
+        each!(self, part => part.terminate(node));
     }
 
     /// Goes on with these while the node does, for a second: what programs say until then counts, and is sent. Returns true once that is done.

@@ -198,8 +198,11 @@ impl Part for Programs {
         own.clone_into(&mut self.home);
     }
 
-    fn terminate(&mut self) {
-        self.programs.iter_mut().for_each(Program::leave);
+    fn terminate(&mut self, node: &mut Node<'_>) {
+        for program in &mut self.programs {
+            program.leave();
+            program.end_mailbox(node);
+        }
     }
 
     /// Hears what they still say.

@@ -675,7 +675,7 @@ impl Part for Publishing {
         own.clone_into(&mut self.own);
     }
 
-    fn terminate(&mut self) {
+    fn terminate(&mut self, _node: &mut Node<'_>) {
         self.is_ending = true;
         self.leaving.extend(self.publishers.iter_mut().filter_map(Publisher::leave));
     }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Outbox, OwnedCaller, Received, Term, may_take};
+use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
 
 use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
@@ -390,6 +390,16 @@ impl Program {
             }
             other => other,
         };
+    }
+
+    /// Ends its mailbox, unless calls wait for its answers: whoever sends is to know that nothing is read any more. What it still says comes from another.
+    pub(super) fn end_mailbox(&mut self, node: &mut Node<'_>) {
+        if !self.calls.is_empty() {
+            return;
+        }
+        let Ok(other) = node.register("") else { return };
+        let ended = node.close_mailbox(core::mem::replace(&mut self.mailbox, other), |t| t.atom("shutdown"));
+        debug_assert!(ended.is_ok(), "{ended:?}");
     }
 
     /// Begins once the former one of this name, which was asked to end, has.
