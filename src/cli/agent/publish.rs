@@ -601,13 +601,11 @@ impl Part for Publishing {
         if self.publishers.len() < count {
             (self.is_stale, self.are_others) = (true, true);
         }
-        if core::mem::take(&mut self.is_stale) {
+        let was_stale = core::mem::take(&mut self.is_stale);
+        if was_stale {
             self.aim(node);
             if let Err(e) = self.prepare(node) {
                 limited!(warn, "", "readings without a mailbox", "publish: nothing can be sent: {}", words::error(&e));
-            }
-            if let Some(disk) = &mut self.disk {
-                disk.forget_unused(self.publishers.iter().chain(&self.removed));
             }
         }
         self.clock.look();
@@ -618,6 +616,9 @@ impl Part for Publishing {
             for (label, receiver) in disk.begin(&mut self.publishers, &self.programs, &mut self.clock) {
                 self.of_program(&label, receiver);
             }
+        }
+        if let Some(disk) = self.disk.as_mut().filter(|_| was_stale) {
+            disk.forget_unused(self.publishers.iter().chain(&self.removed));
         }
         if let Some(disk) = self.disk.take_if(|disk| disk.is_gone()) {
             let all = self.publishers.iter_mut().chain(&mut self.removed);

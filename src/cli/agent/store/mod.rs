@@ -324,7 +324,7 @@ impl Store {
         records
     }
 
-    /// Forgets the queues that are not used and that nothing is left of on disk, so that there is nothing to be known of what arrived. There may be ever
+    /// Forgets the queues that are not used and that no record is left of on disk, so that there is nothing to be known of what arrived. There may be ever
     /// new names.
     pub(super) fn forget_unused(&mut self, is_used: impl Fn(u64) -> bool) {
         let Self { queues, segments, .. } = self;

@@ -65,35 +65,46 @@ pub(in crate::cli::agent) enum Read {
 
 /// All queues, each with what it is called. There are so few that they are looked through.
 #[derive(Default)]
-pub(super) struct Queues(Vec<(u64, Queue)>);
+pub(super) struct Queues {
+    all: Vec<(u64, Queue)>,
+    /// The last place that a forgotten one had. What of it is acknowledged may still stand in the log, or be there again after a power cut: what has its
+    /// name later is behind that.
+    pub(super) forgotten: u64,
+}
 
 impl Queues {
     pub(super) fn get(&self, id: u64) -> Option<&Queue> {
-        self.0.iter().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+        self.all.iter().find(|(its, _)| *its == id).map(|(_, queue)| queue)
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Queue> {
-        self.0.iter_mut().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+        self.all.iter_mut().find(|(its, _)| *its == id).map(|(_, queue)| queue)
     }
 
     /// Has this done to a queue, which is made if there is none.
     pub(super) fn change(&mut self, id: u64, change: impl FnOnce(&mut Queue)) {
         if self.get(id).is_none() {
-            self.0.push((id, Queue::default()));
+            self.all.push((id, Queue { last: self.forgotten, gone: self.forgotten, ..Queue::default() }));
         }
         self.get_mut(id).map(change);
     }
 
+    /// Forgets all but these.
     pub(super) fn retain(&mut self, is_kept: impl Fn(u64, &Queue) -> bool) {
-        self.0.retain(|(id, queue)| is_kept(*id, queue));
+        let forgotten = &mut self.forgotten;
+        self.all.retain(|(id, queue)| {
+            let is_kept = is_kept(*id, queue);
+            *forgotten = if is_kept { *forgotten } else { queue.last.max(*forgotten) };
+            is_kept
+        });
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(u64, Queue)> {
-        self.0.iter()
+        self.all.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (u64, Queue)> {
-        self.0.iter_mut()
+        self.all.iter_mut()
     }
 }
 
