@@ -398,6 +398,26 @@ mod tests {
         assert_eq!(fixed, ["sizes"]);
     }
 
+    /// Nobody could tell their readings apart.
+    #[test]
+    fn two_readings_of_one_label_for_one_receiver_are_told() {
+        let nodes = [&["a"][..], &["b", "c"], &["d", "c"], &["e"], &["a"]];
+        let of = |nodes: &&[&str]| {
+            let nodes: Vec<String> = nodes.iter().map(|node| format!("\"{node}@h.x\"")).collect();
+            publish(&format!("to = \"c\"\nnodes = [{}]", nodes.join(", ")))
+        };
+        let text = ["name = \"box@127.0.0.1\"\n", &nodes.iter().map(of).collect::<String>(), "label = \"other\"\n"].concat();
+        for (text, lines) in [(text.replace("label", "#"), vec![12, 22]), (text, vec![12])] {
+            let (run, mut faults) = (Arguments::default(), Faults::default());
+            let table = file::parse(&text).ok().unwrap();
+            let top = Section::whole(&text, table.get_ref());
+            assert!(super::read(&run, top, Path::new("/"), (Asked::Start, None), &mut faults).is_some() && faults.is_empty());
+            let told = "1: publish: another goes to the same with the label uptime: give each a `label` of its own";
+            let expected: Vec<String> = lines.iter().map(|line| format!("b.toml:{line}:{told}")).collect();
+            assert_eq!(faults.missing("b.toml", &text), expected);
+        }
+    }
+
     #[test]
     fn all_that_readings_ask_at_a_time_has_room() {
         let requests = |text: &str| read(text, None).sizes.requests;

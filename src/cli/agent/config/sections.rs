@@ -353,7 +353,21 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        tables.iter().filter_map(|table| self.table(table, Self::reading).flatten()).collect()
+        let mut found: Vec<Publish> = Vec::new();
+        for table in &tables {
+            let Some(publish) = self.table(table, Self::reading).flatten() else { continue };
+            let Publish { label, receiver, .. } = &publish;
+            let goes_there = |other: &Receiver| other == receiver || other.shares_with(receiver);
+            // it tells readings apart by their labels, and those that come again by their numbers
+            if found.iter().any(|other| other.label == *label && goes_there(&other.receiver)) {
+                let label = label.escape_debug();
+                self.faults.miss(
+                    table.wrong(format!("another goes to the same with the label {label}: give each a `label` of its own")),
+                );
+            }
+            found.push(publish);
+        }
+        found
     }
 
     fn reading(&mut self, section: &Section<'_>) -> Option<Publish> {

@@ -18,8 +18,6 @@ const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 /// The bytes that are read from the disk at once; less where there is not so much memory.
 const PIECE: usize = 1 << 15;
-/// The most that are looked for of one label and receiver, if there are fewer by now.
-const TWINS: usize = 16;
 /// The most time that it takes to write the rest when the agent ends.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -129,32 +127,29 @@ impl Disk {
             |publisher: &Publisher| publisher.outlets.iter().filter_map(|outlet| outlet.kept.queue()).collect::<Vec<_>>();
         let mut taken: Vec<u64> = publishers.iter().flat_map(queues).collect();
         let Self { store, unknown, .. } = self;
-        for publisher in publishers {
-            for queue in publisher.take_gone() {
-                store.forget(queue);
-            }
-            let choose = |of: &dyn Fn(u16) -> u64| {
-                let mut free = (0..=u16::MAX).map(of).filter(|queue| !taken.contains(queue));
-                let first = free.next().unwrap_or(0);
-                // one that has gone from the file may have been before it
-                let queue = if unknown.contains(&first) {
-                    first
-                } else {
-                    free.take(TWINS).find(|queue| unknown.contains(queue)).unwrap_or(first)
+        publishers.iter_mut().flat_map(Publisher::take_gone).for_each(|queue| _ = store.forget(queue));
+        // each its own first; then what is left goes to those whose source is another by now
+        for is_own in [true, false] {
+            for publisher in &mut *publishers {
+                let choose = |own: u64| {
+                    let is_it = |queue: u64| if is_own { queue == own } else { store::are_alike(queue, own) };
+                    let found = unknown.iter().copied().find(|queue| is_it(*queue) && !taken.contains(queue));
+                    let new = || store::alike(own).find(|queue| !is_own && !taken.contains(queue));
+                    let queue = found.or_else(new)?;
+                    taken.push(queue);
+                    Some(queue)
                 };
-                taken.push(queue);
-                queue
-            };
-            let attached: Vec<u64> = publisher
-                .unattached(choose)
-                .map(|(queue, kept)| {
-                    kept.attach(queue, store);
-                    // what is missing from the start on has not made room for anything
-                    kept.settle(store);
-                    queue
-                })
-                .collect();
-            unknown.retain(|unknown| !attached.contains(unknown));
+                let attached: Vec<u64> = publisher
+                    .unattached(choose)
+                    .map(|(queue, kept)| {
+                        kept.attach(queue, store);
+                        // what is missing from the start on has not made room for anything
+                        kept.settle(store);
+                        queue
+                    })
+                    .collect();
+                unknown.retain(|unknown| !attached.contains(unknown));
+            }
         }
     }
 
@@ -553,6 +548,52 @@ mod tests {
         world.turn(at(1, NOW + 20, 30));
         assert_eq!((world.kept().queue(), world.kept().len()), (Some(second), 9));
         world.stop();
+        let _ = fs::remove_dir_all(&folder);
+    }
+
+    /// Two of one label for one receiver: whatever is taken out of the file, each that stays has its own at the next start.
+    #[test]
+    fn what_stays_in_the_file_has_its_own() {
+        let folder = scratch("twins");
+        let now = at(1, NOW, 10);
+        let sources = ["temp", "volts", "amps"].map(|name| Source::Command(vec!["echo".to_owned(), name.to_owned()]));
+        let start = |sources: &[&Source]| {
+            let mut world = World::start(&folder, now);
+            let given = world.publishers[0].given.clone();
+            let of = |source: &&Source| Publisher::new(Publish { source: (*source).clone(), ..given.clone() });
+            world.publishers = sources.iter().map(of).collect();
+            world.turn(now);
+            world
+        };
+        let counts =
+            |world: &World| -> Vec<usize> { world.publishers.iter().map(|publisher| publisher.outlets[0].kept.len()).collect() };
+        let [temp, volts, amps] = &sources;
+        let mut world = start(&[temp, volts]);
+        for (place, count) in [(0, 4), (1, 8)] {
+            (0..count).for_each(|_| world.publishers[place].keep(vec![131, 97, 1], now, &now, &mut Numbering::new(None)));
+        }
+        world.stop();
+        for (sources, expected) in [
+            (&[volts, temp][..], &[8, 4][..]),
+            // a source that is not in the file any more has another in its place
+            (&[amps, volts], &[4, 8]),
+            (&[amps, temp, volts], &[0, 4, 8]),
+            (&[volts], &[8]),
+        ] {
+            let mut world = start(sources);
+            assert_eq!(counts(&world), expected, "{sources:?}");
+            if sources.len() > 1 {
+                // what is nobody's is dropped once it was looked at
+                world.stop();
+                continue;
+            }
+            while !world.disk.unknown.is_empty() {
+                world.turn(now);
+                std::thread::yield_now();
+            }
+            assert_eq!((world.disk.nobodys, counts(&world)), (4, vec![8]));
+            world.stop();
+        }
         let _ = fs::remove_dir_all(&folder);
     }
 

@@ -234,16 +234,13 @@ impl Publisher {
         core::mem::take(&mut self.gone_queues)
     }
 
-    /// Returns what is not on disk and is to be, each with its name there: the one that `choose` takes from those that stand for an ordinal,
-    /// since a file may have two of a label for one receiver.
-    pub(super) fn unattached(
-        &mut self,
-        mut choose: impl FnMut(&dyn Fn(u16) -> u64) -> u64,
-    ) -> impl Iterator<Item = (u64, &mut Kept)> {
+    /// Returns what is not on disk and is to be, each with its name there: the one that `choose` takes for the one that is its own. A file may have two of a
+    /// label for one receiver, which differ in their source.
+    pub(super) fn unattached(&mut self, mut choose: impl FnMut(u64) -> Option<u64>) -> impl Iterator<Item = (u64, &mut Kept)> {
         let is_of_program = self.is_of_program();
-        let Self { given: Publish { label, receiver, .. }, outlets, .. } = self;
+        let Self { given: Publish { label, receiver, source, .. }, outlets, .. } = self;
         let outlets = outlets.iter_mut().filter(|outlet| outlet.is_lasting && outlet.kept.queue().is_none());
-        outlets.map(move |outlet| {
+        outlets.filter_map(move |outlet| {
             let to = receiver.to_string();
             // a program may say another list with the same node in it; a list in the file may grow
             let (kind, list) = match receiver {
@@ -254,8 +251,13 @@ impl Publisher {
             let parts = [kind, label.as_str(), &to].into_iter().chain(outlet.nodes.iter().map(String::as_str));
             // no node has the name of the word in between
             let parts: Vec<&str> = parts.chain(["of"]).chain(list.iter().map(String::as_str)).collect();
-            let queue = choose(&|ordinal| store::queue(&[&parts[..], &[&ordinal.to_string()]].concat()));
-            (queue, &mut outlet.kept)
+            let source = match source {
+                Source::File(path) => vec!["file".to_owned(), path.display().to_string()],
+                Source::Command(words) => words.clone(),
+                Source::Program => Vec::new(),
+            };
+            let source: Vec<&str> = source.iter().map(String::as_str).collect();
+            Some((choose(store::queue_of(&parts, &source))?, &mut outlet.kept))
         })
     }
 

@@ -34,7 +34,7 @@ use rustix::io::Errno;
 
 use crate::cli::lines::limited;
 use queue::{Queue, Queues, Reading, Unsynced};
-pub(super) use queue::{Read, queue};
+pub(super) use queue::{Read, alike, are_alike, queue, queue_of};
 use record::{HEADER, Kind, RECORD};
 use segment::{Part, Segment};
 pub(super) use starts::Numbers;

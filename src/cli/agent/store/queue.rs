@@ -17,6 +17,24 @@ pub(in crate::cli::agent) fn queue(name: &[&str]) -> u64 {
     hash.finalize().first_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 
+/// The bits of a name that tell apart what else has the same.
+const ONE_OF: u64 = 0xffff;
+
+/// Returns the queue for what has this name and is one of several: the same after a restart.
+pub(in crate::cli::agent) fn queue_of(name: &[&str], one_of: &[&str]) -> u64 {
+    (queue(name) & !ONE_OF) | (queue(one_of) & ONE_OF)
+}
+
+/// Returns this queue and the others that what has its name may have.
+pub(in crate::cli::agent) fn alike(queue: u64) -> impl Iterator<Item = u64> {
+    (0..=ONE_OF).map(move |more| (queue & !ONE_OF) | (queue.wrapping_add(more) & ONE_OF))
+}
+
+/// Returns true if both are for what has one name.
+pub(in crate::cli::agent) fn are_alike(queue: u64, other: u64) -> bool {
+    (queue ^ other) & !ONE_OF == 0
+}
+
 #[derive(Default)]
 pub(super) struct Queue {
     /// The place of the last record.
