@@ -174,8 +174,9 @@ impl Disk {
     /// Forgets what is not published any more, and that nothing waits of.
     pub(super) fn forget_unused<'p>(&mut self, publishers: impl Iterator<Item = &'p Publisher>) {
         let outlets = publishers.flat_map(|publisher| &publisher.outlets);
-        let used: Vec<u64> = outlets.filter_map(|outlet| outlet.kept.queue()).chain([self.starts]).collect();
-        self.store.forget_unused(|queue| used.contains(&queue));
+        let mut used: Vec<u64> = outlets.filter_map(|outlet| outlet.kept.queue()).chain([self.starts]).collect();
+        used.sort_unstable();
+        self.store.forget_unused(|queue| used.binary_search(&queue).is_ok());
     }
 
     /// Takes note that it is published again.
@@ -656,6 +657,41 @@ mod tests {
         }
         assert_eq!(world.publishers.iter().map(|publisher| publisher.outlets[0].kept.dropped).sum::<u64>(), 0);
         world.stop();
+        let _ = fs::remove_dir_all(&folder);
+    }
+
+    /// A turn in which nothing happens looks at each receiver, and not at all of them for each.
+    #[test]
+    fn a_turn_costs_as_much_as_there_are_receivers() {
+        let folder = scratch("many");
+        let mut looks = [50, 400].map(|count| {
+            let _ = fs::remove_dir_all(&folder);
+            let mut world = World::start(&folder, at(1, 10, 10));
+            let given = world.publishers[0].given.clone();
+            let of = |place| Publisher::new(Publish { label: format!("cpu{place}"), ..given.clone() });
+            world.publishers = (0..count).map(of).collect();
+            let keep = |world: &mut World, now: Moment| {
+                let numbers = &mut Numbering::new(None);
+                world.publishers.iter_mut().for_each(|publisher| publisher.keep(vec![131, 97, 1], now, &now, numbers));
+            };
+            keep(&mut world, at(1, 10, 10));
+            world.turn(at(1, 10, 10));
+            world.turn(at(1, 16, 16));
+            assert!(world.publishers.iter().all(|publisher| publisher.outlets[0].kept.is_on_disk()));
+            // the clock is set, which is written for what is there
+            while world.disk.known.is_none() {
+                world.turn(at(1, NOW, 20));
+                std::thread::yield_now();
+            }
+            let before = store::looked_at();
+            world.turn(at(1, NOW + 1, 21));
+            let looks = store::looked_at() - before;
+            world.stop();
+            looks
+        });
+        looks[0] *= 8;
+        // some of it by halves
+        assert!(looks[0] > 0 && looks[1] < looks[0] * 2, "{looks:?}");
         let _ = fs::remove_dir_all(&folder);
     }
 

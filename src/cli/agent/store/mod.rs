@@ -23,7 +23,7 @@ mod starts;
 mod trouble;
 mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use crate::cli::lines::limited;
+#[cfg(test)]
+pub(super) use queue::looked_at;
 use queue::{Queue, Queues, Reading, Unsynced};
 pub(super) use queue::{Read, alike, are_alike, queue, queue_of};
 use record::{HEADER, Kind, RECORD};
@@ -616,7 +618,9 @@ impl Store {
 
     /// Returns the queues in which something waits.
     pub(super) fn queues(&self) -> Vec<u64> {
-        self.queues.iter().map(|(id, _)| *id).filter(|id| self.counts(*id).0 > 0).collect()
+        let in_memory = self.queues.iter().filter(|(_, queue)| self.in_memory(queue).next().is_some()).map(|(id, _)| *id);
+        let queues: BTreeSet<u64> = segment::waiting(&self.segments, &self.queues).chain(in_memory).collect();
+        queues.into_iter().collect()
     }
 
     /// Returns how many records of a queue were dropped for want of room, or could not be read, since this was asked last.

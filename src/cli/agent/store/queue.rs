@@ -81,7 +81,7 @@ pub(in crate::cli::agent) enum Read {
     Nothing,
 }
 
-/// All queues, each with what it is called. There are so few that they are looked through.
+/// All queues, each with what it is called, in the order of that: there may be thousands, each of which is asked for whenever the loop turns.
 #[derive(Default)]
 pub(super) struct Queues {
     all: Vec<(u64, Queue)>,
@@ -92,19 +92,28 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn get(&self, id: u64) -> Option<&Queue> {
-        self.all.iter().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+        self.place(id).ok().and_then(|place| self.all.get(place)).map(|(_, queue)| queue)
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Queue> {
-        self.all.iter_mut().find(|(its, _)| *its == id).map(|(_, queue)| queue)
+        self.place(id).ok().and_then(|place| self.all.get_mut(place)).map(|(_, queue)| queue)
     }
 
     /// Has this done to a queue, which is made if there is none.
     pub(super) fn change(&mut self, id: u64, change: impl FnOnce(&mut Queue)) {
-        if self.get(id).is_none() {
-            self.all.push((id, Queue { last: self.forgotten, gone: self.forgotten, ..Queue::default() }));
+        if let Err(place) = self.place(id) {
+            self.all.insert(place, (id, Queue { last: self.forgotten, gone: self.forgotten, ..Queue::default() }));
         }
         self.get_mut(id).map(change);
+    }
+
+    /// Returns the place of a queue, or the one that it would have.
+    fn place(&self, id: u64) -> Result<usize, usize> {
+        self.all.binary_search_by_key(&id, |(its, _)| {
+            #[cfg(test)]
+            LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
+            *its
+        })
     }
 
     /// Forgets all but these.
@@ -159,4 +168,16 @@ impl Queue {
         let records: Vec<_> = records.map(|record| (record.place, record.payload.clone())).collect();
         if records.is_empty() { Read::Nothing } else { Read::Records(records) }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many queues were looked at.
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how many queues were looked at to find some.
+#[cfg(test)]
+pub(in crate::cli::agent) fn looked_at() -> usize {
+    LOOKED_AT.get()
 }

@@ -121,6 +121,12 @@ pub(super) fn holes(segments: &VecDeque<Segment>, queues: &Queues) -> Vec<Hole> 
     holes
 }
 
+/// Returns the queues of which something waits there, some of them more than once.
+pub(super) fn waiting(segments: &VecDeque<Segment>, queues: &Queues) -> impl Iterator<Item = u64> {
+    let parts = segments.iter().flat_map(|segment| &segment.parts);
+    parts.filter(|part| queues.get(part.queue).is_some_and(|queue| part.last > queue.gone)).map(|part| part.queue)
+}
+
 impl Part {
     /// Returns how many of its records are behind this place.
     pub(super) fn waiting(&self, gone: u64) -> u64 {
