@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::publish::{made, until_made};
-use crate::support::{Agent, Erl, World};
+use crate::support::{Agent, Erl, World, until};
 
 const FILE: &str = "agent.toml";
 
@@ -272,6 +272,22 @@ fn readings_go_to_all_members_of_a_group() {
     demo.signal("TERM");
     assert_eq!(demo.exit_code(), Some(0));
     assert!(demo.log.text().contains("readings that were kept for group sensors:kitchen are lost"), "{}", demo.log.text());
+}
+
+/// Each time that a group has members again, the log says what it missed.
+#[test]
+fn what_a_group_without_members_misses_is_told() {
+    let world = World::new();
+    let _epmd = world.epmd();
+    let a = hub(&world, "a", &["sensors"]);
+    let demo = agent(&world, &format!("{COUNTER}group = \"sensors:kitchen\"\nkeep = 3\n"));
+    for round in 1..=2 {
+        let told = |parts: &[&str]| until(parts[0], || (demo.log.count(parts) >= round).then_some(()));
+        told(&["publish counter: ", " readings wait for group sensors:kitchen: from now on the oldest are dropped"]);
+        a.eval("pg:join(sensors, kitchen, self())");
+        told(&["warn: publish counter: ", " readings for group sensors:kitchen were dropped, since it had no members"]);
+        a.eval("pg:leave(sensors, kitchen, self())");
+    }
 }
 
 /// Places for too few are told of, and those that found one get their readings.

@@ -44,6 +44,15 @@ pub(super) fn send(publishers: &mut [Publisher], mailbox: Mailbox, node: &mut No
             outlet.kept.was_sent();
             outlet.kept.ask();
             outlet.kept.have_arrived();
+            let dropped = outlet.kept.take_untold();
+            if dropped > 0 {
+                limited!(
+                    warn,
+                    &name,
+                    "readings for groups that were dropped",
+                    "{name}: {dropped} readings for group {group} were dropped, since it had no members"
+                );
+            }
         }
     }
 }
