@@ -296,8 +296,8 @@ const MUCH: &str = r#"
 trap '' TERM
 while read -r line; do :; done
 x=$(printf '%01000d' 0)
-for i in $(seq 100); do echo "{send,box,a,{$i,<<\"$x\">>}}"; done
-for i in $(seq 101 220); do echo "{publish,$1,a,{$i,<<\"$x\">>}}"; done
+for i in $(seq 50); do echo "{send,box,a,{$i,<<\"$x\">>}}"; done
+for i in $(seq 51 130); do echo "{publish,$1,a,{$i,<<\"$x\">>}}"; done
 echo "all said" >&2
 "#;
 
@@ -327,8 +327,8 @@ fn much_that_a_program_says_as_it_ends_arrives() {
     write("box2");
     demo.signal("HUP");
     demo.wait(&["all said"]);
-    has("box", "100");
-    has("box1", "120");
+    has("box", "50");
+    has("box1", "80");
     hub.eval("exit(whereis(box), kill), timer:sleep(50), register(box, spawn(fun() -> Box([]) end))");
     hub.eval(&format!("M = monitor(process, {{p, {}}})", demo.atom()));
     let before = demo.log.len();
@@ -337,8 +337,8 @@ fn much_that_a_program_says_as_it_ends_arrives() {
     assert_eq!(hub.eval("receive {'DOWN', M, _, _, Why} -> Why end"), "shutdown");
     assert_eq!(demo.exit_code(), Some(0));
     demo.wait_from(before, &["all said"]);
-    has("box", "100");
-    has("box2", "120");
+    has("box", "50");
+    has("box2", "80");
     assert_eq!(demo.log.count(&["lost"]) + demo.log.count(&["dropped"]), 0, "{}", demo.log.text());
 }
 
