@@ -211,12 +211,11 @@ fn with_domain(host: &str, look: impl FnOnce(&str) -> Option<String>) -> Option<
     full.filter(|full| full.contains('.'))
 }
 
-/// Returns what looks a host's name up for so long at most.
+/// Returns what looks this host's name up for so long at most, and once: where many nodes are asked, it is not waited for again for each.
 fn within(longest: Duration) -> impl FnOnce(&str) -> Option<String> {
-    move |host| {
-        let host = host.to_owned();
-        threads::within(longest, move || canonical(&host)).flatten()
-    }
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let look = move |host: String| threads::within(longest, move || canonical(&host)).flatten();
+    move |host| FOUND.get_or_init(|| look(host.to_owned())).clone()
 }
 
 fn canonical(host: &str) -> Option<String> {
@@ -264,6 +263,13 @@ mod tests {
         let last: Vec<_> = (0..3).map(|_| free_number(PASSING_NAMES - 1)).collect();
         assert!(last.iter().all(|(number, _)| *number < PASSING_NAMES));
         assert!(last[0].0 != last[1].0 && last[1].0 != last[2].0);
+    }
+
+    /// Where many nodes are asked, a silent name server is not waited for again for each.
+    #[test]
+    fn this_hosts_name_is_looked_up_once() {
+        let [one, other] = ["127.0.0.1", "127.0.0.2"].map(|host| within(Duration::MAX)(host));
+        assert!(one.is_some() && one == other, "{one:?} {other:?}");
     }
 
     #[test]
