@@ -1,8 +1,8 @@
 //! The outcome of a command: words on standard output, or a failure.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use beamless::Error;
 use mio::unix::SourceFd;
@@ -65,15 +65,15 @@ impl From<Error> for Failure {
 
 /// Prints a line on standard output.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
-    printed(write(format!("{line}\n").as_bytes()))
+    printed(write(io::stdout().lock(), format!("{line}\n").as_bytes()))
 }
 
-/// Writes all of it on standard output, for as long as that takes. Where somebody else who has it does not want to wait, as programs in Node.js
-/// set pipes, this does.
-pub(crate) fn write(mut bytes: &[u8]) -> io::Result<()> {
-    let out = io::stdout().lock();
+/// Writes all of it on standard output or standard error, for as long as that takes. Where somebody else who has it does not want to wait, as
+/// programs in Node.js set pipes, this does.
+pub(crate) fn write(out: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    let out = out.as_fd();
     while !bytes.is_empty() {
-        match rustix::io::write(&out, bytes) {
+        match rustix::io::write(out, bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait_for_room(out.as_raw_fd())?,
@@ -102,7 +102,7 @@ pub(crate) fn printed(result: io::Result<()>) -> Result<(), Failure> {
 
 /// Says something on standard error. That it takes nothing more there is nowhere to say, and the exit code stays what it is.
 pub(crate) fn say(words: &str) {
-    let _ = io::stderr().lock().write_all(format!("{words}\n").as_bytes());
+    let _ = write(io::stderr().lock(), format!("{words}\n").as_bytes());
 }
 
 /// Returns text that comes from somebody else for a line on a terminal or in a log: what would end the line, move about in it, or turn it

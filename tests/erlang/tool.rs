@@ -301,21 +301,22 @@ fn terms_of_megabytes() {
     world.tool_with(&["send", A, "sink", "-"], &input).failed(2, "", &["the message takes 9000", "in parts"]);
 }
 
-/// A standard output that somebody else who has it has set not to wait, as Node.js does, and the end to read it from.
+/// A standard output or standard error that somebody else who has it has set not to wait, as Node.js does, and has filled with spaces; and the end to
+/// read it from.
 pub(crate) fn impatient() -> (Stdio, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
+    while (&ours).write(&[b' '; 4096]).is_ok() {}
     (OwnedFd::from(ours).into(), theirs)
 }
 
 /// Reads to the end what a command writes there, once there is no room for more.
 pub(crate) fn read_late(mut from: UnixStream) -> String {
-    let mut text = vec![0];
-    from.read_exact(&mut text).unwrap();
-    // it writes as much as there is room for meanwhile; were it slower, the test would be green without need
+    let mut text = Vec::new();
+    // it begins to write meanwhile; were it slower, the test would be green without need
     std::thread::sleep(std::time::Duration::from_millis(500));
     from.read_to_end(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
+    String::from_utf8(text).unwrap().trim_start_matches(' ').to_owned()
 }
 
 #[test]
@@ -327,6 +328,18 @@ fn a_standard_output_that_does_not_wait_is_waited_for() {
     drop(command);
     let printed = read_late(reader);
     assert_eq!((wait_for_exit(&mut rpc, "rpc to end").code(), printed.len()), (Some(0), 3_000_007));
+    // and a standard error: what a function prints, and the words of a failure
+    for (call, code, words) in [
+        ("io:format(\"~*c\", [1000000, $y])", 0, &*"y".repeat(1_000_000)),
+        ("erlang:error(no)", 1, "** exception error: no\n     in function  erlang:error/1\n"),
+    ] {
+        let (stderr, reader) = impatient();
+        let mut command = world.tool_command(&["rpc", "--print", A, call]);
+        let mut rpc = command.stderr(stderr).spawn().unwrap();
+        drop(command);
+        let printed = read_late(reader);
+        assert_eq!((wait_for_exit(&mut rpc, "rpc to end").code(), &*printed), (Some(code), words), "{call}");
+    }
 }
 
 #[test]

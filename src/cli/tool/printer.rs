@@ -72,7 +72,7 @@ impl Shared {
             if stalled {
                 let _ = waker.wake();
             }
-            write(line.as_bytes())?;
+            write(io::stdout().lock(), line.as_bytes())?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! What a called function prints: Erlang's I/O protocol, as far as a group leader on whose standard error it appears must speak it.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use beamless::{Error, Full, Outbox, OwnedTerm, Received, Request, Term};
+
+use crate::cli::outcome::write;
 
 /// What is to be done for those who print, in order. One who prints waits for its answer, so there is little of it.
 #[derive(Default)]
@@ -100,7 +102,7 @@ impl Printing {
                 }
                 Step::Write(text) => {
                     // as with what this program says itself, nobody has to read it
-                    let _ = io::stderr().write_all(text.as_bytes());
+                    let _ = write(io::stderr().lock(), text.as_bytes());
                     Ok(())
                 }
                 Step::Apply(encoding, mfa) => {
