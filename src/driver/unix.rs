@@ -34,11 +34,7 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     };
     let listener = match UnixListener::bind(path) {
         Err(e) if e.kind() == ErrorKind::AddrInUse => {
-            let was = made(path)?;
-            if !is_left_over(path) {
-                return Err(e);
-            }
-            take_away(path, was)?;
+            make_way(path, e)?;
             UnixListener::bind(path)?
         }
         listener => listener?,
@@ -54,6 +50,20 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// Returns what tells a file from another that has its name by now, and may have its number.
 fn made(path: &Path) -> io::Result<(u64, u64, i64, i64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino(), file.mtime(), file.mtime_nsec()))
+}
+
+/// Removes a socket that nobody listens on; of any other file it says that it is `in_use`.
+fn make_way(path: &Path, in_use: io::Error) -> io::Result<()> {
+    let remove = || {
+        let was = made(path)?;
+        // what has the name by now is not moved aside, not even for a moment
+        if is_left_over(path) && made(path)? == was { take_away(path, was) } else { Err(in_use) }
+    };
+    match remove() {
+        // another program has just done so
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Removes the file that was left over. Another program may be doing so, too, and what has the name by now be its own: that stays.
@@ -106,5 +116,7 @@ mod tests {
         drop(faster);
         take_away(&path, made(&path).unwrap()).unwrap();
         assert_eq!(take_away(&path, left_over).unwrap_err().kind(), ErrorKind::NotFound);
+        // the faster one has taken it away, and has not made its own yet
+        make_way(&path, ErrorKind::AddrInUse.into()).unwrap();
     }
 }
