@@ -61,15 +61,22 @@ fn a_second_agent_of_a_name_waits_for_it() {
     };
     let mut first = world.agent(&args);
     begun(&first);
+    let port = free_port();
+    let at_port = format!("listen = \"0.0.0.0:{port}\"\n{text}");
+    std::fs::write(&file, &at_port).unwrap();
     let second = world.launch(&args);
     second.wait(&["warn: epmd on this host has another node of this alive name"]);
     second.wait(&["until it has its name this node connects to no other, starts no program and takes no reading"]);
     // it is asked for again meanwhile; a reload and what it brings wait as well
-    std::fs::write(&file, format!("{text}[mailbox.q]\ncommand = [\"cat\"]\n")).unwrap();
+    std::fs::write(&file, format!("{at_port}[mailbox.q]\ncommand = [\"cat\"]\n")).unwrap();
     second.signal("HUP");
     second.wait(&["mailbox q: added"]);
+    // who goes around EPMD is answered
+    for mailbox in ["p", "q"] {
+        world.tool(&["call", &format!("box:{port}"), mailbox, "hello"]).done("{error,restarting}\n");
+    }
     sleep(Duration::from_secs(1));
-    assert_eq!((second.log.count(&["node up: "]), second.log.count(&[": started "])), (0, 0));
+    assert_eq!((second.log.count(&["node up: hub@"]), second.log.count(&[": started "])), (0, 0));
     assert_eq!(first.log.count(&["node down: "]), 0);
     assert_eq!(hub.log.count(&["node up: box@"]), 1);
     let read = || std::fs::read_to_string(world.home.join("read")).map_or(0, |text| text.lines().count());

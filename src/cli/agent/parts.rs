@@ -128,7 +128,9 @@ impl Parts {
         let Self { system, connections, functions, programs, publishing, health, .. } = self;
         system.answer(node, &Told { connections, functions, programs, publishing, alarms: health.alarms() });
         each!(self, part => part.turn(node, driver), echo system functions);
-        if !self.is_held {
+        if self.is_held {
+            self.programs.answer(node, driver);
+        } else {
             self.turn_with_others(node, driver);
         }
         let Self { system, connections, programs, publishing, health, .. } = self;

@@ -81,6 +81,11 @@ impl Programs {
         }
     }
 
+    /// Has what is for them be refused or kept, and hears what is left of them. None is started.
+    pub(super) fn answer(&mut self, node: &mut Node<'_>, driver: &Driver) {
+        self.with_world(node, driver, Program::turn_to_end);
+    }
+
     /// Takes note that a line of so many bytes, of the program of this mailbox, was of no use.
     pub(super) fn waste(&mut self, mailbox: &str, line: usize) {
         let program = self.programs.iter_mut().find(|program| program.given.name == mailbox);
@@ -208,7 +213,7 @@ impl Part for Programs {
     /// Hears what they still say.
     fn have_ended(&mut self, node: &mut Node<'_>, driver: &Driver) -> bool {
         self.leaving.retain_mut(Program::is_leaving);
-        self.with_world(node, driver, Program::turn_to_end);
+        self.answer(node, driver);
         self.leaving.is_empty() && self.programs.iter().all(Program::is_over)
     }
 }

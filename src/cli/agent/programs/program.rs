@@ -203,7 +203,7 @@ impl Program {
         }
     }
 
-    /// Hears what a program that was asked to end still says. It is not started again.
+    /// Does what there is to do where it is not to be started: what it says that was asked to end is heard.
     pub(super) fn turn_to_end(&mut self, world: &mut World<'_, '_>) {
         let now = Instant::now();
         self.state = match core::mem::replace(&mut self.state, Life::Away(now)) {
