@@ -39,6 +39,15 @@ impl Instant {
     }
 }
 
+/// The times that a turn goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// The present. What begins, begins now.
+    pub(crate) now: Instant,
+    /// All that had come by then was read: what was to be over by then is. It lies before `now` while there is more to read than a turn does.
+    pub(crate) read: Instant,
+}
+
 /// Returns the sooner of two points that there may be.
 #[inline]
 pub(crate) fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

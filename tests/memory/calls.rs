@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use beamless::{OwnedCaller, OwnedPid, Received};
+use beamless::{Event, Failure, OwnedCaller, OwnedPid, Received};
 
-use crate::pair::{at, connected, storage};
+use crate::pair::{at, connected, send, storage};
 
 /// An answer to the pid, as servers of OTP 23 and of other languages give it: also behind other messages of the same process, whose address
 /// is known by then.
@@ -194,5 +194,29 @@ fn each_call_ends_when_its_time_is_over() {
         let Received::Answer { request, result: Err(_) } = message.received() else { panic!("{message:?}") };
         assert!(calls.contains(&(now, request)), "{now}");
         assert!(a.node.recv(from).is_none());
+    }
+}
+
+/// A loop that has more to read than a turn does judges by the time up to which it has read, and what begins does so now.
+#[test]
+fn what_begins_while_there_is_more_to_read_has_its_whole_time() {
+    let (mut one, mut other) = (storage(), storage());
+    let (mut a, mut b, mut wire) = connected(&mut one, &mut other);
+    let (from, own) = (a.node.register("from").unwrap(), b.node.register("").unwrap());
+    b.node.register("to").unwrap();
+    b.node.handle_timeout(at(1));
+    while send(&mut a, from, "to", "b@host", 1).is_ok() {
+        wire.settle(&mut a, &mut b, || usize::MAX);
+    }
+    b.node.outbox(own).unwrap().call(("from", "a@host"), Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
+    assert!(b.node.poll_dial(at(9)).is_none());
+    for (second, is_over) in [(1, false), (9, false), (10, true)] {
+        b.node.handle_timeout(at(second));
+        let is_held = b.news().iter().any(|event| matches!(event, Event::Held { .. }));
+        let is_late = b
+            .node
+            .recv(own)
+            .is_some_and(|(message, _)| matches!(message.received(), Received::Answer { result: Err(Failure::Timeout), .. }));
+        assert_eq!((is_held, is_late), (is_over, is_over), "{second}");
     }
 }

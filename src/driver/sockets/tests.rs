@@ -406,6 +406,38 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
     }
 }
 
+/// With more to read than one turn does, time stands still, and what begins has its time from now on all the same.
+#[test]
+fn what_is_begun_after_a_pause_has_its_whole_time() {
+    let (mut home, mut guests) = house(1);
+    let mut guest = guests.remove(0);
+    let mut others = 0;
+    until(|| {
+        let sent = home.node.outbox(home.inbox).unwrap().send(("nobody", "guest0@127.0.0.1"), |t| t.binary(&[7; 1000]));
+        others += u8::from(sent.is_ok());
+        home.turn();
+        others == 12 && home.node.peers().all(|peer| peer.traffic.pending == 0)
+    });
+    guest.driver.start = guest.driver.start.checked_sub(LINGER * 100).unwrap();
+    let request = guest.node.outbox(guest.inbox).unwrap().call(("inbox", HOME), Some(LINGER * 50), |t| t.int(1)).unwrap();
+    guest.turn();
+    assert!(guest.driver.sockets.has_more());
+    until(|| {
+        guest.turn();
+        !guest.driver.sockets.has_more()
+    });
+    guest.turn();
+    until(|| {
+        guest.turn();
+        home.wait(Duration::from_millis(1));
+        if let Some((message, mut out)) = home.node.recv(home.inbox) {
+            out.reply(&message.as_call().unwrap(), |t| t.int(2)).unwrap();
+        }
+        guest.node.is_answer_next(request).unwrap()
+    });
+    assert_eq!(guest.driver.wait(&mut guest.node, request).unwrap().unwrap().as_i64(), Some(2));
+}
+
 /// Has the guest send as much as there is room for, with the system, too. Nobody reads it.
 fn flood(home: &mut Side, guest: &mut Side) {
     let (mut floods, mut still) = (0, 0);

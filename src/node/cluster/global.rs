@@ -12,7 +12,7 @@ use crate::node::tables::event::Event;
 use crate::node::tables::groups::{Asking, Book, Groups, Named, Question};
 use crate::node::tables::links::RESERVED;
 use crate::storage::slots::Key;
-use crate::time::{Instant, sooner};
+use crate::time::{Instant, Times, sooner};
 use crate::wire::control::To;
 use crate::wire::ids::Atom;
 use crate::wire::term::Term;
@@ -116,13 +116,15 @@ pub(super) fn forget_given_up(groups: &mut Groups<'_>) -> bool {
 }
 
 /// Asks what there is to ask of a peer. Returns when there is more to do.
-pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: Option<Instant>) -> Option<Instant> {
+pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, times: Option<Times>) -> Option<Instant> {
     let mut next = None;
     for at in 0..groups.book.names.len() {
         let Some(asking) = groups.row(peer).and_then(|row| row.names.get(at).copied()) else { continue };
-        let asking = match (asking, now) {
-            (Asking::Asked(question, number, None), Some(now)) => Asking::Asked(question, number, Some(now.after(PATIENCE))),
-            (Asking::Asked(_, _, Some(until)), Some(now)) if until <= now => {
+        let asking = match (asking, times) {
+            (Asking::Asked(question, number, None), Some(times)) => {
+                Asking::Asked(question, number, Some(times.now.after(PATIENCE)))
+            }
+            (Asking::Asked(_, _, Some(until)), Some(times)) if until <= times.read => {
                 let name = groups.book.names.get(at).and_then(Named::get);
                 // whom it is not answered it is not told either
                 if name.is_some_and(|name| name.is_given_up) { Asking::Off } else { Asking::Due(Question::Whereis) }

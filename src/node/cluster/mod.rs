@@ -9,7 +9,7 @@ pub(crate) use global::give_up;
 use crate::node::core::state::{Cluster, Core, Reason};
 use crate::node::tables::groups::{Asking, Book, Groups, HasGroups, Named, Question, SCOPES, Stage, Told};
 use crate::storage::slots::Key;
-use crate::time::{Instant, sooner};
+use crate::time::{Times, sooner};
 use crate::wire::codes::op;
 use crate::wire::control::To;
 use crate::wire::term::Term;
@@ -40,8 +40,8 @@ impl<T: HasGroups> Cluster for T {
         mailbox_ended(&mut self.groups(), core, mailbox);
     }
 
-    fn act(&mut self, core: &mut Core<'_>, now: Option<Instant>) {
-        act(&mut self.groups(), core, now);
+    fn act(&mut self, core: &mut Core<'_>, times: Option<Times>) {
+        act(&mut self.groups(), core, times);
     }
 }
 
@@ -125,13 +125,13 @@ fn mailbox_ended(groups: &mut Groups<'_>, core: &mut Core<'_>, mailbox: Key) {
 }
 
 /// Does what there is to do for each peer, as far as there is room.
-pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Instant>) {
+pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, times: Option<Times>) {
     groups.book.waits = false;
     let mut next = None;
     for index in 0..groups.rows.len() {
         let Some(peer) = groups.rows.get(index).filter(|row| row.is_used).map(|row| row.peer) else { continue };
-        next = sooner(next, pg::act(groups, core, peer, now));
-        next = sooner(next, global::act(groups, core, peer, now));
+        next = sooner(next, pg::act(groups, core, peer, times));
+        next = sooner(next, global::act(groups, core, peer, times));
     }
     groups.book.next = next;
     core.flow.owing |= groups.book.waits;
@@ -139,7 +139,7 @@ pub(crate) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, now: Option<Inst
         groups.book.next = Some(Book::AT_ONCE);
     }
     // with what is to be paid, time is looked at
-    core.flow.pay |= now.is_none() && groups.book.next == Some(Book::AT_ONCE);
+    core.flow.pay |= times.is_none() && groups.book.next == Some(Book::AT_ONCE);
     groups.prune();
 }
 

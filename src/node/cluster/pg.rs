@@ -17,7 +17,7 @@ use crate::node::tables::links::RESERVED;
 use crate::node::tables::requests::OwnWords;
 use crate::node::tables::ties::Number;
 use crate::storage::slots::Key;
-use crate::time::{Instant, sooner};
+use crate::time::{Instant, Times, sooner};
 use crate::wire::build::{TermWriter, Written};
 use crate::wire::control::{Control, Process, To};
 use crate::wire::ids::{Atom, Pid};
@@ -93,17 +93,17 @@ pub(super) fn ended(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, num
 }
 
 /// Does what there is to do with a peer's scopes. Returns when there is more to do.
-pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, now: Option<Instant>) -> Option<Instant> {
+pub(super) fn act(groups: &mut Groups<'_>, core: &mut Core<'_>, peer: Key, times: Option<Times>) -> Option<Instant> {
     let mut next = None;
     for scope in 0..groups.book.scopes.len() {
         let Ok(scope) = u8::try_from(scope) else { continue };
         let Some(told) = groups.told(peer, scope) else { continue };
         if let Stage::Waits { soon, at } = told.stage {
-            told.stage = match (at, now) {
+            told.stage = match (at, times) {
                 // it was asked for, and is not absent any more
-                (Some(at), Some(now)) if at <= now && told.monitor > 0 => Stage::Watched,
-                (Some(at), Some(now)) if at <= now => Stage::Due,
-                (None, Some(now)) => Stage::Waits { soon, at: Some(now.after(if soon { SOON } else { AGAIN })) },
+                (Some(at), Some(times)) if at <= times.read && told.monitor > 0 => Stage::Watched,
+                (Some(at), Some(times)) if at <= times.read => Stage::Due,
+                (None, Some(times)) => Stage::Waits { soon, at: Some(times.now.after(if soon { SOON } else { AGAIN })) },
                 _ => told.stage,
             };
             if let Stage::Waits { at, .. } = told.stage {

@@ -10,7 +10,7 @@ use crate::node::tables::half_open::PATIENCE;
 use crate::node::tables::links::{Link, Phase};
 use crate::proto::link::{BEATS, Beat};
 use crate::storage::slots::Key;
-use crate::time::{Instant, sooner};
+use crate::time::{Instant, Times, sooner};
 
 /// The time for which a peer is held up before that is told.
 const HELD: Duration = Duration::from_secs(1);
@@ -36,37 +36,45 @@ impl Node<'_> {
     }
 
     /// Does what time calls for: ends handshakes that took too long, sends ticks, notices silence, and lets peers go on
-    /// whose mailbox has room again.
+    /// whose mailbox has room again. While others wait for a place, an attempt that [`Node::connect`] asked for and that heard nothing for two
+    /// seconds is given up for them.
     ///
     /// To be called after the bytes that have come by `now` were given to the node ([`Node::handle_bytes`]): what lies unread is taken for what
     /// did not come, and after a pause a call would end with a timeout though its answer is there.
+    ///
+    /// While a turn leaves something unread, `now` may be the time of the last one that left nothing: what was to be over by then is, and what
+    /// begins does so at the latest time that the node was told, as by [`Node::poll_dial`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.core.lines.handle_timeout(now);
-        self.half_open.settle(self.core.identity.config.setup_time, now);
+        let times = Times { now: self.core.lines.now.max(now), read: now };
+        self.core.lines.handle_timeout(times.now);
+        self.half_open.settle(self.core.identity.config.setup_time, times.now);
+        if self.dial_waits {
+            self.make_way(times);
+        }
         let mut news = 0_usize;
-        while let Some(late) = if news < LATE { self.half_open.late(now) } else { None } {
+        while let Some(late) = if news < LATE { self.half_open.late(times.read) } else { None } {
             let before = self.core.events.len();
-            self.half_open_late(late, now);
+            self.half_open_late(late, times.now);
             news = news.saturating_add(self.core.events.len().abs_diff(before));
         }
         match self.next_beat {
-            Some(beat) if now < beat => {}
-            Some(_) => self.handle_beat(now),
+            Some(beat) if times.read < beat => {}
+            Some(_) => self.handle_beat(times),
             None => {
-                self.beat_at = now.after(self.beat_time());
+                self.beat_at = times.now.after(self.beat_time());
                 self.next_beat = Some(self.beat_at);
             }
         }
-        self.core.expire(now);
+        self.core.expire(times);
         if core::mem::take(&mut self.core.flow.pay) {
             self.core.pay();
-            self.group(now);
+            self.group(times);
         }
         if core::mem::take(&mut self.core.flow.resume) {
             self.resume();
         }
         if !self.core.far.ledger.stalled.is_empty() {
-            self.tell_held(now);
+            self.tell_held(times);
         }
     }
 }
@@ -78,38 +86,39 @@ impl Node<'_> {
 
     /// Does what is due at the time that stands as the next beat, which may be for the groups.
     #[cold]
-    fn handle_beat(&mut self, now: Instant) {
-        if self.beat_at <= now {
-            self.beat_at = now.after(self.beat_time());
+    fn handle_beat(&mut self, times: Times) {
+        if self.beat_at <= times.read {
+            self.beat_at = times.now.after(self.beat_time());
             self.beat();
         }
         self.next_beat = Some(self.beat_at);
-        self.group(now);
+        self.group(times);
     }
 
     /// Does what groups and global names wait for time with.
     #[cold]
-    fn group(&mut self, now: Instant) {
+    fn group(&mut self, times: Times) {
         let next = |core: &Core<'_>| core.cluster.as_ref().and_then(|cluster| cluster.book().next);
-        if next(&self.core).is_some_and(|at| at <= now) {
-            self.core.cluster(|cluster, core| cluster.act(core, Some(now)));
+        if next(&self.core).is_some_and(|at| at <= times.read) {
+            self.core.cluster(|cluster, core| cluster.act(core, Some(times)));
         }
         self.next_beat = sooner(self.next_beat, next(&self.core));
     }
 
     /// Gives up an attempt that heard nothing for a while, if somebody waits for its place: the one that has been silent longest.
-    pub(in crate::node) fn make_way(&mut self, now: Instant) {
-        if self.way_at().is_none_or(|at| at > now) {
+    #[cold]
+    fn make_way(&mut self, times: Times) {
+        if self.way_at().is_none_or(|at| at > times.read) {
             return;
         }
         self.dial_waits = false;
         if let Some(key) = self.silent_longest() {
-            self.half_open_late(key, now);
+            self.half_open_late(key, times.now);
         }
     }
 
     /// Returns when [`Node::make_way`] has something to do.
-    pub(in crate::node) fn way_at(&self) -> Option<Instant> {
+    fn way_at(&self) -> Option<Instant> {
         let longest = if self.dial_waits { self.silent_longest() } else { None };
         longest.and_then(|key| self.half_open.at(key)).map(|half| half.since.after(PATIENCE))
     }
@@ -170,15 +179,15 @@ impl Node<'_> {
     }
 
     /// Reports peers that have been held up for a while; that it happens for moments is how flow is controlled.
-    fn tell_held(&mut self, now: Instant) {
+    fn tell_held(&mut self, times: Times) {
         const NEVER: Instant = Instant::from_millis(u64::MAX);
         self.core.far.ledger.tell_at = NEVER;
         let mut next = self.core.far.ledger.stalled.first();
         while let Some(index) = next {
             next = self.core.far.ledger.stalled.next(&mut self.core.far.links.table, index);
             let Some(link) = self.core.far.links.table.tenant_mut(index) else { continue };
-            let at = *link.tell.get_or_insert(now.after(HELD));
-            if let (true, Some(stall)) = (at <= now, link.stalled) {
+            let at = *link.tell.get_or_insert(times.now.after(HELD));
+            if let (true, Some(stall)) = (at <= times.read, link.stalled) {
                 link.tell = Some(NEVER);
                 let by = self.core.inboxes.held_by(stall);
                 self.core.events.push(Event::Held { node: link.name.clone(), by });

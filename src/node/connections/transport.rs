@@ -56,15 +56,10 @@ impl Node<'_> {
     /// something was sent over before it is there begins here, and is given up here. Answer with [`Node::handle_connected`] or
     /// [`Node::handle_unreachable`], within [`Config::setup_time`](crate::Config::setup_time), or say with [`Node::handle_dialling`] that it
     /// goes on.
-    ///
-    /// While others wait for a place, an attempt that [`Node::connect`] asked for and that heard nothing for two seconds is given up for them.
     pub fn poll_dial(&mut self, now: Instant) -> Option<(Connection, NodeName)> {
         self.core.lines.now = now;
         let setup = self.core.identity.config.setup_time;
         self.half_open.settle(setup, now);
-        if self.dial_waits {
-            self.make_way(now);
-        }
         self.tend_opening();
         if !self.half_open.has_new {
             return None;

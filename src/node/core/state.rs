@@ -13,7 +13,7 @@ use crate::node::tables::peers::{Far, Lend, Peers};
 use crate::node::tables::requests::{Ask, NO_PEER, OwnWords};
 use crate::node::tables::ties::{Owner, Watch};
 use crate::storage::slots::Key;
-use crate::time::Instant;
+use crate::time::{Instant, Times};
 use crate::wire::control::{Process, To};
 use crate::wire::ids::{NodeName, Reference};
 use crate::wire::term::Term;
@@ -51,7 +51,7 @@ pub(crate) trait Cluster: HasGroups {
     fn mailbox_ended(&mut self, core: &mut Core<'_>, mailbox: Key);
 
     /// Does what there is to do, as far as there is room. Without a time, what waits for one waits on.
-    fn act(&mut self, core: &mut Core<'_>, now: Option<Instant>);
+    fn act(&mut self, core: &mut Core<'_>, times: Option<Times>);
 }
 
 /// The outcome of a frame.

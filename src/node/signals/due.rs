@@ -7,7 +7,7 @@ use crate::node::tables::handles::Mailbox;
 use crate::node::tables::requests::{Limit, Outcome, Stage};
 use crate::node::tables::ties::{Owner, WatchKind};
 use crate::storage::slots::Key;
-use crate::time::Instant;
+use crate::time::{Instant, Times};
 
 impl Core<'_> {
     /// Tells everything here that is tied to processes of a peer whose connection is no more, as far as there is room in mailboxes.
@@ -86,20 +86,20 @@ impl Core<'_> {
     }
 
     /// Ends the requests that have waited long enough.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, times: Times) {
         while let Some(index) = self.far.ledger.fresh.pop(&mut self.far.requests.table) {
             let Some(key) = self.far.requests.table.key_at(index) else { continue };
             let Some(request) = self.far.requests.at_mut(key) else { continue };
             match (request.state, request.limit) {
                 (Stage::Refused, _) => self.peers().set_stage(key, Stage::Due(Outcome::NotSupported)),
                 (_, Limit::In(time)) => {
-                    request.limit = Limit::At(now.after(time));
+                    request.limit = Limit::At(times.now.after(time));
                     self.far.requests.limits.add(&mut self.far.requests.table, index);
                 }
                 _ => {}
             }
         }
-        while self.next_limit().is_some_and(|at| at <= now) {
+        while self.next_limit().is_some_and(|at| at <= times.read) {
             let late = self.far.requests.limits.first().and_then(|index| self.far.requests.table.key_at(index));
             let Some(key) = late else { break };
             self.peers().set_stage(key, Stage::Due(Outcome::Timeout));
