@@ -13,6 +13,9 @@ use beamless::{Connection, Instant, NetworkFault, Node, Origin};
 /// The `net_ticktime` of both ends: how long one may be silent before the other hangs up.
 pub(crate) const TICK_TIME: Duration = Duration::from_secs(4);
 
+/// Reads of one turn, so that an end which goes on sending keeps neither the program nor the clock waiting.
+const READS: usize = 16;
+
 /// What a board gives. Nothing here waits.
 pub(crate) trait Board {
     /// The line is no more.
@@ -65,8 +68,11 @@ impl<'p, B: Board> Line<'p, B> {
         now: Instant,
         program: impl FnOnce(&mut Node<'_>),
     ) -> Result<Option<Instant>, B::Error> {
-        // before time is judged: what lies in the line came in time, however late this turn is
-        let received = self.receive(node, now)?;
+        // before time is judged: what lies in the line came in time, however late this turn is, and behind whatever else
+        let mut reads = 0;
+        while reads < READS && self.receive(node, now)? {
+            reads += 1;
+        }
         if node.poll_timeout().is_some_and(|due| due <= now) {
             node.handle_timeout(now);
         }
@@ -74,7 +80,7 @@ impl<'p, B: Board> Line<'p, B> {
         program(node);
         let sent = self.transmit(node, now)?;
         let woken = node.poll_wake();
-        if received || sent || woken {
+        if reads > 0 || sent || woken {
             // there may be more, or the program has not been shown all there is
             return Ok(Some(now));
         }

@@ -173,7 +173,7 @@ fn an_answer_that_came_during_a_pause_is_in_time() {
     let (mut one, mut two) = (Storage::sized(), Storage::sized());
     let config = |name| Config::hidden(name, "secret").unwrap().tick_time(TICK_TIME).unwrap().auto_connect(AutoConnect::Never);
     let mut a = (Node::new(config("a@line"), &mut one), Line::new(Wire(there.clone(), back.clone(), 1), None));
-    let mut b = (Node::new(config("b@line"), &mut two), Line::new(Wire(back, there, 2), Some("a@line")));
+    let mut b = (Node::new(config("b@line"), &mut two), Line::new(Wire(back.clone(), there, 2), Some("a@line")));
     let turn = |(node, line): &mut (Node<'_>, Line<'_, Wire>), now| {
         let Ok(_due) = line.turn(node, Instant::from_millis(now), |_| {});
     };
@@ -185,6 +185,14 @@ fn an_answer_that_came_during_a_pause_is_in_time() {
     b.0.outbox(mailbox).unwrap().rpc("a@line", "m", "f", Some(Duration::from_secs(1)), |t| t.nil()).unwrap();
     turn(&mut b, 20);
     turn(&mut a, 21);
+    // and so did what stands behind more than one buffer, which nobody here has asked for
+    let answer = std::mem::take(&mut *back.0.borrow_mut());
+    let own = a.0.register("").unwrap();
+    for _ in 0..6 {
+        a.0.outbox(own).unwrap().send(("nobody", "b@line"), |t| t.binary(&[7; 1800])).unwrap();
+        turn(&mut a, 21);
+    }
+    back.0.borrow_mut().extend(answer);
     turn(&mut b, 2021);
     let (message, _) = b.0.recv(mailbox).unwrap();
     assert!(matches!(message.received(), Received::Answer { result: Err(Failure::Undefined), .. }), "{:?}", message.received());
