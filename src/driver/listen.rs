@@ -164,11 +164,22 @@ pub(super) struct Home {
     said: String,
     /// The family of which the last look-up told no address any more (true: IPv4), though it is still listened on.
     unsure: Option<bool>,
+    /// An address that this host has no more.
+    #[cfg(test)]
+    gone: Option<IpAddr>,
 }
 
 impl Home {
     pub(super) fn new(host: &str) -> Self {
-        Self { host: host.into(), due: Instant::default(), asked: false, said: String::new(), unsure: None }
+        Self {
+            host: host.into(),
+            due: Instant::default(),
+            asked: false,
+            said: String::new(),
+            unsure: None,
+            #[cfg(test)]
+            gone: None,
+        }
     }
 
     pub(super) fn host(&self) -> &str {
@@ -193,8 +204,8 @@ impl Home {
 
     /// Listens where the name points now, as far as this host has those addresses; connections stay as they are. If it has none of them, or
     /// the name points nowhere, it goes on listening where it does; at first that is on all addresses, as Erlang does. An error is that it
-    /// listens nowhere. Where the name has lost all its addresses of one family, a name server may have failed to tell of them: they stay until
-    /// a second look-up says the same.
+    /// listens nowhere. Where the name has lost all its addresses of one family, a name server may have failed to tell of them: those that this
+    /// host has stay until a second look-up says the same.
     pub(super) fn follow(
         &mut self,
         listeners: &mut Vec<Listener>,
@@ -207,7 +218,7 @@ impl Home {
         let mut wanted = points_to(&self.host, found);
         let addresses = listeners.iter().filter_map(Listener::address).map(|address| address.ip());
         let is_of_other = |ip: &IpAddr| !ip.is_unspecified() && wanted.iter().all(|other| other.is_ipv4() != ip.is_ipv4());
-        let unsure: Vec<IpAddr> = addresses.filter(|ip| !wanted.is_empty() && is_of_other(ip)).collect();
+        let unsure: Vec<IpAddr> = addresses.filter(|ip| !wanted.is_empty() && is_of_other(ip) && !self.is_gone(*ip)).collect();
         let family = unsure.first().map(IpAddr::is_ipv4);
         self.unsure = family.filter(|_| family != self.unsure);
         if self.unsure.is_some() {
@@ -215,9 +226,8 @@ impl Home {
         }
         let (mut here, mut missing) = (Vec::new(), String::new());
         for ip in wanted.iter().take(MAX_LISTENERS) {
-            // whether this host has it only listening tells
-            match std::net::TcpListener::bind(SocketAddr::new(*ip, 0)) {
-                Ok(_) => here.push(*ip),
+            match self.try_on(*ip) {
+                Ok(()) => here.push(*ip),
                 // it has no descriptor to spare, say
                 Err(e) if e.kind() != io::ErrorKind::AddrNotAvailable && listeners.iter().any(|listener| listener.is_on(*ip)) => {
                     here.push(*ip);
@@ -245,6 +255,20 @@ impl Home {
         });
         self.due = self.due.min(now.after(if self.said.is_empty() && self.unsure.is_none() { LOOK } else { LOOK_SOON }));
         Ok(())
+    }
+
+    /// Returns true if this host does not have the address any more.
+    fn is_gone(&self, ip: IpAddr) -> bool {
+        self.try_on(ip).is_err_and(|e| e.kind() == io::ErrorKind::AddrNotAvailable)
+    }
+
+    /// Listens on an address for a moment: whether this host has it only that tells.
+    fn try_on(&self, ip: IpAddr) -> io::Result<()> {
+        #[cfg(test)]
+        if self.gone == Some(ip) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        std::net::TcpListener::bind(SocketAddr::new(ip, 0)).map(drop)
     }
 
     /// Takes note that the look is over. Who asked for one meanwhile gets one more: this may have begun before what they know of.
@@ -345,6 +369,23 @@ mod tests {
                 let soon = if is.len() > found.len() { LOOK_SOON } else { LOOK };
                 assert_eq!(home.poll_timeout(), Some(now.after(soon)));
             }
+        });
+    }
+
+    /// Of what neither the name nor the host has any more nothing is said but that nobody listens there.
+    #[test]
+    fn an_address_that_the_host_has_lost_with_its_name_is_no_trouble() {
+        let six = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        if std::net::TcpListener::bind(SocketAddr::new(six, 0)).is_err() {
+            return;
+        }
+        with_home(|mut home, registry| {
+            let mut listeners = Vec::new();
+            home.follow(&mut listeners, &[HERE, six], registry, Instant::default()).unwrap();
+            home.gone = Some(HERE);
+            home.follow(&mut listeners, &[six], registry, Instant::default()).unwrap();
+            assert_eq!((on(&listeners), &*home.said), (vec![six], ""));
+            assert_eq!(home.poll_timeout(), Some(Instant::default().after(LOOK)));
         });
     }
 
