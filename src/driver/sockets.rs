@@ -52,7 +52,7 @@ pub(super) struct Sockets {
     securing: Line,
     /// In the order in which their time ends.
     lingering: Line,
-    /// They may until then, if that is later.
+    /// Peers may until then, if that is later.
     may_linger: Instant,
     epmd: u16,
     /// The nodes to which the way is known.
@@ -236,13 +236,14 @@ impl Sockets {
     }
 
     fn lingers_until(&self, place: usize) -> Option<Instant> {
-        match self.places.get(place)?.as_ref()?.kind {
-            Kind::Lingering(_, until) => Some(until.max(self.may_linger)),
+        match self.places.get(place)?.as_ref()? {
+            Socket { connection, kind: Kind::Lingering(_, until) } if connection.is_up() => Some(self.may_linger.max(*until)),
+            Socket { kind: Kind::Lingering(_, until), .. } => Some(*until),
             _ => None,
         }
     }
 
-    /// Lets those that linger do so until then, since nobody waits for their places.
+    /// Lets peers that linger do so until then, since nobody waits for their places.
     pub(super) fn linger_until(&mut self, end: Instant) {
         self.may_linger = end;
     }

@@ -500,6 +500,24 @@ fn what_was_sent_before_the_end_arrives_at_a_peer_that_stands_still() {
     assert_eq!(standing.join().unwrap(), sent);
 }
 
+/// A stranger who says nothing is not.
+#[test]
+fn a_stranger_is_waited_for_no_longer_than_ever() {
+    let mut home = Side::new(HOME, 1);
+    let _stranger = std::net::TcpStream::connect(home.driver.local_addr().unwrap()).unwrap();
+    until(|| {
+        home.wait(Duration::from_millis(1));
+        !home.driver.sockets.is_empty()
+    });
+    home.node.close();
+    let now = home.driver.now();
+    home.driver.sockets.linger_until(now.after(LINGER * 50));
+    home.driver.sockets.write(&mut home.node, now);
+    assert_eq!(home.driver.sockets.poll_timeout(), Some(now.after(LINGER)));
+    home.driver.sockets.expire(now.after(LINGER));
+    assert!(home.driver.sockets.is_empty());
+}
+
 /// It waits for nothing but time.
 #[test]
 fn a_look_up_that_the_system_has_no_thread_for_is_begun_again() {
