@@ -283,11 +283,7 @@ impl Sockets {
         now: Instant,
     ) -> bool {
         resolver.retain(|connection| node.is_open(connection));
-        let mut due = resolver.is_stuck().then(|| now.after(AGAIN));
-        if self.dials.is_empty() {
-            self.dials_due = due;
-            return false;
-        }
+        let mut due = None;
         let (mut failed, mut left) = (0_usize, false);
         let mut next = self.dials.first();
         while let Some(place) = next {
@@ -309,7 +305,8 @@ impl Sockets {
                 due = sooner(due, dial.poll_timeout());
             }
         }
-        self.dials_due = due;
+        // of those that were asked for just now, too
+        self.dials_due = sooner(due, resolver.is_stuck().then(|| now.after(AGAIN)));
         failed > 0 || left
     }
 

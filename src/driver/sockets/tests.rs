@@ -527,6 +527,10 @@ fn a_look_up_that_the_system_has_no_thread_for_is_begun_again() {
     driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
     driver.resolver.has_no_thread = true;
     node.connect("hub@localhost").unwrap();
+    // the first thing that a turn does, before it waits
+    let now = driver.now();
+    driver.hand_out(&mut node, false, now);
+    assert!(driver.sockets.poll_timeout().is_some());
     for _ in 0..3 {
         driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
         assert!(driver.sockets.poll_timeout().is_some_and(|at| at <= driver.now().after(AGAIN)));
