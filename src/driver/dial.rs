@@ -15,11 +15,13 @@ use super::unix;
 use crate::error::{NetworkFault, Reason};
 use crate::node::Connection;
 use crate::proto::epmd_client::Lookup;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::ids::NodeName;
 
-/// The time for which one address is tried before the next is, if there is another.
+/// The time that each step at one address has before the next is tried, if there is another.
 const EACH: Duration = Duration::from_secs(2);
+/// The time for which the last address may be silent where another has said what is wrong: a lost packet is sent again after one and three seconds.
+const LAST: Duration = Duration::from_secs(4);
 /// The time after which a socket of this host is dialled again at which too many wait.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -52,9 +54,11 @@ pub(super) struct Dial {
     /// What is known of the way, where EPMD need not be asked for it.
     way: Option<Way>,
     addresses: Addresses,
-    /// The address that is tried, and the end of its time if there is another.
+    /// The address that is tried, and when its step was begun.
     current: usize,
-    until: Instant,
+    since: Instant,
+    /// Nothing was heard from it.
+    silent: bool,
     /// The fault of those before it that says most.
     why: NetworkFault,
     stage: Stage,
@@ -79,8 +83,9 @@ impl Dial {
             way,
             addresses: Addresses::new(),
             current: 0,
-            until: Instant::default(),
-            why: NetworkFault::NoEpmd,
+            since: Instant::default(),
+            silent: true,
+            why: NetworkFault::TimedOut,
             stage: Stage::Addresses { asked: false },
             moved: false,
             ready: false,
@@ -135,7 +140,7 @@ impl Dial {
             Ok(Some(stream)) => Dialed::Connected(stream),
             Ok(None) => {
                 self.stage = Stage::Queue;
-                self.until = at.now.after(AGAIN);
+                self.since = at.now;
                 Dialed::Waiting
             }
             Err(fault) => Dialed::Failed(fault),
@@ -154,18 +159,25 @@ impl Dial {
         self.try_address(at)
     }
 
-    /// Returns when the next address is to be tried. The last one has its time, too, where an EPMD has said already that there is no such node.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        if matches!(self.stage, Stage::Queue) {
-            return Some(self.until);
+    /// Returns when the next address is to be tried, or what another has said is to be told in place of the last one's silence. At `ends` the
+    /// node gives it up.
+    pub(super) fn poll_timeout(&self, ends: Option<Instant>) -> Option<Instant> {
+        match self.stage {
+            Stage::Queue => return Some(self.since.after(AGAIN)),
+            Stage::Addresses { .. } => return None,
+            Stage::Epmd(..) | Stage::Node(_) => {}
         }
-        let another = self.current.saturating_add(1) < self.addresses.len() || self.why == NetworkFault::NoSuchName;
-        (another && !matches!(self.stage, Stage::Addresses { .. })).then_some(self.until)
+        if self.current.saturating_add(1) < self.addresses.len() {
+            return Some(self.since.after(EACH));
+        }
+        let spoke = worth(self.why) > worth(NetworkFault::NoEpmd);
+        let last = (spoke && self.silent).then(|| self.since.after(LAST));
+        sooner(last, ends).filter(|_| worth(self.why) > worth(NetworkFault::TimedOut))
     }
 
     /// Tries the next address if this one has had its time.
     pub(super) fn handle_timeout(&mut self, at: &At<'_>) -> Dialed {
-        match self.poll_timeout() {
+        match self.poll_timeout(at.ends) {
             Some(until) if until <= at.now && matches!(self.stage, Stage::Queue) => self.dial_socket(at),
             Some(until) if until <= at.now => self.next_address(NetworkFault::TimedOut, at),
             _ => Dialed::Waiting,
@@ -175,7 +187,7 @@ impl Dial {
     /// Connects to the next address, to the EPMD there unless the node's port is known; when none is left, the fault that says most is the
     /// dial's.
     fn try_address(&mut self, at: &At<'_>) -> Dialed {
-        self.until = at.now.after(EACH);
+        self.silent = true;
         while let Some(address) = self.addresses.get(self.current) {
             let (stage, otherwise) = if let Some(Way::Port(port)) = &self.way {
                 (at.connect(*address, *port).map(Stage::Node), NetworkFault::Refused)
@@ -186,13 +198,19 @@ impl Dial {
             match stage {
                 Ok(stage) => {
                     self.stage = stage;
-                    self.moved = true;
+                    self.step(at);
                     return Dialed::Waiting;
                 }
                 Err(e) => self.pass(fault(&e, otherwise)),
             }
         }
         Dialed::Failed(self.why)
+    }
+
+    /// Begins the time for a step.
+    fn step(&mut self, at: &At<'_>) {
+        self.moved = true;
+        self.since = at.now;
     }
 
     /// Passes on to the next address.
@@ -217,8 +235,11 @@ impl Dial {
             }
             Stage::Epmd(mut stream, mut lookup) => match ask(&mut stream, &mut lookup) {
                 Ok(None) => {
-                    // EPMD is there, and has been asked
-                    self.moved |= lookup.transmit().is_empty();
+                    if self.silent && lookup.transmit().is_empty() {
+                        // EPMD is there, and has been asked
+                        self.silent = false;
+                        self.step(at);
+                    }
                     self.stage = Stage::Epmd(stream, lookup);
                     Dialed::Waiting
                 }
@@ -241,7 +262,8 @@ impl Dial {
         match at.connect(*address, port) {
             Ok(stream) => {
                 self.stage = Stage::Node(stream);
-                self.moved = true;
+                self.silent = false;
+                self.step(at);
                 Dialed::Waiting
             }
             Err(e) => self.next_address(fault(&e, NetworkFault::Refused), at),
@@ -252,9 +274,11 @@ impl Dial {
 /// Returns how much the fault of one address of a host says of the node: that there is no EPMD at another is no news where one has answered.
 fn worth(fault: NetworkFault) -> u8 {
     match fault {
-        NetworkFault::NoSuchName => 3,
-        NetworkFault::Refused => 2,
-        NetworkFault::NotEpmd => 1,
+        NetworkFault::NoSuchName => 4,
+        NetworkFault::Refused => 3,
+        NetworkFault::NotEpmd => 2,
+        // a host that refuses is there
+        NetworkFault::NoEpmd => 1,
         _ => 0,
     }
 }
@@ -265,6 +289,8 @@ pub(super) struct At<'p> {
     /// The token of the dial's socket.
     pub(super) token: Token,
     pub(super) now: Instant,
+    /// When the node gives the dial up, as far as it has gone.
+    pub(super) ends: Option<Instant>,
 }
 
 impl At<'_> {
@@ -319,6 +345,59 @@ pub(super) fn ask(stream: &mut TcpStream, lookup: &mut Lookup) -> Result<Option<
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(no_epmd(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The dial of the last of two addresses, where the first had this fault, begun at the first millisecond.
+    fn last(of_first: NetworkFault, silent: bool) -> Dial {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut dial = Dial::new(NodeName::new("x@two.test").unwrap(), 1, None);
+        dial.addresses = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, 0))).into_iter().collect();
+        dial.pass(of_first);
+        (dial.stage, dial.since, dial.silent) = (Stage::Node(stream), Instant::from_millis(1), silent);
+        dial
+    }
+
+    #[test]
+    fn the_last_address_has_the_time_of_a_step_and_less_if_it_is_silent_where_another_spoke() {
+        use NetworkFault as F;
+        let (long, short, ends) = (Instant::from_millis(7001), Instant::from_millis(4001), Instant::from_millis(2));
+        for (fault, silent, due) in [
+            (F::NoSuchName, true, Some(short)),
+            (F::NoSuchName, false, Some(long)),
+            (F::Refused, true, Some(short)),
+            (F::NotEpmd, true, Some(short)),
+            (F::NoEpmd, true, Some(long)),
+            // the node tells that itself
+            (F::TimedOut, true, None),
+            (F::Unreachable, false, None),
+        ] {
+            let dial = last(fault, silent);
+            assert_eq!(dial.poll_timeout(Some(long)), due, "{fault} {silent}");
+            assert_eq!(dial.poll_timeout(Some(ends)), due.map(|_| ends), "{fault} {silent}");
+        }
+    }
+
+    #[test]
+    fn the_fault_that_says_most_is_told_and_of_equals_the_last() {
+        use NetworkFault as F;
+        for (faults, told) in [
+            ([F::NoEpmd, F::Unreachable], F::NoEpmd),
+            ([F::Unreachable, F::NoEpmd], F::NoEpmd),
+            ([F::TimedOut, F::Unreachable], F::Unreachable),
+            ([F::Refused, F::TimedOut], F::Refused),
+            ([F::NotEpmd, F::NoEpmd], F::NotEpmd),
+            ([F::NoSuchName, F::Refused], F::NoSuchName),
+        ] {
+            let mut dial = last(faults[0], true);
+            dial.pass(faults[1]);
+            assert_eq!(dial.why, told, "{faults:?}");
         }
     }
 }

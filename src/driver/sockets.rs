@@ -292,7 +292,7 @@ impl Sockets {
             if failed >= FAILURES {
                 left |= dial.has_work();
             } else {
-                let at = At { registry, token: token(place), now };
+                let at = At { registry, token: token(place), now, ends: node.gives_up_at(*connection) };
                 let dialed = match dial.begin(*connection, resolver, &at) {
                     Dialed::Waiting if dial.take_ready() => dial.advance(&at),
                     Dialed::Waiting if asked => dial.handle_timeout(&at),
@@ -301,8 +301,8 @@ impl Sockets {
                 failed = failed.saturating_add(matches!(dialed, Dialed::Failed(_)).into());
                 self.dialed(place, dialed, node, now);
             }
-            if let Some(Socket { kind: Kind::Dial(dial), .. }) = self.at(place) {
-                due = sooner(due, dial.poll_timeout());
+            if let Some(Socket { connection, kind: Kind::Dial(dial) }) = self.at(place) {
+                due = sooner(due, dial.poll_timeout(node.gives_up_at(*connection)));
             }
         }
         // of those that were asked for just now, too
@@ -322,7 +322,7 @@ impl Sockets {
         let Some(place) = self.place_of(node.number(asked)) else { return };
         let Some(Socket { connection, kind: Kind::Dial(dial) }) = self.at(place) else { return };
         if *connection == asked {
-            let dialed = dial.resolved(found, &At { registry, token: token(place), now });
+            let dialed = dial.resolved(found, &At { registry, token: token(place), now, ends: None });
             self.dialed(place, dialed, node, now);
         }
     }

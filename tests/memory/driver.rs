@@ -142,7 +142,9 @@ fn of_several_addresses_the_fault_that_says_most_is_told() {
     }
     let silent = listener(4);
     let mut storage = Box::new(Storage::new());
-    let mut node = Node::new(Config::hidden("tool@127.0.0.1", "secret").unwrap(), &mut storage);
+    // so long has one that takes a question, and says nothing
+    let config = Config::hidden("tool@127.0.0.1", "secret").unwrap().setup_time(Duration::from_secs(1)).unwrap();
+    let mut node = Node::new(config, &mut storage);
     let options = DriverOptions::default().epmd(Epmd::External).epmd_settings(EpmdSettings::new(port));
     let mut driver = Driver::new(options, &mut node).unwrap();
     let mut event = |addresses: &[u8]| {

@@ -2,7 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers of our own")]
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 
 use super::*;
 use crate::driver::{Driver, DriverOptions, Epmd, EpmdSettings};
@@ -124,6 +124,10 @@ impl Side {
         found
     }
 }
+
+/// More than an address has for a step, and than the last one may be silent; less than a step may take.
+const EACH_AND_MORE: Duration = Duration::from_secs(3);
+const LAST_AND_MORE: Duration = Duration::from_secs(5);
 
 const HOME: &str = "home@127.0.0.1";
 
@@ -403,6 +407,64 @@ fn what_came_in_time_counts_however_late_the_program_looks() {
         guest.driver.start = guest.driver.start.checked_sub(LONG).unwrap();
         let answer = guest.driver.wait(&mut guest.node, request).unwrap();
         assert_eq!(answer.unwrap().as_i64(), Some(2), "{pause}");
+    }
+}
+
+/// Of a host with two addresses: an EPMD that answers during a pause was in time, and the last address has the time of a step, also where the first
+/// has said that there is no such node.
+#[test]
+fn each_address_has_its_time_for_each_step() {
+    for (order, pause) in [([1, 3], EACH_AND_MORE), ([3, 1], LAST_AND_MORE)] {
+        let mut home = Side::new("home@two.test", 1);
+        let port = home.driver.local_addr().unwrap().port();
+        let epmd = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = epmd.local_addr().unwrap().port();
+        let other = std::net::TcpListener::bind(("127.0.0.3", at)).unwrap();
+        let mut node = OwnedNode::new(Config::hidden("guest@two.test", "secret").unwrap(), Sizes::new(1, 1, 4096)).unwrap();
+        let options = DriverOptions::default().epmd_settings(EpmdSettings::new(at)).outgoing();
+        let mut driver = Driver::new(options, &mut node).unwrap();
+        driver.set_addresses("two.test", order.map(|last| [127, 0, 0, last].into()));
+        node.connect("home@two.test").unwrap();
+        let turn = |node: &mut OwnedNode, driver: &mut Driver| {
+            driver.poll(node, Some(Duration::from_millis(1))).unwrap();
+            let news = node.poll_event();
+            assert!(!matches!(news, Some(Told::ConnectFailed { .. })), "{order:?} {news:?}");
+        };
+        // returns who asks, once it has
+        let asked = |listener: &std::net::TcpListener, node: &mut OwnedNode, driver: &mut Driver| {
+            listener.set_nonblocking(true).unwrap();
+            let mut stream = None;
+            until(|| {
+                turn(node, driver);
+                let taken = || listener.accept().ok().filter(|(stream, _)| stream.set_nonblocking(true).is_ok());
+                stream = stream.take().or_else(taken);
+                stream.as_mut().is_some_and(|(stream, _)| stream.read(&mut [0; 64]).is_ok())
+            });
+            stream.unwrap().0
+        };
+        if order[0] == 3 {
+            asked(&other, &mut node, &mut driver).write_all(b"w\x01").unwrap();
+        }
+        let mut epmd = asked(&epmd, &mut node, &mut driver);
+        let mut answer = || {
+            let [high, low] = port.to_be_bytes();
+            epmd.write_all(&[&[119, 0, high, low, 77, 0, 0, 6, 0, 5, 0, 4][..], b"home\0\0"].concat()).unwrap();
+        };
+        if order[0] == 1 {
+            answer();
+        }
+        driver.start = driver.start.checked_sub(pause).unwrap();
+        driver.poll(&mut node, Some(Duration::ZERO)).unwrap();
+        if order[0] == 3 {
+            answer();
+        }
+        until(|| {
+            home.turn();
+            driver.poll(&mut node, Some(Duration::from_millis(1))).unwrap();
+            let news = node.poll_event();
+            assert!(matches!(news, None | Some(Told::NodeUp { .. })), "{order:?} {news:?}");
+            news.is_some()
+        });
     }
 }
 

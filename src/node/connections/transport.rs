@@ -93,6 +93,12 @@ impl Node<'_> {
         }
     }
 
+    /// Returns when an attempt of ours is given up, as far as it has gone.
+    #[cfg(feature = "std")]
+    pub(crate) fn gives_up_at(&self, connection: Connection) -> Option<Instant> {
+        self.half_open.at(connection.key).filter(|_| !connection.up).map(|half| half.deadline)
+    }
+
     /// Notes that the connection is made and is being secured, as by TLS, which has the time of a step too. [`Node::handle_connected_over`] follows
     /// once that is done.
     pub fn handle_securing(&mut self, connection: Connection, now: Instant) {
