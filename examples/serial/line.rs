@@ -69,9 +69,12 @@ impl<'p, B: Board> Line<'p, B> {
         program: impl FnOnce(&mut Node<'_>),
     ) -> Result<Option<Instant>, B::Error> {
         // before time is judged: what lies in the line came in time, however late this turn is, and behind whatever else
-        let mut reads = 0;
-        while reads < READS && self.receive(node, now)? {
-            reads += 1;
+        let mut received = false;
+        for _ in 0..READS {
+            if !self.receive(node, now)? {
+                break;
+            }
+            received = true;
         }
         if node.poll_timeout().is_some_and(|due| due <= now) {
             node.handle_timeout(now);
@@ -80,7 +83,7 @@ impl<'p, B: Board> Line<'p, B> {
         program(node);
         let sent = self.transmit(node, now)?;
         let woken = node.poll_wake();
-        if reads > 0 || sent || woken {
+        if received || sent || woken {
             // there may be more, or the program has not been shown all there is
             return Ok(Some(now));
         }
