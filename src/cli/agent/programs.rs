@@ -9,6 +9,7 @@ mod letters;
 mod places;
 mod program;
 mod stdout;
+mod waiting;
 mod world;
 
 use std::time::Instant;

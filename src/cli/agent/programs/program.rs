@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use beamless::{Call, Error, Full, Mailbox, Node, Outbox, OwnedCaller, Received, Term, may_take};
+use beamless::{Call, Error, Full, Mailbox, Node, Outbox, Received, Term, may_take};
 
 use super::course::{Course, ProgramStatus};
 use super::dropped::Dropped;
@@ -15,6 +15,7 @@ use super::input::Input;
 use super::letters::{Letter, Letters, Refusal, To};
 use super::places::Places;
 use super::stdout::Stdout;
+use super::waiting::{CALLS, FORGOTTEN, Waiting};
 use super::world::{Local, World};
 use crate::cli::agent::children::GRACE;
 use crate::cli::agent::config::{self, ProgramFormat};
@@ -24,12 +25,6 @@ use crate::cli::agent::publish::Said;
 use crate::cli::agent::spare::give_back;
 use crate::cli::groups::as_broadcast;
 use crate::cli::lines::{limited, node_of};
-
-/// The most calls that wait for their answer at once, of which one node has three quarters at most. Each takes 1 KiB.
-const CALLS: usize = 256;
-
-/// The time that a call waits before one more may take its place when there are [`CALLS`]: longer than most callers wait.
-const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// The first wait before a program that ended is started again, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -82,16 +77,6 @@ enum Life {
     Up(Process),
     /// The program was asked to end, and is killed then.
     Ending(Process, Instant),
-}
-
-/// A call that waits for its answer.
-struct Waiting {
-    id: u32,
-    /// The place in the input where it ends.
-    end: u64,
-    since: Instant,
-    node: String,
-    caller: OwnedCaller,
 }
 
 impl Program {
