@@ -346,7 +346,7 @@ impl Publishing {
     pub(super) fn rooms(&self) -> impl Fn(&str) -> usize {
         let used = self.used;
         let disk = self.disk.as_ref().filter(|disk| !disk.status().2);
-        // a segment of the disk that has no room is dropped with what else is in it
+        // whatever is there: on disk, too, whoever has most makes room for the others
         let on_disk = disk.map(|disk| {
             let (used_there, limit, _) = disk.status();
             let [used_there, limit] = [used_there, limit].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
