@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use beamless::{Config, Driver, DriverOptions, Epmd, EpmdSettings, Event, NetworkFault, Node, NodeStorage, Reason, epmd_names};
+use beamless::{
+    Config, Driver, DriverOptions, Epmd, EpmdServer, EpmdSettings, Error, Event, Misuse, NetworkFault, Node, NodeStorage, Reason,
+    epmd_names, full_host_name,
+};
 use mio::net::UnixStream;
 use mio::{Interest, Token};
 
@@ -232,6 +235,45 @@ fn moved((node, driver): &mut (Node<'_>, Driver), to: &[[u8; 4]]) -> SocketAddr 
 
 fn takes(ip: [u8; 4], port: u16) -> bool {
     TcpStream::connect((IpAddr::from(ip), port)).is_ok()
+}
+
+/// On sockets that are there already, as systemd hands them over, and on no more than it has places for.
+#[test]
+fn an_epmd_alone_answers_on_the_sockets_it_is_given() {
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (given, settings) = (listener(), EpmdSettings::new(1));
+    let address = given.local_addr().unwrap();
+    let mut server = EpmdServer::listen_on(vec![given], &settings).unwrap();
+    assert!(server.port() == address.port() && format!("{server:?}").starts_with("EpmdServer"));
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(&[0, 1, b'n']).unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    let mut port = [0; 4];
+    while client.read_exact(&mut port).is_err() {
+        server.poll(Some(Duration::from_millis(10))).unwrap();
+    }
+    assert_eq!(u32::from_be_bytes(port), u32::from(address.port()));
+    let many = (0..17).map(|_| listener()).collect();
+    let error = EpmdServer::listen_on(many, &settings).unwrap_err().to_string();
+    assert!(error.contains("epmd listens on 16 addresses at most"), "{error}");
+}
+
+/// Somebody else gives it its name, once it is connected.
+#[test]
+fn one_without_a_name_listens_nowhere() {
+    let mut storage = Storage::new();
+    let mut node = Node::new(Config::dynamic("127.0.0.1", "secret").unwrap(), &mut storage);
+    assert!(matches!(Driver::listen("127.0.0.1:0", &mut node), Err(Error::Misuse(Misuse::NoName))));
+    let driver = Driver::new(DriverOptions::default(), &mut node).unwrap();
+    assert_eq!((driver.local_addr(), format!("{driver:?}").contains("listening: None")), (None, true));
+}
+
+#[test]
+fn this_host_has_a_full_name_or_is_told_what_to_do() {
+    match full_host_name() {
+        Ok(name) => assert!(name.contains('.'), "{name}"),
+        Err(e) => assert!(e.to_string().contains(" has no domain: give the node a whole name, such as demo@10.0.0.7"), "{e}"),
+    }
 }
 
 #[test]

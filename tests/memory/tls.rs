@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use allocation_counter::measure;
 use beamless::{
@@ -452,4 +452,52 @@ fn strangers_keep_nobody_from_being_served() {
         }) as Deed
     };
     served_beside("garbage inside", &mut home, made(), all(5, &inside));
+}
+
+#[test]
+fn what_a_certificate_says_is_told() {
+    let (ca, kind) = (Ca::new("the CA"), Kind::of(HERE));
+    let cert = ca.cert(kind);
+    let tls = tls(&ca, &cert, TlsVersions::default());
+    assert!(tls.names().contains(&"127.0.0.1".to_owned()), "{:?}", tls.names());
+    let after_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!([tls.valid_from(), tls.valid_until()].map(after_1970), [kind.from, kind.until]);
+    let end = tls.end().to_string();
+    assert!(end.starts_with("20") && end.ends_with('Z') && end.len() == "2026-11-27T05:05:46Z".len(), "{end}");
+    assert!(tls.to_string().ends_with(&format!(", valid until {end}")), "{tls}");
+    // what is secret is in none of it
+    let pem = TlsPem { cert: b"the certificate", key: b"the key", ca: b"the CA", crl: None };
+    let shown = format!("{tls:?} {pem:?}");
+    assert!(shown.contains("127.0.0.1") && !shown.contains("the key") && !shown.contains("PRIVATE"), "{shown}");
+}
+
+/// Who must do what: the word for the file, and what it takes.
+#[test]
+fn what_is_wrong_with_a_certificate_or_a_key_is_said() {
+    let (ca, other) = (Ca::new("the CA"), Ca::new("another"));
+    let (cert, another) = (ca.cert(Kind::of(HERE)), other.cert(Kind::of(HERE)));
+    let list = ca.crl(&[]);
+    let good = [&*cert.pem, &cert.key, &ca.pem, &list];
+    let torn = |pem: &str| pem.replace("MI", "!!");
+    for (which, wrong, says) in [
+        (0, String::new(), "the certificate: no certificate in it; it takes one in PEM, -----BEGIN CERTIFICATE-----"),
+        (0, torn(&cert.pem), "the certificate: "),
+        (1, String::new(), "the key: no key in it that can be read; it takes one in PEM that is not encrypted"),
+        (1, another.key.clone(), "the key: it is not the key of the certificate: one of the two is newer than the other"),
+        (1, torn(&cert.key), "the key: "),
+        (2, String::new(), "the CA: no certificate in it; it takes those of the CA in PEM"),
+        (2, torn(&ca.pem), "the CA: "),
+        (3, torn(&list), "the CRL: "),
+        (3, list.replace("X509 CRL", "CERTIFICATE"), ""),
+    ] {
+        let mut parts = good;
+        parts[which] = &wrong;
+        let [cert, key, ca, crl] = parts.map(str::as_bytes);
+        let tls = Tls::from_pem(&TlsPem { cert, key, ca, crl: Some(crl) }, TlsVersions::default());
+        match tls {
+            // what is none is passed over
+            Ok(_) => assert_eq!(says, "", "{which}"),
+            Err(e) => assert!(!says.is_empty() && e.to_string().contains(says), "{which}: {e}"),
+        }
+    }
 }
