@@ -19,6 +19,7 @@ pub(super) struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        let _alone = alone(&self.path);
         if identity(&self.path).is_ok_and(|is| is == self.is) {
             let _ = fs::remove_file(&self.path);
         }
@@ -32,9 +33,11 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         Err(e) if e.kind() != ErrorKind::InvalidInput => path.to_owned(),
         full => full?,
     };
+    // another that begins here would find a file that nobody listens on yet, or take away the one that this listens on by then
+    let _alone = alone(&full);
     let listener = match UnixListener::bind(path) {
-        Err(e) if e.kind() == ErrorKind::AddrInUse => {
-            make_way(path, e)?;
+        Err(e) if e.kind() == ErrorKind::AddrInUse && is_left_over(path) => {
+            fs::remove_file(path)?;
             UnixListener::bind(path)?
         }
         listener => listener?,
@@ -47,35 +50,39 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Returns what tells a file from another that has its name by now, and may have its number.
-fn made(path: &Path) -> io::Result<(u64, u64, i64, i64)> {
-    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino(), file.mtime(), file.mtime_nsec()))
+/// Keeps all others on this host who begin here from listening at the same path, as long as this is kept: by a name in Linux's abstract space, which
+/// goes with the process. It goes without where somebody does not let go of that name.
+#[cfg(target_os = "linux")]
+fn alone(path: &Path) -> Option<std::os::unix::net::UnixListener> {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    use std::time::Duration;
+    use std::{format, thread};
+
+    use md5::{Digest, Md5};
+
+    // a second in all
+    const TRIES: u32 = 500;
+    const PAUSE: Duration = Duration::from_millis(2);
+
+    let folder = fs::metadata(path.parent()?).ok()?;
+    let file = Md5::digest(path.file_name()?.as_bytes());
+    let name = format!("beamless {} {} {:x}", folder.dev(), folder.ino(), u128::from_be_bytes(file.into()));
+    let address = SocketAddr::from_abstract_name(name).ok()?;
+    for _ in 0..TRIES {
+        match UnixListener::bind_addr(&address) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse => thread::sleep(PAUSE),
+            bound => return bound.ok(),
+        }
+    }
+    None
 }
 
-/// Removes a socket that nobody listens on; of any other file it says that it is `in_use`.
-fn make_way(path: &Path, in_use: io::Error) -> io::Result<()> {
-    let remove = || {
-        let was = made(path)?;
-        // what has the name by now is not moved aside, not even for a moment
-        if is_left_over(path) && made(path)? == was { take_away(path, was) } else { Err(in_use) }
-    };
-    match remove() {
-        // another program has just done so
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
-}
-
-/// Removes the file that was left over. Another program may be doing so, too, and what has the name by now be its own: that stays.
-fn take_away(path: &Path, left_over: (u64, u64, i64, i64)) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}", std::process::id()));
-    fs::rename(path, &aside)?;
-    if made(Path::new(&aside))? == left_over {
-        return fs::remove_file(&aside);
-    }
-    fs::rename(&aside, path)?;
-    Err(ErrorKind::AddrInUse.into())
+/// There are no such names elsewhere.
+#[cfg(not(target_os = "linux"))]
+fn alone(_: &Path) -> Option<()> {
+    None
 }
 
 /// Returns true if this is a socket that nobody listens on any more, as a program leaves it that was killed.
@@ -100,23 +107,36 @@ pub(super) fn connect(path: &Path) -> Result<Option<UnixStream>, NetworkFault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+    use std::vec::Vec;
+
     use super::*;
 
-    /// Two programs that start at once find the same socket left over, and one of them is the faster.
+    /// Programs that start at once find the same socket left over, or none: one of them listens, and the others are told so.
     #[test]
-    fn the_socket_of_a_faster_one_stays() {
+    fn of_several_that_start_at_once_one_listens() {
         let path = std::env::temp_dir().join(format!("beamless-unix-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        drop(UnixListener::bind(&path).unwrap());
-        let left_over = made(&path).unwrap();
-        let (faster, _file) = listen(&path).unwrap();
-        assert_eq!(take_away(&path, left_over).unwrap_err().kind(), ErrorKind::AddrInUse);
-        assert_eq!(listen(&path).map(|_| ()).unwrap_err().kind(), ErrorKind::AddrInUse);
-        assert!(UnixStream::connect(&path).is_ok());
-        drop(faster);
-        take_away(&path, made(&path).unwrap()).unwrap();
-        assert_eq!(take_away(&path, left_over).unwrap_err().kind(), ErrorKind::NotFound);
-        // the faster one has taken it away, and has not made its own yet
-        make_way(&path, ErrorKind::AddrInUse.into()).unwrap();
+        for round in 0..100 {
+            let _ = fs::remove_file(&path);
+            if round % 4 > 0 {
+                drop(UnixListener::bind(&path).unwrap());
+            }
+            let start = Barrier::new(4);
+            let begin = || {
+                start.wait();
+                listen(&path)
+            };
+            let begun: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let (listening, told): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
+            assert_eq!(listening.len(), 1, "{round}");
+            assert!(UnixStream::connect(&path).is_ok(), "{round}");
+            let told: Vec<ErrorKind> = told.into_iter().filter_map(|begun| Some(begun.err()?.kind())).collect();
+            assert_eq!(told, [ErrorKind::AddrInUse; 3]);
+        }
+        assert!(!path.exists());
     }
 }
