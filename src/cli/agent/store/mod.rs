@@ -38,6 +38,7 @@ pub(super) use queue::looked_at;
 use queue::{Queue, Queues, Reading, Unsynced};
 pub(super) use queue::{Read, alike, are_alike, queue, queue_of};
 use record::{HEADER, Kind, RECORD};
+use room::Oldest;
 use segment::{Part, Segment};
 pub(super) use starts::Numbers;
 use trouble::Trouble;
@@ -108,11 +109,8 @@ impl Store {
     ///
     /// Records are read in the order in which they were appended. If there is no room, the oldest of the queue that has most are dropped and counted.
     pub(super) fn append(&mut self, queue: u64, payload: &[u8]) -> Option<u64> {
-        if self.trouble.is_some() || (self.unsynced > 0 && self.unsynced.saturating_add(payload.len()) > ROOM) {
-            self.is_waited_for = true;
-            return None;
-        }
-        if self.makes_room((RECORD as u64).saturating_add(payload.len() as u64)) {
+        let is_behind = self.trouble.is_some() || (self.unsynced > 0 && self.unsynced.saturating_add(payload.len()) > ROOM);
+        if is_behind || self.makes_room((RECORD as u64).saturating_add(payload.len() as u64)) {
             self.is_waited_for = true;
             return None;
         }
@@ -231,11 +229,17 @@ impl Store {
                 self.moving = Some(segments);
                 self.push(Job::Move { segments, kept });
             } else if !self.drop_first() {
-                let Some((id, last)) = room::oldest_of_most(&self.segments, &self.queues) else { return false };
-                let before = self.counts(id).0;
-                self.acknowledge(id, last);
-                let dropped = before.saturating_sub(self.counts(id).0);
-                self.queues.change(id, |queue| (queue.dropped, queue.failed) = (queue.dropped.saturating_add(dropped), None));
+                let oldest = room::oldest_of_most(&self.segments, &self.queues, whole);
+                if oldest.is_empty() {
+                    return false;
+                }
+                for Oldest { queue, last, records } in oldest {
+                    let Some(queue) = self.queues.get_mut(queue) else { continue };
+                    (queue.dropped, queue.failed) = (queue.dropped.saturating_add(records), None);
+                    let freed = queue.are_gone(last);
+                    self.unsynced = self.unsynced.saturating_sub(freed);
+                }
+                self.tidy();
             }
         }
         false

@@ -272,6 +272,47 @@ fn who_has_most_makes_room() {
     assert!(!scratch.image().contains_key(writer::MOVED));
 }
 
+/// What a failure left in one segment, and was written again in the next, is moved once.
+#[test]
+fn what_stands_in_two_segments_is_moved_once() {
+    let scratch = Scratch::new("twice");
+    let segment = |records: &[(u64, u64, usize)]| {
+        let mut bytes = record::header(7).to_vec();
+        records
+            .iter()
+            .for_each(|(queue, place, size)| record::write(&mut bytes, 7, Kind::Data, (*queue, *place), &vec![1; *size]));
+        bytes
+    };
+    let old: Vec<_> = (1..=7).map(|place| (1, place, 10)).collect();
+    let new: Vec<_> = (1..=9).map(|place| (2, place, 500)).chain((6..=9).map(|place| (1, place, 10))).collect();
+    let files = [(1, segment(&old)), (2, segment(&new)), (3, segment(&[(3, 1, 10)]))];
+    scratch.set_image(&files.map(|(number, bytes)| (format!("{number:016x}.log"), bytes)).into());
+    let mut store = scratch.open_with(1 << 20, 1 << 16);
+    assert_eq!(store.counts(1).0, 9);
+    store.acknowledge(2, 9);
+    store.limit = 0;
+    assert!(store.makes_room(1 << 16));
+    wait(&mut store, |store| store.moving.is_none());
+    assert_eq!((store.segments.len(), store.counts(1).0, store.take_dropped(1)), (2, 9, 0));
+    assert_eq!(places(&read_all(&mut store, 1, 1)), (1..=9).collect::<Vec<_>>());
+}
+
+/// Thousands of queues have as much each: what makes room for a segment is found in one pass.
+#[test]
+fn those_who_have_as_much_make_room_together() {
+    let scratch = Scratch::new("alike");
+    let mut store = scratch.open_with(16 << 16, 1 << 16);
+    for _ in 0..10 {
+        for queue in 1..=2000 {
+            wait(&mut store, |store| store.append(queue, &[7; 50]).is_some());
+        }
+    }
+    let [counts, dropped] = [|store: &mut Store, queue| store.counts(queue).0, Store::take_dropped]
+        .map(|of| [1, 2000].map(|queue| of(&mut store, queue)));
+    assert!(counts.iter().all(|count| (5..=8).contains(count)), "{counts:?}");
+    assert_eq!([counts[0] + dropped[0], counts[1] + dropped[1]], [10, 10]);
+}
+
 /// Where what is left cannot be moved, the oldest of all makes room.
 #[test]
 fn what_cannot_be_moved_makes_room() {

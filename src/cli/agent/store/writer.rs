@@ -34,11 +34,11 @@ pub(super) enum Job {
     /// Delete a segment, once all that was written is synced.
     Delete(u64),
     Read(Wanted),
-    /// Have one segment in place of two that are behind each other, or of one that stands here twice, with nothing in it but these records: of a queue,
-    /// from one place to another.
+    /// Have one segment in place of two that are behind each other, or of one that stands here twice, with nothing in it but these records: in which
+    /// of both, of a queue, from one place to another.
     Move {
         segments: [u64; 2],
-        kept: Vec<[u64; 3]>,
+        kept: Vec<[u64; 4]>,
     },
 }
 
@@ -325,7 +325,7 @@ impl Disk {
 
     /// Puts these records of two segments into one file, which then has the place of the second: if the first is still there at the next start, it has
     /// nothing that a newer one has not.
-    fn gather(&mut self, [from, into]: [u64; 2], kept: &[[u64; 3]]) -> io::Result<Segment> {
+    fn gather(&mut self, [from, into]: [u64; 2], kept: &[[u64; 4]]) -> io::Result<Segment> {
         let new = self.folder.join(MOVED);
         let (salt, mut bytes) = (getrandom::u32().unwrap_or(0), Vec::new());
         let mut segment = Segment::new(into);
@@ -335,7 +335,10 @@ impl Disk {
         for number in core::iter::once(from).chain((from != into).then_some(into)) {
             let mut old = record::Segment::open(&path(&self.folder, number))?.ok_or(ErrorKind::InvalidData)?;
             while let Some(head) = old.head()? {
-                let is_kept = |[queue, first, last]: &[u64; 3]| head.queue == *queue && (*first..=*last).contains(&head.place);
+                // what was written again after a failure counts where it is newer
+                let is_kept = |[of, queue, first, last]: &[u64; 4]| {
+                    [*of, *queue] == [number, head.queue] && (*first..=*last).contains(&head.place)
+                };
                 if head.kind != Kind::Data || !kept.iter().any(is_kept) {
                     old.skip(&head)?;
                     continue;
@@ -349,7 +352,7 @@ impl Disk {
             }
         }
         // up to where it is torn, if it is
-        let has = |[queue, _, last]: &[u64; 3]| {
+        let has = |[_, queue, _, last]: &[u64; 4]| {
             segment.parts.iter().any(|part| part.queue == *queue && (part.first..=part.last).contains(last))
         };
         if !kept.iter().all(has) {
